@@ -1,0 +1,1 @@
+"""The engine turns a problem into a stream of events."""

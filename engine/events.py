@@ -1,0 +1,378 @@
+"""Every fact about a run is one of these events (invariant I4).
+
+The screens, the store, the JSON output, rewards and replay read the same events, so a replayed run
+cannot be told from a live one. An event is a frozen dataclass of plain data; `to_json` and
+`from_json` are inverse to each other.
+
+Times: `at` is wall time in Unix seconds, `mono` is monotonic seconds since the run started.
+Durations end in `_ms` (milliseconds), money in `_usd`; `None` for money means "unknown", never zero.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args, get_origin
+
+Role = Literal["meta", "worker"]
+Channel = Literal["reasoning", "text"]
+Split = Literal["visible", "val", "test"]
+
+
+class UnknownEventError(ValueError):
+    """The JSON names an event kind or field set this version does not know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What all events share; the emitter fills these four in."""
+
+    kind: ClassVar[str] = ""
+    # A milestone is in the store before anyone is shown it (invariant I5); other events may be
+    # up to one flush interval younger than the store.
+    milestone: ClassVar[bool] = True
+
+    run_id: str = ""
+    seq: int = -1
+    at: float = 0.0
+    mono: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    """A run begins. `problem` is `Problem.to_json()`, `config` the options it was started with."""
+
+    kind: ClassVar[str] = "run_started"
+    problem: dict[str, Any]
+    variant: str
+    meta_agent: str
+    worker: str
+    seed: int
+    sandbox: str
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(Event):
+    """One sentence the user should see: a weaker sandbox, a skipped round, model-written tests."""
+
+    kind: ClassVar[str] = "notice"
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundStarted(Event):
+    """Round `round` (from 1) of propose → check → run → feedback."""
+
+    kind: ClassVar[str] = "round_started"
+    round: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundFinished(Event):
+    """`score` is the mean pass rate on `val` over the repeats, or None where nothing could be scored."""
+
+    kind: ClassVar[str] = "round_finished"
+    round: int
+    workflow_id: str | None
+    score: float | None
+    feedback: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCallStarted(Event):
+    """A call to a model begins. `messages` are {role, content}; `params` hold no key and no URL."""
+
+    kind: ClassVar[str] = "model_call_started"
+    call_id: str
+    role: Role
+    model: str
+    step_id: str | None
+    messages: tuple[dict[str, str], ...]
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDelta(Event):
+    """Text as it streams, coalesced by the emitter to at most about twenty a second per call."""
+
+    kind: ClassVar[str] = "model_delta"
+    milestone: ClassVar[bool] = False
+    call_id: str
+    channel: Channel
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRetry(Event):
+    """The endpoint failed (`reason`); attempt `attempt` starts after `wait_s` seconds."""
+
+    kind: ClassVar[str] = "model_retry"
+    call_id: str
+    attempt: int
+    reason: str
+    wait_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCallFinished(Event):
+    """A call ended. `finish` is the endpoint's reason (stop, length, …) or "error".
+
+    `flags` name what makes the text suspect: "empty", "truncated", "estimated-tokens", "replayed".
+    """
+
+    kind: ClassVar[str] = "model_call_finished"
+    call_id: str
+    text: str
+    reasoning: str
+    finish: str
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
+    ttft_ms: float | None
+    wall_ms: float
+    flags: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowProposed(Event):
+    """A completion was parsed. `diagnostics`, `repairs` and `graph` are the JSON forms of
+    `engine.workflows`; `workflow_id` is None when no runnable workflow came out of it.
+    """
+
+    kind: ClassVar[str] = "workflow_proposed"
+    round: int
+    workflow_id: str | None
+    code: str
+    prompts: str
+    modification: str
+    strict_ok: bool
+    diagnostics: tuple[dict[str, Any], ...]
+    repairs: tuple[dict[str, Any], ...]
+    graph: dict[str, Any]
+    complexity: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowStarted(Event):
+    """One execution of a workflow in its container. `purpose` is why: "val" while searching,
+    "test" for the score that counts, "answer" where there is nothing to score against.
+    """
+
+    kind: ClassVar[str] = "workflow_started"
+    execution_id: str
+    workflow_id: str
+    round: int
+    repeat: int
+    purpose: Literal["val", "test", "answer"]
+    container_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowFinished(Event):
+    """`status` is "ok", "error", "budget", "timeout", "cancelled" or "infra"; `error` one sentence."""
+
+    kind: ClassVar[str] = "workflow_finished"
+    execution_id: str
+    status: str
+    answer: str | None
+    error: str | None
+    stdout: str
+    wall_ms: float
+    cpu_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStarted(Event):
+    """An operator call crossed the host. `index` counts the steps of one execution from 0;
+    `line` is the line of the workflow's source that made the call; `key` is the content address
+    of (operator source, inputs, worker, seed, occurrence) that replay and forks match on.
+    """
+
+    kind: ClassVar[str] = "step_started"
+    step_id: str
+    execution_id: str
+    index: int
+    operator: str
+    line: int | None
+    key: str
+    inputs: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFinished(Event):
+    """`status` is "ok", "error", "budget", "timeout", "cancelled" or "infra"."""
+
+    kind: ClassVar[str] = "step_finished"
+    step_id: str
+    status: str
+    output: Any
+    error: str | None
+    reused: bool
+    wall_ms: float
+    cpu_ms: float
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
+    stdout: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeExecuted(Event):
+    """Code ran in the sandbox on behalf of a step: tests of a solution, or a program.
+
+    `verdict` is the JSON form of `sandbox.types.Verdict` or `Outcome`.
+    """
+
+    kind: ClassVar[str] = "code_executed"
+    step_id: str | None
+    purpose: Literal["visible-tests", "program"]
+    code: str
+    verdict: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationFinished(Event):
+    """An answer was scored in a fresh sandbox on tests its workflow never saw (invariant I6).
+
+    `score` is passed/total of that split in [0, 1]; None when the sandbox, not the answer, failed.
+    `strict` is False when the scored workflow had been repaired.
+    """
+
+    kind: ClassVar[str] = "evaluation_finished"
+    execution_id: str | None
+    workflow_id: str | None
+    split: Split
+    repeat: int
+    score: float | None
+    passed: int
+    total: int
+    strict: bool
+    tests_written_by: Literal["author", "model"]
+    verdict: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished(Event):
+    """`status` is "passed", "failed", "answered" (nothing to score), "error", "budget",
+    "cancelled", "infra" or "interrupted". Totals are the ledger's, not the workflow's own.
+    """
+
+    kind: ClassVar[str] = "run_finished"
+    status: str
+    score: float | None
+    val_score: float | None
+    answer: str | None
+    workflow_id: str | None
+    error: str | None
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
+    model_calls: int
+    steps: int
+    wall_ms: float
+
+
+EVENTS: dict[str, type[Event]] = {
+    c.kind: c
+    for c in (
+        RunStarted,
+        Notice,
+        RoundStarted,
+        RoundFinished,
+        ModelCallStarted,
+        ModelDelta,
+        ModelRetry,
+        ModelCallFinished,
+        WorkflowProposed,
+        WorkflowStarted,
+        WorkflowFinished,
+        StepStarted,
+        StepFinished,
+        CodeExecuted,
+        EvaluationFinished,
+        RunFinished,
+    )
+}
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """The event as JSON-ready data: its kind first, then its fields."""
+    data: dict[str, Any] = {"kind": event.kind}
+    for field in _fields(type(event)):
+        value = getattr(event, field)
+        data[field] = list(value) if isinstance(value, tuple) else value
+    return data
+
+
+def from_json(data: Mapping[str, Any]) -> Event:
+    """The event that `to_json` wrote.
+
+    Raises:
+        UnknownEventError: the kind is unknown, a field is missing, unknown or of the wrong type.
+    """
+    kind = data.get("kind")
+    cls = EVENTS.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        raise UnknownEventError(f"unknown event kind {kind!r}: was it written by a newer version?")
+    hints = _hints(cls)
+    values: dict[str, Any] = {}
+    for name, value in data.items():
+        if name == "kind":
+            continue
+        if name not in hints:
+            raise UnknownEventError(f"event {kind!r} has no field {name!r}: was it written by a newer version?")
+        values[name] = _coerce(value, hints[name], f"{kind}.{name}")
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise UnknownEventError(f"event {kind!r}: {error}") from None
+
+
+_FIELDS: dict[type[Event], tuple[str, ...]] = {}
+_HINTS: dict[type[Event], dict[str, Any]] = {}
+
+
+def _fields(cls: type[Event]) -> tuple[str, ...]:
+    if cls not in _FIELDS:
+        _FIELDS[cls] = tuple(f.name for f in dataclasses.fields(cls))
+    return _FIELDS[cls]
+
+
+def _hints(cls: type[Event]) -> dict[str, Any]:
+    if cls not in _HINTS:
+        hints = typing.get_type_hints(cls)
+        _HINTS[cls] = {name: hints[name] for name in _fields(cls)}
+    return _HINTS[cls]
+
+
+def _coerce(value: Any, hint: Any, where: str) -> Any:
+    """Check `value` against a field's type; JSON lists become the tuples the fields declare."""
+    origin = get_origin(hint)
+    if hint is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in get_args(hint):
+            return None
+        (hint,) = [a for a in get_args(hint) if a is not type(None)]
+        return _coerce(value, hint, where)
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise UnknownEventError(f"{where} is {value!r}, not one of {', '.join(map(repr, get_args(hint)))}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise UnknownEventError(f"{where} is not a list")
+        return tuple(_coerce(v, get_args(hint)[0], where) for v in value)
+    if origin is dict:
+        hint = dict
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint in (int, float) and isinstance(value, bool)):
+        raise UnknownEventError(f"{where} is a {type(value).__name__}, not a {hint.__name__}")
+    return value

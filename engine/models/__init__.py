@@ -1,0 +1,1 @@
+"""Models that write workflows (meta-agents) and carry operators out (workers)."""

@@ -1,0 +1,191 @@
+"""Problems: a query with its tests or reference answer, kept in three splits that never mix.
+
+A workflow sees `visible` tests, search and training see `val`, only the report sees `test`
+(invariant I6). A test is an assert statement or a source that defines `check(candidate)`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+Kind = Literal["code", "math", "qa", "open"]
+SPLITS = ("visible", "val", "test")
+MAX_FILE_BYTES = 256 * 1024 * 1024
+
+
+class ProblemError(ValueError):
+    """The input is not a problem; the message says what, where, and what to do."""
+
+
+@dataclass(frozen=True)
+class Tests:
+    """Tests by split. `written_by` is "model" where a worker wrote the visible ones."""
+
+    __test__ = False  # not a pytest class
+
+    visible: tuple[str, ...] = ()
+    val: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    written_by: Literal["author", "model"] = "author"
+
+    def __bool__(self) -> bool:
+        return bool(self.visible or self.val or self.test)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One query. `prelude` in `metadata` is code the tests may rely on (HumanEval's helpers)."""
+
+    id: str
+    prompt: str
+    entry_point: str | None = None
+    kind: Kind = "open"
+    tests: Tests = field(default_factory=Tests)
+    answer: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def prelude(self) -> str:
+        value = self.metadata.get("prelude", "")
+        return value if isinstance(value, str) else ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape `parse_problem` reads."""
+        tests: dict[str, Any] = {s: list(getattr(self.tests, s)) for s in SPLITS}
+        if self.tests.written_by == "model":
+            tests["written_by"] = "model"
+        return {
+            "id": self.id,
+            "prompt": self.prompt,
+            "entry_point": self.entry_point,
+            "kind": self.kind,
+            "tests": tests,
+            "answer": self.answer,
+            "metadata": dict(self.metadata),
+        }
+
+
+def parse_problem(data: object, where: str) -> Problem:
+    """A problem from decoded JSON. `where` (a file and line) goes into the message.
+
+    Raises:
+        ProblemError: a field is missing, unknown or of the wrong type.
+    """
+    if not isinstance(data, dict):
+        raise ProblemError(f"{where}: a problem is a JSON object, this is a {type(data).__name__}")
+    unknown = set(data) - {"id", "prompt", "entry_point", "kind", "tests", "answer", "metadata"}
+    if unknown:
+        raise ProblemError(f"{where}: unknown field {sorted(unknown)[0]!r}; put extra data under \"metadata\"")
+    prompt = _text(data, "prompt", where, required=True)
+    if not prompt or not prompt.strip():
+        raise ProblemError(f"{where}: \"prompt\" is empty; write the query there")
+    entry_point = _text(data, "entry_point", where)
+    if entry_point is not None and not entry_point.isidentifier():
+        raise ProblemError(f"{where}: \"entry_point\" is {entry_point!r}, not a Python name")
+    tests = _parse_tests(data.get("tests"), where)
+    answer = _text(data, "answer", where)
+    kind = data.get("kind") or _infer_kind(entry_point, tests, answer)
+    if kind not in get_args(Kind):
+        raise ProblemError(f"{where}: \"kind\" is {kind!r}; use one of {', '.join(get_args(Kind))}")
+    metadata = data.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise ProblemError(f"{where}: \"metadata\" is a {type(metadata).__name__}, not an object")
+    problem_id = data.get("id")
+    if isinstance(problem_id, int) and not isinstance(problem_id, bool):
+        problem_id = str(problem_id)
+    if not isinstance(problem_id, str) or not problem_id.strip():
+        raise ProblemError(f"{where}: \"id\" is missing; give the problem a name")
+    return Problem(problem_id, prompt, entry_point, kind, tests, answer, metadata)
+
+
+def load_problems(path: Path) -> list[Problem]:
+    """All problems of a `.json` (one object or a list) or `.jsonl` file, in order.
+
+    Raises:
+        ProblemError: the file cannot be read, a line is malformed, or two problems share an id.
+    """
+    try:
+        if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
+            raise ProblemError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB; split the file")
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ProblemError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
+    except OSError as error:
+        raise ProblemError(f"{path}: {error.strerror or error}; give a readable JSON or JSONL file") from None
+    return _unique(parse_problem(data, where) for data, where in _records(text, path))
+
+
+def _records(text: str, path: Path) -> Iterable[tuple[object, str]]:
+    """Decoded records with their place; a file that is not one JSON value is read line by line."""
+    if not text.strip():
+        raise ProblemError(f"{path}: the file is empty; write one problem per line")
+    lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if path.suffix != ".jsonl" or len(lines) == 1:
+        try:
+            whole = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            if path.suffix == ".json":
+                raise ProblemError(f"{path}: not JSON: {error}") from None
+        else:
+            many = whole if isinstance(whole, list) else [whole]
+            if not many:
+                raise ProblemError(f"{path}: the list is empty; write at least one problem")
+            return [(item, f"{path}, problem {n}" if len(many) > 1 else str(path)) for n, item in enumerate(many, 1)]
+    records = []
+    for number, line in lines:
+        try:
+            records.append((json.loads(line), f"{path}:{number}"))
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ProblemError(f"{path}:{number}: not JSON: {error}; each line is one problem") from None
+    return records
+
+
+def _unique(problems: Iterable[Problem]) -> list[Problem]:
+    seen: dict[str, Problem] = {}
+    for problem in problems:
+        if problem.id in seen:
+            raise ProblemError(f"two problems have the id {problem.id!r}; ids name runs, so make them unique")
+        seen[problem.id] = problem
+    return list(seen.values())
+
+
+def _parse_tests(data: object, where: str) -> Tests:
+    if data is None:
+        return Tests()
+    if not isinstance(data, dict):
+        raise ProblemError(f"{where}: \"tests\" is a {type(data).__name__}; use {{\"visible\": [...], \"val\": [...], \"test\": [...]}}")
+    unknown = set(data) - {*SPLITS, "written_by"}
+    if unknown:
+        raise ProblemError(f"{where}: unknown tests {sorted(map(str, unknown))[0]!r}; the splits are visible, val and test")
+    splits: dict[str, tuple[str, ...]] = {}
+    for split in SPLITS:
+        items = data.get(split) or []
+        if not isinstance(items, list) or not all(isinstance(t, str) and t.strip() for t in items):
+            raise ProblemError(f"{where}: tests.{split} is not a list of test sources")
+        splits[split] = tuple(items)
+    written_by = data.get("written_by", "author")
+    if written_by not in ("author", "model"):
+        raise ProblemError(f"{where}: tests.written_by is {written_by!r}; use author or model")
+    return Tests(splits["visible"], splits["val"], splits["test"], written_by)
+
+
+def _infer_kind(entry_point: str | None, tests: Tests, answer: str | None) -> Kind:
+    if entry_point or tests:
+        return "code"
+    return "qa" if answer is not None else "open"
+
+
+def _text(data: dict[str, Any], key: str, where: str, *, required: bool = False) -> str | None:
+    value = data.get(key)
+    if value is None and not required:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and key == "answer":
+        return str(value)
+    if not isinstance(value, str):
+        problem = "is missing" if value is None else f"is a {type(value).__name__}, not a string"
+        raise ProblemError(f'{where}: "{key}" {problem}')
+    return value

@@ -1,0 +1,173 @@
+"""What the sandbox is asked and what it answers: limits, outcomes, verdicts, and its protocol."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Status = Literal[
+    "passed", "failed", "timeout-wall", "timeout-cpu", "oom", "output-limit", "tampered", "budget", "infra"
+]
+FailedReason = Literal["assert", "exception", "load", "signal", "not-plain-data", "too-big", "no-verdict"]
+InfraReason = Literal[
+    "no-docker", "image-missing", "container-lost", "daemon-down", "disk-full", "paused", "protocol"
+]
+Mode = Literal["split", "in-process"]
+
+# A guest's request to the host: method name and plain-data arguments in, plain data out.
+# Raising CallbackError hands the guest a clean exception; anything else is a bug of ours.
+Callback = Callable[[str, dict[str, Any]], Awaitable[Any]]
+
+
+class CallbackError(Exception):
+    """A host callback refused; `kind` (budget, cancelled, model, usage) reaches the guest with the message."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class SandboxError(Exception):
+    """The sandbox, not the code in it, failed. `reason` names how; the message says what to do."""
+
+    def __init__(self, reason: InfraReason, message: str) -> None:
+        super().__init__(message)
+        self.reason: InfraReason = reason
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on one request. Times in seconds, sizes in bytes unless the name says otherwise."""
+
+    wall_s: float = 30.0
+    cpu_s: float = 10.0
+    memory_mb: int = 384
+    processes: int = 48
+    file_mb: int = 32
+    output_kept: int = 64 * 1024
+    output_killed: int = 64 * 1024 * 1024
+    result_bytes: int = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one request cost, as the runner measured it (never as the code reported it)."""
+
+    wall_ms: float = 0.0
+    cpu_ms: float = 0.0
+    max_rss_kb: int = 0
+    output_bytes: int = 0
+    queue_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one guest process ended. `value` is decoded plain data, set only when status is "passed"."""
+
+    status: Status
+    reason: FailedReason | InfraReason | None = None
+    message: str = ""
+    value: Any = None
+    stdout: str = ""
+    stderr: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome without its value, which may not be JSON."""
+        data = dataclasses.asdict(self)
+        del data["value"]
+        return data
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One test of a verdict, in the order the tests were given."""
+
+    __test__ = False  # not a pytest class
+
+    index: int
+    status: Status
+    reason: FailedReason | InfraReason | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a solution did on its tests.
+
+    `mode` "split": tests ran in a checker process that got only plain data from the solution, so the
+    verdict cannot be forged. "in-process": both shared one process; cheats are detected, not prevented.
+    `sandbox` is the backend that gave it ("docker", "bwrap").
+    """
+
+    status: Status
+    reason: FailedReason | InfraReason | None
+    message: str
+    tests: tuple[TestResult, ...]
+    mode: Mode
+    sandbox: str
+    stdout: str = ""
+    stderr: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+    @property
+    def passed(self) -> int:
+        return sum(t.status == "passed" for t in self.tests)
+
+    def to_json(self) -> dict[str, Any]:
+        data = dataclasses.asdict(self)
+        data["tests"] = [dataclasses.asdict(t) for t in self.tests]
+        return data
+
+
+class Session(Protocol):
+    """One container held for one workflow; its steps run in it as processes of their own."""
+
+    container_id: str
+
+    async def call(
+        self, entry: str, args: Mapping[str, Any], *, callback: Callback, limits: Limits
+    ) -> Outcome:
+        """Run `entry` ("module:function", a preloaded guest module) in a fresh process as
+        `await function(host, args)`, where `await host.call(method, **kwargs)` reaches `callback`.
+
+        Cancelling this coroutine kills the process. Calls may run concurrently.
+        Raises SandboxError when the container is lost.
+        """
+        ...
+
+
+class Sandbox(Protocol):
+    """A pool of isolated containers with one guest runner each. Use as an async context manager."""
+
+    name: str
+    description: str  # one sentence: which isolation, and what it cannot limit
+
+    async def __aenter__(self) -> Sandbox: ...
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    def session(self) -> AbstractAsyncContextManager[Session]:
+        """A container of its own, destroyed or recycled at the end."""
+        ...
+
+    async def check(
+        self,
+        solution: str,
+        tests: Sequence[str],
+        *,
+        entry_point: str | None,
+        prelude: str = "",
+        limits: Limits | None = None,
+    ) -> Verdict:
+        """Run `tests` (assert statements, or sources defining `check(candidate)`) against `solution`.
+
+        `prelude` is the problem's own code (helpers its tests use), given to the checker.
+        """
+        ...
+
+    async def run_program(self, code: str, *, entry: str | None = None, limits: Limits | None = None) -> Outcome:
+        """Run a program; with `entry`, its zero-argument function of that name gives the value."""
+        ...

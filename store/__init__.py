@@ -1,0 +1,1 @@
+"""The store remembers every event of every run in one SQLite file."""

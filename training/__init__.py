@@ -1,0 +1,1 @@
+"""Training turns stored runs into better meta-agents."""
