@@ -326,7 +326,9 @@ def from_json(data: Mapping[str, Any]) -> Event:
         if name == "kind":
             continue
         if name not in hints:
-            raise UnknownEventError(f"event {kind!r} has no field {name!r}: was it written by a newer version?")
+            raise UnknownEventError(
+                f"event {kind!r} has no field {name!r}: was it written by a newer version?"
+            )
         values[name] = _coerce(value, hints[name], f"{kind}.{name}")
     try:
         return cls(**values)
@@ -363,7 +365,9 @@ def _coerce(value: Any, hint: Any, where: str) -> Any:
         return _coerce(value, hint, where)
     if origin is Literal:
         if value not in get_args(hint):
-            raise UnknownEventError(f"{where} is {value!r}, not one of {', '.join(map(repr, get_args(hint)))}")
+            raise UnknownEventError(
+                f"{where} is {value!r}, not one of {', '.join(map(repr, get_args(hint)))}"
+            )
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):

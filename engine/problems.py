@@ -79,26 +79,26 @@ def parse_problem(data: object, where: str) -> Problem:
         raise ProblemError(f"{where}: a problem is a JSON object, this is a {type(data).__name__}")
     unknown = set(data) - {"id", "prompt", "entry_point", "kind", "tests", "answer", "metadata"}
     if unknown:
-        raise ProblemError(f"{where}: unknown field {sorted(unknown)[0]!r}; put extra data under \"metadata\"")
+        raise ProblemError(f'{where}: unknown field {sorted(unknown)[0]!r}; put extra data under "metadata"')
     prompt = _text(data, "prompt", where, required=True)
     if not prompt or not prompt.strip():
-        raise ProblemError(f"{where}: \"prompt\" is empty; write the query there")
+        raise ProblemError(f'{where}: "prompt" is empty; write the query there')
     entry_point = _text(data, "entry_point", where)
     if entry_point is not None and not entry_point.isidentifier():
-        raise ProblemError(f"{where}: \"entry_point\" is {entry_point!r}, not a Python name")
+        raise ProblemError(f'{where}: "entry_point" is {entry_point!r}, not a Python name')
     tests = _parse_tests(data.get("tests"), where)
     answer = _text(data, "answer", where)
     kind = data.get("kind") or _infer_kind(entry_point, tests, answer)
     if kind not in get_args(Kind):
-        raise ProblemError(f"{where}: \"kind\" is {kind!r}; use one of {', '.join(get_args(Kind))}")
+        raise ProblemError(f'{where}: "kind" is {kind!r}; use one of {", ".join(get_args(Kind))}')
     metadata = data.get("metadata") or {}
     if not isinstance(metadata, dict):
-        raise ProblemError(f"{where}: \"metadata\" is a {type(metadata).__name__}, not an object")
+        raise ProblemError(f'{where}: "metadata" is a {type(metadata).__name__}, not an object')
     problem_id = data.get("id")
     if isinstance(problem_id, int) and not isinstance(problem_id, bool):
         problem_id = str(problem_id)
     if not isinstance(problem_id, str) or not problem_id.strip():
-        raise ProblemError(f"{where}: \"id\" is missing; give the problem a name")
+        raise ProblemError(f'{where}: "id" is missing; give the problem a name')
     return Problem(problem_id, prompt, entry_point, kind, tests, answer, metadata)
 
 
@@ -134,7 +134,10 @@ def _records(text: str, path: Path) -> Iterable[tuple[object, str]]:
             many = whole if isinstance(whole, list) else [whole]
             if not many:
                 raise ProblemError(f"{path}: the list is empty; write at least one problem")
-            return [(item, f"{path}, problem {n}" if len(many) > 1 else str(path)) for n, item in enumerate(many, 1)]
+            return [
+                (item, f"{path}, problem {n}" if len(many) > 1 else str(path))
+                for n, item in enumerate(many, 1)
+            ]
     records = []
     for number, line in lines:
         try:
@@ -157,10 +160,14 @@ def _parse_tests(data: object, where: str) -> Tests:
     if data is None:
         return Tests()
     if not isinstance(data, dict):
-        raise ProblemError(f"{where}: \"tests\" is a {type(data).__name__}; use {{\"visible\": [...], \"val\": [...], \"test\": [...]}}")
+        raise ProblemError(
+            f'{where}: "tests" is a {type(data).__name__}; use {{"visible": [...], "val": [...], "test": [...]}}'
+        )
     unknown = set(data) - {*SPLITS, "written_by"}
     if unknown:
-        raise ProblemError(f"{where}: unknown tests {sorted(map(str, unknown))[0]!r}; the splits are visible, val and test")
+        raise ProblemError(
+            f"{where}: unknown tests {sorted(map(str, unknown))[0]!r}; the splits are visible, val and test"
+        )
     splits: dict[str, tuple[str, ...]] = {}
     for split in SPLITS:
         items = data.get(split) or []

@@ -1,0 +1,35 @@
+"""Test, the paper's Code Test: run a solution on the visible tests, and let a worker mend it.
+
+Hidden tests are never here: the host answers `tests` with the problem's visible tests, or with those
+the workflow passes. Where there are none the result is False and says so; AFlow reports success.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.operators.revise import prompt as revise_prompt
+from engine.operators.support import Host, ask, extract_code
+
+
+async def run(
+    host: Host,
+    *,
+    problem: str,
+    solution: str,
+    entry_point: str | None = None,
+    test_cases: list[str] | None = None,
+    test_loop: int = 3,
+) -> dict[str, Any]:
+    """Up to `test_loop` repairs, each after a failed run; one last run decides (AFlow's default 3).
+
+    Returns result (all passed), the solution as it now stands, feedback naming the failures, and
+    the counts passed and total.
+    """
+    for left in range(max(0, int(test_loop)), -1, -1):
+        outcome = await host.call("tests", solution=solution, entry_point=entry_point, test_cases=test_cases)
+        if outcome["result"] or left == 0 or outcome["total"] == 0:
+            return {**outcome, "solution": solution}
+        reply = await ask(host, revise_prompt(problem, solution, outcome["feedback"]))
+        solution = extract_code(reply, entry_point)
+    raise AssertionError("unreachable: the last pass of the loop returns")
