@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypedDict
 
 ErrorKind = Literal[
-    "auth", "not-found", "rate-limit", "timeout", "connection", "server", "bad-response", "context-length", "refused"
+    "auth",
+    "not-found",
+    "rate-limit",
+    "timeout",
+    "connection",
+    "server",
+    "bad-response",
+    "context-length",
+    "refused",
 ]
 
 
@@ -39,7 +47,9 @@ class Sampling:
     def to_json(self) -> dict[str, Any]:
         """Only what is set: this goes into traces and content addresses."""
         values = {k: getattr(self, k) for k in ("temperature", "top_p", "max_tokens", "seed")}
-        return {k: v for k, v in values.items() if v is not None} | ({"stop": list(self.stop)} if self.stop else {})
+        return {k: v for k, v in values.items() if v is not None} | (
+            {"stop": list(self.stop)} if self.stop else {}
+        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,9 @@ class ChatModel(Protocol):
 
     name: str
 
-    def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[Delta | Retry | Completion]:
+    def stream(
+        self, messages: Sequence[Message], sampling: Sampling
+    ) -> AsyncIterator[Delta | Retry | Completion]:
         """Stream one completion. Raises ModelError when it cannot be had."""
         ...
 

@@ -1,0 +1,301 @@
+"""Settings: what the user chose, from the environment, the config file and built-in defaults.
+
+Precedence is environment, then file, then default. A wrong value stops the program with one sentence
+that says where it was set and what to do. API keys are held as secrets: no repr, dump or message of
+this module shows one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+APP = "flowreasoner"
+ENV_PREFIX = "FLOWREASONER_"
+OPENAI: dict[str, Any] = {"base_url": "https://api.openai.com/v1", "api_key_env": "OPENAI_API_KEY"}
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+_FILE_DATA: ContextVar[dict[str, Any] | None] = ContextVar("flowreasoner_config_file", default=None)
+
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. The message names the place, the key and the remedy."""
+
+
+class ModelQuirks(BaseModel):
+    """Corrections to what a model of an endpoint accepts; what is left out keeps its known value."""
+
+    model_config = _STRICT
+
+    drop: list[Literal["temperature", "top_p", "max_tokens", "seed", "stop", "stream_options"]] | None = None
+    """Request parameters never sent to this model."""
+    max_tokens_name: Literal["max_tokens", "max_completion_tokens"] | None = None
+    """The name this model knows the answer's token limit by."""
+    system: Literal["system", "developer", "user"] | None = None
+    """The role system messages are sent with; `user` merges them into the first user message."""
+    thinks_first: bool | None = None
+    """The prompt template opens the think block, so the answer starts with reasoning."""
+
+
+class Endpoint(BaseModel):
+    """One OpenAI-compatible server, reached as `NAME/MODEL`."""
+
+    model_config = _STRICT
+
+    base_url: str
+    """The URL up to and including the version, such as `http://localhost:8000/v1` for a local vLLM."""
+    api_key: SecretStr | None = None
+    """The key itself. Prefer `api_key_env`; a file that holds a key must be readable by its owner only."""
+    api_key_env: str | None = None
+    """The environment variable that holds the key. Leave both out for a server without keys."""
+    organization: str | None = None
+    """The organization to bill, where the server knows such a thing."""
+    timeout_s: Seconds = 120.0
+    """The longest silence to bear while waiting for the next piece of an answer, in seconds."""
+    max_retries: Annotated[int, Field(ge=0, le=100)] = 4
+    """How often a call that failed for a passing reason is tried again."""
+    max_concurrency: Positive = 16
+    """How many calls may be under way at this endpoint at once."""
+    models: list[str] = []
+    """The models to list in menus; any other model of the server can still be named."""
+    quirks: dict[str, ModelQuirks] = {}
+    """Corrections by model name; `*` and `?` match as in file names, and the first match counts."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be a URL such as http://localhost:8000/v1")
+        if parts.username or parts.password:
+            raise ValueError("must not hold a user or password: use api_key_env")
+        return value.rstrip("/")
+
+    def key(self) -> str | None:
+        """The key to send, or None where none is set. The configured key wins over the variable."""
+        if self.api_key is not None:
+            return self.api_key.get_secret_value()
+        return (os.environ.get(self.api_key_env) or None) if self.api_key_env else None
+
+
+class Budget(BaseModel):
+    """What one run may spend at most. Unset means no limit."""
+
+    model_config = _STRICT
+
+    model_calls: Positive | None = 200
+    """Model calls of one run, the meta-agent's and the workers' together."""
+    tokens: Positive | None = 1_000_000
+    """Tokens of one run, prompts and answers together."""
+    cost_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 5.0
+    """Known cost of one run in US dollars; calls of unknown price do not count."""
+    wall_s: Seconds | None = 1800.0
+    """Wall time of one run in seconds."""
+    steps: Positive | None = 500
+    """Operator steps of one run."""
+
+
+class Settings(BaseSettings):
+    """All settings. `load()` is how the program gets them; calling this directly reads no file."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+    )
+
+    meta_agent: Annotated[str, Field(min_length=1)] = "pocket-meta"
+    """The model that writes workflows."""
+    worker: Annotated[str, Field(min_length=1)] = "pocket-worker"
+    """The model that operators call."""
+    variant: Annotated[str, Field(min_length=1)] = "flowreasoner"
+    """The way of solving a problem."""
+    sandbox: Literal["auto", "docker", "bwrap"] = "auto"
+    """Where generated code runs; `auto` takes Docker where its daemon answers, else bubblewrap."""
+    store: Path | None = None
+    """The database of all runs; unset means `store.db` in the user's data folder."""
+    budget: Budget = Budget()
+    """What one run may spend at most."""
+    theme: Annotated[str, Field(min_length=1)] = "textual-dark"
+    """The colour theme of the screens."""
+    keymap: dict[str, str] = {}
+    """Keys of your own, by action: `"run.start" = "f5"`."""
+    endpoints: dict[str, Endpoint] = Field(default_factory=dict, validate_default=True)
+    """OpenAI-compatible servers by name; `openai` is built in."""
+
+    @field_validator("endpoints", mode="before")
+    @classmethod
+    def _with_openai(cls, value: Any) -> Any:
+        """The built-in endpoint is always there, and a partial entry of its name refines it."""
+        if not isinstance(value, dict):
+            return value
+        own = value.get("openai", {})
+        return {**value, "openai": {**OPENAI, **own} if isinstance(own, dict) else own}
+
+    @model_validator(mode="after")
+    def _names_can_be_typed(self) -> Settings:
+        for name in self.endpoints:
+            if not name or "/" in name or ":" in name or name.startswith("pocket-") or name != name.strip():
+                raise ValueError(
+                    f"endpoint name {name!r} must not be empty, hold '/' or ':', or start with 'pocket-'"
+                )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (
+            init_settings,
+            env_settings,
+            InitSettingsSource(settings_cls, init_kwargs=_FILE_DATA.get() or {}),
+        )
+
+    def store_path(self) -> Path:
+        """Where the store is, whether chosen or by default."""
+        return (self.store or platformdirs.user_data_path(APP) / "store.db").expanduser()
+
+
+def config_path() -> Path:
+    """Where the config file is looked for; it need not exist."""
+    return platformdirs.user_config_path(APP) / "config.toml"
+
+
+def load(path: Path | None = None) -> Settings:
+    """The settings in force: environment over `path` (by default `config_path()`) over defaults.
+
+    Raises:
+        ConfigError: the file cannot be read, is not TOML, exposes a key, or a value or name is wrong.
+    """
+    path = path or config_path()
+    data = _read_file(path)
+    _refuse_unknown_variables(os.environ)
+    token = _FILE_DATA.set(data)
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigError(_sentence(error, path)) from None
+    except ValueError as error:  # pydantic-settings: a variable that should hold JSON does not
+        raise ConfigError(
+            f"the environment: {error}; write a value for one key, as in {ENV_PREFIX}WORKER"
+        ) from None
+    finally:
+        _FILE_DATA.reset(token)
+
+
+def show(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON-ready data, for people: a key reads "set, not shown"."""
+    data = settings.model_dump(mode="json")
+    for endpoint in data["endpoints"].values():
+        if endpoint["api_key"] is not None:
+            endpoint["api_key"] = "set, not shown"
+    return data
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            raw, mode = file.read(), os.fstat(file.fileno()).st_mode
+        data = tomllib.loads(raw.decode("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}): make it a file you may read") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply to be a config file") from None
+    if mode & 0o077 and _holds_key(data):
+        raise ConfigError(f"{path}: holds an api_key and others may read it: run `chmod 600 {path}`")
+    return data
+
+
+def _holds_key(data: Mapping[str, Any]) -> bool:
+    endpoints = data.get("endpoints")
+    entries = endpoints.values() if isinstance(endpoints, dict) else ()
+    return any(isinstance(entry, dict) and "api_key" in entry for entry in entries)
+
+
+def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+    """pydantic-settings passes over variables it does not know; a misspelt one must not go unheard."""
+    for variable in environ:
+        if not variable.upper().startswith(ENV_PREFIX):
+            continue
+        key = variable[len(ENV_PREFIX) :].lower().split("__")[0]
+        if key not in Settings.model_fields:
+            raise ConfigError(
+                f"{variable} (environment): there is no setting {key!r}{_nearest(key)}; unset it"
+            )
+
+
+def _sentence(error: ValidationError, path: Path) -> str:
+    """The first problem as one sentence. A key is never in it: pydantic was told to hide inputs."""
+    problems = error.errors(include_input=False, include_url=False)
+    # A misspelt key is also a missing one: name the misspelling.
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    parts = [str(part) for part in problem["loc"] if part != "[key]"]
+    where = _origin(parts[:-1] if problem["type"] == "missing" else parts, path)
+    key = ".".join(parts) or "endpoints"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: there is no setting {key!r}{_nearest(parts[-1], parts[:-1])}; remove or rename it"
+    if problem["type"] == "missing":
+        return f"{where}: {key} is missing: add it"
+    text = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {key}: {text[:1].lower()}{text[1:]}: correct or remove it"
+
+
+def _origin(parts: list[str], path: Path) -> str:
+    """The variable that set `parts` or something above or below it, else the file."""
+    wanted = f"{ENV_PREFIX}{'__'.join(parts)}".upper()
+    set_here = {name.upper(): name for name in os.environ}
+    for cut in range(len(parts), 0, -1):
+        name = f"{ENV_PREFIX}{'__'.join(parts[:cut])}".upper()
+        if name in set_here:
+            return f"{set_here[name]} (environment)"
+    below = [name for upper, name in set_here.items() if upper.startswith(f"{wanted}__")]
+    in_file: Any = _FILE_DATA.get() or {}
+    for part in parts:
+        in_file = in_file.get(part) if isinstance(in_file, dict) else None
+    return f"{below[0]} (environment)" if below and in_file is None else str(path)
+
+
+def _nearest(key: str, above: Iterable[str] = ()) -> str:
+    level = list(above)
+    model: type[BaseModel] = Settings
+    if level[:1] == ["endpoints"]:
+        model = ModelQuirks if "quirks" in level[2:3] else Endpoint
+    elif level[:1] == ["budget"]:
+        model = Budget
+    near = difflib.get_close_matches(key, model.model_fields, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

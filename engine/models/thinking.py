@@ -1,0 +1,130 @@
+"""Tell thinking from answer in a text that arrives in pieces.
+
+Reasoning models wrap their thinking in `<think>…</think>` at the head of the answer. The opening tag
+counts only there, so that an answer which talks about the tag is left alone. Where the prompt's
+template already opened the block, only the closing tag appears: a caller that knows says
+`inside=True`; otherwise the lone closing tag, once seen outside a code fence, turns all text before it
+into reasoning. What had been streamed as text by then cannot be called back, which is why `text` and
+`reasoning` of the splitter, and so of the completion, are what counts, not the deltas.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.models.base import Delta
+from engine.models.stops import held_suffix
+
+OPEN, CLOSE = "<think>", "</think>"
+_FENCE = "```"
+
+
+class ThinkSplitter:
+    """Feed it pieces, get deltas; the result does not depend on where the pieces are cut."""
+
+    def __init__(self, *, inside: bool = False) -> None:
+        self._state: Literal["head", "thinking", "answer"] = "thinking" if inside else "head"
+        self._trim = inside  # drop the blank space that follows a tag
+        self._thought = inside
+        self._buffer = ""
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return "".join(self._text)
+
+    @property
+    def reasoning(self) -> str:
+        """The thinking so far."""
+        return "".join(self._reasoning)
+
+    @property
+    def thinking(self) -> bool:
+        """Whether a think block is open."""
+        return self._state == "thinking"
+
+    def feed(self, piece: str) -> list[Delta]:
+        """The deltas that have become certain with this piece."""
+        self._buffer += piece
+        out: list[Delta] = []
+        while self._advance(out):
+            pass
+        return out
+
+    def close(self) -> list[Delta]:
+        """The text is over: pass on what was held back. An unclosed block stays reasoning."""
+        rest, self._buffer = self._buffer, ""
+        out: list[Delta] = []
+        if self._trim:
+            rest = rest.lstrip()
+        self._emit(out, "reasoning" if self.thinking else "text", rest)
+        return out
+
+    def _advance(self, out: list[Delta]) -> bool:
+        """One move of the automaton; False when it needs more text."""
+        if self._trim:
+            self._buffer = self._buffer.lstrip()
+            self._trim = not self._buffer
+        if not self._buffer:
+            return False
+        if self._state == "head":
+            return self._at_head()
+        if self._state == "thinking":
+            return self._in_block(out)
+        return self._in_answer(out)
+
+    def _at_head(self) -> bool:
+        start = self._buffer.lstrip()
+        if start.startswith(OPEN):
+            self._buffer = start[len(OPEN) :]
+            self._state, self._trim, self._thought = "thinking", True, True
+            return True
+        if OPEN.startswith(start):  # also where all is blank so far
+            return False
+        self._state = "answer"
+        return True
+
+    def _in_block(self, out: list[Delta]) -> bool:
+        at = self._buffer.find(CLOSE)
+        if at < 0:
+            self._release(out, "reasoning")
+            return False
+        self._emit(out, "reasoning", self._buffer[:at])
+        self._after_block(at)
+        return True
+
+    def _in_answer(self, out: list[Delta]) -> bool:
+        if self._thought:
+            self._emit(out, "text", self._buffer)
+            self._buffer = ""
+            return False
+        at = self._buffer.find(CLOSE)
+        if at < 0:
+            self._release(out, "text")
+            return False
+        before, end = self._buffer[:at], at + len(CLOSE)
+        if (self.text + before).count(_FENCE) % 2:  # inside a code block: a mention, not a tag
+            self._emit(out, "text", self._buffer[:end])
+            self._buffer = self._buffer[end:]
+            return True
+        self._reasoning, self._text, self._thought = self._text, [], True
+        self._emit(out, "reasoning", before)
+        self._after_block(at)
+        return True
+
+    def _after_block(self, at: int) -> None:
+        self._buffer = self._buffer[at + len(CLOSE) :]
+        self._state, self._trim = "head", True
+
+    def _release(self, out: list[Delta], channel: Literal["reasoning", "text"]) -> None:
+        """Pass on all but what may be the beginning of a closing tag."""
+        certain = len(self._buffer) - held_suffix(self._buffer, (CLOSE,))
+        self._emit(out, channel, self._buffer[:certain])
+        self._buffer = self._buffer[certain:]
+
+    def _emit(self, out: list[Delta], channel: Literal["reasoning", "text"], text: str) -> None:
+        if text:
+            (self._reasoning if channel == "reasoning" else self._text).append(text)
+            out.append(Delta(channel, text))
