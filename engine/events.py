@@ -65,6 +65,16 @@ class Notice(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TestsWritten(Event):
+    """A worker wrote visible tests for a query that had none; they replace the problem's (empty) ones."""
+
+    __test__: ClassVar[bool] = False  # not a pytest class
+    kind: ClassVar[str] = "tests_written"
+    model: str
+    visible: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RoundStarted(Event):
     """Round `round` (from 1) of propose → check → run → feedback."""
 
@@ -283,6 +293,7 @@ EVENTS: dict[str, type[Event]] = {
     for c in (
         RunStarted,
         Notice,
+        TestsWritten,
         RoundStarted,
         RoundFinished,
         ModelCallStarted,

@@ -108,6 +108,11 @@ def load_problems(path: Path) -> list[Problem]:
     Raises:
         ProblemError: the file cannot be read, a line is malformed, or two problems share an id.
     """
+    return unique(parse_problem(data, where) for data, where in read_records(path))
+
+
+def read_records(path: Path) -> list[tuple[object, str]]:
+    """The decoded JSON records of a file, each with its place for messages. Raises ProblemError."""
     try:
         if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
             raise ProblemError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB; split the file")
@@ -116,7 +121,7 @@ def load_problems(path: Path) -> list[Problem]:
         raise ProblemError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
     except OSError as error:
         raise ProblemError(f"{path}: {error.strerror or error}; give a readable JSON or JSONL file") from None
-    return _unique(parse_problem(data, where) for data, where in _records(text, path))
+    return list(_records(text, path))
 
 
 def _records(text: str, path: Path) -> Iterable[tuple[object, str]]:
@@ -147,7 +152,8 @@ def _records(text: str, path: Path) -> Iterable[tuple[object, str]]:
     return records
 
 
-def _unique(problems: Iterable[Problem]) -> list[Problem]:
+def unique(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems, refusing two with one id. Raises ProblemError."""
     seen: dict[str, Problem] = {}
     for problem in problems:
         if problem.id in seen:
@@ -161,7 +167,8 @@ def _parse_tests(data: object, where: str) -> Tests:
         return Tests()
     if not isinstance(data, dict):
         raise ProblemError(
-            f'{where}: "tests" is a {type(data).__name__}; use {{"visible": [...], "val": [...], "test": [...]}}'
+            f'{where}: "tests" is a {type(data).__name__}; '
+            'use {"visible": [...], "val": [...], "test": [...]}'
         )
     unknown = set(data) - {*SPLITS, "written_by"}
     if unknown:

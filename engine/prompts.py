@@ -76,7 +76,7 @@ def repair_messages(asked: list[Message], reply: str, diagnosis: str) -> list[Me
         {"role": "assistant", "content": reply},
         {
             "role": "user",
-            "content": f"This workflow cannot run:\n{diagnosis}\n\nReply with all three parts again, corrected.",
+            "content": f"This workflow cannot run:\n{diagnosis}\n\nReply with all three parts, corrected.",
         },
     ]
 

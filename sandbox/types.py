@@ -23,7 +23,7 @@ Callback = Callable[[str, dict[str, Any]], Awaitable[Any]]
 
 
 class CallbackError(Exception):
-    """A host callback refused; `kind` (budget, cancelled, model, usage) reaches the guest with the message."""
+    """A host callback refused; `kind` (budget, model, usage, …) reaches the guest with the message."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -168,6 +168,8 @@ class Sandbox(Protocol):
         """
         ...
 
-    async def run_program(self, code: str, *, entry: str | None = None, limits: Limits | None = None) -> Outcome:
+    async def run_program(
+        self, code: str, *, entry: str | None = None, limits: Limits | None = None
+    ) -> Outcome:
         """Run a program; with `entry`, its zero-argument function of that name gives the value."""
         ...

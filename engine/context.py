@@ -1,0 +1,72 @@
+"""What one run works with: its problem, options, models, sandbox, events and ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from engine.emitter import Emitter
+from engine.gateway import Gateway
+from engine.ledger import Budget, Ledger
+from engine.models.base import ChatModel, Sampling
+from engine.operators.sets import PAPER, OperatorSet
+from engine.problems import Problem
+from sandbox.types import Sandbox
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Options of one run.
+
+    `rounds` l = 10 and `repeats` = 3 executions per workflow are the FlowReasoner paper's (Section 5
+    and Appendix A). `stop_early` ends the search once a workflow passes all of `val` in every repeat.
+    """
+
+    variant: str = "flowreasoner"
+    rounds: int = 10
+    repeats: int = 3
+    seed: int = 0
+    stop_early: bool = True
+    make_tests: bool = False
+    operators: OperatorSet = PAPER
+    meta_sampling: Sampling = field(default_factory=Sampling)
+    worker_sampling: Sampling = field(default_factory=Sampling)
+    budget: Budget = field(default_factory=Budget)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "rounds": self.rounds,
+            "repeats": self.repeats,
+            "seed": self.seed,
+            "stop_early": self.stop_early,
+            "make_tests": self.make_tests,
+            "operators": self.operators.name,
+            "meta_sampling": self.meta_sampling.to_json(),
+            "worker_sampling": self.worker_sampling.to_json(),
+            "budget": asdict(self.budget),
+        }
+
+
+@dataclass(frozen=True)
+class Services:
+    """What runs share: opened once, used by many. `recorded` serves steps without running them
+    (step key → outputs in order of occurrence), for replay and forks.
+    """
+
+    meta_agent: ChatModel
+    worker: ChatModel
+    sandbox: Sandbox
+    recorded: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+@dataclass
+class RunContext:
+    """One run in progress. `problem` is replaced when a worker writes its tests."""
+
+    problem: Problem
+    config: RunConfig
+    services: Services
+    emitter: Emitter
+    ledger: Ledger
+    gateway: Gateway

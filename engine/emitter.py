@@ -1,0 +1,44 @@
+"""One run's events in order: everything that happens is emitted here and read from one queue."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from engine.events import Event, RunFinished
+
+E = TypeVar("E", bound=Event)
+
+
+class Emitter:
+    """Stamps events with run, sequence number and times, and queues them for one reader."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self._seq = 0
+        self._started = time.monotonic()
+        self._queue: asyncio.Queue[Event] = asyncio.Queue()
+
+    def emit(self, event: E) -> E:
+        """Stamp and queue `event`; returns it as the reader will see it."""
+        stamped = dataclasses.replace(
+            event,
+            run_id=self.run_id,
+            seq=self._seq,
+            at=time.time(),
+            mono=time.monotonic() - self._started,
+        )
+        self._seq += 1
+        self._queue.put_nowait(stamped)
+        return stamped
+
+    async def events(self) -> AsyncIterator[Event]:
+        """The events as they come, ending with RunFinished."""
+        while True:
+            event = await self._queue.get()
+            yield event
+            if isinstance(event, RunFinished):
+                return

@@ -1,0 +1,18 @@
+"""Reading workflow files: the native tagged completion, the paper's figures, a Python module.
+
+A format says how a workflow is laid out; undoing it is not a repair.
+"""
+
+from engine.formats.figure import as_class
+from engine.formats.module import without_provided_imports
+from engine.formats.native import ParsedCompletion, parse_completion, streaming_code
+from engine.formats.reading import read_workflow
+
+__all__ = [
+    "ParsedCompletion",
+    "as_class",
+    "parse_completion",
+    "read_workflow",
+    "streaming_code",
+    "without_provided_imports",
+]

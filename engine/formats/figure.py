@@ -1,0 +1,64 @@
+"""The paper's figure style: a bare `async def __call__(self, problem, test_cases)` without a class."""
+
+from __future__ import annotations
+
+import re
+
+from engine.formats.lexing import string_lines
+
+_HEADER = re.compile(r"^([ \t]*)(?:async[ \t]+)?def[ \t]+__call__[ \t]*\(")
+_CLASS = re.compile(r"^([ \t]*)class[ \t]+\w+")
+_STATEMENT = re.compile(r"^([ \t]*)[^\s#]")
+_MARGIN_NUMBER = re.compile(r"^\s*\d+\s*$")
+INDENT = "    "
+
+
+def as_class(code: str) -> str:
+    """`code` with a bare `__call__` put into a class, and a whole-text indentation removed.
+
+    Anything else is returned as it is. Margin line numbers of a pasted figure are looked past.
+    """
+    lines = code.split("\n")
+    first = next((i for i, line in enumerate(lines) if _HEADER.match(line)), None)
+    cls = next((i for i, line in enumerate(lines) if _CLASS.match(line)), None)
+    if cls is not None and (first is None or cls < first):
+        return _dedent(lines)
+    if first is None:
+        return code
+    margin = _width(lines[first])
+    body = _body_margin(lines, first)
+    text = set(string_lines(code))
+    if margin == 0 and body is not None and body <= len(INDENT):
+        lines = [
+            INDENT + line if line.strip() and i not in text and i >= first else line
+            for i, line in enumerate(lines)
+        ]
+    elif margin == 0:  # only the header lost its indentation, as a stripped tag body does
+        lines[first] = INDENT + lines[first]
+    # Above a pasted header there is room: the line before is blank, and numbering stays as it was.
+    if first > 0 and not lines[first - 1].strip():
+        return "\n".join([*lines[: first - 1], "class Workflow:", *lines[first:]])
+    return "\n".join([*lines[:first], "class Workflow:", *lines[first:]])
+
+
+def _dedent(lines: list[str]) -> str:
+    first = next((line for line in lines if _STATEMENT.match(line)), "")
+    prefix = first[: _width(first)]
+    if not prefix:
+        return "\n".join(lines)
+    return "\n".join(line.removeprefix(prefix) for line in lines)
+
+
+def _width(line: str) -> int:
+    return len(line) - len(line.lstrip(" \t"))
+
+
+def _body_margin(lines: list[str], header: int) -> int | None:
+    """How far the statement after the header is indented."""
+    depth = 0
+    for i in range(header, len(lines)):
+        line = lines[i]
+        if i > header and depth == 0 and _STATEMENT.match(line) and not _MARGIN_NUMBER.match(line):
+            return _width(line)
+        depth += line.count("(") - line.count(")")
+    return None

@@ -1,0 +1,39 @@
+"""One way in for every format: text in, workflow code and prompts out."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from engine.formats.figure import as_class
+from engine.formats.findings import error
+from engine.formats.module import without_provided_imports
+from engine.formats.native import MAX_COMPLETION_CHARS, ParsedCompletion, parse_completion
+from engine.formats.source import MAX_SOURCE_BYTES, parse
+
+_TAG_OR_FENCE = re.compile(r"</?(?:graph|think|thinking|modification|prompt)>|^[ \t]*```", re.MULTILINE)
+_HEADER = re.compile(r"^[ \t]*(?:class[ \t]+\w+|(?:async[ \t]+)?def[ \t]+\w+)", re.MULTILINE)
+
+
+def read_workflow(text: str, prompts: str = "") -> ParsedCompletion:
+    """Read a completion, a module or a figure; `prompts` are those of a module's sibling file."""
+    if len(text) > MAX_COMPLETION_CHARS:
+        message = f"the text is longer than {MAX_COMPLETION_CHARS:,} characters"
+        return ParsedCompletion("", "", prompts, (error("completion-too-large", message, None, "Shorten it"),))
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    parsed = ParsedCompletion("", text, prompts) if prompts or _is_code(text) else parse_completion(text)
+    code = without_provided_imports(as_class(parsed.code))
+    return ParsedCompletion(parsed.modification, code, parsed.prompts, parsed.problems)
+
+
+def _is_code(text: str) -> bool:
+    """Whether `text` is a module or a figure rather than a completion.
+
+    Valid Python with a class is a module even where its strings hold tags; text that is neither
+    valid nor tagged is taken for code if it defines something.
+    """
+    if len(text) <= MAX_SOURCE_BYTES and _HEADER.search(text):
+        tree = parse(as_class(text)).tree
+        if tree is not None and any(isinstance(node, ast.ClassDef) for node in tree.body):
+            return True
+    return _TAG_OR_FENCE.search(text) is None and _HEADER.search(text) is not None

@@ -1,0 +1,69 @@
+"""What a run may spend and what it has spent: the host's own count, never the workflow's."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+
+class BudgetExceededError(Exception):
+    """A limit was reached; the message names it and how to raise it."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits of one run; None is unlimited. `wall_s` in seconds, `cost_usd` in US dollars."""
+
+    model_calls: int | None = 400
+    tokens: int | None = 4_000_000
+    cost_usd: float | None = None
+    wall_s: float | None = 3600.0
+    steps: int | None = 1000
+
+
+@dataclass
+class Ledger:
+    """Totals of one run. `cost_usd` turns None, for good, when one call's price is unknown."""
+
+    budget: Budget
+    model_calls: int = 0
+    steps: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float | None = 0.0
+    known_cost_usd: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def wall_s(self) -> float:
+        return time.monotonic() - self.started
+
+    def admit_step(self) -> None:
+        """Count a step about to run. Raises BudgetExceededError."""
+        self._check("steps", self.steps, self.budget.steps)
+        self._check_wall()
+        self.steps += 1
+
+    def admit_call(self) -> None:
+        """Count a model call about to be made. Raises BudgetExceededError."""
+        self._check("model calls", self.model_calls, self.budget.model_calls)
+        self._check("tokens", self.tokens_in + self.tokens_out, self.budget.tokens)
+        self._check("cost", self.known_cost_usd, self.budget.cost_usd, unit=" USD")
+        self._check_wall()
+        self.model_calls += 1
+
+    def charge(self, tokens_in: int, tokens_out: int, cost_usd: float | None) -> None:
+        """Add a finished call."""
+        self.tokens_in += tokens_in
+        self.tokens_out += tokens_out
+        self.known_cost_usd += cost_usd or 0.0
+        self.cost_usd = None if cost_usd is None or self.cost_usd is None else self.cost_usd + cost_usd
+
+    def _check_wall(self) -> None:
+        self._check("wall time", self.wall_s, self.budget.wall_s, unit=" s")
+
+    def _check(self, what: str, used: float, limit: float | None, unit: str = "") -> None:
+        if limit is not None and used >= limit:
+            raise BudgetExceededError(
+                f"The run's budget of {limit:g}{unit} for {what} is used up; raise it in the configuration."
+            )

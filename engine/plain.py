@@ -1,0 +1,47 @@
+"""Plain data from the sandbox as JSON-ready data for events, and answers out of what workflows return."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from engine.operators.support import extract_code, parses
+from engine.problems import Problem
+
+ANSWER_KEYS = ("response", "solution", "answer", "output", "code", "result")
+
+
+def jsonable(value: Any) -> Any:
+    """`value` with only JSON types: what JSON cannot hold becomes its repr."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 2**53 else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, dict):
+        return {k if isinstance(k, str) else repr(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(v) for v in value]
+    return repr(value)
+
+
+def answer_text(value: Any, problem: Problem) -> str | None:
+    """The answer in what a workflow returned: a string, an (answer, cost) pair or an operator's dict.
+
+    None, empty and other types are no answer. For code problems the code is taken out of prose and
+    fences (the paper's Figure 10 returns a Markdown essay).
+    """
+    if isinstance(value, tuple | list) and value:
+        value = value[0]
+    if isinstance(value, dict):
+        value = next((value[k] for k in ANSWER_KEYS if isinstance(value.get(k), str)), None)
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip():
+        return None
+    if problem.kind == "code" and not parses(value):
+        return extract_code(value, problem.entry_point)
+    return value

@@ -1,0 +1,133 @@
+"""One problem, one variant: a run as a stream of events that always ends in RunFinished."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from engine.context import RunConfig, RunContext, Services
+from engine.emitter import Emitter
+from engine.events import Event, Notice, RunFinished, RunStarted
+from engine.gateway import Gateway
+from engine.ids import new_id
+from engine.ledger import BudgetExceededError, Ledger
+from engine.made_tests import with_made_tests
+from engine.models.base import ModelError
+from engine.problems import Problem
+from engine.variants import Result, load_variant
+from engine.variants.final import final_split, finish
+from engine.variants.proposal import emit_proposal
+from engine.workflows import Workflow
+from sandbox.types import SandboxError
+
+Job = Callable[[RunContext], Awaitable[Result]]
+
+
+class Run:
+    """A run of one problem. Iterate `events()` once; `cancel()` ends it with its end recorded."""
+
+    def __init__(
+        self, problem: Problem, config: RunConfig, services: Services, *, workflow: Workflow | None = None
+    ) -> None:
+        """With `workflow`, that workflow is executed and scored; otherwise the variant solves.
+
+        Raises UnknownVariantError.
+        """
+        self.id = new_id()
+        self._job: Job = _run_workflow(workflow) if workflow else load_variant(config.variant)
+        emitter, ledger = Emitter(self.id), Ledger(config.budget)
+        self._context = RunContext(problem, config, services, emitter, ledger, Gateway(emitter, ledger))
+        self._task: asyncio.Task[None] | None = None
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Start, and yield every event as it happens, RunFinished last.
+
+        Leaving the iteration early cancels the run.
+        """
+        self._task = asyncio.create_task(self._drive())
+        try:
+            async for event in self._context.emitter.events():
+                yield event
+        finally:
+            self.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def cancel(self) -> None:
+        """Stop the run: containers are freed, and the last event says "cancelled"."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _drive(self) -> None:
+        """Run the job and emit its end, whatever that is."""
+        context = self._context
+        status, result = "error", Result(None, None, None, None, "the run ended unexpectedly")
+        try:
+            self._start()
+            if context.config.make_tests and not context.problem.tests:
+                context.problem = await with_made_tests(context)
+            result = await self._job(context)
+            status = _status(result, context.problem)
+        except asyncio.CancelledError:
+            status, result = "cancelled", Result(None, None, None, None, "cancelled")
+        except BudgetExceededError as error:
+            status, result = "budget", Result(None, None, None, None, str(error))
+        except ModelError as error:
+            status, result = "error", Result(None, None, None, None, str(error))
+        except SandboxError as error:
+            status, result = "infra", Result(None, None, None, None, str(error))
+        finally:
+            self._finish(status, result)
+
+    def _start(self) -> None:
+        context, services = self._context, self._context.services
+        context.emitter.emit(
+            RunStarted(
+                problem=context.problem.to_json(),
+                variant=context.config.variant,
+                meta_agent=services.meta_agent.name,
+                worker=services.worker.name,
+                seed=context.config.seed,
+                sandbox=services.sandbox.name,
+                config=context.config.to_json(),
+            )
+        )
+        if services.sandbox.name != "docker":
+            context.emitter.emit(Notice(level="warning", text=services.sandbox.description))
+
+    def _finish(self, status: str, result: Result) -> None:
+        ledger = self._context.ledger
+        self._context.emitter.emit(
+            RunFinished(
+                status=status,
+                score=result.score,
+                val_score=result.val_score,
+                answer=result.answer,
+                workflow_id=result.workflow_id,
+                error=result.error,
+                tokens_in=ledger.tokens_in,
+                tokens_out=ledger.tokens_out,
+                cost_usd=ledger.cost_usd,
+                model_calls=ledger.model_calls,
+                steps=ledger.steps,
+                wall_ms=ledger.wall_s * 1e3,
+            )
+        )
+
+
+def _run_workflow(workflow: Workflow) -> Job:
+    async def job(context: RunContext) -> Result:
+        emit_proposal(context, workflow, round_number=1)
+        return await finish(context, workflow, round_number=1, val_score=None)
+
+    return job
+
+
+def _status(result: Result, problem: Problem) -> str:
+    """What the run comes to: a score decides where there is one."""
+    if result.workflow_id is None:
+        return "failed" if final_split(problem) is not None else "error"
+    if result.score is not None:
+        return "passed" if result.score == 1.0 else "failed"
+    return "answered" if result.answer is not None else "failed"

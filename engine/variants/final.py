@@ -1,0 +1,68 @@
+"""The score that counts: the chosen workflow executed afresh and scored on `test`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from engine.context import RunContext
+from engine.events import Notice, Split
+from engine.execution import Execution, Purpose, execute
+from engine.problems import Problem
+from engine.scoring import Score, evaluate, tests_of
+from engine.variants import Result
+from engine.workflows import Workflow
+
+
+def final_split(problem: Problem) -> Split | None:
+    """`test` where there is one, else the best that is left; None where nothing can be scored."""
+    if problem.kind in ("qa", "math"):
+        return "test" if problem.answer is not None else None
+    for split in ("test", "val", "visible"):
+        if tests_of(problem, split):
+            return split
+    return None
+
+
+async def run_repeats(
+    context: RunContext, workflow: Workflow, *, round_number: int, purpose: Purpose, split: Split | None
+) -> list[tuple[Execution, Score | None]]:
+    """Execute `workflow` `repeats` times at once (once where nothing is scored) and score each."""
+
+    async def once(repeat: int) -> tuple[Execution, Score | None]:
+        execution = await execute(
+            context, workflow, round_number=round_number, repeat=repeat, purpose=purpose
+        )
+        if split is None:
+            return execution, None
+        return execution, await evaluate(context, execution, workflow, split, repeat)
+
+    count = context.config.repeats if split is not None else 1
+    tasks = [asyncio.ensure_future(once(r)) for r in range(1, count + 1)]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:  # one that failed ends the others before anyone is told
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def mean_score(results: list[tuple[Execution, Score | None]]) -> float | None:
+    """The mean over repeats; a crashed execution counts as 0, nothing is dropped from the denominator."""
+    values = [s.value for _, s in results if s is not None and s.value is not None]
+    return sum(values) / len(values) if values else None
+
+
+async def finish(
+    context: RunContext, workflow: Workflow, *, round_number: int, val_score: float | None
+) -> Result:
+    """Run the chosen workflow for good. The answer reported is the first repeat that has one."""
+    split = final_split(context.problem)
+    if split in ("val", "visible"):
+        why = "the search saw them" if split == "val" else "the workflow saw them"
+        text = f"There are no test tests: the final score is on the {split} tests, and {why}."
+        context.emitter.emit(Notice(level="warning", text=text))
+    purpose: Purpose = "test" if split is not None else "answer"
+    results = await run_repeats(context, workflow, round_number=round_number, purpose=purpose, split=split)
+    answered = [e for e, _ in results if e.answer is not None]
+    chosen = answered[0] if answered else results[0][0]
+    return Result(mean_score(results), val_score, chosen.answer, workflow.id, chosen.error)

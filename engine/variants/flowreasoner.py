@@ -1,0 +1,104 @@
+"""FlowReasoner, query level: rounds of propose → check → run on `val` → feedback, best kept, then `test`.
+
+Section 4 and Appendix A of the paper, and its release: l = 10 rounds, each workflow executed 3 times,
+feedback is the mean pass rate on the query's `val` tests, S* = argmax of it. The best round is locked
+before `test` is looked at; the release of AFlow tests round 1 instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.context import RunContext
+from engine.events import Notice, RoundFinished, RoundStarted, Split
+from engine.execution import Execution
+from engine.ids import derived_seed
+from engine.problems import Problem
+from engine.prompts import Experience
+from engine.scoring import Score, tests_of
+from engine.variants import Result
+from engine.variants.final import finish, mean_score, run_repeats
+from engine.variants.proposal import diagnosis, propose
+from engine.workflows import Rejected, Workflow
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    workflow: Workflow
+    round: int
+    score: float | None
+
+
+def search_split(problem: Problem) -> Split | None:
+    """The tests that give feedback: `val`, else the visible ones. A reference answer gives none."""
+    if problem.kind != "code":
+        return None
+    return next((s for s in ("val", "visible") if tests_of(problem, s)), None)
+
+
+async def solve(context: RunContext) -> Result:
+    """Search over rounds, then finish with the best workflow."""
+    split = search_split(context.problem)
+    rounds = context.config.rounds
+    if split is None and rounds > 1:
+        text = "There are no tests to give feedback, so there is one round instead of several."
+        context.emitter.emit(Notice(level="info", text=text))
+        rounds = 1
+    history: list[Experience] = []
+    candidates: list[_Candidate] = []
+    last_error = "the meta-agent wrote no workflow"
+    for number in range(1, rounds + 1):
+        context.emitter.emit(RoundStarted(round=number))
+        seed = derived_seed(context.config.seed, "meta", number)
+        built = await propose(context, history, round_number=number, seed=seed)
+        if isinstance(built, Rejected):
+            last_error = diagnosis(built)
+            _close_round(context, history, number, built, None, f"The workflow cannot run:\n{last_error}")
+            continue
+        score, feedback = await _score(context, built, number, split, candidates)
+        candidates.append(_Candidate(built, number, score))
+        _close_round(context, history, number, built, score, feedback)
+        if split is None or (score == 1.0 and context.config.stop_early):
+            break
+    if not candidates:
+        return Result(None, None, None, None, f"No round gave a workflow that can run: {last_error}")
+    best = max(candidates, key=lambda c: (c.score if c.score is not None else -1.0, -c.round))
+    return await finish(context, best.workflow, round_number=best.round, val_score=best.score)
+
+
+async def _score(
+    context: RunContext, workflow: Workflow, number: int, split: Split | None, earlier: list[_Candidate]
+) -> tuple[float | None, str]:
+    """Mean pass rate over the repeats and the feedback on it; a workflow seen before keeps its score."""
+    if split is None:
+        return None, ""
+    same = next((c for c in earlier if c.workflow.id == workflow.id), None)
+    if same is not None:
+        text = f"Round {number} repeats the workflow of round {same.round}; it is not run again."
+        context.emitter.emit(Notice(level="info", text=text))
+        return same.score, f"This is the workflow of round {same.round} again. Change it."
+    results = await run_repeats(context, workflow, round_number=number, purpose="val", split=split)
+    return mean_score(results), feedback_on(results)
+
+
+def feedback_on(results: list[tuple[Execution, Score | None]]) -> str:
+    """What the meta-agent is told: pass rates and reasons of each execution, never a `val` test."""
+    lines = [f"Mean pass rate {mean_score(results) or 0.0:.2f} over {len(results)} executions."]
+    for number, (_, score) in enumerate(results, 1):
+        if score is not None:
+            reason = f": {score.reason}" if score.reason else ""
+            lines.append(f"Execution {number}: {score.passed} of {score.total} tests passed{reason}")
+    return "\n".join(lines)
+
+
+def _close_round(
+    context: RunContext,
+    history: list[Experience],
+    number: int,
+    built: Workflow | Rejected,
+    score: float | None,
+    feedback: str,
+) -> None:
+    history.append(Experience(number, built.code, built.prompts, built.modification, score, feedback))
+    workflow_id = built.id if isinstance(built, Workflow) else None
+    context.emitter.emit(RoundFinished(round=number, workflow_id=workflow_id, score=score, feedback=feedback))

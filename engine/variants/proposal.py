@@ -1,0 +1,68 @@
+"""One proposal of the meta-agent: ask, parse, lint, repair, and one turn to mend what cannot run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine.context import RunContext
+from engine.events import Notice, WorkflowProposed
+from engine.models.base import Message
+from engine.prompts import Experience, propose_messages, repair_messages
+from engine.workflows import Rejected, Workflow, build_workflow
+
+
+async def propose(
+    context: RunContext, history: list[Experience], *, round_number: int, seed: int
+) -> Workflow | Rejected:
+    """A workflow for the query, or why none could be made of two replies."""
+    asked = propose_messages(context.problem, context.config.operators, history)
+    reply = await _ask(context, asked, seed)
+    built = build_workflow(reply, "", context.config.operators)
+    emit_proposal(context, built, round_number=round_number)
+    if isinstance(built, Workflow):
+        return built
+    context.emitter.emit(
+        Notice(
+            level="warning",
+            text=f"Round {round_number}: the workflow cannot run; the meta-agent is asked to mend it.",
+        )
+    )
+    reply = await _ask(context, repair_messages(asked, reply, diagnosis(built)), seed + 1)
+    built = build_workflow(reply, "", context.config.operators)
+    emit_proposal(context, built, round_number=round_number)
+    return built
+
+
+def diagnosis(rejected: Rejected) -> str:
+    """The errors as the meta-agent reads them: line, what is wrong, what to do."""
+    errors = [d for d in rejected.diagnostics if d.severity == "error"] or list(rejected.diagnostics)
+    lines = []
+    for d in errors[:8]:
+        where = f"line {d.line}: " if d.line else ""
+        lines.append(f"- {where}{d.message}" + (f"; {d.fix}" if d.fix else ""))
+    return "\n".join(lines)
+
+
+def emit_proposal(context: RunContext, built: Workflow | Rejected, *, round_number: int) -> None:
+    """The proposal as an event, runnable or not."""
+    runnable = isinstance(built, Workflow)
+    context.emitter.emit(
+        WorkflowProposed(
+            round=round_number,
+            workflow_id=built.id if runnable else None,
+            code=built.code,
+            prompts=built.prompts,
+            modification=built.modification,
+            strict_ok=runnable and built.strict_ok,
+            diagnostics=tuple(d.to_json() for d in built.diagnostics),
+            repairs=tuple(r.to_json() for r in built.repairs),
+            graph=built.graph.to_json() if runnable else {"nodes": [], "edges": []},
+            complexity=built.complexity if runnable else 0,
+        )
+    )
+
+
+async def _ask(context: RunContext, messages: list[Message], seed: int) -> str:
+    sampling = replace(context.config.meta_sampling, seed=seed)
+    completion = await context.gateway.call(context.services.meta_agent, messages, sampling, role="meta")
+    return completion.text

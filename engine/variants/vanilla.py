@@ -1,0 +1,29 @@
+"""Vanilla: one worker call with the default prompt, pass@1 (the papers' first baseline)."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from engine.context import RunContext
+from engine.variants import Result
+from engine.variants.final import finish
+from engine.variants.proposal import emit_proposal
+from engine.workflows import Workflow, build_workflow
+
+_FILES = {
+    "code": "vanilla_code.py",
+    "qa": "vanilla_text.py",
+    "math": "vanilla_text.py",
+    "open": "vanilla_open.py",
+}
+
+
+async def solve(context: RunContext) -> Result:
+    """Execute the fixed workflow `repeats` times and score it."""
+    source = (files("engine.variants") / "files" / _FILES[context.problem.kind]).read_text(encoding="utf-8")
+    workflow = build_workflow(source, "", context.config.operators)
+    if not isinstance(workflow, Workflow):
+        names = ", ".join(d.message for d in workflow.diagnostics)
+        raise ValueError(f"the operator set {context.config.operators.name} cannot run vanilla: {names}")
+    emit_proposal(context, workflow, round_number=1)
+    return await finish(context, workflow, round_number=1, val_score=None)

@@ -1,0 +1,92 @@
+"""Which operator, if any, a call in a workflow's source reaches."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from engine.operators.sets import OperatorSet, OperatorSpec
+from engine.workflows.tree import methods, operator_aliases, self_attribute, workflow_class
+
+# Attributes the runner puts on every workflow besides its operators; `llm` is for AFlow's cost lines.
+RUNNER_ATTRIBUTES = frozenset({"llm", "name", "dataset"})
+
+
+@dataclass(frozen=True)
+class Operators:
+    """The operators of one workflow: the set's, and what its `__init__` calls them."""
+
+    specs: dict[str, OperatorSpec]
+    aliases: dict[str, str]
+    methods: frozenset[str]
+    own: frozenset[str]
+    closed: bool
+
+    def spec(self, call: ast.AST) -> OperatorSpec | None:
+        """The operator `call` calls, or None where it is not an operator call."""
+        if not isinstance(call, ast.Call):
+            return None
+        name = self_attribute(call.func)
+        return self.specs.get(name) if name is not None else None
+
+    def known(self, attribute: str) -> bool:
+        return (
+            attribute in self.specs
+            or attribute in self.methods
+            or attribute in self.own
+            or attribute in RUNNER_ATTRIBUTES
+            or (attribute.startswith("__") and attribute.endswith("__"))
+        )
+
+
+def operators_of(tree: ast.Module, operator_set: OperatorSet) -> Operators:
+    cls = workflow_class(tree)
+    specs = {spec.attribute: spec for spec in operator_set.operators}
+    if cls is None:
+        return Operators(specs, {}, frozenset(), frozenset(), closed=False)
+    by_name = {spec.name: spec for spec in operator_set.operators}
+    aliases = operator_aliases(cls)
+    own = _own_attributes(tree, cls)
+    defined = frozenset(methods(cls))
+    # What the class itself makes of a name counts, not what the set has under it.
+    for attribute in own | defined:
+        specs.pop(attribute, None)
+    specs |= {attribute: by_name[name] for attribute, name in aliases.items() if name in by_name}
+    return Operators(specs, aliases, defined, frozenset(own), closed=not _is_open(tree, cls))
+
+
+def _own_attributes(tree: ast.Module, cls: ast.ClassDef) -> set[str]:
+    """Attributes the class, or a base in the same module, assigns."""
+    family = [cls, *(c for c in tree.body if isinstance(c, ast.ClassDef) and c.name in _base_names(cls))]
+    names: set[str] = set()
+    for member in family:
+        names |= set(methods(member)) if member is not cls else set()
+        for node in ast.walk(member):
+            if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+                names |= {name} if (name := self_attribute(node)) else set()
+        for node in member.body:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            names |= {t.id for t in targets if isinstance(t, ast.Name)}
+            names |= {node.name} if isinstance(node, ast.ClassDef) else set()
+    return names
+
+
+def _base_names(cls: ast.ClassDef) -> set[str]:
+    return {base.id for base in cls.bases if isinstance(base, ast.Name)}
+
+
+def _is_open(tree: ast.Module, cls: ast.ClassDef) -> bool:
+    """Whether attributes can come from where this pass does not look: other bases, setattr."""
+    local = {c.name for c in tree.body if isinstance(c, ast.ClassDef)}
+    direct = _base_names(cls)
+    if len(cls.bases) > len(direct) or (direct - {"object"}) - local:
+        return True
+    if any(c.bases for c in tree.body if isinstance(c, ast.ClassDef) and c.name in direct):
+        return True
+    dynamic = {"setattr", "vars"}
+    return any(
+        (isinstance(node, ast.Name) and node.id in dynamic)
+        or (isinstance(node, ast.Attribute) and node.attr in ("__dict__", "__getattr__"))
+        or (isinstance(node, ast.FunctionDef) and node.name == "__getattr__")
+        for node in ast.walk(tree)
+    )

@@ -1,0 +1,76 @@
+"""Finding one's way in a workflow's syntax tree."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+# What `__call__` may take; the runner passes these by name.
+CALL_PARAMETERS = ("problem", "entry_point", "test_cases", "question_id")
+# What an AFlow-style `__init__` may require.
+INIT_PARAMETERS = ("name", "llm_config", "dataset")
+
+
+def workflow_classes(tree: ast.Module) -> list[ast.ClassDef]:
+    return [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Workflow"]
+
+
+def workflow_class(tree: ast.Module) -> ast.ClassDef | None:
+    """The class Python would end up with under the name `Workflow`."""
+    found = workflow_classes(tree)
+    return found[-1] if found else None
+
+
+def methods(cls: ast.ClassDef) -> dict[str, FunctionNode]:
+    return {node.name: node for node in cls.body if isinstance(node, FunctionNode)}
+
+
+def call_method(tree: ast.Module) -> FunctionNode | None:
+    cls = workflow_class(tree)
+    return methods(cls).get("__call__") if cls else None
+
+
+def walk_scope(node: ast.AST) -> Iterator[ast.AST]:
+    """Everything below `node` in source order, without entering nested functions, lambdas or classes."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, FunctionNode | ast.Lambda | ast.ClassDef):
+            yield from walk_scope(child)
+
+
+def parents(tree: ast.AST) -> dict[ast.AST, ast.AST]:
+    return {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+
+
+def self_attribute(node: ast.AST) -> str | None:
+    """`x` where `node` is `self.x`."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+        return node.attr
+    return None
+
+
+def bound_names(tree: ast.Module) -> set[str]:
+    """Names a module-level statement assigns, defines or imports."""
+    names: set[str] = set()
+    for node in walk_scope(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, FunctionNode | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).split(".")[0])
+    return names
+
+
+def operator_aliases(cls: ast.ClassDef) -> dict[str, str]:
+    """Attributes an AFlow-style `__init__` builds: `self.x = operator.Name(...)` gives {x: Name}."""
+    aliases: dict[str, str] = {}
+    for node in ast.walk(cls):
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+            continue
+        made = node.value.func
+        if isinstance(made, ast.Attribute) and isinstance(made.value, ast.Name) and made.value.id == "operator":
+            aliases |= {name: made.attr for target in node.targets if (name := self_attribute(target))}
+    return aliases
