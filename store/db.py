@@ -1,0 +1,180 @@
+"""Opening the store, and the one way to write to it.
+
+SQLite refuses at once, whatever its busy timeout, to turn a stale reading transaction into a writing
+one. So every write here starts with BEGIN IMMEDIATE, which waits for its turn, in `write`; nothing
+else in this package starts a transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from store import migrations
+from store.errors import StoreError, StoreWarning, explained
+
+LOCK_TIMEOUT_S = 30.0
+_READ_TIMEOUT_S = 5.0
+_JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
+_NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "9p", "afs", "ceph", "lustre"}
+
+
+@contextmanager
+def write(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One writing transaction: all of the block is committed, or none of it.
+
+    Raises:
+        sqlite3.Error: as SQLite raised it, after the rollback; a lock held past the timeout among them.
+    """
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield db
+        db.execute("COMMIT")
+    except BaseException:
+        # A full disk has rolled back already; a failing rollback must not hide the first error.
+        if db.in_transaction:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+        raise
+
+
+def open_writer(path: Path | str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> sqlite3.Connection:
+    """A connection that may write, to a store created or migrated as needed.
+
+    `lock_timeout_s` is how many seconds each write waits for another process's.
+
+    Raises:
+        StoreError: it cannot be opened, is locked, not a store, or written by a newer version.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The folder of the store {path} cannot be made: {error.strerror or error}."
+        ) from error
+    with explained(path):
+        db = sqlite3.connect(path, timeout=lock_timeout_s, isolation_level=None, check_same_thread=False)
+        try:
+            migrations.check(db, path)
+            _configure(db, path, lock_timeout_s)
+            _migrate(db, path)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def open_reader(path: Path | str) -> sqlite3.Connection | None:
+    """A read-only connection, or None where there is nothing to read yet. Never creates a file.
+
+    Raises:
+        StoreError: it cannot be opened, is not a store, or was written by a newer version.
+    """
+    path = Path(path)
+    try:
+        if not path.exists():
+            return None
+    except OSError as error:
+        raise StoreError(f"The store {path} cannot be reached: {error.strerror or error}.") from error
+    with explained(path):
+        db = _connect_read_only(path)
+        try:
+            pending = migrations.check(db, path)
+        except BaseException:
+            db.close()
+            raise
+    if not pending:
+        return db
+    db.close()
+    if len(pending) == len(migrations.NAMES):
+        return None
+    # An older store: bring it up to date once, then read it like any other.
+    open_writer(path).close()
+    return open_reader(path)
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    """SQLite cannot read a WAL file in a folder where it may not make the -shm file, unless told
+    that nobody else writes; that is certain only where no -wal file lies beside it.
+    """
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+    db = _connect_uri(uri)
+    try:
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        db.close()
+        refused = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        folder_writable = os.access(path.parent, os.W_OK, effective_ids=True)
+        if not refused or folder_writable or path.with_name(path.name + "-wal").exists():
+            raise
+        return _connect_uri(f"{uri}&immutable=1")
+    return db
+
+
+def _connect_uri(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        uri, uri=True, timeout=_READ_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+
+
+def _configure(db: sqlite3.Connection, path: Path, lock_timeout_s: float) -> None:
+    """Pragmas of a writing connection. They outlive no connection, but for the journal mode."""
+    if filesystem := network_filesystem(path):
+        message = f"The store {path} lies on a network filesystem ({filesystem}), where SQLite is not safe"
+        warnings.warn(f"{message} for several machines at once; keep it on a local disk.", StoreWarning, 3)
+    mode = _enter_wal(db, lock_timeout_s)
+    if mode != "wal":
+        message = f"The store {path} could not switch to write-ahead logging (journal mode {mode!r})"
+        warnings.warn(f"{message}; reading while recording will be slow.", StoreWarning, 3)
+    db.execute("PRAGMA synchronous=NORMAL")
+    db.execute("PRAGMA foreign_keys=ON")
+    db.execute(f"PRAGMA journal_size_limit={_JOURNAL_LIMIT_BYTES}")
+
+
+def _enter_wal(db: sqlite3.Connection, lock_timeout_s: float) -> str:
+    """The journal mode after asking for WAL. SQLite does not wait for a lock here, so this does."""
+    deadline = time.monotonic() + lock_timeout_s
+    while True:
+        try:
+            return db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Apply what is missing. The lock comes first, so that processes starting together take turns."""
+    if not migrations.check(db, path):
+        return
+    with write(db):
+        if migrations.check(db, path):
+            migrations.apply(db)
+
+
+def network_filesystem(path: Path, mountinfo: str | None = None) -> str | None:
+    """The type of the network filesystem `path` lies on, or None for a local one.
+
+    `mountinfo` is the text of /proc/self/mountinfo; without it the running system's is read.
+    """
+    if mountinfo is None:
+        try:
+            mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+    folder = os.path.realpath(path.parent)
+    best, kind = "", ""
+    for line in mountinfo.splitlines():
+        mount, _, tail = line.partition(" - ")
+        point = mount.split(" ")[4].replace("\\040", " ")
+        inside = folder == point or folder.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, tail.split(" ")[0]
+    return kind if kind in _NETWORK_FILESYSTEMS or kind.startswith("fuse.ssh") else None

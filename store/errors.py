@@ -1,0 +1,65 @@
+"""What can go wrong with the store, each as one sentence: what, where, and what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked; the message is one sentence for the user."""
+
+
+class NewerSchemaError(StoreError):
+    """The file was written by a newer version of this program."""
+
+
+class RecordError(StoreError):
+    """One event cannot be stored (duplicate number, unknown run, not plain data); others still can."""
+
+
+class RunNotFoundError(StoreError):
+    """No run has this id or prefix."""
+
+
+class AmbiguousRunError(StoreError):
+    """Several runs start with this prefix."""
+
+
+class StoreWarning(UserWarning):
+    """The store works, but not as safely or as fast as it should."""
+
+
+# Primary result codes (extended codes carry them in their low byte) and what the user can do.
+_ADVICE: dict[int, str] = {
+    sqlite3.SQLITE_BUSY: "is locked by another process; end that process or try again when it is done",
+    sqlite3.SQLITE_LOCKED: "is locked by another connection; try again when it is done",
+    sqlite3.SQLITE_READONLY: "is read-only; make the file and its folder writable or use another store",
+    sqlite3.SQLITE_PERM: "may not be opened; check the permissions of the file and its folder",
+    sqlite3.SQLITE_AUTH: "may not be opened; check the permissions of the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that its folder exists and that both may be read and written",
+    sqlite3.SQLITE_FULL: "cannot grow because the disk is full; free some space or prune old runs",
+    sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error); check free space and the disk",
+    sqlite3.SQLITE_CORRUPT: "is damaged; restore a copy, or save what is left with `sqlite3 FILE .recover`",
+    sqlite3.SQLITE_NOTADB: "is not a SQLite database; move the file away or use another store",
+}
+
+
+def explain(error: sqlite3.Error, path: Path | str) -> StoreError:
+    """The sentence for an SQLite error met while using the store at `path`."""
+    code = getattr(error, "sqlite_errorcode", None)
+    advice = _ADVICE.get(code & 0xFF) if code is not None else None
+    if advice is None:
+        return StoreError(f"The store {path} failed: {error}.")
+    return StoreError(f"The store {path} {advice}.")
+
+
+@contextmanager
+def explained(path: Path | str) -> Iterator[None]:
+    """Turn SQLite's errors inside the block into `StoreError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise explain(error, path) from error

@@ -1,0 +1,73 @@
+"""Runs whose recorder died: closed with the event that would have closed them."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from engine.events import RunFinished
+from store import payloads
+from store.db import write
+from store.owners import Owner
+from store.projections import project
+
+_MESSAGE = "The process that ran this ended before the run did."
+
+
+def mark_interrupted(db: sqlite3.Connection) -> list[str]:
+    """End every running run whose process is gone; their ids.
+
+    Each gets a `RunFinished` of status "interrupted", dated at its last event, with the totals
+    that are stored, so that readers see the stream of a run that ended.
+    """
+    if not _abandoned(db):
+        return []
+    with write(db):
+        # Looked up again under the lock: another process may have been faster.
+        run_ids = _abandoned(db)
+        for run_id in run_ids:
+            event = _ending(db, run_id)
+            project(db, event)
+            payloads.append(db, event)
+    return run_ids
+
+
+def _abandoned(db: sqlite3.Connection) -> list[str]:
+    query = "SELECT id, owner_pid, owner_start, owner_boot FROM runs WHERE status = 'running'"
+    return [run_id for run_id, *owner in db.execute(query).fetchall() if Owner(*owner).is_gone()]
+
+
+def _ending(db: sqlite3.Connection, run_id: str) -> RunFinished:
+    last = payloads.decode(
+        db,
+        db.execute(
+            "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ? ORDER BY seq DESC LIMIT 1",
+            (run_id,),
+        ).fetchone(),
+    )
+    started_at, val_score, tokens_in, tokens_out, cost_usd, model_calls, steps = db.execute(
+        "SELECT started_at, val_score, tokens_in, tokens_out, cost_usd, model_calls, steps"
+        " FROM runs WHERE id = ?",
+        (run_id,),
+    ).fetchone()
+    best = db.execute(
+        "SELECT workflow_id FROM rounds WHERE run_id = ? AND score IS NOT NULL ORDER BY score DESC, round LIMIT 1",
+        (run_id,),
+    ).fetchone()
+    return RunFinished(
+        run_id=run_id,
+        seq=last.seq + 1,
+        at=last.at,
+        mono=last.mono,
+        status="interrupted",
+        score=None,
+        val_score=val_score,
+        answer=None,
+        workflow_id=best[0] if best else None,
+        error=_MESSAGE,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        cost_usd=cost_usd,
+        model_calls=model_calls,
+        steps=steps,
+        wall_ms=max(0.0, (last.at - started_at) * 1000),
+    )

@@ -1,0 +1,274 @@
+"""Reading the store: runs, their events as they happened, and what replay needs.
+
+Every query is short and on a read-only connection, so that a reader never holds up a recorder. A
+missing file reads as an empty store.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self
+
+from engine.events import Event, ModelCallFinished, ModelCallStarted, StepFinished
+from store import blobs, payloads, search
+from store.db import open_reader
+from store.errors import AmbiguousRunError, RunNotFoundError, StoreError, explained
+from store.rows import (
+    FAILED,
+    Cursor,
+    ModelCall,
+    RunPage,
+    RunRow,
+    SearchHit,
+    Stats,
+    StepRow,
+    StoredWorkflow,
+)
+
+_CHUNK_EVENTS = 500
+_LAST_CHARACTER = "\U0010ffff"
+_RUN_COLUMNS = ", ".join(f"runs.{f.name}" for f in fields(RunRow) if f.name != "config")
+_SELECT_RUNS = f"SELECT {_RUN_COLUMNS}, v.config FROM runs JOIN variants v ON v.id = runs.variant_id"
+_SELECT_STEPS = f"SELECT {', '.join(f.name for f in fields(StepRow))} FROM steps"
+_SELECT_EVENTS = "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ?"
+_FAILED = f"runs.status IN ({', '.join(repr(status) for status in FAILED)})"
+
+
+class Reader:
+    """Reads one store. Safe to share between threads; close it, or use it as a context manager.
+
+    Every method raises StoreError where the file cannot be read.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+        self._version: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file; the next call opens it again."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+            self._db = None
+
+    def runs(
+        self,
+        *,
+        failed: bool = False,
+        search: str | None = None,
+        variant: str | None = None,
+        status: str | None = None,
+        benchmark: str | None = None,
+        limit: int = 100,
+        before: Cursor | None = None,
+    ) -> RunPage:
+        """Runs that meet every given condition, newest first; pass `next_cursor` as `before` for more."""
+        conditions: list[str] = [_FAILED] if failed else []
+        values: list[Any] = []
+        for column, value in (("variant", variant), ("status", status), ("benchmark", benchmark)):
+            if value is not None:
+                conditions.append(f"runs.{column} = ?")
+                values.append(value)
+        if before is not None:
+            conditions.append("(runs.started_at, runs.id) < (?, ?)")
+            values.extend(before)
+        is_partial = False
+        with self._reading() as db:
+            if db is None:
+                return RunPage((), None)
+            if search and search.strip():
+                run_ids, is_partial = _matching_runs(db, search)
+                conditions.append("runs.id IN (SELECT value FROM json_each(?))")
+                values.append(json.dumps(run_ids))
+            where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+            query = f"{_SELECT_RUNS}{where} ORDER BY runs.started_at DESC, runs.id DESC LIMIT ?"
+            rows = [_run_row(row) for row in db.execute(query, (*values, limit + 1))]
+        page = tuple(rows[:limit])
+        more = len(rows) > limit and page
+        return RunPage(page, Cursor(page[-1].started_at, page[-1].id) if more else None, is_partial)
+
+    def run(self, run_id: str) -> RunRow:
+        """The run of this id or unique beginning of one; "last" is the newest.
+
+        Raises:
+            RunNotFoundError, AmbiguousRunError: no run, or several, are meant.
+        """
+        if run_id == "last":
+            newest = self.runs(limit=1).rows
+            if not newest:
+                raise RunNotFoundError(f"The store {self.path} holds no run yet; start one first.")
+            return newest[0]
+        with self._reading() as db:
+            if db is None or not run_id:
+                raise self._no_run(run_id)
+            query = f"{_SELECT_RUNS} WHERE runs.id >= ? AND runs.id < ? ORDER BY runs.id LIMIT 2"
+            try:
+                rows = [_run_row(row) for row in db.execute(query, (run_id, run_id + _LAST_CHARACTER))]
+            except UnicodeEncodeError:
+                raise self._no_run(run_id) from None
+        if not rows:
+            raise self._no_run(run_id)
+        if len(rows) > 1 and rows[0].id != run_id:
+            raise AmbiguousRunError(
+                f"Several runs begin with {run_id!r} ({rows[0].id}, {rows[1].id}, …); give more of the id."
+            )
+        return rows[0]
+
+    def events(self, run_id: str, after_seq: int = -1) -> Iterator[Event]:
+        """The run's events behind number `after_seq`, in order, a few hundred in memory at a time.
+
+        Later events that arrive while this runs are included.
+        """
+        while True:
+            with self._reading() as db:
+                if db is None:
+                    return
+                rows = db.execute(
+                    f"{_SELECT_EVENTS} AND seq > ? ORDER BY seq LIMIT ?", (run_id, after_seq, _CHUNK_EVENTS)
+                ).fetchall()
+                chunk = [payloads.decode(db, row) for row in rows]
+            yield from chunk
+            if len(chunk) < _CHUNK_EVENTS:
+                return
+            after_seq = chunk[-1].seq
+
+    def event(self, run_id: str, seq: int) -> Event:
+        """One event, such as the one a step's inputs or output are in."""
+        with self._reading() as db:
+            row = db.execute(f"{_SELECT_EVENTS} AND seq = ?", (run_id, seq)).fetchone() if db else None
+            if db is None or row is None:
+                raise StoreError(f"Run {run_id} has no event {seq} in the store {self.path}.")
+            return payloads.decode(db, row)
+
+    def event_count(self, run_id: str) -> int:
+        """How many events of the run are stored."""
+        return self._all("SELECT count(*) FROM events WHERE run_id = ?", run_id, empty=(0,))[0][0]
+
+    def steps(self, run_id: str) -> tuple[StepRow, ...]:
+        """The run's operator calls in the order they began, without inputs and outputs."""
+        rows = self._all(f"{_SELECT_STEPS} WHERE run_id = ? ORDER BY started_seq", run_id)
+        return tuple(StepRow(*row[:8], _flag(row[8]), *row[9:]) for row in rows)
+
+    def model_calls(self, run_id: str) -> Iterator[ModelCall]:
+        """The run's model calls in the order they began, with their texts, one in memory at a time."""
+        query = """
+            SELECT retries, tokens_in, tokens_out, cost_usd, ttft_ms, wall_ms, finish, started_seq, finished_seq
+            FROM model_calls WHERE run_id = ? ORDER BY started_seq
+        """
+        for *numbers, finish, started_seq, finished_seq in self._all(query, run_id):
+            started = self.event(run_id, started_seq)
+            ended = None if finished_seq is None else self.event(run_id, finished_seq)
+            assert isinstance(started, ModelCallStarted)
+            assert ended is None or isinstance(ended, ModelCallFinished)
+            yield ModelCall(
+                started.call_id,
+                started.step_id,
+                started.role,
+                started.model,
+                started.messages,
+                started.params,
+                ended.text if ended else "",
+                ended.reasoning if ended else "",
+                finish,
+                ended.flags if ended else (),
+                ended.error if ended else None,
+                *numbers,
+            )
+
+    def recorded_steps(self, run_id: str) -> dict[str, list[Any]]:
+        """Outputs of the run's successful steps by step key, in the order the steps began."""
+        query = (
+            "SELECT key, finished_seq FROM steps WHERE run_id = ? AND status = 'ok'"
+            " AND finished_seq IS NOT NULL ORDER BY started_seq"
+        )
+        outputs: dict[str, list[Any]] = {}
+        for key, finished_seq in self._all(query, run_id):
+            finished = self.event(run_id, finished_seq)
+            assert isinstance(finished, StepFinished)
+            outputs.setdefault(key, []).append(finished.output)
+        return outputs
+
+    def workflow(self, workflow_id: str) -> StoredWorkflow | None:
+        """A generated workflow, None where the store does not hold it."""
+        query = (
+            "SELECT id, code_hash, prompts_hash, graph, complexity, first_seen FROM workflows WHERE id = ?"
+        )
+        with self._reading() as db:
+            row = db.execute(query, (workflow_id,)).fetchone() if db else None
+            if db is None or row is None:
+                return None
+            code, prompts = blobs.get(db, row[1]), blobs.get(db, row[2])
+            return StoredWorkflow(row[0], code, prompts, json.loads(row[3]), row[4], row[5])
+
+    def search(self, text: str, limit: int = 50) -> list[SearchHit]:
+        """Queries, prompts, responses and reasoning with all words of `text`, best first."""
+        with self._reading() as db:
+            return search.search(db, text, limit) if db else []
+
+    def changed(self) -> bool:
+        """Whether another connection has written since the last call of this; true at first."""
+        version: int | None = None
+        with self._reading() as db:
+            if db is not None:
+                version = db.execute("PRAGMA data_version").fetchone()[0]
+        before, self._version = self._version, version
+        return version is not None and version != before
+
+    def stats(self) -> Stats:
+        """Counts of what is stored, and the size on disk."""
+        tables = ("runs", "events", "model_calls", "workflows", "blobs")
+        counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+        (row,) = self._all(f"SELECT {counts}", empty=(0,) * len(tables))
+        log = self.path.with_name(self.path.name + "-wal")
+        return Stats(*row, sum(p.stat().st_size for p in (self.path, log) if p.exists()))
+
+    def _all(
+        self, query: str, *values: object, empty: tuple[Any, ...] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """All rows; without a store, `empty` as the only one."""
+        with self._reading() as db:
+            if db is None:
+                return [] if empty is None else [empty]
+            return db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """The connection, None while there is no store."""
+        with self._lock, explained(self.path):
+            if self._db is None:
+                self._db = open_reader(self.path)
+            yield self._db
+
+    def _no_run(self, run_id: str) -> RunNotFoundError:
+        return RunNotFoundError(
+            f"No run begins with {run_id!r} in the store {self.path}; list them with `runs`."
+        )
+
+
+# Inside `Reader.runs` the name `search` is the user's text.
+_matching_runs = search.matching_runs
+
+
+def _run_row(row: tuple[Any, ...]) -> RunRow:
+    values = dict(zip((f.name for f in fields(RunRow)), row, strict=True))
+    values["strict"] = _flag(values["strict"])
+    values["config"] = json.loads(values["config"])
+    return RunRow(**values)
+
+
+def _flag(value: int | None) -> bool | None:
+    return None if value is None else bool(value)

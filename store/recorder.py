@@ -1,0 +1,213 @@
+"""Recording: events in, committed rows out.
+
+One thread per process writes. Milestones return when they are on disk and share commits with
+whatever else waits; streamed text returns at once and is at most one flush interval from the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from engine.events import Event
+from store import payloads
+from store.db import LOCK_TIMEOUT_S, open_writer, write
+from store.errors import RecordError, StoreError, explain
+from store.interrupted import mark_interrupted
+from store.projections import project
+
+FLUSH_S = 0.15
+BATCH_EVENTS = 200
+# Streamed events wait like milestones once this many are queued, or memory would be the buffer.
+_QUEUE_EVENTS = 5000
+# What one unsuitable event raises, as opposed to a store that cannot be written.
+_UNSUITABLE = (sqlite3.IntegrityError, TypeError, ValueError, OverflowError, RecursionError)
+
+
+@dataclass(slots=True)
+class _Item:
+    event: Event
+    done: Future[None] | None  # None: nobody waits
+
+
+class Recorder:
+    """Records the events of any number of runs at once. Use as an async context manager.
+
+    After a failed write it refuses every further event; what was committed stays. Opening it
+    closes the runs that a dead process left behind.
+    """
+
+    def __init__(self, path: Path | str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        self.path = Path(path)
+        self._lock_timeout_s = lock_timeout_s
+        self._queue: queue.Queue[_Item | None] = queue.Queue()
+        self._failure: StoreError | None = None
+        self._closed = True  # for callers
+        self._stopping = False  # for the thread, which still writes what was queued before
+        self._thread: threading.Thread | None = None
+        self._ended: Future[None] = _pending()
+
+    async def __aenter__(self) -> Self:
+        """Raises StoreError when the store cannot be opened for writing."""
+        opened: Future[None] = _pending()
+        self._thread = threading.Thread(target=self._main, args=(opened,), name="recorder", daemon=True)
+        self._thread.start()
+        try:
+            await asyncio.wrap_future(opened)
+        except BaseException:
+            self._queue.put(None)  # cancelled: nobody will close what opens in a moment
+            raise
+        self._closed = False
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what is queued. Raises StoreError when that fails and nothing else already did."""
+        self._closed = True
+        self._queue.put(None)
+        try:
+            await asyncio.wrap_future(self._ended)
+        except asyncio.CancelledError:
+            # Leaving now would end the process, and with it the thread, before the last flush.
+            assert self._thread is not None
+            self._thread.join()
+            raise
+        if self._failure is not None and error is None:
+            raise self._failure
+
+    async def record(self, event: Event) -> None:
+        """Store `event`; a milestone is on disk on return, and is stored even if this is cancelled.
+
+        Raises:
+            RecordError: this event cannot be stored; others can.
+            StoreError: the store cannot be written; the message says why and what to do.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._closed:
+            raise StoreError(
+                f"The recorder of {self.path} is not open; record inside its `async with` block."
+            )
+        if not event.milestone and self._queue.qsize() < _QUEUE_EVENTS:
+            self._queue.put(_Item(event, None))
+            return
+        done: Future[None] = _pending()
+        self._queue.put(_Item(event, done))
+        await asyncio.wrap_future(done)
+
+    def _main(self, opened: Future[None]) -> None:
+        """The writer thread, from opening the store to the last flush."""
+        try:
+            db = self._open()
+        # The thread's edge: whatever it is, the opener must hear of it rather than wait for ever.
+        except Exception as error:  # noqa: BLE001
+            opened.set_exception(self._explain(error))
+            return
+        opened.set_result(None)
+        try:
+            while batch := self._next_batch():
+                self._commit(db, batch)
+        finally:
+            db.close()
+            self._ended.set_result(None)
+
+    def _open(self) -> sqlite3.Connection:
+        db = open_writer(self.path, lock_timeout_s=self._lock_timeout_s)
+        try:
+            mark_interrupted(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _next_batch(self) -> list[_Item]:
+        """The next events to commit together; none when recording is over."""
+        batch: list[_Item] = []
+        deadline = 0.0
+        while not self._stopping and len(batch) < BATCH_EVENTS:
+            try:
+                wait = max(0.0, deadline - time.monotonic()) if batch else None
+                item = self._queue.get(timeout=wait)
+            except queue.Empty:
+                break
+            if item is None:
+                self._stopping = True
+                break
+            if not batch:
+                deadline = time.monotonic() + FLUSH_S
+            if item.done is not None:
+                deadline = 0.0  # somebody waits: take only what is here already
+            batch.append(item)
+        return batch
+
+    def _commit(self, db: sqlite3.Connection, batch: list[_Item]) -> None:
+        """Commit the batch and tell whoever waits. One unsuitable event fails alone."""
+        if self._failure is not None:
+            _settle(batch, self._failure)
+            return
+        try:
+            with write(db):
+                for item in batch:
+                    project(db, item.event)
+                    payloads.append(db, item.event)
+        except _UNSUITABLE as error:
+            if len(batch) > 1:
+                for item in batch:
+                    self._commit(db, [item])
+            else:
+                self._refuse(batch[0], error)
+        # The thread's edge: an unforeseen error must reach the callers, not end the thread silently.
+        except Exception as error:  # noqa: BLE001
+            self._failure = self._explain(error)
+            _settle(batch, self._failure)
+        else:
+            _settle(batch, None)
+
+    def _refuse(self, item: _Item, error: Exception) -> None:
+        event = item.event
+        reason = str(error)
+        if isinstance(error, RecursionError):
+            reason = "it is nested too deeply"
+        refusal = RecordError(
+            f"Event {event.seq} ({event.kind}) of run {event.run_id!r} cannot be stored: {reason}."
+        )
+        refusal.__cause__ = error
+        if item.done is None:
+            self._failure = refusal  # nobody waits to hear of it, so the next caller does
+        _settle([item], refusal)
+
+    def _explain(self, error: Exception) -> StoreError:
+        if isinstance(error, StoreError):
+            return error
+        if isinstance(error, sqlite3.Error):
+            failure = explain(error, self.path)
+        else:
+            failure = StoreError(f"The store {self.path} failed: {type(error).__name__}: {error}.")
+        failure.__cause__ = error
+        return failure
+
+
+def _pending() -> Future[None]:
+    """A future that a cancelled waiter cannot cancel: the write happens all the same."""
+    future: Future[None] = Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+def _settle(batch: list[_Item], error: StoreError | None) -> None:
+    for item in batch:
+        if item.done is None:
+            continue
+        if error is None:
+            item.done.set_result(None)
+        else:
+            item.done.set_exception(error)

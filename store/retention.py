@@ -1,0 +1,115 @@
+"""Deleting old runs, a few a transaction, so that recording goes on meanwhile."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from store.db import open_reader, open_writer, write
+from store.errors import StoreError, explained
+
+_BATCH_RUNS = 20
+_BATCH_BLOBS = 1000
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class PruneReport:
+    """What was deleted, or would be. `free_bytes` is what the file can reuse without growing."""
+
+    runs: int
+    events: int
+    blobs: int
+    file_bytes: int
+    free_bytes: int
+
+
+def prune(
+    path: Path | str,
+    *,
+    older_than_days: float | None = None,
+    keep: int | None = None,
+    dry_run: bool = False,
+    vacuum: bool = False,
+) -> PruneReport:
+    """Delete runs that started more than `older_than_days` ago and are not among the `keep` newest.
+
+    Either condition may be left out. Running runs stay. `vacuum` then shrinks the file, for which
+    it needs as much free disk again and the store to itself. With `dry_run` nothing is written and
+    `blobs` is 0, being known only afterwards.
+
+    Raises:
+        StoreError: neither condition is given, or the store cannot be written.
+    """
+    path = Path(path)
+    if older_than_days is None and keep is None:
+        raise StoreError("Say which runs to delete: those older than some days, all but the newest, or both.")
+    if (older_than_days or 0) < 0 or (keep or 0) < 0:
+        raise StoreError("The days and the number of runs to keep cannot be negative.")
+    if not path.exists():
+        return PruneReport(0, 0, 0, 0, 0)
+    db = open_reader(path) if dry_run else open_writer(path)
+    if db is None:
+        return PruneReport(0, 0, 0, path.stat().st_size, 0)
+    try:
+        with explained(path):
+            run_ids = _doomed(db, older_than_days, keep)
+            events = _count_events(db, run_ids)
+            blobs = 0
+            if not dry_run:
+                _delete_runs(db, run_ids)
+                blobs = _delete_unused(db)
+            if vacuum and not dry_run:
+                db.execute("VACUUM")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            free, page = (
+                db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size")
+            )
+    finally:
+        db.close()
+    return PruneReport(len(run_ids), events, blobs, path.stat().st_size, free * page)
+
+
+def _doomed(db: sqlite3.Connection, older_than_days: float | None, keep: int | None) -> list[str]:
+    """The ids to delete, in order of id, which is the order in which their rows lie in the file."""
+    conditions, values = ["status <> 'running'"], []
+    if older_than_days is not None:
+        conditions.append("started_at < ?")
+        values.append(time.time() - older_than_days * _DAY_S)
+    if keep is not None:
+        conditions.append("id NOT IN (SELECT id FROM runs ORDER BY started_at DESC, id DESC LIMIT ?)")
+        values.append(keep)
+    query = f"SELECT id FROM runs WHERE {' AND '.join(conditions)} ORDER BY id"
+    return [run_id for (run_id,) in db.execute(query, values)]
+
+
+def _count_events(db: sqlite3.Connection, run_ids: list[str]) -> int:
+    query = "SELECT count(*) FROM events WHERE run_id = ?"
+    return sum(db.execute(query, (run_id,)).fetchone()[0] for run_id in run_ids)
+
+
+def _delete_runs(db: sqlite3.Connection, run_ids: list[str]) -> None:
+    """Everything a run alone owns goes with its row."""
+    for start in range(0, len(run_ids), _BATCH_RUNS):
+        batch = run_ids[start : start + _BATCH_RUNS]
+        with write(db):
+            db.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in batch])
+
+
+def _delete_unused(db: sqlite3.Connection) -> int:
+    """Delete shared rows that no run needs any more; the number of blobs among them."""
+    with write(db):
+        db.execute(
+            "DELETE FROM workflows WHERE NOT EXISTS (SELECT 1 FROM proposals p WHERE p.workflow_id = workflows.id)"
+        )
+        db.execute("DELETE FROM variants WHERE id NOT IN (SELECT variant_id FROM runs)")
+    unused = "SELECT hash FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM blob_refs r WHERE r.hash = b.hash)"
+    deleted = 0
+    while True:
+        with write(db):
+            count = db.execute(f"DELETE FROM blobs WHERE hash IN ({unused} LIMIT {_BATCH_BLOBS})").rowcount
+        deleted += count
+        if count < _BATCH_BLOBS:
+            return deleted
