@@ -1,0 +1,160 @@
+"""Every action of the workbench, once.
+
+Bindings, footer, help, command palette, the keymap of the settings and the table in the docs all
+come from `ACTIONS`; `tests/tui/test_actions.py` holds that none is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding, BindingType
+
+Scope = Literal["app", "home", "run", "runs", "form", "text", "list", "tree"]
+
+SCOPES: dict[Scope, str] = {
+    "app": "Everywhere",
+    "home": "Home",
+    "run": "Run and trace",
+    "runs": "Runs",
+    "form": "New run",
+    "list": "In a list",
+    "tree": "In the step tree",
+    "text": "In a text",
+}
+# Which scopes a screen brings along; bindings of one line must not clash.
+SCREENS: dict[str, tuple[Scope, ...]] = {
+    "home": ("app", "home", "list"),
+    "run": ("app", "run", "list", "tree", "text"),
+    "runs": ("app", "runs", "list"),
+    "form": ("app", "form", "text"),
+}
+# Keys a terminal cannot tell from others (enter, tab, backspace, newline), tmux's prefix, and interrupt.
+UNSAFE_KEYS = frozenset({"ctrl+m", "ctrl+i", "ctrl+h", "ctrl+j", "ctrl+b", "ctrl+c", "ctrl+z", "ctrl+s"})
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing a user can do. `id` also names it in the keymap; `action` is Textual's method name."""
+
+    id: str
+    key: str
+    title: str
+    help: str
+    scope: Scope
+    footer: bool = False
+
+    @property
+    def action(self) -> str:
+        return self.id.partition(".")[2]
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("app.new_run", "r", "New run", "Fill in a run, starting from the bundled example.", "app", True),
+    Action("app.home", "1", "Home", "What runs now, what ran last, what is set up.", "app"),
+    Action("app.runs", "2", "Runs", "Every run in the store.", "app", True),
+    Action("app.live", "3", "Live run", "The run in progress, or the last one started here.", "app"),
+    Action("app.back", "escape", "Back", "Close what is on top; restore a zoomed pane.", "app"),
+    Action("app.copy", "y", "Copy", "Copy the focused text; a long one goes to a file instead.", "app"),
+    Action("app.edit", "e", "Open in $EDITOR", "Open the whole focused text in $VISUAL or $EDITOR.", "app"),
+    Action("app.export", "x", "Export", "Write the whole focused text to a file and say where.", "app"),
+    Action("app.jump", "ctrl+o", "Jump to pane", "Pick a pane by its letter.", "app"),
+    Action("app.zoom", "z", "Zoom", "Give the focused pane the whole screen, or undo that.", "app"),
+    Action("app.change_theme", "T", "Theme", "Pick a colour theme.", "app"),
+    Action("app.command_palette", "ctrl+p", "Palette", "Search all actions by name.", "app"),
+    Action("app.help", "question_mark,f1", "Help", "The keys that work here.", "app", True),
+    Action("app.quit", "ctrl+q", "Quit", "Leave the workbench; asks while a run is in progress.", "app", True),
+    Action("run.cancel", "X", "Cancel run", "Stop the run in progress; what happened stays stored.", "run", True),
+    Action("run.follow", "f", "Follow", "Keep the newest step selected while the run goes on.", "run", True),
+    Action("run.next_tab", "right_square_bracket", "Next tab", "The next tab with text in it.", "run", True),
+    Action("run.previous_tab", "left_square_bracket", "Previous tab", "The tab before it.", "run"),
+    Action("run.next_failure", "v", "Next failure", "Select the next row that failed.", "run", True),
+    Action("runs.search", "slash", "Search", "Find runs by words in their texts.", "runs", True),
+    Action("runs.failed", "f", "Failed only", "Show only runs that went wrong, or all again.", "runs", True),
+    Action("runs.older", "n,right", "Older", "The next page of runs.", "runs", True),
+    Action("runs.newer", "p,left", "Newer", "The page before.", "runs", True),
+    Action("runs.reload", "ctrl+r", "Reload", "Read the first page from the store again.", "runs"),
+    Action("form.start", "ctrl+r", "Run", "Start the run as filled in.", "form", True),
+    Action("list.down", "j,down", "Down", "One row down.", "list"),
+    Action("list.up", "k,up", "Up", "One row up.", "list"),
+    Action("list.page_down", "pagedown,ctrl+d", "Page down", "One page down.", "list"),
+    Action("list.page_up", "pageup,ctrl+u", "Page up", "One page up.", "list"),
+    Action("list.first", "g,home", "First", "The first row.", "list"),
+    Action("list.last", "G,end", "Last", "The last row.", "list"),
+    Action("list.choose", "enter", "Open", "Open the row under the cursor.", "list", True),
+    Action("tree.expand", "l,right", "Expand", "Show what is inside the row.", "tree"),
+    Action("tree.collapse", "h,left", "Collapse", "Hide it, or go to the row it belongs to.", "tree"),
+    Action("tree.toggle", "space", "Toggle", "Expand or collapse the row.", "tree"),
+    Action("text.scroll_down", "j,down", "Scroll down", "One line down.", "text"),
+    Action("text.scroll_up", "k,up", "Scroll up", "One line up.", "text"),
+    Action("text.page_down", "pagedown,ctrl+d,space", "Page down", "One page down.", "text"),
+    Action("text.page_up", "pageup,ctrl+u", "Page up", "One page up.", "text"),
+    Action("text.scroll_home", "g,home", "Start", "The start of the text.", "text"),
+    Action("text.scroll_end", "G,end", "End", "The end of the text; growing text is then followed.", "text"),
+)
+BY_ID = {action.id: action for action in ACTIONS}
+
+
+def bindings_for(scope: Scope) -> list[BindingType]:
+    """Textual bindings of one scope, remappable under the action's id."""
+    return [
+        Binding(a.key, a.action, a.title, show=a.footer, id=a.id, tooltip=a.help)
+        for a in ACTIONS
+        if a.scope == scope
+    ]
+
+
+def actions_on(screen: str) -> Iterator[Action]:
+    """The actions that work on `screen`, its own first."""
+    for scope in reversed(SCREENS.get(screen, ("app",))):
+        yield from (a for a in ACTIONS if a.scope == scope)
+
+
+def keys_of(action: Action, keymap: Mapping[str, str]) -> list[str]:
+    """The keys of `action` once `keymap` is applied."""
+    return [key.strip() for key in keymap.get(action.id, action.key).split(",") if key.strip()]
+
+
+def key_label(key: str) -> str:
+    """A key as people write it."""
+    names = {
+        "question_mark": "?", "slash": "/", "escape": "esc", "right_square_bracket": "]",
+        "left_square_bracket": "[", "pagedown": "pgdn", "pageup": "pgup",
+        "up": "↑", "down": "↓", "left": "←", "right": "→",
+    }  # fmt: skip
+    return names.get(key, key)
+
+
+def keymap_problems(keymap: Mapping[str, str]) -> list[str]:
+    """What is wrong with a user's keymap, a sentence each: unknown actions, unsafe keys, clashes."""
+    problems = [
+        f"keymap: there is no action {id!r}; `flowreasoner` help lists them" for id in keymap if id not in BY_ID
+    ]
+    for id, keys in keymap.items():
+        for key in keys.split(","):
+            if key.strip() in UNSAFE_KEYS:
+                problems.append(f"keymap: {id} is on {key.strip()}, which terminals keep for themselves")
+    seen: set[frozenset[str]] = set()
+    for scopes in SCREENS.values():
+        for scope in scopes:
+            taken: dict[str, Action] = {}
+            for action in (a for a in ACTIONS if a.scope in ("app", scope) or (scope == "tree" and a.scope == "list")):
+                for key in keys_of(action, keymap):
+                    other = taken.setdefault(key, action)
+                    pair = frozenset({other.id, action.id})
+                    if other is not action and pair not in seen:
+                        seen.add(pair)
+                        problems.append(f"keymap: {other.id} and {action.id} are both on {key_label(key)}")
+    return problems
+
+
+def markdown_table() -> str:
+    """The reference of keys for the docs."""
+    lines = ["| Where | Key | Action | Id | What it does |", "|---|---|---|---|---|"]
+    for scope, where in SCOPES.items():
+        for a in (a for a in ACTIONS if a.scope == scope):
+            keys = " ".join(f"`{key_label(k)}`" for k in keys_of(a, {}))
+            lines.append(f"| {where} | {keys} | {a.title} | `{a.id}` | {a.help} |")
+    return "\n".join(lines) + "\n"

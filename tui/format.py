@@ -1,0 +1,68 @@
+"""Numbers as people read them, in columns of a fixed width."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+UNKNOWN = "?"
+
+
+def duration(ms: float | None) -> str:
+    """At most six characters: `840ms`, `12.3s`, `4m05s`, `2h07m`."""
+    if ms is None:
+        return ""
+    if ms < 1:
+        return "0ms"
+    if ms < 999.5:
+        return f"{ms:.0f}ms"
+    seconds = ms / 1000
+    if seconds < 99.95:
+        return f"{seconds:.1f}s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)}m{int(seconds % 60):02d}s"
+    return f"{int(seconds // 3600)}h{int(seconds % 3600 // 60):02d}m"
+
+
+def clock(seconds: float) -> str:
+    """A running clock: `0:43`, `12:07`, `1:02:03`."""
+    whole = max(int(seconds), 0)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def count(number: int) -> str:
+    """At most five characters: `940`, `1.2k`, `38k`, `4.1M`."""
+    if number < 1000:
+        return str(number)
+    if number < 9_950:
+        return f"{number / 1000:.1f}k"
+    if number < 999_500:
+        return f"{number / 1000:.0f}k"
+    if number < 9_950_000:
+        return f"{number / 1e6:.1f}M"
+    return f"{number / 1e6:.0f}M"
+
+
+def cost(usd: float | None, unknown: str = UNKNOWN) -> str:
+    """Money in at most seven characters. None is "not known", which is not the same as free."""
+    if usd is None:
+        return unknown
+    if usd == 0:
+        return "$0"
+    if usd < 0.00005:
+        return "<$.0001"
+    return f"${usd:.4f}" if usd < 0.1 else f"${usd:.2f}"
+
+
+def score(value: float | None) -> str:
+    """A score in [0, 1] as a percentage, `–` where nothing was scored."""
+    return "–" if value is None else f"{value * 100:.0f}%"
+
+
+def plural(number: int, noun: str, many: str | None = None) -> str:
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
+def day_time(at: float) -> str:
+    """Local date and time, minutes precise."""
+    return datetime.fromtimestamp(at).strftime("%m-%d %H:%M")

@@ -1,0 +1,70 @@
+"""Python highlighting a line at a time, with one bit of carried state, so that code which is still
+streaming is never lexed twice.
+"""
+
+from __future__ import annotations
+
+import re
+from keyword import kwlist, softkwlist
+from typing import NamedTuple
+
+# Start, end and ink of a coloured part of a line.
+Span = tuple[int, int, str]
+
+_TOKEN = re.compile(
+    r"""(?P<comment>\#.*)
+      | (?P<triple>[rRbBfFuU]{0,2}(?:\"\"\"|'''))
+      | (?P<string>[rRbBfFuU]{0,2}(?:"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?))
+      | (?P<decorator>^\s*@[\w.]+)
+      | (?P<number>\b(?:0[xXbBoO][\da-fA-F_]+|\d[\d_]*(?:\.[\d_]+)?(?:[eE][+-]?\d+)?)\b)
+      | (?P<define>\b(?:def|class)\s+\w+)
+      | (?P<name>[^\W\d]\w*)(?P<call>\s*\()?""",
+    re.VERBOSE,
+)
+_KEYWORDS = frozenset(kwlist) | {"match", "case"} & set(softkwlist) | {"self"}
+_CONSTANTS = frozenset({"True", "False", "None"})
+
+
+class Painted(NamedTuple):
+    """The coloured parts of a line, and the quote still open at its end ("" when none is)."""
+
+    spans: list[Span]
+    quote: str
+
+
+def paint(line: str, quote: str = "") -> Painted:
+    """Colour one line of Python; `quote` is what the line before left open."""
+    spans: list[Span] = []
+    at = 0
+    if quote:
+        end = line.find(quote)
+        if end < 0:
+            return Painted([(0, len(line), "string")], quote)
+        at = end + 3
+        spans.append((0, at, "string"))
+    while (match := _TOKEN.search(line, at)) is not None:
+        start, at = match.span()
+        kind = match.lastgroup
+        if kind == "triple":
+            mark = match.group()[-3:]
+            end = line.find(mark, at)
+            if end < 0:
+                spans.append((start, len(line), "string"))
+                return Painted(spans, mark)
+            at = end + 3
+            spans.append((start, at, "string"))
+        elif kind == "define":
+            split = match.start() + len(match.group().split()[0])
+            spans += [(start, split, "keyword"), (split, at, "call")]
+        elif kind in ("name", "call"):
+            word, end = match.group("name"), match.end("name")
+            if word in _CONSTANTS:
+                spans.append((start, end, "number"))
+            elif word in _KEYWORDS:
+                spans.append((start, end, "keyword"))
+            elif kind == "call":
+                spans.append((start, end, "call"))
+            at = end
+        elif kind is not None:
+            spans.append((start, at, "keyword" if kind == "decorator" else kind))
+    return Painted(spans, "")

@@ -1,0 +1,132 @@
+"""Wires a run together: settings, models, sandbox, recorder. Everything heavy is opened by the first run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tui.ports import RunRequest
+
+if TYPE_CHECKING:
+    from engine.config import Settings
+    from engine.context import RunConfig, Services
+    from engine.events import Event
+    from engine.models.base import ChatModel
+    from engine.workflows import Workflow
+    from sandbox.types import Sandbox
+    from store.recorder import Recorder
+
+
+class Workbench:
+    """The services behind the command line and the screens, shared by all runs of the process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store_path: Path = settings.store_path
+        self.sandbox_note = ""
+        self._stack = AsyncExitStack()
+        self._opening = asyncio.Lock()
+        self._sandbox: Sandbox | None = None
+        self._recorder: Recorder | None = None
+        self._models: dict[str, ChatModel] = {}
+
+    def default_request(self) -> RunRequest:
+        """The bundled example with the configured models."""
+        from engine.benchmarks import find_problem
+        from engine.benchmarks.pocket import EXAMPLE_ID
+
+        return RunRequest(
+            problem=find_problem("pocket", EXAMPLE_ID),
+            variant=self.settings.variant,
+            meta_agent=self.settings.meta_agent,
+            worker=self.settings.worker,
+            rounds=self.settings.rounds,
+            seed=0,
+        )
+
+    async def run(self, request: RunRequest, workflow: Workflow | None = None) -> AsyncIterator[Event]:
+        """Run the request and record it; with `workflow`, that workflow is what runs.
+
+        Cancelling the task that iterates cancels the run. Raises the errors of opening models,
+        sandbox and store before the first event; afterwards everything is told in events.
+        """
+        from engine.runner import Run
+        from store.recording import recorded
+
+        config = self._config(request)
+        services = await self._services(request, recorded_steps={})
+        run = Run(request.problem, config, services, workflow=workflow)
+        assert self._recorder is not None  # opened with the services
+        async with aclosing(recorded(run, self._recorder)) as events:
+            async for event in events:
+                yield event
+
+    async def aclose(self) -> None:
+        """Close models, sandbox and recorder; containers are gone when this returns."""
+        for model in self._models.values():
+            await model.aclose()
+        await self._stack.aclose()
+
+    def _config(self, request: RunRequest) -> RunConfig:
+        from engine.context import RunConfig
+        from engine.ledger import Budget
+
+        budget = Budget(**self.settings.budget.model_dump())
+        return RunConfig(
+            variant=request.variant,
+            rounds=request.rounds,
+            repeats=request.repeats,
+            seed=request.seed,
+            stop_early=request.stop_early,
+            make_tests=request.make_tests,
+            budget=budget,
+        )
+
+    async def _services(
+        self, request: RunRequest, recorded_steps: Mapping[str, Sequence[Any]]
+    ) -> Services:
+        from engine.context import Services
+
+        async with self._opening:
+            meta_agent = await self._model(request.meta_agent)
+            worker = await self._model(request.worker)
+            if self._recorder is None:
+                self._recorder = await self._open_recorder()
+            if self._sandbox is None:
+                self._sandbox = await self._open_sandbox()
+                self.sandbox_note = self._sandbox.description
+        return Services(meta_agent, worker, self._sandbox, recorded_steps)
+
+    async def _open_recorder(self) -> Recorder:
+        from store.recorder import Recorder
+
+        return await self._stack.enter_async_context(Recorder(self.store_path))
+
+    async def _open_sandbox(self) -> Sandbox:
+        from engine.guest_modules import guest_modules
+        from sandbox.pool import open_sandbox
+
+        return await self._stack.enter_async_context(
+            open_sandbox(prefer=self.settings.sandbox, guest_modules=guest_modules())
+        )
+
+    async def _model(self, name: str) -> ChatModel:
+        if name not in self._models:
+            if name.startswith("replay:"):
+                self._models[name] = await asyncio.to_thread(self._open_replay, name)
+            else:
+                from engine.models.registry import open_model
+
+                self._models[name] = await asyncio.to_thread(open_model, name, self.settings)
+        return self._models[name]
+
+    def _open_replay(self, name: str) -> ChatModel:
+        from engine.models.replay import ReplayModel
+        from store.reader import Reader
+
+        with Reader(self.store_path) as reader:
+            row = reader.run(name.removeprefix("replay:"))
+            return ReplayModel(name, reader.model_calls(row.id))

@@ -1,0 +1,61 @@
+"""What the screens need from the rest of the workbench, as protocols, so that tests can script it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from engine.events import Event
+    from engine.problems import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """One run to start: what the new-run form edits and the workbench carries out."""
+
+    problem: Problem
+    variant: str
+    meta_agent: str
+    worker: str
+    rounds: int
+    seed: int
+    repeats: int = 3
+    stop_early: bool = True
+    make_tests: bool = False
+
+
+class Settings(Protocol):
+    """The part of the settings the screens read."""
+
+    @property
+    def keymap(self) -> Mapping[str, str]:
+        """Action id to key (comma-separated for several), over the defaults of `tui.actions`."""
+        ...
+
+
+class Workbench(Protocol):
+    """The services behind the screens. Nothing is opened before the first run asks for it."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def store_path(self) -> Path: ...
+
+    @property
+    def sandbox_note(self) -> str:
+        """`Docker`, or one sentence that warns of a weaker sandbox."""
+        ...
+
+    def run(self, request: RunRequest) -> AsyncIterator[Event]:
+        """Run it and record it. Cancelling the task that iterates cancels the run."""
+        ...
+
+    def default_request(self) -> RunRequest:
+        """The bundled example with the configured models."""
+        ...
+
+    async def aclose(self) -> None: ...

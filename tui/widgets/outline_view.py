@@ -1,0 +1,168 @@
+"""The step tree: rounds, executions, steps, calls, with time, tokens and cost in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.cells import cell_len
+
+from tui.actions import bindings_for
+from tui.nodes import Key, Node
+from tui.outline import Piece, cells, is_expanded, visible_rows
+from tui.state import RunState
+from tui.widgets.line_list import LineList
+from tui.widgets.line_view import fit
+
+FAILURES = ("failed", "error", "infra", "budget", "timeout", "timeout-wall", "timeout-cpu", "oom", "tampered")
+
+
+class OutlineView(LineList):
+    """Draws a `RunState` as a tree. Call `sync` when the state may have changed."""
+
+    BINDINGS = bindings_for("tree")
+
+    def __init__(self, state: RunState, since_last_event: Callable[[], float], *, id: str | None = None) -> None:
+        super().__init__(id=id, empty="Nothing has happened yet.")
+        self.state = state
+        self.follow = True
+        self._since = since_last_event
+        self._rows: list[tuple[Key, int]] = []
+        self._index: dict[Key, int] = {}
+        self._toggled: set[Key] = set()
+        self._seen = 0
+        self._placing = False
+
+    # -- state to rows ---------------------------------------------------------------------------
+
+    def sync(self, *, force: bool = False) -> None:
+        """Take over what has changed since the last call."""
+        if len(self.state.changed) != self._seen or force:
+            self._seen = len(self.state.changed)
+            self._rebuild()
+        if self.state.open:
+            self.refresh()  # running clocks
+
+    def _rebuild(self) -> None:
+        selected = self.selected
+        self._rows = visible_rows(self.state, self._toggled)
+        self._index = {key: i for i, (key, _) in enumerate(self._rows)}
+        self.rows_changed()
+        target = self._newest() if self.follow else selected
+        row = self._row_of(target)
+        if row is not None and row != self.cursor:
+            self._placing = True
+            self.move(row)
+            self._placing = False
+
+    def _newest(self) -> Key | None:
+        """What to select when following: the newest thing that runs, or the last thing that came."""
+        open_now = next(reversed(self.state.open), None)
+        return open_now or (self.state.changed[-1] if self.state.changed else None)
+
+    def _row_of(self, key: Key | None) -> int | None:
+        """The row of `key`, or of the closest ancestor in view."""
+        while key is not None and key not in self._index:
+            node = self.state.nodes.get(key)
+            key = node.parent if node else None
+        return None if key is None else self._index[key]
+
+    @property
+    def selected(self) -> Key | None:
+        return self._rows[self.cursor][0] if self.cursor < len(self._rows) else None
+
+    def select(self, key: Key) -> None:
+        """Select `key`, opening what it is in."""
+        self.follow = False
+        node = self.state.nodes.get(key)
+        parent = node.parent if node else None
+        while parent is not None:
+            owner = self.state.nodes[parent]
+            if not is_expanded(owner, self._toggled):
+                self._toggled ^= {parent}
+            parent = owner.parent
+        self._rebuild()
+        row = self._row_of(key)
+        if row is not None:
+            self.move(row)
+
+    def next_failure(self) -> bool:
+        """Select the next failed row below the cursor, from the top after the last; False if none."""
+        failed = [
+            key for key, node in self.state.nodes.items() if node.status in FAILURES and key[0] in ("step", "evaluation")
+        ] or [key for key, node in self.state.nodes.items() if node.status in FAILURES]
+        if not failed:
+            return False
+        current = self.selected
+        after = failed.index(current) + 1 if current in failed else 0
+        self.select(failed[after % len(failed)])
+        return True
+
+    # -- LineList --------------------------------------------------------------------------------
+
+    @property
+    def count(self) -> int:
+        return len(self._rows)
+
+    def row(self, index: int, width: int) -> list[Piece]:
+        key, depth = self._rows[index]
+        node = self.state.nodes[key]
+        cell = cells(self.state, node, self._since())
+        columns = f"{cell.time:>7}"
+        if width >= 34:
+            columns += f"{cell.tokens:>6}"
+        if width >= 46:
+            columns += f"{cell.cost:>8}"
+        lead: list[Piece] = [("  " * depth, ""), (self._arrow(node), "faint"), (f"{cell.glyph} ", cell.ink)]
+        room = width - sum(cell_len(text) for text, _ in lead) - len(columns)
+        label, used = fit(cell.label, max(room, 4))
+        return [*lead, *label, (" " * max(room - used, 0), ""), (columns, "muted")]
+
+    def _arrow(self, node: Node) -> str:
+        if not node.children:
+            return "  "
+        return "▾ " if is_expanded(node, self._toggled) else "▸ "
+
+    @property
+    def plain_text(self) -> str:
+        return "\n".join("".join(text for text, _ in self.row(i, 100)).rstrip() for i in range(len(self._rows)))
+
+    # -- keys ------------------------------------------------------------------------------------
+
+    def watch_cursor(self) -> None:
+        if not self._placing:
+            self.follow = False
+        super().watch_cursor()
+
+    def _toggle(self, key: Key) -> None:
+        self._toggled ^= {key}
+        self.follow = False
+        self._rebuild()
+
+    def action_toggle(self) -> None:
+        key = self.selected
+        if key is not None and self.state.nodes[key].children:
+            self._toggle(key)
+
+    def action_choose(self) -> None:
+        self.action_toggle()
+        super().action_choose()
+
+    def action_expand(self) -> None:
+        key = self.selected
+        if key is None:
+            return
+        node = self.state.nodes[key]
+        if node.children and not is_expanded(node, self._toggled):
+            self._toggle(key)
+        elif node.children:
+            self.action_down()
+
+    def action_collapse(self) -> None:
+        key = self.selected
+        if key is None:
+            return
+        node = self.state.nodes[key]
+        if node.children and is_expanded(node, self._toggled):
+            self._toggle(key)
+        elif node.parent is not None:
+            self.move(self._index[node.parent])

@@ -1,0 +1,227 @@
+"""Text of any size, cleaned, wrapped, optionally highlighted, cheap to append to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rich.cells import cell_len, get_character_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Size
+from textual.selection import Selection
+from textual.strip import Strip
+
+from tui.actions import bindings_for
+from tui.highlight import Span, paint
+from tui.safe import MAX_CHARS, shown
+from tui.widgets.line_view import LineView
+
+GUTTER = 4
+
+
+class _Row(NamedTuple):
+    """One row on the screen: its text, its colours, and its line number where a line starts."""
+
+    text: str
+    spans: list[Span]
+    number: int
+
+
+class TextView(LineView):
+    """Shows one text. Call `show` as often as you like: text that only grew costs its new lines.
+
+    `tail` keeps the end of a text above the size limit instead of its start and follows it while the
+    reader is at the bottom. `numbers` shows line numbers (and does not wrap, so that they mean lines).
+    """
+
+    BINDINGS = bindings_for("text")
+    DEFAULT_CSS = "TextView { &:focus { text-style: none; } }"
+
+    def __init__(
+        self,
+        *,
+        id: str | None = None,
+        classes: str | None = None,
+        language: str = "",
+        tail: bool = False,
+        numbers: bool = False,
+        empty: str = "",
+        limit: int = MAX_CHARS,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.whole = ""
+        self._language = language
+        self._tail, self._numbers, self._empty, self._limit = tail, numbers, empty, limit
+        self._text = ""
+        self._hidden = 0
+        self._rows: list[_Row] = []
+        self._width = 0
+        self._last_line = (0, 0, 1, "")  # offset, row, number and open quote where the last line starts
+        self._marked: int | None = None
+
+    # -- content ---------------------------------------------------------------------------------
+
+    @property
+    def plain_text(self) -> str:
+        """The whole text: what copy, export and the editor take."""
+        return self.whole
+
+    def show(self, text: str, language: str | None = None) -> None:
+        """Show `text`."""
+        language = self._language if language is None else language
+        if text == self.whole and language == self._language:
+            return
+        at_end = self.is_vertical_scroll_end
+        fresh = not text.startswith(self.whole) or language != self._language or not self.whole
+        self.whole, self._language = text, language
+        text, hidden = shown(text, self._limit, "tail" if self._tail else "head")
+        if hidden:
+            note = f"… {hidden:,} more characters, press e to open whole"
+            text = f"{note}\n{text}" if self._tail else f"{text}\n{note}"
+        grew = not fresh and hidden == self._hidden and text.startswith(self._text[: self._last_line[0]])
+        self._text, self._hidden = text, hidden
+        self._layout_rows(keep=grew)
+        if self._tail and at_end:
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        elif fresh:
+            self.scroll_to(0, 0, animate=False, immediate=True)
+
+    def mark_line(self, number: int | None) -> None:
+        """Point out a line, and bring it into view."""
+        if number == self._marked:
+            return
+        self._marked = number
+        if number is not None:
+            row = next((i for i, r in enumerate(self._rows) if r.number == number), None)
+            height = self.scrollable_content_region.height
+            if row is not None and not self.scroll_offset.y <= row < self.scroll_offset.y + height:
+                self.scroll_to(0, max(row - height // 2, 0), animate=False, immediate=True)
+        self.refresh()
+
+    def on_resize(self) -> None:
+        if self._row_width() != self._width:
+            self._layout_rows(keep=False)
+            if self._tail:
+                self.scroll_end(animate=False, immediate=True, x_axis=False)
+
+    def _row_width(self) -> int:
+        # The scrollbar's column is always left free, so that its appearing does not wrap again.
+        return max(self.content_region.width - (0 if self._numbers else 1), 8)
+
+    def _layout_rows(self, *, keep: bool) -> None:
+        """Wrap and colour; with `keep`, only from the start of the last line that was there."""
+        if not self.is_mounted or not self.content_region.width:
+            return
+        self._width = self._row_width()
+        offset, row, number, quote = self._last_line if keep else (0, 0, 1, "")
+        del self._rows[row:]
+        lines = self._text[offset:].split("\n") if self._text else []
+        code = self._language == "python"
+        for line in lines:
+            start, start_quote = len(self._rows), quote
+            spans: list[Span] = []
+            if code:
+                spans, quote = paint(line, quote)
+            if self._numbers:
+                self._rows.append(_Row(line, spans, number))
+            else:
+                self._rows += _wrap(line, spans, self._width, number)
+            self._last_line = (offset, start, number, start_quote)
+            offset += len(line) + 1
+            number += 1
+        if not lines:
+            self._last_line = (0, 0, 1, "")
+        width = self._width
+        if self._numbers:
+            width = GUTTER + 1 + max((cell_len(r.text) for r in self._rows), default=0)
+        self.virtual_size = Size(width, len(self._rows))
+        self.refresh()
+
+    # -- drawing ---------------------------------------------------------------------------------
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        scroll_x, scroll_y = self.scroll_offset
+        width = self.scrollable_content_region.width
+        plain = self.ink("")
+        index = scroll_y + y
+        if not self._rows and self._empty and y == 0:
+            return self.strip([(self._empty, "muted")], width)
+        if index >= len(self._rows):
+            return Strip.blank(width, plain)
+        row = self._rows[index]
+        over = self.ink("mark") if self._marked is not None and row.number == self._marked else None
+        strip = Strip(self._segments(index, row, over))
+        gutter = Strip([])
+        if self._numbers:
+            gutter = self.strip([(f"{row.number:>{GUTTER - 1}} ", "faint")], GUTTER)
+            width -= GUTTER
+        strip = strip.crop_extend(scroll_x, scroll_x + width, plain + over if over else plain)
+        return Strip.join([gutter, strip.apply_offsets(scroll_x, index)])
+
+    def _segments(self, index: int, row: _Row, over: Style | None) -> list[Segment]:
+        text = row.text
+        styles: list[tuple[int, int, Style]] = [(a, b, self.ink(ink)) for a, b, ink in row.spans]
+        cuts = {0, len(text)} | {p for a, b, _ in styles for p in (a, b)}
+        selected = None
+        if (selection := self.text_selection) is not None and (span := selection.get_span(index)) is not None:
+            start, end = span
+            selected = (start, len(text) if end == -1 else end)
+            cuts |= {min(p, len(text)) for p in selected}
+        marks = sorted(cuts)
+        segments = []
+        for a, b in zip(marks, marks[1:], strict=False):
+            style = next((s for x, y, s in styles if x <= a < y), self.ink(""))
+            if over is not None:
+                style += Style(bgcolor=over.bgcolor)
+            if selected and selected[0] <= a < selected[1]:
+                style += self.screen.get_component_rich_style("screen--selection")
+            segments.append(Segment(text[a:b], style))
+        return segments
+
+    # -- selection with the mouse ----------------------------------------------------------------
+
+    @property
+    def allow_select(self) -> bool:
+        return True
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        return selection.extract("\n".join(row.text for row in self._rows)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        self.refresh()
+
+
+def _wrap(line: str, spans: list[Span], width: int, number: int) -> list[_Row]:
+    """A line as rows of at most `width` cells, broken at spaces where there are any."""
+    if len(line) <= width and (line.isascii() or cell_len(line) <= width):
+        return [_Row(line, spans, number)]
+    rows: list[_Row] = []
+    start = 0
+    while start < len(line):
+        end = _break(line, start, width)
+        part = [(max(a, start) - start, min(b, end) - start, i) for a, b, i in spans if a < end and b > start]
+        rows.append(_Row(line[start:end], part, 0 if start else number))
+        start = end
+    return rows
+
+
+def _break(line: str, start: int, width: int) -> int:
+    """Where the row that starts at `start` ends; always after at least one character."""
+    if line.isascii():
+        end = start + width
+    else:
+        end, cells = start, 0
+        while end < len(line):
+            cells += get_character_cell_size(line[end])
+            if cells > width:
+                break
+            end += 1
+        end = max(end, start + 1)
+    if end >= len(line):
+        return len(line)
+    space = line.rfind(" ", start, end)
+    return space + 1 if space > start + (end - start) // 3 else end
