@@ -39,7 +39,7 @@ _ADVICE: dict[int, str] = {
     sqlite3.SQLITE_READONLY: "is read-only; make the file and its folder writable or use another store",
     sqlite3.SQLITE_PERM: "may not be opened; check the permissions of the file and its folder",
     sqlite3.SQLITE_AUTH: "may not be opened; check the permissions of the file and its folder",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that its folder exists and that both may be read and written",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that its folder exists and may be read and written",
     sqlite3.SQLITE_FULL: "cannot grow because the disk is full; free some space or prune old runs",
     sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error); check free space and the disk",
     sqlite3.SQLITE_CORRUPT: "is damaged; restore a copy, or save what is left with `sqlite3 FILE .recover`",

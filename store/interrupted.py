@@ -50,7 +50,8 @@ def _ending(db: sqlite3.Connection, run_id: str) -> RunFinished:
         (run_id,),
     ).fetchone()
     best = db.execute(
-        "SELECT workflow_id FROM rounds WHERE run_id = ? AND score IS NOT NULL ORDER BY score DESC, round LIMIT 1",
+        "SELECT workflow_id FROM rounds WHERE run_id = ? AND score IS NOT NULL"
+        " ORDER BY score DESC, round LIMIT 1",
         (run_id,),
     ).fetchone()
     return RunFinished(

@@ -42,7 +42,7 @@ CREATE TABLE runs ( -- one variant on one problem
   benchmark TEXT, -- metadata.benchmark of the problem
   prompt TEXT NOT NULL, -- the query's beginning, on one line
   variant TEXT NOT NULL, -- variants.name
-  variant_id TEXT NOT NULL REFERENCES variants(id), -- the configuration
+  variant_id TEXT NOT NULL, -- the configuration
   meta_agent TEXT NOT NULL, -- model that writes workflows
   worker TEXT NOT NULL, -- model that operators call
   seed INTEGER NOT NULL, -- seed of the run
@@ -82,7 +82,7 @@ CREATE TABLE events ( -- every event of every run; all other tables derive from 
   seq INTEGER NOT NULL, -- number within the run
   at REAL NOT NULL, -- Unix seconds
   kind TEXT NOT NULL, -- event kind
-  payload BLOB NOT NULL, -- other fields as JSON (text, or bytes with lone surrogates); long texts as {"$blob": hash}
+  payload BLOB NOT NULL, -- other fields as JSON; long texts as {"$blob": hash}
   UNIQUE (run_id, seq)
 )""",
     """
@@ -95,8 +95,8 @@ CREATE TABLE blob_refs ( -- which runs need which blobs, so that pruning can tel
     """
 CREATE TABLE workflows ( -- generated workflows, content-addressed
   id TEXT PRIMARY KEY NOT NULL, -- workflow id
-  code_hash TEXT NOT NULL REFERENCES blobs(hash), -- source
-  prompts_hash TEXT NOT NULL REFERENCES blobs(hash), -- its prompts
+  code_hash TEXT NOT NULL, -- blob of the source
+  prompts_hash TEXT NOT NULL, -- blob of its prompts
   graph TEXT NOT NULL, -- static operator graph, JSON
   complexity INTEGER NOT NULL, -- of its syntax tree
   first_seen REAL NOT NULL -- Unix seconds

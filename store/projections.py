@@ -67,7 +67,7 @@ def _run_started(db: sqlite3.Connection, event: RunStarted) -> None:
         config=config,
     )
     prompt = str(problem.get("prompt", ""))
-    benchmark = (problem.get("metadata") or {}).get("benchmark")
+    benchmark = _mapping(problem.get("metadata")).get("benchmark")
     owner = owners.current()
     _insert(
         db,
@@ -89,12 +89,16 @@ def _run_started(db: sqlite3.Connection, event: RunStarted) -> None:
         cost_usd=0.0,
         model_calls=0,
         steps=0,
-        tests_written_by=_author(problem.get("tests") or {}),
+        tests_written_by=_author(_mapping(problem.get("tests"))),
         owner_pid=owner.pid,
         owner_start=owner.start,
         owner_boot=owner.boot,
     )
     _searchable(db, event, "query", f"{problem.get('id', '')}\n{prompt}")
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _author(tests: dict[str, Any]) -> str | None:
@@ -131,8 +135,8 @@ def _signature(db: sqlite3.Connection, event: RunFinished) -> str | None:
     if event.status in ("passed", "answered", "cancelled"):
         return None
     step = db.execute(
-        "SELECT operator, error FROM steps WHERE run_id = ? AND status NOT IN ('ok', 'running', 'interrupted')"
-        " ORDER BY finished_seq DESC LIMIT 1",
+        "SELECT operator, error FROM steps WHERE run_id = ? AND "
+        "status NOT IN ('ok', 'running', 'interrupted') ORDER BY finished_seq DESC LIMIT 1",
         (event.run_id,),
     ).fetchone()
     if event.error:
@@ -152,7 +156,8 @@ def _round_started(db: sqlite3.Connection, event: RoundStarted) -> None:
 def _round_finished(db: sqlite3.Connection, event: RoundFinished) -> None:
     db.execute(
         """
-        INSERT INTO rounds(run_id, round, ended_at, workflow_id, score, finished_seq) VALUES (?, ?, ?, ?, ?, ?)
+        INSERT INTO rounds(run_id, round, ended_at, workflow_id, score, finished_seq)
+        VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT(run_id, round) DO UPDATE SET ended_at = excluded.ended_at,
           workflow_id = excluded.workflow_id, score = excluded.score, finished_seq = excluded.finished_seq
         """,

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from engine.events import Event, ModelCallFinished, ModelCallStarted, StepFinished
-from store import blobs, payloads, search
+from store import blobs, payloads
+from store import search as fulltext
 from store.db import open_reader
 from store.errors import AmbiguousRunError, RunNotFoundError, StoreError, explained
 from store.rows import (
@@ -91,7 +92,7 @@ class Reader:
             if db is None:
                 return RunPage((), None)
             if search and search.strip():
-                run_ids, is_partial = _matching_runs(db, search)
+                run_ids, is_partial = fulltext.matching_runs(db, search)
                 conditions.append("runs.id IN (SELECT value FROM json_each(?))")
                 values.append(json.dumps(run_ids))
             where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
@@ -161,33 +162,20 @@ class Reader:
     def steps(self, run_id: str) -> tuple[StepRow, ...]:
         """The run's operator calls in the order they began, without inputs and outputs."""
         rows = self._all(f"{_SELECT_STEPS} WHERE run_id = ? ORDER BY started_seq", run_id)
-        return tuple(StepRow(*row[:8], _flag(row[8]), *row[9:]) for row in rows)
+        return tuple(_step_row(row) for row in rows)
 
     def model_calls(self, run_id: str) -> Iterator[ModelCall]:
         """The run's model calls in the order they began, with their texts, one in memory at a time."""
-        query = """
-            SELECT retries, tokens_in, tokens_out, cost_usd, ttft_ms, wall_ms, finish, started_seq, finished_seq
-            FROM model_calls WHERE run_id = ? ORDER BY started_seq
-        """
-        for *numbers, finish, started_seq, finished_seq in self._all(query, run_id):
+        query = (
+            "SELECT finish, retries, tokens_in, tokens_out, cost_usd, ttft_ms, wall_ms,"
+            " started_seq, finished_seq FROM model_calls WHERE run_id = ? ORDER BY started_seq"
+        )
+        for finish, *numbers, started_seq, finished_seq in self._all(query, run_id):
             started = self.event(run_id, started_seq)
             ended = None if finished_seq is None else self.event(run_id, finished_seq)
             assert isinstance(started, ModelCallStarted)
             assert ended is None or isinstance(ended, ModelCallFinished)
-            yield ModelCall(
-                started.call_id,
-                started.step_id,
-                started.role,
-                started.model,
-                started.messages,
-                started.params,
-                ended.text if ended else "",
-                ended.reasoning if ended else "",
-                finish,
-                ended.flags if ended else (),
-                ended.error if ended else None,
-                *numbers,
-            )
+            yield _model_call(started, ended, finish, numbers)
 
     def recorded_steps(self, run_id: str) -> dict[str, list[Any]]:
         """Outputs of the run's successful steps by step key, in the order the steps began."""
@@ -217,7 +205,7 @@ class Reader:
     def search(self, text: str, limit: int = 50) -> list[SearchHit]:
         """Queries, prompts, responses and reasoning with all words of `text`, best first."""
         with self._reading() as db:
-            return search.search(db, text, limit) if db else []
+            return fulltext.search(db, text, limit) if db else []
 
     def changed(self) -> bool:
         """Whether another connection has written since the last call of this; true at first."""
@@ -234,7 +222,7 @@ class Reader:
         counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
         (row,) = self._all(f"SELECT {counts}", empty=(0,) * len(tables))
         log = self.path.with_name(self.path.name + "-wal")
-        return Stats(*row, sum(p.stat().st_size for p in (self.path, log) if p.exists()))
+        return Stats(*row, file_bytes=sum(p.stat().st_size for p in (self.path, log) if p.exists()))
 
     def _all(
         self, query: str, *values: object, empty: tuple[Any, ...] | None = None
@@ -259,8 +247,29 @@ class Reader:
         )
 
 
-# Inside `Reader.runs` the name `search` is the user's text.
-_matching_runs = search.matching_runs
+def _model_call(
+    started: ModelCallStarted, ended: ModelCallFinished | None, finish: str | None, numbers: list[Any]
+) -> ModelCall:
+    retries, tokens_in, tokens_out, cost_usd, ttft_ms, wall_ms = numbers
+    return ModelCall(
+        id=started.call_id,
+        step_id=started.step_id,
+        role=started.role,
+        model=started.model,
+        messages=started.messages,
+        params=started.params,
+        text=ended.text if ended else "",
+        reasoning=ended.reasoning if ended else "",
+        finish=finish,
+        flags=ended.flags if ended else (),
+        error=ended.error if ended else None,
+        retries=retries,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        cost_usd=cost_usd,
+        ttft_ms=ttft_ms,
+        wall_ms=wall_ms,
+    )
 
 
 def _run_row(row: tuple[Any, ...]) -> RunRow:
@@ -268,6 +277,12 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
     values["strict"] = _flag(values["strict"])
     values["config"] = json.loads(values["config"])
     return RunRow(**values)
+
+
+def _step_row(row: tuple[Any, ...]) -> StepRow:
+    values = dict(zip((f.name for f in fields(StepRow)), row, strict=True))
+    values["reused"] = _flag(values["reused"])
+    return StepRow(**values)
 
 
 def _flag(value: int | None) -> bool | None:

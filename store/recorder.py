@@ -29,7 +29,10 @@ BATCH_EVENTS = 200
 # Streamed events wait like milestones once this many are queued, or memory would be the buffer.
 _QUEUE_EVENTS = 5000
 # What one unsuitable event raises, as opposed to a store that cannot be written.
-_UNSUITABLE = (sqlite3.IntegrityError, TypeError, ValueError, OverflowError, RecursionError)
+_UNSUITABLE = (
+    *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError),
+    *(TypeError, ValueError, OverflowError, AttributeError, RecursionError),
+)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from store.db import open_reader, open_writer, write
 from store.errors import StoreError, explained
 
 _BATCH_RUNS = 20
-_BATCH_BLOBS = 1000
 _DAY_S = 86_400.0
 
 
@@ -57,10 +57,7 @@ def prune(
         with explained(path):
             run_ids = _doomed(db, older_than_days, keep)
             events = _count_events(db, run_ids)
-            blobs = 0
-            if not dry_run:
-                _delete_runs(db, run_ids)
-                blobs = _delete_unused(db)
+            blobs = 0 if dry_run else _delete_runs(db, run_ids)
             if vacuum and not dry_run:
                 db.execute("VACUUM")
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -90,26 +87,31 @@ def _count_events(db: sqlite3.Connection, run_ids: list[str]) -> int:
     return sum(db.execute(query, (run_id,)).fetchone()[0] for run_id in run_ids)
 
 
-def _delete_runs(db: sqlite3.Connection, run_ids: list[str]) -> None:
-    """Everything a run alone owns goes with its row."""
+def _delete_runs(db: sqlite3.Connection, run_ids: list[str]) -> int:
+    """Delete the runs, whose own rows go with them, and what they shared with no other run; the
+    number of blobs among that.
+    """
+    blobs = 0
     for start in range(0, len(run_ids), _BATCH_RUNS):
-        batch = run_ids[start : start + _BATCH_RUNS]
+        batch = json.dumps(run_ids[start : start + _BATCH_RUNS])
+        of_batch = "WHERE run_id IN (SELECT value FROM json_each(?))"
         with write(db):
-            db.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in batch])
-
-
-def _delete_unused(db: sqlite3.Connection) -> int:
-    """Delete shared rows that no run needs any more; the number of blobs among them."""
+            hashes = db.execute(f"SELECT DISTINCT hash FROM blob_refs {of_batch}", (batch,)).fetchall()
+            workflows = db.execute(
+                f"SELECT DISTINCT workflow_id FROM proposals {of_batch}", (batch,)
+            ).fetchall()
+            db.execute("DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?))", (batch,))
+            _delete_unused(db, "workflows", "id", "proposals", "workflow_id", workflows)
+            blobs += _delete_unused(db, "blobs", "hash", "blob_refs", "hash", hashes)
     with write(db):
-        db.execute(
-            "DELETE FROM workflows WHERE NOT EXISTS (SELECT 1 FROM proposals p WHERE p.workflow_id = workflows.id)"
-        )
         db.execute("DELETE FROM variants WHERE id NOT IN (SELECT variant_id FROM runs)")
-    unused = "SELECT hash FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM blob_refs r WHERE r.hash = b.hash)"
-    deleted = 0
-    while True:
-        with write(db):
-            count = db.execute(f"DELETE FROM blobs WHERE hash IN ({unused} LIMIT {_BATCH_BLOBS})").rowcount
-        deleted += count
-        if count < _BATCH_BLOBS:
-            return deleted
+    return blobs
+
+
+def _delete_unused(
+    db: sqlite3.Connection, table: str, key: str, users: str, column: str, keys: list[tuple[str]]
+) -> int:
+    """Delete those of `keys` from `table` that no row of `users` needs; how many."""
+    used = f"SELECT 1 FROM {users} WHERE {column} = {table}.{key}"
+    deleted = db.executemany(f"DELETE FROM {table} WHERE {key} = ? AND NOT EXISTS ({used})", keys)
+    return max(0, deleted.rowcount)
