@@ -8,8 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 from engine.models.base import ErrorKind
+
+if TYPE_CHECKING:
+    from openai import APIError
 
 _CLIP = 300
 _CONTEXT = re.compile(
@@ -54,17 +58,24 @@ def fault_of(error: Exception) -> Fault:
         return Fault("timeout", "no answer in time", retry=True)
     if isinstance(error, openai.APIConnectionError):
         cause = error.__cause__ or error.__context__
-        detail = f" ({str(cause)})" if cause is not None and str(cause) else ""
+        detail = f" ({cause!s})" if cause is not None and str(cause) else ""
         return Fault("connection", f"the connection failed{detail}", retry=True)
     if isinstance(error, openai.APIStatusError):
-        return _of_status(error.status_code, error.response.headers, error.message, error.code, error.param)
+        return _of_status(error.status_code, error.response.headers, _said(error), error.code, error.param)
     if isinstance(error, openai.APIError):  # an error object in the middle of the stream
-        return _of_message(error.message, error.code) or Fault("server", error.message, retry=True)
+        return _of_message(_said(error), error.code) or Fault("server", _said(error), retry=True)
     if isinstance(error, UnicodeDecodeError):
         return Fault("bad-response", "the answer is not UTF-8", retry=True)
     if isinstance(error, ValueError):
-        return Fault("bad-response", f"the answer is not valid JSON ({str(error)})", retry=True)
+        return Fault("bad-response", f"the answer is not valid JSON ({error!s})", retry=True)
     return Fault("connection", f"the connection failed ({str(error) or type(error).__name__})", retry=True)
+
+
+def _said(error: APIError) -> str:
+    """The endpoint's own words, without the SDK's frame around them."""
+    body = error.body
+    words = body.get("message") if isinstance(body, dict) else None
+    return words if isinstance(words, str) and words.strip() else error.message
 
 
 def _of_status(

@@ -1,0 +1,137 @@
+"""From the name a user types to a model, and the list of what can be typed.
+
+Opening a model loads neither torch nor the OpenAI SDK: weights and connections come with the first call.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from engine.models.base import ChatModel, ModelError
+
+if TYPE_CHECKING:
+    from engine.config import Settings
+
+# The embedded pair, by folder of the training package's weights.
+POCKET = {"pocket-worker": "worker", "pocket-meta": "meta"}
+LIST_COMMAND = "flowreasoner models"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model to choose from. `note` says what keeps it from being used, or "" when nothing does."""
+
+    name: str
+    kind: Literal["embedded", "endpoint"]
+    where: str
+    note: str
+
+
+class UnknownModelError(ModelError):
+    """No model goes by this name; the message names the nearest ones and the command that lists all."""
+
+    def __init__(self, name: str, known: list[str], why: str = "") -> None:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        super().__init__("not-found", f"unknown model {name!r}{why}: {hint}`{LIST_COMMAND}` lists them all")
+
+
+def open_model(name: str, settings: Settings) -> ChatModel:
+    """The model called `name`.
+
+    `name` is `pocket-worker` or `pocket-meta`, `hf:FOLDER` or `hf:ID` for a Transformers model in this
+    process, `ENDPOINT/MODEL`, or the bare model name where it is listed by, or there is, only one
+    endpoint that has what it needs.
+
+    Raises:
+        UnknownModelError: no such model or endpoint.
+        ModelError: it is known but cannot be used here: a key, the weights or PyTorch is missing.
+    """
+    if name in POCKET:
+        return _local(name, str(pocket_weights(name)), device="cpu")
+    scheme, _, source = name.partition(":")
+    if scheme == "hf" and source:
+        return _local(name, source, device="auto")
+    endpoint_name, slash, model = name.partition("/")
+    if not (slash and model and endpoint_name in settings.endpoints):
+        endpoint_name, model = _only_endpoint(name, settings), name
+    from engine.models.endpoint import EndpointModel
+
+    return EndpointModel(name, model, endpoint_name, settings.endpoints[endpoint_name])
+
+
+def available(settings: Settings) -> list[ModelInfo]:
+    """What can be typed: the embedded models, then each endpoint's listed models.
+
+    An endpoint that lists none appears as `NAME/MODEL`. Nothing is contacted or loaded.
+    """
+    missing = "" if _has_torch() else "needs pip install 'flowreasoner[local]'"
+    infos = []
+    for name in POCKET:
+        folder = _weights_folder(name)
+        there = folder is not None and (folder / "model.safetensors").is_file()
+        infos.append(
+            ModelInfo(name, "embedded", "in this process", missing if there else "its weights are missing")
+        )
+    for name, endpoint in settings.endpoints.items():
+        unset = endpoint.api_key_env and endpoint.key() is None
+        note = f"{endpoint.api_key_env} is not set" if unset else ""
+        infos += [
+            ModelInfo(f"{name}/{model}", "endpoint", endpoint.base_url, note)
+            for model in endpoint.models or ["MODEL"]
+        ]
+    return infos
+
+
+def pocket_weights(name: str) -> Path:
+    """The folder of an embedded model's weights.
+
+    Raises:
+        ModelError: this installation has none.
+    """
+    folder = _weights_folder(name)
+    if folder is None or not (folder / "model.safetensors").is_file():
+        raise ModelError("not-found", f"the weights of {name} are missing: reinstall flowreasoner")
+    return folder
+
+
+def _weights_folder(name: str) -> Path | None:
+    # The weights are data beside the training package; finding its folder does not import it.
+    spec = importlib.util.find_spec("training")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations))) / "pocket" / "weights" / POCKET[name]
+
+
+def _local(name: str, source: str, *, device: str) -> ChatModel:
+    if not _has_torch():
+        raise ModelError("not-found", f"{name} runs in this process: pip install 'flowreasoner[local]'")
+    from engine.models.local import LocalModel
+
+    return LocalModel(name, source, device=device)
+
+
+def _has_torch() -> bool:
+    return all(importlib.util.find_spec(package) is not None for package in ("torch", "transformers"))
+
+
+def _only_endpoint(name: str, settings: Settings) -> str:
+    """The endpoint that a name without one must mean."""
+    usable = [
+        e for e, values in settings.endpoints.items() if not values.api_key_env or values.key() is not None
+    ]
+    candidates = [e for e in usable if name in settings.endpoints[e].models] or usable
+    # A bare word near an embedded name is a slip, not a model of some endpoint.
+    bare = (
+        "/" not in name and ":" not in name and not difflib.get_close_matches(name, POCKET, n=1, cutoff=0.7)
+    )
+    if bare and len(candidates) == 1:
+        return candidates[0]
+    known = [info.name for info in available(settings)]
+    if bare and candidates:
+        raise UnknownModelError(name, known, f" without an endpoint, as in {candidates[0]}/{name}")
+    raise UnknownModelError(name, known)
