@@ -5,7 +5,7 @@ A format says how a workflow is laid out; undoing it is not a repair.
 
 from engine.formats.figure import as_class
 from engine.formats.module import without_provided_imports
-from engine.formats.native import ParsedCompletion, parse_completion, streaming_code
+from engine.formats.native import ParsedCompletion, parse_completion
 from engine.formats.reading import read_workflow
 
 __all__ = [
@@ -13,6 +13,5 @@ __all__ = [
     "as_class",
     "parse_completion",
     "read_workflow",
-    "streaming_code",
     "without_provided_imports",
 ]

@@ -59,4 +59,6 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
 
 def describe(diagnostics: Iterable[Diagnostic]) -> str:
     """Diagnostics as lines a meta-agent (or a person) can act on, errors first."""
-    return "\n".join(f"- {d}" for d in sorted(diagnostics, key=lambda d: (d.severity != "error", d.line or 0)))
+    return "\n".join(
+        f"- {d}" for d in sorted(diagnostics, key=lambda d: (d.severity != "error", d.line or 0))
+    )

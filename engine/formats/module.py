@@ -45,6 +45,8 @@ def _provided(node: ast.stmt) -> bool:
 def _alone(node: ast.stmt, tree: ast.Module) -> bool:
     """Whether no other statement shares the lines of `node`."""
     return not any(
-        other is not node and other.lineno <= (node.end_lineno or node.lineno) and node.lineno <= (other.end_lineno or 0)
+        other is not node
+        and other.lineno <= (node.end_lineno or node.lineno)
+        and node.lineno <= (other.end_lineno or 0)
         for other in tree.body
     )

@@ -58,17 +58,6 @@ def strip_thinking(text: str) -> str:
     return text
 
 
-def streaming_code(text: str) -> str:
-    """The workflow's code in a completion that is still being written; "" before it begins."""
-    text = strip_thinking(text)
-    start = text.rfind("<graph>")
-    if start < 0:
-        return ""
-    body = text[start + len("<graph>") :]
-    end = body.find("</graph>")
-    return _unfence(body if end < 0 else body[:end])
-
-
 def _strip_tag(text: str, opening: str, closing: str) -> str:
     kept: list[str] = []
     position = 0
@@ -139,7 +128,10 @@ def _without_graph(text: str) -> ParsedCompletion:
     opened = text.rfind("<graph>")
     if opened >= 0:
         problem = error(
-            "graph-unclosed", "the reply ends inside <graph>", None, "Write the whole workflow and close </graph>"
+            "graph-unclosed",
+            "the reply ends inside <graph>",
+            None,
+            "Write the whole workflow and close </graph>",
         )
         return ParsedCompletion(modification, _unfence(text[opened + len("<graph>") :]), "", (problem,))
     blocks = _fenced(text)
@@ -147,7 +139,9 @@ def _without_graph(text: str) -> ParsedCompletion:
     prompts = _unfence(_last(text, "prompt") or "")
     if workflows:
         if not prompts:
-            prompts = next((b for b in reversed(blocks) if not _HEADER.search(b) and _ASSIGNMENT.search(b)), "")
+            prompts = next(
+                (b for b in reversed(blocks) if not _HEADER.search(b) and _ASSIGNMENT.search(b)), ""
+            )
         note = warning("untagged", "the workflow is in a code fence without tags", None, "Put it in <graph>")
         return ParsedCompletion(modification, workflows[-1], prompts, (note,))
     missing = error(

@@ -19,7 +19,9 @@ def read_workflow(text: str, prompts: str = "") -> ParsedCompletion:
     """Read a completion, a module or a figure; `prompts` are those of a module's sibling file."""
     if len(text) > MAX_COMPLETION_CHARS:
         message = f"the text is longer than {MAX_COMPLETION_CHARS:,} characters"
-        return ParsedCompletion("", "", prompts, (error("completion-too-large", message, None, "Shorten it"),))
+        return ParsedCompletion(
+            "", "", prompts, (error("completion-too-large", message, None, "Shorten it"),)
+        )
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     parsed = ParsedCompletion("", text, prompts) if prompts or _is_code(text) else parse_completion(text)
     code = without_provided_imports(as_class(parsed.code))

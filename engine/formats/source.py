@@ -26,7 +26,9 @@ def parse(text: str, *, what: str = "graph") -> Parsed:
     """Parse `text`; `what` ("graph" or "prompt") prefixes the diagnostic's code."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_SOURCE_BYTES:
         limit = f"{MAX_SOURCE_BYTES // 1000} kB"
-        return Parsed(None, error(f"{what}-too-large", f"the {what} is larger than {limit}", None, "Shorten it"))
+        return Parsed(
+            None, error(f"{what}-too-large", f"the {what} is larger than {limit}", None, "Shorten it")
+        )
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         return Parsed(None, error(f"{what}-nul", f"the {what} holds a NUL byte", line, "Remove it"))

@@ -24,7 +24,12 @@ def undefined_names(code: str, tree: ast.Module) -> list[Diagnostic]:
         table = symtable.symtable(code, "workflow", "exec")
     except SyntaxError as failure:  # what only the compiler's first pass sees: a misplaced nonlocal
         return [error("graph-syntax", f"the graph is not valid Python ({failure.msg})", failure.lineno)]
-    if any(alias.name == "*" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names):
+    if any(
+        alias.name == "*"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ):
         return []
     known = BUILTIN_NAMES | PROVIDED_NAMES | _module_names(table)
     lines: dict[str, int] = {}
@@ -39,7 +44,9 @@ def undefined_names(code: str, tree: ast.Module) -> list[Diagnostic]:
 
 def _module_names(table: symtable.SymbolTable) -> set[str]:
     """Names bound at module level, there or through a `global` statement."""
-    names = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    names = {
+        s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()
+    }
     for child in _descendants(table):
         names |= {s.get_name() for s in child.get_symbols() if s.is_declared_global() and s.is_assigned()}
     return names

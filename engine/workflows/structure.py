@@ -53,10 +53,14 @@ def _check_call(call: FunctionNode) -> list[Diagnostic]:
         found.append(error("nested-call", message, inner.lineno, "Remove the outer def"))
         call = inner
     if isinstance(call, ast.FunctionDef):
-        found.append(error("call-not-async", "__call__ is not async", call.lineno, "Write async def __call__"))
+        found.append(
+            error("call-not-async", "__call__ is not async", call.lineno, "Write async def __call__")
+        )
     if any(isinstance(n, ast.Yield | ast.YieldFrom) for n in walk_scope(call)):
         found.append(
-            error("call-yields", "__call__ is a generator", call.lineno, "Return the answer instead of yielding")
+            error(
+                "call-yields", "__call__ is a generator", call.lineno, "Return the answer instead of yielding"
+            )
         )
     if not (call.args.posonlyargs or call.args.args or call.args.vararg):
         found.append(error("call-without-self", "__call__ takes no self", call.lineno, "Add self"))
@@ -74,7 +78,12 @@ def _check_call(call: FunctionNode) -> list[Diagnostic]:
 def _check_init(init: FunctionNode) -> list[Diagnostic]:
     allowed = ", ".join(INIT_PARAMETERS)
     return [
-        error("init-parameter", f"__init__ requires '{p}', which nobody passes", init.lineno, f"It may take {allowed}")
+        error(
+            "init-parameter",
+            f"__init__ requires '{p}', which nobody passes",
+            init.lineno,
+            f"It may take {allowed}",
+        )
         for p in _required(init)
         if p not in INIT_PARAMETERS
     ]

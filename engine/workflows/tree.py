@@ -71,6 +71,10 @@ def operator_aliases(cls: ast.ClassDef) -> dict[str, str]:
         if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
             continue
         made = node.value.func
-        if isinstance(made, ast.Attribute) and isinstance(made.value, ast.Name) and made.value.id == "operator":
+        if (
+            isinstance(made, ast.Attribute)
+            and isinstance(made.value, ast.Name)
+            and made.value.id == "operator"
+        ):
             aliases |= {name: made.attr for target in node.targets if (name := self_attribute(target))}
     return aliases

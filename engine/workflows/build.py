@@ -1,0 +1,99 @@
+"""From text to a workflow that can run, or to the reasons why it cannot, in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from engine.formats.findings import Diagnostic, Repair, has_errors
+from engine.formats.reading import read_workflow
+from engine.operators.sets import OperatorSet
+from engine.workflows.complexity import complexity
+from engine.workflows.graph import WorkflowGraph
+from engine.workflows.identity import workflow_id
+from engine.workflows.lint import lint
+from engine.workflows.partial import partial_graph
+from engine.workflows.repair import repair
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A workflow that can run.
+
+    `code` is what runs; `source` is what was written, which differs where repairs were made.
+    `diagnostics` are those of the source, at the lines they have in `code`. `strict_ok` says that
+    the source itself can run, so that a score can be reported for it as written.
+    """
+
+    id: str
+    code: str
+    prompts: str
+    modification: str
+    source: str
+    diagnostics: tuple[Diagnostic, ...]
+    repairs: tuple[Repair, ...]
+    graph: WorkflowGraph
+    complexity: int
+    strict_ok: bool
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Text no workflow could be made of. `code` is as written; `diagnostics` hold at least one error.
+
+    `repairs` are those that were possible but not enough; `graph` is of as much as parses.
+    """
+
+    code: str
+    prompts: str
+    modification: str
+    diagnostics: tuple[Diagnostic, ...]
+    repairs: tuple[Repair, ...]
+    graph: WorkflowGraph
+    complexity: int
+
+
+def build_workflow(text: str, prompts: str, operator_set: OperatorSet) -> Workflow | Rejected:
+    """Read, lint, repair and lint again. `text` is a completion, a module or a figure.
+
+    `prompts` are those of a module's sibling file; leave them empty for a completion.
+    """
+    read = read_workflow(text, prompts)
+    if has_errors(read.problems):
+        return _rejected(read.code, read.prompts, read.modification, read.problems, (), operator_set)
+    written = (*read.problems, *lint(read.code, read.prompts, operator_set))
+    fixed = repair(read.code, read.prompts, operator_set)
+    left = lint(fixed.code, fixed.prompts, operator_set) if fixed.repairs else written
+    if has_errors(left):
+        # A workflow that did not parse as written is described by what was found once it did.
+        shown = (*read.problems, *left) if any(d.code == "graph-syntax" for d in written) else written
+        return _rejected(read.code, read.prompts, read.modification, shown, fixed.repairs, operator_set)
+    return Workflow(
+        id=workflow_id(fixed.code, fixed.prompts, operator_set.name),
+        code=fixed.code,
+        prompts=fixed.prompts,
+        modification=read.modification,
+        source=read.code,
+        diagnostics=tuple(_shifted(d, fixed.shift) for d in written),
+        repairs=tuple(replace(r, line=r.line + fixed.shift if r.line else r.line) for r in fixed.repairs),
+        graph=partial_graph(fixed.code, operator_set),
+        complexity=complexity(fixed.code),
+        strict_ok=not has_errors(written),
+    )
+
+
+def _shifted(diagnostic: Diagnostic, lines: int) -> Diagnostic:
+    if diagnostic.line is None or diagnostic.code.startswith("prompt-"):
+        return diagnostic
+    return replace(diagnostic, line=diagnostic.line + lines)
+
+
+def _rejected(
+    code: str,
+    prompts: str,
+    modification: str,
+    diagnostics: tuple[Diagnostic, ...],
+    repairs: tuple[Repair, ...],
+    operator_set: OperatorSet,
+) -> Rejected:
+    graph = partial_graph(code, operator_set)
+    return Rejected(code, prompts, modification, diagnostics, repairs, graph, complexity(code))

@@ -1,0 +1,100 @@
+"""Whether calls on `self` fit the operators there are."""
+
+from __future__ import annotations
+
+import ast
+from difflib import get_close_matches
+
+from engine.formats.findings import Diagnostic, error
+from engine.operators.sets import OperatorSpec
+from engine.workflows.operators import Operators
+from engine.workflows.tree import self_attribute, workflow_class
+
+
+def check_calls(tree: ast.Module, operators: Operators) -> list[Diagnostic]:
+    """Unknown operators and attributes, and arguments that do not fit."""
+    cls = workflow_class(tree)
+    if cls is None:
+        return []
+    found: list[Diagnostic] = []
+    called: set[ast.AST] = set()
+    for node in ast.walk(cls):
+        if isinstance(node, ast.Call):
+            called.add(node.func)
+            if spec := operators.spec(node):
+                found += check_arguments(node, spec)
+    found += _unknown_classes(operators, cls)
+    if operators.closed:
+        for node in ast.walk(cls):
+            name = self_attribute(node)
+            if name is not None and not operators.known(name):
+                found.append(_unknown(name, node, node in called, operators))
+    return found
+
+
+def _unknown_classes(operators: Operators, cls: ast.ClassDef) -> list[Diagnostic]:
+    names = sorted({spec.name for spec in operators.specs.values()})
+    found: list[Diagnostic] = []
+    for attribute, name in operators.aliases.items():
+        if attribute in operators.specs:
+            continue
+        near = get_close_matches(name, names, 1, 0.5)
+        fix = f"Did you mean operator.{near[0]}?" if near else f"There are {', '.join(names)}"
+        found.append(error("unknown-operator", f"there is no operator.{name}", _line_of(cls, name), fix))
+    return found
+
+
+def _line_of(cls: ast.ClassDef, name: str) -> int:
+    uses = [n.lineno for n in ast.walk(cls) if isinstance(n, ast.Attribute) and n.attr == name]
+    return min(uses, default=cls.lineno)
+
+
+def _unknown(name: str, node: ast.AST, called: bool, operators: Operators) -> Diagnostic:
+    names = sorted(set(operators.specs) | operators.methods)
+    near = get_close_matches(name, names, 1, 0.5)
+    if called:
+        fix = f"Did you mean self.{near[0]}?" if near else f"There are {', '.join(sorted(operators.specs))}"
+        return error(
+            "unknown-operator", f"there is no operator self.{name}", getattr(node, "lineno", None), fix
+        )
+    fix = f"Did you mean self.{near[0]}?" if near else "Assign it before it is used"
+    return error("unknown-attribute", f"self.{name} is never assigned", getattr(node, "lineno", None), fix)
+
+
+def surplus_extras(call: ast.Call, spec: OperatorSpec) -> list[ast.keyword]:
+    """Keywords the operator does not have but is known to be given."""
+    names = {p.name for p in spec.parameters}
+    return [k for k in call.keywords if k.arg is not None and k.arg in spec.extras and k.arg not in names]
+
+
+def check_arguments(call: ast.Call, spec: OperatorSpec) -> list[Diagnostic]:
+    """Arguments against the operator's parameters, as Python would bind them."""
+    names = [p.name for p in spec.parameters]
+    takes = f"It takes {', '.join(map(str, spec.parameters))}"
+    extras = surplus_extras(call, spec)
+    found: list[Diagnostic] = []
+    for keyword in call.keywords:
+        if keyword.arg is None or keyword.arg in names:
+            continue
+        near = get_close_matches(keyword.arg, names, 1, 0.6)
+        fix = f"Did you mean {near[0]}=?" if near and keyword not in extras else takes
+        message = f"{spec.attribute} takes no argument '{keyword.arg}'"
+        found.append(error("unknown-argument", message, keyword.value.lineno, fix))
+    if any(isinstance(a, ast.Starred) for a in call.args):
+        return found
+    if len(call.args) > len(names):
+        message = f"{spec.attribute} takes {len(names)} arguments but gets {len(call.args)}"
+        found.append(error("too-many-arguments", message, call.lineno, takes))
+    given = set(names[: len(call.args)])
+    for keyword in call.keywords:
+        if keyword.arg in given:
+            message = f"{spec.attribute} gets '{keyword.arg}' twice"
+            found.append(error("repeated-argument", message, keyword.value.lineno, "Pass it once"))
+    if any(k.arg is None for k in call.keywords):
+        return found
+    given |= {k.arg for k in call.keywords if k.arg is not None}
+    missing = [p.name for p in spec.parameters if p.required and p.name not in given]
+    if missing:
+        listed = ", ".join(f"'{m}'" for m in missing)
+        found.append(error("missing-argument", f"{spec.attribute} needs {listed}", call.lineno, takes))
+    return found

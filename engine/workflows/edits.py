@@ -1,0 +1,58 @@
+"""Changing source text at the places a syntax tree names, leaving everything else as it was."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from itertools import pairwise
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Replace bytes `start`..`end` of the UTF-8 text."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Positions:
+    """Byte offsets of tree positions, which are a line and a UTF-8 column."""
+
+    def __init__(self, code: str) -> None:
+        self.data = code.encode("utf-8")
+        self._starts = [0]
+        for line in self.data.split(b"\n"):
+            self._starts.append(self._starts[-1] + len(line) + 1)
+
+    def start(self, node: ast.expr | ast.stmt | ast.keyword | ast.arg) -> int:
+        return self._starts[node.lineno - 1] + node.col_offset
+
+    def end(self, node: ast.expr | ast.stmt | ast.keyword | ast.arg) -> int:
+        assert node.end_lineno is not None and node.end_col_offset is not None  # ast.parse sets both
+        return self._starts[node.end_lineno - 1] + node.end_col_offset
+
+    def text(self, node: ast.expr) -> str:
+        return self.data[self.start(node) : self.end(node)].decode("utf-8")
+
+    def apply(self, edits: list[Edit]) -> str:
+        """The text with `edits`, which must not overlap, made."""
+        data = self.data
+        for edit in sorted(edits, key=lambda e: (e.start, e.end), reverse=True):
+            data = data[: edit.start] + edit.text.encode("utf-8") + data[edit.end :]
+        return data.decode("utf-8")
+
+
+def overlapping(edits: list[Edit]) -> bool:
+    ordered = sorted(edits, key=lambda e: (e.start, e.end))
+    return any(a.end > b.start for a, b in pairwise(ordered))
+
+
+def in_formatted_string(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    """Python 3.11 gives nodes inside f-strings positions that text cannot be edited by."""
+    current = parents.get(node)
+    while current is not None and not isinstance(current, ast.stmt):
+        if isinstance(current, ast.JoinedStr):
+            return True
+        current = parents.get(current)
+    return False

@@ -1,0 +1,57 @@
+"""The static operator graph of a workflow: where it calls operators, and in what order it may."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+EdgeKind = Literal["next", "branch", "loop"]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator call in the source.
+
+    `line` to `end_line` is the call's text. `concurrent` says the call is not awaited on the spot:
+    it is gathered, or made a task.
+    """
+
+    id: str
+    attribute: str
+    operator: str
+    line: int
+    end_line: int
+    in_loop: bool
+    conditional: bool
+    concurrent: bool
+
+
+@dataclass(frozen=True)
+class Edge:
+    """`target` may run right after `source`: as the next call, in a branch, or in a loop's next turn."""
+
+    source: str
+    target: str
+    kind: EdgeKind
+
+
+@dataclass(frozen=True)
+class WorkflowGraph:
+    """Nodes in the order of first reach; `truncated` where the source has more than are shown."""
+
+    nodes: tuple[Node, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    truncated: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "nodes": [dataclasses.asdict(n) for n in self.nodes],
+            "edges": [dataclasses.asdict(e) for e in self.edges],
+            "truncated": self.truncated,
+        }
+
+
+def call_span(call: ast.Call) -> tuple[int, int]:
+    return call.lineno, call.end_lineno or call.lineno

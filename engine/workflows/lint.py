@@ -1,0 +1,42 @@
+"""Everything that can be known to be wrong with a workflow before a call is paid for."""
+
+from __future__ import annotations
+
+import ast
+
+from engine.formats.findings import Diagnostic
+from engine.formats.source import parse
+from engine.operators.sets import OperatorSet
+from engine.workflows.awaits import missing_awaits
+from engine.workflows.calls import check_calls
+from engine.workflows.flow import check_returns
+from engine.workflows.names import undefined_names, undefined_prompts
+from engine.workflows.operators import operators_of
+from engine.workflows.results import check_habits, check_results
+from engine.workflows.structure import check_structure
+from engine.workflows.tree import call_method, parents
+
+
+def lint(code: str, prompts: str, operator_set: OperatorSet) -> list[Diagnostic]:
+    """Diagnostics in the order of their lines; an empty list means nothing was found."""
+    graph, texts = parse(code), parse(prompts, what="prompt")
+    found = [d for d in (texts.problem, graph.problem) if d is not None]
+    if graph.tree is None:
+        return found
+    if texts.tree is not None:
+        found += undefined_prompts(graph.tree, texts.tree)
+    found += lint_tree(code, graph.tree, operator_set)
+    unique = list(dict.fromkeys(found))
+    return sorted(unique, key=lambda d: (d.line or 0, d.severity, d.code))
+
+
+def lint_tree(code: str, tree: ast.Module, operator_set: OperatorSet) -> list[Diagnostic]:
+    operators = operators_of(tree, operator_set)
+    found = check_structure(tree)
+    found += undefined_names(code, tree)
+    found += check_calls(tree, operators)
+    found += [diagnostic for _, diagnostic in missing_awaits(tree, operators, parents(tree))]
+    found += check_results(tree, operators)
+    found += check_habits(tree)
+    call = call_method(tree)
+    return found + (check_returns(call) if call is not None else [])

@@ -1,0 +1,86 @@
+"""The operator graph of source that is still being written."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+
+from engine.formats.figure import as_class
+from engine.formats.lexing import Layout, LogicalLine, layout
+from engine.formats.source import MAX_SOURCE_BYTES, parse
+from engine.operators.sets import OperatorSet
+from engine.workflows.graph import WorkflowGraph
+from engine.workflows.graph_walk import operator_graph
+
+# Each attempt parses the text once more; the first or second nearly always fits.
+MAX_ATTEMPTS = 4
+_CLOSERS = {"(": ")", "[": "]", "{": "}"}
+_HEADS = frozenset({"else", "elif", "except", "finally"})
+
+
+def partial_graph(code_prefix: str, operator_set: OperatorSet) -> WorkflowGraph:
+    """The graph of as much of `code_prefix` as parses; called many times a second while it grows.
+
+    What is open at the end is closed first, so that a call shows before its last argument is
+    written. Where that does not parse the unfinished line is left out, and then whatever follows
+    the line that the parser refuses.
+    """
+    tree = partial_tree(as_class(code_prefix[:MAX_SOURCE_BYTES]))
+    return operator_graph(tree, operator_set) if tree is not None else WorkflowGraph()
+
+
+def partial_tree(code: str) -> ast.Module | None:
+    shape = layout(code)
+    closed = _closed(code, shape)
+    if closed is not None and (tree := parse(closed).tree) is not None:
+        return tree
+    lines = list(shape.lines)
+    for _ in range(MAX_ATTEMPTS):
+        lines = _without_dangling(lines)
+        if not lines:
+            return None
+        parsed = parse(_completed(code[: lines[-1].end], lines))
+        if parsed.tree is not None:
+            return parsed.tree
+        refused = parsed.problem.line if parsed.problem is not None else None
+        if refused is None:
+            return None
+        kept = [line for line in lines if code.count("\n", 0, line.end) + 1 < refused]
+        lines = kept if len(kept) < len(lines) else lines[:-1]
+    return None
+
+
+def _closed(code: str, shape: Layout) -> str | None:
+    """The text with its open string and brackets closed; None where it ends between two lines."""
+    if not shape.brackets and shape.string is None:
+        return None
+    text = code
+    if shape.string is not None:
+        quote = re.match(r"[A-Za-z]*(\"{3}|'{3}|[\"'])", code[shape.string :])
+        text = text.rstrip("\\") + (quote.group(1) if quote else "")
+    text = text.rstrip().rstrip(",=")
+    text += "".join(_CLOSERS[code[position]] for position in reversed(shape.brackets))
+    return _completed(text, shape.lines)
+
+
+def _without_dangling(lines: list[LogicalLine]) -> list[LogicalLine]:
+    """Without trailing lines that mean nothing yet: decorators, a `match` before its first case."""
+    while lines and (lines[-1].first == "@" or (lines[-1].first == "match" and lines[-1].last.endswith(":"))):
+        lines = lines[:-1]
+    return lines
+
+
+def _completed(text: str, lines: Sequence[LogicalLine]) -> str:
+    """`text` with a body for the header it ends in, and an end for every `try` that has none."""
+    tail: list[str] = []
+    if lines and lines[-1].last.endswith(":") and text.rstrip().endswith(":"):
+        tail.append(" " * (lines[-1].indent + 1) + "pass")
+    open_tries: list[int] = []
+    for line in lines:
+        while open_tries and (line.indent < open_tries[-1] or (line.indent == open_tries[-1])):
+            open_tries.pop()
+        if line.first == "try":
+            open_tries.append(line.indent)
+    tail += [" " * indent + "finally: pass" for indent in reversed(open_tries)]
+    return "\n".join([text, *tail])

@@ -1,0 +1,85 @@
+"""The repairs the runner policy allows, each recorded; anything else goes back to its author.
+
+A valid workflow comes back byte for byte, and repairing twice changes nothing more.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.formats.findings import Repair
+from engine.formats.source import parse
+from engine.operators.sets import OperatorSet
+from engine.workflows.fixes import add_awaits, add_imports, bind_entry_point, move_extras
+from engine.workflows.headers import merge_headers
+from engine.workflows.structure import nested_call
+from engine.workflows.transcript import steps
+from engine.workflows.tree import call_method
+
+Fix = Callable[[str, ast.Module, OperatorSet], tuple[str, list[Repair]]]
+
+# Awaits come before extras: both edit calls, and each starts from text that parses.
+_FIXES: tuple[Fix, ...] = (add_awaits, move_extras, bind_entry_point, add_imports)
+
+
+@dataclass(frozen=True)
+class RepairResult:
+    """`shift` is how many lines were added at the top of the code."""
+
+    code: str
+    prompts: str
+    repairs: tuple[Repair, ...]
+    shift: int = 0
+
+
+def repair(code: str, prompts: str, operator_set: OperatorSet) -> RepairResult:
+    """Apply every repair that applies. Code that cannot be made to parse comes back as it was."""
+    fixed, repairs = _readable(code, operator_set)
+    tree = parse(fixed).tree
+    if tree is None:
+        return RepairResult(code, prompts, ())
+    call = call_method(tree)
+    if call is not None and nested_call(call) is not None and (merged := merge_headers(fixed)):
+        text, line = merged
+        if parse(text).tree is not None:
+            fixed = text
+            repairs.append(_unwrapped(line))
+    shift = 0
+    for fix in _FIXES:
+        tree = parse(fixed).tree
+        assert tree is not None  # every fix leaves text that parses
+        text, made = fix(fixed, tree, operator_set)
+        if made and parse(text).tree is not None:
+            shift += text.count("\n") - fixed.count("\n") if fix is add_imports else 0
+            fixed = text
+            repairs += made
+    return RepairResult(fixed, prompts, tuple(repairs), shift)
+
+
+def _readable(code: str, operator_set: OperatorSet) -> tuple[str, list[Repair]]:
+    """The code made to parse if text-level repairs can do that."""
+    failure = parse(code)
+    if failure.tree is not None or failure.problem is None or failure.problem.code != "graph-syntax":
+        return code, []
+    text, made = code, []
+    for name, message, step in (("", "", lambda t: t), *steps([o.attribute for o in operator_set.operators])):
+        changed = step(text)
+        if changed != text:
+            made.append(Repair(name, message, _first_difference(text, changed)))
+            text = changed
+        if parse(text).tree is not None:
+            return text, made
+        if (merged := merge_headers(text)) and parse(merged[0]).tree is not None:
+            return merged[0], [*made, _unwrapped(merged[1])]
+    return code, []
+
+
+def _unwrapped(line: int) -> Repair:
+    return Repair("nested-call", "removed the outer of two __call__ headers", line)
+
+
+def _first_difference(old: str, new: str) -> int:
+    pairs = zip(old.split("\n"), new.split("\n"), strict=False)
+    return next((i for i, (a, b) in enumerate(pairs, 1) if a != b), 1)

@@ -1,0 +1,133 @@
+"""Undoing what copying a workflow out of a typeset page does to it.
+
+These are tried only on code that does not parse, and kept only if it parses afterwards.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Iterable
+
+from engine.formats.lexing import Token, tokens
+
+_NUMBER_LINE = re.compile(r"^[ \t]*\d{1,4}[ \t]*$", re.MULTILINE)
+_NUMBER_PREFIX = re.compile(r"^[ \t]*\d{1,4}(?=[ \t]{2})", re.MULTILINE)
+_LATEX = re.compile(r"\\ensuremath\{\\text\{\\(.)\}\}")
+_SNAKE = re.compile(r"\b[A-Za-z]+(?:_[A-Za-z0-9]+)+\b")
+_KNOWN = ("prompt_custom", "entry_point", "test_cases", "question_id", "cost_manager", "total_cost")
+_CLOSERS = {"(": ")", "[": "]", "{": "}"}
+MAX_JOINS = 60
+MAX_NAMES = 300
+
+Step = tuple[str, str, Callable[[str], str]]
+
+
+def steps(names: Iterable[str]) -> list[Step]:
+    """(code, message, function) in the order to try them; `names` are operator attributes."""
+    known = (*_KNOWN, *names)
+    return [
+        ("margin-numbers", "removed line numbers from the margin", without_margin_numbers),
+        ("latex-escape", "replaced LaTeX escapes by the characters they stand for", without_latex),
+        ("broken-string", "joined strings that were broken over lines", with_joined_strings),
+        ("spaced-name", "put the underscores back into names", lambda text: with_underscores(text, known)),
+        ("lost-bracket", "closed brackets whose closing line was lost", with_closed_brackets),
+    ]
+
+
+def without_margin_numbers(text: str) -> str:
+    text = _NUMBER_LINE.sub("", text)
+    filled = sum(1 for line in text.split("\n") if line.strip())
+    if 2 * len(_NUMBER_PREFIX.findall(text)) < filled:
+        return text
+    return _NUMBER_PREFIX.sub(lambda m: " " * len(m.group()), text)
+
+
+def without_latex(text: str) -> str:
+    return _LATEX.sub(r"\1", text)
+
+
+def with_joined_strings(text: str) -> str:
+    """One-line strings that run on join the next lines; each line joined leaves a blank one behind."""
+    for _ in range(MAX_JOINS):
+        broken = next((t for t in tokens(text) if t.kind == "open-string" and t.end < len(text)), None)
+        if broken is None:
+            return text
+        joined = _with_closing_quote(text, broken) or _with_next_line(text, broken)
+        if joined is None:
+            return text
+        text = joined
+    return text
+
+
+def _with_closing_quote(text: str, broken: Token) -> str | None:
+    """The string closed by the quote that stands where its own should, as in f"{x}'."""
+    body = broken.text.lstrip("rRbBuUfF")
+    quote, other = body[0], "'" if body[0] == '"' else '"'
+    tail = re.search(rf"{other}([,)\]}}\s]*)$", body)
+    if tail is None or body.count("{") != body.count("}") or body.count(other) % 2 == 0:
+        return None
+    position = broken.end - len(tail.group())
+    return text[:position] + quote + text[position + 1 :]
+
+
+def _with_next_line(text: str, broken: Token) -> str | None:
+    following = re.compile(r"\s*\n[ \t]*(?=\S)").match(text, broken.end)
+    if following is None:
+        return None
+    end = text.find("\n", following.end())
+    end = len(text) if end < 0 else end
+    head, fragment = text[: broken.end].rstrip(" \t"), text[following.end() : end]
+    body = text[broken.start : len(head)]
+    field = body.count("{") > body.count("}")
+    before, after = head[-1], fragment[0]
+    glue = after.isalnum() and (before.isalnum() or (not field and before in ".,;:!?"))
+    gap = "\n" * following.group().count("\n")
+    return head + (" " if glue else "") + fragment + gap + text[end:]
+
+
+def with_underscores(text: str, known: Iterable[str]) -> str:
+    """Words that make up a known name, outside strings and comments, become that name again."""
+    code = list(tokens(text))
+    used = _SNAKE.findall(" ".join(t.text for t in code if t.kind == "word"))
+    names = sorted({*known, *used[:MAX_NAMES]}, key=len, reverse=True)
+    names = [n for n in names if "_" in n and not any(keyword.iskeyword(w) for w in n.split("_"))]
+    pattern = re.compile(r"\b(?:" + "|".join(n.replace("_", "[ _]") for n in names) + r")\b")
+    opaque = [t for t in code if t.kind in ("string", "open-string", "comment")]
+    pieces: list[str] = []
+    position = 0
+    for token in opaque:
+        pieces.append(pattern.sub(_underscored, text[position : token.start]))
+        pieces.append(text[token.start : token.end])
+        position = token.end
+    return "".join(pieces) + pattern.sub(_underscored, text[position:])
+
+
+def _underscored(match: re.Match[str]) -> str:
+    return match.group().replace(" ", "_")
+
+
+def with_closed_brackets(text: str) -> str:
+    """Close what is open before a line that stands no deeper than the line that opened it."""
+    stack: list[tuple[str, int]] = []
+    inserts: list[tuple[int, str]] = []
+    last = line_start = 0
+    indent, fresh = 0, True
+    for token in tokens(text):
+        if token.kind == "newline":
+            line_start, fresh = token.end, True
+            continue
+        if fresh:
+            indent, fresh = token.start - line_start, False
+            while stack and token.kind != "close" and indent <= stack[-1][1]:
+                inserts.append((last, _CLOSERS[stack.pop()[0]]))
+        if token.kind == "open":
+            stack.append((token.text, indent))
+        elif token.kind == "close" and stack:
+            stack.pop()
+        if token.kind != "comment":
+            last = token.end
+    inserts += [(last, _CLOSERS[opened]) for opened, _ in reversed(stack)]
+    for position, closer in reversed(inserts):
+        text = text[:position] + closer + text[position:]
+    return text
