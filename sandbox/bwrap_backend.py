@@ -1,0 +1,269 @@
+"""bubblewrap as a sandbox where no Docker daemon is: the same runner over pipes.
+
+The runner needs uids to give to requests. As root, or with newuidmap and a range in /etc/subuid, a
+user namespace with 65,536 of them is made first and bubblewrap starts inside it; otherwise everything
+shares one uid, and the description says what that costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import io
+import os
+import random
+import shutil
+import signal
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox import images, seccomp
+from sandbox.docker_backend import ENVIRONMENT, GUEST_DIR
+from sandbox.types import SandboxError
+
+_RANGE = 65_536
+_STDERR_KEPT = 4096
+_ZIP = f"{GUEST_DIR}/guest.zip"
+_BOOT = f"import sys; sys.path.insert(0, {_ZIP!r}); from guest.runner import main; main()"
+
+# Runs before bubblewrap: enters a user namespace, waits for its uids, shuts the door on further
+# namespaces, and becomes bubblewrap. argv: ready-fd go-fd command...
+_LAUNCHER = """
+import ctypes, os, sys
+ready, go, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+if ctypes.CDLL(None, use_errno=True).unshare(0x10000000) != 0:
+    sys.exit("no user namespace can be made: " + os.strerror(ctypes.get_errno()))
+os.write(ready, b"1")
+if os.read(go, 1) != b"1":
+    sys.exit("the user namespace got no uids")
+os.close(ready), os.close(go)
+os.setgroups([]), os.setresgid(0, 0, 0), os.setresuid(0, 0, 0)
+open("/proc/sys/user/max_user_namespaces", "w").write("0")
+os.execv(command[0], command)
+"""
+
+
+@dataclass(frozen=True)
+class IdMap:
+    """Host uids for the namespace: (inside, outside, count) lines, and who may write them."""
+
+    lines: tuple[tuple[int, int, int], ...]
+    by_helper: bool  # newuidmap writes them for an ordinary user
+
+
+def interpreter() -> str:
+    """A Python ≥ 3.11 under /usr, which is what the sandbox sees of this machine.
+
+    Raises:
+        SandboxError: there is none.
+    """
+    for name in ("python3", "python3.13", "python3.12", "python3.11"):
+        path = f"/usr/bin/{name}"
+        check = "import sys; sys.exit(sys.version_info < (3, 11))"
+        if (
+            os.access(path, os.X_OK)
+            and subprocess.run([path, "-I", "-c", check], check=False).returncode == 0
+        ):
+            return path
+    raise SandboxError(
+        "no-docker", "bubblewrap needs Python 3.11 or newer under /usr: apt-get install python3"
+    )
+
+
+def id_map() -> IdMap | None:
+    """The uids this user may hand out, or None for its own only."""
+    if os.geteuid() == 0:
+        # A random block: RLIMIT_NPROC counts per uid, and other sandboxes of this machine have theirs.
+        return IdMap(((0, _RANGE * random.SystemRandom().randrange(20_000, 32_000), _RANGE),), False)
+    if shutil.which("newuidmap") is None or shutil.which("newgidmap") is None:
+        return None
+    starts = {_sub_range(Path("/etc/subuid")), _sub_range(Path("/etc/subgid"))}
+    start = starts.pop()
+    if starts or start is None:
+        return None  # no range, or different ones for users and groups
+    return IdMap(((0, os.geteuid(), 1), (1, start, _RANGE - 1)), True)
+
+
+def _sub_range(path: Path) -> int | None:
+    """The start of our range in /etc/subuid or /etc/subgid, if it is large enough."""
+    names = {getpass.getuser(), str(os.geteuid())}
+    try:
+        rows = [line.split(":") for line in path.read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        return None
+    for row in rows:
+        if len(row) == 3 and row[0] in names and int(row[2]) >= _RANGE - 1:
+            return int(row[1])
+    return None
+
+
+class BwrapBackend:
+    """Starts runners under bubblewrap."""
+
+    name = "bwrap"
+
+    def __init__(self, why: str = "") -> None:
+        found = shutil.which("bwrap")
+        if found is None:
+            raise SandboxError("no-docker", "bubblewrap is not installed: apt-get install bubblewrap")
+        self._bwrap = found
+        self._python = interpreter()
+        self.own_uids = id_map() is not None
+        self._filter = seccomp.program()
+        shared = "" if self.own_uids else " All code runs under one uid."
+        unfiltered = "" if self._filter else " No system call filter is known for this machine."
+        self.description = (
+            f"{why}bubblewrap: no network, private files, process limits; memory is limited per process, "
+            f"not in total, and this machine's /usr is visible read-only.{shared}{unfiltered}"
+        )
+
+    async def start(self) -> BwrapTransport:
+        """A new sandbox with its runner started.
+
+        Raises:
+            SandboxError: bubblewrap cannot start here.
+        """
+        with _fds(self._filter) as (fds, zip_fd, filter_fd):
+            command = self._command(zip_fd, filter_fd)
+            if self.own_uids:
+                process = await self._start_mapped(command, fds)
+            else:
+                flags = ["--unshare-user", "--disable-userns"]
+                process = await _spawn([command[0], *flags, *command[1:]], fds)
+        return BwrapTransport(process)
+
+    async def _start_mapped(self, command: list[str], fds: list[int]) -> asyncio.subprocess.Process:
+        ready_r, ready_w = os.pipe()
+        go_r, go_w = os.pipe()
+        launcher = [self._python, "-I", "-S", "-c", _LAUNCHER, str(ready_w), str(go_r), *command]
+        try:
+            process = await _spawn(launcher, [*fds, ready_w, go_r])
+            os.close(ready_w)
+            ready_w = -1
+            mapping = id_map()
+            if mapping is not None and await asyncio.to_thread(os.read, ready_r, 1) == b"1":
+                await asyncio.to_thread(_write_map, process.pid, mapping)
+                os.write(go_w, b"1")
+        finally:
+            for fd in (ready_r, ready_w, go_r, go_w):
+                if fd >= 0:
+                    os.close(fd)
+        return process
+
+    def _command(self, zip_fd: int, filter_fd: int | None) -> list[str]:
+        command = [self._bwrap, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+        command += ["--unshare-cgroup-try", "--as-pid-1", "--die-with-parent", "--new-session"]
+        command += ["--hostname", "sandbox", "--clearenv", "--cap-drop", "ALL"]
+        if self.own_uids:
+            for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_KILL"):
+                command += ["--cap-add", capability]
+        for key, value in ENVIRONMENT.items():
+            command += ["--setenv", key, value]
+        command += ["--ro-bind", "/usr", "/usr"]
+        for name in ("bin", "lib", "lib64", "sbin"):
+            if Path(f"/usr/{name}").exists():
+                command += ["--symlink", f"usr/{name}", f"/{name}"]
+        command += ["--proc", "/proc", "--dev", "/dev"]
+        command += ["--size", str(16 << 20), "--perms", "1777", "--tmpfs", "/dev/shm"]
+        command += ["--size", str(64 << 20), "--perms", "1777", "--tmpfs", "/tmp"]
+        command += ["--perms", "0444", "--ro-bind-data", str(zip_fd), _ZIP]
+        command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
+        if filter_fd is not None:
+            command += ["--seccomp", str(filter_fd)]
+        return [*command, "--", self._python, "-I", "-c", _BOOT]
+
+
+@contextlib.contextmanager
+def _fds(filter_program: bytes | None) -> Iterator[tuple[list[int], int, int | None]]:
+    """Memory files bubblewrap reads: the guest package as a zip, and the filter."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, source in images.guest_files().items():
+            archive.writestr(f"guest/{name}", source)
+    zip_fd = _memory_file(buffer.getvalue())
+    filter_fd = None if filter_program is None else _memory_file(filter_program)
+    fds = [fd for fd in (zip_fd, filter_fd) if fd is not None]
+    try:
+        yield fds, zip_fd, filter_fd
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _memory_file(content: bytes) -> int:
+    fd = os.memfd_create("flowreasoner")
+    os.write(fd, content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+async def _spawn(command: list[str], fds: list[int]) -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        *command, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=fds, env={"PATH": "/usr/bin:/bin"}, cwd="/"
+    )
+
+
+def _write_map(pid: int, mapping: IdMap) -> None:
+    """Give the namespace of `pid` its uids and gids. Where that fails the launcher says so and ends."""
+    for kind in ("uid", "gid"):
+        if mapping.by_helper:
+            numbers = [str(number) for line in mapping.lines for number in line]
+            subprocess.run([f"new{kind}map", str(pid), *numbers], check=False, stderr=subprocess.DEVNULL)
+        else:
+            text = "".join(f"{inside} {outside} {count}\n" for inside, outside, count in mapping.lines)
+            Path(f"/proc/{pid}/{kind}_map").write_text(text, encoding="ascii")
+
+
+def _stopped(pid: int) -> bool:
+    """Whether `pid` was stopped by a signal."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "T"
+
+
+class BwrapTransport:
+    """The pipes of one runner."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.container_id = f"bwrap-{process.pid}"
+        self._process = process
+        self._stderr = b""
+        self._drain = asyncio.create_task(self._read_stderr())
+
+    async def _read_stderr(self) -> None:
+        assert self._process.stderr is not None
+        while data := await self._process.stderr.read(4096):
+            self._stderr = (self._stderr + data)[-_STDERR_KEPT:]
+
+    async def read(self) -> bytes:
+        assert self._process.stdout is not None
+        return await self._process.stdout.read(1 << 18)
+
+    async def write(self, data: bytes) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(data)
+        await self._process.stdin.drain()
+
+    async def state(self) -> str:
+        if self._process.returncode is None and _stopped(self._process.pid):
+            return "paused"
+        said = self._stderr.decode("utf-8", "replace").strip()[-500:]
+        code = self._process.returncode
+        return said or ("running" if code is None else f"exit status {code}")
+
+    async def kill(self) -> None:
+        """End bubblewrap; with PID 1 of its namespace everything in there ends."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+        self._drain.cancel()
+        if self._process.stdin is not None:
+            self._process.stdin.close()

@@ -1,0 +1,241 @@
+"""Docker containers as sandboxes: how one is created, spoken to, and removed.
+
+The SDK is synchronous; it is used in threads, and only to create, start, inspect and remove. The
+bytes of a running container pass through asyncio alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from typing import Any
+
+from sandbox import labels
+from sandbox.types import SandboxError
+
+GUEST_DIR = "/opt/flowreasoner"
+BOOT = f"import sys; sys.path.insert(0, {GUEST_DIR!r}); from guest.runner import main; main()"
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "HOME": "/tmp",
+    "PYTHONHASHSEED": "0",  # the same program gives the same verdict in every container
+    "MALLOC_ARENA_MAX": "1",  # an arena a thread would use up the address-space limit
+}
+MEMORY_MB = 512
+PIDS = 96
+_HEADER = 8  # of each chunk of an attached stream without a terminal
+_STDERR_KEPT = 4096
+
+
+def connect(timeout: float = 60.0) -> Any:
+    """A client of the daemon the environment names.
+
+    Raises:
+        SandboxError: no client, no daemon, or no permission; the message says which and what to do.
+    """
+    try:
+        import docker
+    except ImportError:
+        raise SandboxError(
+            "no-docker", "the Python package `docker` is missing: pip install docker"
+        ) from None
+    from docker.errors import DockerException
+
+    try:
+        client = docker.from_env(timeout=int(timeout))
+        client.ping()
+    except DockerException as error:
+        raise SandboxError("no-docker", explain(error)) from None
+    return client
+
+
+def explain(error: Exception) -> str:
+    """One sentence on why the daemon cannot be used, and how it could."""
+    text = str(error)
+    if "PermissionError" in text or "Permission denied" in text:
+        return "no permission to use Docker: add yourself to the group `docker`, or run `flowreasoner doctor`"
+    if "FileNotFoundError" in text or "No such file" in text:
+        return "no Docker daemon here: install Docker Engine, or run `flowreasoner doctor --fix` as root"
+    return f"the Docker daemon does not answer ({text[:200]}): is it running? See `flowreasoner doctor`"
+
+
+class DockerBackend:
+    """Creates containers from one image, on one daemon."""
+
+    name = "docker"
+    own_uids = True
+
+    def __init__(self, client: Any, image_id: str, runtime: str | None = None) -> None:
+        self.client = client
+        self._image = image_id
+        self._runtime = runtime
+        kind = runtime or "runc"
+        self.description = (
+            f"Docker ({kind}): no network, read-only root, no capabilities, own uid per process, "
+            f"{MEMORY_MB} MB of memory and one core per container; the kernel is shared with this machine."
+        )
+
+    async def start(self) -> DockerTransport:
+        """A new container with its runner started and its streams attached.
+
+        Raises:
+            SandboxError: the image is missing or the daemon refused.
+        """
+        from docker.errors import DockerException, ImageNotFound
+        from requests.exceptions import RequestException
+
+        task = asyncio.ensure_future(asyncio.to_thread(self._create))
+        try:
+            ident, sock = await asyncio.shield(task)
+        except ImageNotFound:
+            message = "the sandbox image is gone: run `flowreasoner sandbox build`"
+            raise SandboxError("image-missing", message) from None
+        except (DockerException, RequestException) as error:
+            raise SandboxError(_reason(error), explain_start(error)) from None
+        except asyncio.CancelledError:
+            # The thread cannot be stopped: let it finish, then remove what it made.
+            with contextlib.suppress(DockerException, RequestException):
+                ident, sock = await task
+                sock.close()
+                await asyncio.to_thread(self._remove, ident)
+            raise
+        reader, writer = await asyncio.open_connection(sock=sock)
+        return DockerTransport(self, ident, reader, writer)
+
+    def _create(self) -> tuple[str, socket.socket]:
+        api = self.client.api
+        ident = api.create_container_from_config(self._config())["Id"]
+        try:
+            attached = api.attach_socket(ident, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            raw = getattr(attached, "_sock", attached)
+            if type(raw) is not socket.socket:
+                raise SandboxError("no-docker", "only unix:// and plain tcp:// Docker hosts can be used")
+            sock = socket.socket(fileno=os.dup(raw.fileno()))
+            attached.close()
+            sock.setblocking(False)
+            api.start(ident)
+        except BaseException:
+            self._remove(ident)
+            raise
+        return ident, sock
+
+    def _config(self) -> dict[str, Any]:
+        host = {
+            "NetworkMode": "none",
+            "ReadonlyRootfs": True,
+            "CapDrop": ["ALL"],
+            "CapAdd": ["SETUID", "SETGID", "KILL"],  # PID 1's alone: a process loses them with its uid
+            "SecurityOpt": ["no-new-privileges"],
+            "IpcMode": "private",
+            "PidsLimit": PIDS,
+            "Memory": MEMORY_MB << 20,
+            "MemorySwap": MEMORY_MB << 20,
+            "NanoCpus": 1_000_000_000,
+            "ShmSize": 16 << 20,
+            "Tmpfs": {"/tmp": "size=64m,nr_inodes=4096,nosuid,nodev,noexec,mode=1777"},
+            "Ulimits": [
+                {"Name": "core", "Soft": 0, "Hard": 0},
+                {"Name": "nofile", "Soft": 1024, "Hard": 1024},
+            ],
+            "LogConfig": {"Type": "none"},  # a log file would grow on the host, past every limit
+            "AutoRemove": True,
+        }
+        if self._runtime is not None:
+            host["Runtime"] = self._runtime
+        return {
+            "Image": self._image,
+            "Hostname": "sandbox",
+            "Entrypoint": [],
+            "Cmd": ["python3", "-I", "-c", BOOT],
+            "Env": [f"{key}={value}" for key, value in ENVIRONMENT.items()],
+            "User": "0:0",
+            "WorkingDir": "/",
+            "OpenStdin": True,
+            "StdinOnce": True,  # our death closes stdin, on which the runner exits
+            "AttachStdin": True,
+            "AttachStdout": True,
+            "AttachStderr": True,
+            "Labels": labels.own(),
+            "HostConfig": host,
+        }
+
+    def _remove(self, ident: str) -> None:
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        # Gone already, or on its way out: both are what was asked for.
+        with contextlib.suppress(DockerException, RequestException):
+            self.client.api.remove_container(ident, force=True, v=True)
+
+    def _state(self, ident: str) -> str:
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        try:
+            state = self.client.api.inspect_container(ident)["State"]
+        except (DockerException, RequestException) as error:
+            return "removed" if getattr(error, "status_code", None) == 404 else "the daemon does not answer"
+        if state.get("OOMKilled"):
+            return "killed for memory"
+        return str(state.get("Status", "unknown"))
+
+
+def _reason(error: Exception) -> Any:
+    if "no space left" in str(error).lower():
+        return "disk-full"
+    return "daemon-down" if getattr(error, "response", None) is None else "no-docker"
+
+
+def explain_start(error: Exception) -> str:
+    """Why a container could not be started, and what to do."""
+    text = str(error)[:300]
+    if "no space left" in text.lower():
+        return f"Docker's disk is full: free some space (docker system df), then run again ({text})"
+    return f"Docker could not start a container: {text}. Run `flowreasoner doctor`"
+
+
+class DockerTransport:
+    """The attached streams of one container."""
+
+    def __init__(
+        self,
+        backend: DockerBackend,
+        container_id: str,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self.container_id = container_id
+        self._backend = backend
+        self._reader = reader
+        self._writer = writer
+        self._stderr = b""
+        self._killed: asyncio.Task[None] | None = None
+
+    async def read(self) -> bytes:
+        while True:
+            try:
+                header = await self._reader.readexactly(_HEADER)
+                body = await self._reader.readexactly(int.from_bytes(header[4:], "big"))
+            except (asyncio.IncompleteReadError, ConnectionError):
+                return b""
+            if header[0] == 1:
+                return body
+            self._stderr = (self._stderr + body)[-_STDERR_KEPT:]
+
+    async def write(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def state(self) -> str:
+        state = await asyncio.to_thread(self._backend._state, self.container_id)
+        said = self._stderr.decode("utf-8", "replace").strip()
+        return f"{state}: {said[-500:]}" if said and state != "paused" else state
+
+    async def kill(self) -> None:
+        if self._killed is None:
+            self._writer.close()
+            self._killed = asyncio.ensure_future(asyncio.to_thread(self._backend._remove, self.container_id))
+        await asyncio.shield(self._killed)

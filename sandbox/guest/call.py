@@ -1,0 +1,112 @@
+"""Role `call`: a function of a preloaded guest module, with the host one await away."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import socket
+from typing import Any
+
+from . import child, codec, frames
+
+
+class HostError(Exception):
+    """The host refused a call; `kind` says why (budget, cancelled, model, usage, …)."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Host:
+    """The guest's view of the host. `call` may run many times at once, as under asyncio.gather."""
+
+    Error = HostError
+
+    def __init__(self, sock: socket.socket, max_bytes: int) -> None:
+        self._sock = sock
+        self._max = max_bytes
+        self._pending: dict[int, asyncio.Future[Any]] = {}
+        self._next = 0
+        self._sending = asyncio.Lock()
+
+    async def call(self, method: str, **kwargs: Any) -> Any:
+        """Ask the host for `method`.
+
+        Raises:
+            HostError: the host refused.
+            ValueError: an argument is not plain data or too big.
+        """
+        arguments = codec.encode(kwargs, max_bytes=self._max)
+        number = self._next
+        self._next += 1
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._pending[number] = future
+        try:
+            await self.send({"op": "callback", "call": number, "method": str(method), "args": arguments})
+            return await future
+        finally:
+            self._pending.pop(number, None)
+
+    async def send(self, message: dict[str, Any]) -> None:
+        data = frames.pack(message)
+        async with self._sending:  # frames must not interleave
+            await asyncio.get_running_loop().sock_sendall(self._sock, data)
+
+    async def listen(self) -> None:
+        """Hand replies to their waiters until the runner closes the socket."""
+        loop = asyncio.get_running_loop()
+        splitter = frames.Splitter()
+        while data := await loop.sock_recv(self._sock, 1 << 18):
+            for message in splitter.feed(data):
+                self._deliver(message)
+
+    def _deliver(self, message: dict[str, Any]) -> None:
+        future = self._pending.get(message["call"])
+        if future is None or future.done():
+            return
+        if "error" in message:
+            kind, text = message["error"]
+            future.set_exception(HostError(str(kind), str(text)))
+        else:
+            future.set_result(codec.decode(message["value"]))
+
+
+def run(payload: dict[str, Any], control: frames.Wire) -> None:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(_run(payload, control.sock))
+
+
+async def _run(payload: dict[str, Any], sock: socket.socket) -> None:
+    sock.setblocking(False)
+    max_bytes = int(payload["result_bytes"])
+    host = Host(sock, max_bytes)
+    listener = asyncio.ensure_future(host.listen())
+    try:
+        module, _, name = payload["entry"].partition(":")
+        function = getattr(importlib.import_module(module), name)
+        value = await function(host, codec.decode(payload["args"]))
+        result = encoded(value, max_bytes)
+    except BaseException as error:  # the edge of the process: every end of the call is reported
+        child.print_traceback(error)
+        result = failure(error)
+    child.flush()
+    listener.cancel()
+    await host.send(result)
+
+
+def encoded(value: Any, max_bytes: int) -> dict[str, Any]:
+    """The final frame for `value`, or for why it cannot be passed on."""
+    try:
+        return {"op": "value", "value": codec.encode(value, max_bytes=max_bytes)}
+    except codec.TooBigError as error:
+        return {"op": "failed", "reason": "too-big", "message": str(error)}
+    except codec.NotPlainError as error:
+        return {"op": "failed", "reason": "not-plain-data", "message": str(error)}
+
+
+def failure(error: BaseException, reason: str = "exception") -> dict[str, Any]:
+    """The final frame for an exception."""
+    kind = "oom" if isinstance(error, MemoryError) else "failed"
+    return {"op": kind, "reason": reason, "message": child.describe(error)}

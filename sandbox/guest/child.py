@@ -1,0 +1,126 @@
+"""A request's process, from the fork to its role: own uid, own directory, own limits, own streams."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import linecache
+import os
+import signal
+import socket
+import sys
+import traceback
+import types
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from . import frames, linux
+
+SETUP_FAILED = 70
+
+
+def main(role: Callable[..., None], order: dict[str, Any], fds: list[int], own_uids: bool) -> NoReturn:
+    """Run `role` as `order` says and end.
+
+    `fds` are control, stdout, stderr and, for the split roles, their line to each other.
+    """
+    try:
+        sockets = _set_up(order, fds, own_uids)
+        control = frames.Wire(sockets[0])
+        control.send({"op": "up"})
+        payload = control.receive()
+    except BaseException:  # before any code of the request ran: our failure, told by the exit status
+        os._exit(SETUP_FAILED)
+    try:
+        role(payload, control, *sockets[1:])
+    except BaseException:  # the role's own last words go to the captured stderr
+        traceback.print_exc()
+    finally:
+        flush()
+        os._exit(0)
+
+
+def _set_up(order: dict[str, Any], fds: list[int], own_uids: bool) -> list[socket.socket]:
+    control, out, err, *data = fds
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")  # under memory pressure the kernel takes this process, not the runner
+    os.setsid()
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.close(out)
+    os.close(err)
+    limits = order["limits"]
+    uid = int(order["uid"])
+    if own_uids:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+    linux.limit_process(
+        cpu_s=limits["cpu_s"],
+        memory_mb=limits["memory_mb"],
+        processes=limits["processes"],
+        file_mb=limits["file_mb"],
+    )
+    if own_uids:
+        os.setresuid(uid, uid, uid)
+    linux.hide()
+    os.umask(0o077)
+    home = f"/tmp/r{uid}"
+    os.mkdir(home, 0o700)
+    os.chdir(home)
+    os.environ.update(HOME=home, TMPDIR=home)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _open_streams()
+    gc.enable()
+    return [socket.socket(fileno=fd) for fd in (control, *data)]
+
+
+def _open_streams() -> None:
+    """Text streams over the captured pipes; a stray surrogate must not turn output into an error."""
+    sys.stdin = open(0, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+    for fd, name in ((1, "stdout"), (2, "stderr")):
+        raw = open(fd, "wb", buffering=8192, closefd=False)  # noqa: SIM115
+        stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def flush() -> None:
+    """Push out what the program printed; its streams may be anything by now."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:  # the program may have replaced or closed it
+            continue
+
+
+def load(code: str, name: str, filename: str) -> types.ModuleType:
+    """Execute `code` as the module `name`. Whatever it raises comes through."""
+    module = types.ModuleType(name)
+    module.__file__ = filename
+    sys.modules[name] = module
+    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
+    # `dont_inherit`: this file's own __future__ imports must not reach the program.
+    exec(compile(code, filename, "exec", dont_inherit=True), module.__dict__)
+    return module
+
+
+def describe(error: BaseException) -> str:
+    """`TypeName: message` of an exception whose own `__str__` may be hostile."""
+    try:
+        text = str.__str__(str(error))
+    except BaseException:  # a __str__ of the program's
+        text = "(its message could not be read)"
+    name = type(error).__name__
+    return f"{name}: {text[:2000]}" if text else name
+
+
+def print_traceback(error: BaseException) -> None:
+    """The traceback on the captured stderr, without this package's own frames."""
+    package = os.path.dirname(__file__)
+    with contextlib.suppress(BaseException):  # formatting reads attributes the program may have set
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename.startswith(package):
+            trace = trace.tb_next
+        traceback.print_exception(type(error), error, trace, limit=-40)

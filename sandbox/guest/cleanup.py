@@ -1,0 +1,120 @@
+"""Leaving nothing behind: processes, files and System V objects of a request, and the health probe."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+
+from . import linux
+
+SHARED_DIRS = ("/tmp", "/dev/shm", "/dev/mqueue")
+_GONE_WITHIN_S = 2.0
+
+
+class Cleaner:
+    """Cleans up after uids; knows which processes are the runner's own.
+
+    `own_uids` is False where the kernel gave us only one uid (bubblewrap as an ordinary user): then
+    leftovers cannot be told apart by owner, and are swept when no request is running.
+    """
+
+    def __init__(self, own_uids: bool, keep: set[int]) -> None:
+        self.own_uids = own_uids
+        self.keep = keep
+
+    def kill(self, uid: int) -> None:
+        """Kill every process of `uid`, daemons and forks in flight included."""
+        if self.own_uids:
+            linux.kill_all_of(uid)
+
+    def after(self, uid: int, idle: bool) -> bool:
+        """Remove what the request under `uid` left. False if something stayed: recycle the container."""
+        gone = self._end_processes(uid, idle)
+        if self.own_uids:
+            linux.remove_ipc(uid)
+        return self._empty_dirs(uid, idle) and gone
+
+    def _end_processes(self, uid: int, idle: bool) -> bool:
+        if not self.own_uids and not idle:
+            return True
+        until = time.monotonic() + _GONE_WITHIN_S
+        while time.monotonic() < until:
+            if self.own_uids:
+                linux.kill_all_of(uid)
+                alive = uid in linux.processes().values()
+            else:
+                alive = self._kill_strangers()
+            linux.reap_orphans(self.keep)
+            if not alive:
+                return True
+            time.sleep(0.0005)  # SIGKILL is delivered, not awaited
+        return False
+
+    def _kill_strangers(self) -> bool:
+        strangers = set(linux.processes()) - self.keep
+        for pid in strangers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        return bool(strangers)
+
+    def _empty_dirs(self, uid: int, idle: bool) -> bool:
+        clean = True
+        for root in SHARED_DIRS:
+            for entry in _entries(root):
+                mine = entry.name == f"r{uid}" if not self.own_uids else _owner(entry) == uid
+                if mine or (idle and not self.own_uids):
+                    clean = self._remove(entry, uid) and clean
+        return clean
+
+    def _remove(self, entry: os.DirEntry[str], uid: int) -> bool:
+        with linux.acting_as(uid) if self.own_uids else contextlib.nullcontext():
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    _open_up(entry.path)
+                    shutil.rmtree(entry.path)
+                else:
+                    os.unlink(entry.path)
+            except (OSError, RecursionError):
+                return not os.path.lexists(entry.path)
+        return True
+
+    def probe(self) -> str | None:
+        """What is not as in a fresh, idle container, in one line; None when nothing."""
+        extra = {pid: uid for pid, uid in linux.processes().items() if pid not in self.keep}
+        if extra:
+            return f"{len(extra)} processes are left"
+        for root in SHARED_DIRS:
+            names = [entry.name for entry in _entries(root)]
+            if names:
+                return f"{root} holds {len(names)} entries"
+        for kind in ("shm", "sem", "msg"):
+            if linux.ipc_objects(kind):
+                return f"System V {kind} objects are left"
+        return None
+
+
+def _entries(root: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(root) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
+def _owner(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_uid
+    except OSError:
+        return -1
+
+
+def _open_up(path: str) -> None:
+    """Give back the permissions a program took from its own directories, so that they can be removed."""
+    os.chmod(path, 0o700)
+    for parent, names, _ in os.walk(path):
+        for name in names:
+            inner = os.path.join(parent, name)
+            if not os.path.islink(inner):
+                os.chmod(inner, 0o700)

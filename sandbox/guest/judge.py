@@ -1,0 +1,191 @@
+"""What a test is, whether it can be judged from another process, and running it."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import io
+from collections.abc import Callable
+from typing import Any
+
+from . import asserts, child
+
+_BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__builtins__"}
+_ACTIVE = (ast.Assert, ast.Raise, ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
+
+
+class NoVerdictError(Exception):
+    """A test that could not fail, so its passing would mean nothing."""
+
+
+class BadAnswerError(Exception):
+    """The solution's answer could not be judged; `status` and `reason` name how."""
+
+    def __init__(self, status: str, reason: str | None, message: str) -> None:
+        super().__init__(message)
+        self.status, self.reason = status, reason
+
+
+def namespace(prelude: str) -> dict[str, Any]:
+    """Names the tests may use. A prelude that does not run (a prompt cut mid-body) contributes
+    what it defined until then."""
+    names: dict[str, Any] = {"__name__": "tests", asserts.EXPLAIN: asserts.explain}
+    try:
+        exec(compile(prelude, "prelude.py", "exec", dont_inherit=True), names)
+    except Exception:  # trusted text, often a fragment
+        return names
+    return names
+
+
+Test = ast.Module | dict[str, Any]  # a tree, or the result of a source that is not Python
+
+
+def parse(source: str) -> Test:
+    """The test as a tree, or its result where it is not Python (NUL bytes and deep nesting included)."""
+    try:
+        return ast.parse(source, "test.py")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        message = f"the test is not Python: {child.describe(error)}"
+        return asserts.result("failed", "no-verdict", message)
+
+
+def needs_one_process(tests: list[Test], known: set[str], entry_point: str | None) -> str | None:
+    """Why these tests cannot be judged from another process, or None when they can.
+
+    Only the tests decide, never the solution: it must not be able to choose the weaker mode.
+    """
+    if not entry_point:
+        return "no entry point is named"
+    for tree in tests:
+        if isinstance(tree, dict):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and "TestCase" in map(_last_name, node.bases):
+                return "a unittest class"
+            if isinstance(node, ast.Attribute) and _is_name(node.value, entry_point):
+                return f"an attribute of {entry_point}"
+            if _is_instance_use(node, entry_point):
+                return f"an instance of {entry_point}"
+        missing = _free_names(tree) - known - _BUILTINS - {entry_point, "check"}
+        if missing:
+            return f"the tests use {', '.join(sorted(missing)[:3])}"
+    return None
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _is_name(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _is_instance_use(node: ast.AST, name: str) -> bool:
+    """`Name(...).attribute` of a name that looks like a class."""
+    called = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call)
+    return called and name[:1].isupper() and _is_name(node.value.func, name)
+
+
+def _free_names(tree: ast.Module) -> set[str]:
+    """Names the source reads and nowhere binds (scopes are not told apart: enough for tests)."""
+    used: set[str] = set()
+    bound: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            bound.add(node.name)
+    return used - bound
+
+
+def judge(tree: ast.Module, names: dict[str, Any], candidate: Any) -> dict[str, Any]:
+    """Run one test in `names` and say how it went."""
+    try:
+        _run(tree, names, candidate)
+    except NoVerdictError as error:
+        return asserts.result("failed", "no-verdict", str(error))
+    except BadAnswerError as error:
+        return asserts.result(error.status, error.reason, str(error))
+    except AssertionError as error:
+        return asserts.result("failed", "assert", str(error)[:2000] or "an assertion failed")
+    except MemoryError as error:
+        return asserts.result("oom", None, child.describe(error))
+    except BaseException as error:  # a test may raise anything, SystemExit included
+        return asserts.result("failed", "exception", child.describe(error))
+    return asserts.result("passed")
+
+
+def _run(tree: ast.Module, names: dict[str, Any], candidate: Any) -> None:
+    body = tree.body
+    defined = [node.name for node in body if isinstance(node, ast.FunctionDef)]
+    calls_check = any(
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _is_name(node.value.func, "check")
+        for node in body
+    )
+    before = set(names)
+    exec(compile(asserts.rewrite(tree), "test.py", "exec", dont_inherit=True), names)
+    ran = any(isinstance(node, _ACTIVE) or _is_effect(node) for node in body)
+    if "check" in defined:
+        if not calls_check:
+            names["check"](candidate)
+        ran = True
+    for name in defined:
+        if name.startswith("test_"):
+            names[name]()
+            ran = True
+    ran = _run_unittest(names, before) or ran
+    if not ran:
+        raise NoVerdictError("the test checks nothing")
+
+
+def _is_effect(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
+
+
+def _run_unittest(names: dict[str, Any], before: set[str]) -> bool:
+    """Run the TestCase classes the source defined. True if there were any."""
+    if not any("unittest" in getattr(base, "__module__", "") for base in _bases(names, before)):
+        return False
+    import unittest
+
+    loader = unittest.TestLoader()
+    cases = [loader.loadTestsFromTestCase(kind) for kind in _cases(names, before, unittest.TestCase)]
+    suite = unittest.TestSuite(cases)
+    expected = suite.countTestCases()
+    outcome = unittest.TextTestRunner(stream=io.StringIO(), verbosity=0).run(suite)
+    for _, trace in (*outcome.failures, *outcome.errors):
+        raise AssertionError(trace.strip().rpartition("\n")[2])
+    if not expected or outcome.testsRun != expected or outcome.skipped:
+        ran = outcome.testsRun - len(outcome.skipped)
+        raise NoVerdictError(f"{ran} of {expected} unittest methods ran")
+    return True
+
+
+def _bases(names: dict[str, Any], before: set[str]) -> list[type]:
+    kinds = [value for name, value in names.items() if name not in before and isinstance(value, type)]
+    return [base for kind in kinds for base in kind.__mro__]
+
+
+def _cases(names: dict[str, Any], before: set[str], base: type) -> list[type]:
+    fresh = [value for name, value in names.items() if name not in before]
+    return [v for v in fresh if isinstance(v, type) and issubclass(v, base) and v is not base]
+
+
+Report = Callable[[int, dict[str, Any]], None]
+
+
+def judge_all(
+    tests: list[Test], base: dict[str, Any], candidate: Any, report: Report, *, shared: bool
+) -> None:
+    """Judge each test in order and `report` it. `shared`: all in one namespace, the solution's own."""
+    for index, test in enumerate(tests):
+        if isinstance(test, ast.Module):
+            report(index, judge(test, base if shared else dict(base), candidate))
+        else:
+            report(index, test)

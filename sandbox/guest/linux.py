@@ -1,0 +1,143 @@
+"""The few kernel interfaces the runner needs that Python does not wrap."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import math
+import os
+import resource
+import signal
+import time
+from collections.abc import Iterator
+
+_PR_SET_DUMPABLE = 4
+_IPC_RMID = 0
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def hide() -> None:
+    """Take this process out of reach of ptrace and of /proc/<pid>/{mem,fd,environ} for other uids."""
+    if _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "PR_SET_DUMPABLE")
+
+
+@contextlib.contextmanager
+def acting_as(uid: int) -> Iterator[None]:
+    """Become `uid` for the length of the block, without its powers being able to reach us.
+
+    The saved uid stays 0, so that the way back is open; in between, `kill(-1)` and file operations
+    have exactly the reach of that uid. This needs no helper process, so a fork bomb cannot stop it.
+    """
+    os.setresuid(uid, uid, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        hide()
+
+
+def kill_all_of(uid: int) -> None:
+    """SIGKILL every process of `uid` at once: the kernel does it under one lock, so no fork escapes."""
+    with acting_as(uid), contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(-1, signal.SIGKILL)
+
+
+def processes() -> dict[int, int]:
+    """pid → real uid of every process visible here, zombies left out.
+
+    The uid is read from `status`: the owner of /proc/<pid> is root for a process that hid itself.
+    """
+    found: dict[int, int] = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/status", encoding="ascii", errors="replace") as file:
+                fields = dict(line.split(":", 1) for line in file if line.startswith(("State", "Uid")))
+        except OSError:
+            continue  # it ended between the two calls
+        if "Z" not in fields.get("State", "Z"):
+            found[int(name)] = int(fields["Uid"].split()[0])
+    return found
+
+
+def reap_orphans(keep: set[int]) -> None:
+    """Collect zombies that fell to us as PID 1. Raises ChildProcessError when one of `keep` ended."""
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        if pid in keep:
+            raise ChildProcessError(f"process {pid} of the runner ended")
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time used so far by `pid`; 0.0 once it is gone."""
+    clock = (~pid << 3) | 2  # the kernel's encoding of "the CPU clock of that process"
+    try:
+        return time.clock_gettime(clock)
+    except OSError:
+        return 0.0
+
+
+def oom_kills() -> int:
+    """How many processes the kernel killed for memory in this container; 0 where it does not say."""
+    for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+        try:
+            with open(path, encoding="ascii") as file:
+                for line in file:
+                    key, _, count = line.partition(" ")
+                    if key == "oom_kill":
+                        return int(count)
+        except OSError:
+            continue
+    return 0
+
+
+def limit_process(*, cpu_s: float, memory_mb: int, processes: int, file_mb: int) -> None:
+    """Bound this process and its descendants. CPU is in whole seconds here; the runner watches it finer."""
+    cpu = max(1, math.ceil(cpu_s))
+    for what, soft, hard in (
+        (resource.RLIMIT_CPU, cpu, cpu + 1),
+        (resource.RLIMIT_AS, memory_mb << 20, memory_mb << 20),
+        (resource.RLIMIT_NPROC, processes, processes),
+        (resource.RLIMIT_FSIZE, file_mb << 20, file_mb << 20),
+        (resource.RLIMIT_NOFILE, 256, 256),
+        (resource.RLIMIT_CORE, 0, 0),
+        (getattr(resource, "RLIMIT_MSGQUEUE", None), 0, 0),
+    ):
+        if what is None:
+            continue
+        ceiling = resource.getrlimit(what)[1]
+        top = max(soft, hard) if ceiling == resource.RLIM_INFINITY else ceiling
+        resource.setrlimit(what, (min(soft, top), min(hard, top)))
+
+
+def remove_ipc(uid: int) -> None:
+    """Remove the System V shared memory, semaphores and queues that `uid` left."""
+    for kind, remove in (
+        ("shm", lambda key: _libc.shmctl(key, _IPC_RMID, None)),
+        ("sem", lambda key: _libc.semctl(key, 0, _IPC_RMID)),
+        ("msg", lambda key: _libc.msgctl(key, _IPC_RMID, None)),
+    ):
+        for key, owner in ipc_objects(kind):
+            if owner == uid:
+                with acting_as(uid):
+                    remove(key)
+
+
+def ipc_objects(kind: str) -> list[tuple[int, int]]:
+    """(id, creator uid) of each System V object of `kind`: "shm", "sem" or "msg"."""
+    try:
+        with open(f"/proc/sysvipc/{kind}", encoding="ascii") as file:
+            rows = [line.split() for line in file]
+    except OSError:
+        return []
+    if not rows:
+        return []
+    ident, owner = rows[0].index("msqid" if kind == "msg" else f"{kind}id"), rows[0].index("cuid")
+    return [(int(row[ident]), int(row[owner])) for row in rows[1:]]

@@ -1,0 +1,138 @@
+"""One process of a request, as the runner sees it: its control socket, its limits, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from . import frames, linux
+
+_MAX_QUEUED = 32 << 20  # replies waiting for a child that does not read
+
+
+@dataclass
+class End:
+    """How a process ended, as its parent saw it."""
+
+    status: int  # exit status, or minus the signal
+    cpu_ms: float
+    rss_kb: int
+
+
+class Zygote(Protocol):
+    """What a process needs of the runner to be born."""
+
+    def spawn(self, process: Process, fds: list[int]) -> None: ...
+
+
+class Process:
+    """A child. `role` is what it runs; `uid` is its own in this container."""
+
+    def __init__(self, role: str, uid: int, limits: dict[str, Any]) -> None:
+        self.role = role
+        self.uid = uid
+        self.limits = limits
+        self.key = f"{uid}"
+        self.pid = 0
+        self.up = False
+        self.end: End | None = None
+        self.killed = False
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        self.sock = ours
+        self.theirs: socket.socket | None = theirs
+        self._splitter = frames.Splitter(int(limits["result_bytes"]) * 2 + 65536)
+        self._queue = bytearray()
+
+    def start(self, zygote: Zygote, output: tuple[int, int], data: socket.socket | None) -> None:
+        """Ask the zygote for it. `data` is the split roles' line to each other."""
+        assert self.theirs is not None
+        fds = [self.theirs.fileno(), *output]
+        if data is not None:
+            fds.append(data.fileno())
+        zygote.spawn(self, fds)
+        self.theirs.close()
+        self.theirs = None
+
+    @property
+    def order(self) -> dict[str, Any]:
+        return {"key": self.key, "role": self.role, "uid": self.uid, "limits": self.limits}
+
+    def receive(self) -> list[dict[str, Any]] | None:
+        """The frames that arrived; None when the child closed its end. Raises frames.FrameError."""
+        try:
+            data = self.sock.recv(1 << 18)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
+        return self._splitter.feed(data) if data else None
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Queue a frame. A child that lets too much pile up is killed."""
+        self._queue += frames.pack(message)
+        self.flush()
+        if len(self._queue) > _MAX_QUEUED:
+            self.kill()
+
+    def flush(self) -> None:
+        """Send what the socket takes now."""
+        try:
+            while self._queue:
+                del self._queue[: self.sock.send(self._queue[: 1 << 18])]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._queue.clear()  # it is gone; its end is reported by the zygote
+
+    @property
+    def wants_write(self) -> bool:
+        return bool(self._queue)
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds used so far."""
+        if self.end is not None:
+            return self.end.cpu_ms / 1000
+        return linux.cpu_seconds(self.pid) if self.pid else 0.0
+
+    def kill(self) -> None:
+        """SIGKILL it, now or as soon as its pid is known."""
+        self.killed = True
+        if self.pid and self.end is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def spawned(self, pid: int) -> None:
+        self.pid = pid
+        if self.killed:
+            self.kill()
+
+    def close(self) -> None:
+        self.sock.close()
+        if self.theirs is not None:
+            self.theirs.close()
+
+
+def ending(end: End, cpu_limit_s: float, oom: bool, hung_up: bool) -> tuple[str, str | None, str]:
+    """(status, reason, message) of a process that ended without its answer.
+
+    `hung_up`: we killed it because it had closed its connection.
+    """
+    if end.status == -signal.SIGXCPU or (end.status == -signal.SIGKILL and end.cpu_ms >= cpu_limit_s * 1000):
+        return "timeout-cpu", None, f"it used its {cpu_limit_s:g} s of CPU time"
+    if end.status == -signal.SIGKILL and oom:
+        return "oom", None, "it ran out of memory"
+    if end.status == -signal.SIGKILL and hung_up:
+        return "failed", "no-verdict", "it closed its connection without an answer"
+    if end.status < 0:
+        try:
+            name = signal.Signals(-end.status).name
+        except ValueError:
+            name = "?"
+        return "failed", "signal", f"it was ended by signal {-end.status} ({name})"
+    return "failed", "no-verdict", f"it ended (exit status {end.status}) without an answer"

@@ -1,0 +1,275 @@
+"""PID 1 of the container: many requests over one channel, each in processes of its own.
+
+    host → runner   {"t": "init", "modules", "uid_base", "uid_count", "lifetime_s"}
+                    {"t": "run", "id", "body", "limits"}     {"t": "kill", "id"}
+                    {"t": "reply", "id", "call", "value" | "error": [kind, message]}
+                    {"t": "probe", "id"}
+    runner → host   {"t": "ready", …}   {"t": "callback", "id", "call", "method", "args"}
+                    {"t": "done", "id", …}   {"t": "probed", "id", "problem"}
+
+The channel is this process's stdin and stdout, which no other process holds. At its end (the host
+is gone) the runner exits, and the kernel ends everything else in the container with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any, NoReturn
+
+from . import cleanup, frames, linux, zygote
+from .process import End, Process
+from .request import KINDS, OneProcessRequest, Request, SplitRequest
+
+_READ = 1 << 18
+_IDLE_S = 1.0  # longest sleep, so that orphans are reaped
+_STALL_S = 1.0  # a longer oversleep means the container was paused: that time is nobody's fault
+
+
+def main() -> NoReturn:
+    """Serve until the host closes the channel."""
+    host_in, host_out = _take_channel()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    splitter = frames.Splitter()
+    messages: list[dict[str, Any]] = []
+    while not messages:
+        data = os.read(host_in, _READ)
+        if not data:
+            os._exit(0)
+        messages = splitter.feed(data)
+    Runner(host_in, host_out, splitter, messages[0]).run(messages[1:])
+
+
+def _take_channel() -> tuple[int, int]:
+    """Move the channel off the standard descriptors, so that nothing can print into it."""
+    linux.hide()
+    host_in, host_out = os.dup(0), os.dup(1)
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+    return host_in, host_out
+
+
+class Runner:
+    """The event loop. One thread; only writing to the host may block, and the host always reads."""
+
+    def __init__(self, host_in: int, host_out: int, splitter: frames.Splitter, init: dict[str, Any]) -> None:
+        self._in, self._out = host_in, host_out
+        self._splitter = splitter
+        self._uid, self._uid_end = init["uid_base"], init["uid_base"] + init["uid_count"]
+        self._ends_at = time.monotonic() + init["lifetime_s"]
+        own_uids = init["own_uids"]
+        self._zygote, zygote_pid, problem = self._fork_zygote(init["modules"], own_uids)
+        self._cleaner = cleanup.Cleaner(own_uids, {1, os.getpid(), zygote_pid})
+        self._zygote_pid = zygote_pid
+        self._requests: dict[str, Request] = {}
+        self._processes: dict[str, tuple[Request, Process]] = {}
+        self._by_fd: dict[int, tuple[Request, Process | None]] = {}
+        self._poll = select.poll()
+        self._poll.register(host_in, select.POLLIN)
+        self._poll.register(self._zygote, select.POLLIN)
+        self.to_host({"t": "ready", "python": platform.python_version(), "problem": problem})
+
+    def _fork_zygote(self, modules: dict[str, str], own_uids: bool) -> tuple[socket.socket, int, str | None]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            os.close(self._in)
+            os.close(self._out)
+            ours.close()
+            self._splitter = frames.Splitter()
+            theirs.send(json.dumps({"problem": zygote.preload(modules)}).encode())
+            zygote.serve(theirs, own_uids)
+        theirs.close()
+        return (
+            ours,
+            pid,
+            json.loads(ours.recv(zygote.MAX_DATAGRAM) or b'{"problem": "the zygote died"}')["problem"],
+        )
+
+    # What requests use.
+
+    def next_uid(self) -> int:
+        self._uid += 1
+        return self._uid - 1
+
+    def to_host(self, message: dict[str, Any]) -> None:
+        data = memoryview(frames.pack(message))
+        while data:
+            data = data[os.write(self._out, data) :]
+
+    def spawn(self, process: Process, fds: list[int]) -> None:
+        socket.send_fds(self._zygote, [json.dumps(process.order).encode()], fds)
+
+    # The loop.
+
+    def run(self, messages: list[dict[str, Any]]) -> NoReturn:
+        for message in messages:
+            self._on_host(message)
+        wait = 0.0
+        while True:
+            self._watch()
+            asked = time.monotonic()
+            ready = self._poll.poll(wait * 1000)
+            now = time.monotonic()
+            if now - asked > wait + _STALL_S:
+                self._forgive(now - asked - wait)
+            for fd, event in ready:
+                self._on_ready(fd, event)
+            wait = self._tick(time.monotonic())
+
+    def _on_ready(self, fd: int, event: int) -> None:
+        if fd == self._in:
+            data = os.read(fd, _READ)
+            if not data:
+                os._exit(0)
+            for message in self._splitter.feed(data):
+                self._on_host(message)
+        elif fd == self._zygote.fileno():
+            self._on_zygote()
+        elif fd in self._by_fd:
+            request, process = self._by_fd[fd]
+            if process is None:
+                if not request.output.read(fd):
+                    self._unwatch(fd)
+            else:
+                if event & select.POLLOUT:
+                    process.flush()
+                if event & (select.POLLIN | select.POLLHUP) and not request.on_frames(process):
+                    self._unwatch(fd)
+                    request.on_hangup(process)
+
+    def _watch(self) -> None:
+        """Ask for writability where data waits, and stop reading a child that has too many calls open."""
+        for fd, (request, process) in self._by_fd.items():
+            if process is not None:
+                mask = select.POLLIN if request.readable else 0
+                self._poll.modify(fd, mask | (select.POLLOUT if process.wants_write else 0))
+
+    def _unwatch(self, fd: int) -> None:
+        if self._by_fd.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+
+    def _tick(self, now: float) -> float:
+        """Enforce limits and finish what is over. Returns the seconds until the next look."""
+        if now > self._ends_at:
+            os._exit(0)
+        wait = _IDLE_S
+        for request in list(self._requests.values()):
+            wait = min(wait, request.check_limits(now))
+            if request.over:
+                self._finish(request)
+        if not self._requests:
+            try:
+                linux.reap_orphans({self._zygote_pid})
+            except ChildProcessError as error:
+                self._die(str(error))
+        return max(wait, 0.001)
+
+    def _forgive(self, seconds: float) -> None:
+        for request in self._requests.values():
+            request.deadline += seconds
+
+    # Messages.
+
+    def _on_host(self, message: dict[str, Any]) -> None:
+        kind = message["t"]
+        if kind == "run":
+            self._start(KINDS[message["body"]["kind"]](self, message), message)
+        elif kind == "probe":
+            self.to_host({"t": "probed", "id": message["id"], "problem": self._probe()})
+        elif kind == "reply" and message["id"] in self._requests:
+            self._requests[message["id"]].on_reply(message)
+        elif kind == "kill" and message["id"] in self._requests:
+            self._requests[message["id"]].stop(("failed", "no-verdict", "cancelled"))
+
+    def _start(self, request: Request, message: dict[str, Any]) -> None:
+        self._requests[request.id] = request
+        request.start()
+        for process in request.processes:
+            self._processes[process.key] = (request, process)
+            self._add(process.sock.fileno(), request, process)
+        request.output.close_writers()
+        for fd in request.output.open:
+            self._add(fd, request, None)
+
+    def _add(self, fd: int, request: Request, process: Process | None) -> None:
+        self._by_fd[fd] = (request, process)
+        self._poll.register(fd, select.POLLIN)
+
+    def _probe(self) -> str | None:
+        if self._requests:
+            return f"{len(self._requests)} requests are running"
+        linux.reap_orphans({self._zygote_pid})
+        return self._cleaner.probe()
+
+    def _on_zygote(self) -> None:
+        data = self._zygote.recv(zygote.MAX_DATAGRAM)
+        if not data:
+            self._die("the zygote ended")
+        message = json.loads(data)
+        key = message.get("spawned") or message.get("failed") or message.get("exited")
+        request, process = self._processes[key]
+        if "spawned" in message:
+            process.spawned(message["pid"])
+            return
+        if "failed" in message:
+            process.end = End(0, 0.0, 0)
+            request.on_failed_spawn(message["error"])
+        else:
+            # What it sent before it ended is still in its socket.
+            while process.sock.fileno() in self._by_fd and self._pending(process):
+                request.on_frames(process)
+            process.end = End(message["status"], message["cpu_ms"], message["rss_kb"])
+        del self._processes[key]
+        self._unwatch(process.sock.fileno())
+        self._cleaner.kill(process.uid)
+
+    def _pending(self, process: Process) -> bool:
+        with contextlib.suppress(OSError):
+            return bool(process.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        return False
+
+    def _finish(self, request: Request) -> None:
+        del self._requests[request.id]
+        for fd in [fd for fd, (owner, _) in self._by_fd.items() if owner is request]:
+            self._unwatch(fd)
+        one_process = isinstance(request, SplitRequest) and request.one_process is not None
+        report = {} if one_process and request.stopped is None else request.report()
+        idle = not self._requests
+        clean = True
+        for process in request.processes:
+            clean = self._cleaner.after(process.uid, idle) and clean
+        request.close()
+        if report:
+            clean = clean and self._uid + 8 < self._uid_end
+            self._send_report({**report, "clean": clean})
+        else:
+            self._start(OneProcessRequest(self, request.message), request.message)
+
+    def _send_report(self, report: dict[str, Any]) -> None:
+        try:
+            self.to_host(report)
+        except frames.FrameError as error:
+            kept = ("t", "id", "usage", "clean", "mode")
+            short = {key: report[key] for key in kept if key in report}
+            empty = {"stdout": "", "stderr": "", "tests": []}
+            self.to_host({**empty, **short, "status": "failed", "reason": "too-big", "message": str(error)})
+
+    def _die(self, why: str) -> NoReturn:
+        """Nothing sensible can follow: end the container, which the host sees as lost."""
+        print(f"runner: {why}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

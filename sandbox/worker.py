@@ -1,0 +1,152 @@
+"""One warm container with its runner: requests to it, and whether it may serve another."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import random
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from sandbox import labels
+from sandbox.channel import Channel, Transport
+from sandbox.guest import codec
+from sandbox.types import Callback, Limits, Outcome, SandboxError, TestResult, Usage, Verdict
+
+MAX_REQUESTS = 200
+MAX_AGE_S = 30 * 60.0
+UIDS = 4096  # per container; two or three a request
+_UID_FLOOR, _UID_BLOCKS = 1 << 20, 200_000
+_INSIDE_FLOOR = 10_000  # bubblewrap: inside a namespace of its own, any block will do
+_blocks = itertools.count(random.SystemRandom().randrange(_UID_BLOCKS))
+
+
+class Backend(Protocol):
+    """A way to start containers."""
+
+    name: str
+    description: str
+    own_uids: bool
+
+    async def start(self) -> Transport:
+        """A new container with its runner started. Raises SandboxError."""
+        ...
+
+
+class Worker:
+    """A container in the pool. Not clean any more after an ending that may have left something."""
+
+    def __init__(self, backend: Backend, channel: Channel) -> None:
+        self.backend = backend
+        self.channel = channel
+        self.clean = True
+        self.requests = 0
+        self.born = time.monotonic()
+
+    @classmethod
+    async def start(cls, backend: Backend, modules: Mapping[str, str]) -> Worker:
+        """Start one and wait until its runner answers.
+
+        Raises:
+            SandboxError: it could not be started.
+        """
+        channel = Channel(await backend.start())
+        try:
+            await channel.open(
+                {
+                    "modules": dict(modules),
+                    "uid_base": _uid_base(backend),
+                    "uid_count": UIDS,
+                    "own_uids": backend.own_uids,
+                    "lifetime_s": labels.LIFETIME_S,
+                }
+            )
+        except BaseException:
+            await channel.close()
+            raise
+        return cls(backend, channel)
+
+    @property
+    def id(self) -> str:
+        return self.channel.transport.container_id
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it may take another request."""
+        young = time.monotonic() - self.born < MAX_AGE_S and self.requests < MAX_REQUESTS
+        return self.clean and young and not self.channel.lost
+
+    async def outcome(
+        self, body: Mapping[str, Any], limits: Limits, callback: Callback | None = None
+    ) -> Outcome:
+        """Run a call or a program.
+
+        Raises:
+            SandboxError: the container, not the code in it, failed.
+        """
+        report = await self._request(body, limits, callback)
+        try:
+            value = codec.decode(report["value"]) if report["status"] == "passed" else None
+        except codec.MalformedError as error:
+            report.update(status="failed", reason="not-plain-data", message=str(error))
+            value = None
+        return Outcome(
+            status=report["status"],
+            reason=report["reason"],
+            message=report["message"],
+            value=value,
+            stdout=report["stdout"],
+            stderr=report["stderr"],
+            usage=Usage(**report["usage"]),
+        )
+
+    async def verdict(self, body: Mapping[str, Any], limits: Limits) -> Verdict:
+        """Run tests.
+
+        Raises:
+            SandboxError: the container, not the code in it, failed.
+        """
+        report = await self._request(body, limits, None)
+        return Verdict(
+            status=report["status"],
+            reason=report["reason"],
+            message=report["message"],
+            tests=tuple(TestResult(**test) for test in report["tests"]),
+            mode=report["mode"],
+            sandbox=self.backend.name,
+            stdout=report["stdout"],
+            stderr=report["stderr"],
+            usage=Usage(**report["usage"]),
+        )
+
+    async def _request(
+        self, body: Mapping[str, Any], limits: Limits, callback: Callback | None
+    ) -> dict[str, Any]:
+        self.requests += 1
+        try:
+            report = await self.channel.request(body, dataclasses.asdict(limits), callback)
+        except BaseException:
+            self.clean = False
+            raise
+        if (
+            not report["clean"]
+            or report["status"] not in ("passed", "failed")
+            or report["reason"] == "signal"
+        ):
+            self.clean = False
+        if report["status"] == "infra":
+            raise SandboxError("protocol", f"the sandbox could not run the code: {report['message']}")
+        return report
+
+    async def close(self) -> None:
+        """Remove the container."""
+        self.clean = False
+        await self.channel.close()
+
+
+def _uid_base(backend: Backend) -> int:
+    """A block of uids of the container's own: the kernel counts processes per uid over all containers."""
+    if backend.name == "bwrap":
+        return _INSIDE_FLOOR
+    return _UID_FLOOR + next(_blocks) % _UID_BLOCKS * UIDS
