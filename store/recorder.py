@@ -177,12 +177,8 @@ class Recorder:
 
     def _refuse(self, item: _Item, error: Exception) -> None:
         event = item.event
-        reason = str(error)
-        if isinstance(error, RecursionError):
-            reason = "it is nested too deeply"
-        refusal = RecordError(
-            f"Event {event.seq} ({event.kind}) of run {event.run_id!r} cannot be stored: {reason}."
-        )
+        what = f"Event {event.seq} ({event.kind}) of run {event.run_id!r}"
+        refusal = RecordError(f"{what} cannot be stored: {_reason(error)}.")
         refusal.__cause__ = error
         if item.done is None:
             self._failure = refusal  # nobody waits to hear of it, so the next caller does
@@ -197,6 +193,17 @@ class Recorder:
             failure = StoreError(f"The store {self.path} failed: {type(error).__name__}: {error}.")
         failure.__cause__ = error
         return failure
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, sqlite3.IntegrityError):
+        if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+            return "its run has not started"
+        if error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
+            return "the run has an event of this number, or this part of the run, already"
+    return str(error) or type(error).__name__
 
 
 def _pending() -> Future[None]:
