@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from engine.formats.findings import Diagnostic, error
 from engine.operators.sets import OperatorSpec
-from engine.workflows.operators import Operators
+from engine.workflows.operators import Operators, has_open_attributes
 from engine.workflows.tree import self_attribute, workflow_class
 
 
@@ -24,7 +24,7 @@ def check_calls(tree: ast.Module, operators: Operators) -> list[Diagnostic]:
             if spec := operators.spec(node):
                 found += check_arguments(node, spec)
     found += _unknown_classes(operators, cls)
-    if operators.closed:
+    if not has_open_attributes(tree, cls):
         for node in ast.walk(cls):
             name = self_attribute(node)
             if name is not None and not operators.known(name):

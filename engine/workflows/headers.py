@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import re
 
-_HEADER = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]+__call__[ \t]*\(")
+_HEADER = re.compile(r"^([ \t]*)(?:async[ \t]+)?def[ \t]+__call__[ \t]*\(")
 MAX_HEADER_LINES = 12
 
 
 def merge_headers(code: str) -> tuple[str, int] | None:
-    """The code with the first of two adjacent headers blanked, and its line; None if there are not two.
-
-    The second header is moved to the first one's indentation, so that its body is deeper than it
-    either way. Lines keep their numbers.
-    """
+    """`code` with two adjacent headers made one, and the line of the first; None if there are not two."""
     lines = code.split("\n")
     for first, line in enumerate(lines):
         if not _HEADER.match(line):
             continue
         end = _header_end(lines, first)
         second = None if end is None else _next_filled(lines, end + 1)
-        if end is None or second is None or not _HEADER.match(lines[second]):
-            continue
-        indent = line[: len(line) - len(line.lstrip())]
-        lines[first : end + 1] = [""] * (end + 1 - first)
-        lines[second] = indent + lines[second].lstrip()
-        return "\n".join(lines), first + 1
+        if second is not None and _HEADER.match(lines[second]):
+            return without_outer(code, first + 1, second + 1), first + 1
     return None
+
+
+def without_outer(code: str, outer: int, inner: int) -> str:
+    """`code` without the header on line `outer`, up to the one on line `inner`, which takes its place.
+
+    The inner header moves to the outer one's indentation, so that its body is deeper than it either
+    way. Comments in between stay, and lines keep their numbers.
+    """
+    lines = code.split("\n")
+    indent = _HEADER.match(lines[outer - 1])
+    for i in range(outer - 1, inner - 1):
+        lines[i] = lines[i] if lines[i].lstrip().startswith("#") else ""
+    lines[inner - 1] = (indent.group(1) if indent else "") + lines[inner - 1].lstrip()
+    return "\n".join(lines)
 
 
 def _header_end(lines: list[str], start: int) -> int | None:

@@ -8,13 +8,16 @@ import symtable
 import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
+from typing import get_args
 
 from engine.formats.findings import Diagnostic, error
 from engine.formats.module import PROVIDED_NAMES
-from engine.workflows.tree import CALL_PARAMETERS, bound_names, call_method
+from engine.workflows.tree import CALL_PARAMETERS, FunctionNode, bound_names, call_method
 
 BUILTIN_NAMES = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__class__", "__annotations__"}
-# Modules of the standard library that an `import` line can be added for.
+MAX_NAMES = 50  # each costs a search for names like it
+_SCOPES = (*get_args(FunctionNode), ast.Lambda, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
+# For the hint to import one.
 STANDARD_MODULES = frozenset(name for name in sys.stdlib_module_names if not name.startswith("_"))
 
 
@@ -32,14 +35,12 @@ def undefined_names(code: str, tree: ast.Module) -> list[Diagnostic]:
     ):
         return []
     known = BUILTIN_NAMES | PROVIDED_NAMES | _module_names(table)
+    wanted = {name for name in _globals_used(table) if name not in known}
     lines: dict[str, int] = {}
-    for name, lineno in _globals_used(table):
-        if name not in known:
-            line = _line_of(tree, name, lineno)
-            lines[name] = min(line, lines.get(name, line))
-    parameters = _call_parameters(tree)
-    names = sorted(known | parameters)
-    return [_undefined(name, line, names) for name, line in sorted(lines.items(), key=lambda item: item[1])]
+    _find_first_uses(tree, wanted, lines)
+    choices = sorted(known | _names_in_call(tree))
+    ordered = sorted((lines.get(name, 1), name) for name in wanted)[:MAX_NAMES]
+    return [_undefined(name, line, choices) for line, name in ordered]
 
 
 def _module_names(table: symtable.SymbolTable) -> set[str]:
@@ -52,13 +53,13 @@ def _module_names(table: symtable.SymbolTable) -> set[str]:
     return names
 
 
-def _globals_used(table: symtable.SymbolTable) -> Iterator[tuple[str, int]]:
-    """Names read as globals, each with the line its scope begins on."""
+def _globals_used(table: symtable.SymbolTable) -> Iterator[str]:
+    """Names that some scope reads as globals."""
     for scope in (table, *_descendants(table)):
         top = scope.get_type() == "module"
         for symbol in scope.get_symbols():
             if symbol.is_referenced() and (symbol.is_global() or top):
-                yield symbol.get_name(), scope.get_lineno()
+                yield symbol.get_name()
 
 
 def _descendants(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
@@ -67,18 +68,32 @@ def _descendants(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
         yield from _descendants(child)
 
 
-def _line_of(tree: ast.Module, name: str, scope_line: int) -> int:
-    """The first use of `name` at or below the start of a scope that reads it as a global."""
-    uses = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == name]
-    return min((line for line in uses if line >= scope_line), default=scope_line)
+def _find_first_uses(node: ast.AST, wanted: set[str], lines: dict[str, int]) -> None:
+    """The first line that reads each name where no scope around it binds that name."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load) and child.id in wanted:
+            lines[child.id] = min(child.lineno, lines.get(child.id, child.lineno))
+        free = wanted - _bound_by(child) if wanted and isinstance(child, _SCOPES) else wanted
+        _find_first_uses(child, free, lines)
 
 
-def _call_parameters(tree: ast.Module) -> set[str]:
+def _bound_by(scope: ast.AST) -> set[str]:
+    """Names a scope binds, those of scopes inside it left out."""
+    names: set[str] = set()
+    for child in ast.iter_child_nodes(scope):
+        if isinstance(child, ast.arg):
+            names.add(child.arg)
+        elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+            names.add(child.id)
+        if not isinstance(child, _SCOPES):
+            names |= _bound_by(child)
+    return names
+
+
+def _names_in_call(tree: ast.Module) -> set[str]:
+    """What a misspelt name may have meant."""
     call = call_method(tree)
-    if call is None:
-        return set()
-    local = {n.id for n in ast.walk(call) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return local | {a.arg for a in ast.walk(call) if isinstance(a, ast.arg)}
+    return set() if call is None else _bound_by(call)
 
 
 def _undefined(name: str, line: int, known: list[str]) -> Diagnostic:

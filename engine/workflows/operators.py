@@ -20,7 +20,6 @@ class Operators:
     aliases: dict[str, str]
     methods: frozenset[str]
     own: frozenset[str]
-    closed: bool
 
     def spec(self, call: ast.AST) -> OperatorSpec | None:
         """The operator `call` calls, or None where it is not an operator call."""
@@ -43,31 +42,32 @@ def operators_of(tree: ast.Module, operator_set: OperatorSet) -> Operators:
     cls = workflow_class(tree)
     specs = {spec.attribute: spec for spec in operator_set.operators}
     if cls is None:
-        return Operators(specs, {}, frozenset(), frozenset(), closed=False)
+        return Operators(specs, {}, frozenset(), frozenset())
     by_name = {spec.name: spec for spec in operator_set.operators}
-    aliases = operator_aliases(cls)
-    own = _own_attributes(tree, cls)
+    nodes = list(ast.walk(cls))
+    aliases = operator_aliases(nodes)
+    own = _assigned(cls, nodes)
+    for base in tree.body:
+        if isinstance(base, ast.ClassDef) and base.name in _base_names(cls):
+            own |= _assigned(base, list(ast.walk(base))) | set(methods(base))
     defined = frozenset(methods(cls))
     # What the class itself makes of a name counts, not what the set has under it.
     for attribute in own | defined:
         specs.pop(attribute, None)
     specs |= {attribute: by_name[name] for attribute, name in aliases.items() if name in by_name}
-    return Operators(specs, aliases, defined, frozenset(own), closed=not _is_open(tree, cls))
+    return Operators(specs, aliases, defined, frozenset(own))
 
 
-def _own_attributes(tree: ast.Module, cls: ast.ClassDef) -> set[str]:
-    """Attributes the class, or a base in the same module, assigns."""
-    family = [cls, *(c for c in tree.body if isinstance(c, ast.ClassDef) and c.name in _base_names(cls))]
+def _assigned(cls: ast.ClassDef, nodes: list[ast.AST]) -> set[str]:
+    """Attributes that the body of `cls` or its methods assign; `nodes` are all those of `cls`."""
     names: set[str] = set()
-    for member in family:
-        names |= set(methods(member)) if member is not cls else set()
-        for node in ast.walk(member):
-            if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
-                names |= {name} if (name := self_attribute(node)) else set()
-        for node in member.body:
-            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-            names |= {t.id for t in targets if isinstance(t, ast.Name)}
-            names |= {node.name} if isinstance(node, ast.ClassDef) else set()
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            names |= {name} if (name := self_attribute(node)) else set()
+    for node in cls.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        names |= {t.id for t in targets if isinstance(t, ast.Name)}
+        names |= {node.name} if isinstance(node, ast.ClassDef) else set()
     return names
 
 
@@ -75,8 +75,8 @@ def _base_names(cls: ast.ClassDef) -> set[str]:
     return {base.id for base in cls.bases if isinstance(base, ast.Name)}
 
 
-def _is_open(tree: ast.Module, cls: ast.ClassDef) -> bool:
-    """Whether attributes can come from where this pass does not look: other bases, setattr."""
+def has_open_attributes(tree: ast.Module, cls: ast.ClassDef) -> bool:
+    """Whether attributes can come from where `Operators` does not look: other bases, setattr."""
     local = {c.name for c in tree.body if isinstance(c, ast.ClassDef)}
     direct = _base_names(cls)
     if len(cls.bases) > len(direct) or (direct - {"object"}) - local:

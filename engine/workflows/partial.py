@@ -15,8 +15,8 @@ from engine.workflows.graph_walk import operator_graph
 
 # Each attempt parses the text once more; the first or second nearly always fits.
 MAX_ATTEMPTS = 4
+_OPENING = re.compile(r"([A-Za-z]*)(\"{3}|'{3}|[\"'])")
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
-_HEADS = frozenset({"else", "elif", "except", "finally"})
 
 
 def partial_graph(code_prefix: str, operator_set: OperatorSet) -> WorkflowGraph:
@@ -57,8 +57,12 @@ def _closed(code: str, shape: Layout) -> str | None:
         return None
     text = code
     if shape.string is not None:
-        quote = re.match(r"[A-Za-z]*(\"{3}|'{3}|[\"'])", code[shape.string :])
-        text = text.rstrip("\\") + (quote.group(1) if quote else "")
+        opening = _OPENING.match(code, shape.string)
+        prefix, quote = opening.groups() if opening else ("", "")
+        inside = code[shape.string :]
+        if "f" in prefix.lower() and inside.count("{") > inside.count("}"):
+            text = text[: text.rindex("{")]  # an unfinished replacement field
+        text = text.rstrip("\\") + quote
     text = text.rstrip().rstrip(",=")
     text += "".join(_CLOSERS[code[position]] for position in reversed(shape.brackets))
     return _completed(text, shape.lines)

@@ -13,7 +13,7 @@ from engine.formats.findings import Repair
 from engine.formats.source import parse
 from engine.operators.sets import OperatorSet
 from engine.workflows.fixes import add_awaits, add_imports, bind_entry_point, move_extras
-from engine.workflows.headers import merge_headers
+from engine.workflows.headers import merge_headers, without_outer
 from engine.workflows.structure import nested_call
 from engine.workflows.transcript import steps
 from engine.workflows.tree import call_method
@@ -41,11 +41,12 @@ def repair(code: str, prompts: str, operator_set: OperatorSet) -> RepairResult:
     if tree is None:
         return RepairResult(code, prompts, ())
     call = call_method(tree)
-    if call is not None and nested_call(call) is not None and (merged := merge_headers(fixed)):
-        text, line = merged
+    inner = nested_call(call) if call is not None else None
+    if call is not None and inner is not None:
+        text = without_outer(fixed, call.lineno, inner.lineno)
         if parse(text).tree is not None:
             fixed = text
-            repairs.append(_unwrapped(line))
+            repairs.append(_unwrapped(call.lineno))
     shift = 0
     for fix in _FIXES:
         tree = parse(fixed).tree

@@ -15,6 +15,7 @@ _NUMBER_LINE = re.compile(r"^[ \t]*\d{1,4}[ \t]*$", re.MULTILINE)
 _NUMBER_PREFIX = re.compile(r"^[ \t]*\d{1,4}(?=[ \t]{2})", re.MULTILINE)
 _LATEX = re.compile(r"\\ensuremath\{\\text\{\\(.)\}\}")
 _SNAKE = re.compile(r"\b[A-Za-z]+(?:_[A-Za-z0-9]+)+\b")
+_SPACED_PROMPT = re.compile(r"(?<=\bprompt_custom\.)[A-Z][A-Z0-9_]*(?: [A-Z0-9_]+)+\b")
 _KNOWN = ("prompt_custom", "entry_point", "test_cases", "question_id", "cost_manager", "total_cost")
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 MAX_JOINS = 60
@@ -97,10 +98,15 @@ def with_underscores(text: str, known: Iterable[str]) -> str:
     pieces: list[str] = []
     position = 0
     for token in opaque:
-        pieces.append(pattern.sub(_underscored, text[position : token.start]))
+        pieces.append(_respelled(pattern, text[position : token.start]))
         pieces.append(text[token.start : token.end])
         position = token.end
-    return "".join(pieces) + pattern.sub(_underscored, text[position:])
+    return "".join(pieces) + _respelled(pattern, text[position:])
+
+
+def _respelled(names: re.Pattern[str], text: str) -> str:
+    """Prompt names need not be known: a word after an attribute is never valid Python."""
+    return _SPACED_PROMPT.sub(_underscored, names.sub(_underscored, text))
 
 
 def _underscored(match: re.Match[str]) -> str:

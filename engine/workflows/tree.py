@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -64,10 +64,10 @@ def bound_names(tree: ast.Module) -> set[str]:
     return names
 
 
-def operator_aliases(cls: ast.ClassDef) -> dict[str, str]:
+def operator_aliases(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """Attributes an AFlow-style `__init__` builds: `self.x = operator.Name(...)` gives {x: Name}."""
     aliases: dict[str, str] = {}
-    for node in ast.walk(cls):
+    for node in nodes:
         if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
             continue
         made = node.value.func
