@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
 from engine.events import Event
@@ -19,7 +19,7 @@ class Recordable(Protocol):
     def cancel(self) -> None: ...
 
 
-async def recorded(run: Recordable, recorder: Recorder) -> AsyncIterator[Event]:
+async def recorded(run: Recordable, recorder: Recorder) -> AsyncGenerator[Event, None]:
     """Start `run`; yield each of its events once `recorder` has it.
 
     Leaving the iteration, by an error or a cancellation, cancels the run and waits until its end is
@@ -28,9 +28,15 @@ async def recorded(run: Recordable, recorder: Recorder) -> AsyncIterator[Event]:
     shown: asyncio.Queue[Event | None] = asyncio.Queue()
 
     async def pump() -> None:
-        async for event in run.events():
-            await recorder.record(event)
-            shown.put_nowait(event)
+        events = run.events()
+        try:
+            async for event in events:
+                await recorder.record(event)
+                shown.put_nowait(event)
+        finally:
+            # After a failed write nobody asks for more; closing now ends the run and its containers.
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
 
     task = asyncio.create_task(pump())
     task.add_done_callback(lambda _: shown.put_nowait(None))

@@ -73,7 +73,7 @@ def fill(path: Path, runs: int) -> None:
     """A store of `runs` short runs, made by copying one row, since recording them is not the subject."""
     asyncio.run(recorded_us(path, whole_run("model")))
     db = sqlite3.connect(path)
-    names = [row[1] for row in db.execute("PRAGMA table_info(runs)")]
+    names: list[str] = [row[1] for row in db.execute("PRAGMA table_info(runs)")]
     copied = ", ".join(
         {
             "id": "printf('run-%08d', n)",
@@ -108,7 +108,9 @@ def first_page(path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description="What recording costs, against plain SQLite in the same run."
+    )
     parser.add_argument("--runs", type=int, default=100_000, help="runs in the store for the page timings")
     runs: int = parser.parse_args().runs
     with tempfile.TemporaryDirectory() as name:

@@ -19,8 +19,8 @@ from tests.store.samples import store, whole_run
 def statements(db: sqlite3.Connection) -> Iterator[str]:
     """SQL that makes the same database again: tables with their rows, then everything else."""
     objects = db.execute(
-        "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
-        " AND name NOT LIKE 'sqlite@_%' ESCAPE '@' AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') ORDER BY rowid"
+        "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_'"
+        " AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') ORDER BY rowid"
     ).fetchall()
     tables = [(name, sql) for kind, name, sql in objects if kind == "table" and "VIRTUAL" not in sql]
     yield "BEGIN"

@@ -23,8 +23,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Thirty runs, of which every third failed, two by two at the same moment."""
     path = tmp_path_factory.mktemp("reader") / "store.db"
     for number in range(30):
-        ending = {"status": "failed" if number % 3 == 0 else "passed"}
-        store(path, whole_run(f"run-{number:02}", at=1000.0 * (number // 2), **ending))
+        status = "failed" if number % 3 == 0 else "passed"
+        store(path, whole_run(f"run-{number:02}", at=1000.0 * (number // 2), status=status))
     return path
 
 
