@@ -1,0 +1,114 @@
+"""The attention cache of a batch whose rows come and go.
+
+Rows are padded on the left, so that all end in the same column. Room for further columns is made in
+blocks: growing the tensors by one column a step, as the stock cache does, copies all of it every step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+_BLOCK = 64  # columns
+
+
+class RoomyLayer(CacheLayerMixin):
+    """Keys and values of one layer, rows × heads × columns × size, with room to the right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used = 0
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        """Take type and sizes from the first states."""
+        self.dtype, self.device = key_states.dtype, key_states.device
+        self.keys = _room(key_states, key_states.shape[-2])
+        self.values = _room(value_states, value_states.shape[-2])
+        self.is_initialized = True
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append the states and return all there are."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        start, self.used = self.used, self.used + key_states.shape[-2]
+        keys, values = self._filled()
+        if self.used > keys.shape[-2]:
+            keys, values = _grown(keys, start, self.used), _grown(values, start, self.used)
+            self.keys, self.values = keys, values
+        keys[:, :, start : self.used] = key_states
+        values[:, :, start : self.used] = value_states
+        return keys[:, :, : self.used], values[:, :, : self.used]
+
+    def _filled(self) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.keys is None or self.values is None:
+            raise RuntimeError("the layer has no states yet")
+        return self.keys, self.values
+
+    def fill(self, sources: list[tuple[RoomyLayer, torch.Tensor]], columns: int) -> None:
+        """Take the chosen rows of other layers, one below the other."""
+        keys, values = sources[0][0]._filled()
+        total = sum(len(rows) for _, rows in sources)
+        self.dtype, self.device = keys.dtype, keys.device
+        new_keys = _room(keys[:1].expand(total, -1, -1, -1), columns)
+        new_values = _room(values[:1].expand(total, -1, -1, -1), columns)
+        top = 0
+        for source, rows in sources:
+            keys, values = source._filled()
+            width = min(source.used, columns)
+            place = slice(top, top + len(rows)), slice(None), slice(columns - width, columns)
+            new_keys[place] = keys[:, :, source.used - width : source.used][rows]
+            new_values[place] = values[:, :, source.used - width : source.used][rows]
+            top += len(rows)
+        self.keys, self.values, self.used, self.is_initialized = new_keys, new_values, columns, True
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Length and offset of what the mask covers."""
+        return self.used + query_length, 0
+
+    def get_seq_length(self) -> int:
+        """Columns in use."""
+        return self.used
+
+    def get_max_length(self) -> int:
+        """No limit of its own."""
+        return -1
+
+    def get_max_cache_shape(self) -> int:
+        """No limit of its own (the name in earlier releases)."""
+        return -1
+
+
+def _room(like: torch.Tensor, columns: int) -> torch.Tensor:
+    rows, heads, _, size = like.shape
+    return like.new_zeros((rows, heads, -(-columns // _BLOCK) * _BLOCK, size))
+
+
+def _grown(old: torch.Tensor, used: int, columns: int) -> torch.Tensor:
+    new = _room(old, columns)
+    new[:, :, :used] = old[:, :, :used]
+    return new
+
+
+class RoomyCache(Cache):
+    """The cache of a whole model."""
+
+    def __init__(self, layers: int) -> None:
+        self.roomy = [RoomyLayer() for _ in range(layers)]
+        super().__init__(layers=[*self.roomy])
+
+
+def join(parts: list[tuple[RoomyCache, torch.Tensor]], columns: int) -> RoomyCache:
+    """A cache of the chosen rows of several, all aligned to end at column `columns`.
+
+    Each part is a cache and the indices of its rows to keep. Columns before the last `columns` of a
+    part are dropped: they are padding for every row that is kept.
+    """
+    joined = RoomyCache(len(parts[0][0].roomy))
+    for number, layer in enumerate(joined.roomy):
+        sources = [(cache.roomy[number], rows) for cache, rows in parts]
+        layer.fill(sources, columns)
+    return joined

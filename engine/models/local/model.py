@@ -1,0 +1,48 @@
+"""The event loop's side of an in-process model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sampling
+from engine.models.local.scheduler import Request, Scheduler, acquire, release
+
+
+class LocalModel:
+    """A Transformers model in this process. Models of the same weights share one thread and batch."""
+
+    def __init__(self, name: str, source: str, *, device: str = "auto") -> None:
+        """`source` is a folder or a hub ID. Nothing is loaded before the first call."""
+        self.name = name
+        self._source, self._device = source, device
+        self._scheduler: Scheduler | None = None
+
+    async def stream(
+        self, messages: Sequence[Message], sampling: Sampling
+    ) -> AsyncGenerator[Delta | Retry | Completion, None]:
+        """Stream one completion. Closing the stream stops its decoding within a step.
+
+        Raises:
+            ModelError: the model cannot be loaded, the prompt does not fit, or memory ran out.
+        """
+        if self._scheduler is None:
+            self._scheduler = acquire(self.name, self._source, self._device)
+        request = Request(messages, sampling, asyncio.get_running_loop())
+        self._scheduler.submit(request)
+        try:
+            while True:
+                for item in await request.items.get():
+                    if isinstance(item, ModelError):
+                        raise item
+                    yield item
+                    if isinstance(item, Completion):
+                        return
+        finally:
+            request.cancelled = True
+
+    async def aclose(self) -> None:
+        """Let go of the weights; the last model of them to close frees the memory."""
+        scheduler, self._scheduler = self._scheduler, None
+        if scheduler is not None:
+            await asyncio.to_thread(release, self._source, self._device)

@@ -1,0 +1,60 @@
+"""Choose the next token of every row of a batch at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How one row chooses. `temperature` 0 takes the likeliest token; `top_k` 0 means no such limit."""
+
+    temperature: float
+    top_p: float = 1.0
+    top_k: int = 0
+
+
+class Chooser:
+    """The choices of a batch's rows as tensors, made once for as long as the rows stay the same."""
+
+    def __init__(self, choices: list[Choice], device: torch.device) -> None:
+        import torch
+
+        self._greedy = all(c.temperature <= 0 for c in choices)
+        self._limited = any(c.temperature > 0 and (c.top_p < 1 or c.top_k > 0) for c in choices)
+        self._cold = torch.tensor([c.temperature <= 0 for c in choices], device=device)
+        heat = [c.temperature if c.temperature > 0 else 1.0 for c in choices]
+        self._heat = torch.tensor(heat, device=device).unsqueeze(1)
+        self._top_p = torch.tensor([c.top_p for c in choices], device=device).unsqueeze(1)
+        endless = 1 << 30
+        self._top_k = torch.tensor([c.top_k or endless for c in choices], device=device).unsqueeze(1)
+
+    def __call__(self, logits: torch.Tensor, draws: list[float]) -> list[int]:
+        """A token for each row of `logits` (rows × vocabulary).
+
+        `draws` holds one number in [0, 1) for each row, from the row's own generator. Inverting the
+        distribution at that number makes a row's choice depend on nothing but the row.
+        """
+        import torch
+
+        likeliest = logits.argmax(-1)
+        if self._greedy:
+            return likeliest.tolist()
+        chances = torch.softmax(logits.float() / self._heat, -1)
+        order = None
+        if self._limited:
+            chances, order = chances.sort(-1, descending=True)
+            before = chances.cumsum(-1) - chances
+            rank = torch.arange(chances.shape[-1], device=chances.device)
+            keep = (before < self._top_p) & (rank < self._top_k)
+            keep[:, 0] = True
+            chances = chances * keep
+        heap = chances.double().cumsum(-1)
+        target = torch.tensor(draws, dtype=torch.float64, device=heap.device).unsqueeze(1) * heap[:, -1:]
+        index = torch.searchsorted(heap, target, right=True).clamp(max=heap.shape[-1] - 1)
+        drawn = (order.gather(-1, index) if order is not None else index).squeeze(1)
+        return torch.where(self._cold, likeliest, drawn).tolist()

@@ -1,0 +1,236 @@
+"""The thread that owns a model's weights: takes requests, decodes them together, sends deltas back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.models.base import Completion, Delta, Message, ModelError, Sampling
+from engine.models.faults import clip
+
+if TYPE_CHECKING:
+    from engine.models.local.batch import Batch, Row
+    from engine.models.local.weights import Weights
+
+MAX_ROWS = 64
+_FLUSH_S = 0.02  # deltas wait this long for company before the event loop is woken
+_ADMIT_STEPS = 4  # a late request waits for at most so many steps, so that joining stays cheap
+
+Item = Delta | Completion | ModelError
+
+
+@dataclass(eq=False)
+class Request:
+    """A call on its way to the thread. `cancelled` is set by the caller and read between steps."""
+
+    messages: Sequence[Message]
+    sampling: Sampling
+    loop: asyncio.AbstractEventLoop
+    items: asyncio.Queue[list[Item]] = field(default_factory=asyncio.Queue)
+    cancelled: bool = False
+
+
+class Scheduler:
+    """One thread for one set of weights. They load when the thread starts and go when it ends."""
+
+    def __init__(self, name: str, source: str, device: str) -> None:
+        self._name, self._source, self._device = name, source, device
+        self._inbox: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._outbox: dict[Request, list[Item]] = {}
+        self._flushed = 0.0
+        self._closing = False
+        # A daemon: a program that ends without closing its models must not hang on an idle thread.
+        self._thread = threading.Thread(target=self._run, name=f"model {name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, request: Request) -> None:
+        """Hand a request over; its items come through its queue, a Completion or ModelError last."""
+        self._inbox.put(request)
+
+    def close(self) -> None:
+        """End the thread after its current step and wait for it. Open requests fail."""
+        self._closing = True
+        self._inbox.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        weights: Weights | None = None
+        failure: ModelError | None = None
+        try:
+            from engine.models.local.weights import Weights
+
+            weights = Weights(self._name, self._source, self._device)
+        except ModelError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - a thread's edge: the callers wait and must hear of it
+            failure = _as_model_error(self._name, error)
+        while not self._closing:
+            if weights is not None:
+                self._decode(weights)
+            elif (request := self._inbox.get()) is not None and failure is not None:
+                self._send(request, [ModelError(failure.kind, str(failure))])
+                self._flush()
+        self._fail_rest()
+
+    def _decode(self, weights: Weights) -> None:
+        """Serve until closed, or until an error empties the batch."""
+        from engine.models.local.batch import Batch
+
+        requests: dict[Row, Request] = {}
+        waiting: list[Request] = []
+        try:
+            batch = Batch(weights)
+            since = _ADMIT_STEPS
+            while not self._closing:
+                self._receive(waiting, block=not requests and not waiting)
+                for row in [row for row, request in requests.items() if request.cancelled]:
+                    batch.drop(row)
+                    del requests[row]
+                free = len(requests) < MAX_ROWS
+                if waiting and free and (since >= _ADMIT_STEPS or len(waiting) >= len(requests)):
+                    self._admit(weights, batch, requests, waiting)
+                    since = 0
+                elif requests:
+                    self._settle(batch, requests, batch.step())
+                    since += 1
+        except Exception as error:  # noqa: BLE001 - a thread's edge: the callers wait and must hear of it
+            for request in [*requests.values(), *waiting]:
+                self._send(request, [_as_model_error(self._name, error)])
+        else:
+            for request in [*requests.values(), *waiting]:
+                self._send(request, [ModelError("server", f"{self._name} was closed during the call")])
+        self._flush()
+
+    def _receive(self, waiting: list[Request], *, block: bool) -> None:
+        with contextlib.suppress(queue.Empty):
+            request = self._inbox.get(block)
+            while True:
+                if request is not None and not request.cancelled:
+                    waiting.append(request)
+                request = self._inbox.get_nowait()
+
+    def _admit(
+        self, weights: Weights, batch: Batch, requests: dict[Row, Request], waiting: list[Request]
+    ) -> None:
+        new: dict[Row, Request] = {}
+        while waiting and len(requests) + len(new) < MAX_ROWS:
+            request = waiting.pop(0)
+            try:
+                new[_row(weights, request)] = request
+            except ModelError as error:
+                self._send(request, [error])
+        requests.update(new)  # before the model runs, so that an error there reaches them too
+        if new:
+            self._settle(batch, requests, batch.admit(list(new)))
+        self._flush()
+
+    def _settle(
+        self, batch: Batch, requests: dict[Row, Request], results: list[tuple[Row, list[Delta]]]
+    ) -> None:
+        """Pass on what a step brought, and part with the rows that are done."""
+        done = False
+        for row, deltas in results:
+            request = requests[row]
+            if deltas:
+                self._send(request, deltas)
+            if row.finish:
+                self._send(request, [row.completion()])
+                batch.drop(row)
+                del requests[row]
+                done = True
+        if done or time.monotonic() - self._flushed >= _FLUSH_S:
+            self._flush()
+
+    def _send(self, request: Request, items: Sequence[Item]) -> None:
+        pending = self._outbox.setdefault(request, [])
+        for item in items:
+            last = pending[-1] if pending else None
+            if isinstance(item, Delta) and isinstance(last, Delta) and last.channel == item.channel:
+                pending[-1] = Delta(item.channel, last.text + item.text)
+            else:
+                pending.append(item)
+
+    def _flush(self) -> None:
+        """Wake each event loop once for all that its requests have got."""
+        self._flushed = time.monotonic()
+        outbox, self._outbox = self._outbox, {}
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Request, list[Item]]]] = {}
+        for request, items in outbox.items():
+            by_loop.setdefault(request.loop, []).append((request, items))
+        for loop, batch in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_deliver, batch)
+            except RuntimeError:  # the loop is closed: nobody is left to read these
+                for request, _ in batch:
+                    request.cancelled = True
+
+    def _fail_rest(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if (request := self._inbox.get_nowait()) is not None:
+                    self._send(request, [ModelError("server", f"{self._name} was closed")])
+        self._flush()
+
+
+def _row(weights: Weights, request: Request) -> Row:
+    from engine.models.local.batch import Row
+    from engine.models.local.text import TextStream
+
+    prompt, thinking = weights.prompt(request.messages)
+    sampling = request.sampling
+    if not prompt:
+        raise ModelError("refused", f"{weights.name}: the prompt is empty")
+    room = weights.room(len(prompt), sampling)
+    text = TextStream(weights.decode, sampling.stop, thinking=thinking)
+    return Row(prompt, room, weights.choice(sampling), sampling.seed, text)
+
+
+def _deliver(batch: list[tuple[Request, list[Item]]]) -> None:
+    for request, items in batch:
+        request.items.put_nowait(items)
+
+
+def _as_model_error(name: str, error: Exception) -> ModelError:
+    text = clip(str(error)) or type(error).__name__
+    if isinstance(error, MemoryError) or "memory" in text.lower():
+        advice = "take a smaller model or send fewer calls at once"
+        return ModelError(
+            "server", f"{name}: not enough memory for the model and its calls ({text}): {advice}"
+        )
+    return ModelError("server", f"{name}: the model failed ({type(error).__name__}: {text})")
+
+
+_lock = threading.Lock()
+_open: dict[tuple[str, str], tuple[Scheduler, int]] = {}  # how many models use each scheduler
+
+
+def acquire(name: str, source: str, device: str) -> Scheduler:
+    """The scheduler of these weights, started by the first who asks: weights load once per process."""
+    key = _key(source, device)
+    with _lock:
+        scheduler, users = _open.get(key) or (Scheduler(name, source, device), 0)
+        _open[key] = scheduler, users + 1
+        return scheduler
+
+
+def release(source: str, device: str) -> None:
+    """The counterpart of `acquire`; the last one out waits for the thread to end."""
+    key = _key(source, device)
+    with _lock:
+        scheduler, users = _open.pop(key)
+        if users > 1:
+            _open[key] = scheduler, users - 1
+            return
+    scheduler.close()
+
+
+def _key(source: str, device: str) -> tuple[str, str]:
+    path = Path(source)
+    return (str(path.resolve()) if path.exists() else source), device
