@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-_PACKAGES = {"engine": (), "engine.guest": ("workflow", "operator"), "engine.operators": None}
-_HOST_ONLY = ("__init__", "sets")
+_HOST_ONLY = ("__init__.py", "sets.py")
 
 
 def guest_modules() -> dict[str, str]:
     """Module name → source, packages (empty) before their modules."""
-    modules: dict[str, str] = {}
-    for package, names in _PACKAGES.items():
+    modules: dict[str, str] = {"engine": ""}
+    for package in ("engine.guest", "engine.operators"):
         modules[package] = ""
-        folder = files(package)
-        if names is None:
-            names = sorted(p.name[:-3] for p in folder.iterdir() if p.name.endswith(".py"))
-        for name in names:
-            if name not in _HOST_ONLY:
-                modules[f"{package}.{name}"] = (folder / f"{name}.py").read_text(encoding="utf-8")
+        for file in sorted(files(package).iterdir(), key=lambda f: f.name):
+            if file.name.endswith(".py") and file.name not in _HOST_ONLY:
+                modules[f"{package}.{file.name.removesuffix('.py')}"] = file.read_text(encoding="utf-8")
     return modules

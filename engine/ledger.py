@@ -14,11 +14,11 @@ class BudgetExceededError(Exception):
 class Budget:
     """Limits of one run; None is unlimited. `wall_s` in seconds, `cost_usd` in US dollars."""
 
-    model_calls: int | None = 400
-    tokens: int | None = 4_000_000
+    model_calls: int | None = None
+    tokens: int | None = None
     cost_usd: float | None = None
-    wall_s: float | None = 3600.0
-    steps: int | None = 1000
+    wall_s: float | None = None
+    steps: int | None = None
 
 
 @dataclass

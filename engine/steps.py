@@ -19,7 +19,7 @@ from engine.ids import content_key, derived_seed, new_id
 from engine.ledger import BudgetExceededError
 from engine.models.base import Message, ModelError
 from engine.plain import jsonable
-from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session, Verdict
+from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session, TestResult, Verdict
 
 # An operator waits for models, so its wall limit is generous; its own CPU use is not.
 STEP_LIMITS = Limits(wall_s=1800.0, cpu_s=20.0)
@@ -240,8 +240,14 @@ def feedback_text(verdict: Verdict, tests: list[str], limit: int = 3) -> str:
     if not failed or verdict.reason == "load":
         return f"The solution could not be tested: {verdict.message or verdict.reason or verdict.status}"
     lines = [f"{len(failed)} of {len(tests)} tests failed:"]
-    lines += [f"{tests[t.index].strip()}  # {t.message or t.reason or t.status}" for t in failed[:limit]]
+    lines += [_failure(tests[t.index], t) for t in failed[:limit]]
     return "\n".join(lines)
+
+
+def _failure(test: str, result: TestResult) -> str:
+    """`assert f(3) == 6  # got 4`: a comparison's message already quotes the test."""
+    message = result.message or result.reason or result.status
+    return f"assert {message}" if "  # got " in message else f"{test.strip()}  # {message}"
 
 
 def _step_status(outcome: Outcome) -> str:

