@@ -14,7 +14,7 @@ import io
 import os
 import random
 import shutil
-import signal
+import socket
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ from sandbox.docker_backend import ENVIRONMENT, GUEST_DIR
 from sandbox.types import SandboxError
 
 _RANGE = 65_536
-_STDERR_KEPT = 4096
+_STDERR_SHOWN = 500
 _ZIP = f"{GUEST_DIR}/guest.zip"
 _BOOT = f"import sys; sys.path.insert(0, {_ZIP!r}); from guest.runner import main; main()"
 
@@ -130,29 +130,29 @@ class BwrapBackend:
         with _fds(self._filter) as (fds, zip_fd, filter_fd):
             command = self._command(zip_fd, filter_fd)
             if self.own_uids:
-                process = await self._start_mapped(command, fds)
+                child = await self._start_mapped(command, fds)
             else:
                 flags = ["--unshare-user", "--disable-userns"]
-                process = await _spawn([command[0], *flags, *command[1:]], fds)
-        return BwrapTransport(process)
+                child = _spawn([command[0], *flags, *command[1:]], fds)
+        return BwrapTransport(child, *await asyncio.open_connection(sock=child.sock))
 
-    async def _start_mapped(self, command: list[str], fds: list[int]) -> asyncio.subprocess.Process:
+    async def _start_mapped(self, command: list[str], fds: list[int]) -> _Child:
         ready_r, ready_w = os.pipe()
         go_r, go_w = os.pipe()
         launcher = [self._python, "-I", "-S", "-c", _LAUNCHER, str(ready_w), str(go_r), *command]
         try:
-            process = await _spawn(launcher, [*fds, ready_w, go_r])
+            child = _spawn(launcher, [*fds, ready_w, go_r])
             os.close(ready_w)
             ready_w = -1
             mapping = id_map()
             if mapping is not None and await asyncio.to_thread(os.read, ready_r, 1) == b"1":
-                await asyncio.to_thread(_write_map, process.pid, mapping)
+                await asyncio.to_thread(_write_map, child.process.pid, mapping)
                 os.write(go_w, b"1")
         finally:
             for fd in (ready_r, ready_w, go_r, go_w):
                 if fd >= 0:
                     os.close(fd)
-        return process
+        return child
 
     def _command(self, zip_fd: int, filter_fd: int | None) -> list[str]:
         command = [self._bwrap, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
@@ -201,11 +201,31 @@ def _memory_file(content: bytes) -> int:
     return fd
 
 
-async def _spawn(command: list[str], fds: list[int]) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(
-        *command, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=fds, env={"PATH": "/usr/bin:/bin"}, cwd="/"
-    )
+@dataclass
+class _Child:
+    """A started bubblewrap: our end of its standard streams, and a memory file for what it complains of."""
+
+    process: subprocess.Popen[bytes]
+    sock: socket.socket
+    stderr: int
+
+
+def _spawn(command: list[str], fds: list[int]) -> _Child:
+    """Start `command` from this thread, which must outlive it: bubblewrap ends with its parent thread."""
+    ours, theirs = socket.socketpair()
+    stderr = os.memfd_create("flowreasoner-stderr")
+    with theirs:
+        process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=stderr,
+            pass_fds=fds,
+            env={"PATH": "/usr/bin:/bin"},
+            cwd="/",
+        )
+    ours.setblocking(False)
+    return _Child(process, ours, stderr)
 
 
 def _write_map(pid: int, mapping: IdMap) -> None:
@@ -229,41 +249,37 @@ def _stopped(pid: int) -> bool:
 
 
 class BwrapTransport:
-    """The pipes of one runner."""
+    """The streams of one runner."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.container_id = f"bwrap-{process.pid}"
-        self._process = process
-        self._stderr = b""
-        self._drain = asyncio.create_task(self._read_stderr())
-
-    async def _read_stderr(self) -> None:
-        assert self._process.stderr is not None
-        while data := await self._process.stderr.read(4096):
-            self._stderr = (self._stderr + data)[-_STDERR_KEPT:]
+    def __init__(self, child: _Child, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.container_id = f"bwrap-{child.process.pid}"
+        self._child = child
+        self._reader = reader
+        self._writer = writer
 
     async def read(self) -> bytes:
-        assert self._process.stdout is not None
-        return await self._process.stdout.read(1 << 18)
+        try:
+            return await self._reader.read(1 << 18)
+        except ConnectionError:
+            return b""
 
     async def write(self, data: bytes) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(data)
-        await self._process.stdin.drain()
+        self._writer.write(data)
+        await self._writer.drain()
 
     async def state(self) -> str:
-        if self._process.returncode is None and _stopped(self._process.pid):
+        code = self._child.process.poll()
+        if code is None and _stopped(self._child.process.pid):
             return "paused"
-        said = self._stderr.decode("utf-8", "replace").strip()[-500:]
-        code = self._process.returncode
-        return said or ("running" if code is None else f"exit status {code}")
+        said = b"" if self._child.stderr < 0 else os.pread(self._child.stderr, 1 << 20, 0)[-_STDERR_SHOWN:]
+        ended = "running" if code is None else f"exit status {code}"
+        return said.decode("utf-8", "replace").strip() or ended
 
     async def kill(self) -> None:
         """End bubblewrap; with PID 1 of its namespace everything in there ends."""
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGKILL)
-        await self._process.wait()
-        self._drain.cancel()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._child.process.kill()
+        self._writer.close()
+        await asyncio.to_thread(self._child.process.wait)
+        if self._child.stderr >= 0:
+            os.close(self._child.stderr)
+            self._child.stderr = -1

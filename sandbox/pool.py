@@ -12,7 +12,8 @@ from typing import Any, Literal, TypeVar
 from sandbox import reaper
 from sandbox.bwrap_backend import BwrapBackend
 from sandbox.docker_backend import DockerBackend, connect
-from sandbox.types import Callback, Limits, Outcome, SandboxError, Session, Verdict
+from sandbox.guest import codec
+from sandbox.types import Callback, Limits, Outcome, SandboxError, Verdict
 from sandbox.worker import Backend, Worker
 
 Prefer = Literal["auto", "docker", "bwrap"]
@@ -112,7 +113,7 @@ class Pool:
         self.size = size or default_size()
         self._backend = backend
         self._modules = dict(guest_modules or {})
-        self._idle: list[Worker] = []
+        self.idle: list[Worker] = []  # the next to serve is the last
         self._all: set[Worker] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._starting = 0
@@ -128,7 +129,7 @@ class Pool:
         Raises:
             SandboxError: it could not be started, or a guest module does not import.
         """
-        self._idle.append(await self._new())
+        self.idle.append(await self._new())
         self._refill()
         if isinstance(self._backend, DockerBackend):
             self._background(self._reap_forever(self._backend))
@@ -142,12 +143,12 @@ class Pool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(worker.close() for worker in self._all), return_exceptions=True)
         self._all.clear()
-        self._idle.clear()
+        self.idle.clear()
 
     # The Sandbox protocol.
 
     @contextlib.asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
+    async def session(self) -> AsyncIterator[PooledSession]:
         """A container of its own for the length of the block.
 
         Raises:
@@ -227,8 +228,8 @@ class Pool:
     async def _take(self, fresh: bool) -> Worker:
         if self._closed:
             raise SandboxError("container-lost", "the sandbox is closed")
-        while self._idle and not fresh:
-            worker = self._idle.pop()
+        while self.idle and not fresh:
+            worker = self.idle.pop()
             self._refill()
             if worker.reusable:
                 return worker
@@ -238,8 +239,8 @@ class Pool:
     def _give_back(self, worker: Worker) -> None:
         if self._closed:
             return
-        if worker.reusable and len(self._idle) < self.size + _SPARES:
-            self._idle.append(worker)
+        if worker.reusable and len(self.idle) < self.size + _SPARES:
+            self.idle.append(worker)
         else:
             self._discard(worker)
             self._refill()
@@ -251,7 +252,7 @@ class Pool:
 
     def _refill(self) -> None:
         """Have a spare ready or on its way."""
-        if not self._closed and len(self._idle) + self._starting < _SPARES:
+        if not self._closed and len(self.idle) + self._starting < _SPARES:
             self._starting += 1
             self._background(self._add_spare())
 
@@ -260,7 +261,7 @@ class Pool:
             # A daemon that cannot start one now is asked again by whoever needs the next container.
             with contextlib.suppress(SandboxError):
                 worker = await self._new()
-                self._idle.insert(0, worker)
+                self.idle.insert(0, worker)
         finally:
             self._starting -= 1
 
@@ -287,6 +288,10 @@ class PooledSession:
         self._worker = worker
         self.container_id = worker.id
 
+    async def probe(self) -> str | None:
+        """What is not as in a fresh, idle container, in one line; None when nothing."""
+        return await self._worker.channel.probe()
+
     async def call(
         self, entry: str, args: Mapping[str, Any], *, callback: Callback, limits: Limits
     ) -> Outcome:
@@ -295,8 +300,6 @@ class PooledSession:
         Raises:
             SandboxError: the container is lost.
         """
-        from sandbox.guest import codec
-
         body = {"kind": "call", "entry": entry, "args": codec.encode(dict(args))}
         return await self._worker.outcome(body, limits, callback)
 

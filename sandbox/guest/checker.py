@@ -26,7 +26,7 @@ class _GoneError(BaseException):
     """The solution process ended; not an Exception, so that no test swallows it."""
 
 
-class _NeedsOneProcess(BaseException):
+class _NeedsOneProcessError(BaseException):
     """A test passes something that cannot cross, such as a function."""
 
 
@@ -43,6 +43,8 @@ def run(payload: dict[str, Any], control: frames.Wire, data: socket.socket) -> N
     base[entry_point] = proxy
 
     def report(index: int, result: dict[str, Any]) -> None:
+        if proxy.interrupt is not None:  # a test that catches everything caught it
+            raise proxy.interrupt
         control.send({"op": "test", "index": index, **result})
 
     try:
@@ -52,7 +54,7 @@ def run(payload: dict[str, Any], control: frames.Wire, data: socket.socket) -> N
         else:
             for index in range(len(tests)):
                 report(index, loaded)
-    except _NeedsOneProcess as error:
+    except _NeedsOneProcessError as error:
         control.send({"op": "in-process", "why": str(error)})
         return
     except _GoneError:
@@ -68,6 +70,7 @@ class _Proxy:
     def __init__(self, wire: frames.Wire, max_bytes: int) -> None:
         self._wire = wire
         self._max = max_bytes
+        self.interrupt: judge.Interrupt | None = None
 
     def load(self) -> dict[str, Any] | None:
         """Wait until the solution is loaded. Returns the result of every test if it could not be."""
@@ -86,11 +89,11 @@ class _Proxy:
                 "kwargs": codec.encode(kwargs, max_bytes=self._max),
             }
         except codec.NotPlainError as error:
-            raise _NeedsOneProcess(f"an argument cannot cross: {error}") from None
+            raise self._stop(_NeedsOneProcessError(f"an argument cannot cross: {error}")) from None
         try:
             self._wire.send(request)
         except OSError:
-            raise _GoneError from None
+            raise self._stop(_GoneError()) from None
         answer = self._receive()
         self._write_back(answer.get("after"), listed, kwargs)
         if "value" in answer:
@@ -100,11 +103,15 @@ class _Proxy:
             raise judge.BadAnswerError("failed", reason, str(answer.get("message"))[:2000])
         raise _exception(answer.get("raised"), str(answer.get("message"))[:2000])
 
+    def _stop(self, interrupt: judge.Interrupt) -> judge.Interrupt:
+        self.interrupt = interrupt
+        return interrupt
+
     def _receive(self) -> dict[str, Any]:
         try:
             return self._wire.receive()
         except (EOFError, OSError):
-            raise _GoneError from None
+            raise self._stop(_GoneError()) from None
         except frames.FrameError as error:
             raise judge.BadAnswerError("failed", "not-plain-data", str(error)) from None
 

@@ -18,6 +18,10 @@ class NoVerdictError(Exception):
     """A test that could not fail, so its passing would mean nothing."""
 
 
+class Interrupt(BaseException):
+    """No further test can be judged here."""
+
+
 class BadAnswerError(Exception):
     """The solution's answer could not be judged; `status` and `reason` name how."""
 
@@ -82,8 +86,9 @@ def _is_name(node: ast.expr, name: str) -> bool:
 
 def _is_instance_use(node: ast.AST, name: str) -> bool:
     """`Name(...).attribute` of a name that looks like a class."""
-    called = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call)
-    return called and name[:1].isupper() and _is_name(node.value.func, name)
+    if not name[:1].isupper() or not isinstance(node, ast.Attribute):
+        return False
+    return isinstance(node.value, ast.Call) and _is_name(node.value.func, name)
 
 
 def _free_names(tree: ast.Module) -> set[str]:
@@ -114,6 +119,8 @@ def judge(tree: ast.Module, names: dict[str, Any], candidate: Any) -> dict[str, 
         return asserts.result(error.status, error.reason, str(error))
     except AssertionError as error:
         return asserts.result("failed", "assert", str(error)[:2000] or "an assertion failed")
+    except Interrupt:
+        raise
     except MemoryError as error:
         return asserts.result("oom", None, child.describe(error))
     except BaseException as error:  # a test may raise anything, SystemExit included

@@ -18,7 +18,7 @@ class Output:
         self.heads: tuple[bytearray, bytearray] = (bytearray(), bytearray())
         out, err = os.pipe(), os.pipe()
         self.open: dict[int, bytearray] = {out[0]: self.heads[0], err[0]: self.heads[1]}
-        self.writers = (out[1], err[1])
+        self.writers: tuple[int, ...] = (out[1], err[1])
         for fd in self.open:
             os.set_blocking(fd, False)
 

@@ -48,7 +48,7 @@ class Process:
         self._splitter = frames.Splitter(int(limits["result_bytes"]) * 2 + 65536)
         self._queue = bytearray()
 
-    def start(self, zygote: Zygote, output: tuple[int, int], data: socket.socket | None) -> None:
+    def start(self, zygote: Zygote, output: tuple[int, ...], data: socket.socket | None) -> None:
         """Ask the zygote for it. `data` is the split roles' line to each other."""
         assert self.theirs is not None
         fds = [self.theirs.fileno(), *output]

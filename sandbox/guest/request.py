@@ -12,6 +12,7 @@ from . import frames, linux, output
 from .process import Process, ending
 
 Result = tuple[str, str | None, str]  # status, reason, message
+BROKEN: Result = ("failed", "no-verdict", "the process broke the protocol")
 _MAX_CALLBACKS = 256  # waiting for the host at once; beyond it the child is not read
 _CPU_SLACK_S = 0.02
 _GRACE_S = 0.5  # for a solution that hung up to end by itself, so that how it ended is known
@@ -70,9 +71,13 @@ class Request:
                 else:
                     self.on_message(process, message)
         except (frames.FrameError, KeyError, TypeError, ValueError):
-            self.stop(("failed", "no-verdict", "the process broke the protocol"))
+            self.on_broken(process)
             return True
         return messages is not None
+
+    def on_broken(self, process: Process) -> None:
+        """`process` sent what no process of ours sends."""
+        self.stop(BROKEN)
 
     def on_message(self, process: Process, message: dict[str, Any]) -> None:
         """A frame of a child: a callback for the host, or the answer. Malformed ones raise."""
@@ -232,6 +237,7 @@ class SplitRequest(_Tests):
 
     def start(self) -> None:
         self.one_process: str | None = None
+        self.broken = False
         self.ended: float | None = None  # when the checker had nothing more to say
         for_solution, for_checker = socket.socketpair()
         body = self.body
@@ -254,6 +260,14 @@ class SplitRequest(_Tests):
             if len(self.results) == len(self.body["tests"]):
                 self.end_processes()
 
+    def on_broken(self, process: Process) -> None:
+        if process is self.solution:
+            # The checker may be about to find that these tests need one process: it sees the end.
+            self.broken = True
+            process.kill()
+        else:
+            super().on_broken(process)
+
     def on_hangup(self, process: Process) -> None:
         """Both roles may close their control line early: how they end is what counts."""
 
@@ -263,6 +277,8 @@ class SplitRequest(_Tests):
         return min(super().check_limits(now), 1.0 if self.ended is None else _GRACE_S)
 
     def culprit(self) -> Result:
+        if self.broken:
+            return BROKEN
         return self.ending_of(self.checker if self.ended is None else self.solution)
 
 

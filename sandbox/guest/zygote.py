@@ -48,7 +48,7 @@ _PRELOADED = """
 """
 
 
-class _Sources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+class _Sources(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoader):
     """Finds modules in memory: the trusted sources the host handed over at start."""
 
     def __init__(self, sources: Mapping[str, str]) -> None:
@@ -64,6 +64,9 @@ class _Sources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 
     def get_source(self, fullname: str) -> str:
         return self.sources.get(fullname, "")
+
+    def get_filename(self, fullname: str) -> str:
+        return fullname.replace(".", "/") + ".py"
 
 
 def preload(sources: Mapping[str, str]) -> str | None:

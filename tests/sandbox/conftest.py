@@ -1,0 +1,76 @@
+"""One real sandbox of each kind for the whole run; a kind that is absent is skipped, with the reason."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from sandbox import Limits, Pool, SandboxError, open_sandbox
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+GUEST_MODULES = {
+    "steps": """
+import asyncio, os, time
+
+async def echo(host, args):
+    return args
+
+async def ask(host, args):
+    return await host.call(args["method"], **args["kwargs"])
+
+async def gather(host, args):
+    return await asyncio.gather(*(host.call("double", n=n) for n in range(args["n"])))
+
+async def refused(host, args):
+    try:
+        await host.call("budget")
+    except host.Error as error:
+        return [error.kind, str(error)]
+
+async def forever(host, args):
+    await host.call("started", pid=os.getpid())
+    while True:
+        time.sleep(0.01)
+
+async def wait_for_host(host, args):
+    await host.call("never")
+
+async def raises(host, args):
+    print("before")
+    raise KeyError("missing")
+""",
+    "package.inner": "async def name(host, args):\n    return __name__\n",
+}
+
+
+@pytest_asyncio.fixture(params=["docker", "bwrap"], scope="session", loop_scope="session")
+async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
+    """A pool of one backend, with `GUEST_MODULES` preloaded."""
+    try:
+        context = open_sandbox(request.param, GUEST_MODULES, size=2, build=True)
+        pool = await context.__aenter__()
+    except SandboxError as error:
+        pytest.skip(f"no {request.param} sandbox here: {error}")
+    yield pool
+    await context.__aexit__(None, None, None)
+
+
+@pytest.fixture
+def quick() -> Limits:
+    """Limits for programs that are meant to hit them."""
+    return Limits(wall_s=2.0, cpu_s=1.0, processes=24, memory_mb=128)
+
+
+@pytest.fixture
+def human_eval() -> Path:
+    """The HumanEval problems, where this machine has them."""
+    folder = Path(os.environ.get("FLOWREASONER_DATA", REPOSITORY.parent / "shared" / "data"))
+    path = folder / "HumanEval.jsonl"
+    if not path.exists():
+        pytest.skip("HumanEval.jsonl is not here; set FLOWREASONER_DATA to the folder that has it")
+    return path
