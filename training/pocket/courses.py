@@ -1,0 +1,95 @@
+"""A course is everything that differs between training the worker and the meta-agent."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from training.pocket import tokens, worker
+from training.pocket.generate import generate
+from training.pocket.judge import Item, Ruling, judge
+from training.pocket.tasks import TESTS, Example, examples
+from training.pocket.worker import Lesson
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+_TOKENIZER_LESSONS = 8000
+_MEASURED = 96
+
+
+class Course(ABC):
+    """Lessons, the tokenizer they need, and a measurement on held-out problems."""
+
+    template: str
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._progress = 0.0
+
+    def set_progress(self, progress: float) -> None:
+        """How far training is, from 0 to 1; the mix of lessons may follow it."""
+        self._progress = progress
+
+    @abstractmethod
+    def next(self) -> Lesson: ...
+
+    @abstractmethod
+    def sentences(self) -> list[str]: ...
+
+    @abstractmethod
+    def measure(self, model: Any, tokenizer: PreTrainedTokenizerFast) -> str:
+        """One line for people."""
+
+    def tokenizer(self, vocabulary: int) -> PreTrainedTokenizerFast:
+        sample = [self.next() for _ in range(_TOKENIZER_LESSONS)]
+        texts = (f"{lesson.messages[-1]['content']}\n{lesson.answer}" for lesson in sample)
+        return tokens.train_tokenizer(texts, self.sentences(), self.template, vocabulary)
+
+
+class WorkerCourse(Course):
+    """First mostly writing, where steps are learned; later more and more revising."""
+
+    template = tokens.WORKER_TEMPLATE
+
+    def next(self) -> Lesson:
+        return worker.lesson(self._rng, revise_share=0.2 + 0.35 * self._progress)
+
+    def sentences(self) -> list[str]:
+        return tokens.worker_sentences()
+
+    def measure(self, model: Any, tokenizer: PreTrainedTokenizerFast) -> str:
+        """Greedy accuracy on all tests, and how often one greedy revision mends what failed visibly."""
+        found = list(examples(9, "held-out", _MEASURED))
+
+        def ask(prompts: list[str]) -> list[str]:
+            conversations = [worker.user(prompt) for prompt in prompts]
+            return [
+                worker.read(r)
+                for r in generate(model, tokenizer, conversations, temperature=0, new_tokens=160)
+            ]
+
+        def passing(which: list[Example], codes: list[str], tests: int | None) -> list[Ruling]:
+            pairs = zip(which, codes, strict=True)
+            return judge([Item(c, tuple(e.tests[:tests]), e.task.name) for e, c in pairs])
+
+        codes = ask([worker.generate_prompt(e.prompt, e.task.name, "") for e in found])
+        right = [r.passed for r in passing(found, codes, None)]
+        shown = zip(found, codes, passing(found, codes, TESTS[0]), strict=True)
+        failed = [(e, c, r.feedback) for e, c, r in shown if not r.passed]
+        mended = ask([worker.revise_prompt(e.prompt, code, feedback) for e, code, feedback in failed])
+        after = [r.passed for r in passing([e for e, _, _ in failed], mended, None)]
+        clear = [r for r, e in zip(right, found, strict=True) if not e.task.vague]
+        return (
+            f"greedy {sum(right)}/{len(right)}, without vague phrases {sum(clear)}/{len(clear)}, "
+            f"one revision mends {sum(after)}/{len(after)}"
+        )
+
+
+def course(what: str, rng: random.Random) -> Course:
+    if what == "worker":
+        return WorkerCourse(rng)
+    from training.pocket.meta import MetaCourse
+
+    return MetaCourse(rng)

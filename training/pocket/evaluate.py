@@ -1,0 +1,249 @@
+"""`python -m training.pocket.evaluate`: the table of the model card, on held-out problems.
+
+A strategy sees the visible tests only; what counts is whether its last solution passes the `test`
+tests. Everything is sampled at the models' default temperatures, except where a row says greedy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import random
+import sys
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.models.base import Message
+from sandbox import Sandbox, open_sandbox
+from training.pocket import model as models
+from training.pocket import worker
+from training.pocket.flows import Plan
+from training.pocket.generate import generate
+from training.pocket.instructions import CODE
+from training.pocket.judge import Item, Ruling, rule
+from training.pocket.tasks import TESTS, Example, examples
+
+SEED = 2026
+_AGAIN = CODE["AGAIN"][1]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: shares with their standard errors in points."""
+
+    name: str
+    passed: float
+    error: float
+    clear: float
+    clear_error: float
+    vague: float
+    vague_error: float
+    calls: float
+
+
+def share(hits: list[bool]) -> tuple[float, float]:
+    """Percent and its standard error."""
+    if not hits:
+        return math.nan, math.nan
+    p = sum(hits) / len(hits)
+    return 100 * p, 100 * math.sqrt(p * (1 - p) / len(hits))
+
+
+class Bench:
+    """The worker, the problems and the sandbox, with strategies run in lockstep over all problems."""
+
+    def __init__(self, model: Any, tokenizer: Any, found: list[Example], sandbox: Sandbox) -> None:
+        self._model, self._tokenizer = model, tokenizer
+        self._found, self._sandbox = found, sandbox
+
+    def _ask(self, conversations: list[tuple[Message, ...]], temperature: float) -> list[str]:
+        shape = models.WORKER
+        replies = generate(
+            self._model,
+            self._tokenizer,
+            conversations,
+            temperature=temperature,
+            new_tokens=shape.new_tokens,
+        )
+        return [worker.read(r) for r in replies]
+
+    def write(self, which: list[int], temperature: float, instruction: str = "") -> list[str]:
+        found = (self._found[i] for i in which)
+        prompts = [worker.user(worker.generate_prompt(e.prompt, e.task.name, instruction)) for e in found]
+        return self._ask(prompts, temperature)
+
+    def revise(self, which: list[int], codes: list[str], rulings: list[Ruling]) -> list[str]:
+        prompts = [
+            worker.user(worker.revise_prompt(self._found[i].prompt, codes[i], rulings[i].feedback))
+            for i in which
+        ]
+        return self._ask(prompts, models.WORKER.temperature)
+
+    async def visible(self, codes: list[str]) -> list[Ruling]:
+        return await self._rule(codes, slice(0, TESTS[0]))
+
+    async def final(self, codes: list[str]) -> list[bool]:
+        return [r.passed for r in await self._rule(codes, slice(TESTS[0] + TESTS[1], None))]
+
+    async def _rule(self, codes: list[str], tests: slice) -> list[Ruling]:
+        pairs = zip(self._found, codes, strict=True)
+        return await rule(self._sandbox, [Item(c, tuple(e.tests[tests]), e.task.name) for e, c in pairs])
+
+    def row(self, name: str, passed: list[bool], calls: float) -> Row:
+        clear = [p for p, e in zip(passed, self._found, strict=True) if not e.task.vague]
+        vague = [p for p, e in zip(passed, self._found, strict=True) if e.task.vague]
+        return Row(name, *share(passed), *share(clear), *share(vague), calls)
+
+    async def loop(self, first: list[str], how: str, bounds: tuple[int, ...]) -> list[Row]:
+        """Test and mend up to the last bound, with a row at each. `how`: revise, retry or mixed."""
+        codes, calls, rows = list(first), len(first), []
+        for turn in range(1, max(bounds) + 1):
+            rulings = await self.visible(codes)
+            failed = [i for i, r in enumerate(rulings) if not r.passed]
+            if how == "revise" or (how == "mixed" and turn % 2):
+                mended = self.revise(failed, codes, rulings)
+            else:
+                mended = self.write(failed, models.WORKER.temperature, _AGAIN)
+            for i, code in zip(failed, mended, strict=True):
+                codes[i] = code
+            calls += len(failed)
+            if turn in bounds:
+                name = f"test + {how}, at most {turn}"
+                rows.append(self.row(name, await self.final(codes), calls / len(codes)))
+        return rows
+
+    async def one_revision(self, first: list[str]) -> tuple[float, float, float, float]:
+        """Of the first attempts that fail visibly: the share one revision mends, and one rewrite."""
+        rulings = await self.visible(first)
+        failed = [i for i, r in enumerate(rulings) if not r.passed]
+        shares: list[float] = []
+        for mended in (
+            self.revise(failed, first, rulings),
+            self.write(failed, models.WORKER.temperature, _AGAIN),
+        ):
+            codes = list(first)
+            for i, code in zip(failed, mended, strict=True):
+                codes[i] = code
+            final = await self.final(codes)
+            shares += share([final[i] for i in failed])
+        return shares[0], shares[1], shares[2], shares[3]
+
+
+async def measure_worker(folder: Path, count: int, seed: int) -> dict[str, Any]:
+    """All rows about the worker."""
+    import torch
+
+    torch.manual_seed(seed)
+    model, tokenizer = models.load(folder)
+    found = list(examples(seed, "held-out", count))
+    async with open_sandbox() as sandbox:
+        bench = Bench(model, tokenizer, found, sandbox)
+        every = list(range(count))
+        rows = [bench.row("one attempt, greedy", await bench.final(bench.write(every, 0)), 1)]
+        first = bench.write(every, models.WORKER.temperature)
+        rows.append(bench.row("one attempt (vanilla)", await bench.final(first), 1))
+        revised, revised_error, rewritten, rewritten_error = await bench.one_revision(first)
+        for how, bounds in (("revise", (1, 3, 5)), ("retry", (1, 3, 5)), ("mixed", (3, 5))):
+            rows += await bench.loop(first, how, bounds)
+    return {
+        "problems": count,
+        "vague_problems": sum(e.task.vague > 0 for e in found),
+        "rows": [asdict(r) for r in rows],
+        "one_revision_mends": [revised, revised_error],
+        "one_rewrite_mends": [rewritten, rewritten_error],
+    }
+
+
+def measure_meta(folder: Path, count: int, seed: int) -> dict[str, Any]:
+    """How many sampled workflows can run as written, by kind of request, and what they are like."""
+    import torch
+
+    from training.pocket import meta
+
+    torch.manual_seed(seed)
+    model, tokenizer = models.load(folder)
+    rng = random.Random(f"meta-evaluation-{seed}")
+    asked = [meta.lesson(rng, "held-out") for _ in range(count)]
+    shape = models.META
+    replies = generate(
+        model,
+        tokenizer,
+        [a.messages for a in asked],
+        temperature=shape.temperature,
+        new_tokens=shape.new_tokens,
+    )
+    valid = [meta.strictly_valid(r) for r in replies]
+    later = [any("Rounds so far:" in m["content"] for m in a.messages) for a in asked]
+    tested = [
+        "self.test(" in r
+        for r, a in zip(replies, asked, strict=True)
+        if "Visible tests:" in a.messages[-1]["content"] and "Entry point:" in a.messages[-1]["content"]
+    ]
+    noticed = [
+        _noticed(r) == _noticed(a.answer) for r, a in zip(replies, asked, strict=True) if _noticed(a.answer)
+    ]
+    return {
+        "requests": count,
+        "valid": share(valid),
+        "valid_first_round": share([v for v, is_later in zip(valid, later, strict=True) if not is_later]),
+        "valid_later_rounds": share([v for v, is_later in zip(valid, later, strict=True) if is_later]),
+        "tests_used_where_there_are_tests": share(tested),
+        "steps_counted_right": share(noticed),
+        "distinct_workflows": len({r.partition("<graph>")[2] for r in replies}),
+        "strategies": dict(Counter(_strategy(r) for r in replies).most_common()),
+    }
+
+
+def _noticed(reply: str) -> str:
+    """The sentence that counts the steps, or nothing where there is none."""
+    _, mark, rest = reply.partition("The query has ")
+    return rest.split()[0] if mark and rest else ""
+
+
+def _strategy(reply: str) -> str:
+    names = ("test", "revise", "sc_ensemble", "review", "answer_generate")
+    used = [n for n in names if f"self.{n}(" in reply]
+    return "+".join(used) or Plan("single").strategy
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| | all | no vague phrase | vague phrases | worker calls |",
+        "|---|---|---|---|---|",
+    ]
+    for r in rows:
+        cells = (f"{r[k]:.1f} ± {r[e]:.1f}" for k, e in _COLUMNS)
+        lines.append(f"| {r['name']} | {' | '.join(cells)} | {r['calls']:.2f} |")
+    return "\n".join(lines)
+
+
+_COLUMNS = (("passed", "error"), ("clear", "clear_error"), ("vague", "vague_error"))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.pocket.evaluate", description=__doc__)
+    parser.add_argument("--weights", type=Path, default=models.WEIGHTS)
+    parser.add_argument("--problems", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--only", choices=["worker", "meta"])
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
+    options = parser.parse_args(arguments)
+    found: dict[str, Any] = {"seed": options.seed}
+    if options.only != "meta":
+        found["worker"] = asyncio.run(
+            measure_worker(options.weights / "worker", options.problems, options.seed)
+        )
+        sys.stdout.write(table(found["worker"]["rows"]) + "\n")
+    if options.only != "worker":
+        found["meta"] = measure_meta(options.weights / "meta", options.problems, options.seed)
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
