@@ -12,7 +12,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Scope = Literal["app", "home", "run", "runs", "form", "text", "list", "tree"]
+Scope = Literal["app", "home", "run", "runs", "form", "dialog", "text", "list", "tree"]
 
 SCOPES: dict[Scope, str] = {
     "app": "Everywhere",
@@ -20,6 +20,7 @@ SCOPES: dict[Scope, str] = {
     "run": "Run and trace",
     "runs": "Runs",
     "form": "New run",
+    "dialog": "In a dialog",
     "list": "In a list",
     "tree": "In the step tree",
     "text": "In a text",
@@ -45,6 +46,7 @@ class Action:
     help: str
     scope: Scope
     footer: bool = False
+    short: str = ""  # the footer's label, where the title is long
 
     @property
     def action(self) -> str:
@@ -65,28 +67,49 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.change_theme", "T", "Theme", "Pick a colour theme.", "app"),
     Action("app.command_palette", "ctrl+p", "Palette", "Search all actions by name.", "app"),
     Action("app.help", "question_mark,f1", "Help", "The keys that work here.", "app", True),
-    Action("app.quit", "ctrl+q", "Quit", "Leave the workbench; asks while a run is in progress.", "app", True),
-    Action("run.cancel", "X", "Cancel run", "Stop the run in progress; what happened stays stored.", "run", True),
-    Action("run.follow", "f", "Follow", "Keep the newest step selected while the run goes on.", "run", True),
-    Action("run.next_tab", "right_square_bracket", "Next tab", "The next tab with text in it.", "run", True),
+    Action("app.quit", "ctrl+q", "Quit", "Leave; asks while a run is in progress.", "app", True),
+    Action(
+        "run.cancel",
+        "X",
+        "Cancel run",
+        "Stop the run; what happened stays stored.",
+        "run",
+        True,
+        "Cancel",
+    ),
+    Action("run.follow", "f", "Follow", "Keep the newest step selected while the run goes on.", "run"),
+    Action("run.next_pane", "tab", "Next pane", "Go to the next pane.", "run"),
+    Action("run.previous_pane", "shift+tab", "Previous pane", "Go to the pane before it.", "run"),
+    Action(
+        "run.next_tab",
+        "right_square_bracket",
+        "Next tab",
+        "The next tab that has text.",
+        "run",
+        True,
+        "Tab",
+    ),
     Action("run.previous_tab", "left_square_bracket", "Previous tab", "The tab before it.", "run"),
-    Action("run.next_failure", "v", "Next failure", "Select the next row that failed.", "run", True),
+    Action(
+        "run.next_failure", "v", "Next failure", "Go to the next row that failed.", "run", True, "Failure"
+    ),
     Action("runs.search", "slash", "Search", "Find runs by words in their texts.", "runs", True),
     Action("runs.failed", "f", "Failed only", "Show only runs that went wrong, or all again.", "runs", True),
-    Action("runs.older", "n,right", "Older", "The next page of runs.", "runs", True),
-    Action("runs.newer", "p,left", "Newer", "The page before.", "runs", True),
+    Action("runs.older", "n", "Older", "The next page of runs.", "runs", True),
+    Action("runs.newer", "p", "Newer", "The page before.", "runs", True),
     Action("runs.reload", "ctrl+r", "Reload", "Read the first page from the store again.", "runs"),
     Action("form.start", "ctrl+r", "Run", "Start the run as filled in.", "form", True),
+    Action("dialog.close", "escape", "Close", "Close the dialog without choosing.", "dialog"),
     Action("list.down", "j,down", "Down", "One row down.", "list"),
     Action("list.up", "k,up", "Up", "One row up.", "list"),
     Action("list.page_down", "pagedown,ctrl+d", "Page down", "One page down.", "list"),
     Action("list.page_up", "pageup,ctrl+u", "Page up", "One page up.", "list"),
     Action("list.first", "g,home", "First", "The first row.", "list"),
     Action("list.last", "G,end", "Last", "The last row.", "list"),
-    Action("list.choose", "enter", "Open", "Open the row under the cursor.", "list", True),
+    Action("list.choose", "enter", "Open", "Open the row under the cursor.", "list"),
     Action("tree.expand", "l,right", "Expand", "Show what is inside the row.", "tree"),
     Action("tree.collapse", "h,left", "Collapse", "Hide it, or go to the row it belongs to.", "tree"),
-    Action("tree.toggle", "space", "Toggle", "Expand or collapse the row.", "tree"),
+    Action("tree.toggle_row", "space", "Toggle", "Expand or collapse the row.", "tree"),
     Action("text.scroll_down", "j,down", "Scroll down", "One line down.", "text"),
     Action("text.scroll_up", "k,up", "Scroll up", "One line up.", "text"),
     Action("text.page_down", "pagedown,ctrl+d,space", "Page down", "One page down.", "text"),
@@ -100,7 +123,7 @@ BY_ID = {action.id: action for action in ACTIONS}
 def bindings_for(scope: Scope) -> list[BindingType]:
     """Textual bindings of one scope, remappable under the action's id."""
     return [
-        Binding(a.key, a.action, a.title, show=a.footer, id=a.id, tooltip=a.help)
+        Binding(a.key, a.action, a.short or a.title, show=a.footer, id=a.id, tooltip=a.help)
         for a in ACTIONS
         if a.scope == scope
     ]
@@ -130,7 +153,7 @@ def key_label(key: str) -> str:
 def keymap_problems(keymap: Mapping[str, str]) -> list[str]:
     """What is wrong with a user's keymap, a sentence each: unknown actions, unsafe keys, clashes."""
     problems = [
-        f"keymap: there is no action {id!r}; `flowreasoner` help lists them" for id in keymap if id not in BY_ID
+        f"keymap: there is no action {id!r}; the help (?) lists them" for id in keymap if id not in BY_ID
     ]
     for id, keys in keymap.items():
         for key in keys.split(","):
@@ -140,7 +163,9 @@ def keymap_problems(keymap: Mapping[str, str]) -> list[str]:
     for scopes in SCREENS.values():
         for scope in scopes:
             taken: dict[str, Action] = {}
-            for action in (a for a in ACTIONS if a.scope in ("app", scope) or (scope == "tree" and a.scope == "list")):
+            for action in (
+                a for a in ACTIONS if a.scope in ("app", scope) or (scope == "tree" and a.scope == "list")
+            ):
                 for key in keys_of(action, keymap):
                     other = taken.setdefault(key, action)
                     pair = frozenset({other.id, action.id})

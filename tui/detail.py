@@ -20,8 +20,10 @@ from tui.nodes import (
     StepNode,
 )
 from tui.outline import cells, status_mark, test_results
+from tui.safe import one_line
 from tui.state import RunState
 
+VALUE_CHARS = 20_000
 TABS = ("Overview", "Prompt", "Response", "Code", "Stdout", "Error")
 
 
@@ -38,18 +40,38 @@ def title(state: RunState, key: Key | None) -> str:
     return "".join(text for text, _ in cells(state, node).label).strip() if node else "Run"
 
 
-def sections(state: RunState, key: Key | None) -> dict[str, Section]:
-    """Every tab that has something to say about `key`; the run itself for None."""
+def sections(state: RunState, key: Key | None, limit: int | None = VALUE_CHARS) -> dict[str, Section]:
+    """Every tab that has something to say about `key`; the run itself for None.
+
+    Inputs and outputs are cut at `limit` characters each, since laying them out costs time; None
+    gives them whole.
+    """
     node = state.nodes.get(key) if key else None
-    found = _run(state) if node is None else _SECTIONS[type(node)](state, node)
-    return {tab: section for tab, section in found.items() if section.text.strip()}
+    if isinstance(node, StepNode):
+        found = _step(state, node, limit)
+    else:
+        found = _run(state) if node is None else _SECTIONS[type(node)](state, node)
+    return {tab: section for tab, section in found.items() if section.text and not section.text.isspace()}
 
 
-def pretty(value: Any) -> str:
+def pretty(value: Any, limit: int | None = None) -> str:
     """A value as a person reads it: text as it is, data as JSON."""
-    if isinstance(value, str):
+    if not isinstance(value, str):
+        value = value if limit is None else _bounded(value, [limit])
+        value = json.dumps(value, indent=2, ensure_ascii=False, default=repr)
+    if limit is None or len(value) <= limit:
         return value
-    return json.dumps(value, indent=2, ensure_ascii=False, default=repr)
+    return f"{value[:limit]}\n… {len(value) - limit:,} more characters, press e to open whole"
+
+
+def _bounded(value: Any, left: list[int]) -> Any:
+    """A copy of `value` that stops once it has taken about `left[0]` characters."""
+    left[0] -= len(value) if isinstance(value, str) else 4
+    if isinstance(value, dict):
+        return {k: _bounded(v, left) for k, v in value.items() if left[0] > 0}
+    if isinstance(value, list | tuple):
+        return [_bounded(v, left) for v in value if left[0] > 0]
+    return value[: max(left[0] + len(value), 0) + 1] if isinstance(value, str) else value
 
 
 def _run(state: RunState) -> dict[str, Section]:
@@ -127,6 +149,7 @@ def _proposal(state: RunState, node: ProposalNode) -> dict[str, Section]:
 def _execution(state: RunState, node: ExecutionNode) -> dict[str, Section]:
     facts = [
         ("State", status_mark(node.status)[2]),
+        ("Error", node.error or ""),
         ("Workflow", node.workflow_id),
         ("Steps", str(sum(key[0] == "step" for key in node.children))),
         *_cost_facts(node),
@@ -140,23 +163,24 @@ def _execution(state: RunState, node: ExecutionNode) -> dict[str, Section]:
     }
 
 
-def _step(state: RunState, node: StepNode) -> dict[str, Section]:
+def _step(state: RunState, node: StepNode, limit: int | None) -> dict[str, Section]:
     children = [state.nodes[key] for key in node.children]
     calls = [c for c in children if isinstance(c, CallNode)]
     codes = [c for c in children if isinstance(c, CodeNode)]
     facts = [
         ("Operator", node.operator),
         ("State", status_mark(node.status)[2] + (" (reused from an earlier run)" if node.reused else "")),
+        ("Error", node.error or ""),
         ("Line", "" if node.line is None else str(node.line)),
         *_cost_facts(node),
         ("CPU", fmt.duration(node.cpu_ms)),
     ]
     overview = _facts(facts)
     if node.inputs:
-        overview += "\n\nInputs\n" + _fields(node.inputs)
+        overview += "\n\nInputs\n" + _fields(node.inputs, limit)
     if node.output is not None:
         overview += "\n\nOutput\n" + (
-            _fields(node.output) if isinstance(node.output, dict) else pretty(node.output)
+            _fields(node.output, limit) if isinstance(node.output, dict) else pretty(node.output, limit)
         )
     errors = [node.error or "", *(c.error or "" for c in calls)]
     errors += [_failures(c.verdict) for c in codes]
@@ -207,7 +231,6 @@ _SECTIONS: dict[type[Node], Any] = {
     CallNode: _call,
     ProposalNode: _proposal,
     ExecutionNode: _execution,
-    StepNode: _step,
     CodeNode: _code,
     EvaluationNode: _evaluation,
     NoticeNode: _notice,
@@ -224,7 +247,7 @@ def finding(entry: Mapping[str, Any]) -> str:
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> str:
-    shown = [(name, value) for name, value in facts if value]
+    shown = [(name, one_line(value, 300)) for name, value in facts if value]
     width = max((len(name) for name, _ in shown), default=0)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in shown)
 
@@ -238,10 +261,10 @@ def _cost_facts(node: Node) -> list[tuple[str, str]]:
     ]
 
 
-def _fields(data: Mapping[str, Any]) -> str:
+def _fields(data: Mapping[str, Any], limit: int | None) -> str:
     parts = []
     for name, value in data.items():
-        text = pretty(value)
+        text = pretty(value, limit)
         parts.append(f"  {name}: {text}" if "\n" not in text else f"  {name}:\n" + _indent(text, 4))
     return "\n".join(parts)
 
@@ -302,4 +325,4 @@ def _code_in(step: StepNode) -> str:
 
 
 def _join(parts: Iterable[str]) -> str:
-    return "\n\n".join(part for part in parts if part.strip())
+    return "\n\n".join(part for part in parts if part and not part.isspace())

@@ -13,6 +13,7 @@ from tui.safe import one_line
 
 GAP = 3
 MAX_NODES = 200
+SIGNS = {"in_loop": " ↻", "conditional": " ?", "concurrent": " ∥"}
 # Box-drawing characters by the sides they touch: 1 up, 2 down, 4 left, 8 right.
 _LINES = " ╵╷│╴╯╮┤╶╰╭├─┴┬┼"
 _UP, _DOWN, _LEFT, _RIGHT = 1, 2, 4, 8
@@ -57,12 +58,20 @@ def draw(graph: Mapping[str, Any], marks: Mapping[str, Piece] | None = None) -> 
 
 
 def _label(node: Mapping[str, Any], mark: Piece | None) -> list[Piece]:
-    name = one_line(str(node.get("attribute") or node.get("id")), 32)
+    name = one_line(str(node.get("operator") or node.get("attribute") or node.get("id")), 32)
     extra = "".join(
-        sign for sign, key in ((" ↻", "in_loop"), (" ?", "conditional"), (" ∥", "concurrent")) if node.get(key)
+        sign
+        for sign, key in ((" ↻", "in_loop"), (" ?", "conditional"), (" ∥", "concurrent"))
+        if node.get(key)
     )
     glyph, ink = mark or ("○", "muted")
-    return [("▐", "box-edge"), (f"{glyph} ", f"box-{ink}"), (f"{name}", "box"), (extra, "box-muted"), ("▌", "box-edge")]
+    return [
+        ("▐", "box-edge"),
+        (f"{glyph} ", f"box-{ink}"),
+        (f"{name}", "box"),
+        (extra, "box-muted"),
+        ("▌", "box-edge"),
+    ]
 
 
 def _records(value: object) -> list[Mapping[str, Any]]:

@@ -31,7 +31,8 @@ STATUS: dict[str, tuple[str, str, str]] = {
     "ok": ("✓", "success", "done"),
     "passed": ("✓", "success", "passed"),
     "answered": ("✓", "success", "answered"),
-    "warning": ("✓", "warning", "done, with repairs"),
+    "repaired": ("✓", "warning", "done, with repairs"),
+    "warning": ("!", "warning", "warning"),
     "failed": ("✗", "error", "wrong answer"),
     "error": ("✗", "error", "error"),
     "timeout": ("✗", "error", "timed out"),
@@ -159,7 +160,7 @@ def _findings(node: ProposalNode) -> list[Piece]:
     pieces: list[Piece] = []
     if node.repairs:
         pieces.append((f"  {fmt.plural(len(node.repairs), 'repair')}", "muted"))
-    if node.diagnostics:
+    elif node.diagnostics:
         pieces.append((f"  {fmt.plural(len(node.diagnostics), 'finding')}", "muted"))
     return pieces
 
@@ -169,7 +170,7 @@ def _status_words(node: Node) -> list[Piece]:
     if node.status in (RUNNING, "ok", "passed", "error"):
         return []
     _, ink, words = status_mark(node.status)
-    return [(f"  {words}", ink)]
+    return [(f"  {node.status if node.status == 'infra' else words}", ink)]
 
 
 def test_results(verdict: object) -> list[dict[str, object]]:

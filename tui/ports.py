@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -35,6 +35,18 @@ class Settings(Protocol):
         """Action id to key (comma-separated for several), over the defaults of `tui.actions`."""
         ...
 
+    @property
+    def theme(self) -> str: ...
+
+    @property
+    def variant(self) -> str: ...
+
+    @property
+    def meta_agent(self) -> str: ...
+
+    @property
+    def worker(self) -> str: ...
+
 
 class Workbench(Protocol):
     """The services behind the screens. Nothing is opened before the first run asks for it."""
@@ -50,7 +62,7 @@ class Workbench(Protocol):
         """`Docker`, or one sentence that warns of a weaker sandbox."""
         ...
 
-    def run(self, request: RunRequest) -> AsyncIterator[Event]:
+    def run(self, request: RunRequest) -> AsyncGenerator[Event, None]:
         """Run it and record it. Cancelling the task that iterates cancels the run."""
         ...
 

@@ -16,7 +16,7 @@ TAB = 4
 
 # CSI, then the string sequences (OSC, DCS, SOS, PM, APC) up to their terminator, then two-byte ones.
 _ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]|\x9b[0-?]*[ -/]*[@-~]"
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]"
 )
 # C0 but tab and newline, DEL, C1; then marks that are invisible or reorder text; then lone surrogates.
 _CONTROLS = re.compile(
@@ -59,13 +59,9 @@ def shown(text: str, limit: int = MAX_CHARS, keep: Literal["head", "tail"] = "he
         text = text[start : start + limit]
     text = clean(text)
     if len(text) > MAX_LINE and any(len(line) > MAX_LINE for line in text.split("\n")):
-        lines = []
-        for line in text.split("\n"):
-            if len(line) > MAX_LINE:
-                hidden += len(line) - MAX_LINE
-                line = f"{line[:MAX_LINE]} …"
-            lines.append(line)
-        text = "\n".join(lines)
+        lines = text.split("\n")
+        hidden += sum(len(line) - MAX_LINE for line in lines if len(line) > MAX_LINE)
+        text = "\n".join(line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]} …" for line in lines)
     return Shown(text, hidden)
 
 

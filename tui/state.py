@@ -114,7 +114,9 @@ class RunState:
                     what = "writing a workflow" if len(node.text) else "thinking"
                     return f"meta-agent {what}"
                 step = self.nodes.get(node.parent) if node.parent else None
-                return f"worker answering {step.operator}" if isinstance(step, StepNode) else "worker answering"
+                return (
+                    f"worker answering {step.operator}" if isinstance(step, StepNode) else "worker answering"
+                )
             if isinstance(node, StepNode):
                 return f"sandbox running {node.operator}"
             if isinstance(node, ExecutionNode):
@@ -199,7 +201,7 @@ class RunState:
         node.strict_ok, node.graph = event.strict_ok, event.graph
         node.diagnostics = tuple(d for d in event.diagnostics if isinstance(d, dict))
         node.repairs = tuple(r for r in event.repairs if isinstance(r, dict))
-        node.status = {"valid": "ok", "repaired": "warning", "invalid": "error"}[node.verdict]
+        node.status = {"valid": "ok", "repaired": "repaired", "invalid": "error"}[node.verdict]
         self.proposal = node
         self._add(node, owner)
 
@@ -237,10 +239,10 @@ class RunState:
 
     def _code_executed(self, event: ev.CodeExecuted) -> None:
         owner = self._step(event.step_id, event.mono) if event.step_id else self.round
-        usage = _mapping(event.verdict.get("usage"))
-        wall = usage.get("wall_ms")
-        node = CodeNode(("code", str(self.revision)), None, _text(event.verdict.get("status")) or "ok", event.mono)
-        node.wall_ms = float(wall) if isinstance(wall, int | float) else None
+        node = CodeNode(
+            ("code", str(self.revision)), None, _text(event.verdict.get("status")) or "ok", event.mono
+        )
+        node.wall_ms = _wall_ms(event.verdict)
         node.purpose, node.code, node.verdict = event.purpose, event.code, event.verdict
         self._add(node, owner)
 
@@ -250,10 +252,8 @@ class RunState:
             status = "infra"
         else:
             status = "passed" if event.passed == event.total else "failed"
-        usage = _mapping(event.verdict.get("usage"))
-        wall = usage.get("wall_ms")
-        node = EvaluationNode(("evaluation", str(self.revision)), None, status, event.mono)
-        node.wall_ms = float(wall) if isinstance(wall, int | float) else None
+        key = ("evaluation", str(self.revision))
+        node = EvaluationNode(key, None, status, event.mono, _wall_ms(event.verdict))
         node.split, node.repeat, node.score = event.split, event.repeat, event.score
         node.passed, node.total, node.strict = event.passed, event.total, event.strict
         node.written_by, node.verdict = event.tests_written_by, event.verdict
@@ -266,6 +266,10 @@ class RunState:
         self.spent = Spent(event.tokens_in, event.tokens_out, event.cost_usd, event.model_calls)
         self.steps_total, self.wall_ms = event.steps, event.wall_ms
         self._close_open("cancelled" if event.status == "cancelled" else "interrupted")
+        if event.status in ("passed", "failed", "answered"):
+            for key in self.roots:  # an early stop may end a run within its last round
+                if self.nodes[key].status == "interrupted":
+                    self.nodes[key].status = "ok"
 
     # -- placing nodes ---------------------------------------------------------------------------
 
@@ -339,6 +343,11 @@ class RunState:
             if isinstance(node, CallNode | StepNode | ExecutionNode | RoundNode):
                 node.spent.add(tokens_in, tokens_out, cost_usd)
             node = self.nodes.get(node.parent) if node.parent else None
+
+
+def _wall_ms(verdict: Mapping[str, Any]) -> float | None:
+    wall = _mapping(verdict.get("usage")).get("wall_ms")
+    return float(wall) if isinstance(wall, int | float) else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

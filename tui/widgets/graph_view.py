@@ -37,8 +37,12 @@ class GraphView(LineView):
         self._shown = (graph, dict(marks))
         self._lines = draw(graph, marks)
         width = max((_width(line) for line in self._lines), default=0)
-        self.virtual_size = Size(width, len(self._lines))
-        self.refresh()
+        size = Size(width, len(self._lines))
+        self.refresh(layout=size != self.virtual_size)
+        self.virtual_size = size
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(len(self._lines), 1)
 
     @property
     def is_empty(self) -> bool:

@@ -58,6 +58,8 @@ class LineList(LineView):
         size = Size(self.scrollable_content_region.width, self.count + self.header_height)
         if size.height != self.virtual_size.height:
             self.virtual_size = size
+            # The scroll bar, and with it how far one can scroll, is only updated with the next refresh.
+            self.call_after_refresh(self._reveal)
         if self.cursor >= self.count:
             self.cursor = max(self.count - 1, 0)
         self.refresh()
@@ -87,16 +89,23 @@ class LineList(LineView):
         """Put the cursor on `index`, or the nearest row there is."""
         self.cursor = max(0, min(index, self.count - 1))
 
+    def on_resize(self) -> None:
+        self._reveal()
+
     def watch_cursor(self) -> None:
+        self._reveal()
+        self.refresh()
+        if self.count:
+            self.post_message(self.Highlighted(self, self.cursor))
+
+    def _reveal(self) -> None:
+        """Scroll so that the cursor is in view."""
         height = self._page
         top = self.scroll_offset.y
         if self.cursor < top:
             self.scroll_to(y=self.cursor, animate=False, immediate=True)
         elif self.cursor >= top + height:
             self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
-        self.refresh()
-        if self.count:
-            self.post_message(self.Highlighted(self, self.cursor))
 
     @property
     def _page(self) -> int:

@@ -27,7 +27,7 @@ class LineView(ScrollView, can_focus=True):
     LineView {
         background: $background;
         color: $foreground;
-        scrollbar-size: 1 1;
+        scrollbar-size: 0 1;
         border: round $panel-lighten-1;
         border-title-color: $text-muted;
         border-subtitle-color: $text-muted;
@@ -37,10 +37,10 @@ class LineView(ScrollView, can_focus=True):
             border-title-color: $primary;
             border-title-style: bold;
         }
-        & > .ink--muted { color: $text-muted; }
-        & > .ink--faint { color: $text-disabled; }
+        & > .ink--muted { color: $foreground 60%; }
+        & > .ink--faint { color: $foreground 35%; }
         & > .ink--title { color: $foreground; text-style: bold; }
-        & > .ink--header { color: $text-muted; text-style: bold; }
+        & > .ink--header { color: $foreground 60%; text-style: bold; }
         & > .ink--accent { color: $text-accent; }
         & > .ink--success { color: $text-success; }
         & > .ink--warning { color: $text-warning; }
@@ -48,7 +48,7 @@ class LineView(ScrollView, can_focus=True):
         & > .ink--keyword { color: $text-primary; }
         & > .ink--string { color: $text-success; }
         & > .ink--number { color: $text-warning; }
-        & > .ink--comment { color: $text-muted; text-style: italic; }
+        & > .ink--comment { color: $foreground 60%; text-style: italic; }
         & > .ink--call { color: $text-accent; }
         & > .ink--mark { background: $primary-muted; }
         & > .ink--cursor { background: $primary-muted; text-style: bold; }
@@ -64,23 +64,38 @@ class LineView(ScrollView, can_focus=True):
         super().notify_style_update()
         self._inks.clear()
 
+    @property
+    def plain_text(self) -> str:
+        """The whole text, for copy, export and the editor."""
+        return ""
+
     def ink(self, name: str) -> Style:
         """The style of `name`, "" being the plain one."""
         style = self._inks.get(name)
         if style is None:
             style = self.rich_style
             if name:
-                style += self.get_component_rich_style(f"ink--{name}", partial=True)
+                style += self.component_style(f"ink--{name}")
             self._inks[name] = style
+        return style
+
+    def component_style(self, name: str) -> Style:
+        """What the style sheet says of a component class, with translucent colours mixed in.
+
+        Textual's own `get_component_rich_style` drops the alpha, which is what makes text muted.
+        """
+        styles = self.get_component_styles(name)
+        style = self.get_component_rich_style(name, partial=True)
+        color = styles.color
+        if styles.has_rule("color") and color.a < 1 and color.ansi is None:
+            style += Style(color=(self.background_colors[1] + color).rich_color)
         return style
 
     def strip(self, pieces: Iterable[Piece], width: int, over: Style | None = None) -> Strip:
         """Pieces as one line of exactly `width` cells; `over` is laid on top (a cursor)."""
-        ends = self.ink("") if over is None else self.ink("") + over
-        segments = [
-            Segment(text, self.ink(ink) if over is None else self.ink(ink) + over) for text, ink in pieces if text
-        ]
-        return Strip(segments).adjust_cell_length(width, ends)
+        over = over or Style.null()
+        segments = [Segment(text, self.ink(ink) + over) for text, ink in pieces if text]
+        return Strip(segments).adjust_cell_length(width, self.ink("") + over)
 
 
 def fit(pieces: list[Piece], width: int) -> tuple[list[Piece], int]:

@@ -21,7 +21,9 @@ class OutlineView(LineList):
 
     BINDINGS = bindings_for("tree")
 
-    def __init__(self, state: RunState, since_last_event: Callable[[], float], *, id: str | None = None) -> None:
+    def __init__(
+        self, state: RunState, since_last_event: Callable[[], float], *, id: str | None = None
+    ) -> None:
         super().__init__(id=id, empty="Nothing has happened yet.")
         self.state = state
         self.follow = True
@@ -87,9 +89,9 @@ class OutlineView(LineList):
 
     def next_failure(self) -> bool:
         """Select the next failed row below the cursor, from the top after the last; False if none."""
-        failed = [
-            key for key, node in self.state.nodes.items() if node.status in FAILURES and key[0] in ("step", "evaluation")
-        ] or [key for key, node in self.state.nodes.items() if node.status in FAILURES]
+        failed = [key for key, node in self.state.nodes.items() if node.status in FAILURES]
+        # What contains a failure failed too; the reader wants the failure itself.
+        failed = [key for key in failed if key[0] in ("step", "evaluation")] or failed
         if not failed:
             return False
         current = self.selected
@@ -112,6 +114,7 @@ class OutlineView(LineList):
             columns += f"{cell.tokens:>6}"
         if width >= 46:
             columns += f"{cell.cost:>8}"
+        columns += " "
         lead: list[Piece] = [("  " * depth, ""), (self._arrow(node), "faint"), (f"{cell.glyph} ", cell.ink)]
         room = width - sum(cell_len(text) for text, _ in lead) - len(columns)
         label, used = fit(cell.label, max(room, 4))
@@ -124,7 +127,9 @@ class OutlineView(LineList):
 
     @property
     def plain_text(self) -> str:
-        return "\n".join("".join(text for text, _ in self.row(i, 100)).rstrip() for i in range(len(self._rows)))
+        return "\n".join(
+            "".join(text for text, _ in self.row(i, 100)).rstrip() for i in range(len(self._rows))
+        )
 
     # -- keys ------------------------------------------------------------------------------------
 
@@ -138,13 +143,13 @@ class OutlineView(LineList):
         self.follow = False
         self._rebuild()
 
-    def action_toggle(self) -> None:
+    def action_toggle_row(self) -> None:
         key = self.selected
         if key is not None and self.state.nodes[key].children:
             self._toggle(key)
 
     def action_choose(self) -> None:
-        self.action_toggle()
+        self.action_toggle_row()
         super().action_choose()
 
     def action_expand(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from rich.cells import cell_len, get_character_cell_size
@@ -173,7 +174,7 @@ class TextView(LineView):
             cuts |= {min(p, len(text)) for p in selected}
         marks = sorted(cuts)
         segments = []
-        for a, b in zip(marks, marks[1:], strict=False):
+        for a, b in pairwise(marks):
             style = next((s for x, y, s in styles if x <= a < y), self.ink(""))
             if over is not None:
                 style += Style(bgcolor=over.bgcolor)

@@ -1,0 +1,325 @@
+"""The workbench in a terminal: screens over the services of `tui.ports`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App, SuspendNotSupported, SystemCommand
+from textual.binding import Binding
+from textual.worker import Worker, WorkerCancelled, WorkerFailed, WorkerState
+
+from tui import output, theme
+from tui.actions import actions_on, bindings_for, key_label, keymap_problems
+from tui.ports import RunRequest, Workbench
+from tui.records import Records
+from tui.safe import one_line
+from tui.screens.home.home import HomeScreen
+from tui.session import RunSession
+from tui.widgets.line_view import LineView
+
+if TYPE_CHECKING:
+    from textual.dom import DOMNode
+    from textual.screen import Screen
+    from textual.widget import Widget
+
+STOP_SECONDS = 20.0
+
+
+class WorkbenchApp(App[None]):
+    """Opens on Home, on a form for `initial_request`, or on the trace of `initial_run_id`.
+
+    `clock` is monotonic seconds; tests freeze it.
+    """
+
+    TITLE = "FlowReasoner Workbench"
+    CSS_PATH = ["app.tcss", "screens/home/home.tcss"]  # noqa: RUF012 (the default screen cannot bring its own)
+    BINDINGS = bindings_for("app")
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 (Textual declares the type)
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
+
+    def __init__(
+        self,
+        workbench: Workbench,
+        *,
+        initial_request: RunRequest | None = None,
+        initial_run_id: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self.workbench = workbench
+        self.records = Records(workbench.store_path)
+        self.clock = clock
+        self.sessions: list[RunSession] = []
+        self._run_workers: dict[Worker[Any], RunSession] = {}
+        self._initial = (initial_request, initial_run_id)
+        self._clashes: set[str] = set()
+        self._left = False
+        # A repaint costs a round trip's worth of bytes over SSH, so there everything moves less often.
+        remote = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
+        self.tick = 0.5 if remote else 0.1
+        if remote:
+            self.animation_level = "none"
+
+    # -- starting --------------------------------------------------------------------------------
+
+    def get_default_screen(self) -> Screen[Any]:
+        return HomeScreen()
+
+    def on_mount(self) -> None:
+        self.register_theme(theme.THEME)
+        if "TEXTUAL_THEME" not in os.environ:
+            wanted = self.workbench.settings.theme
+            self.theme = wanted if wanted in self.available_themes else theme.NAME
+            if wanted not in self.available_themes:
+                self.notify(
+                    f"There is no theme {one_line(wanted, 40)!r}; press T to pick one.", severity="warning"
+                )
+        keymap = dict(self.workbench.settings.keymap)
+        self.set_keymap(keymap)
+        for problem in keymap_problems(keymap):
+            self.notify(problem, severity="warning", timeout=15)
+        request, run_id = self._initial
+        if run_id is not None:
+            self.open_trace(run_id)
+        elif request is not None:
+            self.open_form(request)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # A second form on top of a half-filled one helps nobody.
+        return not (action in ("new_run", "home", "runs", "live") and self.screen.name == "form")
+
+    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
+        for binding in clashed_bindings - {b for b in clashed_bindings if b.id in self._clashes}:
+            self._clashes.add(binding.id or "")
+            self.notify(f"The key of {binding.id} is taken twice; see the keymap.", severity="warning")
+
+    # -- runs ------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> list[RunSession]:
+        """Sessions whose run has not ended."""
+        return [s for s in self.sessions if not s.state.finished]
+
+    def start_run(self, request: RunRequest) -> RunSession:
+        """Start a run and show it."""
+        session = RunSession(self.clock, live=True, title=request.problem.id)
+        worker = self.run_worker(
+            session.drive(self.workbench.run(request)), name="run", group="runs", exit_on_error=False
+        )
+        self._run_workers[worker] = session
+        self.sessions.append(session)
+        self.open_session(session)
+        return session
+
+    def cancel_run(self, session: RunSession) -> None:
+        for worker, owned in self._run_workers.items():
+            if owned is session:
+                worker.cancel()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        session = self._run_workers.get(event.worker)
+        if session is None or event.state in (WorkerState.PENDING, WorkerState.RUNNING):
+            return
+        del self._run_workers[event.worker]
+        if event.state is WorkerState.ERROR:
+            reason = one_line(f"{event.worker.error}" or type(event.worker.error).__name__, 300)
+            session.state.close("error", reason)
+            self.notify(reason, title="The run stopped", severity="error", timeout=15)
+        elif event.state is WorkerState.CANCELLED:
+            self.run_worker(self._settle(session), exit_on_error=False)
+        else:
+            session.state.close("interrupted", "The run's events stopped before its end.")
+
+    async def _settle(self, session: RunSession) -> None:
+        """After a cancellation: the end of the run is in the store, but never reached the screen."""
+        try:
+            if session.state.run_id:
+                await session.load(self.records, session.state.run_id)
+        finally:
+            session.state.close("cancelled")
+
+    # -- screens ---------------------------------------------------------------------------------
+
+    def open_session(self, session: RunSession) -> None:
+        from tui.screens.run.run import RunScreen
+
+        self._to_home()
+        self.push_screen(RunScreen(session))
+
+    def open_trace(self, run_id: str) -> None:
+        """Show a run of the store; one that runs here is shown live."""
+        from tui.screens.run.run import RunScreen
+
+        for session in self.sessions:
+            if session.state.run_id == run_id:
+                self.push_screen(RunScreen(session))
+                return
+        self.push_screen(RunScreen(RunSession(self.clock, live=False, title=run_id), run_id=run_id))
+
+    def open_form(self, request: RunRequest) -> None:
+        from tui.screens.new_run.new_run import NewRunScreen
+
+        def start(filled: RunRequest | None) -> None:
+            if filled is not None:
+                self.start_run(filled)
+
+        self.push_screen(NewRunScreen(request), start)
+
+    def _to_home(self) -> None:
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def action_home(self) -> None:
+        self._to_home()
+
+    def action_runs(self) -> None:
+        from tui.screens.runs.runs import RunsScreen
+
+        if isinstance(self.screen, RunsScreen):
+            return
+        self._to_home()
+        if not self.is_screen_installed("runs"):
+            self.install_screen(RunsScreen(), "runs")
+        self.push_screen("runs")
+
+    def action_live(self) -> None:
+        latest = next(iter(self.running or self.sessions[-1:]), None)
+        if latest is None:
+            self.notify("No run was started here yet; press r to start one.")
+        else:
+            self.open_session(latest)
+
+    def action_new_run(self) -> None:
+        self.run_worker(self._new_run(), group="form", exclusive=True)
+
+    async def _new_run(self) -> None:
+        # Finding the bundled example reads files and imports its benchmark.
+        self.open_form(await asyncio.to_thread(self.workbench.default_request))
+
+    async def action_back(self) -> None:
+        if self.screen.maximized is not None:
+            self.screen.minimize()
+        elif len(self.screen_stack) > 1:
+            self.pop_screen()
+
+    def action_help(self) -> None:
+        from tui.screens.help.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            keymap = dict(self.workbench.settings.keymap)
+            self.push_screen(HelpScreen(self.screen.name or "app", keymap))
+
+    def action_jump(self) -> None:
+        from tui.screens.jump.jump import JumpScreen, panes_of
+
+        def focus(pane: Widget | None) -> None:
+            if pane is not None:
+                pane.focus()
+
+        screen = self.screen
+        if panes := panes_of(screen):
+            self.push_screen(JumpScreen(panes), focus)
+
+    def action_zoom(self) -> None:
+        if self.screen.maximized is not None:
+            self.screen.minimize()
+        elif self.screen.focused is not None:
+            self.screen.maximize(self.screen.focused)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        for action in actions_on(screen.name or "app"):
+            if action.scope in ("list", "tree", "text") or action.id == "app.command_palette":
+                continue
+            keys = self.workbench.settings.keymap.get(action.id, action.key).split(",")
+            label = f"{action.help}  ({key_label(keys[0])})"
+            target = screen if action.scope != "app" else self
+            method = getattr(target, f"action_{action.action}", None)
+            if method is not None:
+                yield SystemCommand(action.title, label, method)
+
+    # -- text out --------------------------------------------------------------------------------
+
+    def _focused_text(self) -> tuple[str, str]:
+        """The whole text of what is focused, and a name for it; empty text after telling why."""
+        widget = self.screen.focused
+        text = widget.plain_text if isinstance(widget, LineView) else ""
+        if not text:
+            self.notify("There is no text here; focus a pane with text first.")
+        return text, f"{self.screen.name}-{widget.id if widget else ''}"
+
+    async def action_copy(self) -> None:
+        selected = self.screen.get_selected_text()
+        text, name = (selected, "selection") if selected else self._focused_text()
+        if text and output.fits_clipboard(text):
+            self.copy_to_clipboard(text)
+            self.notify(f"Copied {len(text):,} characters.")
+        elif text:
+            path = await self._write(name, text)
+            self.notify(f"{len(text):,} characters are too many for a terminal's clipboard; wrote {path}")
+
+    async def action_export(self) -> None:
+        text, name = self._focused_text()
+        if text:
+            self.notify(f"Wrote {await self._write(name, text)}")
+
+    async def _write(self, name: str, text: str) -> str:
+        folder = self.workbench.store_path.parent / "exports"
+        try:
+            return str(await asyncio.to_thread(output.export, folder, name, text))
+        except OSError as error:
+            return f"nothing: {error.strerror or error}"
+
+    async def action_edit(self) -> None:
+        text, _ = self._focused_text()
+        command = output.editor_command()
+        if not text:
+            return
+        if not command:
+            self.notify("Set $EDITOR to open texts in your editor.", severity="warning")
+            return
+        path = await asyncio.to_thread(output.editor_file, text, ".py" if "def " in text[:4000] else ".txt")
+        try:
+            # The loop keeps turning, so that a run in progress goes on; only painting is held back.
+            with self.suspend(), self.batch_update():
+                process = await asyncio.create_subprocess_exec(*command, str(path))
+                await process.wait()
+        except SuspendNotSupported:
+            self.notify(f"This terminal cannot be lent to an editor; the text is in {path}")
+            return
+        except OSError as error:
+            self.notify(f"{command[0]}: {error.strerror or error}", severity="error")
+        path.unlink(missing_ok=True)
+        self.refresh(layout=True)
+
+    # -- leaving ---------------------------------------------------------------------------------
+
+    async def action_quit(self) -> None:
+        if not self.running:
+            self.exit()
+            return
+        from tui.screens.confirm.confirm import ConfirmScreen
+
+        question = "A run is in progress. Cancel it and quit?"
+        self.push_screen(
+            ConfirmScreen(question, "Cancel run and quit"), lambda yes: self.exit() if yes else None
+        )
+
+    async def on_unmount(self) -> None:
+        if self._left:
+            return
+        self._left = True
+        workers = list(self._run_workers)
+        for worker in workers:
+            worker.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                for worker in workers:
+                    with suppress(WorkerCancelled, WorkerFailed):
+                        await worker.wait()
+        await self.records.aclose()
+        await self.workbench.aclose()

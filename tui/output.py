@@ -1,0 +1,52 @@
+"""Text out of the workbench: to the clipboard, to a file, to the user's editor."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import tempfile
+import time
+from pathlib import Path
+
+# Base64 makes it 4/3 as long, and terminals drop an OSC 52 above 100,000 bytes.
+CLIPBOARD_BYTES = 74_000
+
+
+def fits_clipboard(text: str) -> bool:
+    return len(text) <= CLIPBOARD_BYTES and len(text.encode(errors="replace")) <= CLIPBOARD_BYTES
+
+
+def export(folder: Path, name: str, text: str) -> Path:
+    """Write `text` to a new file named after `name`; only its owner may read it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "text"
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1000):
+        path = folder / f"{stem}-{stamp}{f'-{attempt}' if attempt else ''}.txt"
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            continue
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+        return path
+    raise FileExistsError(f"{folder} already has a thousand exports of this second")
+
+
+def editor_command() -> list[str]:
+    """The user's editor; empty when none is set and none of the usual ones is there."""
+    for variable in ("VISUAL", "EDITOR"):
+        if command := shlex.split(os.environ.get(variable, "")):
+            return command
+    from shutil import which
+
+    return next(([found] for name in ("editor", "nano", "vi") if (found := which(name))), [])
+
+
+def editor_file(text: str, suffix: str) -> Path:
+    """A temporary file holding `text`, for the editor to open."""
+    handle, name = tempfile.mkstemp(prefix="flowreasoner-", suffix=suffix)
+    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+        file.write(text)
+    return Path(name)

@@ -1,0 +1,62 @@
+"""The store as the screens use it: every read runs in a thread, never on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.events import Event
+    from store.reader import Reader
+    from store.rows import Cursor, RunPage, RunRow
+
+CHUNK = 200
+
+
+class Records:
+    """Past runs. Nothing is imported or opened before the first read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._reader: Reader | None = None
+
+    def _open(self) -> Reader:
+        from store.reader import Reader
+
+        with self._lock:
+            if self._reader is None:
+                self._reader = Reader(self.path)
+            return self._reader
+
+    async def runs(
+        self, *, failed: bool = False, search: str = "", limit: int, before: Cursor | None = None
+    ) -> RunPage:
+        """A page of runs, newest first."""
+
+        def read() -> RunPage:
+            return self._open().runs(failed=failed, search=search or None, limit=limit, before=before)
+
+        return await asyncio.to_thread(read)
+
+    async def run(self, run_id: str) -> RunRow:
+        """The run of this id, unique beginning of one, or "last"."""
+        return await asyncio.to_thread(lambda: self._open().run(run_id))
+
+    async def events(self, run_id: str, after_seq: int = -1) -> AsyncIterator[list[Event]]:
+        """The run's events in order, a chunk at a time."""
+        events = await asyncio.to_thread(lambda: self._open().events(run_id, after_seq))
+        while chunk := await asyncio.to_thread(lambda: list(islice(events, CHUNK))):
+            yield chunk
+
+    async def changed(self) -> bool:
+        """Whether anything was written since the last call."""
+        return await asyncio.to_thread(lambda: self._open().changed())
+
+    async def aclose(self) -> None:
+        if self._reader is not None:
+            await asyncio.to_thread(self._reader.close)

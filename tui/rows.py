@@ -1,0 +1,131 @@
+"""Runs as rows of a table, from the store and from sessions on screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui import format as fmt
+from tui.outline import Piece, status_mark
+from tui.safe import one_line
+from tui.session import RunSession
+from tui.widgets.table_view import Column, Row
+
+if TYPE_CHECKING:
+    from store.rows import RunRow
+
+RUN_COLUMNS = (
+    Column("", 1),
+    Column("Started", 11),
+    Column("Problem"),
+    Column("Variant", 13, since=74),
+    Column("Meta-agent", 16, since=112),
+    Column("Worker", 16, since=112),
+    Column("Score", 5, right=True),
+    Column("Steps", 5, right=True, since=96),
+    Column("Tokens", 6, right=True, since=66),
+    Column("Cost", 7, right=True, since=66),
+    Column("Time", 6, right=True),
+)
+RECENT_COLUMNS = (
+    Column("", 1),
+    Column("Started", 11),
+    Column("Problem"),
+    Column("Variant", 12, since=64),
+    Column("Score", 5, right=True),
+    Column("Time", 6, right=True),
+)
+FAILURE_COLUMNS = (
+    Column("", 1),
+    Column("Started", 11, since=50),
+    Column("Problem", 18),
+    Column("What went wrong"),
+)
+ACTIVE_COLUMNS = (
+    Column("", 1),
+    Column("Problem", 22),
+    Column("Round", 5, since=56),
+    Column("Waiting for"),
+    Column("Tokens", 6, right=True),
+    Column("Time", 7, right=True),
+)
+
+
+def run_row(run: RunRow) -> Row:
+    """A run for `RUN_COLUMNS`."""
+    return Row(
+        run.id,
+        (
+            _mark(run.status),
+            (fmt.day_time(run.started_at), "muted"),
+            (one_line(run.problem_id, 60), ""),
+            (one_line(run.variant, 30), "muted"),
+            (one_line(run.meta_agent, 30), "muted"),
+            (one_line(run.worker, 30), "muted"),
+            _score(run),
+            (str(run.steps), "muted"),
+            (fmt.count(run.tokens_in + run.tokens_out), "muted"),
+            (fmt.cost(run.cost_usd), "muted"),
+            (fmt.duration(run.wall_ms), "muted"),
+        ),
+    )
+
+
+def recent_row(run: RunRow) -> Row:
+    """A run for `RECENT_COLUMNS`."""
+    return Row(
+        run.id,
+        (
+            _mark(run.status),
+            (fmt.day_time(run.started_at), "muted"),
+            (one_line(run.problem_id, 60), ""),
+            (one_line(run.variant, 30), "muted"),
+            _score(run),
+            (fmt.duration(run.wall_ms), "muted"),
+        ),
+    )
+
+
+def failure_row(run: RunRow) -> Row:
+    """A run for `FAILURE_COLUMNS`."""
+    _, ink, words = status_mark(run.status)
+    reason = one_line(run.error, 160) if run.error else f"{words}, score {fmt.score(run.score)}"
+    return Row(
+        run.id,
+        (
+            _mark(run.status),
+            (fmt.day_time(run.started_at), "muted"),
+            (one_line(run.problem_id, 60), ""),
+            (reason, ink),
+        ),
+    )
+
+
+def active_row(number: int, session: RunSession) -> Row:
+    """A session for `ACTIVE_COLUMNS`."""
+    state = session.state
+    planned = f"/{state.rounds_planned}" if state.rounds_planned else ""
+    number_of = (
+        f"{state.round.number}/{planned}" if planned else str(state.round.number) if state.round else ""
+    )
+    return Row(
+        str(number),
+        (
+            _mark(state.status),
+            (one_line(session.title, 60), ""),
+            (f"{state.round.number}{planned}" if state.round else "", "muted"),
+            (state.waiting_for(), "accent"),
+            (fmt.count(state.spent.tokens), "muted"),
+            (fmt.clock(state.elapsed_ms(session.since_last_event()) / 1000), "muted"),
+        ),
+    )
+
+
+def _mark(status: str) -> Piece:
+    glyph, ink, _ = status_mark(status)
+    return glyph, ink
+
+
+def _score(run: RunRow) -> Piece:
+    """The score; a star says that a model wrote the tests, a tilde that the workflow was repaired."""
+    marks = ("*" if run.tests_written_by == "model" else "") + ("~" if run.strict is False else "")
+    return f"{fmt.score(run.score)}{marks}", "warning" if marks else ""

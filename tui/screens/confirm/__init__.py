@@ -1,0 +1,1 @@
+"""Screen: a yes-or-no question."""

@@ -1,0 +1,1 @@
+"""Screen: the keys that work here."""

@@ -1,0 +1,1 @@
+"""Screen: what runs, what ran, what is set up."""

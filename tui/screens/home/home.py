@@ -1,0 +1,140 @@
+"""Home: what runs now, what ran last, what went wrong, and what is set up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from tui.actions import bindings_for
+from tui.ports import Workbench
+from tui.rows import ACTIVE_COLUMNS, FAILURE_COLUMNS, RECENT_COLUMNS, active_row, failure_row, recent_row
+from tui.safe import one_line
+from tui.widgets.line_list import LineList
+from tui.widgets.table_view import TableView
+from tui.widgets.title_bar import TitleBar
+
+if TYPE_CHECKING:
+    from tui.app import WorkbenchApp
+
+RECENT = 50
+STORE_SECONDS = 2.0
+
+
+class HomeScreen(Screen[None]):
+    """The first screen. It paints before the store is opened."""
+
+    BINDINGS = bindings_for("home")
+
+    def __init__(self) -> None:
+        super().__init__(name="home")
+
+    @property
+    def workbench_app(self) -> WorkbenchApp:
+        return cast("WorkbenchApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar("Home")
+        with Horizontal(id="upper"):
+            active = TableView(
+                ACTIVE_COLUMNS, id="active", empty="Nothing is running.\nr, then Enter: the bundled example"
+            )
+            active.border_title = "Active"
+            yield active
+            setup = Static(id="setup", classes="box", markup=False)
+            setup.border_title = "Set up"
+            yield setup
+        with Vertical(id="lower"):
+            recent = TableView(RECENT_COLUMNS, id="recent", empty="Reading the store …")
+            recent.border_title = "Recent runs"
+            yield recent
+            failures = TableView(FAILURE_COLUMNS, id="failures", empty="No run has gone wrong.")
+            failures.border_title = "Last failures"
+            yield failures
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self._show_setup(self.workbench_app.workbench)
+        self._sync_active()
+        self.query_one("#recent").focus()
+        # The store is a large import and a file; neither may delay the first frame.
+        self.call_after_refresh(self._read)
+        self.set_interval(max(self.workbench_app.tick, 0.5), self._sync_active)
+        self.set_interval(STORE_SECONDS, self._reread)
+
+    def on_screen_resume(self) -> None:
+        self._sync_active()
+        self._show_setup(self.workbench_app.workbench)
+        self._read()
+
+    def _read(self) -> None:
+        self.run_worker(self._load(force=True), group="store", exclusive=True)
+
+    def _reread(self) -> None:
+        if self.is_current:
+            self.run_worker(self._load(force=False), group="store", exclusive=True)
+
+    async def _load(self, *, force: bool) -> None:
+        from store.errors import StoreError
+
+        records = self.workbench_app.records
+        recent, failures = self.query_one("#recent", TableView), self.query_one("#failures", TableView)
+        try:
+            if not await records.changed() and not force:
+                return
+            newest = await records.runs(limit=RECENT)
+            failed = await records.runs(failed=True, limit=RECENT)
+        except StoreError as error:
+            recent.empty = f"The store cannot be read: {one_line(str(error), 200)}"
+            recent.refresh()
+            return
+        recent.empty = "No run yet. They will be listed here, newest first."
+        recent.show([recent_row(run) for run in newest.rows])
+        recent.refresh()
+        failures.show([failure_row(run) for run in failed.rows])
+
+    def _sync_active(self) -> None:
+        if not self.is_current:
+            return
+        sessions = self.workbench_app.sessions
+        rows = [active_row(n, s) for n, s in enumerate(sessions) if not s.state.finished]
+        self.query_one("#active", TableView).show(rows)
+        self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
+
+    def _show_setup(self, workbench: Workbench) -> None:
+        settings = workbench.settings
+        facts = [
+            ("Variant", settings.variant),
+            ("Meta-agent", settings.meta_agent),
+            ("Worker", settings.worker),
+            ("Sandbox", workbench.sandbox_note or "opened by the first run"),
+            ("Store", _short(str(workbench.store_path))),
+        ]
+        lines: list[Content | tuple[str, str]] = []
+        for name, value in facts:
+            lines += [(f"{name:<12}", "$foreground 60%"), (one_line(value, 120), ""), ("\n", "")]
+        self.query_one("#setup", Static).update(Content.assemble(*lines[:-1]))
+
+    @on(LineList.Chosen)
+    def _open(self, event: LineList.Chosen) -> None:
+        table = event.view
+        if not isinstance(table, TableView) or table.selected is None:
+            return
+        if table.id == "active":
+            self.workbench_app.open_session(self.workbench_app.sessions[int(table.selected)])
+        else:
+            self.workbench_app.open_trace(table.selected)
+
+
+def _short(path: str) -> str:
+    """A path that fits a line: its end matters more than its start."""
+    from pathlib import Path
+
+    home = str(Path.home())
+    path = f"~{path[len(home) :]}" if path.startswith(f"{home}/") else path
+    return path if len(path) <= 44 else f"…{path[-43:]}"

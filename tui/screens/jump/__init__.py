@@ -1,0 +1,1 @@
+"""Screen: go to a pane by its letter."""

@@ -1,0 +1,158 @@
+"""The form that starts a run, filled in with the bundled example so that Enter runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from pathlib import Path
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import Screen
+from textual.validation import Integer
+from textual.widgets import Button, Checkbox, Footer, Input, Label, TextArea
+
+from engine.problems import SPLITS, Problem, ProblemError, Tests, load_problems
+from tui.actions import bindings_for
+from tui.ports import RunRequest
+from tui.safe import clean, one_line
+from tui.widgets.title_bar import TitleBar
+
+FIELDS = {
+    "variant": ("Variant", "How the meta-agent works"),
+    "meta_agent": ("Meta-agent", "The model that writes workflows"),
+    "worker": ("Worker", "The model that operators call"),
+    "rounds": ("Rounds", "Workflows to try at most"),
+    "seed": ("Seed", "The same seed, the same sampling"),
+}
+NUMBERS = {"rounds": Integer(minimum=1, maximum=1000), "seed": Integer(minimum=0)}
+
+
+class NewRunScreen(Screen[RunRequest | None]):
+    """Dismisses with the request as filled in, or None."""
+
+    CSS_PATH = "new_run.tcss"
+    BINDINGS = bindings_for("form")
+
+    def __init__(self, request: RunRequest) -> None:
+        super().__init__(name="form")
+        self._request = request
+        self._problem = request.problem
+
+    def compose(self) -> ComposeResult:
+        request = self._request
+        yield TitleBar("New run")
+        with VerticalScroll(id="form"):
+            with Vertical(id="ask"):
+                yield Label("Query", classes="name")
+                yield TextArea(clean(request.problem.prompt), id="prompt", compact=True)
+                yield Label("", id="tests", markup=False)
+                yield Checkbox("Use these tests", request.problem.tests.__bool__(), id="keep", compact=True)
+            with Horizontal(classes="field"):
+                yield Label("Problem file", classes="name")
+                yield Input(id="file", placeholder="FILE.json, or FILE.jsonl#ID, then Enter", compact=True)
+            for field, (name, hint) in FIELDS.items():
+                with Horizontal(classes="field"):
+                    yield Label(name, classes="name")
+                    value = str(getattr(request, field))
+                    validators = [NUMBERS[field]] if field in NUMBERS else None
+                    yield Input(value, id=field, compact=True, validators=validators)
+                    yield Label(hint, classes="hint")
+            yield Label("", id="complaint", markup=False)
+            with Horizontal(id="buttons"):
+                yield Button("Run", variant="primary", id="start", compact=True)
+                yield Label("Enter runs it as filled in", classes="hint")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self._show_problem(self._problem)
+        self.query_one("#start").focus()
+
+    def _show_problem(self, problem: Problem) -> None:
+        self._problem = problem
+        self.query_one("#ask").border_title = f"Problem · {one_line(problem.id, 50)}".replace("[", "\\[")
+        self.query_one("#prompt", TextArea).load_text(clean(problem.prompt))
+        counts = [f"{len(getattr(problem.tests, s))} {s}" for s in SPLITS if getattr(problem.tests, s)]
+        written = ", the visible ones model-written" if problem.tests.written_by == "model" else ""
+        told = (
+            f"Tests: {', '.join(counts)}{written}"
+            if counts
+            else "No tests: there will be an answer but no score."
+        )
+        self.query_one("#tests", Label).update(told)
+        keep = self.query_one("#keep", Checkbox)
+        keep.display = bool(counts)
+        keep.value = bool(counts)
+
+    @on(Input.Submitted, "#file")
+    async def _load_file(self, event: Input.Submitted) -> None:
+        event.stop()
+        name, _, wanted = event.value.strip().partition("#")
+        try:
+            problems = await asyncio.to_thread(lambda: load_problems(Path(name).expanduser()))
+        except ProblemError as error:
+            self._complain(str(error))
+            return
+        problem = next((p for p in problems if p.id == wanted), None) if wanted else problems[0]
+        if problem is None:
+            self._complain(f"{name} has no problem {wanted!r}; its first is {problems[0].id!r}")
+            return
+        self._show_problem(problem)
+        more = (
+            f"; its first of {len(problems)}, write {name}#ID for another"
+            if len(problems) > 1 and not wanted
+            else ""
+        )
+        self._complain(f"Loaded {problem.id}{more}", good=True)
+
+    @on(Input.Submitted, ".field Input")
+    def _submitted(self) -> None:
+        self.action_start()
+
+    @on(Button.Pressed, "#start")
+    def action_start(self) -> None:
+        """Check the form and hand it over."""
+        for field in NUMBERS:
+            box = self.query_one(f"#{field}", Input)
+            if (result := box.validate(box.value)) is not None and not result.is_valid:
+                self._complain(f"{FIELDS[field][0]}: {result.failure_descriptions[0]}")
+                box.focus()
+                return
+        values = {field: self.query_one(f"#{field}", Input).value.strip() for field in FIELDS}
+        if missing := next((field for field, value in values.items() if not value), None):
+            self._complain(f"{FIELDS[missing][0]} is empty")
+            self.query_one(f"#{missing}").focus()
+            return
+        problem = self._edited()
+        if problem is None:
+            self._complain("The query is empty")
+            self.query_one("#prompt").focus()
+            return
+        request = dataclasses.replace(
+            self._request,
+            problem=problem,
+            variant=values["variant"],
+            meta_agent=values["meta_agent"],
+            worker=values["worker"],
+            rounds=int(values["rounds"]),
+            seed=int(values["seed"]),
+        )
+        self.dismiss(request)
+
+    def _edited(self) -> Problem | None:
+        """The problem as the form has it; under another id where it is no longer the one loaded."""
+        problem = self._problem
+        prompt = self.query_one("#prompt", TextArea).text
+        if not prompt.strip():
+            return None
+        if prompt != clean(problem.prompt):
+            problem = dataclasses.replace(problem, prompt=prompt, id=f"{problem.id}-edited")
+        if problem.tests and not self.query_one("#keep", Checkbox).value:
+            problem = dataclasses.replace(problem, tests=Tests(), id=f"{problem.id}-untested")
+        return problem
+
+    def _complain(self, text: str, *, good: bool = False) -> None:
+        label = self.query_one("#complaint", Label)
+        label.update(one_line(text, 300))
+        label.set_class(good, "-good")

@@ -1,0 +1,1 @@
+"""Screen: a run, live or from the store."""

@@ -1,0 +1,297 @@
+"""A run: the query, what the meta-agent writes, the steps, and the selected step in full.
+
+Live runs and traces from the store are the same screen; only where the events come from differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer
+
+from tui.actions import bindings_for
+from tui.nodes import StepNode
+from tui.safe import one_line
+from tui.screens.run.detail_pane import DetailPane
+from tui.screens.run.status_line import StatusLine
+from tui.session import RunSession
+from tui.subject import Subject, node_marks, subject_of
+from tui.widgets.graph_view import GraphView
+from tui.widgets.line_list import LineList
+from tui.widgets.outline_view import OutlineView
+from tui.widgets.tab_strip import TabStrip
+from tui.widgets.text_view import TextView
+from tui.widgets.title_bar import TitleBar
+
+if TYPE_CHECKING:
+    from tui.app import WorkbenchApp
+
+# Panes in the order of tab, with the page each is on where the terminal is too small for all.
+PANES = {
+    "query": "Problem",
+    "tests": "Problem",
+    "reasoning": "Reasoning",
+    "workflow": "Workflow",
+    "graph": "Graph",
+    "steps": "Steps",
+    "detail-text": "Steps",
+}
+PAGES = tuple(dict.fromkeys(PANES.values()))
+GRAPH_SECONDS = 0.25
+FOLLOW_SECONDS = 1.0
+
+
+class RunScreen(Screen[None]):
+    """Shows a session; loads it first where `run_id` names a run of the store."""
+
+    CSS_PATH = "run.tcss"
+    BINDINGS = bindings_for("run")
+
+    def __init__(self, session: RunSession, *, run_id: str | None = None) -> None:
+        super().__init__(name="run")
+        self.session = session
+        self._run_id = run_id
+        self._seen = -1
+        self._graph: Mapping[str, Any] = {}
+        self._graph_of = ""
+
+    @property
+    def workbench_app(self) -> WorkbenchApp:
+        return cast("WorkbenchApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        state = self.session.state
+        yield TitleBar("Run")
+        yield StatusLine(self.session)
+        yield TabStrip(PAGES, id="pages")
+        with Vertical(id="body"):
+            with Horizontal(id="top"):
+                with Vertical(id="left"):
+                    yield _titled(TextView(id="query", classes="pane"), "Query")
+                    yield _titled(
+                        TextView(id="tests", classes="pane", language="python", empty="None."), "Tests"
+                    )
+                with Vertical(id="middle"):
+                    reasoning = TextView(
+                        id="reasoning", classes="pane", tail=True, empty="Appears as the meta-agent thinks."
+                    )
+                    yield _titled(reasoning, "Reasoning")
+                    code = TextView(
+                        id="workflow", classes="pane", language="python", tail=True, numbers=True,
+                        empty="Appears as the meta-agent writes it.",
+                    )  # fmt: skip
+                    yield _titled(code, "Workflow")
+                    yield _titled(GraphView(id="graph"), "Graph")
+                with Vertical(id="right"):
+                    yield _titled(OutlineView(state, self.session.since_last_event, id="steps"), "Steps")
+            yield DetailPane(state, id="detail")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.show_pane("steps")
+        self.query_one(OutlineView).follow = self.session.live
+        if self._run_id is not None:
+            self.run_worker(self._load(self._run_id), group="load", exclusive=True)
+        self._timer = self.set_interval(self.workbench_app.tick, self._tick)
+        self._graph_timer = self.set_interval(max(GRAPH_SECONDS, self.workbench_app.tick), self._sync_graph)
+        self.sync()
+
+    def on_screen_suspend(self) -> None:
+        self._timer.pause()
+        self._graph_timer.pause()
+
+    def on_screen_resume(self) -> None:
+        self._timer.resume()
+        self._graph_timer.resume()
+        self.sync()
+
+    async def _load(self, run_id: str) -> None:
+        """Read the trace; a run that is in progress elsewhere is followed until it ends."""
+        from store.errors import StoreError
+
+        records = self.workbench_app.records
+        session = self.session
+        try:
+            run_id = (await records.run(run_id)).id
+            await session.load(records, run_id)
+            while not session.state.finished:
+                row = await records.run(run_id)
+                if row.status != "running":
+                    await session.load(records, run_id)
+                    session.state.close(row.status, row.error)
+                    break
+                await asyncio.sleep(FOLLOW_SECONDS)
+                if await records.changed():
+                    await session.load(records, run_id)
+        except StoreError as error:
+            session.state.close("error", one_line(str(error), 300))
+            self.notify(one_line(str(error), 300), severity="error")
+        session.loading = False
+
+    # -- state to widgets ------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        if self.session.state.revision != self._seen or self.session.state.open or self.session.loading:
+            self.sync()
+
+    def sync(self) -> None:
+        """Bring every pane up to date. Panes compare; what has not changed costs next to nothing."""
+        state = self.session.state
+        fresh = state.revision != self._seen
+        self._seen = state.revision
+        self.query_one(StatusLine).refresh()
+        outline = self.query_one(OutlineView)
+        outline.sync()
+        if not fresh:
+            return
+        bar = self.query_one(TitleBar)
+        kind = "Live run" if self.session.live else "Trace"
+        bar.crumb = f"{kind}  ›  {one_line(self.session.title, 60)}"
+        bar.note = self.workbench_app.workbench.sandbox_note if self.session.live else _note(state.sandbox)
+        outline.border_subtitle = "following" if outline.follow and not state.finished else ""
+        self.query_one("#query", TextView).show(state.query)
+        tests = self.query_one("#tests", TextView)
+        tests.show(self._tests())
+        tests.border_title = "Tests · model-written" if state.tests_written_by_model else "Tests"
+        self._sync_subject()
+        self._sync_detail()
+
+    def _tests(self) -> str:
+        state = self.session.state
+        titles = {"visible": "the workflow sees them", "val": "search uses them", "test": "held back"}
+        parts = []
+        for split, title in titles.items():
+            if sources := state.tests(split):
+                written = ", model-written" if split == "visible" and state.tests_written_by_model else ""
+                parts.append(f"# {split}: {title}{written}\n" + "\n".join(sources))
+        return "\n\n".join(parts)
+
+    def _subject(self) -> Subject:
+        outline = self.query_one(OutlineView)
+        return subject_of(self.session.state, None if outline.follow else outline.selected)
+
+    def _sync_subject(self) -> None:
+        subject = self._subject()
+        self.query_one("#reasoning", TextView).show(subject.reasoning)
+        workflow = self.query_one("#workflow", TextView)
+        workflow.show(subject.source)
+        where = f" · round {subject.round}" if subject.round else ""
+        workflow.border_title = f"Workflow{where}" + (f" · {subject.heading}" if subject.heading else "")
+        self.query_one("#reasoning", TextView).border_title = f"Reasoning{where}"
+
+    def _sync_graph(self) -> None:
+        """Redraw the graph; parsing a prefix of code is work for a thread, and not for every tick."""
+        subject = self._subject()
+        if subject.proposal is not None:
+            self._graph, self._graph_of = subject.proposal.graph, subject.code
+        elif subject.code != self._graph_of:
+            self._graph_of = subject.code
+            self.run_worker(self._parse(subject.code), group="graph", exclusive=True)
+        view = self.query_one(GraphView)
+        view.show(self._graph, node_marks(self.session.state, subject, self._graph))
+
+    async def _parse(self, code: str) -> None:
+        from tui.partial import partial_graph
+
+        graph = await asyncio.to_thread(partial_graph, code)
+        # While a line is half written less may parse than before; a graph that flickers helps nobody.
+        if graph["nodes"] or not code:
+            self._graph = graph
+
+    def _sync_detail(self) -> None:
+        key = self.query_one(OutlineView).selected
+        self.query_one("#detail", DetailPane).show(key)
+        node = self.session.state.nodes.get(key) if key else None
+        line = node.line if isinstance(node, StepNode) else None
+        self.query_one("#workflow", TextView).mark_line(line)
+
+    @on(LineList.Highlighted, "#steps")
+    def _selected(self) -> None:
+        self._sync_subject()
+        self._sync_graph()
+        self._sync_detail()
+
+    # -- panes and pages -------------------------------------------------------------------------
+
+    def _page(self, page: str) -> None:
+        """Show `page` where the panes are pages; no effect where all fit."""
+        for name in PAGES:
+            self.set_class(name == page, f"-page-{name.lower()}")
+        self.query_one("#pages", TabStrip).active = page
+
+    def show_pane(self, pane: str) -> None:
+        """Focus a pane, on whatever page it is."""
+        self._page(PANES[pane])
+        self.call_after_refresh(self.query_one(f"#{pane}").focus)
+
+    def _step_pane(self, by: int) -> None:
+        panes = list(PANES)
+        focused = self.focused.id if self.focused else None
+        at = panes.index(focused) if focused in PANES else panes.index("steps")
+        self.show_pane(panes[(at + by) % len(panes)])
+
+    @on(TabStrip.Picked, "#pages")
+    def _picked_page(self, event: TabStrip.Picked) -> None:
+        self.show_pane(next(pane for pane, page in PANES.items() if page == event.name))
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if event.widget.id in PANES:
+            self._page(PANES[event.widget.id])
+
+    # -- actions ---------------------------------------------------------------------------------
+
+    def action_next_pane(self) -> None:
+        self._step_pane(1)
+
+    def action_previous_pane(self) -> None:
+        self._step_pane(-1)
+
+    def action_next_tab(self) -> None:
+        self.query_one("#detail", DetailPane).step_tab(1)
+
+    def action_previous_tab(self) -> None:
+        self.query_one("#detail", DetailPane).step_tab(-1)
+
+    def action_follow(self) -> None:
+        outline = self.query_one(OutlineView)
+        outline.follow = not outline.follow
+        outline.sync(force=True)
+        self._seen = -1
+        self.sync()
+
+    def action_next_failure(self) -> None:
+        if not self.query_one(OutlineView).next_failure():
+            self.notify("Nothing has failed in this run.")
+
+    def action_cancel(self) -> None:
+        from tui.screens.confirm.confirm import ConfirmScreen
+
+        if not self.session.live or self.session.state.finished:
+            self.notify("This run is not in progress.")
+            return
+
+        def cancel(yes: bool | None) -> None:
+            if yes:
+                self.workbench_app.cancel_run(self.session)
+
+        question = "Cancel this run? What has happened so far stays in the store."
+        self.app.push_screen(ConfirmScreen(question, "Cancel run"), cancel)
+
+
+def _titled(widget: Widget, title: str) -> Widget:
+    widget.border_title = title
+    return widget
+
+
+def _note(sandbox: str) -> str:
+    """What the title bar says of the sandbox a stored run used."""
+    if not sandbox or sandbox.lower().startswith("docker"):
+        return sandbox
+    return f"This run used the {one_line(sandbox, 40)} sandbox, which isolates less than Docker."

@@ -1,0 +1,73 @@
+"""The line under the title of a run: state, round, what it waits for, and the totals."""
+
+from __future__ import annotations
+
+from textual.app import RenderResult
+from textual.content import Content
+from textual.widget import Widget
+
+from tui import format as fmt
+from tui.outline import status_mark
+from tui.safe import one_line
+from tui.session import RunSession
+
+_COLOURS = {"muted": "$foreground 60%", "accent": "$text-accent"}
+
+
+class StatusLine(Widget):
+    """Draws a session's state on one line."""
+
+    DEFAULT_CSS = """
+    StatusLine { height: 1; padding: 0 1; background: $background; }
+    """
+
+    def __init__(self, session: RunSession) -> None:
+        super().__init__(id="status")
+        self._session = session
+
+    def render(self) -> RenderResult:
+        state = self._session.state
+        width = self.content_region.width
+        glyph, ink, words = status_mark(state.status)
+        colour = _COLOURS.get(ink, f"$text-{ink}")
+        words = "loading" if self._session.loading else words
+        parts: list[tuple[str, str]] = [(f"{glyph} {words}", f"{colour} bold")]
+        if state.finished and state.score is not None:
+            parts.append((f"score {fmt.score(state.score)}", "bold"))
+        if state.finished and state.val_score is not None:
+            parts.append((f"val {fmt.score(state.val_score)}", "$foreground 60%"))
+        if state.round is not None and not state.finished:
+            planned = f"/{state.rounds_planned}" if state.rounds_planned else ""
+            parts.append((f"round {state.round.number}{planned}", "$foreground 60%"))
+        if state.tests_written_by_model:
+            parts.append(("model-written tests", "$text-warning"))
+        if state.evaluations and not state.evaluations[-1].strict:
+            parts.append(("repaired workflow", "$text-warning"))
+        totals = self._totals(width)
+        left = _spread(parts)
+        room = width - left.cell_length - totals.cell_length - 4
+        rest = state.error if state.finished else state.waiting_for()
+        if rest and room > 12:
+            style = "$text-error" if state.finished else "$text-accent"
+            left = Content.assemble(left, ("  ·  ", "$foreground 35%"), (one_line(rest, room - 5), style))
+        gap = max(width - left.cell_length - totals.cell_length, 1)
+        return Content.assemble(left, " " * gap, totals)
+
+    def _totals(self, width: int) -> Content:
+        state = self._session.state
+        parts = [(fmt.clock(state.elapsed_ms(self._session.since_last_event()) / 1000), "bold")]
+        if width >= 70:
+            parts.insert(0, (f"{fmt.count(state.spent.tokens)} tokens", "$foreground 60%"))
+        if width >= 100:
+            cost = fmt.cost(state.spent.cost_usd, "cost unknown") if state.spent.calls else "$0"
+            parts.insert(1, (cost, "$foreground 60%"))
+            parts.insert(0, (fmt.plural(state.spent.calls, "call"), "$foreground 60%"))
+            parts.insert(0, (fmt.plural(state.steps_total, "step"), "$foreground 60%"))
+        return _spread(parts)
+
+
+def _spread(parts: list[tuple[str, str]]) -> Content:
+    spaced: list[tuple[str, str]] = []
+    for number, part in enumerate(parts):
+        spaced += [("  ", ""), part] if number else [part]
+    return Content.assemble(*spaced)

@@ -1,0 +1,1 @@
+"""Screen: every run in the store."""

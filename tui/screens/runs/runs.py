@@ -1,0 +1,144 @@
+"""Every run in the store, a page at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.screen import Screen
+from textual.widgets import Footer, Input, Label
+
+from tui.actions import bindings_for
+from tui.format import plural
+from tui.rows import RUN_COLUMNS, run_row
+from tui.safe import one_line
+from tui.widgets.line_list import LineList
+from tui.widgets.table_view import TableView
+from tui.widgets.title_bar import TitleBar
+
+if TYPE_CHECKING:
+    from store.rows import Cursor
+    from tui.app import WorkbenchApp
+
+PAGE = 200
+
+
+class RunsScreen(Screen[None]):
+    """Pages are read by keyset, so that the thousandth costs as much as the first."""
+
+    CSS_PATH = "runs.tcss"
+    BINDINGS = bindings_for("runs")
+
+    def __init__(self) -> None:
+        super().__init__(name="runs")
+        self._failed = False
+        self._search = ""
+        self._pages: list[Cursor | None] = [None]  # where each page up to the shown one begins
+        self._next: Cursor | None = None
+
+    @property
+    def workbench_app(self) -> WorkbenchApp:
+        return cast("WorkbenchApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar("Runs")
+        with Horizontal(id="filter"):
+            yield Label("/", id="slash")
+            yield Input(id="search", placeholder="Words in queries, prompts and responses", compact=True)
+            yield Label("", id="failed", markup=False)
+        yield TableView(RUN_COLUMNS, id="runs", empty="Reading the store …")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self._table.border_title = "Runs"
+        self._table.focus()
+        self._show_filter()
+
+    def on_screen_resume(self) -> None:
+        self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
+        self._read()
+
+    @property
+    def _table(self) -> TableView:
+        return self.query_one("#runs", TableView)
+
+    def _read(self) -> None:
+        self.run_worker(self._load(), group="store", exclusive=True)
+
+    def _restart(self) -> None:
+        self._pages, self._next = [None], None
+        self._show_filter()
+        self._table.move(0)
+        self._read()
+
+    def _show_filter(self) -> None:
+        label = self.query_one("#failed", Label)
+        label.update("failed only" if self._failed else "all runs")
+        label.set_class(self._failed, "-on")
+
+    async def _load(self) -> None:
+        from store.errors import StoreError
+
+        table = self._table
+        try:
+            page = await self.workbench_app.records.runs(
+                failed=self._failed, search=self._search, limit=PAGE, before=self._pages[-1]
+            )
+        except StoreError as error:
+            table.empty = f"The store cannot be read: {one_line(str(error), 200)}"
+            table.show([])
+            table.refresh()
+            return
+        narrowed = self._failed or self._search
+        table.empty = "No run matches this filter." if narrowed else "No run yet. Press r to start one."
+        table.show([run_row(run) for run in page.rows])
+        table.refresh()
+        self._next = page.next_cursor
+        self._count(len(page.rows), partial=page.is_partial)
+
+    def _count(self, shown: int, *, partial: bool) -> None:
+        """Say what part of the whole this is."""
+        number = len(self._pages)
+        if number == 1 and self._next is None:
+            text = plural(shown, "run")
+        else:
+            more = ", older runs follow" if self._next else ", the oldest"
+            text = f"page {number}: {plural(shown, 'run')}{more}"
+        self._table.border_subtitle = text + (" · newest matches only" if partial else "")
+
+    @on(Input.Submitted, "#search")
+    def _submitted(self, event: Input.Submitted) -> None:
+        self._search = event.value.strip()
+        self._restart()
+        self._table.focus()
+
+    @on(LineList.Chosen, "#runs")
+    def _open(self) -> None:
+        if self._table.selected is not None:
+            self.workbench_app.open_trace(self._table.selected)
+
+    def action_search(self) -> None:
+        self.query_one("#search").focus()
+
+    def action_failed(self) -> None:
+        self._failed = not self._failed
+        self._restart()
+
+    def action_older(self) -> None:
+        if self._next is None:
+            self.notify("These are the oldest.")
+            return
+        self._pages.append(self._next)
+        self._table.move(0)
+        self._read()
+
+    def action_newer(self) -> None:
+        if len(self._pages) > 1:
+            self._pages.pop()
+            self._table.move(0)
+            self._read()
+
+    def action_reload(self) -> None:
+        self._restart()

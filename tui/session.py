@@ -1,0 +1,60 @@
+"""One run on the screens: its state, and whichever source its events come from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from tui.records import Records
+from tui.state import RunState
+
+if TYPE_CHECKING:
+    from engine.events import Event
+
+# Events applied before the loop gets a turn: about 2 ms of work.
+BURST = 100
+
+
+class RunSession:
+    """A run being watched. `drive` it live or `load` it from the store; the screens cannot tell which."""
+
+    def __init__(self, clock: Callable[[], float], *, live: bool, title: str = "") -> None:
+        self.state = RunState()
+        self.live = live
+        self.loading = not live
+        self._title = title
+        self._clock = clock
+        self._heard = clock()
+
+    @property
+    def title(self) -> str:
+        return self.state.problem_id or self._title
+
+    def since_last_event(self) -> float:
+        """Seconds a running clock is ahead of the last event; 0 once the run or its recording ended."""
+        return 0.0 if self.state.finished or not self.live else max(self._clock() - self._heard, 0.0)
+
+    def take(self, event: Event) -> None:
+        self.state.apply(event)
+        self._heard = self._clock()
+
+    async def drive(self, events: AsyncGenerator[Event, None]) -> None:
+        """Follow a live run to its end."""
+        taken = 0
+        async with aclosing(events):
+            async for event in events:
+                self.take(event)
+                taken += 1
+                if taken % BURST == 0:
+                    await asyncio.sleep(0)
+
+    async def load(self, records: Records, run_id: str) -> None:
+        """Read what the store has of a run behind what is here already."""
+        async for chunk in records.events(run_id, self.state.last_seq):
+            for start in range(0, len(chunk), BURST):
+                for event in chunk[start : start + BURST]:
+                    self.take(event)
+                await asyncio.sleep(0)
+        self.loading = False
