@@ -138,6 +138,8 @@ class Settings(BaseSettings):
     """Where generated code runs; `auto` takes Docker where its daemon answers, else bubblewrap."""
     store: Path | None = None
     """The database of all runs; unset means `store.db` in the user's data folder."""
+    data: Path | None = None
+    """Folder with the benchmarks' own data files, such as `HumanEval.jsonl`."""
     budget: Budget = Budget()
     """What one run may spend at most."""
     theme: Annotated[str, Field(min_length=1)] = "textual-dark"

@@ -45,16 +45,23 @@ class Chooser:
         if self._greedy:
             return likeliest.tolist()
         chances = torch.softmax(logits.float() / self._heat, -1)
-        order = None
         if self._limited:
-            chances, order = chances.sort(-1, descending=True)
-            before = chances.cumsum(-1) - chances
-            rank = torch.arange(chances.shape[-1], device=chances.device)
-            keep = (before < self._top_p) & (rank < self._top_k)
-            keep[:, 0] = True
-            chances = chances * keep
+            chances = chances * self._kept(chances)
+        # Always in the vocabulary's order, so that limits of one row do not change another's draw.
         heap = chances.double().cumsum(-1)
         target = torch.tensor(draws, dtype=torch.float64, device=heap.device).unsqueeze(1) * heap[:, -1:]
-        index = torch.searchsorted(heap, target, right=True).clamp(max=heap.shape[-1] - 1)
-        drawn = (order.gather(-1, index) if order is not None else index).squeeze(1)
+        drawn = torch.searchsorted(heap, target, right=True).squeeze(1).clamp(max=heap.shape[-1] - 1)
         return torch.where(self._cold, likeliest, drawn).tolist()
+
+    def _kept(self, chances: torch.Tensor) -> torch.Tensor:
+        """Which tokens top-p and top-k leave in play; the likeliest always is."""
+        import torch
+
+        ordered, order = chances.sort(stable=True, dim=-1, descending=True)
+        before = ordered.cumsum(-1) - ordered
+        rank = torch.arange(chances.shape[-1], device=chances.device)
+        keep = (before < self._top_p) & (rank < self._top_k)
+        # A row without top-p keeps all: the running sum may round to 1 before the end.
+        keep |= (self._top_p >= 1) & (rank < self._top_k)
+        keep[:, 0] = True
+        return torch.zeros_like(keep).scatter(-1, order, keep)

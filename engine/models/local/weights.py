@@ -26,6 +26,7 @@ class Weights:
         """
         import torch
         import transformers
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         # Progress bars and warnings on stderr would be drawn over the screens.
@@ -37,7 +38,7 @@ class Weights:
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
             model: Any = AutoModelForCausalLM.from_pretrained(source, dtype="auto", trust_remote_code=False)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             missing = isinstance(error, OSError) and not Path(source).is_dir()
             kind = "not-found" if missing else "bad-response"
             raise ModelError(kind, f"{name}: cannot load {source}: {clip(str(error))}") from None

@@ -1,0 +1,226 @@
+"""The in-process model with a tiny random Llama: real torch, real batching."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from engine.models.base import Completion, Delta, Message, ModelError, Sampling
+from engine.models.local import LocalModel
+from engine.models.local.sampling import Choice, Chooser
+from engine.models.local.text import TextStream
+from tests.support.tiny_llama import TEMPLATE, make_tiny_llama
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_llama(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+async def model(folder: Path) -> AsyncGenerator[LocalModel, None]:
+    made = LocalModel("hf:tiny", str(folder), device="cpu")
+    yield made
+    await made.aclose()
+
+
+def ask(text: str) -> list[Message]:
+    return [{"role": "user", "content": text}]
+
+
+async def finish(model: LocalModel, text: str, sampling: Sampling) -> tuple[str, Completion]:
+    """The concatenated text deltas and the completion."""
+    items = [item async for item in model.stream(ask(text), sampling)]
+    assert isinstance(items[-1], Completion)
+    return "".join(i.text for i in items if isinstance(i, Delta) and i.channel == "text"), items[-1]
+
+
+async def test_batched_equals_alone_and_streams_what_it_completes(model: LocalModel) -> None:
+    calls = [
+        (
+            f"question {'x' * (7 * i % 40)}",
+            Sampling(
+                temperature=(0.0, 1.0, 0.7)[i % 3], top_p=(1.0, 0.9)[i % 2], max_tokens=5 + 3 * i, seed=i
+            ),
+        )
+        for i in range(14)
+    ]
+    alone = [await finish(model, *call) for call in calls]
+    together = await asyncio.gather(*(finish(model, *call) for call in calls))
+    assert alone == together
+    for streamed, done in alone:
+        assert streamed == done.text
+    assert len({done.text for _, done in alone}) > 10
+
+
+async def test_late_arrival_joins_a_running_batch(model: LocalModel) -> None:
+    """The short call, made once the long one is streaming, is done long before it."""
+    order: list[str] = []
+
+    async def long() -> None:
+        async for item in model.stream(ask("long"), Sampling(max_tokens=200, temperature=1.0, seed=1)):
+            started.set()
+            if isinstance(item, Completion):
+                order.append("long")
+
+    started = asyncio.Event()
+    task = asyncio.create_task(long())
+    await started.wait()
+    late = await finish(model, "short", Sampling(max_tokens=3, temperature=1.0, seed=2))
+    order.append("short")
+    await task
+    assert order == ["short", "long"]
+    assert late == await finish(model, "short", Sampling(max_tokens=3, temperature=1.0, seed=2))
+
+
+async def test_seeds(model: LocalModel) -> None:
+    def sampled(seed: int | None) -> Sampling:
+        return Sampling(temperature=1.0, max_tokens=30, seed=seed)
+
+    first, same, other = [(await finish(model, "q", sampled(s)))[0] for s in (1, 1, 2)]
+    unseeded = {(await finish(model, "q", sampled(None)))[0] for _ in range(3)}
+    assert first == same != other
+    assert len(unseeded) > 1
+
+
+async def test_tokens_are_counted_exactly_and_cost_nothing(model: LocalModel) -> None:
+    _, done = await finish(model, "four", Sampling(max_tokens=6, temperature=0.0))
+    assert done.tokens_in == len("four") + 2  # a token a byte, and the two role marks
+    assert (done.tokens_out, done.finish, done.flags) == (6, "length", ("truncated",))
+    assert done.cost_usd == 0.0
+
+
+async def test_stop_string_ends_the_answer_and_is_left_out(model: LocalModel) -> None:
+    whole, _ = await finish(model, "q", Sampling(max_tokens=60, temperature=1.0, seed=5))
+    at = next(i for i in range(4, len(whole) - 2) if "\ufffd" not in whole[i : i + 2])
+    stop = whole[at : at + 2]
+    cut, done = await finish(model, "q", Sampling(max_tokens=60, temperature=1.0, seed=5, stop=(stop,)))
+    assert cut == done.text == whole[: whole.index(stop)]
+    assert done.finish == "stop"
+    assert done.tokens_out < 60
+
+
+async def test_leaving_the_stream_stops_the_row_and_spares_the_others(model: LocalModel) -> None:
+    other = asyncio.create_task(finish(model, "other", Sampling(max_tokens=60, temperature=1.0, seed=3)))
+    stream = model.stream(ask("left"), Sampling(max_tokens=250, temperature=1.0, seed=4))
+    await anext(stream)
+    await stream.aclose()
+    kept = await other
+    assert kept == await finish(model, "other", Sampling(max_tokens=60, temperature=1.0, seed=3))
+
+
+async def test_context_is_checked_and_never_overrun(model: LocalModel) -> None:
+    with pytest.raises(ModelError, match="shorten") as caught:
+        await finish(model, "x" * 254, Sampling())
+    assert caught.value.kind == "context-length"
+    _, done = await finish(model, "x" * 250, Sampling(temperature=0.0))
+    assert done.tokens_in + done.tokens_out == 256
+    assert done.finish == "length"
+
+
+async def test_more_calls_than_rows_all_finish(model: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.models.local.scheduler.MAX_ROWS", 3)
+    sampling = Sampling(max_tokens=8, temperature=0.0)
+    results = await asyncio.gather(*(finish(model, f"q{i % 4}", sampling) for i in range(20)))
+    assert len({done.text for _, done in results}) <= 4
+
+
+async def test_weights_load_once_for_all_models_of_a_folder(folder: Path) -> None:
+    from engine.models.local import scheduler
+
+    one, two = (LocalModel(name, str(folder), device="cpu") for name in "ab")
+    sampling = Sampling(max_tokens=2, temperature=0.0)
+    await asyncio.gather(finish(one, "q", sampling), finish(two, "q", sampling))
+    assert [users for _, users in scheduler._open.values()] == [2]
+    await one.aclose()
+    assert (await finish(two, "q", sampling))[1].tokens_out == 2
+    await two.aclose()
+    assert scheduler._open == {}
+
+
+async def test_closing_during_a_call_fails_the_call(folder: Path) -> None:
+    model = LocalModel("hf:tiny", str(folder), device="cpu")
+    stream = model.stream(ask("q"), Sampling(temperature=1.0, seed=1))
+    await anext(stream)
+    await model.aclose()
+    with pytest.raises(ModelError, match="closed"):
+        async for item in stream:
+            assert not isinstance(item, Completion)
+
+
+async def test_missing_and_broken_weights(folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    (broken / "model.safetensors").write_bytes(b"not safetensors")
+    for source, kind in ((tmp_path / "none", "not-found"), (broken, "bad-response")):
+        model = LocalModel("hf:it", str(source), device="cpu")
+        for _ in range(2):  # the second call is told as well
+            with pytest.raises(ModelError, match="cannot load") as caught:
+                await finish(model, "q", Sampling())
+            assert caught.value.kind == kind
+        await model.aclose()
+
+
+async def test_template_faults_reach_only_their_call(tmp_path: Path) -> None:
+    strict = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}" + TEMPLATE
+    )
+    model = LocalModel("hf:it", str(make_tiny_llama(tmp_path / "strict", template=strict)), device="cpu")
+    system: list[Message] = [{"role": "system", "content": "s"}]
+    with pytest.raises(ModelError, match="no system"):
+        _ = [i async for i in model.stream(system, Sampling())]
+    assert (await finish(model, "q", Sampling(max_tokens=2)))[1].tokens_out == 2
+    await model.aclose()
+    bare = LocalModel("hf:it", str(make_tiny_llama(tmp_path / "bare", template=None)), device="cpu")
+    with pytest.raises(ModelError, match="no chat template"):
+        await finish(bare, "q", Sampling())
+    await bare.aclose()
+
+
+async def test_prompt_that_opens_the_think_block_starts_with_reasoning(tmp_path: Path) -> None:
+    folder = make_tiny_llama(tmp_path, template=TEMPLATE + "<think>\n")
+    model = LocalModel("hf:it", str(folder), device="cpu")
+    items = [i async for i in model.stream(ask("q"), Sampling(max_tokens=20, temperature=1.0, seed=1))]
+    await model.aclose()
+    done = items[-1]
+    assert isinstance(done, Completion)
+    assert {i.channel for i in items if isinstance(i, Delta)} == {"reasoning"}
+    assert done.reasoning
+    assert done.flags == ("empty", "truncated")
+
+
+async def test_a_failing_model_says_so_and_recovers(
+    model: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.models.local.batch import Batch
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Batch, "step", fail)
+        with pytest.raises(ModelError, match="not enough memory"):
+            await finish(model, "q", Sampling(max_tokens=5))
+    assert (await finish(model, "q", Sampling(max_tokens=5)))[1].tokens_out == 5
+
+
+def test_chooser_obeys_temperature_top_p_and_top_k() -> None:
+    import torch
+
+    logits = torch.tensor([[0.0, 3.0, 2.0, 1.0]]).repeat(5, 1)
+    choices = [Choice(0.0), Choice(1.0, top_p=0.01), Choice(5.0, top_k=2), Choice(1.0), Choice(1.0)]
+    pick = Chooser(choices, torch.device("cpu"))
+    seen = [set(column) for column in zip(*(pick(logits, [i / 200] * 5) for i in range(200)), strict=True)]
+    assert seen == [{1}, {1}, {1, 2}, {0, 1, 2, 3}, {0, 1, 2, 3}]
+
+
+def test_characters_of_several_tokens_stay_whole() -> None:
+    raw = "né 😀!".encode()
+    stream = TextStream(lambda tokens: bytes(tokens).decode("utf-8", "replace"), (), thinking=False)
+    pieces = [delta.text for token in raw for delta in stream.feed(token)]
+    pieces += [delta.text for delta in stream.close()]
+    assert pieces == ["n", "é", " ", "😀", "!"]
