@@ -5,7 +5,6 @@ Opening a model loads neither torch nor the OpenAI SDK: weights and connections 
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,7 @@ class UnknownModelError(ModelError):
     """No model goes by this name; the message names the nearest ones and the command that lists all."""
 
     def __init__(self, name: str, known: list[str], why: str = "") -> None:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        near = _near(name, known, 0.5)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         super().__init__("not-found", f"unknown model {name!r}{why}: {hint}`{LIST_COMMAND}` lists them all")
 
@@ -126,12 +125,16 @@ def _only_endpoint(name: str, settings: Settings) -> str:
     ]
     candidates = [e for e in usable if name in settings.endpoints[e].models] or usable
     # A bare word near an embedded name is a slip, not a model of some endpoint.
-    bare = (
-        "/" not in name and ":" not in name and not difflib.get_close_matches(name, POCKET, n=1, cutoff=0.7)
-    )
+    bare = "/" not in name and ":" not in name and not _near(name, list(POCKET), 0.7)
     if bare and len(candidates) == 1:
         return candidates[0]
     known = [info.name for info in available(settings)]
     if bare and candidates:
         raise UnknownModelError(name, known, f" without an endpoint, as in {candidates[0]}/{name}")
     raise UnknownModelError(name, known)
+
+
+def _near(name: str, known: list[str], cutoff: float) -> list[str]:
+    import difflib
+
+    return difflib.get_close_matches(name, known, n=3, cutoff=cutoff)
