@@ -38,45 +38,14 @@ def missing_awaits(
     tree: ast.Module, operators: Operators, parents: Parents
 ) -> list[tuple[ast.Call, Diagnostic]]:
     """Operator calls that are certainly lost, each with its diagnostic, in source order."""
+    fates = _Fates(operators, parents)
     lost: list[tuple[ast.Call, Diagnostic]] = []
     for node in ast.walk(tree):
-        spec = operators.spec(node)
-        if spec is not None and isinstance(node, ast.Call) and fate(node, parents, operators) == "lost":
-            fix = f"Write await self.{ast.unparse(node.func).removeprefix('self.')}(...)"
-            message = f"{ast.unparse(node.func)}(...) is not awaited"
-            lost.append((node, error("missing-await", message, node.lineno, fix)))
+        if isinstance(node, ast.Call) and operators.spec(node) and fates.of(node) == "lost":
+            called = ast.unparse(node.func)
+            message = f"{called}(...) is not awaited"
+            lost.append((node, error("missing-await", message, node.lineno, f"Write await {called}(...)")))
     return sorted(lost, key=lambda item: (item[0].lineno, item[0].col_offset))
-
-
-def fate(node: ast.AST, parents: Parents, operators: Operators, *, held: bool = False) -> Fate:
-    """What becomes of the value of `node`, a coroutine or (`held`) a container of them."""
-    child, parent = node, parents.get(node)
-    while parent is not None and isinstance(parent, _TRANSPARENT):
-        if isinstance(parent, ast.NamedExpr):
-            return _fate_of_names([parent.target.id], parent, parents, operators, held)
-        held = held or isinstance(parent, _CONTAINERS)
-        child, parent = parent, parents.get(parent)
-    match parent:
-        case ast.Await():
-            return "awaited"
-        case ast.Call():
-            return _fate_of_argument(child, parent, parents, operators, held)
-        case ast.Subscript() | ast.Attribute():
-            return "collected" if held else "lost"
-        case ast.BinOp():
-            return fate(parent, parents, operators, held=True) if held else "lost"
-        case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
-            targets = parent.targets if isinstance(parent, ast.Assign) else [parent.target]
-            flat = [e for t in targets for e in (t.elts if isinstance(t, ast.Tuple | ast.List) else [t])]
-            names = [t.id for t in flat if isinstance(t, ast.Name)]
-            if len(names) < len(flat):
-                return "collected"  # kept in an attribute or a slot: followed no further
-            return _fate_of_names(names, parent, parents, operators, held)
-        case ast.Return():
-            function = enclosing_function(parent, parents)
-            return "lost" if function is not None and function.name == "__call__" else "collected"
-        case _:
-            return "lost" if isinstance(parent, _LOSING) else "collected"
 
 
 def enclosing_function(node: ast.AST, parents: Parents) -> FunctionNode | None:
@@ -89,45 +58,93 @@ def enclosing_function(node: ast.AST, parents: Parents) -> FunctionNode | None:
     return current
 
 
-def _fate_of_argument(
-    child: ast.AST, call: ast.Call, parents: Parents, operators: Operators, held: bool
-) -> Fate:
-    if child is call.func:
-        return "collected"
-    if operators.spec(call) is not None:
-        return "lost"  # an operator's arguments are plain data
-    if isinstance(call.func, ast.Name) and call.func.id in _PASSIVE:
-        return "collected" if held else "lost"
-    if (
-        isinstance(call.func, ast.Attribute)
-        and call.func.attr in _STORING
-        and isinstance(call.func.value, ast.Name)
-    ):
-        return _fate_of_names([call.func.value.id], call, parents, operators, True)
-    return "collected"
+class _Fates:
+    """Follows coroutines through one tree; what is found about a name in a function is kept."""
 
+    def __init__(self, operators: Operators, parents: Parents) -> None:
+        self._operators = operators
+        self._parents = parents
+        self._uses: dict[FunctionNode, dict[str, list[ast.Name]]] = {}
+        self._known: dict[tuple[FunctionNode, str, bool], Fate] = {}
 
-def _fate_of_names(
-    names: list[str], binding: ast.AST, parents: Parents, operators: Operators, held: bool
-) -> Fate:
-    """Lost if no use of the names can await what they hold."""
-    function = enclosing_function(binding, parents)
-    if function is None:
-        return "collected"
-    for use in ast.walk(function):
-        if not (isinstance(use, ast.Name) and use.id in names and isinstance(use.ctx, ast.Load)):
-            continue
-        if not _use_loses(use, parents, operators, held):
+    def of(self, node: ast.AST, *, held: bool = False) -> Fate:
+        """What becomes of the value of `node`, a coroutine or (`held`) a container of them."""
+        child, parent = node, self._parents.get(node)
+        while parent is not None and isinstance(parent, _TRANSPARENT):
+            if isinstance(parent, ast.NamedExpr):
+                return self._of_names([parent.target.id], parent, held)
+            held = held or isinstance(parent, _CONTAINERS)
+            child, parent = parent, self._parents.get(parent)
+        match parent:
+            case ast.Await():
+                return "awaited"
+            case ast.Call():
+                return self._of_argument(child, parent, held)
+            case ast.Subscript() | ast.Attribute():
+                return "collected" if held else "lost"
+            case ast.BinOp():
+                return self.of(parent, held=True) if held else "lost"
+            case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
+                return self._of_assigned(parent, held)
+            case ast.Return():
+                function = enclosing_function(parent, self._parents)
+                return "lost" if function is not None and function.name == "__call__" else "collected"
+            case _:
+                return "lost" if isinstance(parent, _LOSING) else "collected"
+
+    def _of_argument(self, child: ast.AST, call: ast.Call, held: bool) -> Fate:
+        if child is call.func:
             return "collected"
-    return "lost"
+        if self._operators.spec(call) is not None:
+            return "lost"  # an operator's arguments are plain data
+        match call.func:
+            case ast.Name(id=name) if name in _PASSIVE:
+                return "collected" if held else "lost"
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if attribute in _STORING:
+                return self._of_names([name], call, True)
+            case _:
+                return "collected"
+
+    def _of_assigned(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign, held: bool) -> Fate:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        flat = [e for t in targets for e in (t.elts if isinstance(t, ast.Tuple | ast.List) else [t])]
+        names = [t.id for t in flat if isinstance(t, ast.Name)]
+        # What is kept in an attribute or a slot is followed no further.
+        return self._of_names(names, node, held) if len(names) == len(flat) else "collected"
+
+    def _of_names(self, names: list[str], binding: ast.AST, held: bool) -> Fate:
+        """Lost if no use of any of the names can await what they hold."""
+        function = enclosing_function(binding, self._parents)
+        if function is None:
+            return "collected"
+        lost = all(self._of_name(function, name, held) == "lost" for name in names)
+        return "lost" if lost else "collected"
+
+    def _of_name(self, function: FunctionNode, name: str, held: bool) -> Fate:
+        key = (function, name, held)
+        if key not in self._known:
+            if function not in self._uses:
+                self._uses[function] = _reads(function)
+            # Stands for itself while its uses are followed, should one lead back to it.
+            self._known[key] = "lost"
+            uses = self._uses[function].get(name, [])
+            self._known[key] = "lost" if all(self._loses(use, held) for use in uses) else "collected"
+        return self._known[key]
+
+    def _loses(self, use: ast.Name, held: bool) -> bool:
+        parent = self._parents.get(use)
+        if isinstance(parent, ast.Attribute) and parent.attr in _STORING:
+            return True  # filling the list says nothing about its members
+        if isinstance(parent, ast.Subscript) and parent.value is use and held:
+            return False
+        if isinstance(parent, ast.Assign | ast.AnnAssign | ast.NamedExpr | ast.AugAssign):
+            return False  # renamed: followed no further
+        return self.of(use, held=held) == "lost"
 
 
-def _use_loses(use: ast.Name, parents: Parents, operators: Operators, held: bool) -> bool:
-    parent = parents.get(use)
-    if isinstance(parent, ast.Attribute) and parent.attr in _STORING:
-        return True  # filling the list says nothing about its members
-    if isinstance(parent, ast.Subscript) and parent.value is use and held:
-        return False
-    if isinstance(parent, ast.Assign | ast.AnnAssign | ast.NamedExpr | ast.AugAssign):
-        return False  # renamed: followed no further
-    return fate(use, parents, operators, held=held) == "lost"
+def _reads(function: FunctionNode) -> dict[str, list[ast.Name]]:
+    reads: dict[str, list[ast.Name]] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            reads.setdefault(node.id, []).append(node)
+    return reads

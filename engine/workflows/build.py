@@ -65,7 +65,8 @@ def build_workflow(text: str, prompts: str, operator_set: OperatorSet) -> Workfl
     left = lint(fixed.code, fixed.prompts, operator_set) if fixed.repairs else written
     if has_errors(left):
         # A workflow that did not parse as written is described by what was found once it did.
-        shown = (*read.problems, *left) if any(d.code == "graph-syntax" for d in written) else written
+        unread = any(d.code == "graph-syntax" for d in written)
+        shown = (*read.problems, *(_shifted(d, -fixed.shift) for d in left)) if unread else written
         return _rejected(read.code, read.prompts, read.modification, shown, fixed.repairs, operator_set)
     return Workflow(
         id=workflow_id(fixed.code, fixed.prompts, operator_set.name),

@@ -37,10 +37,12 @@ class Positions:
 
     def apply(self, edits: list[Edit]) -> str:
         """The text with `edits`, which must not overlap, made."""
-        data = self.data
-        for edit in sorted(edits, key=lambda e: (e.start, e.end), reverse=True):
-            data = data[: edit.start] + edit.text.encode("utf-8") + data[edit.end :]
-        return data.decode("utf-8")
+        pieces: list[bytes] = []
+        position = 0
+        for edit in sorted(edits, key=lambda e: (e.start, e.end)):
+            pieces += [self.data[position : edit.start], edit.text.encode("utf-8")]
+            position = edit.end
+        return b"".join([*pieces, self.data[position:]]).decode("utf-8")
 
 
 def overlapping(edits: list[Edit]) -> bool:

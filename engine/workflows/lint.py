@@ -16,6 +16,8 @@ from engine.workflows.results import check_habits, check_results
 from engine.workflows.structure import check_structure
 from engine.workflows.tree import call_method, parents
 
+MAX_DIAGNOSTICS = 200
+
 
 def lint(code: str, prompts: str, operator_set: OperatorSet) -> list[Diagnostic]:
     """Diagnostics in the order of their lines; an empty list means nothing was found."""
@@ -26,7 +28,8 @@ def lint(code: str, prompts: str, operator_set: OperatorSet) -> list[Diagnostic]
     if texts.tree is not None:
         found += undefined_prompts(graph.tree, texts.tree)
     found += lint_tree(code, graph.tree, operator_set)
-    unique = list(dict.fromkeys(found))
+    # Errors first where there are too many to report: a warning must not push one out.
+    unique = sorted(dict.fromkeys(found), key=lambda d: d.severity)[:MAX_DIAGNOSTICS]
     return sorted(unique, key=lambda d: (d.line or 0, d.severity, d.code))
 
 

@@ -15,7 +15,9 @@ from engine.formats.module import PROVIDED_NAMES
 from engine.workflows.tree import CALL_PARAMETERS, FunctionNode, bound_names, call_method
 
 BUILTIN_NAMES = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__class__", "__annotations__"}
-MAX_NAMES = 50  # each costs a search for names like it
+# Each name reported costs a search among the names it may have meant.
+MAX_NAMES = 50
+MAX_CHOICES = 1_000
 _SCOPES = (*get_args(FunctionNode), ast.Lambda, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 # For the hint to import one.
 STANDARD_MODULES = frozenset(name for name in sys.stdlib_module_names if not name.startswith("_"))
@@ -38,7 +40,7 @@ def undefined_names(code: str, tree: ast.Module) -> list[Diagnostic]:
     wanted = {name for name in _globals_used(table) if name not in known}
     lines: dict[str, int] = {}
     _find_first_uses(tree, wanted, lines)
-    choices = sorted(known | _names_in_call(tree))
+    choices = sorted(known | _names_in_call(tree))[:MAX_CHOICES]
     ordered = sorted((lines.get(name, 1), name) for name in wanted)[:MAX_NAMES]
     return [_undefined(name, line, choices) for line, name in ordered]
 
@@ -123,11 +125,12 @@ def undefined_prompts(tree: ast.Module, prompts: ast.Module) -> list[Diagnostic]
         and not node.attr.startswith("__")
     ]
     defined |= {node.attr for node in uses if isinstance(node.ctx, ast.Store)}
+    choices = sorted(defined)[:MAX_CHOICES]
     found: dict[str, Diagnostic] = {}
     for node in sorted(uses, key=lambda n: (n.lineno, n.col_offset)):
-        if node.attr in defined or node.attr in found:
+        if node.attr in defined or node.attr in found or len(found) == MAX_NAMES:
             continue
-        near = get_close_matches(node.attr, sorted(defined), 1, 0.6)
+        near = get_close_matches(node.attr, choices, 1, 0.6)
         fix = f"Did you mean prompt_custom.{near[0]}?" if near else f"Define {node.attr} in <prompt>"
         found[node.attr] = error(
             "undefined-prompt", f"prompt_custom.{node.attr} is not among the prompts", node.lineno, fix
