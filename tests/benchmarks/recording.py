@@ -131,7 +131,6 @@ def main() -> None:
             ("next page", lambda: reader.runs(before=cursor)),
             ("failed runs", lambda: reader.runs(failed=True)),
             ("one variant", lambda: reader.runs(variant="vanilla")),
-            ("text search", lambda: reader.runs(search="eratosthenes")),
         ):
             print(f"{runs} runs, {subject}: {median_ms(action):.2f} ms")
         reader.close()

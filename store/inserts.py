@@ -1,0 +1,39 @@
+"""Rows that projections add: by column name, with texts fit for a column and for the search."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from engine.events import Event
+from store import blobs
+from store.texts import plain
+
+_ERROR_CHARS = 500
+# The index sees this much of a text: nobody searches for the end of a megabyte of output.
+_SEARCHED_CHARS = 20_000
+
+
+def insert(db: sqlite3.Connection, table: str, *, ignore: bool = False, **values: object) -> None:
+    """Add a row; with `ignore`, unless one of this key is there."""
+    verb = "INSERT OR IGNORE" if ignore else "INSERT"
+    marks = ", ".join("?" * len(values))
+    db.execute(f"{verb} INTO {table}({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
+
+
+def short(error: str | None) -> str | None:
+    return None if error is None else plain(error, _ERROR_CHARS)
+
+
+def searchable(
+    db: sqlite3.Connection, event: Event, kind: str, text: str, call_id: str | None = None
+) -> None:
+    """Index the text for search, once a run."""
+    if not text.strip():
+        return
+    text = plain(text[:_SEARCHED_CHARS])
+    step = "(SELECT step_id FROM model_calls WHERE run_id = ? AND id = ?)"
+    db.execute(
+        "INSERT OR IGNORE INTO search_texts(run_id, hash, kind, call_id, step_id, text)"
+        f" VALUES (?, ?, ?, ?, {step}, ?)",
+        (event.run_id, blobs.address(text.encode()), kind, call_id, event.run_id, call_id, text),
+    )
