@@ -140,8 +140,6 @@ class Settings(BaseSettings):
     """The database of all runs; unset means `store.db` in the user's data folder."""
     data: Path | None = None
     """Folder with the benchmarks' own data files, such as `HumanEval.jsonl`."""
-    data: Path | None = None
-    """The folder with the files of benchmarks that are not bundled."""
     budget: Budget = Budget()
     """What one run may spend at most."""
     theme: Annotated[str, Field(min_length=1)] = "textual-dark"

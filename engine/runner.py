@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from engine.context import RunConfig, RunContext, Services
 from engine.emitter import Emitter
@@ -40,7 +40,7 @@ class Run:
         self._context = RunContext(problem, config, services, emitter, ledger, Gateway(emitter, ledger))
         self._task: asyncio.Task[None] | None = None
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         """Start, and yield every event as it happens, RunFinished last.
 
         Leaving the iteration early cancels the run.

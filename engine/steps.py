@@ -28,6 +28,17 @@ PROGRAM_LIMITS = Limits(wall_s=30.0, cpu_s=20.0)
 MAX_CONCURRENT_STEPS = 16
 
 
+@dataclass(frozen=True)
+class _Call:
+    """One admitted call: its content address, the seed of its draws, and what to run."""
+
+    step_id: str
+    key: str
+    draw: str
+    module: str
+    kwargs: dict[str, Any]
+
+
 @dataclass
 class _Spent:
     """What one step's model calls cost."""
@@ -68,9 +79,11 @@ class StepBroker:
         identity = content_key(spec.module, inputs)
         occurrence = self._seen[identity]
         self._seen[identity] += 1
-        worker = self._context.services.worker.name
-        sampling = self._context.config.worker_sampling.to_json()
-        key = content_key(identity, worker, sampling, self._seed, occurrence)
+        # Seeds follow from what is asked, not from who is asked: two workers, or a worker and its
+        # replay, meet the same draws.
+        draw = content_key(identity, self._seed, occurrence)
+        services, sampling = self._context.services, self._context.config.worker_sampling
+        key = content_key(draw, services.worker.name, sampling.to_json())
         try:
             self._context.ledger.admit_step()
         except BudgetExceededError as error:
@@ -88,19 +101,19 @@ class StepBroker:
                 inputs=inputs,
             )
         )
-        return await self._finish(step_id, key, spec.module, kwargs)
+        return await self._finish(_Call(step_id, key, draw, spec.module, kwargs))
 
-    async def _finish(self, step_id: str, key: str, module: str, kwargs: dict[str, Any]) -> Any:
+    async def _finish(self, call: _Call) -> Any:
         """Serve or run the step, and emit exactly one StepFinished whatever happens."""
         started = time.monotonic()
         spent = _Spent()
         status, output, error, cpu_ms, stdout = "cancelled", None, "cancelled", 0.0, ""
-        recorded = self._context.services.recorded.get(key)
+        recorded = self._context.services.recorded.get(call.key)
         try:
             if recorded:
                 status, output, error = "ok", recorded[0], None
                 return output
-            outcome = await self._run(step_id, key, module, kwargs, spent)
+            outcome = await self._run(call, spent)
             cpu_ms, stdout = outcome.usage.cpu_ms, outcome.stdout
             if outcome.status != "passed":
                 status, error = _step_status(outcome), outcome.message or outcome.reason or outcome.status
@@ -115,7 +128,7 @@ class StepBroker:
                 status = "cancelled"
             self._context.emitter.emit(
                 StepFinished(
-                    step_id=step_id,
+                    step_id=call.step_id,
                     status=status,
                     output=jsonable(output),
                     error=error,
@@ -129,35 +142,33 @@ class StepBroker:
                 )
             )
 
-    async def _run(
-        self, step_id: str, key: str, module: str, kwargs: dict[str, Any], spent: _Spent
-    ) -> Outcome:
+    async def _run(self, call: _Call, spent: _Spent) -> Outcome:
         """One operator in a process of its own, with the three things it may ask the host for."""
 
         async def callback(method: str, args: dict[str, Any]) -> Any:
             if method == "model":
-                return await self._model(args, step_id, key, spent)
+                return await self._model(args, call, spent)
             if method == "tests":
-                return await self._tests(args, step_id)
+                return await self._tests(args, call.step_id)
             if method == "program":
-                return await self._program(args, step_id)
+                return await self._program(args, call.step_id)
             raise CallbackError("usage", f"an operator cannot call {method!r}")
 
         async with self._slots:
             return await self._session.call(
                 "engine.guest.operator:main",
-                {"module": module, "kwargs": kwargs},
+                {"module": call.module, "kwargs": call.kwargs},
                 callback=callback,
                 limits=STEP_LIMITS,
             )
 
-    async def _model(self, args: dict[str, Any], step_id: str, key: str, spent: _Spent) -> dict[str, Any]:
+    async def _model(self, args: dict[str, Any], call: _Call, spent: _Spent) -> dict[str, Any]:
         messages = _messages(args.get("messages"))
         number, spent.calls = spent.calls, spent.calls + 1
-        sampling = replace(self._context.config.worker_sampling, seed=derived_seed(key, number))
+        sampling = replace(self._context.config.worker_sampling, seed=derived_seed(call.draw, number))
         try:
             completion = await self._context.gateway.call(
-                self._context.services.worker, messages, sampling, role="worker", step_id=step_id
+                self._context.services.worker, messages, sampling, role="worker", step_id=call.step_id
             )
         except BudgetExceededError as error:
             raise self._abort(error, "budget") from None

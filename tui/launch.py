@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tui.ports import RunRequest
 
@@ -50,7 +50,7 @@ class Workbench:
             seed=0,
         )
 
-    async def run(self, request: RunRequest, workflow: Workflow | None = None) -> AsyncIterator[Event]:
+    async def run(self, request: RunRequest, workflow: Workflow | None = None) -> AsyncGenerator[Event, None]:
         """Run the request and record it; with `workflow`, that workflow is what runs.
 
         Cancelling the task that iterates cancels the run. Raises the errors of opening models,
@@ -60,7 +60,7 @@ class Workbench:
         from store.recording import recorded
 
         config = self._config(request)
-        services = await self._services(request, recorded_steps={})
+        services = await self._services(request)
         run = Run(request.problem, config, services, workflow=workflow)
         assert self._recorder is not None  # opened with the services
         async with aclosing(recorded(run, self._recorder)) as events:
@@ -88,7 +88,7 @@ class Workbench:
             budget=budget,
         )
 
-    async def _services(self, request: RunRequest, recorded_steps: Mapping[str, Sequence[Any]]) -> Services:
+    async def _services(self, request: RunRequest) -> Services:
         from engine.context import Services
 
         async with self._opening:
@@ -99,7 +99,7 @@ class Workbench:
             if self._sandbox is None:
                 self._sandbox = await self._open_sandbox()
                 self.sandbox_note = self._sandbox.description
-        return Services(meta_agent, worker, self._sandbox, recorded_steps)
+        return Services(meta_agent, worker, self._sandbox)
 
     async def _open_recorder(self) -> Recorder:
         from store.recorder import Recorder
@@ -125,9 +125,9 @@ class Workbench:
         return self._models[name]
 
     def _open_replay(self, name: str) -> ChatModel:
-        from engine.models.replay import ReplayModel
+        from engine.models.replay import ReplayModel, recorded_calls
         from store.reader import Reader
 
         with Reader(self.store_path) as reader:
             row = reader.run(name.removeprefix("replay:"))
-            return ReplayModel(name, reader.model_calls(row.id))
+            return ReplayModel(name, recorded_calls(reader.events(row.id)))

@@ -10,27 +10,27 @@ from __future__ import annotations
 
 import ast
 import doctest
-import os
 from pathlib import Path
 from typing import Any
 
 from engine.problems import Problem, ProblemError, Tests, read_records
 
 FILE_NAME = "HumanEval.jsonl"
+# HumanEval/47's docstring is wrong: the median of its second example is 8.0, and its own tests agree.
+_MISTAKEN = ("median([-10, 4, 6, 1000, 10, 20])",)
 
 
 def load(data: Path | None = None) -> list[Problem]:
-    """The problems of `data`, or of HumanEval.jsonl in the folder FLOWREASONER_DATA names.
+    """The problems of `data`, a HumanEval.jsonl or the folder it is in.
 
     Raises:
         ProblemError: there is no such file, or a line is not a HumanEval record.
     """
-    folder = os.environ.get("FLOWREASONER_DATA")
-    path = data or (Path(folder) / FILE_NAME if folder else None)
-    if path is None:
+    if data is None:
         raise ProblemError(
             f"humaneval needs its data: pass --data PATH/{FILE_NAME}, or set FLOWREASONER_DATA to its folder"
         )
+    path = data / FILE_NAME if data.is_dir() else data
     return [to_problem(record, where) for record, where in read_records(path)]
 
 
@@ -64,7 +64,7 @@ def _examples(prompt: str, entry_point: str) -> tuple[str, ...]:
     asserts = []
     for example in examples:
         source, want = example.source.strip(), example.want.strip()
-        if not source.startswith(f"{entry_point}("):
+        if not source.startswith(f"{entry_point}(") or source in _MISTAKEN:
             continue
         try:
             ast.parse(source, mode="eval")

@@ -99,7 +99,7 @@ def _build(host: Any, args: dict[str, Any]) -> Any:
     cls = namespace.get("Workflow")
     if not isinstance(cls, type):
         raise TypeError("the source defines no class Workflow")
-    workflow = cls.__new__(cls)
+    workflow: Any = object.__new__(cls)
     for attribute, operator in operators.items():
         setattr(workflow, attribute, operator)
     if cls.__init__ is not object.__init__:

@@ -12,7 +12,7 @@ INSTRUCTION = (
 )
 
 
-async def run(host: Host, *, input: str) -> dict[str, Any]:  # noqa: A002  the workflow's keyword
+async def run(host: Host, *, input: str) -> dict[str, Any]:
     reply = await ask(host, join(input, INSTRUCTION))
     answer = field(reply, "answer")
     return {"thought": field(reply, "thought") or "", "answer": reply.strip() if answer is None else answer}

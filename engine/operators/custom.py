@@ -7,5 +7,5 @@ from typing import Any
 from engine.operators.support import Host, ask, join
 
 
-async def run(host: Host, *, input: str, instruction: str = "") -> dict[str, Any]:  # noqa: A002  the workflow's keyword
+async def run(host: Host, *, input: str, instruction: str = "") -> dict[str, Any]:
     return {"response": await ask(host, join(instruction, input))}

@@ -55,7 +55,9 @@ def test_json_round_trip(event: Event) -> None:
 
 
 def test_every_event_class_is_registered() -> None:
-    classes = {c for c in vars(events).values() if isinstance(c, type) and issubclass(c, Event) and c is not Event}
+    classes = {
+        c for c in vars(events).values() if isinstance(c, type) and issubclass(c, Event) and c is not Event
+    }
     assert classes == set(EVENTS.values())
     assert all(c.kind == kind for kind, c in EVENTS.items())
 

@@ -17,7 +17,11 @@ from engine.operators.support import chosen, extract_code, field, letter
         ("```\nx = 1\n```", None, "x = 1"),
         ("```python\ndef g(): pass\n```\n```python\ndef f(): pass\n```", "f", "def f(): pass"),
         ("```python\ndef f(): pass\n```\nUsage:\n```python\nf()\n```", "f", "def f(): pass"),
-        ("```python\nimport math\n```\nthen\n```python\ndef f(): return math.pi\n```", "f", "def f(): return math.pi"),
+        (
+            "```python\nimport math\n```\nthen\n```python\ndef f(): return math.pi\n```",
+            "f",
+            "def f(): return math.pi",
+        ),
         ("```python\ndef f():\n    return 1", "f", "def f():\n    return 1"),  # cut off before the fence
         ("```json\n{}\n```", None, "```json\n{}\n```"),
     ],

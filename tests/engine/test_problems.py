@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -107,9 +108,14 @@ def test_json_round_trip(problem: Problem) -> None:
     assert parse_problem(json.loads(json.dumps(problem.to_json())), "here") == problem
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.sampled_from([*GOOD, "answer", "kind", "metadata", "val"]), x)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda x: (
+            st.lists(x) | st.dictionaries(st.sampled_from([*GOOD, "answer", "kind", "metadata", "val"]), x)
+        ),
+    )
+)
 def test_arbitrary_json_is_a_problem_or_an_error(data: object) -> None:
-    try:
+    with contextlib.suppress(ProblemError):
         parse_problem(data, "here")
-    except ProblemError:
-        pass

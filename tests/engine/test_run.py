@@ -23,7 +23,7 @@ from engine.events import (
     WorkflowProposed,
 )
 from engine.ledger import Budget
-from engine.models.base import Message, ModelError, Sampling
+from engine.models.base import Completion, Message, ModelError, Sampling
 from engine.operators.sets import PAPER
 from engine.problems import Problem, Tests
 from engine.runner import Run
@@ -79,7 +79,9 @@ async def test_steps_say_what_came_in_where_and_what_it_cost(sandbox: Pool) -> N
 
 
 async def test_hidden_tests_reach_no_model_and_no_workflow(sandbox: Pool) -> None:
-    meta = ScriptedModel("meta", completion('await self.custom(input=str(vars(self)))\nreturn "def f(x): return x"'))
+    meta = ScriptedModel(
+        "meta", completion('await self.custom(input=str(vars(self)))\nreturn "def f(x): return x"')
+    )
     worker = ScriptedModel("worker", WRONG)
     problem = replace(
         DOUBLE,
@@ -102,7 +104,9 @@ async def test_rounds_feed_back_and_the_best_is_tested_not_the_first(sandbox: Po
     worse = completion('raise ValueError("no")', modification="worse")
     meta = ScriptedModel("meta", lambda messages, _: [bad, good, worse][min(len(meta.calls), 3) - 1])
     config = RunConfig(rounds=3, repeats=1, stop_early=False)
-    events = await run_events(sandbox, config=config, services=Services(meta, ScriptedModel("w", RIGHT), sandbox))
+    events = await run_events(
+        sandbox, config=config, services=Services(meta, ScriptedModel("w", RIGHT), sandbox)
+    )
     assert [r.score for r in of(events, RoundFinished)] == [0.0, 1.0, 0.0]
     proposals = of(events, WorkflowProposed)
     assert end(events).workflow_id == proposals[1].workflow_id
@@ -135,7 +139,14 @@ async def test_one_repair_turn_with_the_diagnosis(sandbox: Pool) -> None:
 
 @pytest.mark.parametrize(
     "reply",
-    ["", "I cannot help with that.", "<graph></graph>", "\x00" * 100, "x" * 1_000_000, completion("return ) (")],
+    [
+        "",
+        "I cannot help with that.",
+        "<graph></graph>",
+        "\x00" * 100,
+        "x" * 1_000_000,
+        completion("return ) ("),
+    ],
     ids=["empty", "prose", "empty graph", "NUL bytes", "1 MB of text", "syntax error"],
 )
 async def test_replies_without_a_workflow(sandbox: Pool, reply: str) -> None:
@@ -151,7 +162,11 @@ async def test_replies_without_a_workflow(sandbox: Pool, reply: str) -> None:
         ("answer = dict().get('nothing')\nreturn answer", "error", "no answer"),
         ("await self.custom(input='x')\nreturn ''", "error", "no answer"),
         ("await self.custom(input='x')\nreturn object()", "error", ""),
-        ("await self.custom(input='x')\nraise KeyError('boom')", "error", "KeyError: 'boom' (workflow line 4)"),
+        (
+            "await self.custom(input='x')\nraise KeyError('boom')",
+            "error",
+            "KeyError: 'boom' (workflow line 4)",
+        ),
         ("import os\nif problem:\n    os._exit(0)\nreturn ''", "error", ""),
         ("import sys\nif problem:\n    sys.exit(0)\nreturn ''", "error", ""),
     ],
@@ -323,7 +338,9 @@ async def test_model_written_tests_are_marked(sandbox: Pool) -> None:
         return RIGHT
 
     problem = Problem("stdin", "Write `f(x)` that doubles x.", "f")
-    events = await run_events(sandbox, problem=problem, worker=worker, config=RunConfig(repeats=1, make_tests=True))
+    events = await run_events(
+        sandbox, problem=problem, worker=worker, config=RunConfig(repeats=1, make_tests=True)
+    )
     assert of(events, TestsWritten)[0].visible == ("assert f(1) == 2", "assert f(2) == 4")
     assert {e.tests_written_by for e in of(events, EvaluationFinished)} == {"model"}
     assert end(events).status == "passed"
@@ -357,9 +374,7 @@ async def test_suspect_replies_are_flagged(sandbox: Pool) -> None:
     class Cut(ScriptedModel):
         async def stream(self, messages, sampling):  # type: ignore[no-untyped-def, override]
             async for item in super().stream(messages, sampling):
-                if hasattr(item, "finish"):
-                    item = replace(item, finish="length", flags=("truncated",))  # type: ignore[type-var]
-                yield item
+                yield replace(item, finish="length", flags=("truncated",)) if isinstance(item, Completion) else item
 
     services = Services(ScriptedModel("meta", GENERATE), Cut("worker", WRONG), sandbox)
     events = await run_events(sandbox, services=services)
