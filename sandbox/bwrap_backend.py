@@ -217,8 +217,8 @@ def _spawn(command: list[str], fds: list[int]) -> _Child:
     with theirs:
         process = subprocess.Popen(
             command,
-            stdin=theirs,
-            stdout=theirs,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
             stderr=stderr,
             pass_fds=fds,
             env={"PATH": "/usr/bin:/bin"},

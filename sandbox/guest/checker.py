@@ -22,11 +22,11 @@ _EXCEPTIONS = {
 _ODD_ARGUMENTS = {"UnicodeDecodeError", "UnicodeEncodeError", "UnicodeTranslateError", "BaseExceptionGroup"}
 
 
-class _GoneError(BaseException):
-    """The solution process ended; not an Exception, so that no test swallows it."""
+class _GoneError(judge.Interrupt):
+    """The solution process ended."""
 
 
-class _NeedsOneProcessError(BaseException):
+class _NeedsOneProcessError(judge.Interrupt):
     """A test passes something that cannot cross, such as a function."""
 
 

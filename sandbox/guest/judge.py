@@ -18,8 +18,8 @@ class NoVerdictError(Exception):
     """A test that could not fail, so its passing would mean nothing."""
 
 
-class Interrupt(BaseException):
-    """No further test can be judged here."""
+class Interrupt(BaseException):  # noqa: N818
+    """No further test can be judged here; not an Exception, so that few tests catch it."""
 
 
 class BadAnswerError(Exception):

@@ -1,0 +1,19 @@
+"""A process that holds a sandbox until it is killed; `test_faults.py` kills it. Argument: the backend."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from sandbox import Limits, open_sandbox
+
+
+async def main() -> None:
+    async with open_sandbox(sys.argv[1], size=2) as pool, pool.session():
+        forever = "print('running')\nwhile True:\n    pass"
+        running = asyncio.ensure_future(pool.run_program(forever, limits=Limits(wall_s=600, cpu_s=600)))
+        print("ready", flush=True)
+        await running
+
+
+asyncio.run(main())

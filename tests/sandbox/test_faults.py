@@ -1,0 +1,174 @@
+"""What fails around the sandbox: its owner, its containers, its daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from sandbox import Limits, Pool, SandboxError, labels, open_sandbox, reaper
+from sandbox.docker_backend import DockerBackend, connect
+from tests.sandbox.helpers import refuse, until
+
+MODULES = {"steps": "import time\nasync def sleep(host, args):\n    time.sleep(60)\n"}
+
+
+@pytest_asyncio.fixture
+async def docker_pool() -> AsyncIterator[Pool]:
+    try:
+        context = open_sandbox("docker", MODULES, size=2, build=True)
+        pool = await context.__aenter__()
+    except SandboxError as error:
+        pytest.skip(f"no Docker here: {error}")
+    yield pool
+    await context.__aexit__(None, None, None)
+
+
+def _client(pool: Pool) -> Any:
+    assert isinstance(pool._backend, DockerBackend)
+    return pool._backend.client
+
+
+def _owned_by(client: Any, pid: int) -> list[str]:
+    return [c.id for c in reaper.containers(client) if c.owner_pid == str(pid)]
+
+
+async def test_a_removed_container_fails_its_calls_at_once(docker_pool: Pool) -> None:
+    async with docker_pool.session() as session:
+        call = asyncio.ensure_future(
+            session.call("steps:sleep", {}, callback=refuse, limits=Limits(wall_s=60))
+        )
+        await asyncio.sleep(0)
+        await asyncio.to_thread(_client(docker_pool).api.remove_container, session.container_id, force=True)
+        started = time.monotonic()
+        with pytest.raises(SandboxError) as caught:
+            await call
+        assert caught.value.reason == "container-lost"
+        assert time.monotonic() - started < 5
+
+
+async def test_a_check_survives_the_loss_of_its_container(docker_pool: Pool) -> None:
+    for worker in docker_pool.idle:
+        await asyncio.to_thread(_client(docker_pool).api.remove_container, worker.id, force=True)
+    verdict = await docker_pool.check("def f(): return 1", ["assert f() == 1"], entry_point="f")
+    assert verdict.status == "passed"
+
+
+async def test_closing_leaves_no_container(docker_pool: Pool) -> None:
+    client = _client(docker_pool)
+    assert _owned_by(client, os.getpid())
+    running = asyncio.ensure_future(docker_pool.run_program("while True: pass"))
+    await asyncio.sleep(0)
+    await docker_pool.__aexit__(None, None, None)
+    with pytest.raises(SandboxError):
+        await running
+    assert not _owned_by(client, os.getpid())
+
+
+async def test_a_pool_refills_and_recycles(docker_pool: Pool) -> None:
+    first = docker_pool.idle[-1]
+    outcome = await docker_pool.run_program("while True: pass", limits=Limits(wall_s=9, cpu_s=0.1))
+    assert outcome.status == "timeout-cpu"
+    assert first not in docker_pool.idle
+
+    async def spare() -> bool:
+        return bool(docker_pool.idle)
+
+    await until(spare)
+
+
+@pytest.mark.parametrize("backend", ["docker", "bwrap"])
+async def test_kill_9_of_the_owner_leaves_nothing(backend: str) -> None:
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).with_name("owner.py")),
+        backend,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert owner.stdout is not None
+    if await owner.stdout.readline() != b"ready\n":
+        await owner.wait()
+        pytest.skip(f"no {backend} here")
+    children = _descendants(owner.pid) if backend == "bwrap" else []
+    owner.kill()
+    await owner.wait()
+
+    async def nothing_left() -> bool:
+        if backend == "bwrap":
+            return not any(labels.started(pid) for pid in children)
+        return not await asyncio.to_thread(_owned_by, connect(), owner.pid)
+
+    await until(nothing_left)
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += [int(child), *_descendants(int(child))]
+    return found
+
+
+async def test_the_reaper_takes_orphans_and_nothing_else(docker_pool: Pool) -> None:
+    client = _client(docker_pool)
+    ours = set(_owned_by(client, os.getpid()))
+    image = docker_pool._backend._image  # type: ignore[attr-defined]
+    dead = {**labels.own(), f"{labels.LABEL}.pid": "999999999"}
+    late = {**labels.own(), f"{labels.LABEL}.deadline": "1"}
+    elsewhere = {**dead, f"{labels.LABEL}.boot": "another machine"}
+    made = [
+        client.api.create_container(image, ["true"], labels=tags)["Id"] for tags in (dead, late, elsewhere)
+    ]
+    try:
+        removed = reaper.reap(client)
+        assert made[0] in removed
+        assert made[1] in removed
+        assert made[2] not in removed
+        assert not ours & set(removed)
+    finally:
+        client.api.remove_container(made[2], force=True)
+
+
+async def test_without_docker_bubblewrap_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    with pytest.raises(SandboxError) as caught:
+        async with open_sandbox("docker"):
+            pass
+    assert caught.value.reason == "no-docker"
+    assert "flowreasoner doctor --fix" in str(caught.value)
+    try:
+        async with open_sandbox() as pool:
+            assert pool.name == "bwrap"
+            assert pool.description.startswith("Docker cannot be used (no Docker daemon here")
+            assert pool.description.count("\n") == 0
+    except SandboxError as error:
+        pytest.skip(f"no bubblewrap here: {error}")
+
+
+async def test_with_neither_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(SandboxError, match="no sandbox to run generated code in"):
+        async with open_sandbox():
+            pass
+
+
+async def test_a_guest_module_that_does_not_import_is_named() -> None:
+    with pytest.raises(SandboxError, match="'broken'.*no_such_thing"):
+        async with open_sandbox("auto", {"broken": "import no_such_thing"}, build=True):
+            pass
+
+
+def test_importing_the_pool_does_not_import_docker() -> None:
+    code = (
+        "import sys, sandbox, sandbox.doctor; sys.exit('docker' in sys.modules or 'requests' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
