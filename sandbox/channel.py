@@ -56,6 +56,7 @@ class Channel:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
+        self.dirty = False  # the runner could not clean up after a request
         self._pending: dict[str, _Pending] = {}
         self._lost: SandboxError | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -165,6 +166,9 @@ class Channel:
         if kind == "ready":
             if not self._ready.done():
                 self._ready.set_result(message)
+            return
+        if kind == "dirty":
+            self.dirty = True
             return
         pending = self._pending.get(message["id"])
         if pending is None:

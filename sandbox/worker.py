@@ -75,7 +75,7 @@ class Worker:
     def reusable(self) -> bool:
         """Whether it may take another request."""
         young = time.monotonic() - self.born < MAX_AGE_S and self.requests < MAX_REQUESTS
-        return self.clean and young and not self.channel.lost
+        return self.clean and young and not self.channel.lost and not self.channel.dirty
 
     async def outcome(
         self, body: Mapping[str, Any], limits: Limits, callback: Callback | None = None

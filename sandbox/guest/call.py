@@ -73,9 +73,7 @@ class Host:
 
 
 def run(payload: dict[str, Any], control: frames.Wire) -> None:
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    loop.run_until_complete(_run(payload, control.sock))
+    asyncio.get_event_loop().run_until_complete(_run(payload, control.sock))
 
 
 async def _run(payload: dict[str, Any], sock: socket.socket) -> None:

@@ -29,21 +29,22 @@ class Cleaner:
         if self.own_uids:
             linux.kill_all_of(uid)
 
-    def after(self, uid: int, idle: bool) -> bool:
-        """Remove what the request under `uid` left. False if something stayed: recycle the container."""
-        gone = self._end_processes(uid, idle)
+    def after(self, uids: set[int], idle: bool) -> bool:
+        """Remove what the request under `uids` left. False if something stayed: recycle the container."""
+        gone = self._end_processes(uids, idle)
         if self.own_uids:
-            linux.remove_ipc(uid)
-        return self._empty_dirs(uid, idle) and gone
+            linux.remove_ipc(uids)
+        return self._empty_dirs(uids, idle) and gone
 
-    def _end_processes(self, uid: int, idle: bool) -> bool:
+    def _end_processes(self, uids: set[int], idle: bool) -> bool:
         if not self.own_uids and not idle:
             return True
         until = time.monotonic() + _GONE_WITHIN_S
         while time.monotonic() < until:
             if self.own_uids:
-                linux.kill_all_of(uid)
-                alive = uid in linux.processes().values()
+                alive = uids.intersection(linux.processes().values())
+                for uid in alive:
+                    linux.kill_all_of(uid)
             else:
                 alive = self._kill_strangers()
             linux.reap_orphans(self.keep)
@@ -59,13 +60,14 @@ class Cleaner:
                 os.kill(pid, 9)
         return bool(strangers)
 
-    def _empty_dirs(self, uid: int, idle: bool) -> bool:
+    def _empty_dirs(self, uids: set[int], idle: bool) -> bool:
         clean = True
+        homes = {f"r{uid}" for uid in uids}
         for root in SHARED_DIRS:
             for entry in _entries(root):
-                mine = entry.name == f"r{uid}" if not self.own_uids else _owner(entry) == uid
-                if mine or (idle and not self.own_uids):
-                    clean = self._remove(entry, uid) and clean
+                owner = _owner(entry)
+                if owner in uids if self.own_uids else (idle or entry.name in homes):
+                    clean = self._remove(entry, owner) and clean
         return clean
 
     def _remove(self, entry: os.DirEntry[str], uid: int) -> bool:
@@ -82,7 +84,9 @@ class Cleaner:
 
     def probe(self) -> str | None:
         """What is not as in a fresh, idle container, in one line; None when nothing."""
-        extra = {pid: uid for pid, uid in linux.processes().items() if pid not in self.keep}
+        # Under our own uid there is only the zygote and what it holds ready.
+        ours = 0 if self.own_uids else -1
+        extra = [pid for pid, uid in linux.processes().items() if pid not in self.keep and uid != ours]
         if extra:
             return f"{len(extra)} processes are left"
         for root in SHARED_DIRS:

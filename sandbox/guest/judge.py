@@ -18,7 +18,7 @@ class NoVerdictError(Exception):
     """A test that could not fail, so its passing would mean nothing."""
 
 
-class Interrupt(BaseException):  # noqa: N818
+class Interrupt(BaseException):
     """No further test can be judged here; not an Exception, so that few tests catch it."""
 
 

@@ -117,16 +117,16 @@ def limit_process(*, cpu_s: float, memory_mb: int, processes: int, file_mb: int)
         resource.setrlimit(what, (min(soft, top), min(hard, top)))
 
 
-def remove_ipc(uid: int) -> None:
-    """Remove the System V shared memory, semaphores and queues that `uid` left."""
+def remove_ipc(uids: set[int]) -> None:
+    """Remove the System V shared memory, semaphores and queues that `uids` left."""
     for kind, remove in (
         ("shm", lambda key: _libc.shmctl(key, _IPC_RMID, None)),
         ("sem", lambda key: _libc.semctl(key, 0, _IPC_RMID)),
         ("msg", lambda key: _libc.msgctl(key, _IPC_RMID, None)),
     ):
         for key, owner in ipc_objects(kind):
-            if owner == uid:
-                with acting_as(uid):
+            if owner in uids:
+                with acting_as(owner):
                     remove(key)
 
 

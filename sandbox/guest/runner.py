@@ -6,6 +6,7 @@
                     {"t": "probe", "id"}
     runner → host   {"t": "ready", …}   {"t": "callback", "id", "call", "method", "args"}
                     {"t": "done", "id", …}   {"t": "probed", "id", "problem"}
+                    {"t": "dirty"}: something of a request could not be removed
 
 The channel is this process's stdin and stdout, which no other process holds. At its end (the host
 is gone) the runner exits, and the kernel ends everything else in the container with it.
@@ -29,6 +30,7 @@ from .process import End, Process
 from .request import KINDS, OneProcessRequest, Request, SplitRequest
 
 _READ = 1 << 18
+_UIDS_NEEDED = 8  # by one more request
 _IDLE_S = 1.0  # longest sleep, so that orphans are reaped
 _STALL_S = 1.0  # a longer oversleep means the container was paused: that time is nobody's fault
 
@@ -71,6 +73,7 @@ class Runner:
         self._zygote, zygote_pid, problem = self._fork_zygote(init["modules"], own_uids)
         self._cleaner = cleanup.Cleaner(own_uids, {1, os.getpid(), zygote_pid})
         self._zygote_pid = zygote_pid
+        self._dirty = False
         self._requests: dict[str, Request] = {}
         self._processes: dict[str, tuple[Request, Process]] = {}
         self._by_fd: dict[int, tuple[Request, Process | None]] = {}
@@ -184,7 +187,7 @@ class Runner:
     def _on_host(self, message: dict[str, Any]) -> None:
         kind = message["t"]
         if kind == "run":
-            self._start(KINDS[message["body"]["kind"]](self, message), message)
+            self._run(message)
         elif kind == "probe":
             self.to_host({"t": "probed", "id": message["id"], "problem": self._probe()})
         elif kind == "reply" and message["id"] in self._requests:
@@ -192,7 +195,15 @@ class Runner:
         elif kind == "kill" and message["id"] in self._requests:
             self._requests[message["id"]].stop(("failed", "no-verdict", "cancelled"))
 
-    def _start(self, request: Request, message: dict[str, Any]) -> None:
+    def _run(self, message: dict[str, Any]) -> None:
+        kind = message["body"]["kind"]
+        if self._dirty and kind != "call":  # a session goes on; anything else finds a clean container
+            why = {"status": "infra", "reason": "protocol", "message": "the container is not clean"}
+            self.to_host({"t": "done", "id": message["id"], "clean": False, **why})
+        else:
+            self._start(KINDS[kind](self, message))
+
+    def _start(self, request: Request) -> None:
         self._requests[request.id] = request
         request.start()
         for process in request.processes:
@@ -244,17 +255,17 @@ class Runner:
         for fd in [fd for fd, (owner, _) in self._by_fd.items() if owner is request]:
             self._unwatch(fd)
         one_process = isinstance(request, SplitRequest) and request.one_process is not None
-        report = {} if one_process and request.stopped is None else request.report()
-        idle = not self._requests
-        clean = True
-        for process in request.processes:
-            clean = self._cleaner.after(process.uid, idle) and clean
+        again = one_process and request.stopped is None
+        if not again:
+            self._send_report({**request.report(), "clean": self._uid + _UIDS_NEEDED < self._uid_end})
         request.close()
-        if report:
-            clean = clean and self._uid + 8 < self._uid_end
-            self._send_report({**report, "clean": clean})
-        else:
-            self._start(OneProcessRequest(self, request.message), request.message)
+        # The host has its answer: cleaning up is on nobody's way but the next request's.
+        uids = {process.uid for process in request.processes}
+        if not self._cleaner.after(uids, not self._requests) and not self._dirty:
+            self._dirty = True
+            self.to_host({"t": "dirty"})
+        if again:
+            self._start(OneProcessRequest(self, request.message))
 
     def _send_report(self, report: dict[str, Any]) -> None:
         try:

@@ -24,9 +24,10 @@ import select
 import signal
 import socket
 import sys
+import time
 import types
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from . import call, checker, child, inprocess, linux, program, solution
 
@@ -40,6 +41,8 @@ ROLES = {
 }
 MAX_DATAGRAM = 64 << 10
 MAX_FDS = 8
+_SPARES = 2  # what a split check needs
+_QUIET_MS = 1  # without work this long, a spare is made
 # What generated code and its tests import most; a child finds them loaded. Each costs memory once
 # per container, so unittest and friends (only the in-process role needs them) stay out.
 _PRELOADED = """
@@ -80,8 +83,8 @@ def preload(sources: Mapping[str, str]) -> str | None:
     return None
 
 
-def serve(sock: socket.socket, own_uids: bool) -> None:
-    """Spawn children and report their ends until the runner closes `sock`; never returns."""
+def serve(sock: socket.socket, own_uids: bool) -> NoReturn:
+    """Spawn children and report their ends until the runner closes `sock`."""
     linux.hide()
     gc.collect()
     gc.freeze()
@@ -90,56 +93,126 @@ def serve(sock: socket.socket, own_uids: bool) -> None:
         os.set_blocking(fd, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
+    # Without uids of their own, spares could not be told from a request's leftovers.
+    nursery = _Nursery((sock.fileno(), wakeup, signalled), own_uids, _SPARES if own_uids else 0)
     keys: dict[int, str] = {}
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     poll.register(wakeup, select.POLLIN)
     while True:
-        ready = {fd for fd, _ in poll.poll()}
+        events = poll.poll(_QUIET_MS if nursery.wants_more else None)
+        ready = {fd for fd, _ in events}
         if wakeup in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(wakeup, 4096)
-        _report_exits(sock, keys)
+        _report_exits(sock, keys, nursery)
         if sock.fileno() in ready:
             data, fds, _, _ = socket.recv_fds(sock, MAX_DATAGRAM, MAX_FDS)
             if not data:
                 os._exit(0)
-            _spawn(sock, json.loads(data), fds, keys, (wakeup, signalled), own_uids)
+            _spawn(sock, data, fds, keys, nursery)
+        elif not events:
+            nursery.add_spare()
 
 
-def _spawn(
-    sock: socket.socket,
-    order: dict[str, Any],
-    fds: list[int],
-    keys: dict[int, str],
-    private: tuple[int, int],
-    own_uids: bool,
-) -> None:
-    try:
+class _Nursery:
+    """Where children are born: on demand, or ahead of it while nothing else happens.
+
+    A spare is a fork that has done all that does not depend on the request; it waits on a socket of
+    its own for the order. What a child may not have of its siblings and of us is closed in it first:
+    with a sibling's socket it could give orders.
+    """
+
+    def __init__(self, private: tuple[int, ...], own_uids: bool, count: int) -> None:
+        self._private = private
+        self._own_uids = own_uids
+        self._count = count
+        self._spares: dict[int, socket.socket] = {}  # pid → our end
+        self._pause_until = 0.0
+
+    @property
+    def wants_more(self) -> bool:
+        return len(self._spares) < self._count and time.monotonic() >= self._pause_until
+
+    def add_spare(self) -> None:
+        """Fork one ahead; where that fails (process limit), not again for a while."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            pid = os.fork()
+        except OSError:
+            self._pause_until = time.monotonic() + 0.1
+            ours.close()
+            theirs.close()
+            return
+        if pid == 0:
+            ours.close()
+            self._leave()
+            child.prepare()
+            data, fds, _, _ = socket.recv_fds(theirs, MAX_DATAGRAM, MAX_FDS)
+            theirs.close()
+            if not data:
+                os._exit(0)
+            self._become(data, fds)
+        theirs.close()
+        self._spares[pid] = ours
+
+    def spawn(self, data: bytes, fds: list[int]) -> int:
+        """The pid of a child that serves the order in `data`. Raises OSError where none can be made."""
+        while self._spares:
+            pid, sock = self._spares.popitem()
+            with sock, contextlib.suppress(OSError):  # it may have been killed for memory
+                socket.send_fds(sock, [data], fds)
+                return pid
         pid = os.fork()
-    except OSError as error:
-        _send(sock, {"failed": order["key"], "error": f"fork: {error.strerror}"})
-        pid = -1
-    if pid == 0:
+        if pid == 0:
+            self._leave()
+            child.prepare()
+            self._become(data, fds)
+        return pid
+
+    def gone(self, pid: int) -> None:
+        """A child that served nothing ended."""
+        sock = self._spares.pop(pid, None)
+        if sock is not None:
+            sock.close()
+
+    def _leave(self) -> None:
         signal.set_wakeup_fd(-1)
-        sock.close()
-        for fd in private:
+        for sock in self._spares.values():
+            sock.close()
+        for fd in self._private:
             os.close(fd)
-        child.main(ROLES[order["role"]], order, fds, own_uids)  # never returns
-    for fd in fds:
-        os.close(fd)
-    if pid > 0:
-        keys[pid] = order["key"]
-        _send(sock, {"spawned": order["key"], "pid": pid})
+
+    def _become(self, data: bytes, fds: list[int]) -> NoReturn:
+        order = json.loads(data)
+        child.main(ROLES[order["role"]], order, fds, self._own_uids)
 
 
-def _report_exits(sock: socket.socket, keys: dict[int, str]) -> None:
-    while keys:
-        pid, status, usage = os.wait4(-1, os.WNOHANG)
+def _spawn(sock: socket.socket, data: bytes, fds: list[int], keys: dict[int, str], nursery: _Nursery) -> None:
+    key = json.loads(data)["key"]
+    try:
+        pid = nursery.spawn(data, fds)
+    except OSError as error:
+        _send(sock, {"failed": key, "error": f"fork: {error.strerror}"})
+    else:
+        keys[pid] = key
+        _send(sock, {"spawned": key, "pid": pid})
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _report_exits(sock: socket.socket, keys: dict[int, str], nursery: _Nursery) -> None:
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
         if pid == 0:
             return
         key = keys.pop(pid, None)
         if key is None:
+            nursery.gone(pid)
             continue
         cpu_ms = (usage.ru_utime + usage.ru_stime) * 1000
         code = os.waitstatus_to_exitcode(status)
