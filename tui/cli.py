@@ -190,12 +190,13 @@ def doctor(
     fix: Annotated[
         bool, typer.Option("--fix", help="Install and start what is missing, where that is possible.")
     ] = False,
+    brief: Annotated[bool, typer.Option("--brief", help="Print only what is not in order.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Check everything a run needs, and try to break out of the sandbox."""
     from tui.sandbox_reports import print_doctor
 
-    raise typer.Exit(print_doctor(fix=fix, as_json=json))
+    raise typer.Exit(print_doctor(fix=fix, brief=brief, as_json=json))
 
 
 @app.command()

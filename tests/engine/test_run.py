@@ -374,7 +374,8 @@ async def test_suspect_replies_are_flagged(sandbox: Pool) -> None:
     class Cut(ScriptedModel):
         async def stream(self, messages, sampling):  # type: ignore[no-untyped-def, override]
             async for item in super().stream(messages, sampling):
-                yield replace(item, finish="length", flags=("truncated",)) if isinstance(item, Completion) else item
+                cut = isinstance(item, Completion)
+                yield replace(item, finish="length", flags=("truncated",)) if cut else item
 
     services = Services(ScriptedModel("meta", GENERATE), Cut("worker", WRONG), sandbox)
     events = await run_events(sandbox, services=services)
