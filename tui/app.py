@@ -90,8 +90,11 @@ class WorkbenchApp(App[None]):
             self.open_form(request)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        # A second form on top of a half-filled one helps nobody.
-        return not (action in ("new_run", "home", "runs", "live") and self.screen.name == "form")
+        where = self.screen.name
+        if action in ("new_run", "home", "runs", "live"):
+            # Not over a half-filled form, and not to where one is.
+            return where not in ("form", action)
+        return True
 
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
         for binding in clashed_bindings - {b for b in clashed_bindings if b.id in self._clashes}:

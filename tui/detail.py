@@ -54,6 +54,11 @@ def sections(state: RunState, key: Key | None, limit: int | None = VALUE_CHARS) 
     return {tab: section for tab, section in found.items() if section.text and not section.text.isspace()}
 
 
+def first_tab(state: RunState, key: Key | None) -> str:
+    """The tab to open where the reader has not picked one: what a call says matters more than its facts."""
+    return "Response" if isinstance(state.nodes.get(key) if key else None, CallNode) else "Overview"
+
+
 def pretty(value: Any, limit: int | None = None) -> str:
     """A value as a person reads it: text as it is, data as JSON."""
     if not isinstance(value, str):

@@ -59,11 +59,7 @@ def draw(graph: Mapping[str, Any], marks: Mapping[str, Piece] | None = None) -> 
 
 def _label(node: Mapping[str, Any], mark: Piece | None) -> list[Piece]:
     name = one_line(str(node.get("operator") or node.get("attribute") or node.get("id")), 32)
-    extra = "".join(
-        sign
-        for sign, key in ((" ↻", "in_loop"), (" ?", "conditional"), (" ∥", "concurrent"))
-        if node.get(key)
-    )
+    extra = "".join(sign for key, sign in SIGNS.items() if node.get(key))
     glyph, ink = mark or ("○", "muted")
     return [
         ("▐", "box-edge"),

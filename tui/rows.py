@@ -104,9 +104,6 @@ def active_row(number: int, session: RunSession) -> Row:
     """A session for `ACTIVE_COLUMNS`."""
     state = session.state
     planned = f"/{state.rounds_planned}" if state.rounds_planned else ""
-    number_of = (
-        f"{state.round.number}/{planned}" if planned else str(state.round.number) if state.round else ""
-    )
     return Row(
         str(number),
         (

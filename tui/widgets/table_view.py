@@ -69,6 +69,7 @@ class TableView(LineList):
     def _line(self, cells: Sequence[Piece], width: int) -> list[Piece]:
         shown = [(c, cell) for c, cell in zip(self.columns, cells, strict=True) if width >= c.since]
         free = [c for c, _ in shown if not c.width]
+        width -= 1  # air before the scroll bar
         rest = width - sum(c.width for c, _ in shown) - 2 * (len(shown) - 1)
         pieces: list[Piece] = []
         for number, (column, cell) in enumerate(shown):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 from textual.app import ComposeResult
@@ -11,6 +12,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.actions import SCOPES, SCREENS, Scope, actions_on, bindings_for, key_label, keys_of
+
+INDENT = 36
 
 
 class HelpScreen(ModalScreen[None]):
@@ -37,12 +40,14 @@ class HelpScreen(ModalScreen[None]):
 
     def _text(self) -> Content:
         lines: list[tuple[str, str]] = []
+        room = max(min(self.app.size.width * 9 // 10, 100) - 8 - INDENT, 20)
         for scope in _order(self._screen):
             lines.append((f"{SCOPES[scope]}\n", "$primary bold"))
             for action in (a for a in actions_on(self._screen) if a.scope == scope):
                 keys = " ".join(key_label(k) for k in keys_of(action, self._keymap))
-                lines += [(f"  {keys:<18}", "$text-accent"), (f"{action.title:<16}", "bold")]
-                lines.append((f"{action.help}\n", "$foreground 60%"))
+                lines += [(f"  {keys:<17}", "$text-accent"), (f"{action.title:<17}", "bold")]
+                told = f"\n{' ' * INDENT}".join(textwrap.wrap(action.help, room))
+                lines.append((f"{told}\n", "$foreground 60%"))
             lines.append(("\n", ""))
         return Content.assemble(*lines[:-1])
 

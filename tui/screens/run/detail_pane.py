@@ -45,7 +45,7 @@ class DetailPane(Vertical):
         super().__init__(id=id, classes="pane")
         self._state = state
         self._key: Key | None = None
-        self._wanted = detail.TABS[0]  # the tab the user picked; kept while rows that lack it pass by
+        self._picked: str | None = None  # kept while rows that lack this tab pass by
         self._seen = -1
 
     def compose(self) -> ComposeResult:
@@ -69,8 +69,8 @@ class DetailPane(Vertical):
         found = detail.sections(self._state, self._key)
         strip, text = self.query_one(TabStrip), self.query_one(DetailText)
         strip.fill(found.keys())
-        fallback = "Overview" if "Overview" in found else next(iter(found), detail.TABS[0])
-        strip.active = self._wanted if self._wanted in found else fallback
+        wanted = self._picked or detail.first_tab(self._state, self._key)
+        strip.active = wanted if wanted in found else next(iter(found), detail.TABS[0])
         section = found.get(strip.active, detail.Section(""))
         self.border_title = detail.title(self._state, self._key).replace("[", "\\[")
         text.show(section.text, section.language)
@@ -81,5 +81,5 @@ class DetailPane(Vertical):
     @on(TabStrip.Picked)
     def _pick(self, event: TabStrip.Picked) -> None:
         event.stop()
-        self._wanted = event.name
+        self._picked = event.name
         self._refresh()

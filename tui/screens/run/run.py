@@ -155,6 +155,8 @@ class RunScreen(Screen[None]):
         kind = "Live run" if self.session.live else "Trace"
         bar.crumb = f"{kind}  ›  {one_line(self.session.title, 60)}"
         bar.note = self.workbench_app.workbench.sandbox_note if self.session.live else _note(state.sandbox)
+        if state.finished:
+            self.refresh_bindings()  # what can no longer be done leaves the footer
         outline.border_subtitle = "following" if outline.follow and not state.finished else ""
         self.query_one("#query", TextView).show(state.query)
         tests = self.query_one("#tests", TextView)
@@ -247,6 +249,11 @@ class RunScreen(Screen[None]):
 
     # -- actions ---------------------------------------------------------------------------------
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "cancel":
+            return self.session.live and not self.session.state.finished
+        return action != "follow" or not self.session.state.finished
+
     def action_next_pane(self) -> None:
         self._step_pane(1)
 
@@ -272,10 +279,6 @@ class RunScreen(Screen[None]):
 
     def action_cancel(self) -> None:
         from tui.screens.confirm.confirm import ConfirmScreen
-
-        if not self.session.live or self.session.state.finished:
-            self.notify("This run is not in progress.")
-            return
 
         def cancel(yes: bool | None) -> None:
             if yes:

@@ -1,0 +1,73 @@
+"""One registry of actions: complete, free of clashes, and the only source of keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tui import actions
+from tui.actions import ACTIONS, SCREENS, UNSAFE_KEYS, actions_on, keymap_problems, keys_of, markdown_table
+from tui.app import WorkbenchApp
+from tui.screens.help.help import HelpScreen
+from tui.screens.new_run.new_run import NewRunScreen
+from tui.screens.run.run import RunScreen
+from tui.screens.runs.runs import RunsScreen
+from tui.widgets.line_list import LineList
+from tui.widgets.outline_view import OutlineView
+from tui.widgets.text_view import TextView
+
+OWNERS: dict[str, tuple[type, ...]] = {
+    "app": (WorkbenchApp,),
+    "run": (RunScreen,),
+    "runs": (RunsScreen,),
+    "form": (NewRunScreen,),
+    "dialog": (HelpScreen,),
+    "list": (LineList,),
+    "tree": (OutlineView,),
+    "text": (TextView,),
+}
+
+
+def test_ids_are_unique_and_carry_their_scope() -> None:
+    assert len({a.id for a in ACTIONS}) == len(ACTIONS)
+    assert all(a.id.startswith(f"{a.scope}.") for a in ACTIONS)
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda a: a.id)
+def test_every_action_has_a_method_a_safe_key_and_a_sentence(action: actions.Action) -> None:
+    assert all(hasattr(owner, f"action_{action.action}") for owner in OWNERS[action.scope])
+    assert not UNSAFE_KEYS & set(keys_of(action, {}))
+    assert not any(key.startswith("alt+") for key in keys_of(action, {}))
+    assert action.help.endswith(".")
+
+
+def test_the_defaults_do_not_clash() -> None:
+    assert keymap_problems({}) == []
+
+
+def test_a_keymap_is_checked() -> None:
+    problems = keymap_problems({"app.nothing": "a", "app.copy": "ctrl+m", "run.follow": "v", "app.help": "X"})
+    text = "\n".join(problems)
+    assert "no action 'app.nothing'" in text
+    assert "app.copy is on ctrl+m" in text
+    assert "run.follow and run.next_failure are both on v" in text
+    assert "app.help and run.cancel are both on X" in text
+
+
+def test_no_module_binds_keys_besides_the_registry() -> None:
+    folder = Path(actions.__file__).parent
+    for path in folder.rglob("*.py"):
+        if path.name != "actions.py":
+            assert " Binding(" not in path.read_text(), path
+
+
+def test_every_screen_offers_its_actions_and_those_of_the_app() -> None:
+    for screen in SCREENS:
+        ids = {a.id for a in actions_on(screen)}
+        assert {"app.help", "app.quit"} <= ids
+
+
+def test_the_table_for_the_docs_names_every_action() -> None:
+    table = markdown_table()
+    assert all(f"`{a.id}`" in table for a in ACTIONS)
