@@ -12,7 +12,7 @@ import sys
 import traceback
 import types
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Literal
 
 SOURCE_NAME = "<workflow>"
 PROMPTS_NAME = "<prompt>"
@@ -57,6 +57,18 @@ class Operator:
         return await self._host.call("step", operator=self._spec["attribute"], kwargs=kwargs, line=line)
 
 
+class Llm:
+    """Stands in for AFlow's model handle. The host keeps the ledger, so the costs it reports are zero."""
+
+    total_cost = 0.0
+
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        self.cost_manager = self
+
+    def get_usage_summary(self) -> dict[str, float]:
+        return {"total_cost": self.total_cost}
+
+
 class OperatorModule:
     """Stands in for AFlow's `operator` module: `operator.Custom(self.llm)` gives the host's Custom."""
 
@@ -93,17 +105,21 @@ def _build(host: Any, args: dict[str, Any]) -> Any:
         "__name__": "workflow",
         "prompt_custom": prompts,
         "operator": OperatorModule(by_class),
-        "create_llm_instance": lambda *_args, **_kwargs: None,
+        "create_llm_instance": Llm,
+        "CostManager": Llm,
+        "DatasetType": str,
+        "Literal": Literal,
     }
     _run_source(args["code"], SOURCE_NAME, namespace)
     cls = namespace.get("Workflow")
     if not isinstance(cls, type):
         raise TypeError("the source defines no class Workflow")
     workflow: Any = object.__new__(cls)
-    for attribute, operator in operators.items():
-        setattr(workflow, attribute, operator)
+    provided = {**operators, "llm": Llm(), "name": "workflow", "dataset": None}
+    for attribute, value in provided.items():
+        setattr(workflow, attribute, value)
     if cls.__init__ is not object.__init__:
-        known = {"name": "workflow", "llm_config": None, "dataset": None, "config": None, "llm": None}
+        known = {"name": "workflow", "llm_config": None, "dataset": None, "config": None, "llm": Llm()}
         workflow.__init__(**_by_name(workflow.__init__, known | args["inputs"]))
     return workflow
 

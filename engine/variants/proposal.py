@@ -56,8 +56,8 @@ def emit_proposal(context: RunContext, built: Workflow | Rejected, *, round_numb
             strict_ok=runnable and built.strict_ok,
             diagnostics=tuple(d.to_json() for d in built.diagnostics),
             repairs=tuple(r.to_json() for r in built.repairs),
-            graph=built.graph.to_json() if runnable else {"nodes": [], "edges": []},
-            complexity=built.complexity if runnable else 0,
+            graph=built.graph.to_json(),
+            complexity=built.complexity,
         )
     )
 

@@ -1,0 +1,90 @@
+"""The real command in a home of its own, against a local OpenAI-compatible server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.support.openai_server import Handler, OpenAIServer, Reply, answer
+from tests.support.runs import GENERATE, RIGHT
+
+COMMAND = Path(sys.executable).with_name("flowreasoner")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Shell:
+    """Runs the command with this home and these settings."""
+
+    home: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Path:
+        return self.home / "store.db"
+
+    async def start(self, *args: str, stdin: int | None = None) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            COMMAND,
+            *args,
+            stdin=asyncio.subprocess.PIPE if stdin is None else stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self.env,
+            cwd=self.home,
+        )
+
+    async def __call__(self, *args: str, stdin: bytes = b"") -> Ended:
+        process = await self.start(*args)
+        out, err = await asyncio.wait_for(process.communicate(stdin), 120)
+        assert process.returncode is not None
+        return Ended(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "DOCKER_HOST")}
+    env = kept | {"HOME": str(tmp_path), "FLOWREASONER_STORE": str(tmp_path / "store.db")}
+    return Shell(tmp_path, env)
+
+
+@dataclass
+class Models:
+    """A local endpoint whose models `meta` and `worker` answer as the test says."""
+
+    server: OpenAIServer
+    replies: dict[str, Reply | Handler]
+
+    def answer(self, request: dict[str, Any]) -> Any:
+        reply = self.replies[request["model"]]
+        return reply if isinstance(reply, Reply) else reply(request)
+
+
+@pytest_asyncio.fixture
+async def models(shell: Shell) -> AsyncIterator[Models]:
+    """`local/meta` writes a one-step workflow and `local/worker` a right solution, unless changed."""
+    served = Models.__new__(Models)
+    async with OpenAIServer(lambda request: served.answer(request)) as server:
+        served.__init__(server, {"meta": answer(GENERATE, reasoning="Think."), "worker": answer(RIGHT)})
+        shell.env |= {
+            "FLOWREASONER_ENDPOINTS__LOCAL__BASE_URL": server.url,
+            "FLOWREASONER_META_AGENT": "local/meta",
+            "FLOWREASONER_WORKER": "local/worker",
+        }
+        yield served
