@@ -182,7 +182,8 @@ def _build_image(say: Progress) -> None:
 _SMOKE = "def f():\n    return sum(range(10))"
 _PROBES: dict[str, str] = {
     "network": (
-        "import socket\ndef f():\n    s = socket.socket()\n    s.settimeout(2)\n    s.connect(('1.1.1.1', 53))\n"
+        "import socket\ndef f():\n    s = socket.socket()\n    s.settimeout(2)\n"
+        "    s.connect(('1.1.1.1', 53))\n"
     ),
     "host environment": (
         "import os\ndef f():\n    open('/proc/1/environ').read()\n    raise SystemExit('readable')\n"

@@ -74,6 +74,7 @@ class Host:
 
 def run(payload: dict[str, Any], control: frames.Wire) -> None:
     asyncio.get_event_loop().run_until_complete(_run(payload, control.sock))
+    child.linger(control)
 
 
 async def _run(payload: dict[str, Any], sock: socket.socket) -> None:

@@ -84,6 +84,18 @@ def cpu_seconds(pid: int) -> float:
         return 0.0
 
 
+def peak_rss_kb(pid: int) -> int:
+    """The most memory `pid` held so far, in kB; 0 once it is gone."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            for line in file:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1])
+    except OSError:
+        return 0
+    return 0
+
+
 def oom_kills() -> int:
     """How many processes the kernel killed for memory in this container; 0 where it does not say."""
     for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):

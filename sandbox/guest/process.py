@@ -41,6 +41,7 @@ class Process:
         self.up = False
         self.end: End | None = None
         self.killed = False
+        self.cost = (0.0, 0)  # cpu_ms and rss_kb when it was killed
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self.sock = ours
@@ -100,8 +101,15 @@ class Process:
             return self.end.cpu_ms / 1000
         return linux.cpu_seconds(self.pid) if self.pid else 0.0
 
+    @property
+    def usage(self) -> tuple[float, int]:
+        """CPU time in ms and peak memory in kB, by its parent's account where it has ended."""
+        return self.cost if self.end is None else (self.end.cpu_ms, self.end.rss_kb)
+
     def kill(self) -> None:
         """SIGKILL it, now or as soon as its pid is known."""
+        if not self.killed and self.pid and self.end is None:
+            self.cost = (linux.cpu_seconds(self.pid) * 1000, linux.peak_rss_kb(self.pid))
         self.killed = True
         if self.pid and self.end is None:
             with contextlib.suppress(ProcessLookupError):

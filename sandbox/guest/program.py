@@ -12,6 +12,7 @@ def run(payload: dict[str, Any], control: frames.Wire) -> None:
     result = _run(payload["code"], entry, int(payload["result_bytes"]))
     child.flush()
     control.send(result)
+    child.linger(control)
 
 
 def _run(code: str, entry: str | None, max_bytes: int) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Request:
         self.result: Result | None = None  # what it answered
         self.value: Any = None
         self.waiting: set[int] = set()
+        self.reported = False
         self.oom_before = linux.oom_kills()
 
     def start(self) -> None:
@@ -146,6 +147,11 @@ class Request:
     # How it ended.
 
     @property
+    def answered(self) -> bool:
+        """The outcome is known whatever becomes of the processes, which are being killed."""
+        return self.result is not None
+
+    @property
     def over(self) -> bool:
         return all(process.end is not None for process in self.processes)
 
@@ -170,11 +176,11 @@ class Request:
         status, reason, message = self.outcome()
         stdout, stderr = self.output.texts()
         report = {"t": "done", "id": self.id, "status": status, "reason": reason, "message": message}
-        ends = [process.end for process in self.processes if process.end is not None]
+        usage = [process.usage for process in self.processes]
         report["usage"] = {
             "wall_ms": (time.monotonic() - self.started) * 1000,
-            "cpu_ms": sum(end.cpu_ms for end in ends),
-            "max_rss_kb": max((end.rss_kb for end in ends), default=0),
+            "cpu_ms": sum(cpu_ms for cpu_ms, _ in usage),
+            "max_rss_kb": max((rss_kb for _, rss_kb in usage), default=0),
             "output_bytes": self.output.total,
         }
         report.update(stdout=stdout, stderr=stderr)
@@ -204,6 +210,10 @@ class _Tests(Request):
             raise ValueError(index)
         keys = ("status", "reason", "message")
         self.results[index] = {"index": index, **{key: message[key] for key in keys}}
+
+    @property
+    def answered(self) -> bool:
+        return self.stopped is None and len(self.results) == len(self.body["tests"])
 
     def culprit(self) -> Result:
         """Why the tests without a result have none."""

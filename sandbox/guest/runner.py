@@ -74,6 +74,7 @@ class Runner:
         self._cleaner = cleanup.Cleaner(own_uids, {1, os.getpid(), zygote_pid})
         self._zygote_pid = zygote_pid
         self._dirty = False
+        self._backlog: list[dict[str, Any]] = []  # waiting for a container as good as new
         self._requests: dict[str, Request] = {}
         self._processes: dict[str, tuple[Request, Process]] = {}
         self._by_fd: dict[int, tuple[Request, Process | None]] = {}
@@ -169,6 +170,8 @@ class Runner:
         wait = _IDLE_S
         for request in list(self._requests.values()):
             wait = min(wait, request.check_limits(now))
+            if request.answered and not request.reported:
+                self._report(request)
             if request.over:
                 self._finish(request)
         if not self._requests:
@@ -186,7 +189,10 @@ class Runner:
 
     def _on_host(self, message: dict[str, Any]) -> None:
         kind = message["t"]
-        if kind == "run":
+        apart = kind == "probe" or (kind == "run" and message["body"]["kind"] != "call")
+        if apart and self._tearing_down:
+            self._backlog.append(message)
+        elif kind == "run":
             self._run(message)
         elif kind == "probe":
             self.to_host({"t": "probed", "id": message["id"], "problem": self._probe()})
@@ -256,16 +262,31 @@ class Runner:
             self._unwatch(fd)
         one_process = isinstance(request, SplitRequest) and request.one_process is not None
         again = one_process and request.stopped is None
-        if not again:
-            self._send_report({**request.report(), "clean": self._uid + _UIDS_NEEDED < self._uid_end})
+        if not again and not request.reported:
+            self._report(request)
         request.close()
-        # The host has its answer: cleaning up is on nobody's way but the next request's.
         uids = {process.uid for process in request.processes}
         if not self._cleaner.after(uids, not self._requests) and not self._dirty:
             self._dirty = True
             self.to_host({"t": "dirty"})
         if again:
             self._start(OneProcessRequest(self, request.message))
+        if not self._tearing_down:
+            backlog, self._backlog = self._backlog, []
+            for message in backlog:
+                self._on_host(message)
+
+    @property
+    def _tearing_down(self) -> bool:
+        """Whether a request that has its answer is not cleaned up yet."""
+        return any(request.reported for request in self._requests.values())
+
+    def _report(self, request: Request) -> None:
+        """Tell the host. Exits and clean-up follow; only the next request of the container waits for them."""
+        for process in request.processes:
+            self._cleaner.kill(process.uid)
+        request.reported = True
+        self._send_report({**request.report(), "clean": self._uid + _UIDS_NEEDED < self._uid_end})
 
     def _send_report(self, report: dict[str, Any]) -> None:
         try:
