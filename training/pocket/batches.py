@@ -34,8 +34,7 @@ def batches(
     """
     import torch
 
-    pad = tokenizer.convert_tokens_to_ids(tokens.PAD)
-    assert isinstance(pad, int)
+    pad = tokens.token_id(tokenizer, tokens.PAD)
     buckets: dict[int, list[tuple[list[int], int]]] = {n: [] for n in lengths}
     while True:
         ids, start = encode(tokenizer, lesson())

@@ -98,39 +98,42 @@ class Bench:
         vague = [p for p, e in zip(passed, self._found, strict=True) if e.task.vague]
         return Row(name, *share(passed), *share(clear), *share(vague), calls)
 
+    async def turn(self, codes: list[str], how: str) -> tuple[list[str], int]:
+        """Test all, and mend those that fail; also how many worker calls that took."""
+        rulings = await self.visible(codes)
+        failed = [i for i, r in enumerate(rulings) if not r.passed]
+        if how == "revise":
+            mended = self.revise(failed, codes, rulings)
+        else:
+            mended = self.write(failed, models.WORKER.temperature, _AGAIN)
+        after = list(codes)
+        for i, code in zip(failed, mended, strict=True):
+            after[i] = code
+        return after, len(failed)
+
+    async def mend(self, codes: list[str], how: str, turns: int) -> list[str]:
+        """The solutions after so many turns."""
+        for _ in range(turns):
+            codes, _ = await self.turn(codes, how)
+        return codes
+
     async def loop(self, first: list[str], how: str, bounds: tuple[int, ...]) -> list[Row]:
         """Test and mend up to the last bound, with a row at each. `how`: revise, retry or mixed."""
-        codes, calls, rows = list(first), len(first), []
+        codes, calls, rows = first, len(first), []
         for turn in range(1, max(bounds) + 1):
-            rulings = await self.visible(codes)
-            failed = [i for i, r in enumerate(rulings) if not r.passed]
-            if how == "revise" or (how == "mixed" and turn % 2):
-                mended = self.revise(failed, codes, rulings)
-            else:
-                mended = self.write(failed, models.WORKER.temperature, _AGAIN)
-            for i, code in zip(failed, mended, strict=True):
-                codes[i] = code
-            calls += len(failed)
+            kind = ("revise" if turn % 2 else "retry") if how == "mixed" else how
+            codes, asked = await self.turn(codes, kind)
+            calls += asked
             if turn in bounds:
                 name = f"test + {how}, at most {turn}"
                 rows.append(self.row(name, await self.final(codes), calls / len(codes)))
         return rows
 
-    async def one_revision(self, first: list[str]) -> tuple[float, float, float, float]:
-        """Of the first attempts that fail visibly: the share one revision mends, and one rewrite."""
-        rulings = await self.visible(first)
-        failed = [i for i, r in enumerate(rulings) if not r.passed]
-        shares: list[float] = []
-        for mended in (
-            self.revise(failed, first, rulings),
-            self.write(failed, models.WORKER.temperature, _AGAIN),
-        ):
-            codes = list(first)
-            for i, code in zip(failed, mended, strict=True):
-                codes[i] = code
-            final = await self.final(codes)
-            shares += share([final[i] for i in failed])
-        return shares[0], shares[1], shares[2], shares[3]
+    async def one_turn(self, first: list[str], how: str) -> tuple[float, float]:
+        """Of the first attempts that fail visibly: the share that one turn makes right."""
+        failed = [i for i, r in enumerate(await self.visible(first)) if not r.passed]
+        final = await self.final((await self.turn(first, how))[0])
+        return share([final[i] for i in failed])
 
 
 async def measure_worker(folder: Path, count: int, seed: int) -> dict[str, Any]:
@@ -146,15 +149,14 @@ async def measure_worker(folder: Path, count: int, seed: int) -> dict[str, Any]:
         rows = [bench.row("one attempt, greedy", await bench.final(bench.write(every, 0)), 1)]
         first = bench.write(every, models.WORKER.temperature)
         rows.append(bench.row("one attempt (vanilla)", await bench.final(first), 1))
-        revised, revised_error, rewritten, rewritten_error = await bench.one_revision(first)
+        mended = {how: await bench.one_turn(first, how) for how in ("revise", "retry")}
         for how, bounds in (("revise", (1, 3, 5)), ("retry", (1, 3, 5)), ("mixed", (3, 5))):
             rows += await bench.loop(first, how, bounds)
     return {
         "problems": count,
         "vague_problems": sum(e.task.vague > 0 for e in found),
         "rows": [asdict(r) for r in rows],
-        "one_revision_mends": [revised, revised_error],
-        "one_rewrite_mends": [rewritten, rewritten_error],
+        "one_turn_mends": mended,
     }
 
 

@@ -26,18 +26,17 @@ class Schedule:
     warm_up: int = 60
     flat: float = 0.4
     final: float = 0.02
+    done: float = 0.0  # where a resumed run starts; steps and minutes are those of the rest
 
     def progress(self, step: int, seconds: float) -> float:
-        if self.steps is not None:
-            return step / self.steps
-        return seconds / (60 * (self.minutes or 1.0))
+        """How far the schedule is, from `done` to 1."""
+        part = seconds / (60 * (self.minutes or 1.0)) if self.steps is None else step / self.steps
+        return self.done + (1 - self.done) * part
 
     def factor(self, step: int, progress: float) -> float:
         """Warm-up, a flat part, then a line down to `final`."""
-        if progress > self.flat:
-            down = (progress - self.flat) / (1 - self.flat)
-            return max(self.final, 1 - down * (1 - self.final))
-        return min(1.0, (step + 1) / self.warm_up)
+        down = max(0.0, progress - self.flat) / (1 - self.flat)
+        return min((step + 1) / self.warm_up, max(self.final, 1 - down * (1 - self.final)))
 
 
 def optimizers(model: Any, rate: float) -> list[torch.optim.Optimizer]:
@@ -72,7 +71,7 @@ def train(
     compiled: bool = True,
     set_progress: Callable[[float], None] = lambda progress: None,
     report: Callable[[str], None] = lambda line: None,
-    pause: Callable[[float], None] = lambda progress: None,
+    pause: Callable[[], None] = lambda: None,
     pause_every: float = 330.0,
 ) -> list[float]:
     """Train in place and return every step's loss.
@@ -118,7 +117,7 @@ def train(
             last_report = now
         if now - last_pause > pause_every:
             model.eval()
-            pause(progress)
+            pause()
             model.train()
             last_pause = last_report = time.monotonic()
             away += last_pause - now

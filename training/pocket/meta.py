@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FOREIGN_SHARE = 0.15
 LATER_ROUND_SHARE = 0.28
 NO_TESTS_SHARE = 0.15
-_MEASURED = 64
+_MEASURED = 32
 _REASONS = (
     "wrong result",
     "wrong result",

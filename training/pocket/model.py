@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.pocket.tokens import END, PAD
+from training.pocket.tokens import END, PAD, token_id
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -40,7 +40,6 @@ def make(shape: Shape, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaFo
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
-    pad, end = tokenizer.convert_tokens_to_ids([PAD, END])
     config = LlamaConfig(
         vocab_size=shape.vocabulary,
         hidden_size=shape.width,
@@ -50,9 +49,9 @@ def make(shape: Shape, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaFo
         num_key_value_heads=shape.heads,
         max_position_embeddings=shape.positions,
         tie_word_embeddings=True,
-        pad_token_id=pad,
+        pad_token_id=token_id(tokenizer, PAD),
         bos_token_id=None,
-        eos_token_id=end,
+        eos_token_id=token_id(tokenizer, END),
     )
     config._attn_implementation = "eager"
     return LlamaForCausalLM(config)
@@ -80,12 +79,12 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, shape: Sha
     fresh.rename(folder)
 
 
-def load(folder: Path) -> tuple[Any, PreTrainedTokenizerFast]:
+def load(folder: Path, attention: str = "sdpa") -> tuple[Any, PreTrainedTokenizerFast]:
     """Model (fp32: CPUs are slow at fp16) and tokenizer of a saved folder."""
     import torch
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     return model.eval(), tokenizer
 

@@ -17,6 +17,7 @@ from training.pocket import phrases as p
 from training.pocket.ops import BY_SOURCE, CHAR, Constant, Type, evaluate, render
 
 Split = Literal["train", "held-out"]
+SPLITS: tuple[Split, ...] = ("train", "held-out")
 
 VAGUE_RATE = 0.42
 EXTRA_PARAMETER_RATE = 0.25

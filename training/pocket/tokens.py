@@ -78,6 +78,13 @@ def templated(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message]) -
     return str(tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True))
 
 
+def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
+    found = tokenizer.convert_tokens_to_ids(token)
+    if not isinstance(found, int):
+        raise TypeError(f"{token!r} is not one token")
+    return found
+
+
 def train_tokenizer(
     texts: Iterable[str], sentences: list[str], template: str, vocabulary: int
 ) -> PreTrainedTokenizerFast:

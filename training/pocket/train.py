@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training.pocket import model as models
+from training.pocket.loop import Schedule
 from training.pocket.model import Shape
 
 ENVIRONMENT = {
@@ -53,42 +55,64 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, default=models.WEIGHTS, help="folder for the two models")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", type=Path, help="go on from this model, such as the checkpoint of --out")
+    parser.add_argument(
+        "--done", type=float, default=0.0, help="with --resume: the share of the schedule done"
+    )
     options = parser.parse_args(arguments)
+    if options.resume and options.what == "all":
+        parser.error("--resume goes on with one model: say worker or meta")
     _with_environment()
     for what in ("worker", "meta") if options.what == "all" else (options.what,):
-        train(what, options.out / what, options.seed, options.minutes, options.steps)
+        recipe = RECIPES[what]
+        minutes = None if options.steps else options.minutes or recipe.minutes
+        schedule = Schedule(minutes, options.steps)
+        if options.resume:
+            schedule = replace(schedule, warm_up=10, done=options.done)
+        train(what, recipe, schedule, options.out / what, options.seed, options.resume)
 
 
-def train(what: str, out: Path, seed: int, minutes: float | None, steps: int | None) -> None:
-    """Train one model, reporting to standard output, and save it to `out`."""
+def train(
+    what: str, recipe: Recipe, schedule: Schedule, out: Path, seed: int, resume: Path | None = None
+) -> None:
+    """Train one model, reporting to standard output, and save it to `out`.
+
+    Every few minutes a checkpoint goes to a folder beside `out`. It holds no optimizer state: that is
+    a momentum of some twenty steps.
+    """
     import torch
 
     from training.pocket import batches, loop
     from training.pocket.courses import course
 
     torch.set_num_threads(1)
-    recipe = RECIPES[what]
-    lessons = course(what, random.Random(f"{what}-{seed}"))
-    tokenizer = lessons.tokenizer(recipe.shape.vocabulary)
-    network = models.make(recipe.shape, tokenizer, seed)
+    lessons = course(what, random.Random(f"{what}-{seed}-{schedule.done}"))
+    if resume:
+        network, tokenizer = models.load(resume, attention="eager")
+    else:
+        tokenizer = lessons.tokenizer(recipe.shape.vocabulary)
+        network = models.make(recipe.shape, tokenizer, seed)
     _say(f"{what}: {models.parameters(network):,} parameters, vocabulary {len(tokenizer)}")
 
-    def pause(progress: float) -> None:
+    checkpoint = out.with_name(out.name + "-checkpoint")
+
+    def pause() -> None:
         began = time.monotonic()
-        models.save(network, tokenizer, recipe.shape, out.with_name(out.name + "-checkpoint"))
+        models.save(network, tokenizer, recipe.shape, checkpoint)
         _say(f"  held-out: {lessons.measure(network, tokenizer)} ({time.monotonic() - began:.0f} s)")
 
     began = time.monotonic()
     losses = loop.train(
         network,
         batches.batches(tokenizer, lessons.next, recipe.lengths, recipe.batch_tokens),
-        loop.Schedule(None if steps else minutes or recipe.minutes, steps),
+        schedule,
         set_progress=lessons.set_progress,
         report=_say,
         pause=pause,
     )
     network.eval()
     models.save(network, tokenizer, recipe.shape, out)
+    shutil.rmtree(checkpoint, ignore_errors=True)
     _say(f"{what}: {len(losses)} steps in {(time.monotonic() - began) / 60:.1f} min, saved to {out}")
     _say(f"  held-out: {lessons.measure(network, tokenizer)}")
 

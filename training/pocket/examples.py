@@ -1,0 +1,148 @@
+"""`python -m training.pocket.examples`: choose the problems that ship, and the one a first run opens on.
+
+The bundled example is a held-out problem on which the worker's first attempt nearly always fails a
+visible test and a later one nearly always passes, so that a first run shows what workflows are for.
+`--rate N` runs it through the engine with N seeds, both models and the sandbox, and counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engine.context import RunConfig, Services
+from engine.events import CodeExecuted, RoundStarted, RunFinished
+from engine.guest_modules import guest_modules
+from engine.models.local import LocalModel
+from engine.problems import Problem, parse_problem
+from engine.runner import Run
+from sandbox import open_sandbox
+from training.pocket import model as models
+from training.pocket.evaluate import Bench
+from training.pocket.phrases import SHORT_NAMES, VERBS
+from training.pocket.tasks import Example, examples
+
+FOLDER = Path(__file__).parent
+EXAMPLE_ID = "example"
+SEED = 7
+SHIPPED = 40
+_POOL = 4000
+_CANDIDATES = 12
+_ATTEMPTS = 16
+_TURNS = 4
+
+
+def readable(example: Example) -> bool:
+    """Whether a query reads naturally: a usual name, a sentence, no extra parameter."""
+    name = example.task.name
+    usual = name in SHORT_NAMES or name.partition("_")[0] in VERBS
+    return usual and example.task.extra is None and "\n" not in example.prompt
+
+
+def luck(example: Example) -> float:
+    """How likely it is to read every vague phrase as it is meant."""
+    return math.prod(
+        s.odds[s.others.index(s.code)] if s.vague else 1.0 for s in example.task.steps
+    )  # fmt: skip
+
+
+def candidates() -> list[Example]:
+    """Held-out problems of two or three steps whose vague phrases have their unlikely meanings."""
+    found = [
+        e
+        for e in examples(SEED, "held-out", _POOL)
+        if readable(e) and len(e.task.steps) in (2, 3) and e.task.vague == 2
+    ]
+    return sorted(found, key=luck)[: 4 * _CANDIDATES : 4]
+
+
+async def rank(weights: Path) -> list[tuple[float, float, Example]]:
+    """Candidates with the share of first attempts that fail visibly and of loops that end right."""
+    import torch
+
+    torch.manual_seed(SEED)
+    model, tokenizer = models.load(weights / "worker")
+    chosen = candidates()
+    repeated = [e for e in chosen for _ in range(_ATTEMPTS)]
+    async with open_sandbox() as sandbox:
+        bench = Bench(model, tokenizer, repeated, sandbox)
+        first = bench.write(list(range(len(repeated))), models.WORKER.temperature)
+        fails = [not r.passed for r in await bench.visible(first)]
+        ended = await bench.mend(first, "revise", _TURNS)
+        right = await bench.final(ended)
+    rows: list[tuple[float, float, Example]] = []
+    for i, example in enumerate(chosen):
+        part = slice(i * _ATTEMPTS, (i + 1) * _ATTEMPTS)
+        rows.append((sum(fails[part]) / _ATTEMPTS, sum(right[part]) / _ATTEMPTS, example))
+    return sorted(rows, key=lambda row: row[0] + row[1], reverse=True)
+
+
+def write_files(example: Example) -> None:
+    """`example.json`, and `problems.jsonl` with it as the first line."""
+    bundled = replace(example.problem(), id=EXAMPLE_ID)
+    rest = [e.problem() for e in examples(SEED + 1, "held-out", 6 * SHIPPED) if readable(e)]
+    problems = [bundled, *rest[:SHIPPED]]
+    lines = "".join(json.dumps(p.to_json(), ensure_ascii=False) + "\n" for p in problems)
+    (FOLDER / "problems.jsonl").write_text(lines, encoding="utf-8")
+    text = json.dumps(bundled.to_json(), indent=1, ensure_ascii=False) + "\n"
+    (FOLDER / "example.json").write_text(text, encoding="utf-8")
+
+
+async def rate(problem: Problem, weights: Path, seeds: int, report: Any) -> dict[str, Any]:
+    """Run `problem` through the engine with seeds 0, 1, …: how many runs show what the example promises."""
+    meta, worker = (LocalModel(f"pocket-{n}", str(weights / n), device="cpu") for n in ("meta", "worker"))
+    counts = {"runs": 0, "failing_test": 0, "passed": 0, "failing_test_and_passed": 0, "one_round": 0}
+    try:
+        async with open_sandbox(guest_modules=guest_modules()) as sandbox:
+            services = Services(meta, worker, sandbox)
+            for seed in range(seeds):
+                failed, passed, rounds = await _outcome(Run(problem, RunConfig(seed=seed), services))
+                counts["runs"] += 1
+                counts["failing_test"] += failed
+                counts["passed"] += passed
+                counts["failing_test_and_passed"] += failed and passed
+                counts["one_round"] += rounds == 1
+                report(f"seed {seed}: failing test {failed}, passed {passed}, rounds {rounds}\n")
+    finally:
+        await meta.aclose()
+        await worker.aclose()
+    return counts
+
+
+async def _outcome(run: Run) -> tuple[bool, bool, int]:
+    """Whether a step saw a failing test, whether the run passed its final tests, and its rounds."""
+    failed, passed, rounds = False, False, 0
+    async for event in run.events():
+        if isinstance(event, CodeExecuted) and event.purpose == "visible-tests":
+            failed = failed or event.verdict.get("status") != "passed"
+        elif isinstance(event, RoundStarted):
+            rounds = event.round
+        elif isinstance(event, RunFinished):
+            passed = event.status == "passed"
+    return failed, passed, rounds
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.pocket.examples", description=__doc__)
+    parser.add_argument("--weights", type=Path, default=models.WEIGHTS)
+    parser.add_argument("--rate", type=int, metavar="N", help="run the bundled example with N seeds instead")
+    options = parser.parse_args(arguments)
+    if options.rate:
+        problem = parse_problem(json.loads((FOLDER / "example.json").read_text("utf-8")), "example.json")
+        counts = asyncio.run(rate(problem, options.weights, options.rate, sys.stdout.write))
+        sys.stdout.write(json.dumps(counts) + "\n")
+        return
+    ranked = asyncio.run(rank(options.weights))
+    for fails, right, example in ranked:
+        sys.stdout.write(f"first fails {fails:.2f}, ends right {right:.2f}: {example.prompt}\n")
+    write_files(ranked[0][2])
+
+
+if __name__ == "__main__":
+    main()
