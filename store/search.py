@@ -5,20 +5,23 @@ from __future__ import annotations
 import sqlite3
 
 from store.rows import SearchHit
-from store.texts import plain
+from store.texts import excerpt, plain
 
 # A filter by text looks at this many hits, newest first; beyond it the page says it is partial.
 MAX_HITS = 10_000
-_SNIPPET_WORDS = 24
+# A pasted page is a query too; the time that FTS5 takes grows faster than the number of words.
+_MAX_WORDS = 16
+_MAX_WORD_CHARS = 64
+_SNIPPET_BEFORE, _SNIPPET_CHARS = 40, 160
 
 
 def match_expression(text: str) -> str | None:
-    """The FTS5 expression for all words of `text`, the last one as a prefix; None without words.
+    """The FTS5 expression for the words of `text`, the last one as a prefix; None without words.
 
     Every word is quoted, so that none is an operator: `foo AND (` looks for those three words, of
     which the index, which knows letters and digits only, ignores the bracket.
     """
-    words = [word for word in plain(text).split() if any(map(str.isalnum, word))]
+    words = _words(text)
     if not words:
         return None
     quoted = ['"' + word.replace('"', '""') + '"' for word in words]
@@ -31,14 +34,33 @@ def search(db: sqlite3.Connection, text: str, limit: int) -> list[SearchHit]:
     if expression is None:
         return []
     rows = db.execute(
-        f"""
-        SELECT t.run_id, t.step_id, t.call_id, t.kind, snippet(search, 0, '', '', '…', {_SNIPPET_WORDS})
+        """
+        SELECT t.run_id, t.step_id, t.call_id, t.kind, t.text
         FROM search JOIN search_texts t ON t.id = search.rowid
         WHERE search MATCH ? ORDER BY rank LIMIT ?
         """,
         (expression, limit),
     )
-    return [SearchHit(*row) for row in rows]
+    words = _words(text)
+    return [SearchHit(*where, snippet(found, words)) for *where, found in rows]
+
+
+def snippet(text: str, words: list[str]) -> str:
+    """The part of `text` around the first word found, on one line.
+
+    FTS5 has a function for this, which takes minutes on a text that repeats a word often enough.
+    """
+    lower = text.lower()
+    found = [at for word in words if (at := lower.find(word.lower())) >= 0]
+    begin = max(0, min(found, default=0) - _SNIPPET_BEFORE)
+    part = excerpt(text[begin:], _SNIPPET_CHARS)
+    return f"…{part}" if begin else part
+
+
+def _words(text: str) -> list[str]:
+    """The different words to look for, the last one last; a long query is cut."""
+    words = [word[:_MAX_WORD_CHARS] for word in plain(text[:10_000]).split() if any(map(str.isalnum, word))]
+    return list(dict.fromkeys(words))[:_MAX_WORDS]
 
 
 def matching_runs(db: sqlite3.Connection, text: str) -> tuple[list[str], bool]:

@@ -248,6 +248,24 @@ def test_any_search_is_answered(path: Path, text: str) -> None:
         reader.runs(search=text)
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["a " * 1000, "primes " * 1000, "a b c d e f g h " * 500, "a," * 1000])
+def test_a_pasted_page_is_searched_without_delay(tmp_path: Path, text: str) -> None:
+    store(tmp_path / "store.db", [started(problem={"id": "p", "prompt": "a b c d e f g h " * 2000})])
+    store(tmp_path / "store.db", (started(f"r-{n}") for n in range(30)))
+
+    assert isinstance(Reader(tmp_path / "store.db").search(text), list)
+
+
+def test_a_snippet_shows_the_first_word_found(tmp_path: Path) -> None:
+    text = "nothing here " * 50 + "then the NEEDLE\nand more"
+    store(tmp_path / "store.db", [started(problem={"id": "p", "prompt": text})])
+
+    (hit,) = Reader(tmp_path / "store.db").search("needle")
+    assert hit.snippet.startswith("…")
+    assert hit.snippet.endswith("then the NEEDLE and more")
+
+
 def test_a_change_is_noticed_once(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     reader = Reader(path)
