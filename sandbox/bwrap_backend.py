@@ -22,13 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import images, seccomp
-from sandbox.docker_backend import ENVIRONMENT, GUEST_DIR
+from sandbox.docker_backend import ENVIRONMENT, GUEST_DIR, boot
 from sandbox.types import SandboxError
 
 _RANGE = 65_536
 _STDERR_SHOWN = 500
 _ZIP = f"{GUEST_DIR}/guest.zip"
-_BOOT = f"import sys; sys.path.insert(0, {_ZIP!r}); from guest.runner import main; main()"
 
 # Runs before bubblewrap: enters a user namespace, waits for its uids, shuts the door on further
 # namespaces, and becomes bubblewrap. argv: ready-fd go-fd command...
@@ -174,7 +173,7 @@ class BwrapBackend:
         command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
         if filter_fd is not None:
             command += ["--seccomp", str(filter_fd)]
-        return [*command, "--", self._python, "-I", "-c", _BOOT]
+        return [*command, "--", self._python, "-I", "-c", boot(_ZIP)]
 
 
 @contextlib.contextmanager

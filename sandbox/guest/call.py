@@ -73,7 +73,8 @@ class Host:
 
 
 def run(payload: dict[str, Any], control: frames.Wire) -> None:
-    asyncio.get_event_loop().run_until_complete(_run(payload, control.sock))
+    loop = child.event_loop()
+    loop.run_until_complete(_run(payload, control.sock))
     child.linger(control)
 
 

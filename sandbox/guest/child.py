@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from . import codec, frames, linux
 
 SETUP_FAILED = 70
+_loops: list[asyncio.AbstractEventLoop] = []  # at most one, made before the request is known
 
 
 def main(role: Callable[..., None], order: dict[str, Any], fds: list[int], own_uids: bool) -> NoReturn:
@@ -43,9 +44,10 @@ def main(role: Callable[..., None], order: dict[str, Any], fds: list[int], own_u
         os._exit(0)
 
 
-def prepare() -> None:
+def prepare(*, with_loop: bool) -> None:
     """What does not depend on the request, done while nobody waits: it is most of the cost of a fork,
-    since each page of the zygote that is first written to has to be copied.
+    since each page of the zygote that is first written to has to be copied. `with_loop`: make an event
+    loop too, which only the role `call` needs.
     """
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -55,12 +57,20 @@ def prepare() -> None:
     os.umask(0o077)
     _open_streams()
     gc.enable()
-    warm()
+    if with_loop:
+        _loops.append(asyncio.new_event_loop())
+    _warm()
 
 
-def warm() -> None:
+def event_loop() -> asyncio.AbstractEventLoop:
+    """The loop made ahead, or a new one."""
+    loop = _loops.pop() if _loops else asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+def _warm() -> None:
     """Use once what every role uses, so that its pages are this process's own."""
-    asyncio.set_event_loop(asyncio.new_event_loop())
     source = "def f(x):\n    return [x, {x: (x,)}]\n"
     scope: dict[str, Any] = {}
     exec(compile(ast.parse(source), "warm.py", "exec", dont_inherit=True), scope)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 
 from . import linux
@@ -71,6 +70,8 @@ class Cleaner:
         return clean
 
     def _remove(self, entry: os.DirEntry[str], uid: int) -> bool:
+        import shutil  # here, after the zygote was forked: children need not carry it
+
         with linux.acting_as(uid) if self.own_uids else contextlib.nullcontext():
             try:
                 if entry.is_dir(follow_symlinks=False):

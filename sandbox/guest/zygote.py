@@ -129,6 +129,7 @@ class _Nursery:
         self._count = count
         self._spares: dict[int, socket.socket] = {}  # pid → our end
         self._pause_until = 0.0
+        self._calls = True  # whether the last order was a call: a container mostly gets one kind
 
     @property
     def wants_more(self) -> bool:
@@ -147,7 +148,7 @@ class _Nursery:
         if pid == 0:
             ours.close()
             self._leave()
-            child.prepare()
+            child.prepare(with_loop=self._calls)
             data, fds, _, _ = socket.recv_fds(theirs, MAX_DATAGRAM, MAX_FDS)
             theirs.close()
             if not data:
@@ -156,8 +157,9 @@ class _Nursery:
         theirs.close()
         self._spares[pid] = ours
 
-    def spawn(self, data: bytes, fds: list[int]) -> int:
+    def spawn(self, role: str, data: bytes, fds: list[int]) -> int:
         """The pid of a child that serves the order in `data`. Raises OSError where none can be made."""
+        self._calls = role == "call"
         while self._spares:
             pid, sock = self._spares.popitem()
             with sock, contextlib.suppress(OSError):  # it may have been killed for memory
@@ -166,7 +168,7 @@ class _Nursery:
         pid = os.fork()
         if pid == 0:
             self._leave()
-            child.prepare()
+            child.prepare(with_loop=self._calls)
             self._become(data, fds)
         return pid
 
@@ -189,9 +191,10 @@ class _Nursery:
 
 
 def _spawn(sock: socket.socket, data: bytes, fds: list[int], keys: dict[int, str], nursery: _Nursery) -> None:
-    key = json.loads(data)["key"]
+    order = json.loads(data)
+    key = order["key"]
     try:
-        pid = nursery.spawn(data, fds)
+        pid = nursery.spawn(order["role"], data, fds)
     except OSError as error:
         _send(sock, {"failed": key, "error": f"fork: {error.strerror}"})
     else:

@@ -1,5 +1,7 @@
 """The ways solutions have passed tests they should not: none works here."""
 
+# ruff: noqa: E501 - guest programs read best with a statement a line
+
 from __future__ import annotations
 
 import pytest

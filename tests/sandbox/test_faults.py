@@ -162,7 +162,7 @@ async def test_with_neither_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_guest_module_that_does_not_import_is_named() -> None:
-    with pytest.raises(SandboxError, match="'broken'.*no_such_thing"):
+    with pytest.raises(SandboxError, match=r"'broken'.*no_such_thing"):
         async with open_sandbox("auto", {"broken": "import no_such_thing"}, build=True):
             pass
 

@@ -1,5 +1,7 @@
 """Programs that attack the machine, the container or the runner: each ends, and leaves nothing."""
 
+# ruff: noqa: E501 - guest programs read best with a statement a line
+
 from __future__ import annotations
 
 import asyncio
@@ -16,7 +18,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ENDINGS: dict[str, tuple[str, set[str]]] = {
     "fork bomb": ("import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass",
                   {"timeout-wall", "timeout-cpu"}),
-    "thread bomb": ("import threading, time\nwhile True:\n    threading.Thread(target=time.sleep, args=(9,)).start()",
+    "thread bomb": ("import threading, time\nwhile True:\n"
+        "    threading.Thread(target=time.sleep, args=(9,)).start()",
                     {"failed", "oom", "timeout-wall"}),
     "memory bomb": ("x = []\nwhile True:\n    x.append(bytearray(1 << 20))", {"oom"}),
     "memory bomb that catches": ("x = []\nwhile True:\n    try:\n        x.append(bytearray(1 << 20))\n"

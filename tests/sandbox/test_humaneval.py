@@ -14,6 +14,10 @@ from sandbox import Pool, Verdict
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+def _load(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 async def _check(pool: Pool, problem: dict[str, Any], body: str) -> Verdict:
     return await pool.check(
         problem["prompt"] + body,
@@ -25,7 +29,7 @@ async def _check(pool: Pool, problem: dict[str, Any], body: str) -> Verdict:
 
 @pytest.mark.parametrize("right", [True, False], ids=["references", "return None"])
 async def test_all_problems(sandbox: Pool, human_eval: Path, right: bool) -> None:
-    problems = [json.loads(line) for line in human_eval.read_text(encoding="utf-8").splitlines()]
+    problems = _load(human_eval)
     bodies = [problem["canonical_solution"] if right else "    return None\n" for problem in problems]
     pairs = zip(problems, bodies, strict=True)
     verdicts = await asyncio.gather(*(_check(sandbox, problem, body) for problem, body in pairs))
