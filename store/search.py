@@ -42,7 +42,7 @@ def search(db: sqlite3.Connection, text: str, limit: int) -> list[SearchHit]:
         (expression, limit),
     )
     words = _words(text)
-    return [SearchHit(*where, snippet(found, words)) for *where, found in rows]
+    return [SearchHit(*where, snippet=snippet(found, words)) for *where, found in rows]
 
 
 def snippet(text: str, words: list[str]) -> str:
