@@ -30,6 +30,7 @@ from .process import End, Process
 from .request import KINDS, OneProcessRequest, Request, SplitRequest
 
 _READ = 1 << 18
+_INIT_WITHIN_S = 60
 _UIDS_NEEDED = 8  # by one more request
 _IDLE_S = 1.0  # longest sleep, so that orphans are reaped
 _STALL_S = 1.0  # a longer oversleep means the container was paused: that time is nobody's fault
@@ -42,7 +43,11 @@ def main() -> NoReturn:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     splitter = frames.Splitter()
     messages: list[dict[str, Any]] = []
+    waiting = select.poll()
+    waiting.register(host_in, select.POLLIN)
     while not messages:
+        if not waiting.poll(_INIT_WITHIN_S * 1000):
+            os._exit(0)  # the host died while it made us
         data = os.read(host_in, _READ)
         if not data:
             os._exit(0)
