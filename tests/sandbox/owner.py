@@ -9,7 +9,7 @@ from sandbox import Limits, open_sandbox
 
 
 async def main() -> None:
-    async with open_sandbox(sys.argv[1], size=2) as pool, pool.session():
+    async with open_sandbox(sys.argv[1], size=2, build=True) as pool, pool.session():
         forever = "print('running')\nwhile True:\n    pass"
         running = asyncio.ensure_future(pool.run_program(forever, limits=Limits(wall_s=600, cpu_s=600)))
         print("ready", flush=True)
