@@ -107,8 +107,9 @@ class NewRunScreen(Screen[RunRequest | None]):
         self._complain(f"Loaded {problem.id}{more}", good=True)
 
     @on(Input.Submitted, ".field Input")
-    def _submitted(self) -> None:
-        self.action_start()
+    def _submitted(self, event: Input.Submitted) -> None:
+        if event.input.id != "file":  # there Enter loads the file
+            self.action_start()
 
     @on(Button.Pressed, "#start")
     def action_start(self) -> None:

@@ -46,12 +46,14 @@ PANES = {
 PAGES = tuple(dict.fromkeys(PANES.values()))
 GRAPH_SECONDS = 0.25
 FOLLOW_SECONDS = 1.0
+LAYOUT_SECONDS = 0.02
 
 
 class RunScreen(Screen[None]):
     """Shows a session; loads it first where `run_id` names a run of the store."""
 
     CSS_PATH = "run.tcss"
+    AUTO_FOCUS = ""  # the page decides what is focused
     BINDINGS = bindings_for("run")
 
     def __init__(self, session: RunSession, *, run_id: str | None = None) -> None:
@@ -61,6 +63,7 @@ class RunScreen(Screen[None]):
         self._seen = -1
         self._graph: Mapping[str, Any] = {}
         self._graph_of = ""
+        self._going: str | None = None
 
     @property
     def workbench_app(self) -> WorkbenchApp:
@@ -230,8 +233,23 @@ class RunScreen(Screen[None]):
 
     def show_pane(self, pane: str) -> None:
         """Focus a pane, on whatever page it is."""
+        self._going = pane
+        if not self.query_one(f"#{pane}").region.area:
+            # A focused widget that gets hidden clears the focus later, whoever has it by then.
+            self.set_focus(None)
         self._page(PANES[pane])
-        self.call_after_refresh(self.query_one(f"#{pane}").focus)
+        self._arrive()
+
+    def _arrive(self) -> None:
+        """Focus the pane once it is laid out: a page that is still hidden cannot take the focus."""
+        if self._going is None:
+            return
+        pane = self.query_one(f"#{self._going}")
+        if pane.region.area:
+            pane.focus()
+            self._going = None
+        else:
+            self.set_timer(LAYOUT_SECONDS, self._arrive)
 
     def _step_pane(self, by: int) -> None:
         panes = list(PANES)
@@ -244,7 +262,8 @@ class RunScreen(Screen[None]):
         self.show_pane(next(pane for pane, page in PANES.items() if page == event.name))
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        if event.widget.id in PANES:
+        # When a page is hidden Textual moves the focus somewhere; that is not where the user is going.
+        if event.widget.id in PANES and self._going is None:
             self._page(PANES[event.widget.id])
 
     # -- actions ---------------------------------------------------------------------------------

@@ -1,0 +1,45 @@
+"""Helpers for tests that drive the app: stores with runs, waiting for states, a frozen clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from engine.events import Event
+from store.recorder import Recorder
+from tests.tui.scripted import ScriptedWorkbench
+from tui.app import WorkbenchApp
+
+WIDE = (160, 48)
+SMALL = (80, 24)
+
+
+def app_of(workbench: ScriptedWorkbench, **options: Any) -> WorkbenchApp:
+    """The app with a clock that stands still."""
+    return WorkbenchApp(workbench, clock=lambda: 100.0, **options)
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], object], patience_s: float = 20.0) -> None:
+    """Wait until `condition` holds; fails with the screen's name when it never does."""
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, f"gave up waiting on screen {pilot.app.screen!r}"
+        await pilot.pause(0.02)
+    await pilot.pause()
+
+
+async def record(path: Path, runs: Iterable[list[Event]]) -> None:
+    """Store whole runs."""
+    async with Recorder(path) as recorder:
+        for events in runs:
+            for event in events:
+                await recorder.record(event)
+
+
+def told(app: WorkbenchApp) -> list[str]:
+    """What the app has notified the user of."""
+    return [notification.message for notification in app._notifications]
