@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-import click
+import typer
 import typer.main
 
 
@@ -16,9 +17,9 @@ def reference() -> str:
     return "\n\n".join(_sections(root, "flowreasoner", None)) + "\n"
 
 
-def _sections(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
-    context = click.Context(command, info_name=name.rpartition(" ")[2], parent=parent, terminal_width=100)
+def _sections(command: Any, name: str, parent: typer.Context | None) -> Iterator[str]:
+    context = typer.Context(command, info_name=name.rpartition(" ")[2], parent=parent, terminal_width=100)
     text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
     yield f"## {name}\n\n```\n{text}\n```"
     for child_name in getattr(command, "commands", {}):
-        yield from _sections(command.commands[child_name], f"{name} {child_name}", context)  # type: ignore[attr-defined]
+        yield from _sections(command.commands[child_name], f"{name} {child_name}", context)
