@@ -29,26 +29,21 @@ from engine.problems import Problem, Tests
 from engine.runner import Run
 from engine.workflows import Workflow, build_workflow
 from sandbox.pool import Pool
-from tests.support.runs import DOUBLE, GENERATE, RIGHT, WRONG, completion, end, of, run_events
+from tests.support.runs import (
+    DOUBLE,
+    GENERATE,
+    RIGHT,
+    TEST_AND_REVISE,
+    WRONG,
+    completion,
+    end,
+    of,
+    run_events,
+    wrong_then_right,
+)
 from tests.support.scripted import ScriptedModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-TEST_AND_REVISE = completion(
-    """
-code = (await self.custom_code_generate(problem=problem, entry_point=entry_point))["response"]
-for _ in range(3):
-    outcome = await self.test(problem=problem, solution=code, entry_point=entry_point, test_loop=0)
-    if outcome["result"]:
-        break
-    code = (await self.revise(problem=problem, solution=code, feedback=outcome["feedback"]))["solution"]
-return code
-"""
-)
-
-
-def wrong_then_right(messages: Sequence[Message], _: Sampling) -> str:
-    return RIGHT if "Feedback" in messages[-1]["content"] else WRONG
 
 
 async def test_failing_test_another_attempt_and_a_pass(sandbox: Pool) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from engine.context import RunConfig, Services
 from engine.events import Event, RunFinished
+from engine.models.base import Message, Sampling
 from engine.problems import Problem, Tests
 from engine.runner import Run
 from engine.workflows import Workflow
@@ -39,6 +41,23 @@ GENERATE = completion(
     "solution = await self.custom_code_generate(problem=problem, entry_point=entry_point)\n"
     'return solution["response"]'
 )
+
+
+TEST_AND_REVISE = completion(
+    """
+code = (await self.custom_code_generate(problem=problem, entry_point=entry_point))["response"]
+for _ in range(3):
+    outcome = await self.test(problem=problem, solution=code, entry_point=entry_point, test_loop=0)
+    if outcome["result"]:
+        break
+    code = (await self.revise(problem=problem, solution=code, feedback=outcome["feedback"]))["solution"]
+return code
+"""
+)
+
+
+def wrong_then_right(messages: Sequence[Message], _: Sampling) -> str:
+    return RIGHT if "Feedback" in messages[-1]["content"] else WRONG
 
 
 async def run_events(
