@@ -70,16 +70,13 @@ class Cleaner:
         return clean
 
     def _remove(self, entry: os.DirEntry[str], uid: int) -> bool:
-        import shutil  # here, after the zygote was forked: children need not carry it
-
         with linux.acting_as(uid) if self.own_uids else contextlib.nullcontext():
             try:
                 if entry.is_dir(follow_symlinks=False):
-                    _open_up(entry.path)
-                    shutil.rmtree(entry.path)
+                    _remove_tree(entry.path)
                 else:
                     os.unlink(entry.path)
-            except (OSError, RecursionError):
+            except OSError:
                 return not os.path.lexists(entry.path)
         return True
 
@@ -115,11 +112,21 @@ def _owner(entry: os.DirEntry[str]) -> int:
         return -1
 
 
-def _open_up(path: str) -> None:
-    """Give back the permissions a program took from its own directories, so that they can be removed."""
-    os.chmod(path, 0o700)
-    for parent, names, _ in os.walk(path):
-        for name in names:
-            inner = os.path.join(parent, name)
-            if not os.path.islink(inner):
-                os.chmod(inner, 0o700)
+def _remove_tree(path: str) -> None:
+    """Remove a directory, giving back first the permissions its owner took from it and what it holds.
+
+    Not `shutil.rmtree`, which is recursive and brings a megabyte of modules. Nothing of the owner runs
+    any more, and we act under its uid: a link here reaches no further than the owner did.
+    """
+    left, seen = [path], []
+    while left:
+        folder = left.pop()
+        seen.append(folder)
+        os.chmod(folder, 0o700)
+        for entry in _entries(folder):
+            if entry.is_dir(follow_symlinks=False):
+                left.append(entry.path)
+            else:
+                os.unlink(entry.path)
+    for folder in reversed(seen):
+        os.rmdir(folder)

@@ -6,16 +6,15 @@ import contextlib
 import os
 import signal
 import socket
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from . import frames, linux
 
+MAX_DATAGRAM = 64 << 10  # between runner and zygote
 _MAX_QUEUED = 32 << 20  # replies waiting for a child that does not read
 
 
-@dataclass
-class End:
+class End(NamedTuple):
     """How a process ended, as its parent saw it."""
 
     status: int  # exit status, or minus the signal

@@ -15,9 +15,9 @@ is gone) the runner exits, and the kernel ends everything else in the container 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
-import platform
 import select
 import signal
 import socket
@@ -26,7 +26,7 @@ import time
 from typing import Any, NoReturn
 
 from . import cleanup, frames, linux, zygote
-from .process import End, Process
+from .process import MAX_DATAGRAM, End, Process
 from .request import KINDS, OneProcessRequest, Request, SplitRequest
 
 _READ = 1 << 18
@@ -86,9 +86,14 @@ class Runner:
         self._poll = select.poll()
         self._poll.register(host_in, select.POLLIN)
         self._poll.register(self._zygote, select.POLLIN)
-        self.to_host({"t": "ready", "python": platform.python_version(), "problem": problem})
+        self.to_host({"t": "ready", "python": sys.version.split()[0], "problem": problem})
 
     def _fork_zygote(self, modules: dict[str, str], own_uids: bool) -> tuple[socket.socket, int, str | None]:
+        problem = zygote.preload(modules)
+        # All that both processes use is loaded by now and frozen: neither imports nor the collector will
+        # write to the pages they share.
+        gc.collect()
+        gc.freeze()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
@@ -96,14 +101,9 @@ class Runner:
             os.close(self._out)
             ours.close()
             self._splitter = frames.Splitter()
-            theirs.send(json.dumps({"problem": zygote.preload(modules)}).encode())
             zygote.serve(theirs, own_uids)
         theirs.close()
-        return (
-            ours,
-            pid,
-            json.loads(ours.recv(zygote.MAX_DATAGRAM) or b'{"problem": "the zygote died"}')["problem"],
-        )
+        return ours, pid, problem
 
     # What requests use.
 
@@ -235,7 +235,7 @@ class Runner:
         return self._cleaner.probe()
 
     def _on_zygote(self) -> None:
-        data = self._zygote.recv(zygote.MAX_DATAGRAM)
+        data = self._zygote.recv(MAX_DATAGRAM)
         if not data:
             self._die("the zygote ended")
         message = json.loads(data)

@@ -13,11 +13,7 @@ Runner and zygote speak JSON datagrams over a SOCK_SEQPACKET pair:
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import json
 import os
 import select
@@ -27,9 +23,11 @@ import sys
 import time
 import types
 from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec
 from typing import Any, NoReturn
 
 from . import call, checker, child, inprocess, linux, program, solution
+from .process import MAX_DATAGRAM
 
 # Imported before the first fork, so that a child finds its role loaded.
 ROLES = {
@@ -39,9 +37,9 @@ ROLES = {
     "program": program.run,
     "solution": solution.run,
 }
-MAX_DATAGRAM = 64 << 10
 MAX_FDS = 8
 _SPARES = 2  # what a split check needs
+_IDLE_S = 2.0  # without an order this long, the spares are let go: they are a third of the memory
 _QUIET_MS = 1  # without work this long, a spare is made
 # What generated code and its tests import most; a child finds them loaded. Each costs memory once
 # per container, so unittest and friends (only the in-process role needs them) stay out.
@@ -51,24 +49,40 @@ _PRELOADED = """
 """
 
 
-class _Sources(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoader):
-    """Finds modules in memory: the trusted sources the host handed over at start."""
+class _Sources:
+    """Finds and loads modules in memory: the trusted sources the host handed over at start.
+
+    Written without `importlib.abc`, which brings 20 modules and a megabyte into every container.
+    """
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self.sources = dict(sources)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    ) -> ModuleSpec | None:
         package = any(name.startswith(fullname + ".") for name in self.sources)
         if fullname not in self.sources and not package:
             return None
-        return importlib.util.spec_from_loader(fullname, self, is_package=package)
+        loader: Any = self  # a loader by what it does, not by its base class
+        spec = ModuleSpec(fullname, loader, origin=self._filename(fullname), is_package=package)
+        spec.has_location = True
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """The default will do."""
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        source = self.get_source(module.__name__)
+        code = compile(source, self._filename(module.__name__), "exec", dont_inherit=True)
+        exec(code, module.__dict__)
 
     def get_source(self, fullname: str) -> str:
+        """For tracebacks."""
         return self.sources.get(fullname, "")
 
-    def get_filename(self, fullname: str) -> str:
+    @staticmethod
+    def _filename(fullname: str) -> str:
         return fullname.replace(".", "/") + ".py"
 
 
@@ -86,8 +100,6 @@ def preload(sources: Mapping[str, str]) -> str | None:
 def serve(sock: socket.socket, own_uids: bool) -> NoReturn:
     """Spawn children and report their ends until the runner closes `sock`."""
     linux.hide()
-    gc.collect()
-    gc.freeze()
     wakeup, signalled = os.pipe()
     for fd in (wakeup, signalled):
         os.set_blocking(fd, False)
@@ -100,7 +112,7 @@ def serve(sock: socket.socket, own_uids: bool) -> NoReturn:
     poll.register(sock, select.POLLIN)
     poll.register(wakeup, select.POLLIN)
     while True:
-        events = poll.poll(_QUIET_MS if nursery.wants_more else None)
+        events = poll.poll(nursery.patience_ms)
         ready = {fd for fd, _ in events}
         if wakeup in ready:
             with contextlib.suppress(BlockingIOError):
@@ -112,7 +124,7 @@ def serve(sock: socket.socket, own_uids: bool) -> NoReturn:
                 os._exit(0)
             _spawn(sock, data, fds, keys, nursery)
         elif not events:
-            nursery.add_spare()
+            nursery.on_quiet()
 
 
 class _Nursery:
@@ -129,13 +141,28 @@ class _Nursery:
         self._count = count
         self._spares: dict[int, socket.socket] = {}  # pid → our end
         self._pause_until = 0.0
+        self._busy_until = time.monotonic() + _IDLE_S
         self._calls = True  # whether the last order was a call: a container mostly gets one kind
 
     @property
-    def wants_more(self) -> bool:
-        return len(self._spares) < self._count and time.monotonic() >= self._pause_until
+    def patience_ms(self) -> int | None:
+        """How long to wait for something to happen before `on_quiet`."""
+        if time.monotonic() >= self._busy_until:
+            return None if not self._spares else 0
+        wants_more = len(self._spares) < self._count and time.monotonic() >= self._pause_until
+        return _QUIET_MS if wants_more else int(_IDLE_S * 1000)
 
-    def add_spare(self) -> None:
+    def on_quiet(self) -> None:
+        """Make a spare between two orders, or let them go where no order follows."""
+        if time.monotonic() < self._busy_until:
+            if len(self._spares) < self._count:
+                self._add_spare()
+            return
+        for sock in self._spares.values():
+            sock.close()  # on which it ends
+        self._spares.clear()
+
+    def _add_spare(self) -> None:
         """Fork one ahead; where that fails (process limit), not again for a while."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
@@ -160,6 +187,7 @@ class _Nursery:
     def spawn(self, role: str, data: bytes, fds: list[int]) -> int:
         """The pid of a child that serves the order in `data`. Raises OSError where none can be made."""
         self._calls = role == "call"
+        self._busy_until = time.monotonic() + _IDLE_S
         while self._spares:
             pid, sock = self._spares.popitem()
             with sock, contextlib.suppress(OSError):  # it may have been killed for memory
