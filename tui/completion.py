@@ -64,9 +64,8 @@ def _cut(text: str, tag: str) -> tuple[str, str]:
 def _drop_partial_tag(text: str) -> str:
     """Without a closing tag that has only begun to arrive (`</gra`), which would flicker as code."""
     at = text.rfind("<", max(len(text) - 16, 0))
-    if at >= 0 and ">" not in text[at:] and "\n" not in text[at:] and text[at + 1 :].lstrip("/").isalpha():
-        return text[:at]
-    return text
+    name = text[at + 1 :].removeprefix("/")
+    return text[:at] if at >= 0 and (not name or name.isalpha()) else text
 
 
 def _unfence(text: str) -> str:

@@ -248,7 +248,7 @@ def finding(entry: Mapping[str, Any]) -> str:
     where = f"line {line}: " if isinstance(line, int) and line > 0 else ""
     words = next((str(entry[k]) for k in ("message", "text", "description") if entry.get(k)), pretty(entry))
     code = entry.get("code") or entry.get("rule")
-    return f"{where}{words}" + (f"  [{code}]" if code else "")
+    return where + one_line(words, 1000) + (f"  [{code}]" if code else "")
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> str:
@@ -304,8 +304,10 @@ def _tests(verdict: Mapping[str, Any], sources: tuple[str, ...]) -> str:
     for number, result in enumerate(test_results(verdict)):
         glyph, _, words = status_mark(str(result.get("status")))
         source = sources[number] if number < len(sources) else f"test {number + 1}"
-        note = "" if result.get("status") == "passed" else f"   {result.get('message') or words}"
-        lines.append(f"  {glyph} {' '.join(source.split())[:200]}{note}")
+        note = (
+            "" if result.get("status") == "passed" else f"   {one_line(str(result.get('message') or words))}"
+        )
+        lines.append(f"  {glyph} {one_line(source)}{note}")
     return "\n\nTests\n" + "\n".join(lines) if lines else ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 # Kind and identity of one row of the step tree.
 Key = tuple[str, str]
@@ -44,6 +44,8 @@ class Buffer:
 @dataclass
 class Node:
     """A row of the step tree: its state, when it started, and what it cost."""
+
+    starts_open: ClassVar[bool] = False  # whether the tree shows what is inside without being asked
 
     key: Key
     parent: Key | None
@@ -207,6 +209,8 @@ class StepNode(Node):
 class ExecutionNode(Node):
     """One execution of a workflow in its container."""
 
+    starts_open: ClassVar[bool] = True
+
     workflow_id: str = ""
     round: int = 0
     repeat: int = 0
@@ -234,6 +238,8 @@ class ExecutionNode(Node):
 @dataclass
 class RoundNode(Node):
     """Propose, check, run, feedback."""
+
+    starts_open: ClassVar[bool] = True
 
     number: int = 0
     workflow_id: str | None = None

@@ -74,14 +74,14 @@ def visible_rows(state: RunState, toggled: set[Key]) -> list[tuple[Key, int]]:
         key, depth = stack.pop()
         rows.append((key, depth))
         node = nodes[key]
-        if node.children and is_expanded(node, toggled):
+        if node.children and node.starts_open != (key in toggled):
             stack.extend((child, depth + 1) for child in reversed(node.children))
     return rows
 
 
 def is_expanded(node: Node, toggled: set[Key]) -> bool:
     """Rounds and executions start open, steps and calls closed."""
-    return isinstance(node, RoundNode | ExecutionNode) != (node.key in toggled)
+    return node.starts_open != (node.key in toggled)
 
 
 def cells(state: RunState, node: Node, since_last_event_s: float = 0.0) -> Cells:
@@ -113,7 +113,9 @@ def _label(state: RunState, node: Node) -> list[Piece]:
             pieces.append((f" {one_line(node.model, 40)}", "muted"))
             if node.retries:
                 pieces.append((f"  ↻ {fmt.plural(len(node.retries), 'retry', 'retries')}", "warning"))
-            pieces += [(f"  {flag}", "warning") for flag in node.flags if flag != "estimated-tokens"]
+            pieces += [
+                (f"  {one_line(flag, 24)}", "warning") for flag in node.flags if flag != "estimated-tokens"
+            ]
             return pieces
         case ProposalNode():
             inks = {"valid": "muted", "repaired": "warning", "invalid": "error"}

@@ -110,7 +110,7 @@ def active_row(number: int, session: RunSession) -> Row:
             _mark(state.status),
             (one_line(session.title, 60), ""),
             (f"{state.round.number}{planned}" if state.round else "", "muted"),
-            (state.waiting_for(), "accent"),
+            (one_line(state.waiting_for(), 120), "accent"),
             (fmt.count(state.spent.tokens), "muted"),
             (fmt.clock(state.elapsed_ms(session.since_last_event()) / 1000), "muted"),
         ),

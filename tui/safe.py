@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 MAX_CHARS = 200_000
 MAX_LINE = 4_000
+MAX_LINES = 5_000
 TAB = 4
 
 # CSI, then the string sequences (OSC, DCS, SOS, PM, APC) up to their terminator, then two-byte ones.
@@ -46,7 +47,7 @@ def clean(text: str) -> str:
 
 
 def shown(text: str, limit: int = MAX_CHARS, keep: Literal["head", "tail"] = "head") -> Shown:
-    """At most `limit` characters of `text`, cleaned, no line longer than `MAX_LINE`.
+    """At most `limit` characters and `MAX_LINES` lines of `text`, cleaned, none longer than `MAX_LINE`.
 
     `keep` "tail" is for text that is still growing. The cut then moves in steps of half the limit,
     so that two calls in a row mostly agree on where the shown text starts.
@@ -58,6 +59,12 @@ def shown(text: str, limit: int = MAX_CHARS, keep: Literal["head", "tail"] = "he
         hidden = len(text) - limit if keep == "head" else start
         text = text[start : start + limit]
     text = clean(text)
+    if text.count("\n") >= MAX_LINES:
+        lines = text.split("\n")
+        step = MAX_LINES // 2
+        first = ((len(lines) - MAX_LINES) // step + 1) * step if keep == "tail" else 0
+        kept = "\n".join(lines[first : first + MAX_LINES])
+        hidden, text = hidden + len(text) - len(kept), kept
     if len(text) > MAX_LINE and any(len(line) > MAX_LINE for line in text.split("\n")):
         lines = text.split("\n")
         hidden += sum(len(line) - MAX_LINE for line in lines if len(line) > MAX_LINE)

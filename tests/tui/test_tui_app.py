@@ -57,7 +57,9 @@ async def test_enter_runs_the_bundled_example_to_its_end(store: Path) -> None:
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished)
+        await until(
+            pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished
+        )
         await until(pilot, lambda: "Two drafts" in shown(app, "workflow"))
         assert workbench.requests == [workbench.default_request()]
         assert "median(values)" in shown(app, "query")
@@ -70,7 +72,12 @@ async def test_enter_runs_the_bundled_example_to_its_end(store: Path) -> None:
 
 
 async def test_the_form_changes_the_request(store: Path, tmp_path: Path) -> None:
-    problem = {"id": "sum", "prompt": "Add numbers.", "entry_point": "add", "tests": {"visible": ["assert add(1) == 1"]}}
+    problem = {
+        "id": "sum",
+        "prompt": "Add numbers.",
+        "entry_point": "add",
+        "tests": {"visible": ["assert add(1) == 1"]},
+    }
     file = tmp_path / "problems.jsonl"
     file.write_text("\n".join(json.dumps({**problem, "id": id}) for id in ("first", "second")))
     workbench = ScriptedWorkbench(store, passing_run())
@@ -103,7 +110,9 @@ async def test_selecting_a_step_shows_it_whole(store: Path) -> None:
     app = app_of(ScriptedWorkbench(store, failing_run(), note="Bubblewrap: memory is not limited."))
     async with app.run_test(size=WIDE) as pilot:
         app.start_run(app.workbench.default_request())
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished)
+        await until(
+            pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished
+        )
         assert "⚠" in str(app.screen.query_one(TitleBar).render())
         await pilot.press("v")
         pane = app.screen.query_one("#detail", DetailPane)
@@ -120,7 +129,7 @@ async def test_selecting_a_step_shows_it_whole(store: Path) -> None:
 
 
 async def test_a_run_in_progress_can_be_followed_and_cancelled(store: Path) -> None:
-    await record(store, [mid_stream_run() + [ended("cancelled")]])
+    await record(store, [[*mid_stream_run(), ended("cancelled")]])
     app = app_of(ScriptedWorkbench(store, mid_stream_run(), hold=True))
     async with app.run_test(size=WIDE) as pilot:
         session = app.start_run(app.workbench.default_request())
@@ -154,7 +163,10 @@ async def test_a_run_that_cannot_start_says_why(store: Path) -> None:
     async with app.run_test(size=WIDE) as pilot:
         session = app.start_run(app.workbench.default_request())
         await until(pilot, lambda: session.state.finished)
-        assert (session.state.status, session.state.error) == ("error", "no model named [x]; list them with `models`")
+        assert (session.state.status, session.state.error) == (
+            "error",
+            "no model named [x]; list them with `models`",
+        )
         await until(pilot, lambda: told(app))
 
 
@@ -190,7 +202,9 @@ async def test_runs_are_listed_filtered_searched_and_opened(store: Path) -> None
         await pilot.press("slash", "enter")
         await until(pilot, lambda: table.count == 6)
         await pilot.press("G", "k", "enter")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished)
+        await until(
+            pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished
+        )
         assert run_screen(app).session.state.run_id == f"{RUN_ID}0001"
         assert not run_screen(app).session.live
         await pilot.press("escape")
@@ -225,18 +239,23 @@ async def test_a_live_run_and_its_trace_show_the_same(store: Path) -> None:
         async with app.run_test(size=WIDE) as pilot:
             if not options:
                 app.start_run(app.workbench.default_request())
-            await until(pilot, lambda app=app: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished)
+            await until(
+                pilot,
+                lambda app=app: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished,
+            )
             await until(pilot, lambda app=app: app.screen.query_one(OutlineView).count > 20)
-            texts.append((app.screen.query_one(OutlineView).plain_text, shown(app, "workflow"), shown(app, "tests")))
+            texts.append(
+                (app.screen.query_one(OutlineView).plain_text, shown(app, "workflow"), shown(app, "tests"))
+            )
     assert texts[0] == texts[1]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database", None])
 async def test_a_store_that_cannot_be_read_is_said_not_raised(store: Path, content: bytes | None) -> None:
     if content is None:
-        store.mkdir()
+        store.mkdir()  # noqa: ASYNC240 (before the app runs)
     else:
-        store.write_bytes(content)
+        store.write_bytes(content)  # noqa: ASYNC240
     app = app_of(ScriptedWorkbench(store))
     async with app.run_test(size=WIDE) as pilot:
         recent = app.screen.query_one("#recent", TableView)
@@ -245,7 +264,9 @@ async def test_a_store_that_cannot_be_read_is_said_not_raised(store: Path, conte
         table = app.screen.query_one("#runs", TableView)
         await until(pilot, lambda: "Reading" not in table.empty)
         app.open_trace("nothing")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished)
+        await until(
+            pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished
+        )
         assert run_screen(app).session.state.status == "error"
 
 
@@ -253,7 +274,9 @@ async def test_help_palette_jump_and_zoom(store: Path) -> None:
     app = app_of(ScriptedWorkbench(store, passing_run()))
     async with app.run_test(size=WIDE) as pilot:
         app.start_run(app.workbench.default_request())
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished)
+        await until(
+            pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished
+        )
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         await pilot.press("escape")
@@ -276,7 +299,9 @@ async def test_small_terminals_show_a_page_at_a_time(store: Path) -> None:
     app = app_of(ScriptedWorkbench(store, passing_run()))
     async with app.run_test(size=SMALL) as pilot:
         app.start_run(app.workbench.default_request())
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished)
+        await until(
+            pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished
+        )
         await until(pilot, lambda: app.focused is not None and app.focused.id == "steps")
         strip = app.screen.query_one("#pages", TabStrip)
         visited = [strip.active]
@@ -288,7 +313,10 @@ async def test_small_terminals_show_a_page_at_a_time(store: Path) -> None:
             visited.append(strip.active)
         assert list(dict.fromkeys(visited)) == ["Steps", "Problem", "Reasoning", "Workflow", "Graph"]
         await pilot.resize_terminal(*WIDE)
-        await until(pilot, lambda: all(app.screen.query_one(f"#{id}").region.area for id in ("query", "graph", "steps")))
+        await until(
+            pilot,
+            lambda: all(app.screen.query_one(f"#{id}").region.area for id in ("query", "graph", "steps")),
+        )
 
 
 async def test_copy_is_capped_and_then_goes_to_a_file(store: Path) -> None:
@@ -300,7 +328,9 @@ async def test_copy_is_capped_and_then_goes_to_a_file(store: Path) -> None:
     app = app_of(ScriptedWorkbench(store, events))
     async with app.run_test(size=WIDE) as pilot:
         app.start_run(app.workbench.default_request())
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished)
+        await until(
+            pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished
+        )
         app.screen.query_one("#tests").focus()
         await pilot.press("y")
         assert "assert median" in app.clipboard
@@ -327,7 +357,9 @@ async def test_the_editor_gets_the_whole_text(
     app = app_of(ScriptedWorkbench(store, passing_run()))
     async with app.run_test(size=WIDE) as pilot:
         app.start_run(app.workbench.default_request())
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished)
+        await until(
+            pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished
+        )
         app.screen.query_one("#query").focus()
         await pilot.press("e")  # a headless terminal cannot be lent: the text stays in a file that is named
         await until(pilot, lambda: told(app))
@@ -392,13 +424,17 @@ async def test_hostile_text_is_only_text(store: Path, kind: str) -> None:
     keep = {"run_id", "call_id", "step_id", "execution_id", "status", "channel", "role", "purpose", "split",
             "tests_written_by", "level", "finish"}  # fmt: skip
     events = [
-        dataclasses.replace(e, **{f.name: poison(getattr(e, f.name)) for f in dataclasses.fields(e) if f.name not in keep})
+        dataclasses.replace(
+            e, **{f.name: poison(getattr(e, f.name)) for f in dataclasses.fields(e) if f.name not in keep}
+        )
         for e in failing_run()
     ]
     app = app_of(ScriptedWorkbench(store, events, note=evil[:1000]))
     async with app.run_test(size=WIDE) as pilot:
         app.start_run(app.workbench.default_request())
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished)
+        await until(
+            pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished
+        )
         for _ in range(6):
             await pilot.press("v", "right_square_bracket")
         await pilot.press("g", *["j"] * 6, "enter", "j", "j")

@@ -163,3 +163,11 @@ def test_the_graph_grows_while_the_code_is_written() -> None:
     sizes = [len(partial_graph(CODE[:at])["nodes"]) for at in range(0, len(CODE), 40)]
     assert sizes[0] == 0
     assert len(partial_graph(CODE)["nodes"]) == 6
+
+
+def test_lines_are_capped_too() -> None:
+    lines = [str(n) for n in range(20_000)]
+    text, hidden = shown("\n".join(lines))
+    assert text.split("\n") == lines[:5000] and hidden == len("\n".join(lines)) - len(text)
+    tail, _ = shown("\n".join(lines), keep="tail")
+    assert tail.split("\n")[-1] == "19999" and len(tail.split("\n")) <= 5000

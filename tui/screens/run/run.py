@@ -47,6 +47,7 @@ PAGES = tuple(dict.fromkeys(PANES.values()))
 GRAPH_SECONDS = 0.25
 FOLLOW_SECONDS = 1.0
 LAYOUT_SECONDS = 0.02
+LOADING_TICKS = 5
 
 
 class RunScreen(Screen[None]):
@@ -63,6 +64,7 @@ class RunScreen(Screen[None]):
         self._seen = -1
         self._graph: Mapping[str, Any] = {}
         self._graph_of = ""
+        self._ticks = 0
         self._going: str | None = None
 
     @property
@@ -141,6 +143,10 @@ class RunScreen(Screen[None]):
     # -- state to widgets ------------------------------------------------------------------------
 
     def _tick(self) -> None:
+        # Laying out a tree that grows by thousands of rows a second ten times a second would only slow it.
+        self._ticks += 1
+        if self.session.loading and self._ticks % LOADING_TICKS:
+            return
         if self.session.state.revision != self._seen or self.session.state.open or self.session.loading:
             self.sync()
 
