@@ -77,14 +77,17 @@ class DockerBackend:
     name = "docker"
     own_uids = True
 
-    def __init__(self, client: Any, image_id: str, runtime: str | None = None) -> None:
+    def __init__(
+        self, client: Any, image_id: str, runtime: str | None = None, *, memory_mb: int = MEMORY_MB
+    ) -> None:
         self.client = client
         self._image = image_id
         self._runtime = runtime
+        self._memory = memory_mb << 20
         kind = runtime or "runc"
         self.description = (
             f"Docker ({kind}): no network, read-only root, no capabilities, own uid per process, "
-            f"{MEMORY_MB} MB of memory and one core per container; the kernel is shared with this machine."
+            f"{memory_mb} MB of memory and one core per container; the kernel is shared with this machine."
         )
 
     async def start(self) -> DockerTransport:
@@ -140,8 +143,8 @@ class DockerBackend:
             "SecurityOpt": ["no-new-privileges"],
             "IpcMode": "private",
             "PidsLimit": PIDS,
-            "Memory": MEMORY_MB << 20,
-            "MemorySwap": MEMORY_MB << 20,
+            "Memory": self._memory,
+            "MemorySwap": self._memory,
             "NanoCpus": 1_000_000_000,
             "ShmSize": 16 << 20,
             "Tmpfs": {"/tmp": "size=64m,nr_inodes=4096,nosuid,nodev,noexec,mode=1777"},

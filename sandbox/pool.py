@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sandbox import reaper
 from sandbox.bwrap_backend import BwrapBackend
@@ -15,6 +15,9 @@ from sandbox.docker_backend import DockerBackend, connect
 from sandbox.guest import codec
 from sandbox.types import Callback, Limits, Outcome, SandboxError, Verdict
 from sandbox.worker import Backend, Worker
+
+if TYPE_CHECKING:
+    from sandbox.recipes import ImageName, Recipe
 
 Prefer = Literal["auto", "docker", "bwrap"]
 T = TypeVar("T")
@@ -39,6 +42,7 @@ async def open_sandbox(
     size: int | None = None,
     build: bool = False,
     runtime: str | None = None,
+    image: ImageName = "core",
     progress: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Pool]:
     """The best sandbox this machine has, as `async with open_sandbox(...) as sandbox`.
@@ -50,13 +54,18 @@ async def open_sandbox(
         size: containers that may work at once; by default from cores and memory.
         build: build the image if it is missing (minutes) instead of refusing.
         runtime: a Docker runtime other than the daemon's default, such as "runsc".
+        image: "science" has the packages of data science too, loaded before the first request.
+            bubblewrap has no images: there programs find what this machine has installed.
         progress: told in one line what takes long.
 
     Raises:
         SandboxError: neither is usable; the message says how to get Docker.
     """
-    backend = await asyncio.to_thread(choose_backend, prefer, build=build, runtime=runtime, progress=progress)
-    async with Pool(backend, guest_modules, size=size) as pool:
+    backend = await asyncio.to_thread(
+        choose_backend, prefer, build=build, runtime=runtime, image=image, progress=progress
+    )
+    warm = _recipe(image).modules() if backend.name == "docker" else {}
+    async with Pool(backend, {**warm, **(guest_modules or {})}, size=size) as pool:
         yield pool
 
 
@@ -65,6 +74,7 @@ def choose_backend(
     *,
     build: bool = False,
     runtime: str | None = None,
+    image: ImageName = "core",
     progress: Callable[[str], None] | None = None,
 ) -> DockerBackend | BwrapBackend:
     """The backend `open_sandbox` would use. Blocks while it asks the daemon.
@@ -75,7 +85,7 @@ def choose_backend(
     if prefer == "bwrap":
         return BwrapBackend()
     try:
-        return _docker(build, runtime, progress)
+        return _docker(build, runtime, image, progress)
     except SandboxError as error:
         if prefer == "docker":
             raise
@@ -89,17 +99,26 @@ def choose_backend(
         ) from None
 
 
-def _docker(build: bool, runtime: str | None, progress: Callable[[str], None] | None) -> DockerBackend:
+def _recipe(image: ImageName) -> Recipe:
+    from sandbox.recipes import RECIPES
+
+    return RECIPES[image]
+
+
+def _docker(
+    build: bool, runtime: str | None, image: ImageName, progress: Callable[[str], None] | None
+) -> DockerBackend:
     from sandbox import images
 
     client = connect()
     reaper.reap(client)
-    image = images.build(progress) if build else images.find(client)
-    if image is None:
+    ident = images.build(progress, image) if build else images.find(client, image)
+    if ident is None:
         raise SandboxError(
-            "image-missing", "the sandbox image is not built: run `flowreasoner sandbox build`"
+            "image-missing",
+            f"the {image} image is not built: run `flowreasoner sandbox build --image {image}`",
         )
-    return DockerBackend(client, image, runtime)
+    return DockerBackend(client, ident, runtime, memory_mb=_recipe(image).memory_mb)
 
 
 class Pool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -208,11 +208,17 @@ def models(json: JsonFlag = False) -> None:
 
 
 @sandbox_app.command("build")
-def sandbox_build(json: JsonFlag = False) -> None:
-    """Build the sandbox image, unless it is up to date."""
+def sandbox_build(
+    image: Annotated[
+        Literal["core", "science"],
+        typer.Option(help="The standard library and pytest, or also numpy, pandas, matplotlib and more."),
+    ] = "core",
+    json: JsonFlag = False,
+) -> None:
+    """Build a sandbox image, unless it is up to date."""
     from tui.sandbox_reports import print_build
 
-    print_build(as_json=json)
+    print_build(image, as_json=json)
 
 
 @sandbox_app.command("status")

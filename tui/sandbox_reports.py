@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from typing import TYPE_CHECKING
 
 from tui.errors import PASSED, UNAVAILABLE, say
 from tui.format import plural
 from tui.reports import emit, table
 from tui.safe import one_line
+
+if TYPE_CHECKING:
+    from sandbox.recipes import ImageName
 
 
 def print_doctor(*, fix: bool, brief: bool, as_json: bool) -> int:
@@ -32,12 +36,12 @@ def print_doctor(*, fix: bool, brief: bool, as_json: bool) -> int:
     return PASSED if sound else UNAVAILABLE
 
 
-def print_build(*, as_json: bool) -> None:
+def print_build(image: ImageName, *, as_json: bool) -> None:
     """`flowreasoner sandbox build`. Raises SandboxError."""
     from sandbox import images
 
-    image = images.build(_progress)
-    emit({"image": image, "tag": images.tag()}, f"{images.tag()} is ready", as_json)
+    ident, name = images.build(_progress, image), images.tag(image)
+    emit({"image": ident, "tag": name}, f"{name} is ready", as_json)
 
 
 def print_sandbox_status(*, as_json: bool) -> None:

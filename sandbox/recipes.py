@@ -1,0 +1,102 @@
+"""What each image holds: `core`, the standard library and pytest; `science`, what data science imports."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from sandbox.docker_backend import GUEST_DIR, MEMORY_MB
+
+ImageName = Literal["core", "science"]
+
+REGISTRY_BASE = "python:3.12-slim"
+_MATPLOTLIB = f"{GUEST_DIR}/matplotlib"
+
+_COMMON = f"""\
+FROM {{base}}
+COPY guest {GUEST_DIR}/guest
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash {GUEST_DIR}
+"""
+# One thread for linear algebra: threads do not survive the fork, and a container has one core. The
+# font list is made once here; without it every first plot would search the file system for fonts.
+_SCIENCE = f"""\
+ENV OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MATPLOTLIBRC={_MATPLOTLIB}/matplotlibrc
+RUN mkdir -p {_MATPLOTLIB} && echo "backend: Agg" > {_MATPLOTLIB}/matplotlibrc \
+ && MPLCONFIGDIR={_MATPLOTLIB} python3 -c "import matplotlib.font_manager" && chmod -R a+rX {_MATPLOTLIB}
+"""
+# Imported by the zygote, so that each program finds it loaded. matplotlib makes directories in the
+# home of whoever imports it; the zygote must leave none.
+_WARM_SCIENCE = f"""\
+import matplotlib
+kept = matplotlib.get_configdir, matplotlib.get_cachedir
+matplotlib.get_configdir = matplotlib.get_cachedir = lambda: {_MATPLOTLIB!r}
+import matplotlib.pyplot
+import numpy
+import pandas
+import scipy
+matplotlib.get_configdir, matplotlib.get_cachedir = kept
+"""
+
+# `python3` and not `python3-minimal`: programs import all of the standard library.
+_CORE_DEBIAN = ("python3", "libpython3-stdlib", "python3-pytest")
+_CORE_WHEELS = ("pytest==9.2.0",)
+_SCIENCE_DEBIAN = """
+    numpy pandas matplotlib scipy sklearn skimage seaborn statsmodels sympy networkx nltk wordcloud
+    requests requests-mock responses bs4 lxml html5lib yaml openpyxl xlrd xlwt xlsxwriter pil docx
+    regex chardet dateutil tz psutil flask flask-login flask-mail flask-restful flaskext.wtf wtforms
+    django werkzeug jinja2 cryptography pycryptodome rsa simplejson xmltodict prettytable texttable
+    natsort unidecode levenshtein pyquery geopy shapely folium mechanize pyfakefs joblib tqdm
+    holidays httplib2 dnspython paramiko tabulate termcolor mock ntplib soundfile
+"""
+_SCIENCE_WHEELS = """
+    beautifulsoup4==4.15.0 chardet==7.7.0 cryptography==50.0.2 django==5.2.19 faker==40.54.0 flask==3.1.3
+    flask-login==0.6.3 flask-mail==0.10.0 flask-restful==0.3.10 flask-wtf==1.3.0 folium==0.20.0
+    gensim==4.4.0 geopy==2.5.0 holidays==0.108 joblib==1.6.0 lxml==6.1.3 matplotlib==3.11.2
+    mechanize==0.4.10 natsort==8.4.0 networkx==3.6.1 nltk==3.10.4 numpy==2.4.6
+    opencv-python-headless==5.0.0.93 openpyxl==3.1.5 pandas==3.1.1 pillow==13.0.0 prettytable==3.18.0
+    psutil==7.2.2 pycryptodome==4.4.0 pyfakefs==6.3.2 pyquery==2.1.0 python-dateutil==2.9.0.post0
+    python-docx==1.2.0 python-levenshtein==0.27.5 pytz==2026.6 pyyaml==6.0.3 regex==2026.11.15
+    requests==2.34.2 rsa==4.9.1 scikit-image==0.26.0 scikit-learn==1.9.1 scipy==1.17.1 seaborn==0.13.2
+    shapely==2.2.0 statsmodels==0.15.0 sympy==1.14.0 textblob==0.20.1 texttable==1.7.2 tqdm==4.70.1
+    unidecode==1.4.0 werkzeug==3.1.9 wordcloud==1.9.6 xlrd==2.0.2 xlsxwriter==3.3.1 xlwt==1.3.0
+    xmltodict==1.0.4
+"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one image is made, and what its containers need.
+
+    The base (minutes) is kept apart from the guest sources (seconds): an edit of ours rebuilds only
+    the thin top.
+    """
+
+    name: ImageName
+    debian: tuple[str, ...]  # packages of a base made without a registry
+    wheels: tuple[str, ...]  # what pip adds to a base from a registry
+    dockerfile: str
+    warm: str = ""  # a guest module, imported before any request
+    memory_mb: int = MEMORY_MB  # of a container
+
+    def base_digest(self, suite: str) -> str:
+        """The content address of the base."""
+        parts = (REGISTRY_BASE, suite, *self.debian, "", *self.wheels)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+    def modules(self) -> dict[str, str]:
+        """Guest modules that a sandbox of this image preloads."""
+        return {f"warm_{self.name}": self.warm} if self.warm else {}
+
+
+RECIPES: dict[ImageName, Recipe] = {
+    "core": Recipe("core", _CORE_DEBIAN, _CORE_WHEELS, _COMMON),
+    "science": Recipe(
+        "science",
+        (*_CORE_DEBIAN, *(f"python3-{name}" for name in _SCIENCE_DEBIAN.split())),
+        (*_CORE_WHEELS, *_SCIENCE_WHEELS.split()),
+        _COMMON + _SCIENCE,
+        warm=_WARM_SCIENCE,
+        memory_mb=1536,
+    ),
+}
