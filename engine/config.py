@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     """Folder with the benchmarks' own data files, such as `HumanEval.jsonl`."""
     budget: Budget = Budget()
     """What one run may spend at most."""
-    theme: Annotated[str, Field(min_length=1)] = "textual-dark"
+    theme: Annotated[str, Field(min_length=1)] = "flowreasoner"
     """The colour theme of the screens."""
     keymap: dict[str, str] = {}
     """Keys of your own, by action: `"run.start" = "f5"`."""

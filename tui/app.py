@@ -171,7 +171,7 @@ class WorkbenchApp(App[None]):
             if filled is not None:
                 self.start_run(filled)
 
-        self.push_screen(NewRunScreen(request), start)
+        self.push_screen(NewRunScreen(request, self.workbench.settings.data), start)
 
     def _to_home(self) -> None:
         while len(self.screen_stack) > 1:

@@ -31,14 +31,16 @@ Worker = Annotated[str | None, typer.Option(help="Model that operators call; see
 Seed = Annotated[int, typer.Option(help="Seed of everything that is sampled.")]
 Repeats = Annotated[int, typer.Option(min=1, max=100, help="Executions per workflow and split.")]
 Data = Annotated[Path | None, typer.Option(help="Local data file of the benchmark.")]
-ProblemId = Annotated[str | None, typer.Option("--id", help="Which problem of a file that holds several.")]
 TestsFile = Annotated[
     Path | None, typer.Option("--tests", help="File of tests: asserts, check(), or JSON splits.")
 ]
 EntryPoint = Annotated[str | None, typer.Option(help="Name of the function the tests call.")]
 MakeTests = Annotated[bool, typer.Option("--make-tests", help="Let a worker write visible tests first.")]
 Out = Annotated[Path | None, typer.Option(help="Folder to save the answer and its workflow in.")]
-PROBLEM = typer.Argument(metavar="PROBLEM", help="JSON or JSONL file, BENCHMARK:ID, or - for standard input.")
+Search = Annotated[str | None, typer.Option(help="Words in texts; status:, variant: or benchmark:VALUE.")]
+PROBLEM = typer.Argument(
+    metavar="PROBLEM", help="FILE.json, FILE.jsonl#ID, BENCHMARK:ID, or - for standard input."
+)
 
 
 @app.callback()
@@ -72,7 +74,6 @@ def run(
     make_tests: MakeTests = False,
     tests: TestsFile = None,
     entry_point: EntryPoint = None,
-    problem_id: ProblemId = None,
     data: Data = None,
     out: Out = None,
     json: JsonFlag = False,
@@ -88,7 +89,7 @@ def run(
 
     settings = _settings()
     request = RunRequest(
-        problem=_problem(problem, tests, entry_point, problem_id, data or settings.data),
+        problem=_problem(problem, tests, entry_point, data or settings.data),
         variant=variant or settings.variant,
         meta_agent=meta_agent or settings.meta_agent,
         worker=worker or settings.worker,
@@ -113,7 +114,6 @@ def run_workflow(
     make_tests: MakeTests = False,
     tests: TestsFile = None,
     entry_point: EntryPoint = None,
-    problem_id: ProblemId = None,
     data: Data = None,
     out: Out = None,
     json: JsonFlag = False,
@@ -127,7 +127,7 @@ def run_workflow(
 
     settings = _settings()
     request = RunRequest(
-        problem=_problem(problem, tests, entry_point, problem_id, data or settings.data),
+        problem=_problem(problem, tests, entry_point, data or settings.data),
         variant="workflow-file",
         meta_agent=settings.meta_agent,
         worker=worker or settings.worker,
@@ -143,7 +143,7 @@ def run_workflow(
 @app.command()
 def runs(
     failed: Annotated[bool, typer.Option("--failed", help="Only runs that did not pass.")] = False,
-    search: Annotated[str | None, typer.Option(help="Words in the query, prompts or responses.")] = None,
+    search: Search = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
     json: JsonFlag = False,
 ) -> None:
@@ -260,12 +260,10 @@ def _settings() -> Settings:
     return load()
 
 
-def _problem(
-    argument: str, tests: Path | None, entry_point: str | None, problem_id: str | None, data: Path | None
-) -> Any:
+def _problem(argument: str, tests: Path | None, entry_point: str | None, data: Path | None) -> Any:
     from tui.problem_source import resolve, with_tests
 
-    return with_tests(resolve(argument, problem_id=problem_id, data=data), tests, entry_point)
+    return with_tests(resolve(argument, data), tests, entry_point)
 
 
 def main() -> None:

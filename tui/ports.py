@@ -47,6 +47,9 @@ class Settings(Protocol):
     @property
     def worker(self) -> str: ...
 
+    @property
+    def data(self) -> Path | None: ...
+
 
 class Workbench(Protocol):
     """The services behind the screens. Nothing is opened before the first run asks for it."""

@@ -1,4 +1,4 @@
-"""The PROBLEM argument: a file, `BENCHMARK:ID`, or `-` for a query on standard input."""
+"""What names a problem: `FILE`, `FILE#ID`, `BENCHMARK:ID`, or `-` for a query on standard input."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from engine.operators.support import extract_code
 from engine.problems import Problem, ProblemError, Tests, load_problems, parse_problem, read_records
 
 
-def resolve(argument: str, *, problem_id: str | None, data: Path | None) -> Problem:
-    """The one problem the argument names.
+def resolve(argument: str, data: Path | None = None) -> Problem:
+    """The one problem the argument names; `data` is where a benchmark's files are.
 
     Raises:
         ProblemError: there is no such file, benchmark or id, or a file holds several problems.
     """
     if argument == "-":
         return _from_stdin()
-    path = Path(argument)
-    name, colon, wanted = argument.partition(":")
-    if colon and not path.exists() and re.fullmatch(r"[a-z0-9_-]+", name):
+    path, wanted = Path(argument).expanduser(), ""
+    if path.exists():
+        return _pick(load_problems(path), path, wanted)
+    name, colon, problem_id = argument.partition(":")
+    if colon and re.fullmatch(r"[a-z0-9_-]+", name):
         from engine.benchmarks import find_problem
 
-        return find_problem(name, wanted, data)
-    return _pick(load_problems(path), path, problem_id)
+        return find_problem(name, problem_id, data)
+    file, _, wanted = argument.partition("#")
+    path = Path(file).expanduser()
+    return _pick(load_problems(path), path, wanted)
 
 
 def with_tests(problem: Problem, tests: Path | None, entry_point: str | None) -> Problem:
@@ -39,17 +43,14 @@ def with_tests(problem: Problem, tests: Path | None, entry_point: str | None) ->
     return problem
 
 
-def _pick(problems: list[Problem], path: Path, problem_id: str | None) -> Problem:
-    if problem_id is not None:
-        for problem in problems:
-            if problem.id == problem_id:
-                return problem
-        raise ProblemError(f"{path}: no problem has the id {problem_id!r}; the first is {problems[0].id!r}")
-    if len(problems) > 1:
-        raise ProblemError(
-            f"{path} holds {len(problems)} problems; choose one with --id, such as {problems[0].id!r}"
-        )
-    return problems[0]
+def _pick(problems: list[Problem], path: Path, wanted: str) -> Problem:
+    if not wanted and len(problems) == 1:
+        return problems[0]
+    for problem in problems:
+        if problem.id == wanted:
+            return problem
+    told = f"no problem has the id {wanted!r}" if wanted else f"it holds {len(problems)} problems"
+    raise ProblemError(f"{path}: {told}; choose one as in {path}#{problems[0].id}")
 
 
 def _from_stdin() -> Problem:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import AsyncIterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tui.run_filter import parse_filter
 
 if TYPE_CHECKING:
     from engine.events import Event
@@ -36,10 +39,11 @@ class Records:
     async def runs(
         self, *, failed: bool = False, search: str = "", limit: int, before: Cursor | None = None
     ) -> RunPage:
-        """A page of runs, newest first."""
+        """A page of runs that match what was typed, newest first."""
+        wanted = dataclasses.asdict(parse_filter(search))
 
         def read() -> RunPage:
-            return self._open().runs(failed=failed, search=search or None, limit=limit, before=before)
+            return self._open().runs(failed=failed, limit=limit, before=before, **wanted)
 
         return await asyncio.to_thread(read)
 

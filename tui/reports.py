@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui.format import cost, count, day_time, duration, plural, score
+from tui.run_filter import parse_filter
 from tui.safe import clean, one_line
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ def print_runs(path: Path, *, failed: bool, search: str | None, limit: int, as_j
     """`flowreasoner runs`. Raises StoreError."""
     from store.reader import Reader
 
+    wanted = dataclasses.asdict(parse_filter(search or ""))
     with Reader(path) as reader:
-        page = reader.runs(failed=failed, search=search, limit=limit)
+        page = reader.runs(failed=failed, limit=limit, **wanted)
     if as_json:
         for row in page.rows:
             emit(dataclasses.asdict(row), "", True)

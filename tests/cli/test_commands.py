@@ -135,7 +135,7 @@ async def test_run_workflow(shell: Shell, models: Models, problem_file: Path, so
         (("run", "DOUBLE", "--worker", "pocket-wrker"), "did you mean pocket-worker", 2),
         (("run", "DOUBLE", "--worker", "openai/gpt-4o-mini"), "OPENAI_API_KEY", 3),
         (("run", "DOUBLE", "--entry-point", "f()"), "not a Python name", 2),
-        (("run", "DOUBLE", "--id", "other"), "no problem has the id", 2),
+        (("run", "DOUBLE#other"), "no problem has the id 'other'", 2),
         (("run", "-"), "standard input is empty", 2),
         (("run-workflow", "none.py", "--problem", "DOUBLE"), "none.py: No such file", 2),
         (("run-workflow", "DOUBLE", "--problem", "DOUBLE"), "", 2),
@@ -147,7 +147,7 @@ async def test_run_workflow(shell: Shell, models: Models, problem_file: Path, so
 async def test_mistakes_get_one_sentence(
     shell: Shell, models: Models, problem_file: Path, args: tuple[str, ...], says: str, code: int
 ) -> None:
-    ended = await shell(*[str(problem_file) if a == "DOUBLE" else a for a in args])
+    ended = await shell(*[a.replace("DOUBLE", str(problem_file)) for a in args])
     assert ended.code == code
     assert says in ended.err.replace("\n", " ")
     assert "Traceback" not in ended.err

@@ -503,6 +503,7 @@ class ScriptedSettings:
     variant: str = "flowreasoner"
     meta_agent: str = "pocket-meta"
     worker: str = "pocket-worker"
+    data: Path | None = None
 
 
 class ScriptedWorkbench:

@@ -86,7 +86,10 @@ async def test_the_form_changes_the_request(store: Path, tmp_path: Path) -> None
         await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
         field = app.screen.query_one("#file", Input)
         field.focus()
-        for name, words in (("nowhere.json", "give a readable"), (f"{file}#third", "no problem 'third'")):
+        for name, words in (
+            ("nowhere.json", "give a readable"),
+            (f"{file}#third", "no problem has the id 'third'"),
+        ):
             field.value = name
             await pilot.press("enter")
             await until(pilot, lambda words=words: words in str(app.screen.query_one("#complaint").render()))

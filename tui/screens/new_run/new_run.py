@@ -13,9 +13,10 @@ from textual.screen import Screen
 from textual.validation import Integer
 from textual.widgets import Button, Checkbox, Footer, Input, Label, TextArea
 
-from engine.problems import SPLITS, Problem, ProblemError, Tests, load_problems
+from engine.problems import SPLITS, Problem, ProblemError, Tests
 from tui.actions import bindings_for
 from tui.ports import RunRequest
+from tui.problem_source import resolve
 from tui.safe import clean, one_line
 from tui.widgets.title_bar import TitleBar
 
@@ -24,9 +25,14 @@ FIELDS = {
     "meta_agent": ("Meta-agent", "The model that writes workflows"),
     "worker": ("Worker", "The model that operators call"),
     "rounds": ("Rounds", "Workflows to try at most"),
+    "repeats": ("Repeats", "Executions of each workflow"),
     "seed": ("Seed", "The same seed, the same sampling"),
 }
-NUMBERS = {"rounds": Integer(minimum=1, maximum=1000), "seed": Integer(minimum=0)}
+NUMBERS = {
+    "rounds": Integer(minimum=1, maximum=1000),
+    "repeats": Integer(minimum=1, maximum=100),
+    "seed": Integer(minimum=0),
+}
 
 
 class NewRunScreen(Screen[RunRequest | None]):
@@ -35,9 +41,11 @@ class NewRunScreen(Screen[RunRequest | None]):
     CSS_PATH = "new_run.tcss"
     BINDINGS = bindings_for("form")
 
-    def __init__(self, request: RunRequest) -> None:
+    def __init__(self, request: RunRequest, data: Path | None = None) -> None:
+        """`data` is the folder with the benchmarks' files."""
         super().__init__(name="form")
         self._request = request
+        self._data = data
         self._problem = request.problem
 
     def compose(self) -> ComposeResult:
@@ -49,9 +57,11 @@ class NewRunScreen(Screen[RunRequest | None]):
                 yield TextArea(clean(request.problem.prompt), id="prompt", compact=True)
                 yield Label("", id="tests", markup=False)
                 yield Checkbox("Use these tests", request.problem.tests.__bool__(), id="keep", compact=True)
+                yield Checkbox("Let the worker write visible tests first", id="make", compact=True)
             with Horizontal(classes="field"):
-                yield Label("Problem file", classes="name")
-                yield Input(id="file", placeholder="FILE.json, or FILE.jsonl#ID, then Enter", compact=True)
+                yield Label("Load", classes="name")
+                hint = "FILE.json, FILE.jsonl#ID or BENCHMARK:ID, then Enter"
+                yield Input(id="file", placeholder=hint, compact=True)
             for field, (name, hint) in FIELDS.items():
                 with Horizontal(classes="field"):
                     yield Label(name, classes="name")
@@ -84,27 +94,19 @@ class NewRunScreen(Screen[RunRequest | None]):
         keep = self.query_one("#keep", Checkbox)
         keep.display = bool(counts)
         keep.value = bool(counts)
+        self.query_one("#make", Checkbox).display = not counts
 
     @on(Input.Submitted, "#file")
     async def _load_file(self, event: Input.Submitted) -> None:
         event.stop()
-        name, _, wanted = event.value.strip().partition("#")
+        source = event.value.strip()
         try:
-            problems = await asyncio.to_thread(lambda: load_problems(Path(name).expanduser()))
+            problem = await asyncio.to_thread(resolve, source, self._data)
         except ProblemError as error:
             self._complain(str(error))
             return
-        problem = next((p for p in problems if p.id == wanted), None) if wanted else problems[0]
-        if problem is None:
-            self._complain(f"{name} has no problem {wanted!r}; its first is {problems[0].id!r}")
-            return
         self._show_problem(problem)
-        more = (
-            f"; its first of {len(problems)}, write {name}#ID for another"
-            if len(problems) > 1 and not wanted
-            else ""
-        )
-        self._complain(f"Loaded {problem.id}{more}", good=True)
+        self._complain(f"Loaded {problem.id}", good=True)
 
     @on(Input.Submitted, ".field Input")
     def _submitted(self, event: Input.Submitted) -> None:
@@ -137,7 +139,9 @@ class NewRunScreen(Screen[RunRequest | None]):
             meta_agent=values["meta_agent"],
             worker=values["worker"],
             rounds=int(values["rounds"]),
+            repeats=int(values["repeats"]),
             seed=int(values["seed"]),
+            make_tests=not problem.tests and self.query_one("#make", Checkbox).value,
         )
         self.dismiss(request)
 

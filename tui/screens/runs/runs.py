@@ -46,7 +46,11 @@ class RunsScreen(Screen[None]):
         yield TitleBar("Runs")
         with Horizontal(id="filter"):
             yield Label("/", id="slash")
-            yield Input(id="search", placeholder="Words in queries, prompts and responses", compact=True)
+            yield Input(
+                id="search",
+                placeholder="Words in queries, prompts and responses; status:, variant:, benchmark:",
+                compact=True,
+            )
             yield Label("", id="failed", markup=False)
         yield TableView(RUN_COLUMNS, id="runs", empty="Reading the store …")
         yield Footer()
