@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from sandbox.guest import codec, frames
+from sandbox.guest.files import MAX_FILES
 from sandbox.types import Callback, CallbackError, SandboxError
 
 READY_WITHIN_S = 30.0
@@ -45,6 +46,7 @@ class _Pending:
         self.future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.callback = callback
         self.calls: set[asyncio.Task[None]] = set()
+        self.files: list[dict[str, Any]] = []
 
     def fail(self, error: BaseException) -> None:
         if not self.future.done():
@@ -177,8 +179,12 @@ class Channel:
             task = asyncio.create_task(self._answer(message, pending))
             pending.calls.add(task)
             task.add_done_callback(pending.calls.discard)
+        elif kind == "file":
+            if len(pending.files) > MAX_FILES:
+                raise TypeError("more files than were asked for")
+            pending.files.append(message)
         elif not pending.future.done():
-            pending.future.set_result(message)
+            pending.future.set_result({**message, "files": pending.files})
 
     async def _answer(self, message: dict[str, Any], pending: _Pending) -> None:
         reply: dict[str, Any] = {"t": "reply", "id": message["id"], "call": message["call"]}

@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from sandbox.files import File, RefusedFile
+
 Status = Literal[
     "passed", "failed", "timeout-wall", "timeout-cpu", "oom", "output-limit", "tampered", "budget", "infra"
 ]
@@ -74,11 +76,15 @@ class Outcome:
     stdout: str = ""
     stderr: str = ""
     usage: Usage = field(default_factory=Usage)
+    files: tuple[File, ...] = ()
+    refused: tuple[RefusedFile, ...] = ()  # files asked for and not handed out, with the reason
 
     def to_json(self) -> dict[str, Any]:
-        """The outcome without its value, which may not be JSON."""
+        """The outcome without its value, which may not be JSON, and of its files names and sizes only."""
         data = dataclasses.asdict(self)
         del data["value"]
+        data["files"] = [{"name": file.name, "size": file.size} for file in self.files]
+        data["refused"] = [dataclasses.asdict(file) for file in self.refused]
         return data
 
 
@@ -129,7 +135,14 @@ class Session(Protocol):
     container_id: str
 
     async def call(
-        self, entry: str, args: Mapping[str, Any], *, callback: Callback, limits: Limits
+        self,
+        entry: str,
+        args: Mapping[str, Any],
+        *,
+        callback: Callback,
+        limits: Limits,
+        files: Mapping[str, bytes] | None = None,
+        collect: Sequence[str] = (),
     ) -> Outcome:
         """Run `entry` ("module:function", a preloaded guest module) in a fresh process as
         `await function(host, args)`, where `await host.call(method, **kwargs)` reaches `callback`.
@@ -169,7 +182,18 @@ class Sandbox(Protocol):
         ...
 
     async def run_program(
-        self, code: str, *, entry: str | None = None, limits: Limits | None = None
+        self,
+        code: str,
+        *,
+        entry: str | None = None,
+        limits: Limits | None = None,
+        files: Mapping[str, bytes] | None = None,
+        collect: Sequence[str] = (),
     ) -> Outcome:
-        """Run a program; with `entry`, its zero-argument function of that name gives the value."""
+        """Run a program; with `entry`, its zero-argument function of that name gives the value.
+
+        `files` (by relative name) are in its directory when it starts. What it leaves there and matches
+        a pattern of `collect` ("*.png") comes back on the outcome; regular files only, within caps.
+        Raises FileNameError or ValueError for names and sizes that cannot be sent.
+        """
         ...

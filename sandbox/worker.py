@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from sandbox import labels
+from sandbox import files, labels
 from sandbox.channel import Channel, Transport
 from sandbox.guest import codec
 from sandbox.types import Callback, Limits, Outcome, SandboxError, TestResult, Usage, Verdict
@@ -91,6 +91,7 @@ class Worker:
         except codec.MalformedError as error:
             report.update(status="failed", reason="not-plain-data", message=str(error))
             value = None
+        found, refused = files.from_guest(report["files"])
         return Outcome(
             status=report["status"],
             reason=report["reason"],
@@ -99,6 +100,8 @@ class Worker:
             stdout=report["stdout"],
             stderr=report["stderr"],
             usage=Usage(**report["usage"]),
+            files=found,
+            refused=refused,
         )
 
     async def verdict(self, body: Mapping[str, Any], limits: Limits) -> Verdict:

@@ -17,7 +17,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import codec, frames, linux
+from . import codec, files, frames, linux
 
 SETUP_FAILED = 70
 _loops: list[asyncio.AbstractEventLoop] = []  # at most one, made before the request is known
@@ -33,6 +33,7 @@ def main(role: Callable[..., None], order: dict[str, Any], fds: list[int], own_u
         control = frames.Wire(sockets[0])
         control.send({"op": "up"})
         payload = control.receive()
+        files.place(payload.get("files", {}))
     except BaseException:  # before any code of the request ran: our failure, told by the exit status
         os._exit(SETUP_FAILED)
     try:

@@ -28,6 +28,10 @@ class Cleaner:
         if self.own_uids:
             linux.kill_all_of(uid)
 
+    def acting_as(self, uid: int) -> contextlib.AbstractContextManager[None]:
+        """For the length of a block, have no more rights over files than `uid`."""
+        return linux.acting_as(uid) if self.own_uids else contextlib.nullcontext()
+
     def after(self, uids: set[int], idle: bool) -> bool:
         """Remove what the request under `uids` left. False if something stayed: recycle the container."""
         gone = self._end_processes(uids, idle)
@@ -70,7 +74,7 @@ class Cleaner:
         return clean
 
     def _remove(self, entry: os.DirEntry[str], uid: int) -> bool:
-        with linux.acting_as(uid) if self.own_uids else contextlib.nullcontext():
+        with self.acting_as(uid):
             try:
                 if entry.is_dir(follow_symlinks=False):
                     _remove_tree(entry.path)

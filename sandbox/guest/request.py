@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from . import frames, linux, output
+from . import files, frames, linux, output
 from .process import Process, ending
 
 Result = tuple[str, str | None, str]  # status, reason, message
@@ -148,8 +148,11 @@ class Request:
 
     @property
     def answered(self) -> bool:
-        """The outcome is known whatever becomes of the processes, which are being killed."""
-        return self.result is not None
+        """The outcome is known whatever becomes of the processes, which are being killed.
+
+        Files are read after that, when nothing can change them any more.
+        """
+        return self.result is not None and not self.body.get("collect")
 
     @property
     def over(self) -> bool:
@@ -187,6 +190,13 @@ class Request:
         if status == "passed":
             report["value"] = self.value
         return report
+
+    def files(self) -> Iterator[dict[str, Any]]:
+        """A frame for each file asked for, once the processes ended; the caller acts as their uid."""
+        patterns = self.body.get("collect")
+        if patterns and self.outcome()[0] != "infra":
+            for file in files.collect(f"/tmp/r{self.processes[0].uid}", patterns):
+                yield {"t": "file", "id": self.id, **file}
 
     def close(self) -> None:
         self.output.close()

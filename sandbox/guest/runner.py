@@ -5,6 +5,7 @@
                     {"t": "reply", "id", "call", "value" | "error": [kind, message]}
                     {"t": "probe", "id"}
     runner → host   {"t": "ready", …}   {"t": "callback", "id", "call", "method", "args"}
+                    {"t": "file", "id", "name", "data" | "refused"}
                     {"t": "done", "id", …}   {"t": "probed", "id", "problem"}
                     {"t": "dirty"}: something of a request could not be removed
 
@@ -290,6 +291,9 @@ class Runner:
         """Tell the host. Exits and clean-up follow; only the next request of the container waits for them."""
         for process in request.processes:
             self._cleaner.kill(process.uid)
+        with self._cleaner.acting_as(request.processes[0].uid):
+            for message in request.files():
+                self.to_host(message)
         request.reported = True
         self._send_report({**request.report(), "clean": self._uid + _UIDS_NEEDED < self._uid_end})
 
