@@ -22,7 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import images, seccomp
+from sandbox.channel import State
 from sandbox.docker_backend import ENVIRONMENT, GUEST_DIR, boot
+from sandbox.sizing import default_size
 from sandbox.types import SandboxError
 
 _RANGE = 65_536
@@ -112,6 +114,7 @@ class BwrapBackend:
         self._bwrap = found
         self._python = interpreter()
         self.own_uids = id_map() is not None
+        self.size = default_size()
         self._filter = seccomp.program()
         shared = "" if self.own_uids else " All code runs under one uid."
         unfiltered = "" if self._filter else " No system call filter is known for this machine."
@@ -266,13 +269,13 @@ class BwrapTransport:
         self._writer.write(data)
         await self._writer.drain()
 
-    async def state(self) -> str:
+    async def state(self) -> State:
         code = self._child.process.poll()
         if code is None and _stopped(self._child.process.pid):
-            return "paused"
+            return State("paused")
         said = b"" if self._child.stderr < 0 else os.pread(self._child.stderr, 1 << 20, 0)[-_STDERR_SHOWN:]
         ended = "running" if code is None else f"exit status {code}"
-        return said.decode("utf-8", "replace").strip() or ended
+        return State(ended, said=said.decode("utf-8", "replace").strip())
 
     async def kill(self) -> None:
         """End bubblewrap; with PID 1 of its namespace everything in there ends."""

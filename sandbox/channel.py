@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sandbox.guest import codec, frames
@@ -14,7 +15,21 @@ from sandbox.types import Callback, CallbackError, SandboxError
 
 READY_WITHIN_S = 30.0
 LATE_S = 10.0  # past a request's wall limit, after which the runner itself is taken for lost
+LOOK_EVERY_S = 3.0  # at the container of a request that has no answer yet
 PROBE_WITHIN_S = 5.0
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of a container, for messages."""
+
+    status: str  # "running", "paused", or how it ended
+    out_of_memory: bool = False
+    said: str = ""  # the end of what its runner wrote on stderr
+
+    def __str__(self) -> str:
+        memory = ", killed for memory" if self.out_of_memory else ""
+        return f"{self.status}{memory}{f': {self.said}' if self.said else ''}"
 
 
 class Transport(Protocol):
@@ -30,8 +45,8 @@ class Transport(Protocol):
         """Send to the runner's stdin. Raises OSError when it is gone."""
         ...
 
-    async def state(self) -> str:
-        """ "running", "paused", or what is known of how it ended, for messages."""
+    async def state(self) -> State:
+        """How the container is, or ended."""
         ...
 
     async def kill(self) -> None:
@@ -47,6 +62,7 @@ class _Pending:
         self.callback = callback
         self.calls: set[asyncio.Task[None]] = set()
         self.files: list[dict[str, Any]] = []
+        self.over_budget: str | None = None  # what the callback said when it refused for the budget
 
     def fail(self, error: BaseException) -> None:
         if not self.future.done():
@@ -59,6 +75,7 @@ class Channel:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self.dirty = False  # the runner could not clean up after a request
+        self._loop = asyncio.get_running_loop()
         self._pending: dict[str, _Pending] = {}
         self._lost: SandboxError | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -103,10 +120,14 @@ class Channel:
         self._pending[name] = pending
         try:
             await self._send({"t": "run", "id": name, "body": dict(body), "limits": dict(limits)})
-            async with asyncio.timeout(float(limits["wall_s"]) * 2 + LATE_S):
-                return await pending.future
-        except TimeoutError:
-            raise await self._stalled() from None
+            watch = self._loop.call_later(LOOK_EVERY_S, self._watch, pending, float(limits["wall_s"]))
+            try:
+                report = await pending.future
+            finally:
+                watch.cancel()
+            if pending.over_budget is not None and report["status"] == "failed":
+                report.update(status="budget", reason=None, message=pending.over_budget)
+            return report
         except asyncio.CancelledError:
             await asyncio.shield(self._kill(name))
             raise
@@ -114,6 +135,30 @@ class Channel:
             del self._pending[name]
             for task in pending.calls:
                 task.cancel()
+
+    def _watch(self, pending: _Pending, wall_s: float) -> None:
+        task = asyncio.create_task(self._look_at(pending, wall_s))
+        pending.calls.add(task)
+        task.add_done_callback(pending.calls.discard)
+
+    async def _look_at(self, pending: _Pending, wall_s: float) -> None:
+        """Fail a request whose container is paused, or whose runner is long past the time to answer.
+
+        The runner itself forgives a short pause. One that is noticed here ends the request without a
+        verdict, whatever CPU time its code has used: a loop shows itself again in the next container.
+        """
+        # Twice, since tests that turn out to need one process are started a second time.
+        deadline = self._loop.time() + 2 * wall_s + LATE_S - LOOK_EVERY_S
+        while True:
+            state = await self.transport.state()
+            if state.status == "paused":
+                pending.fail(
+                    SandboxError("paused", "the container is paused: unpause or remove it, then run again")
+                )
+            elif self._loop.time() > deadline:
+                why = f"the container does not answer ({state}): is this machine overloaded?"
+                pending.fail(SandboxError("container-lost", why))
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def probe(self) -> str | None:
         """What is not as in a fresh container; None when all is well."""
@@ -189,13 +234,13 @@ class Channel:
     async def _answer(self, message: dict[str, Any], pending: _Pending) -> None:
         reply: dict[str, Any] = {"t": "reply", "id": message["id"], "call": message["call"]}
         try:
-            reply.update(await self._result(message, pending.callback))
+            reply.update(await self._result(message, pending))
             await self._send(reply)
         except Exception as error:  # noqa: BLE001 - a bug in the host's callback, or a lost container:
             pending.fail(error)  # either belongs to whoever made the request
 
-    async def _result(self, message: dict[str, Any], callback: Callback | None) -> dict[str, Any]:
-        if callback is None:
+    async def _result(self, message: dict[str, Any], pending: _Pending) -> dict[str, Any]:
+        if pending.callback is None:
             return {"error": ["usage", "this request may not call the host"]}
         try:
             arguments = codec.decode(message["args"])
@@ -204,20 +249,17 @@ class Channel:
         except codec.MalformedError as error:
             return {"error": ["usage", f"bad arguments: {error}"]}
         try:
-            value = await callback(str(message["method"]), arguments)
+            value = await pending.callback(str(message["method"]), arguments)
         except CallbackError as error:
+            if error.kind == "budget":
+                pending.over_budget = str(error)
             return {"error": [error.kind, str(error)]}
         return {"value": codec.encode(value, max_bytes=frames.MAX_FRAME // 2)}
 
     async def _gone(self) -> SandboxError:
         state = await self.transport.state()
-        return SandboxError("container-lost", f"the container ended while it was needed ({state})")
-
-    async def _stalled(self) -> SandboxError:
-        state = await self.transport.state()
-        if state == "paused":
-            return SandboxError("paused", "the container is paused; unpause or remove it and run again")
-        return SandboxError("container-lost", f"the container does not answer ({state})")
+        message = f"the container ended while it was needed ({state}); see `flowreasoner doctor`"
+        return SandboxError("container-lost", message, out_of_memory=state.out_of_memory)
 
     def _fail(self, error: SandboxError) -> None:
         self._lost = self._lost or error

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import socket
+import time
 from typing import Any
 
 from sandbox import labels
+from sandbox.channel import State
+from sandbox.sizing import default_size
 from sandbox.types import SandboxError
 
 GUEST_DIR = "/opt/flowreasoner"
@@ -39,8 +43,8 @@ def boot(path: str) -> str:
     return f"import sys; sys.path.insert(0, {path!r}); {lines}"
 
 
-def connect(timeout: float = 60.0) -> Any:
-    """A client of the daemon the environment names.
+def connect(timeout: float = 60.0, host: str | None = None) -> Any:
+    """A client of the daemon at `host`, or of the one the environment names.
 
     Raises:
         SandboxError: no client, no daemon, or no permission; the message says which and what to do.
@@ -54,7 +58,11 @@ def connect(timeout: float = 60.0) -> Any:
     from docker.errors import DockerException
 
     try:
-        client = docker.from_env(timeout=int(timeout))
+        client = (
+            docker.from_env(timeout=int(timeout))
+            if host is None
+            else docker.DockerClient(base_url=host, timeout=int(timeout))
+        )
         client.ping()
     except DockerException as error:
         raise SandboxError("no-docker", explain(error)) from None
@@ -78,11 +86,18 @@ class DockerBackend:
     own_uids = True
 
     def __init__(
-        self, client: Any, image_id: str, runtime: str | None = None, *, memory_mb: int = MEMORY_MB
+        self,
+        client: Any,
+        image_id: str,
+        runtime: str | None = None,
+        *,
+        memory_mb: int = MEMORY_MB,
+        size: int | None = None,
     ) -> None:
         self.client = client
         self._image = image_id
         self._runtime = runtime
+        self.size = size or default_size()
         self._memory = memory_mb << 20
         kind = runtime or "runc"
         self.description = (
@@ -182,17 +197,31 @@ class DockerBackend:
         with contextlib.suppress(DockerException, RequestException):
             self.client.api.remove_container(ident, force=True, v=True)
 
-    def _state(self, ident: str) -> str:
-        from docker.errors import DockerException
+    def _state(self, ident: str, born: float) -> State:
+        from docker.errors import DockerException, NotFound
         from requests.exceptions import RequestException
 
         try:
-            state = self.client.api.inspect_container(ident)["State"]
-        except (DockerException, RequestException) as error:
-            return "removed" if getattr(error, "status_code", None) == 404 else "the daemon does not answer"
-        if state.get("OOMKilled"):
-            return "killed for memory"
-        return str(state.get("Status", "unknown"))
+            try:
+                state = self.client.api.inspect_container(ident)["State"]
+            except NotFound:
+                return self._post_mortem(ident, born)
+        except (DockerException, RequestException):
+            return State("the Docker daemon does not answer")
+        ended = state.get("Status") in ("exited", "dead", "removing")
+        status = f"exit status {state.get('ExitCode')}" if ended else str(state.get("Status", "unknown"))
+        return State(status, ended and bool(state.get("OOMKilled")))
+
+    def _post_mortem(self, ident: str, born: float) -> State:
+        """How a container that removed itself ended, by what the daemon remembers of its events."""
+        filters = {"container": ident, "event": ["die", "oom"]}
+        events = self.client.api.events(
+            since=f"{born - 1:.3f}", until=f"{time.time():.3f}", filters=filters, decode=True
+        )
+        found = {event["Action"]: event["Actor"]["Attributes"] for event in events}
+        code = found.get("die", {}).get("exitCode")
+        # A process of it that ran out of memory is an `oom` too; only then a SIGKILL is the runner's own.
+        return State("removed" if code is None else f"exit status {code}", "oom" in found and code == "137")
 
 
 def _reason(error: Exception) -> Any:
@@ -224,6 +253,7 @@ class DockerTransport:
         self._reader = reader
         self._writer = writer
         self._stderr = b""
+        self._born = time.time()
         self._killed: asyncio.Task[None] | None = None
 
     async def read(self) -> bytes:
@@ -241,10 +271,9 @@ class DockerTransport:
         self._writer.write(data)
         await self._writer.drain()
 
-    async def state(self) -> str:
-        state = await asyncio.to_thread(self._backend._state, self.container_id)
-        said = self._stderr.decode("utf-8", "replace").strip()
-        return f"{state}: {said[-500:]}" if said and state != "paused" else state
+    async def state(self) -> State:
+        state = await asyncio.to_thread(self._backend._state, self.container_id, self._born)
+        return dataclasses.replace(state, said=self._stderr.decode("utf-8", "replace").strip()[-500:])
 
     async def kill(self) -> None:
         if self._killed is None:

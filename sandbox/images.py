@@ -80,14 +80,14 @@ def _find(client: Any, name: str) -> str | None:
         return None
 
 
-def build(progress: Progress | None = None, image: ImageName = "core") -> str:
+def build(progress: Progress | None = None, image: ImageName = "core", *, client: Any = None) -> str:
     """Build the current image if it is missing; returns its id.
 
     Raises:
         SandboxError: no daemon, or neither a registry nor mmdebstrap can provide a base.
     """
     say = progress or (lambda _: None)
-    client = connect(timeout=_BUILD_TIMEOUT_S)
+    client = client or connect(timeout=_BUILD_TIMEOUT_S)
     name, recipe = tag(image), RECIPES[image]
     existing = _find(client, name)
     if existing is not None:

@@ -1,37 +1,40 @@
-"""The pool: warm containers, one request or session at a time each, replaced before they are missed."""
+"""The sandbox as its users see it: requests placed on warm containers of one host or several."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import dataclasses
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sandbox import reaper
-from sandbox.bwrap_backend import BwrapBackend
-from sandbox.docker_backend import DockerBackend, connect
+from sandbox import files as file_transfer
+from sandbox.backends import Prefer, choose_backend, docker_hosts, recipe
+from sandbox.docker_backend import DockerBackend
+from sandbox.gate import Gate
 from sandbox.guest import codec
-from sandbox.types import Callback, Limits, Outcome, SandboxError, Verdict
+from sandbox.hosts import Host
+from sandbox.types import (
+    Callback,
+    Limits,
+    Mode,
+    ModeChoice,
+    Outcome,
+    SandboxError,
+    TestResult,
+    Verdict,
+)
 from sandbox.worker import Backend, Worker
 
 if TYPE_CHECKING:
-    from sandbox.recipes import ImageName, Recipe
+    from sandbox.recipes import ImageName
 
-Prefer = Literal["auto", "docker", "bwrap"]
-T = TypeVar("T")
+T = TypeVar("T", Outcome, Verdict)
 
-_SPARES = 1
-_MEMORY_PER_CONTAINER = 512 << 20
-_REAP_EVERY_S = 60.0
 NO_TESTS = "there are no tests to run"
-
-
-def default_size() -> int:
-    """Containers that may work at once: two a core, and no more than half of the memory could hold."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(2, min(2 * (os.cpu_count() or 1), memory // 2 // _MEMORY_PER_CONTAINER, 32))
+_DAEMON_BACK_WITHIN_S = 20.0  # a restart of Docker takes a few seconds
+_ASK_AGAIN_S = 0.2
 
 
 @contextlib.asynccontextmanager
@@ -43,6 +46,7 @@ async def open_sandbox(
     build: bool = False,
     runtime: str | None = None,
     image: ImageName = "core",
+    hosts: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Pool]:
     """The best sandbox this machine has, as `async with open_sandbox(...) as sandbox`.
@@ -51,118 +55,79 @@ async def open_sandbox(
         prefer: "docker" or "bwrap" to insist; "auto" takes Docker, else bubblewrap, and
             `sandbox.description` says which and why.
         guest_modules: trusted module sources by name, importable in every guest process.
-        size: containers that may work at once; by default from cores and memory.
+        size: containers that may work at once, on each host; by default from its cores and memory.
         build: build the image if it is missing (minutes) instead of refusing.
         runtime: a Docker runtime other than the daemon's default, such as "runsc".
         image: "science" has the packages of data science too, loaded before the first request.
             bubblewrap has no images: there programs find what this machine has installed.
+        hosts: Docker hosts ("unix:///…", "tcp://…") to spread the work over, instead of the one
+            the environment names.
         progress: told in one line what takes long.
 
     Raises:
         SandboxError: neither is usable; the message says how to get Docker.
     """
-    backend = await asyncio.to_thread(
-        choose_backend, prefer, build=build, runtime=runtime, image=image, progress=progress
-    )
-    warm = _recipe(image).modules() if backend.name == "docker" else {}
-    async with Pool(backend, {**warm, **(guest_modules or {})}, size=size) as pool:
+    options: dict[str, Any] = {"build": build, "runtime": runtime, "image": image, "progress": progress}
+    backends: Sequence[Backend]
+    if hosts:
+        backends = await asyncio.to_thread(docker_hosts, hosts, **options)
+    else:
+        backends = [await asyncio.to_thread(choose_backend, prefer, **options)]
+    warm = recipe(image).modules() if isinstance(backends[0], DockerBackend) else {}
+    async with Pool(*backends, guest_modules={**warm, **(guest_modules or {})}, size=size) as pool:
         yield pool
 
 
-def choose_backend(
-    prefer: Prefer = "auto",
-    *,
-    build: bool = False,
-    runtime: str | None = None,
-    image: ImageName = "core",
-    progress: Callable[[str], None] | None = None,
-) -> DockerBackend | BwrapBackend:
-    """The backend `open_sandbox` would use. Blocks while it asks the daemon.
+@dataclass(frozen=True)
+class _Ask(Generic[T]):
+    """One request: how a worker serves it, and what it comes to where it ends two containers by memory."""
 
-    Raises:
-        SandboxError: as `open_sandbox`.
-    """
-    if prefer == "bwrap":
-        return BwrapBackend()
-    try:
-        return _docker(build, runtime, image, progress)
-    except SandboxError as error:
-        if prefer == "docker":
-            raise
-        reason = error
-    try:
-        return BwrapBackend(why=f"Docker cannot be used ({reason}). Using ")
-    except SandboxError as error:
-        raise SandboxError(
-            reason.reason,
-            f"there is no sandbox to run generated code in. Docker: {reason}. bubblewrap: {error}",
-        ) from None
-
-
-def _recipe(image: ImageName) -> Recipe:
-    from sandbox.recipes import RECIPES
-
-    return RECIPES[image]
-
-
-def _docker(
-    build: bool, runtime: str | None, image: ImageName, progress: Callable[[str], None] | None
-) -> DockerBackend:
-    from sandbox import images
-
-    client = connect()
-    reaper.reap(client)
-    ident = images.build(progress, image) if build else images.find(client, image)
-    if ident is None:
-        raise SandboxError(
-            "image-missing",
-            f"the {image} image is not built: run `flowreasoner sandbox build --image {image}`",
-        )
-    return DockerBackend(client, ident, runtime, memory_mb=_recipe(image).memory_mb)
+    serve: Callable[[Worker], Awaitable[T]]
+    out_of_memory: Callable[[str], T]
 
 
 class Pool:
-    """Warm containers of one backend; implements `sandbox.types.Sandbox`."""
+    """Warm containers of one backend or several; implements `sandbox.types.Sandbox`."""
 
     def __init__(
-        self, backend: Backend, guest_modules: Mapping[str, str] | None = None, *, size: int | None = None
+        self, *backends: Backend, guest_modules: Mapping[str, str] | None = None, size: int | None = None
     ) -> None:
-        self.name = backend.name
-        self.description = backend.description
-        self.size = size or default_size()
-        self._backend = backend
-        self._modules = dict(guest_modules or {})
-        self.idle: list[Worker] = []  # the next to serve is the last
-        self._all: set[Worker] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._starting = 0
+        first, *others = backends
+        self.name = first.name
+        more = f" {len(backends)} Docker hosts share the work." if others else ""
+        self.description = first.description + more
+        modules = dict(guest_modules or {})
+        self.hosts = [Host(backend, modules, size or backend.size) for backend in backends]
+        self.size = sum(host.size for host in self.hosts)
         self._closed = False
         # Sessions last as long as a workflow, and a workflow's steps need checks while it runs:
         # one shared limit would let sessions starve the checks they wait for.
         self._sessions = asyncio.Semaphore(self.size)
         self._checks = asyncio.Semaphore(self.size)
+        self._gate = Gate()
+
+    @property
+    def idle(self) -> list[Worker]:
+        """The warm containers that wait for work."""
+        return [worker for host in self.hosts for worker in host.idle]
 
     async def __aenter__(self) -> Pool:
-        """Start the first container, so that a sandbox that cannot work says so at once.
+        """Start a first container on every host.
 
         Raises:
-            SandboxError: it could not be started, or a guest module does not import.
+            SandboxError: one could not be started, or a guest module does not import.
         """
-        self.idle.append(await self._new())
-        self._refill()
-        if isinstance(self._backend, DockerBackend):
-            self._background(self._reap_forever(self._backend))
+        try:
+            await asyncio.gather(*(host.open() for host in self.hosts))
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Remove every container, those in use included."""
         self._closed = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(worker.close() for worker in self._all), return_exceptions=True)
-        self._all.clear()
-        self.idle.clear()
+        await asyncio.gather(*(host.close() for host in self.hosts), return_exceptions=True)
 
     # The Sandbox protocol.
 
@@ -173,7 +138,7 @@ class Pool:
         Raises:
             SandboxError: none could be started.
         """
-        async with self._sessions, self._worker() as worker:
+        async with self._sessions, self._worker() as (_, worker):
             yield PooledSession(worker)
             if worker.reusable and await worker.channel.probe() is not None:
                 worker.clean = False
@@ -186,6 +151,7 @@ class Pool:
         entry_point: str | None,
         prelude: str = "",
         limits: Limits | None = None,
+        mode: ModeChoice = "auto",
     ) -> Verdict:
         """Run `tests` against `solution`; see `sandbox.types.Sandbox`.
 
@@ -200,104 +166,137 @@ class Pool:
             "tests": list(tests),
             "entry_point": entry_point,
             "prelude": prelude,
+            "mode": mode,
         }
         bounds = limits or Limits()
-        return await self._twice(lambda worker: worker.verdict(body, bounds))
+
+        def out_of_memory(message: str) -> Verdict:
+            results = tuple(TestResult(index, "oom", None, message) for index in range(len(tests)))
+            ran_as: Mode = "split" if mode == "auto" else mode
+            return Verdict("oom", None, message, results, ran_as, self.name)
+
+        return await self._run(_Ask(lambda worker: worker.verdict(body, bounds), out_of_memory))
+
+    async def choose_mode(
+        self,
+        reference: str,
+        tests: Sequence[str],
+        *,
+        entry_point: str | None,
+        prelude: str = "",
+        limits: Limits | None = None,
+    ) -> Mode:
+        """The mode in which `reference` passes `tests`; see `sandbox.types.Sandbox`.
+
+        Raises:
+            ValueError: it passes in neither.
+            SandboxError: two fresh containers in turn failed.
+        """
+        modes: tuple[Mode, ...] = ("split", "in-process")
+        said: list[str] = []
+        for mode in modes:
+            verdict = await self.check(
+                reference, tests, entry_point=entry_point, prelude=prelude, limits=limits, mode=mode
+            )
+            if verdict.status == "passed":
+                return mode
+            said.append(f"{mode}: {verdict.status}, {verdict.message}")
+        raise ValueError(f"the reference passes its tests in neither mode ({'; '.join(said)})")
 
     async def run_program(
-        self, code: str, *, entry: str | None = None, limits: Limits | None = None
+        self,
+        code: str,
+        *,
+        entry: str | None = None,
+        limits: Limits | None = None,
+        files: Mapping[str, bytes] | None = None,
+        collect: Sequence[str] = (),
     ) -> Outcome:
         """Run a program; see `sandbox.types.Sandbox`.
 
         Raises:
             SandboxError: two fresh containers in turn failed.
+            FileNameError, ValueError: names or sizes of files that cannot be sent.
         """
-        body = {"kind": "program", "code": code, "entry": entry}
+        body = {"kind": "program", "code": code, "entry": entry, **_with_files(files, collect)}
         bounds = limits or Limits()
-        return await self._twice(lambda worker: worker.outcome(body, bounds))
+        ask = _Ask(
+            lambda worker: worker.outcome(body, bounds), lambda message: Outcome("oom", message=message)
+        )
+        return await self._run(ask)
 
-    # Containers.
+    # Placing requests.
 
-    async def _twice(self, use: Callable[[Worker], Awaitable[T]]) -> T:
-        """One request on a container; once more on another if the sandbox itself failed."""
+    async def _run(self, ask: _Ask[T]) -> T:
+        """`ask`, and once more with no other request beside it where it ran out of time in company.
+
+        Sessions do not count as company: theirs mostly wait, one perhaps for this very answer.
+        """
+        result, alone = await self._twice(ask, alone=False)
+        if not result.status.startswith("timeout") or alone:
+            return result
+        again, _ = await self._twice(ask, alone=True)
+        if again.status != result.status:
+            return again
+        return dataclasses.replace(again, message=f"{again.message}, and did so again when it ran alone")
+
+    async def _twice(self, ask: _Ask[T], *, alone: bool) -> tuple[T, bool]:
+        """One request on a container, once more elsewhere if the sandbox itself failed; and whether it
+        was the only one all the time."""
         loop = asyncio.get_running_loop()
         asked = loop.time()
-        async with self._checks:
-            for attempt in range(2):
-                try:
-                    async with self._worker(fresh=attempt > 0) as worker:
-                        queued = (loop.time() - asked) * 1000
-                        return _with_queue(await use(worker), queued)
-                except SandboxError:
-                    if attempt > 0 or self._closed:
-                        raise
-        raise AssertionError("unreachable")
+        failed: tuple[Host, SandboxError] | None = None
+        async with self._checks, self._gate(alone=alone) as ticket:
+            while True:
+                avoid = failed[0] if failed else None
+                async with self._worker(avoid) as (host, worker):
+                    queued = (loop.time() - asked) * 1000
+                    try:
+                        result = await ask.serve(worker)
+                    except SandboxError as error:
+                        worker.clean = False
+                        if self._closed:
+                            raise
+                        if failed is not None:
+                            if error.out_of_memory and failed[1].out_of_memory:
+                                return ask.out_of_memory("it used up the container's memory, twice"), True
+                            raise
+                        failed = host, error
+                        continue
+                usage = dataclasses.replace(result.usage, queue_ms=queued)
+                return dataclasses.replace(result, usage=usage), not ticket.accompanied
 
     @contextlib.asynccontextmanager
-    async def _worker(self, *, fresh: bool = False) -> AsyncIterator[Worker]:
-        worker = await self._take(fresh)
+    async def _worker(self, avoid: Host | None = None) -> AsyncIterator[tuple[Host, Worker]]:
+        host, worker = await self._place(avoid)
         try:
-            yield worker
+            yield host, worker
         except BaseException:
             worker.clean = False
             raise
         finally:
-            self._give_back(worker)
+            host.give_back(worker)
 
-    async def _take(self, fresh: bool) -> Worker:
-        if self._closed:
-            raise SandboxError("container-lost", "the sandbox is closed")
-        while self.idle and not fresh:
-            worker = self.idle.pop()
-            self._refill()
-            if worker.reusable:
-                return worker
-            self._discard(worker)
-        return await self._new()
+    async def _place(self, avoid: Host | None) -> tuple[Host, Worker]:
+        """A worker on the least loaded host; `avoid` has just failed, so another, or a fresh one of it.
 
-    def _give_back(self, worker: Worker) -> None:
-        if self._closed:
-            return
-        if worker.reusable and len(self.idle) < self.size + _SPARES:
-            self.idle.append(worker)
-        else:
-            self._discard(worker)
-            self._refill()
-
-    async def _new(self) -> Worker:
-        worker = await Worker.start(self._backend, self._modules)
-        self._all.add(worker)
-        return worker
-
-    def _refill(self) -> None:
-        """Have a spare ready or on its way."""
-        if not self._closed and len(self.idle) + self._starting < _SPARES:
-            self._starting += 1
-            self._background(self._add_spare())
-
-    async def _add_spare(self) -> None:
-        try:
-            # A daemon that cannot start one now is asked again by whoever needs the next container.
-            with contextlib.suppress(SandboxError):
-                worker = await self._new()
-                self.idle.insert(0, worker)
-        finally:
-            self._starting -= 1
-
-    def _discard(self, worker: Worker) -> None:
-        self._all.discard(worker)
-        self._background(worker.close())
-
-    def _background(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _reap_forever(self, backend: DockerBackend) -> None:
+        A daemon that is away is waited for, since Docker being restarted should not end a run.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _DAEMON_BACK_WITHIN_S
         while True:
-            await asyncio.sleep(_REAP_EVERY_S)
-            with contextlib.suppress(Exception):  # housekeeping: a daemon that is away is another's error
-                await asyncio.to_thread(reaper.reap, backend.client)
+            last: SandboxError | None = None
+            for host in sorted(self.hosts, key=lambda host: (host.down, host is avoid, host.load)):
+                if self._closed:
+                    raise SandboxError("container-lost", "the sandbox is closed")
+                try:
+                    return host, await host.take(fresh=avoid is not None)
+                except SandboxError as error:
+                    last = error
+            assert last is not None  # there is at least one host
+            if last.reason != "daemon-down" or loop.time() > deadline:
+                raise last
+            await asyncio.sleep(_ASK_AGAIN_S)
 
 
 class PooledSession:
@@ -312,19 +311,25 @@ class PooledSession:
         return await self._worker.channel.probe()
 
     async def call(
-        self, entry: str, args: Mapping[str, Any], *, callback: Callback, limits: Limits
+        self,
+        entry: str,
+        args: Mapping[str, Any],
+        *,
+        callback: Callback,
+        limits: Limits,
+        files: Mapping[str, bytes] | None = None,
+        collect: Sequence[str] = (),
     ) -> Outcome:
         """Run a guest function; see `sandbox.types.Session`.
 
         Raises:
             SandboxError: the container is lost.
+            FileNameError, ValueError: names or sizes of files that cannot be sent.
         """
         body = {"kind": "call", "entry": entry, "args": codec.encode(dict(args))}
-        return await self._worker.outcome(body, limits, callback)
+        return await self._worker.outcome({**body, **_with_files(files, collect)}, limits, callback)
 
 
-def _with_queue(result: T, queue_ms: float) -> T:
-    """`result`, an Outcome or a Verdict, with the time it waited for a container."""
-    if isinstance(result, Outcome | Verdict):
-        return dataclasses.replace(result, usage=dataclasses.replace(result.usage, queue_ms=queue_ms))
-    return result
+def _with_files(files: Mapping[str, bytes] | None, collect: Sequence[str]) -> dict[str, Any]:
+    """The part of a request's body that says which files go in and which come out."""
+    return {"files": file_transfer.for_guest(files or {}), "collect": file_transfer.patterns(collect)}

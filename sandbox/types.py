@@ -18,6 +18,7 @@ InfraReason = Literal[
     "no-docker", "image-missing", "container-lost", "daemon-down", "disk-full", "paused", "protocol"
 ]
 Mode = Literal["split", "in-process"]
+ModeChoice = Literal["auto", "split", "in-process"]
 
 # A guest's request to the host: method name and plain-data arguments in, plain data out.
 # Raising CallbackError hands the guest a clean exception; anything else is a bug of ours.
@@ -35,16 +36,21 @@ class CallbackError(Exception):
 class SandboxError(Exception):
     """The sandbox, not the code in it, failed. `reason` names how; the message says what to do."""
 
-    def __init__(self, reason: InfraReason, message: str) -> None:
+    def __init__(self, reason: InfraReason, message: str, *, out_of_memory: bool = False) -> None:
         super().__init__(message)
         self.reason: InfraReason = reason
+        self.out_of_memory = out_of_memory  # the kernel ended the whole container for memory
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on one request. Times in seconds, sizes in bytes unless the name says otherwise."""
+    """Bounds on one request. Times in seconds, sizes in bytes unless the name says otherwise.
 
-    wall_s: float = 30.0
+    CPU time decides, since it does not depend on what else the machine does; wall time is generous
+    (four times the CPU time and 5 s more, unless given) and is there for code that waits.
+    """
+
+    wall_s: float = 0.0
     cpu_s: float = 10.0
     memory_mb: int = 384
     processes: int = 48
@@ -52,6 +58,10 @@ class Limits:
     output_kept: int = 64 * 1024
     output_killed: int = 64 * 1024 * 1024
     result_bytes: int = 4 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        if self.wall_s <= 0:
+            object.__setattr__(self, "wall_s", 4 * self.cpu_s + 5)
 
 
 @dataclass(frozen=True)
@@ -147,7 +157,8 @@ class Session(Protocol):
         """Run `entry` ("module:function", a preloaded guest module) in a fresh process as
         `await function(host, args)`, where `await host.call(method, **kwargs)` reaches `callback`.
 
-        Cancelling this coroutine kills the process. Calls may run concurrently.
+        Cancelling this coroutine kills the process. Calls may run concurrently. A call that fails after
+        the callback refused it for its budget (`CallbackError("budget", …)`) ends as "budget".
         Raises SandboxError when the container is lost.
         """
         ...
@@ -174,10 +185,28 @@ class Sandbox(Protocol):
         entry_point: str | None,
         prelude: str = "",
         limits: Limits | None = None,
+        mode: ModeChoice = "auto",
     ) -> Verdict:
         """Run `tests` (assert statements, or sources defining `check(candidate)`) against `solution`.
 
-        `prelude` is the problem's own code (helpers its tests use), given to the checker.
+        `prelude` is the problem's own code (helpers its tests use), given to the checker. `mode` "auto"
+        is split unless the tests show that they need one process; `choose_mode` knows better where
+        there is a reference solution. A timeout is recorded only if the tests time out alone, too.
+        """
+        ...
+
+    async def choose_mode(
+        self,
+        reference: str,
+        tests: Sequence[str],
+        *,
+        entry_point: str | None,
+        prelude: str = "",
+        limits: Limits | None = None,
+    ) -> Mode:
+        """The mode in which `reference`, a known solution, passes `tests`; split if it does in both.
+
+        Raises ValueError where it passes in neither.
         """
         ...
 

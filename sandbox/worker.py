@@ -28,6 +28,7 @@ class Backend(Protocol):
     name: str
     description: str
     own_uids: bool
+    size: int  # containers that may work at once
 
     async def start(self) -> Transport:
         """A new container with its runner started. Raises SandboxError."""

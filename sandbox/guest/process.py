@@ -133,7 +133,8 @@ def ending(end: End, cpu_limit_s: float, oom: bool, hung_up: bool) -> tuple[str,
     if end.status == -signal.SIGXCPU or (end.status == -signal.SIGKILL and end.cpu_ms >= cpu_limit_s * 1000):
         return "timeout-cpu", None, f"it used its {cpu_limit_s:g} s of CPU time"
     if end.status == -signal.SIGKILL and oom:
-        return "oom", None, "it ran out of memory"
+        held = f"it held {end.rss_kb >> 10} MB"
+        return "oom", None, f"the kernel ended it when the container's memory was used up; {held}"
     if end.status == -signal.SIGKILL and hung_up:
         return "failed", "no-verdict", "it closed its connection without an answer"
     if end.status < 0:
@@ -141,5 +142,6 @@ def ending(end: End, cpu_limit_s: float, oom: bool, hung_up: bool) -> tuple[str,
             name = signal.Signals(-end.status).name
         except ValueError:
             name = "?"
-        return "failed", "signal", f"it was ended by signal {-end.status} ({name})"
+        used = f"{end.cpu_ms / 1000:.2f} s of CPU time and {end.rss_kb >> 10} MB of memory"
+        return "failed", "signal", f"it was ended by signal {-end.status} ({name}) after {used}"
     return "failed", "no-verdict", f"it ended (exit status {end.status}) without an answer"

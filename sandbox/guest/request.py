@@ -96,8 +96,16 @@ class Request:
             reason = message["reason"]
             if reason not in ("exception", "load", "too-big", "not-plain-data"):
                 raise ValueError(reason)
-            self.result = (op, reason if op == "failed" else None, str(message["message"])[:4000])
+            text = str(message["message"])[:4000]
+            if op == "oom":
+                self.result = "oom", None, self.at_limit(text)
+            else:
+                self.result = "failed", reason, text
             self.end_processes()
+
+    def at_limit(self, message: str) -> str:
+        """A MemoryError's message with the limit it met; the kernel's own kills are told by `ending`."""
+        return f"{message} (a process may have {self.limits['memory_mb']} MB)"
 
     @property
     def readable(self) -> bool:
@@ -219,7 +227,10 @@ class _Tests(Request):
         if not 0 <= index < len(self.body["tests"]) or index in self.results:
             raise ValueError(index)
         keys = ("status", "reason", "message")
-        self.results[index] = {"index": index, **{key: message[key] for key in keys}}
+        result = {"index": index, **{key: message[key] for key in keys}}
+        if result["status"] == "oom":
+            result["message"] = self.at_limit(str(result["message"]))
+        self.results[index] = result
 
     @property
     def answered(self) -> bool:
@@ -272,8 +283,12 @@ class SplitRequest(_Tests):
         if message["op"] == "test":
             self.add(int(message["index"]), message)
         elif message["op"] == "in-process":
-            self.one_process = str(message["why"])
-            self.end_processes()
+            why = str(message["why"])
+            if self.body["mode"] == "split":
+                self.stop(("failed", "no-verdict", f"the tests cannot be judged from another process: {why}"))
+            else:
+                self.one_process = why
+                self.end_processes()
         elif message["op"] == "end":
             self.ended = time.monotonic()
             # With a result missing the solution is ending by itself, and how it does matters.
@@ -335,5 +350,11 @@ class OneProcessRequest(_Tests):
         return self.ending_of(self.processes[0])
 
 
+def _check(runner: Runner, message: dict[str, Any]) -> Request:
+    """Split, unless one process is asked for; where the mode is "auto" the checker may still ask for it."""
+    kind = OneProcessRequest if message["body"]["mode"] == "in-process" else SplitRequest
+    return kind(runner, message)
+
+
 Factory = Callable[[Runner, dict[str, Any]], Request]
-KINDS: dict[str, Factory] = {"call": Request, "program": Request, "check": SplitRequest}
+KINDS: dict[str, Factory] = {"call": Request, "program": Request, "check": _check}

@@ -32,9 +32,14 @@ async def docker_pool() -> AsyncIterator[Pool]:
     await context.__aexit__(None, None, None)
 
 
+def _backend(pool: Pool) -> DockerBackend:
+    backend = pool.hosts[0].backend
+    assert isinstance(backend, DockerBackend)
+    return backend
+
+
 def _client(pool: Pool) -> Any:
-    assert isinstance(pool._backend, DockerBackend)
-    return pool._backend.client
+    return _backend(pool).client
 
 
 def _owned_by(client: Any, pid: int) -> list[str]:
@@ -126,7 +131,7 @@ def _descendants(pid: int) -> list[int]:
 async def test_the_reaper_takes_orphans_and_nothing_else(docker_pool: Pool) -> None:
     client = _client(docker_pool)
     ours = set(_owned_by(client, os.getpid()))
-    image = docker_pool._backend._image  # type: ignore[attr-defined]
+    image = _backend(docker_pool)._image
     dead = {**labels.own(), f"{labels.LABEL}.pid": "999999999"}
     late = {**labels.own(), f"{labels.LABEL}.deadline": "1"}
     elsewhere = {**dead, f"{labels.LABEL}.boot": "another machine"}

@@ -1,0 +1,132 @@
+"""Which isolation this machine, or the Docker hosts named, can give: chosen once, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from sandbox import reaper
+from sandbox.bwrap_backend import BwrapBackend
+from sandbox.docker_backend import DockerBackend, connect
+from sandbox.sizing import size_for
+from sandbox.types import SandboxError
+
+if TYPE_CHECKING:
+    from sandbox.recipes import ImageName, Recipe
+
+Prefer = Literal["auto", "docker", "bwrap"]
+Progress = Callable[[str], None]
+
+
+def choose_backend(
+    prefer: Prefer = "auto",
+    *,
+    build: bool = False,
+    runtime: str | None = None,
+    image: ImageName = "core",
+    progress: Progress | None = None,
+) -> DockerBackend | BwrapBackend:
+    """The backend of this machine. Blocks while it asks the daemon.
+
+    Raises:
+        SandboxError: neither is usable; the message says how to get Docker.
+    """
+    if prefer == "bwrap":
+        return BwrapBackend()
+    try:
+        return _docker(connect(), build, runtime, image, progress)
+    except SandboxError as error:
+        if prefer == "docker":
+            raise
+        reason = error
+    try:
+        return BwrapBackend(why=f"Docker cannot be used ({reason}). Using ")
+    except SandboxError as error:
+        raise SandboxError(
+            reason.reason,
+            f"there is no sandbox to run generated code in. Docker: {reason}. bubblewrap: {error}",
+        ) from None
+
+
+def docker_hosts(
+    hosts: Sequence[str],
+    *,
+    build: bool = False,
+    runtime: str | None = None,
+    image: ImageName = "core",
+    progress: Progress | None = None,
+) -> list[DockerBackend]:
+    """A backend for each Docker host that answers. Blocks while it asks them.
+
+    A host that has no image gets a copy of another's, so that all run the same.
+
+    Raises:
+        SandboxError: no host answers, or none has the image; the message says what each lacks.
+    """
+    say = progress or (lambda _: None)
+    clients, problems = {}, {}
+    for host in hosts:
+        try:
+            clients[host] = connect(host=host)
+        except SandboxError as error:
+            problems[host] = error
+            say(f"{host} is left out: {error}")
+    _spread_image(clients, build, image, progress)
+    backends: list[DockerBackend] = []
+    for host, client in clients.items():
+        try:
+            backends.append(_docker(client, False, runtime, image, progress))
+        except SandboxError as error:
+            problems[host] = error
+    if not backends:
+        why = "; ".join(f"{host}: {error}" for host, error in problems.items())
+        raise SandboxError(next(iter(problems.values())).reason, f"no Docker host can be used. {why}")
+    return backends
+
+
+def recipe(image: ImageName) -> Recipe:
+    """What `image` holds; imported late, since most processes ask for nothing but the standard one."""
+    from sandbox.recipes import RECIPES
+
+    return RECIPES[image]
+
+
+def _docker(
+    client: Any, build: bool, runtime: str | None, image: ImageName, progress: Progress | None
+) -> DockerBackend:
+    from sandbox import images
+
+    reaper.reap(client)
+    ident = images.build(progress, image, client=client) if build else images.find(client, image)
+    if ident is None:
+        raise SandboxError(
+            "image-missing",
+            f"the {image} image is not built: run `flowreasoner sandbox build --image {image}`",
+        )
+    info = client.info()
+    size = size_for(info["NCPU"], info["MemTotal"])
+    return DockerBackend(client, ident, runtime, memory_mb=recipe(image).memory_mb, size=size)
+
+
+def _spread_image(clients: dict[str, Any], build: bool, image: ImageName, progress: Progress | None) -> None:
+    """Copy the image from a host that has it to those that do not."""
+    from docker.errors import DockerException
+
+    from sandbox import images
+
+    have = [host for host, client in clients.items() if images.find(client, image) is not None]
+    if not have and build and clients:
+        first = next(iter(clients))
+        images.build(progress, image, client=clients[first])
+        have = [first]
+    for host, client in clients.items():
+        if not have or host in have:
+            continue
+        if progress is not None:
+            progress(f"copying the {image} image from {have[0]} to {host}")
+        source = clients[have[0]].images.get(images.tag(image))
+        try:
+            client.images.load(source.save(named=True))
+        except DockerException as error:
+            if progress is not None:
+                progress(f"{host} is left out: the image could not be copied to it ({str(error)[:200]})")

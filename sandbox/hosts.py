@@ -1,0 +1,133 @@
+"""The warm workers of one backend: spares made in the background, and a back-off when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from sandbox import reaper
+from sandbox.docker_backend import DockerBackend
+from sandbox.types import SandboxError
+from sandbox.worker import Backend, Worker
+
+_SPARES = 1
+_REAP_EVERY_S = 60.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 15.0
+
+
+class Host:
+    """Containers of one backend: those at work, and those that wait for it."""
+
+    def __init__(self, backend: Backend, modules: Mapping[str, str], size: int) -> None:
+        self.backend = backend
+        self.size = size
+        self.idle: list[Worker] = []  # the next to serve is the last
+        self.busy = 0
+        self.down = False  # the last container that was wanted could not be started
+        self._modules = modules
+        self._all: set[Worker] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._refilling = False
+        self._closed = False
+
+    @property
+    def load(self) -> float:
+        return self.busy / self.size
+
+    async def open(self) -> None:
+        """Start the first container, so that a host that cannot work says so at once.
+
+        Raises:
+            SandboxError: it could not be started, or a guest module does not import.
+        """
+        self.idle.append(await self._new())
+        self._refill()
+        if isinstance(self.backend, DockerBackend):
+            self._background(_reap_forever(self.backend))
+
+    async def close(self) -> None:
+        """Remove every container, those in use included."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(worker.close() for worker in self._all), return_exceptions=True)
+        self._all.clear()
+        self.idle.clear()
+
+    async def take(self, *, fresh: bool) -> Worker:
+        """A worker to use, which must be given back. `fresh`: one that has served nobody.
+
+        Raises:
+            SandboxError: none is warm and none could be started.
+        """
+        self.busy += 1
+        try:
+            while self.idle and not fresh:
+                worker = self.idle.pop()
+                self._refill()
+                if worker.reusable:
+                    return worker
+                self._discard(worker)
+            return await self._new()
+        except BaseException:
+            self.busy -= 1
+            raise
+
+    def give_back(self, worker: Worker) -> None:
+        self.busy -= 1
+        if self._closed:
+            return
+        if worker.reusable and len(self.idle) < self.size + _SPARES:
+            self.idle.append(worker)
+        else:
+            self._discard(worker)
+            self._refill()
+
+    async def _new(self) -> Worker:
+        try:
+            worker = await Worker.start(self.backend, self._modules)
+        except SandboxError:
+            self.down = True
+            self._refill()  # which goes on until it can be started again
+            raise
+        self.down = False
+        self._all.add(worker)
+        return worker
+
+    def _refill(self) -> None:
+        """Have a spare ready or on its way."""
+        if not self._closed and len(self.idle) < _SPARES and not self._refilling:
+            self._refilling = True
+            self._background(self._add_spares())
+
+    async def _add_spares(self) -> None:
+        pause = _FIRST_PAUSE_S
+        try:
+            while len(self.idle) < _SPARES:
+                try:
+                    self.idle.insert(0, await self._new())
+                    pause = _FIRST_PAUSE_S
+                except SandboxError:  # whoever needs one now is told; here it is tried again
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE_S)
+        finally:
+            self._refilling = False
+
+    def _discard(self, worker: Worker) -> None:
+        self._all.discard(worker)
+        self._background(worker.close())
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _reap_forever(backend: DockerBackend) -> None:
+    while True:
+        await asyncio.sleep(_REAP_EVERY_S)
+        with contextlib.suppress(Exception):  # housekeeping: a daemon that is away is another's error
+            await asyncio.to_thread(reaper.reap, backend.client)
