@@ -41,8 +41,8 @@ def suite() -> tuple[str, Path | None]:
     return _SUITES[0], None
 
 
-def make(client: Any, name: str, packages: tuple[str, ...], say: Progress) -> None:
-    """Make a Debian with `packages` and import it as the image `name`.
+def make(client: Any, name: str, packages: tuple[str, ...], slim: str, say: Progress) -> None:
+    """Make a Debian with `packages`, less what the shell line `slim` removes; import it as the image `name`.
 
     Raises:
         SandboxError: mmdebstrap is missing or failed.
@@ -55,18 +55,18 @@ def make(client: Any, name: str, packages: tuple[str, ...], say: Progress) -> No
         )
     with tempfile.TemporaryDirectory(prefix="flowreasoner-image-") as folder:
         archive = Path(folder) / "base.tar"
-        _mmdebstrap(archive, packages, say)
+        _mmdebstrap(archive, packages, slim, say)
         say("importing the base into Docker")
         repository, _, version = name.partition(":")
         changes = [f"LABEL {labels.LABEL}.base={name}"]
         client.api.import_image_from_file(str(archive), repository=repository, tag=version, changes=changes)
 
 
-def _mmdebstrap(archive: Path, packages: tuple[str, ...], say: Progress) -> None:
+def _mmdebstrap(archive: Path, packages: tuple[str, ...], slim: str, say: Progress) -> None:
     codename, sources = suite()
     command = ["mmdebstrap", "--variant=essential", f"--include={','.join(packages)}"]
     command += ['--aptopt=APT::Install-Recommends "false"']
-    command += [f"--customize-hook={_SLIM}", f"--customize-hook={_NO_SUID}"]
+    command += [f"--customize-hook={hook}" for hook in (_SLIM, slim, _NO_SUID) if hook]
     if os.geteuid() != 0:
         command.append("--mode=unshare")
     command += [codename, str(archive), *([str(sources)] if sources else [])]

@@ -153,7 +153,7 @@ def _base(client: Any, recipe: Recipe, say: Progress) -> str:
         _from_registry(client, recipe, name, say)
     except SandboxError as error:
         say(f"{error}; making a Debian base instead")
-        debian.make(client, name, recipe.debian, say)
+        debian.make(client, name, recipe.debian, recipe.slim, say)
     return name
 
 
