@@ -180,6 +180,7 @@ class DockerBackend:
             "Env": [f"{key}={value}" for key, value in ENVIRONMENT.items()],
             "User": "0:0",
             "WorkingDir": "/",
+            "StopSignal": "SIGKILL",  # there is nothing to save, and Docker's own restart waits for us
             "OpenStdin": True,
             "StdinOnce": True,  # our death closes stdin, on which the runner exits
             "AttachStdin": True,

@@ -14,7 +14,7 @@ from sandbox.worker import Backend, Worker
 
 _SPARES = 1
 _REAP_EVERY_S = 60.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 15.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
 
 
 class Host:
