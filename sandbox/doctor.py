@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox import images
+from sandbox import images, remedies
 from sandbox.bwrap_backend import BwrapBackend
 from sandbox.docker_backend import connect
 from sandbox.pool import Pool, choose_backend
+from sandbox.remedies import Fixer, Progress
 from sandbox.types import Limits, SandboxError
 
-Progress = Callable[[str], None]
-Fixer = Callable[[Progress], None]
-
 _FREE_MB = 1024
-_DAEMON_WITHIN_S = 30.0
-_LOG = Path("/var/log/flowreasoner-dockerd.log")
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ def _fixed(check: Callable[[], Check], fix: bool, say: Progress) -> Check:
     say(f"{found.name}: {found.message}; fixing")
     try:
         found.fixer(say)
-    except (SandboxError, subprocess.CalledProcessError, OSError) as error:
+    except (SandboxError, OSError) as error:
         return Check(found.name, False, f"could not be fixed: {error}", found.fix, None, found.required)
     return check()
 
@@ -88,14 +81,8 @@ def _daemon() -> Check:
     try:
         version = connect(timeout=10).version()
     except SandboxError as error:
-        return Check(
-            "docker daemon",
-            False,
-            str(error),
-            "apt-get install docker.io" if shutil.which("dockerd") is None else "start dockerd",
-            _start_docker if os.geteuid() == 0 else None,
-            required=False,
-        )
+        fix, fixer = remedies.docker_advice(str(error))
+        return Check("docker daemon", False, str(error), fix, fixer, required=False)
     return Check(
         "docker daemon", True, f"Docker {version['Version']}, API {version['ApiVersion']}", required=False
     )
@@ -113,11 +100,11 @@ def _image() -> Check:
 
 
 def _bubblewrap() -> Check:
-    fix = "apt-get install bubblewrap"
+    fix = f"{'' if remedies.is_root() else 'sudo '}apt-get install bubblewrap"
     try:
         backend = BwrapBackend()
     except SandboxError as error:
-        fixer = _install("bubblewrap") if os.geteuid() == 0 else None
+        fixer = remedies.install("bubblewrap") if remedies.is_root() else None
         return Check("bubblewrap", False, str(error), fix, fixer, required=False)
     return Check("bubblewrap", True, backend.description, required=False)
 
@@ -131,49 +118,9 @@ def _disk() -> Check:
     )
 
 
-# Remedies.
-
-
-def _install(*packages: str) -> Fixer:
-    def install(say: Progress) -> None:
-        if shutil.which("apt-get") is None:
-            raise SandboxError("no-docker", f"no apt-get here: install {', '.join(packages)} yourself")
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        say(f"installing {', '.join(packages)}")
-        command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
-        if subprocess.run(command, env=environment, capture_output=True, check=False).returncode != 0:
-            subprocess.run(["apt-get", "update", "-q"], env=environment, capture_output=True, check=True)
-            subprocess.run(command, env=environment, capture_output=True, check=True)
-
-    return install
-
-
-def _start_docker(say: Progress) -> None:
-    if shutil.which("dockerd") is None:
-        _install("docker.io", "iptables", "mmdebstrap")(say)
-    if Path("/run/systemd/system").exists():
-        say("starting Docker by systemd")
-        subprocess.run(["systemctl", "start", "docker"], capture_output=True, check=True)
-    else:
-        say(f"starting dockerd; its log is {_LOG}")
-        with _LOG.open("ab") as log:
-            subprocess.Popen(
-                ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-    deadline = time.monotonic() + _DAEMON_WITHIN_S
-    while True:
-        try:
-            connect(timeout=5)
-            return
-        except SandboxError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-
-
 def _build_image(say: Progress) -> None:
-    if shutil.which("mmdebstrap") is None and os.geteuid() == 0 and shutil.which("apt-get") is not None:
-        _install("mmdebstrap")(say)  # only used where no registry answers, which is not known before
+    if shutil.which("mmdebstrap") is None and remedies.is_root() and shutil.which("apt-get") is not None:
+        remedies.install("mmdebstrap")(say)  # only used where no registry answers, which is not known before
     images.build(say)
 
 
