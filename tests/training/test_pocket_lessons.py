@@ -44,7 +44,12 @@ def test_revising_uses_the_revise_operators_prompt_word_for_word():
 
 def test_feedback_starts_as_the_engine_starts_it():
     verdict = Verdict(
-        "failed", "assert", "", (TestResult(0, "failed", "assert", "got [1]"),), "split", "bwrap"
+        "failed",
+        "assert",
+        "",
+        (TestResult(0, "failed", "assert", "f(1) == [2]  # got [1]"),),
+        "split",
+        "bwrap",
     )
     assert feedback_text(verdict, ["assert f(1) == [2]"]) == worker.feedback_text(
         ["assert f(1) == [2]  # got [1]"], 1

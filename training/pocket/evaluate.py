@@ -19,8 +19,8 @@ from typing import Any
 
 from engine.models.base import Message
 from sandbox import Sandbox, open_sandbox
+from training.pocket import environment, worker
 from training.pocket import model as models
-from training.pocket import worker
 from training.pocket.flows import Plan
 from training.pocket.generate import generate
 from training.pocket.instructions import CODE
@@ -59,6 +59,7 @@ class Bench:
     def __init__(self, model: Any, tokenizer: Any, found: list[Example], sandbox: Sandbox) -> None:
         self._model, self._tokenizer = model, tokenizer
         self._found, self._sandbox = found, sandbox
+        self._ruled: dict[Item, Ruling] = {}  # most solutions stay as they are from turn to turn
 
     def _ask(self, conversations: list[tuple[Message, ...]], temperature: float) -> list[str]:
         shape = models.WORKER
@@ -91,7 +92,10 @@ class Bench:
 
     async def _rule(self, codes: list[str], tests: slice) -> list[Ruling]:
         pairs = zip(self._found, codes, strict=True)
-        return await rule(self._sandbox, [Item(c, tuple(e.tests[tests]), e.task.name) for e, c in pairs])
+        items = [Item(c, tuple(e.tests[tests]), e.task.name) for e, c in pairs]
+        fresh = [item for item in dict.fromkeys(items) if item not in self._ruled]
+        self._ruled.update(zip(fresh, await rule(self._sandbox, fresh), strict=True))
+        return [self._ruled[item] for item in items]
 
     def row(self, name: str, passed: list[bool], calls: float) -> Row:
         clear = [p for p, e in zip(passed, self._found, strict=True) if not e.task.vague]
@@ -140,6 +144,7 @@ async def measure_worker(folder: Path, count: int, seed: int) -> dict[str, Any]:
     """All rows about the worker."""
     import torch
 
+    torch.set_num_threads(1)  # decoding such small models, two threads mostly wait for each other
     torch.manual_seed(seed)
     model, tokenizer = models.load(folder)
     found = list(examples(seed, "held-out", count))
@@ -166,6 +171,7 @@ def measure_meta(folder: Path, count: int, seed: int) -> dict[str, Any]:
 
     from training.pocket import meta
 
+    torch.set_num_threads(1)
     torch.manual_seed(seed)
     model, tokenizer = models.load(folder)
     rng = random.Random(f"meta-evaluation-{seed}")
@@ -234,6 +240,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", choices=["worker", "meta"])
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     options = parser.parse_args(arguments)
+    environment.ensure("training.pocket.evaluate")
     found: dict[str, Any] = {"seed": options.seed}
     if options.only != "meta":
         found["worker"] = asyncio.run(

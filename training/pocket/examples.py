@@ -23,6 +23,7 @@ from engine.models.local import LocalModel
 from engine.problems import Problem, parse_problem
 from engine.runner import Run
 from sandbox import open_sandbox
+from training.pocket import environment
 from training.pocket import model as models
 from training.pocket.evaluate import Bench
 from training.pocket.phrases import SHORT_NAMES, VERBS
@@ -66,6 +67,7 @@ async def rank(weights: Path) -> list[tuple[float, float, Example]]:
     """Candidates with the share of first attempts that fail visibly and of loops that end right."""
     import torch
 
+    torch.set_num_threads(1)
     torch.manual_seed(SEED)
     model, tokenizer = models.load(weights / "worker")
     chosen = candidates()
@@ -133,6 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, default=models.WEIGHTS)
     parser.add_argument("--rate", type=int, metavar="N", help="run the bundled example with N seeds instead")
     options = parser.parse_args(arguments)
+    environment.ensure("training.pocket.examples")
     if options.rate:
         problem = parse_problem(json.loads((FOLDER / "example.json").read_text("utf-8")), "example.json")
         counts = asyncio.run(rate(problem, options.weights, options.rate, sys.stdout.write))

@@ -85,23 +85,33 @@ class Written:
     prompts: str
 
 
+@dataclass
 class _Names:
-    """The names one workflow uses."""
+    """The names one workflow uses. They come in sets: a name tells the others of its workflow, which a
+    small model learns in minutes, where names drawn one by one get mixed up.
+    """
 
-    def __init__(self, rng: random.Random) -> None:
-        self.solution = rng.choice(("solution", "code", "program", "answer"))
-        self.check = rng.choice(("check", "report", "outcome", "tested"))
-        self.turn = rng.choice(("attempt", "turn", "trial", "_"))
-        self.draft = rng.choice(("draft", "reply", "written"))
-        self.many = rng.choice(("drafts", "candidates", "options"))
-        self.fixed = rng.choice(("fixed", "revised", "better"))
-        self.prompt = rng.choice(("CODE", "WRITE", "SOLVE", "STEPS"))
-        self.again = rng.choice(("AGAIN", "RETRY", "REWRITE"))
+    solution: str
+    check: str
+    turn: str
+    draft: str
+    many: str
+    fixed: str
+    prompt: str
+    again: str
+
+
+_STYLES = (
+    ("solution", "check", "attempt", "draft", "drafts", "fixed", "CODE", "AGAIN"),
+    ("code", "report", "turn", "reply", "candidates", "revised", "WRITE", "RETRY"),
+    ("program", "outcome", "trial", "written", "options", "better", "SOLVE", "REWRITE"),
+    ("answer", "tested", "_", "first", "versions", "mended", "STEPS", "SECOND"),
+)
 
 
 def write(rng: random.Random, plan: Plan, *, entry_point: bool) -> Written:
     """The plan as a native workflow class with its prompts."""
-    names = _Names(rng)
+    names = _Names(*rng.choice(_STYLES))
     body, prompts = _Writer(rng, names, plan, entry_point).lines()
     head = ["import asyncio", "", ""] if any("asyncio." in line for line in body) else []
     arguments = "self, problem, entry_point" if entry_point else "self, problem"

@@ -19,7 +19,7 @@ def generate(
     *,
     temperature: float,
     new_tokens: int,
-    batch: int = 100,
+    batch: int = 200,
 ) -> list[str]:
     """One reply per conversation; temperature 0 is greedy. Seed torch before for the same replies."""
     import torch

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 FOREIGN_SHARE = 0.15
-LATER_ROUND_SHARE = 0.28
+LATER_ROUND_SHARE = 0.22
 NO_TESTS_SHARE = 0.15
 _MEASURED = 32
 _REASONS = (

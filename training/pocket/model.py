@@ -30,7 +30,7 @@ class Shape:
     new_tokens: int
 
 
-WORKER = Shape(192, 4, 6, 512, 1024, 1024, temperature=0.8, new_tokens=200)
+WORKER = Shape(192, 4, 6, 512, 1024, 1024, temperature=0.8, new_tokens=140)
 META = Shape(144, 4, 4, 384, 1024, 2048, temperature=0.8, new_tokens=600)
 
 
@@ -65,7 +65,8 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, shape: Sha
     fresh = folder.with_name(folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    state = {k: v.detach().to(torch.float16) for k, v in model.state_dict().items()}
+    # The output layer is the embedding: once it is converted, nothing else would tell that they are one.
+    state = {k: v.detach().to(torch.float16) for k, v in model.state_dict().items() if k != "lm_head.weight"}
     model.save_pretrained(fresh, state_dict=state)
     tokenizer.save_pretrained(fresh)
     GenerationConfig(
@@ -75,6 +76,7 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, shape: Sha
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     ).save_pretrained(fresh)
+    (fresh / "model.safetensors").chmod(0o644)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
 
