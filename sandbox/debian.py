@@ -79,5 +79,6 @@ def _mmdebstrap(archive: Path, packages: tuple[str, ...], slim: str, say: Progre
             if line.startswith("I: "):
                 say(f"mmdebstrap: {line[3:][:100]}")
     if process.returncode != 0:
-        tail = " / ".join(lines[-_SAID:])
+        told = [line for line in lines if line.startswith("E:")] or lines
+        tail = " / ".join(told[-_SAID:])
         raise SandboxError("image-missing", f"mmdebstrap could not make a base image: {tail[:500]}")

@@ -122,8 +122,10 @@ def _wait(daemon: subprocess.Popen[bytes] | None) -> None:
 
 
 def _complaint() -> str:
-    """The last thing dockerd wrote before it gave up, without the help text some errors come with."""
-    lines = [line.strip() for line in _LOG.read_text(encoding="utf-8", errors="replace").splitlines()]
-    failures = [line for line in lines if "failed to start" in line or "level=fatal" in line]
-    last = (failures or [line for line in lines if line] or ["it wrote nothing"])[-1]
-    return last.removeprefix("failed to start daemon: ")[:300]
+    """Why dockerd gave up, in its own words: not the stack of a crash, nor the help some errors end with."""
+    text = _LOG.read_text(encoding="utf-8", errors="replace") if _LOG.exists() else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    marks = ("failed to start", "level=fatal", "panic:", "level=error")
+    told = [line for mark in marks for line in lines if mark in line]
+    line = (told or lines[-1:] or ["it wrote nothing"])[0]
+    return line.removeprefix("failed to start daemon: ")[:300]
