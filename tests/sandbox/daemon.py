@@ -107,14 +107,12 @@ class LoopDisk:
             raise OSError("no loop device can be mounted here")
 
     def fill(self) -> Path:
-        """Write a file until there is no space; returns it."""
+        """Write to a file until there is no space, not for a block; returns it."""
         path = self.mount / "filler"
-        with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
-                file.write(bytes(1 << 20))
-        with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
-                file.write(bytes(512))
+        for size in (1 << 20, 512):
+            with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(size))
         return path
 
     def remove(self) -> None:
