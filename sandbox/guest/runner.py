@@ -80,6 +80,8 @@ class Runner:
         self._cleaner = cleanup.Cleaner(own_uids, {1, os.getpid(), zygote_pid})
         self._zygote_pid = zygote_pid
         self._dirty = False
+        self._served = 0
+        self._count(0)
         self._backlog: list[dict[str, Any]] = []  # waiting for a container as good as new
         self._requests: dict[str, Request] = {}
         self._processes: dict[str, tuple[Request, Process]] = {}
@@ -213,7 +215,13 @@ class Runner:
             why = {"status": "infra", "reason": "protocol", "message": "the container is not clean"}
             self.to_host({"t": "done", "id": message["id"], "clean": False, **why})
         else:
+            self._count(1)
             self._start(KINDS[kind](self, message))
+
+    def _count(self, more: int) -> None:
+        """Show in our name how many requests we got: whoever looks at the container can read it there."""
+        self._served += more
+        linux.name_process(f"runner {self._served}")
 
     def _start(self, request: Request) -> None:
         self._requests[request.id] = request
@@ -290,6 +298,8 @@ class Runner:
     def _report(self, request: Request) -> None:
         """Tell the host. Exits and clean-up follow; only the next request of the container waits for them."""
         for process in request.processes:
+            if process.end is None:
+                process.kill()  # notes what it used, which nobody can read any more once it is gone
             self._cleaner.kill(process.uid)
         with self._cleaner.acting_as(request.processes[0].uid):
             for message in request.files():
