@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sandbox import labels
+from sandbox import images, labels, remedies
+from sandbox.docker_backend import connect, explain
+from sandbox.images import ImageStatus
+from sandbox.recipes import RECIPES
+from sandbox.types import SandboxError
 
 _SAMPLE_S = 0.25  # between two readings of the CPU clock
 _THREADS = 8
@@ -126,3 +130,29 @@ def _use(client: Any, ident: str) -> tuple[int, float]:
 
 def _cpu_ns(stats: Mapping[str, Any]) -> int:
     return int(stats["cpu_stats"]["cpu_usage"]["total_usage"])
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Everything of ours on a host. Without a daemon there is only `problem`, and what to do about it."""
+
+    problem: str = ""
+    advice: str = ""
+    host: HostInfo | None = None
+    images: tuple[ImageStatus, ...] = ()
+    containers: tuple[ContainerInfo, ...] = ()
+
+
+def survey() -> Survey:
+    """Ask the daemon the environment names; never raises for one that is away. Blocks for a moment."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        client = connect(timeout=10)
+        found = tuple(images.status(name) for name in RECIPES)
+        return Survey(host=host(client), images=found, containers=tuple(containers(client)))
+    except SandboxError as error:
+        return Survey(str(error), remedies.docker_advice(str(error))[0])
+    except (DockerException, RequestException) as error:  # it went away while it was asked
+        return Survey(explain(error), remedies.docker_advice(explain(error))[0])

@@ -12,13 +12,14 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Scope = Literal["app", "home", "run", "runs", "form", "dialog", "text", "list", "tree"]
+Scope = Literal["app", "home", "run", "runs", "hosts", "form", "dialog", "text", "list", "tree"]
 
 SCOPES: dict[Scope, str] = {
     "app": "Everywhere",
     "home": "Home",
     "run": "Run and trace",
     "runs": "Runs",
+    "hosts": "Hosts and sandboxes",
     "form": "New run",
     "dialog": "In a dialog",
     "list": "In a list",
@@ -30,6 +31,7 @@ SCREENS: dict[str, tuple[Scope, ...]] = {
     "home": ("app", "home", "list"),
     "run": ("app", "run", "list", "tree", "text"),
     "runs": ("app", "runs", "list"),
+    "hosts": ("app", "hosts", "list"),
     "form": ("app", "form", "text"),
 }
 # Keys a terminal cannot tell from others (enter, tab, backspace, newline), tmux's prefix, and interrupt.
@@ -58,6 +60,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.home", "1", "Home", "What runs now, what ran last, what is set up.", "app"),
     Action("app.runs", "2", "Runs", "Every run in the store.", "app", True),
     Action("app.live", "3", "Live run", "The run in progress, or the last one started here.", "app"),
+    Action("app.hosts", "9", "Hosts", "Docker hosts, images, and the containers that run code.", "app"),
     Action("app.back", "escape", "Back", "Close what is on top; restore a zoomed pane.", "app"),
     Action("app.copy", "y", "Copy", "Copy the focused text; a long one goes to a file instead.", "app"),
     Action("app.edit", "e", "Open in $EDITOR", "Open the whole focused text in $VISUAL or $EDITOR.", "app"),
@@ -98,6 +101,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("runs.older", "n", "Older", "The next page of runs.", "runs", True),
     Action("runs.newer", "p", "Newer", "The page before.", "runs", True),
     Action("runs.reload", "ctrl+r", "Reload", "Read the first page from the store again.", "runs"),
+    Action("hosts.check", "c", "Check", "Check everything; try to break out of a sandbox.", "hosts", True),
+    Action("hosts.shell", "s", "Shell", "Open a shell in the selected container.", "hosts", True),
+    Action("hosts.reap", "o", "Remove orphans", "Remove containers whose owner is gone.", "hosts", True),
+    Action("hosts.reload", "ctrl+r", "Refresh", "Ask the daemon again.", "hosts", True),
     Action("form.start", "ctrl+r", "Run", "Start the run as filled in.", "form", True),
     Action("dialog.close", "escape", "Close", "Close the dialog without choosing.", "dialog"),
     Action("list.down", "j,down", "Down", "One row down.", "list"),

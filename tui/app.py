@@ -91,7 +91,7 @@ class WorkbenchApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         where = self.screen.name
-        if action in ("new_run", "home", "runs", "live"):
+        if action in ("new_run", "home", "runs", "live", "hosts"):
             # Not over a half-filled form, and not to where one is.
             return where not in ("form", action)
         return True
@@ -189,6 +189,13 @@ class WorkbenchApp(App[None]):
         if not self.is_screen_installed("runs"):
             self.install_screen(RunsScreen(), "runs")
         self.push_screen("runs")
+
+    def action_hosts(self) -> None:
+        from tui.screens.hosts.hosts import HostsScreen
+
+        if not isinstance(self.screen, HostsScreen):
+            self._to_home()
+            self.push_screen(HostsScreen())
 
     def action_live(self) -> None:
         latest = next(iter(self.running or self.sessions[-1:]), None)

@@ -7,11 +7,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from tui.errors import PASSED, UNAVAILABLE, say
-from tui.format import plural
+from tui.format import duration, plural
 from tui.reports import emit, table
 from tui.safe import one_line
 
 if TYPE_CHECKING:
+    from sandbox.images import ImageStatus
+    from sandbox.inspection import ContainerInfo, HostInfo
     from sandbox.recipes import ImageName
 
 
@@ -45,23 +47,61 @@ def print_build(image: ImageName, *, as_json: bool) -> None:
 
 
 def print_sandbox_status(*, as_json: bool) -> None:
-    """`flowreasoner sandbox status`: the image and every container of ours. Raises SandboxError."""
-    from sandbox import images, reaper
-    from sandbox.docker_backend import connect
+    """`flowreasoner sandbox status`: the daemon, images and containers of ours. Raises SandboxError."""
+    from sandbox.inspection import survey
+    from sandbox.types import SandboxError
 
-    image, containers = images.status(), reaper.containers(connect())
-    data = {"image": dataclasses.asdict(image), "containers": [dataclasses.asdict(c) for c in containers]}
-    built = (
-        f"{image.size_bytes >> 20} MiB on {image.base}"
-        if image.id
-        else "not built: flowreasoner sandbox build"
+    found = survey()
+    if found.host is None:
+        raise SandboxError("no-docker", found.problem)
+    lines = [f"Docker {one_line(host_line(found.host), 200)}"]
+    lines += [f"image {image.tag}: {image_line(image)}" for image in found.images]
+    stale = found.images[0].stale if found.images else ()
+    if stale:
+        lines.append(f"{plural(len(stale), 'older image')}: flowreasoner sandbox prune removes them")
+    rows = [container_cells(one) for one in found.containers]
+    lines.append(table(CONTAINER_COLUMNS, rows) if rows else "no containers")
+    emit(dataclasses.asdict(found), "\n".join(lines), as_json)
+
+
+CONTAINER_COLUMNS = ("container", "state", "age", "requests", "memory", "CPU", "limits", "owner")
+
+
+def host_line(host: HostInfo) -> str:
+    """A daemon in one line."""
+    kind = " rootless," if host.rootless else ""
+    return (
+        f"{host.version} on {host.address},{kind} {plural(host.cores, 'core')}, {mib(host.memory_bytes)}, "
+        f"cgroup {host.cgroup}, {host.storage}, runtimes: {', '.join(host.runtimes)}"
     )
-    lines = [f"image {image.tag}: {built}"]
-    if image.stale:
-        lines.append(f"{plural(len(image.stale), 'older image')}: flowreasoner sandbox prune removes them")
-    rows = [(c.id[:12], c.state, c.owner_pid, "orphaned" if c.orphaned else "") for c in containers]
-    lines.append(table(("container", "state", "owner", ""), rows) if rows else "no containers")
-    emit(data, "\n".join(lines), as_json)
+
+
+def image_line(image: ImageStatus) -> str:
+    """How an image stands."""
+    if image.id is None:
+        return f"not built: flowreasoner sandbox build --image {image.name}"
+    base = (image.base or "").partition("@")[0].rpartition("/")[2]
+    return f"{image.size_bytes >> 20} MiB on {base}"
+
+
+def container_cells(one: ContainerInfo) -> tuple[str, ...]:
+    """A container for `CONTAINER_COLUMNS`."""
+    limits = f"{mib(one.memory_limit)}, {one.cpus:g} CPU, {one.pids_limit} processes"
+    return (
+        one.id[:12],
+        one.state,
+        duration(one.age_s * 1000),
+        "?" if one.requests is None else str(one.requests),
+        "?" if one.memory_bytes is None else mib(one.memory_bytes),
+        "?" if one.cpu_percent is None else f"{one.cpu_percent:.0f}%",
+        limits,
+        f"process {one.owner_pid}{', orphaned' if one.orphaned else ''}",
+    )
+
+
+def mib(size: int) -> str:
+    """A size of memory."""
+    return f"{size >> 20:,} MiB" if size < 4 << 30 else f"{size / (1 << 30):.1f} GiB"
 
 
 def print_sandbox_prune(*, as_json: bool) -> None:

@@ -40,10 +40,10 @@ plt.plot([1, 2, 3])
 plt.savefig("plot.png")
 pd.DataFrame({"x": [1]}).to_csv("table.csv", index=False)
 """
-LIBRARIES = (
-    "bs4 chardet cryptography dateutil django docx flask geopy lxml natsort networkx nltk openpyxl PIL psutil pytest "
-    "pytz regex requests scipy seaborn sklearn skimage statsmodels.api sympy wordcloud xlrd xlwt yaml"
-)
+LIBRARIES = """
+    bs4 chardet cryptography dateutil django docx flask geopy lxml natsort networkx nltk openpyxl PIL psutil
+    pytest pytz regex requests scipy seaborn sklearn skimage statsmodels.api sympy wordcloud xlrd xlwt yaml
+"""
 
 
 async def test_data_science_runs_in_the_science_image() -> None:

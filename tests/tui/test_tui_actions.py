@@ -10,6 +10,7 @@ from tui import actions
 from tui.actions import ACTIONS, SCREENS, UNSAFE_KEYS, actions_on, keymap_problems, keys_of, markdown_table
 from tui.app import WorkbenchApp
 from tui.screens.help.help import HelpScreen
+from tui.screens.hosts.hosts import HostsScreen
 from tui.screens.new_run.new_run import NewRunScreen
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
@@ -21,6 +22,7 @@ OWNERS: dict[str, tuple[type, ...]] = {
     "app": (WorkbenchApp,),
     "run": (RunScreen,),
     "runs": (RunsScreen,),
+    "hosts": (HostsScreen,),
     "form": (NewRunScreen,),
     "dialog": (HelpScreen,),
     "list": (LineList,),

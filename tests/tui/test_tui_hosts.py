@@ -1,0 +1,117 @@
+"""Hosts & sandboxes: with a daemon as it describes itself, and without one."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from sandbox import doctor, inspection
+from sandbox.images import ImageStatus
+from sandbox.inspection import ContainerInfo, HostInfo, Survey
+from tests.tui.pilots import SMALL, WIDE, app_of, told, until
+from tests.tui.scripted import ScriptedWorkbench, passing_run
+from tui.app import WorkbenchApp
+from tui.screens.home.home import HomeScreen
+from tui.screens.hosts import hosts as screen
+from tui.screens.hosts.hosts import HostsScreen
+from tui.widgets.table_view import TableView
+
+HOST = HostInfo("this machine", "27.0", 8, 32 << 30, "v2 (systemd)", "overlay2", ("runc", "runsc"), False)
+IMAGES = (
+    ImageStatus(
+        "core", "sandbox:core-1", "sha256:1", "sandbox:base-core-1@sha256:0", 150 << 20, "now", ("old",)
+    ),
+    ImageStatus("science", "sandbox:science-1", None, None, 0, None, ("old",)),
+)
+CONTAINERS = (
+    ContainerInfo("a" * 64, "running", "i", "41", False, 75.0, 512 << 20, 1.0, 96, 17, 14 << 20, 3.0),
+    ContainerInfo("b" * 64, "paused", "i", "7", True, 4000.0, 512 << 20, 1.0, 96),
+)
+FOUND = Survey(host=HOST, images=IMAGES, containers=CONTAINERS)
+
+
+def text(app: WorkbenchApp, id: str) -> str:
+    return app.screen.query_one(f"#{id}", TableView).plain_text
+
+
+@pytest.fixture
+def app(store: Path, monkeypatch: pytest.MonkeyPatch) -> WorkbenchApp:
+    monkeypatch.setattr(inspection, "survey", lambda: FOUND)
+    return app_of(ScriptedWorkbench(store, passing_run()))
+
+
+@pytest.mark.parametrize("size", [WIDE, SMALL])
+async def test_it_shows_hosts_images_and_containers(app: WorkbenchApp, size: tuple[int, int]) -> None:
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("9")
+        await until(
+            pilot, lambda: isinstance(app.screen, HostsScreen) and "aaaaaaaaaaaa" in text(app, "containers")
+        )
+        assert "runc, runsc" in text(app, "hosts")
+        assert "150 MiB" in text(app, "images")
+        assert "sandbox build --image science" in text(app, "images")
+        rows = text(app, "containers").splitlines()
+        assert "\t17\t14 MiB\t3%\t" in rows[1]
+        assert "process 7, orphaned" in rows[2]
+        assert app.screen.query_one("#containers").border_subtitle == "1 orphaned"
+        await pilot.press("9", "escape")
+        assert isinstance(app.screen, HomeScreen)
+
+
+async def test_without_docker_it_says_how_to_get_it(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    app = app_of(ScriptedWorkbench(store, passing_run()))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("9")
+        await until(pilot, lambda: isinstance(app.screen, HostsScreen))
+        hosts = app.screen.query_one("#hosts", TableView)
+        await until(pilot, lambda: "No Docker daemon here" in hosts.empty)
+        assert "DOCKER_HOST" in hosts.empty
+        assert "bubblewrap" in app.screen.query_one("#containers", TableView).empty
+        await pilot.press("s")
+        assert "There is no container to open a shell in." in told(app)
+
+
+async def test_checks_run_beside_the_loop(app: WorkbenchApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def examine() -> list[doctor.Check]:
+        time.sleep(0.3)
+        return [doctor.Check("python", True, "3.12"), doctor.Check("disk", False, "full", "free some")]
+
+    monkeypatch.setattr(doctor, "examine", examine)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("9")
+        await until(pilot, lambda: isinstance(app.screen, HostsScreen))
+        await pilot.press("c")
+        assert app.screen.query_one("#checks").display
+        await until(pilot, lambda: "free some" in text(app, "checks"))
+        assert "FAIL\tdisk" in text(app, "checks")
+        assert app.screen.query_one("#checks").border_subtitle == "generated code cannot run safely"
+
+
+async def test_orphans_are_removed(app: WorkbenchApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "_reap", lambda: ["b" * 64])
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("9")
+        await until(pilot, lambda: isinstance(app.screen, HostsScreen))
+        await pilot.press("o")
+        await until(pilot, lambda: "Removed 1 orphaned container." in told(app))
+
+
+async def test_a_terminal_that_cannot_be_lent_says_the_command(app: WorkbenchApp) -> None:
+    async with app.run_test(size=WIDE) as pilot:  # the test driver has no terminal to lend
+        await pilot.press("9")
+        await until(pilot, lambda: "aaaaaaaaaaaa" in text(app, "containers"))
+        await pilot.press("s")
+        await until(pilot, lambda: any("docker exec -it aaaaaaaaaaaa sh" in said for said in told(app)))
+
+
+async def test_a_real_daemon_is_shown(store: Path) -> None:
+    if inspection.survey().host is None:
+        pytest.skip("no Docker here")
+    app = app_of(ScriptedWorkbench(store, passing_run()))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("9")
+        await until(pilot, lambda: isinstance(app.screen, HostsScreen) and "runc" in text(app, "hosts"))
+        assert "core" in text(app, "images")

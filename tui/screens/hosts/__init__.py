@@ -1,0 +1,1 @@
+"""Screen: Docker hosts and the sandboxes on them."""

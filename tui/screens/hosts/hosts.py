@@ -1,0 +1,165 @@
+"""Docker hosts, images and the containers that run generated code."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from textual import on
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from tui.actions import bindings_for
+from tui.format import plural
+from tui.safe import one_line
+from tui.screens.hosts.rows import (
+    CHECK_COLUMNS,
+    CONTAINER_COLUMNS,
+    HOST_COLUMNS,
+    IMAGE_COLUMNS,
+    check_row,
+    container_row,
+    host_row,
+    image_row,
+)
+from tui.widgets.line_list import LineList
+from tui.widgets.table_view import TableView
+from tui.widgets.title_bar import TitleBar
+
+if TYPE_CHECKING:
+    from sandbox.inspection import Survey
+    from tui.app import WorkbenchApp
+
+_TABLES = (
+    ("hosts", "Hosts", HOST_COLUMNS),
+    ("images", "Images", IMAGE_COLUMNS),
+    ("containers", "Containers", CONTAINER_COLUMNS),
+    ("checks", "Checks", CHECK_COLUMNS),
+)
+
+
+class HostsScreen(Screen[None]):
+    """Everything is asked in threads: a daemon may take its time, or never answer."""
+
+    CSS_PATH = "hosts.tcss"
+    BINDINGS = bindings_for("hosts")
+
+    def __init__(self) -> None:
+        super().__init__(name="hosts")
+        self._survey: Survey | None = None
+
+    @property
+    def workbench_app(self) -> WorkbenchApp:
+        return cast("WorkbenchApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar("Hosts & sandboxes")
+        for id, title, columns in _TABLES:
+            table = TableView(columns, id=id, empty="Asking the daemon …")
+            table.border_title = title
+            yield table
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self._table("containers").focus()
+
+    def on_screen_resume(self) -> None:
+        self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
+        self.action_reload()
+
+    def _table(self, id: str) -> TableView:
+        return self.query_one(f"#{id}", TableView)
+
+    # -- what is there ---------------------------------------------------------------------------
+
+    def action_reload(self) -> None:
+        self.run_worker(self._load(), group="survey", exclusive=True)
+
+    async def _load(self) -> None:
+        from sandbox.inspection import survey
+
+        self._show(await asyncio.to_thread(survey))
+
+    def _show(self, found: Survey) -> None:
+        self._survey = found
+        hosts, images, containers = (self._table(id) for id in ("hosts", "images", "containers"))
+        problem = one_line(found.problem, 300)
+        hosts.empty = f"{problem[:1].upper()}{problem[1:]}\nTo have Docker: {one_line(found.advice, 300)}"
+        images.empty = "Images are on a Docker host; there is none." if problem else "No images."
+        containers.empty = (
+            "Without Docker, generated code runs under bubblewrap if that is installed.\n"
+            "Press c to check what this machine can do."
+            if problem
+            else "No container runs now. They are made when a run starts and removed when the app ends."
+        )
+        hosts.show([host_row(found.host)] if found.host else [])
+        images.show([image_row(image) for image in found.images])
+        containers.show([container_row(one) for one in found.containers])
+        stale = len(found.images[0].stale) if found.images else 0
+        images.border_subtitle = f"{plural(stale, 'older image')} to prune" if stale else ""
+        orphans = sum(one.orphaned for one in found.containers)
+        containers.border_subtitle = f"{orphans} orphaned" if orphans else ""
+        for table in (hosts, images, containers):
+            table.refresh()
+
+    # -- what can be done ------------------------------------------------------------------------
+
+    def action_check(self) -> None:
+        checks = self._table("checks")
+        checks.empty = "Checking, and trying to break out of a sandbox …"
+        checks.add_class("-on")
+        checks.show([])
+        checks.refresh()
+        self.run_worker(self._check(), group="check", exclusive=True)
+
+    async def _check(self) -> None:
+        from sandbox.doctor import examine, healthy
+
+        found = await asyncio.to_thread(examine)
+        checks = self._table("checks")
+        checks.show([check_row(check) for check in found])
+        sound = healthy(found)
+        checks.border_subtitle = (
+            "generated code can run safely" if sound else "generated code cannot run safely"
+        )
+
+    def action_reap(self) -> None:
+        self.run_worker(self._reap(), group="reap", exclusive=True)
+
+    async def _reap(self) -> None:
+        from sandbox.types import SandboxError
+
+        try:
+            removed = await asyncio.to_thread(_reap)
+        except SandboxError as error:
+            self.notify(one_line(str(error), 300), severity="error")
+            return
+        self.notify(f"Removed {plural(len(removed), 'orphaned container')}.")
+        self.action_reload()
+
+    @on(LineList.Chosen, "#containers")
+    async def action_shell(self) -> None:
+        """Lend the terminal to a shell in the selected container; a run in progress goes on."""
+        ident = self._table("containers").selected
+        if ident is None:
+            self.notify("There is no container to open a shell in.")
+            return
+        command = ("docker", "exec", "-it", ident, "sh")
+        try:
+            with self.app.suspend(), self.app.batch_update():
+                process = await asyncio.create_subprocess_exec(*command)
+                await process.wait()
+        except SuspendNotSupported:
+            self.notify(f"This terminal cannot be lent to a shell; run: docker exec -it {ident[:12]} sh")
+        except OSError as error:
+            self.notify(f"docker: {error.strerror or error}", severity="error")
+        self.app.refresh(layout=True)
+        self.action_reload()
+
+
+def _reap() -> list[str]:
+    from sandbox import reaper
+    from sandbox.docker_backend import connect
+
+    return reaper.reap(connect())

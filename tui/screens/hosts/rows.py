@@ -1,0 +1,86 @@
+"""What the daemon said, as rows of the screen's tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.safe import one_line
+from tui.sandbox_reports import container_cells, image_line, mib
+from tui.widgets.table_view import Column, Row
+
+if TYPE_CHECKING:
+    from sandbox.doctor import Check
+    from sandbox.images import ImageStatus
+    from sandbox.inspection import ContainerInfo, HostInfo
+
+HOST_COLUMNS = (
+    Column("Docker", 18),
+    Column("Where"),
+    Column("Cores", 5, right=True),
+    Column("Memory", 10, right=True),
+    Column("cgroup", 16, since=90),
+    Column("Storage", 10, since=110),
+    Column("Runtimes", 18, since=70),
+)
+IMAGE_COLUMNS = (
+    Column("Image", 8),
+    Column("State"),
+    Column("Tag", 46, since=110),
+)
+CONTAINER_COLUMNS = (
+    Column("Container", 12),
+    Column("State", 8),
+    Column("Age", 6, right=True),
+    Column("Requests", 8, right=True, since=80),
+    Column("Memory", 9, right=True),
+    Column("CPU", 5, right=True, since=70),
+    Column("Limits", 38, since=120),
+    Column("Owner"),
+)
+CHECK_COLUMNS = (Column("", 4), Column("Check", 24), Column("Finding"))
+
+
+def host_row(host: HostInfo) -> Row:
+    """A daemon for `HOST_COLUMNS`."""
+    cells = (
+        (one_line(host.version, 18), "title"),
+        (one_line(host.address, 60) + (", rootless" if host.rootless else ""), ""),
+        (str(host.cores), ""),
+        (mib(host.memory_bytes), ""),
+        (host.cgroup, "muted"),
+        (host.storage, "muted"),
+        (one_line(", ".join(host.runtimes), 60), "muted"),
+    )
+    return Row(host.address, cells)
+
+
+def image_row(image: ImageStatus) -> Row:
+    """An image for `IMAGE_COLUMNS`."""
+    ink = "" if image.id else "warning"
+    return Row(image.name, ((image.name, "title"), (image_line(image), ink), (image.tag, "muted")))
+
+
+def container_row(one: ContainerInfo) -> Row:
+    """A container for `CONTAINER_COLUMNS`."""
+    ident, state, age, requests, memory, cpu, limits, owner = container_cells(one)
+    running = "success" if one.state == "running" else "warning"
+    cells = (
+        (ident, "title"),
+        (state, running),
+        (age, "muted"),
+        (requests, ""),
+        (memory, ""),
+        (cpu, ""),
+        (limits, "muted"),
+        (owner, "error" if one.orphaned else "muted"),
+    )
+    return Row(one.id, cells)
+
+
+def check_row(check: Check) -> Row:
+    """A finding of doctor for `CHECK_COLUMNS`."""
+    mark, ink = (
+        ("ok", "success") if check.ok else ("FAIL", "error") if check.required else ("warn", "warning")
+    )
+    remedy = f" — {check.fix}" if check.fix and not check.ok else ""
+    return Row(check.name, ((mark, ink), (check.name, ""), (one_line(check.message, 300) + remedy, "muted")))
