@@ -71,20 +71,23 @@ class Models:
     server: OpenAIServer
     replies: dict[str, Reply | Handler]
 
-    def answer(self, request: dict[str, Any]) -> Any:
-        reply = self.replies[request["model"]]
-        return reply if isinstance(reply, Reply) else reply(request)
-
 
 @pytest_asyncio.fixture
 async def models(shell: Shell) -> AsyncIterator[Models]:
     """`local/meta` writes a one-step workflow and `local/worker` a right solution, unless changed."""
-    served = Models.__new__(Models)
-    async with OpenAIServer(lambda request: served.answer(request)) as server:
-        served.__init__(server, {"meta": answer(GENERATE, reasoning="Think."), "worker": answer(RIGHT)})
+    replies: dict[str, Reply | Handler] = {
+        "meta": answer(GENERATE, reasoning="Think."),
+        "worker": answer(RIGHT),
+    }
+
+    def handle(request: dict[str, Any]) -> Any:
+        reply = replies[request["model"]]
+        return reply if isinstance(reply, Reply) else reply(request)
+
+    async with OpenAIServer(handle) as server:
         shell.env |= {
             "FLOWREASONER_ENDPOINTS__LOCAL__BASE_URL": server.url,
             "FLOWREASONER_META_AGENT": "local/meta",
             "FLOWREASONER_WORKER": "local/worker",
         }
-        yield served
+        yield Models(server, replies)

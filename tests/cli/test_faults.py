@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,10 +25,14 @@ def problem_file(shell: Shell) -> Path:
 
 async def _assert_no_containers(pid: int) -> None:
     """No container of that process is left, within the second or two its end may take."""
-    command = ["docker", "ps", "-aq", "--filter", f"label=flowreasoner.pid={pid}"]
+    command = ("docker", "ps", "-aq", "--filter", f"label=flowreasoner.pid={pid}")
+    left = b"unknown"
     async with asyncio.timeout(30):
-        while subprocess.run(command, capture_output=True, text=True, check=False).stdout:
-            await asyncio.sleep(0.05)
+        while left:
+            listing = await asyncio.create_subprocess_exec(
+                *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+            )
+            left, _ = await listing.communicate()
 
 
 async def _stuck_run(shell: Shell, models: Models, problem_file: Path) -> asyncio.subprocess.Process:
