@@ -23,7 +23,8 @@ class Host:
     def __init__(self, backend: Backend, modules: Mapping[str, str], size: int) -> None:
         self.backend = backend
         self.size = size
-        self.idle: list[Worker] = []  # the next to serve is the last
+        # The first is the next to serve: it had the most time to clean up and to fork ahead.
+        self.idle: list[Worker] = []
         self.busy = 0
         self.down = False  # the last container that was wanted could not be started
         self._modules = modules
@@ -66,7 +67,7 @@ class Host:
         self.busy += 1
         try:
             while self.idle and not fresh:
-                worker = self.idle.pop()
+                worker = self.idle.pop(0)
                 self._refill()
                 if worker.reusable:
                     return worker
@@ -108,7 +109,7 @@ class Host:
         try:
             while len(self.idle) < _SPARES:
                 try:
-                    self.idle.insert(0, await self._new())
+                    self.idle.append(await self._new())
                     pause = _FIRST_PAUSE_S
                 except SandboxError:  # whoever needs one now is told; here it is tried again
                     await asyncio.sleep(pause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore  # not `signal`, whose enums alone make a child copy forty pages
 import ast
 import asyncio
 import contextlib
@@ -9,7 +10,6 @@ import gc
 import io
 import linecache
 import os
-import signal
 import socket
 import sys
 import traceback
@@ -51,10 +51,9 @@ def prepare(*, with_loop: bool) -> None:
     loop too, which only the role `call` needs.
     """
     os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-        file.write("1000")  # under memory pressure the kernel takes this process, not the runner
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    with contextlib.suppress(OSError):  # under memory pressure the kernel takes this process, not the runner
+        linux.write("/proc/self/oom_score_adj", b"1000")
     os.umask(0o077)
     _open_streams()
     gc.enable()
@@ -101,7 +100,7 @@ def _set_up(order: dict[str, Any], fds: list[int], own_uids: bool) -> list[socke
     home = f"/tmp/r{uid}"
     os.mkdir(home, 0o700)
     os.chdir(home)
-    os.environ.update(HOME=home, TMPDIR=home)
+    os.environ["HOME"] = os.environ["TMPDIR"] = home
     return [socket.socket(fileno=fd) for fd in (control, *data)]
 
 

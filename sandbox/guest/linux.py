@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import math
 import os
+import re
 import resource
 import signal
 import time
@@ -14,7 +15,41 @@ from collections.abc import Iterator
 _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
 _IPC_RMID = 0
+_READ = 1 << 14
+_STATUS = re.compile(rb"^State:\s+(\S).*?^Uid:\s+(\d+)", re.MULTILINE | re.DOTALL)
+_PEAK = re.compile(rb"^VmHWM:\s+(\d+)", re.MULTILINE)
+_OOM_KILLS = re.compile(rb"^oom_kill (\d+)", re.MULTILINE)
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def read(path: str) -> bytes:
+    """What a file of /proc or /sys holds; nothing if it cannot be read.
+
+    By system calls alone: a file object costs ten times as much, a child once and the runner many times.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        data = part = os.read(fd, _READ)
+        while len(part) == _READ:
+            part = os.read(fd, _READ)
+            data += part
+        return data
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def write(path: str, data: bytes) -> None:
+    """Write to a file of /proc. Raises OSError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
 
 
 def hide() -> None:
@@ -56,15 +91,10 @@ def processes() -> dict[int, int]:
     """
     found: dict[int, int] = {}
     for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/status", encoding="ascii", errors="replace") as file:
-                fields = dict(line.split(":", 1) for line in file if line.startswith(("State", "Uid")))
-        except OSError:
-            continue  # it ended between the two calls
-        if "Z" not in fields.get("State", "Z"):
-            found[int(name)] = int(fields["Uid"].split()[0])
+        if name.isdigit() and (status := read(f"/proc/{name}/status")):
+            fields = _STATUS.search(status)
+            if fields is not None and fields[1] != b"Z":
+                found[int(name)] = int(fields[2])
     return found
 
 
@@ -92,27 +122,16 @@ def cpu_seconds(pid: int) -> float:
 
 def peak_rss_kb(pid: int) -> int:
     """The most memory `pid` held so far, in kB; 0 once it is gone."""
-    try:
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
-            for line in file:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1])
-    except OSError:
-        return 0
-    return 0
+    found = _PEAK.search(read(f"/proc/{pid}/status"))
+    return 0 if found is None else int(found[1])
 
 
 def oom_kills() -> int:
     """How many processes the kernel killed for memory in this container; 0 where it does not say."""
     for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
-        try:
-            with open(path, encoding="ascii") as file:
-                for line in file:
-                    key, _, count = line.partition(" ")
-                    if key == "oom_kill":
-                        return int(count)
-        except OSError:
-            continue
+        found = _OOM_KILLS.search(read(path))
+        if found is not None:
+            return int(found[1])
     return 0
 
 
@@ -150,12 +169,8 @@ def remove_ipc(uids: set[int]) -> None:
 
 def ipc_objects(kind: str) -> list[tuple[int, int]]:
     """(id, creator uid) of each System V object of `kind`: "shm", "sem" or "msg"."""
-    try:
-        with open(f"/proc/sysvipc/{kind}", encoding="ascii") as file:
-            rows = [line.split() for line in file]
-    except OSError:
-        return []
-    if not rows:
+    rows = [line.split() for line in read(f"/proc/sysvipc/{kind}").decode("ascii").splitlines()]
+    if len(rows) < 2:
         return []
     ident, owner = rows[0].index("msqid" if kind == "msg" else f"{kind}id"), rows[0].index("cuid")
     return [(int(row[ident]), int(row[owner])) for row in rows[1:]]

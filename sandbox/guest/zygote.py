@@ -103,6 +103,7 @@ def serve(sock: socket.socket, own_uids: bool) -> NoReturn:
     wakeup, signalled = os.pipe()
     for fd in (wakeup, signalled):
         os.set_blocking(fd, False)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
     # Without uids of their own, spares could not be told from a request's leftovers.

