@@ -88,7 +88,8 @@ def _container(client: Any, row: Mapping[str, Any]) -> ContainerInfo | None:
         return None
     requests, memory, cpu = None, None, None
     if row["State"] == "running":
-        with contextlib.suppress(APIError, KeyError, TypeError):  # it ended, or its kernel keeps no account
+        # It ended in between (then the answer may be empty, too), or its kernel keeps no account.
+        with contextlib.suppress(APIError, KeyError, TypeError, ValueError):
             requests = _requests(client.api.top(ident, ps_args="-o pid,comm"))
             memory, cpu = _use(client, ident)
     return ContainerInfo(
