@@ -105,6 +105,11 @@ class Process:
         """CPU time in ms and peak memory in kB, by its parent's account where it has ended."""
         return self.cost if self.end is None else (self.end.cpu_ms, self.end.rss_kb)
 
+    @property
+    def unaccounted(self) -> bool:
+        """Whether it was gone before anyone noted what it used, and its end is not known yet either."""
+        return self.killed and self.pid > 0 and self.end is None and self.cost[0] == 0
+
     def kill(self) -> None:
         """SIGKILL it, now or as soon as its pid is known."""
         if not self.killed and self.pid and self.end is None:

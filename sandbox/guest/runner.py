@@ -33,6 +33,7 @@ from .request import KINDS, OneProcessRequest, Request, SplitRequest
 _READ = 1 << 18
 _INIT_WITHIN_S = 60
 _UIDS_NEEDED = 8  # by one more request
+_ACCOUNT_WITHIN_S = 0.05
 _IDLE_S = 1.0  # longest sleep, so that orphans are reaped
 _STALL_S = 1.0  # a longer oversleep means the container was paused: that time is nobody's fault
 
@@ -300,12 +301,22 @@ class Runner:
         for process in request.processes:
             if process.end is None:
                 process.kill()  # notes what it used, which nobody can read any more once it is gone
+        self._hear_of_ended(request)
+        for process in request.processes:
             self._cleaner.kill(process.uid)
         with self._cleaner.acting_as(request.processes[0].uid):
             for message in request.files():
                 self.to_host(message)
         request.reported = True
         self._send_report({**request.report(), "clean": self._uid + _UIDS_NEEDED < self._uid_end})
+
+    def _hear_of_ended(self, request: Request) -> None:
+        """A process that ended by itself may be gone before the zygote's account of it was read: read it."""
+        until = time.monotonic() + _ACCOUNT_WITHIN_S
+        while any(process.unaccounted for process in request.processes):
+            if not select.select([self._zygote], [], [], max(until - time.monotonic(), 0))[0]:
+                return
+            self._on_zygote()
 
     def _send_report(self, report: dict[str, Any]) -> None:
         try:

@@ -88,7 +88,9 @@ async def test_the_daemon_describes_itself(sandbox: Pool) -> None:
 async def test_containers_that_come_and_go_are_no_problem(sandbox: Pool) -> None:
     if sandbox.name != "docker":
         pytest.skip("only Docker has containers to list")
-    looking = asyncio.create_task(asyncio.to_thread(lambda: [inspection.survey() for _ in range(3)]))
-    while not looking.done():  # a program that is killed costs its container
-        await sandbox.run_program("import os\nos.kill(os.getpid(), 9)")
-    assert [found.problem for found in looking.result()] == ["", "", ""]
+    looking = asyncio.to_thread(lambda: [inspection.survey() for _ in range(3)])
+    async with asyncio.TaskGroup() as group:
+        found = group.create_task(looking)
+        while not found.done():  # a program that is killed costs its container
+            await sandbox.run_program("import os\nos.kill(os.getpid(), 9)")
+    assert [survey.problem for survey in found.result()] == ["", "", ""]
