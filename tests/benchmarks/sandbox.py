@@ -24,7 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this file is named like the package
 
-from sandbox import Limits, Pool, open_sandbox
+from sandbox import Limits, Pool, hosts, open_sandbox, worker
 from sandbox.docker_backend import DockerBackend
 from sandbox.pool import PooledSession
 from tests.benchmarks import sandbox_humaneval
@@ -190,9 +190,9 @@ async def idle_memory(pool: Pool) -> None:
     await asyncio.sleep(3)
     backend = pool.hosts[0].backend
     assert isinstance(backend, DockerBackend)
-    worker = max(pool.idle, key=lambda worker: worker.requests)
-    stats = await asyncio.to_thread(backend.client.api.stats, worker.id, stream=False)
-    print(f"\nidle container after {worker.requests} requests: {stats['memory_stats']['usage'] / 1e6:.1f} MB")
+    used = max(pool.idle, key=lambda worker: worker.requests)
+    stats = await asyncio.to_thread(backend.client.api.stats, used.id, stream=False)
+    print(f"\nidle container after {used.requests} requests: {stats['memory_stats']['usage'] / 1e6:.1f} MB")
 
 
 async def human_eval(pool: Pool) -> None:
@@ -222,20 +222,20 @@ async def human_eval(pool: Pool) -> None:
     print(f"  the same with a pipe for its manager  {pipe:.2f} s: split is {split / pipe:.2f} x")
 
 
-async def soak(pool: Pool, requests: int) -> None:
+async def soak(requests: int) -> None:
     """Print whether `requests` requests in one container change its memory, descriptors or latency."""
-    from sandbox import worker as workers
-
-    workers.MAX_REQUESTS = workers.UIDS = 1 << 22  # one container serves them all
-    for worker in pool.idle:
-        await worker.close()
-    await _check(pool, "split")
-    pid = _runner_pid(pool)
-    times: list[float] = []
-    before = _held(pid)
-    for _ in range(requests):
-        times += await _block(lambda: _check(pool, "split"), 1, 1)
-    after = _held(pid)
+    hosts._SPARES = 0
+    worker.MAX_REQUESTS, worker.UIDS = 1 << 22, 1 << 22
+    worker._uid_base = lambda backend: 1 << 22
+    async with open_sandbox("docker", MODULES, size=1, build=True) as pool:
+        times = await _block(lambda: _check(pool, "split"), 100, 1)
+        pid = _runner_pid(pool)
+        await asyncio.sleep(0.5)  # until it has cleaned up
+        before = _held(pid)
+        times += await _block(lambda: _check(pool, "split"), requests - 100, 1)
+        await asyncio.sleep(0.5)
+        after = _held(pid)
+        assert _runner_pid(pool) == pid, "the container was replaced"
     print(f"\nsoak, {requests} requests in one container")
     print(f"  runner {before[0]} -> {after[0]} kB, {before[1]} -> {after[1]} descriptors")
     first, last = statistics.median(times[:1000]), statistics.median(times[-1000:])
@@ -245,8 +245,7 @@ async def soak(pool: Pool, requests: int) -> None:
 def _runner_pid(pool: Pool) -> int:
     backend = pool.hosts[0].backend
     assert isinstance(backend, DockerBackend)
-    worker = max(pool.idle, key=lambda worker: worker.requests)
-    return backend.client.api.inspect_container(worker.id)["State"]["Pid"]
+    return backend.client.api.inspect_container(pool.idle[0].id)["State"]["Pid"]
 
 
 def _held(pid: int) -> tuple[int, int]:
@@ -256,14 +255,11 @@ def _held(pid: int) -> tuple[int, int]:
     return int(resident), len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-async def run(rounds: int, requests: int) -> None:
+async def run(rounds: int) -> None:
     async with (
         open_sandbox("docker", MODULES, build=True) as pool,
         open_sandbox("bwrap", MODULES) as bwrap,
     ):
-        if requests:
-            await soak(pool, requests)
-            return
         latencies = await table(pool, bwrap, rounds)
         floor(latencies[1])
         await human_eval(pool)
@@ -279,7 +275,7 @@ def main() -> None:
         "--soak", type=int, default=0, metavar="N", help="instead: N requests in one container"
     )
     arguments = parser.parse_args()
-    asyncio.run(run(arguments.rounds, arguments.soak))
+    asyncio.run(soak(arguments.soak) if arguments.soak else run(arguments.rounds))
 
 
 if __name__ == "__main__":

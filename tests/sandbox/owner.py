@@ -1,4 +1,4 @@
-"""A process that holds a sandbox until it is killed; `test_faults.py` kills it. Argument: the backend."""
+"""A process that holds a sandbox until it is killed; the tests of faults kill it. Argument: the backend."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sandbox import Limits, open_sandbox
 
 
 async def main() -> None:
+    print("started", flush=True)
     async with open_sandbox(sys.argv[1], size=2, build=True) as pool, pool.session():
         forever = "print('running')\nwhile True:\n    pass"
         running = asyncio.ensure_future(pool.run_program(forever, limits=Limits(wall_s=600, cpu_s=600)))

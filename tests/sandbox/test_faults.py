@@ -8,14 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from sandbox import Limits, Pool, SandboxError, labels, open_sandbox, reaper
-from sandbox.docker_backend import DockerBackend, connect
+from sandbox.docker_backend import DockerBackend
 from tests.sandbox.helpers import refuse, until
 
 MODULES = {"steps": "import time\nasync def sleep(host, args):\n    time.sleep(60)\n"}
@@ -40,6 +39,10 @@ def _backend(pool: Pool) -> DockerBackend:
 
 def _client(pool: Pool) -> Any:
     return _backend(pool).client
+
+
+async def _warm(pool: Pool) -> bool:
+    return bool(pool.idle)
 
 
 def _owned_by(client: Any, pid: int) -> list[str]:
@@ -67,6 +70,76 @@ async def test_a_check_survives_the_loss_of_its_container(docker_pool: Pool) -> 
     assert verdict.status == "passed"
 
 
+async def test_a_paused_container_gives_no_verdict(
+    docker_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.channel.LOOK_EVERY_S", 0.3)
+    client = _client(docker_pool)
+    async with docker_pool.session() as session:
+        call = asyncio.ensure_future(
+            session.call("steps:sleep", {}, callback=refuse, limits=Limits(wall_s=60))
+        )
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(client.api.pause, session.container_id)
+        with pytest.raises(SandboxError, match="unpause or remove it") as caught:
+            await call
+    assert caught.value.reason == "paused"
+    # A check is tried again in another container, and has its verdict there.
+    await until(lambda: _warm(docker_pool))
+    served = docker_pool.idle[0]
+    checked = asyncio.ensure_future(
+        docker_pool.check(
+            "import time\ndef f():\n    time.sleep(0.5)\n    return 1", ["assert f() == 1"], entry_point="f"
+        )
+    )
+    await asyncio.sleep(0.1)
+    await asyncio.to_thread(client.api.pause, served.id)
+    assert (await checked).status == "passed"
+
+
+async def test_a_short_pause_costs_nothing(docker_pool: Pool) -> None:
+    """Time in which the container stood still does not count."""
+    client = _client(docker_pool)
+    code = "import time\nfor _ in range(10):\n    time.sleep(0.1)\ndef f(): return 1"
+    running = asyncio.ensure_future(
+        docker_pool.run_program(code, entry="f", limits=Limits(wall_s=2.5, cpu_s=1))
+    )
+    served = docker_pool.idle[0].id
+    await asyncio.sleep(0.2)
+    await asyncio.to_thread(client.api.pause, served)
+    await asyncio.sleep(2)
+    await asyncio.to_thread(client.api.unpause, served)
+    outcome = await running
+    assert outcome.value == 1, outcome
+
+
+async def test_a_lost_container_says_how_it_ended(docker_pool: Pool) -> None:
+    client = _client(docker_pool)
+    async with docker_pool.session() as session:
+        call = asyncio.ensure_future(
+            session.call("steps:sleep", {}, callback=refuse, limits=Limits(wall_s=60))
+        )
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(client.api.kill, session.container_id)
+        with pytest.raises(SandboxError, match=r"exit status 137.*flowreasoner doctor") as caught:
+            await call
+    assert not caught.value.out_of_memory
+
+
+def test_no_temporary_files_are_needed() -> None:
+    """A full /tmp of this machine stops nothing."""
+    code = (
+        "import asyncio\nfrom sandbox import open_sandbox\nasync def main():\n"
+        "    async with open_sandbox(size=1) as pool:\n"
+        "        print((await pool.run_program('def f(): return 1', entry='f')).value)\nasyncio.run(main())"
+    )
+    environment = {**os.environ, "TMPDIR": "/nonexistent"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=False)
+    if b"no sandbox to run" in done.stderr or b"image is not built" in done.stderr:
+        pytest.skip("no sandbox here")
+    assert done.stdout == b"1\n", done.stderr
+
+
 async def test_closing_leaves_no_container(docker_pool: Pool) -> None:
     client = _client(docker_pool)
     assert _owned_by(client, os.getpid())
@@ -83,49 +156,7 @@ async def test_a_pool_refills_and_recycles(docker_pool: Pool) -> None:
     outcome = await docker_pool.run_program("while True: pass", limits=Limits(wall_s=9, cpu_s=0.1))
     assert outcome.status == "timeout-cpu"
     assert first not in docker_pool.idle
-
-    async def spare() -> bool:
-        return bool(docker_pool.idle)
-
-    await until(spare)
-
-
-@pytest.mark.parametrize("backend", ["docker", "bwrap"])
-async def test_kill_9_of_the_owner_leaves_nothing(backend: str) -> None:
-    owner = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(Path(__file__).with_name("owner.py")),
-        backend,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert owner.stdout is not None
-    if await owner.stdout.readline() != b"ready\n":
-        await owner.wait()
-        pytest.skip(f"no {backend} here")
-    children = _descendants(owner.pid) if backend == "bwrap" else []
-    owner.kill()
-    await owner.wait()
-
-    async def nothing_left() -> bool:
-        if backend == "bwrap":
-            return not any(labels.started(pid) for pid in children)
-        containers = await asyncio.to_thread(reaper.containers, connect())
-        # One that was killed between being created and started holds nothing, and is the reaper's.
-        return not [c for c in containers if c.owner_pid == str(owner.pid) and c.state != "created"]
-
-    await until(nothing_left)
-    if backend == "docker":
-        client = connect()
-        reaper.reap(client)
-        assert not _owned_by(client, owner.pid)
-
-
-def _descendants(pid: int) -> list[int]:
-    found: list[int] = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found += [int(child), *_descendants(int(child))]
-    return found
+    await until(lambda: _warm(docker_pool))
 
 
 async def test_the_reaper_takes_orphans_and_nothing_else(docker_pool: Pool) -> None:
