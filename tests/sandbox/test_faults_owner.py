@@ -64,19 +64,24 @@ async def _kill(owner: asyncio.subprocess.Process) -> list[int]:
     return children
 
 
+def _containers(owner: int) -> list[str]:
+    return [c.state for c in reaper.containers(connect()) if c.owner_pid == str(owner)]
+
+
 async def _nothing_is_left(backend: str, owner: int, children: list[int]) -> None:
-    async def gone() -> bool:
+    async def ended() -> bool:
         if backend == "bwrap":
             return not any(labels.started(pid) for pid in children)
-        containers = await asyncio.to_thread(reaper.containers, connect())
         # One whose owner was killed between creating and starting it holds nothing, and is the reaper's.
-        return not [c for c in containers if c.owner_pid == str(owner) and c.state != "created"]
+        return set(await asyncio.to_thread(_containers, owner)) <= {"created"}
 
-    await until(gone, within_s=30)
+    async def reaped() -> bool:
+        await asyncio.to_thread(reaper.reap, connect())
+        return not await asyncio.to_thread(_containers, owner)
+
+    await until(ended, within_s=30)
     if backend == "docker":
-        client = connect()
-        reaper.reap(client)
-        assert not [c for c in reaper.containers(client) if c.owner_pid == str(owner)]
+        await until(reaped)
 
 
 @pytest.mark.parametrize("backend", ["docker", "bwrap"])
