@@ -154,9 +154,12 @@ class _Nursery:
         return _QUIET_MS if wants_more else int(_IDLE_S * 1000)
 
     def on_quiet(self) -> None:
-        """Make a spare between two orders, or let them go where no order follows."""
+        """Make spares between two orders, or let them go where no order follows.
+
+        All in one go: after a fork, each page we write to is copied once, however many forks it were.
+        """
         if time.monotonic() < self._busy_until:
-            if len(self._spares) < self._count:
+            while len(self._spares) < self._count and time.monotonic() >= self._pause_until:
                 self._add_spare()
             return
         for sock in self._spares.values():
