@@ -7,10 +7,13 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+import torch
+
 from training.pocket import batches, loop, model, tokens, worker
 from training.pocket.courses import WorkerCourse
 from training.pocket.generate import generate
 
+torch.set_num_threads(1)
 TINY = model.Shape(32, 1, 2, 64, 512, 512, temperature=0.8, new_tokens=20)
 
 
@@ -21,21 +24,21 @@ def course() -> WorkerCourse:
 
 @pytest.fixture(scope="module")
 def tokenizer(course):
-    sample = [course.next() for _ in range(400)]
+    sample = [course.next() for _ in range(300)]
     texts = [f"{x.messages[-1]['content']}\n{x.answer}" for x in sample]
     return tokens.train_tokenizer(texts, course.sentences(), course.template, TINY.vocabulary)
 
 
 def trained(course: WorkerCourse, tokenizer, steps: int):
     network = model.make(TINY, tokenizer, seed=0)
-    data = batches.batches(tokenizer, course.next, (160, 384), 1600)
+    data = batches.batches(tokenizer, course.next, (160, 384), 800)
     schedule = loop.Schedule(None, steps, rate=1e-2, warm_up=2)
     return network, loop.train(network, data, schedule, compiled=False)
 
 
 def test_a_few_steps_lower_the_loss(course, tokenizer):
-    _, losses = trained(course, tokenizer, 24)
-    assert len(losses) == 24
+    _, losses = trained(course, tokenizer, 16)
+    assert len(losses) == 16
     assert sum(losses[-4:]) < 0.8 * sum(losses[:4])
 
 

@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 import torch
+from safetensors import safe_open
 
 from engine.operators.sets import PAPER
 from engine.problems import Problem, load_problems, parse_problem
@@ -28,6 +29,9 @@ EASY = {
     "Implement `g(text)`. Given the text `text`, count the vowels, and return what you get.": "def g(text):\n"
     '    return sum(ch in "aeiouAEIOU" for ch in text)',
 }
+
+
+torch.set_num_threads(1)  # tests share the machine: two threads of so small a model wait for each other
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +55,10 @@ def test_the_worker_writes_easy_functions_word_for_word(worker_model):
 def test_the_meta_agent_writes_workflows_that_can_run(meta_model):
     torch.manual_seed(0)
     rng = random.Random("test")
-    asked = [meta.lesson(rng, "held-out").messages for _ in range(24)]
+    asked = [meta.lesson(rng, "held-out").messages for _ in range(16)]
     shape = model.META
     replies = generate(*meta_model, asked, temperature=shape.temperature, new_tokens=shape.new_tokens)
-    assert sum(meta.strictly_valid(r) for r in replies) >= 22
+    assert sum(meta.strictly_valid(r) for r in replies) >= 15
 
 
 def test_the_meta_agent_copes_with_a_query_unlike_its_own(meta_model):
@@ -69,7 +73,8 @@ def test_the_meta_agent_copes_with_a_query_unlike_its_own(meta_model):
 def test_weights_are_small_half_precision_and_complete(name, limit_mb):
     folder = model.WEIGHTS / name
     assert (folder / "model.safetensors").stat().st_size < limit_mb << 20
-    assert json.loads((folder / "config.json").read_text())["dtype"] == "float16"
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
+        assert {file.get_slice(key).get_dtype() for key in file.keys()} == {"F16"}  # noqa: SIM118
     defaults = json.loads((folder / "generation_config.json").read_text())
     assert defaults["do_sample"] is True
     assert {"eos_token_id", "max_new_tokens", "temperature"} <= set(defaults)

@@ -12,6 +12,7 @@ import asyncio
 import json
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,10 @@ EXAMPLE_ID = "example"
 SEED = 7
 SHIPPED = 40
 _POOL = 4000
-_CANDIDATES = 12
+_CANDIDATES = 40
+_LUCK = (0.05, 0.35)
+_FINALISTS = 5
+_SEEDS = 50
 _ATTEMPTS = 16
 _TURNS = 4
 
@@ -54,13 +58,13 @@ def luck(example: Example) -> float:
 
 
 def candidates() -> list[Example]:
-    """Held-out problems of two or three steps whose vague phrases have their unlikely meanings."""
+    """Held-out problems whose vague phrases have unlikely, but not the unlikeliest, meanings."""
     found = [
         e
         for e in examples(SEED, "held-out", _POOL)
-        if readable(e) and len(e.task.steps) in (2, 3) and e.task.vague == 2
+        if readable(e) and len(e.task.steps) in (2, 3) and _LUCK[0] <= luck(e) <= _LUCK[1]
     ]
-    return sorted(found, key=luck)[: 4 * _CANDIDATES : 4]
+    return found[:_CANDIDATES]
 
 
 async def rank(weights: Path) -> list[tuple[float, float, Example]]:
@@ -82,7 +86,25 @@ async def rank(weights: Path) -> list[tuple[float, float, Example]]:
     for i, example in enumerate(chosen):
         part = slice(i * _ATTEMPTS, (i + 1) * _ATTEMPTS)
         rows.append((sum(fails[part]) / _ATTEMPTS, sum(right[part]) / _ATTEMPTS, example))
-    return sorted(rows, key=lambda row: row[0] + row[1], reverse=True)
+    # Every run starts a workflow several times, so that a first attempt that mostly fails is enough;
+    # that it ends right has to be all but sure.
+    return sorted(rows, key=lambda row: (min(row[1], 0.95), row[0]), reverse=True)
+
+
+async def choose(weights: Path) -> Example:
+    """The candidate on which most runs of the engine show a failing test and pass; first found wins."""
+    best: tuple[int, Example] | None = None
+    for fails, right, example in (await rank(weights))[:_FINALISTS]:
+        counts = await rate(example.problem(), weights, _SEEDS, lambda line: None)
+        shown = counts["failing_test_and_passed"]
+        sys.stdout.write(
+            f"first fails {fails:.2f}, ends right {right:.2f}, {shown} of {_SEEDS} runs: {example.prompt}\n"
+        )
+        if best is None or shown > best[0]:
+            best = shown, example
+    if best is None:
+        raise RuntimeError("no candidate: widen the range of luck")
+    return best[1]
 
 
 def write_files(example: Example) -> None:
@@ -96,7 +118,9 @@ def write_files(example: Example) -> None:
     (FOLDER / "example.json").write_text(text, encoding="utf-8")
 
 
-async def rate(problem: Problem, weights: Path, seeds: int, report: Any) -> dict[str, Any]:
+async def rate(
+    problem: Problem, weights: Path, seeds: int, report: Callable[[str], object]
+) -> dict[str, Any]:
     """Run `problem` through the engine with seeds 0, 1, …: how many runs show what the example promises."""
     meta, worker = (LocalModel(f"pocket-{n}", str(weights / n), device="cpu") for n in ("meta", "worker"))
     counts = {"runs": 0, "failing_test": 0, "passed": 0, "failing_test_and_passed": 0, "one_round": 0}
@@ -141,10 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
         counts = asyncio.run(rate(problem, options.weights, options.rate, sys.stdout.write))
         sys.stdout.write(json.dumps(counts) + "\n")
         return
-    ranked = asyncio.run(rank(options.weights))
-    for fails, right, example in ranked:
-        sys.stdout.write(f"first fails {fails:.2f}, ends right {right:.2f}: {example.prompt}\n")
-    write_files(ranked[0][2])
+    write_files(asyncio.run(choose(options.weights)))
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ class Recipe:
 
 
 RECIPES = {
-    "worker": Recipe(models.WORKER, (96, 144, 224, 384), 4608, 36.0),
-    "meta": Recipe(models.META, (352, 432, 640, 832), 5120, 14.0),
+    "worker": Recipe(models.WORKER, (96, 144, 224, 384), 4608, 50.0),
+    "meta": Recipe(models.META, (352, 432, 640, 832), 5120, 35.0),
 }
 
 
