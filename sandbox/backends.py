@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from sandbox import reaper
 from sandbox.bwrap_backend import BwrapBackend
 from sandbox.docker_backend import DockerBackend, connect
+from sandbox.local_backend import LocalBackend
 from sandbox.sizing import size_for
 from sandbox.types import SandboxError
 
 if TYPE_CHECKING:
     from sandbox.recipes import ImageName, Recipe
 
-Prefer = Literal["auto", "docker", "bwrap"]
+Prefer = Literal["auto", "docker", "bwrap", "unsafe-local"]
 Progress = Callable[[str], None]
 
 
@@ -25,14 +26,16 @@ def choose_backend(
     runtime: str | None = None,
     image: ImageName = "core",
     progress: Progress | None = None,
-) -> DockerBackend | BwrapBackend:
-    """The backend of this machine. Blocks while it asks the daemon.
+) -> DockerBackend | BwrapBackend | LocalBackend:
+    """The backend of this machine. Blocks while it asks the daemon. "auto" never means no isolation.
 
     Raises:
         SandboxError: neither is usable; the message says how to get Docker.
     """
     if prefer == "bwrap":
         return BwrapBackend()
+    if prefer == "unsafe-local":
+        return LocalBackend()
     try:
         return _docker(connect(), build, runtime, image, progress)
     except SandboxError as error:

@@ -138,7 +138,7 @@ class BwrapBackend:
                 child = _spawn([command[0], *flags, *command[1:]], fds)
         return BwrapTransport(child, *await asyncio.open_connection(sock=child.sock))
 
-    async def _start_mapped(self, command: list[str], fds: list[int]) -> _Child:
+    async def _start_mapped(self, command: list[str], fds: list[int]) -> Child:
         ready_r, ready_w = os.pipe()
         go_r, go_w = os.pipe()
         launcher = [self._python, "-I", "-S", "-c", _LAUNCHER, str(ready_w), str(go_r), *command]
@@ -182,11 +182,7 @@ class BwrapBackend:
 @contextlib.contextmanager
 def _fds(filter_program: bytes | None) -> Iterator[tuple[list[int], int, int | None]]:
     """Memory files bubblewrap reads: the guest package as a zip, and the filter."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, source in images.guest_files().items():
-            archive.writestr(f"guest/{name}", source)
-    zip_fd = _memory_file(buffer.getvalue())
+    zip_fd = _memory_file(guest_zip())
     filter_fd = None if filter_program is None else _memory_file(filter_program)
     fds = [fd for fd in (zip_fd, filter_fd) if fd is not None]
     try:
@@ -194,6 +190,15 @@ def _fds(filter_program: bytes | None) -> Iterator[tuple[list[int], int, int | N
     finally:
         for fd in fds:
             os.close(fd)
+
+
+def guest_zip() -> bytes:
+    """The guest package as Python imports it from one file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, source in images.guest_files().items():
+            archive.writestr(f"guest/{name}", source)
+    return buffer.getvalue()
 
 
 def _memory_file(content: bytes) -> int:
@@ -204,7 +209,7 @@ def _memory_file(content: bytes) -> int:
 
 
 @dataclass
-class _Child:
+class Child:
     """A started bubblewrap: our end of its standard streams, and a memory file for what it complains of."""
 
     process: subprocess.Popen[bytes]
@@ -212,7 +217,7 @@ class _Child:
     stderr: int
 
 
-def _spawn(command: list[str], fds: list[int]) -> _Child:
+def _spawn(command: list[str], fds: list[int]) -> Child:
     """Start `command` from this thread, which must outlive it: bubblewrap ends with its parent thread."""
     ours, theirs = socket.socketpair()
     stderr = os.memfd_create("flowreasoner-stderr")
@@ -227,7 +232,7 @@ def _spawn(command: list[str], fds: list[int]) -> _Child:
             cwd="/",
         )
     ours.setblocking(False)
-    return _Child(process, ours, stderr)
+    return Child(process, ours, stderr)
 
 
 def _write_map(pid: int, mapping: IdMap) -> None:
@@ -253,8 +258,10 @@ def _stopped(pid: int) -> bool:
 class BwrapTransport:
     """The streams of one runner."""
 
-    def __init__(self, child: _Child, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.container_id = f"bwrap-{child.process.pid}"
+    kind = "bwrap"
+
+    def __init__(self, child: Child, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.container_id = f"{self.kind}-{child.process.pid}"
         self._child = child
         self._reader = reader
         self._writer = writer

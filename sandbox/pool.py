@@ -53,7 +53,7 @@ async def open_sandbox(
 
     Args:
         prefer: "docker" or "bwrap" to insist; "auto" takes Docker, else bubblewrap, and
-            `sandbox.description` says which and why.
+            `sandbox.description` says which and why. "unsafe-local" isolates nothing.
         guest_modules: trusted module sources by name, importable in every guest process.
         size: containers that may work at once, on each host; by default from its cores and memory.
         build: build the image if it is missing (minutes) instead of refusing.

@@ -17,7 +17,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import codec, files, frames, linux
+from . import codec, files, frames, linux, places
 
 SETUP_FAILED = 70
 _loops: list[asyncio.AbstractEventLoop] = []  # at most one, made before the request is known
@@ -91,13 +91,13 @@ def _set_up(order: dict[str, Any], fds: list[int], own_uids: bool) -> list[socke
     linux.limit_process(
         cpu_s=limits["cpu_s"],
         memory_mb=limits["memory_mb"],
-        processes=limits["processes"],
+        processes=limits["processes"] + (0 if places.confined else linux.threads_of(os.getuid())),
         file_mb=limits["file_mb"],
     )
     if own_uids:
         os.setresuid(uid, uid, uid)
     linux.hide()
-    home = f"/tmp/r{uid}"
+    home = places.home(uid)
     os.mkdir(home, 0o700)
     os.chdir(home)
     os.environ["HOME"] = os.environ["TMPDIR"] = home

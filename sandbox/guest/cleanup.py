@@ -6,9 +6,8 @@ import contextlib
 import os
 import time
 
-from . import linux
+from . import linux, places
 
-SHARED_DIRS = ("/tmp", "/dev/shm", "/dev/mqueue")
 _GONE_WITHIN_S = 2.0
 
 
@@ -57,16 +56,19 @@ class Cleaner:
         return False
 
     def _kill_strangers(self) -> bool:
-        strangers = set(linux.processes()) - self.keep
+        strangers = set(self._visible()) - self.keep
         for pid in strangers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)
         return bool(strangers)
 
+    def _visible(self) -> dict[int, int]:
+        return linux.processes() if places.confined else linux.descendants(os.getpid())
+
     def _empty_dirs(self, uids: set[int], idle: bool) -> bool:
         clean = True
         homes = {f"r{uid}" for uid in uids}
-        for root in SHARED_DIRS:
+        for root in places.shared:
             for entry in _entries(root):
                 owner = _owner(entry)
                 if owner in uids if self.own_uids else (idle or entry.name in homes):
@@ -88,14 +90,14 @@ class Cleaner:
         """What is not as in a fresh, idle container, in one line; None when nothing."""
         # Under our own uid there is only the zygote and what it holds ready.
         ours = 0 if self.own_uids else -1
-        extra = [pid for pid, uid in linux.processes().items() if pid not in self.keep and uid != ours]
+        extra = [pid for pid, uid in self._visible().items() if pid not in self.keep and uid != ours]
         if extra:
             return f"{len(extra)} processes are left"
-        for root in SHARED_DIRS:
+        for root in places.shared:
             names = [entry.name for entry in _entries(root)]
             if names:
                 return f"{root} holds {len(names)} entries"
-        for kind in ("shm", "sem", "msg"):
+        for kind in ("shm", "sem", "msg") if places.confined else ():
             if linux.ipc_objects(kind):
                 return f"System V {kind} objects are left"
         return None

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
 _IPC_RMID = 0
 _READ = 1 << 14
 _STATUS = re.compile(rb"^State:\s+(\S).*?^Uid:\s+(\d+)", re.MULTILINE | re.DOTALL)
@@ -96,6 +97,43 @@ def processes() -> dict[int, int]:
             if fields is not None and fields[1] != b"Z":
                 found[int(name)] = int(fields[2])
     return found
+
+
+def adopt_orphans() -> None:
+    """Become the parent of whatever processes our descendants leave behind."""
+    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "PR_SET_CHILD_SUBREAPER")
+
+
+def descendants(ancestor: int) -> dict[int, int]:
+    """pid → real uid of every living process below `ancestor`."""
+    living = processes()
+    parents: dict[int, int] = {}
+    for pid in living:
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                parents[pid] = int(file.read().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it ended between the two calls
+    below: set[int] = {ancestor}
+    while more := {pid for pid, parent in parents.items() if parent in below} - below:
+        below |= more
+    return {pid: living[pid] for pid in below - {ancestor}}
+
+
+def threads_of(uid: int) -> int:
+    """How many threads run as `uid`: where it is shared with others, its limit has to allow for them."""
+    count = 0
+    for pid, owner in processes().items():
+        with contextlib.suppress(OSError):
+            count += len(os.listdir(f"/proc/{pid}/task")) if owner == uid else 0
+    return count
+
+
+def kill(pid: int) -> None:
+    """SIGKILL, to a process that may be gone already."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def reap_orphans(keep: set[int]) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from . import files, frames, linux, output
+from . import files, frames, linux, output, places
 from .process import Process, ending
 
 Result = tuple[str, str | None, str]  # status, reason, message
@@ -203,7 +203,7 @@ class Request:
         """A frame for each file asked for, once the processes ended; the caller acts as their uid."""
         patterns = self.body.get("collect")
         if patterns and self.outcome()[0] != "infra":
-            for file in files.collect(f"/tmp/r{self.processes[0].uid}", patterns):
+            for file in files.collect(places.home(self.processes[0].uid), patterns):
                 yield {"t": "file", "id": self.id, **file}
 
     def close(self) -> None:

@@ -1,0 +1,74 @@
+"""No sandbox: the same runner as a plain child process. Only for who typed `unsafe-local`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from sandbox.bwrap_backend import BwrapTransport, Child, guest_zip
+from sandbox.docker_backend import ENVIRONMENT
+from sandbox.sizing import default_size
+
+_ENDS_WITHIN_S = 8.0
+_BOOT = """
+import sys
+sys.path.insert(0, sys.argv[1] + "/guest.zip")
+from guest.local import main
+main(sys.argv[1])
+"""
+
+
+class LocalBackend:
+    """Starts runners that only limit what a process uses; code can do all that this user can."""
+
+    name = "unsafe-local"
+    own_uids = False
+    description = (
+        "UNSAFE: no sandbox at all. Generated code runs as this user, with the network, all files and all "
+        "keys this user can reach, and can forge its verdicts; only time, memory per process and output are "
+        "limited. Results are marked unsafe-local."
+    )
+
+    def __init__(self) -> None:
+        self.size = default_size()
+
+    async def start(self) -> LocalTransport:
+        """A new runner in a directory of its own."""
+        process, ours = await asyncio.to_thread(_spawn)
+        ours.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        return LocalTransport(Child(process, ours, -1), reader, writer)
+
+
+def _spawn() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    folder = tempfile.mkdtemp(prefix="flowreasoner-unsafe-")
+    Path(folder, "guest.zip").write_bytes(guest_zip())
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-c", _BOOT, folder],
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            stderr=subprocess.DEVNULL,
+            env={**ENVIRONMENT, "HOME": folder},
+            cwd=folder,
+            start_new_session=True,
+        )
+    return process, ours
+
+
+class LocalTransport(BwrapTransport):
+    """The streams of one runner; at their end it ends, and its supervisor ends what it started."""
+
+    kind = "local"
+
+    async def kill(self) -> None:
+        self._writer.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(self._child.process.wait, _ENDS_WITHIN_S)
+        await super().kill()
