@@ -12,8 +12,10 @@ pytest.importorskip("transformers")
 import torch
 from safetensors import safe_open
 
+from engine.benchmarks import load_benchmark
+from engine.benchmarks.pocket import EXAMPLE_ID
 from engine.operators.sets import PAPER
-from engine.problems import Problem, load_problems, parse_problem
+from engine.problems import Problem
 from engine.prompts import propose_messages
 from engine.workflows import Workflow, build_workflow
 from training.pocket import meta, model, worker
@@ -92,8 +94,7 @@ def test_the_card_reports_the_measured_numbers():
 
 
 def test_the_shipped_problems_are_problems():
-    problems = load_problems(POCKET / "problems.jsonl")
+    problems = load_benchmark("pocket")
     assert len(problems) >= 40
     assert {p.metadata["benchmark"] for p in problems} == {"pocket"}
-    example = parse_problem(json.loads((POCKET / "example.json").read_text()), "example.json")
-    assert problems[0] == example
+    assert problems[0].id == EXAMPLE_ID

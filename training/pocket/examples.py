@@ -17,11 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from engine.benchmarks import find_problem, pocket
+from engine.benchmarks.pocket import EXAMPLE_ID
 from engine.context import RunConfig, Services
 from engine.events import CodeExecuted, RoundStarted, RunFinished
 from engine.guest_modules import guest_modules
 from engine.models.local import LocalModel
-from engine.problems import Problem, parse_problem
+from engine.problems import Problem
 from engine.runner import Run
 from sandbox import open_sandbox
 from training.pocket import environment
@@ -30,8 +32,7 @@ from training.pocket.evaluate import Bench
 from training.pocket.phrases import SHORT_NAMES, VERBS
 from training.pocket.tasks import Example, examples
 
-FOLDER = Path(__file__).parent
-EXAMPLE_ID = "example"
+FILE = Path(pocket.__file__).with_name("pocket.jsonl")
 SEED = 7
 SHIPPED = 40
 _POOL = 4000
@@ -108,14 +109,12 @@ async def choose(weights: Path) -> Example:
 
 
 def write_files(example: Example) -> None:
-    """`example.json`, and `problems.jsonl` with it as the first line."""
+    """The benchmark's file: the bundled example as its first line, then the other problems."""
     bundled = replace(example.problem(), id=EXAMPLE_ID)
     rest = [e.problem() for e in examples(SEED + 1, "held-out", 6 * SHIPPED) if readable(e)]
     problems = [bundled, *rest[:SHIPPED]]
     lines = "".join(json.dumps(p.to_json(), ensure_ascii=False) + "\n" for p in problems)
-    (FOLDER / "problems.jsonl").write_text(lines, encoding="utf-8")
-    text = json.dumps(bundled.to_json(), indent=1, ensure_ascii=False) + "\n"
-    (FOLDER / "example.json").write_text(text, encoding="utf-8")
+    FILE.write_text(lines, encoding="utf-8")
 
 
 async def rate(
@@ -150,6 +149,8 @@ async def _outcome(run: Run) -> tuple[bool, bool, int]:
         elif isinstance(event, RoundStarted):
             rounds = event.round
         elif isinstance(event, RunFinished):
+            if event.status in ("error", "infra"):  # not the models' doing, so not to be counted
+                raise RuntimeError(f"a run ended with {event.status}: {event.error}")
             passed = event.status == "passed"
     return failed, passed, rounds
 
@@ -161,7 +162,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     environment.ensure("training.pocket.examples")
     if options.rate:
-        problem = parse_problem(json.loads((FOLDER / "example.json").read_text("utf-8")), "example.json")
+        problem = find_problem("pocket", EXAMPLE_ID)
         counts = asyncio.run(rate(problem, options.weights, options.rate, sys.stdout.write))
         sys.stdout.write(json.dumps(counts) + "\n")
         return
