@@ -9,14 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sandbox import files as file_transfer
 from sandbox.backends import Prefer, choose_backend, docker_hosts, recipe
 from sandbox.docker_backend import DockerBackend
 from sandbox.gate import Gate
-from sandbox.guest import codec
 from sandbox.hosts import Host
+from sandbox.session import PooledSession, with_files
 from sandbox.types import (
-    Callback,
     Limits,
     Mode,
     ModeChoice,
@@ -218,7 +216,7 @@ class Pool:
             SandboxError: two fresh containers in turn failed.
             FileNameError, ValueError: names or sizes of files that cannot be sent.
         """
-        body = {"kind": "program", "code": code, "entry": entry, **_with_files(files, collect)}
+        body = {"kind": "program", "code": code, "entry": entry, **with_files(files, collect)}
         bounds = limits or Limits()
         ask = _Ask(
             lambda worker: worker.outcome(body, bounds), lambda message: Outcome("oom", message=message)
@@ -297,39 +295,3 @@ class Pool:
             if last.reason != "daemon-down" or loop.time() > deadline:
                 raise last
             await asyncio.sleep(_ASK_AGAIN_S)
-
-
-class PooledSession:
-    """A worker held by one workflow; implements `sandbox.types.Session`."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self.container_id = worker.id
-
-    async def probe(self) -> str | None:
-        """What is not as in a fresh, idle container, in one line; None when nothing."""
-        return await self._worker.channel.probe()
-
-    async def call(
-        self,
-        entry: str,
-        args: Mapping[str, Any],
-        *,
-        callback: Callback,
-        limits: Limits,
-        files: Mapping[str, bytes] | None = None,
-        collect: Sequence[str] = (),
-    ) -> Outcome:
-        """Run a guest function; see `sandbox.types.Session`.
-
-        Raises:
-            SandboxError: the container is lost.
-            FileNameError, ValueError: names or sizes of files that cannot be sent.
-        """
-        body = {"kind": "call", "entry": entry, "args": codec.encode(dict(args))}
-        return await self._worker.outcome({**body, **_with_files(files, collect)}, limits, callback)
-
-
-def _with_files(files: Mapping[str, bytes] | None, collect: Sequence[str]) -> dict[str, Any]:
-    """The part of a request's body that says which files go in and which come out."""
-    return {"files": file_transfer.for_guest(files or {}), "collect": file_transfer.patterns(collect)}

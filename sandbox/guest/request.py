@@ -1,11 +1,10 @@
-"""Requests: which processes each one starts, and how their frames and ends become its outcome."""
+"""A request: which process it starts, and how that one's frames and end become its outcome."""
 
 from __future__ import annotations
 
-import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from . import files, frames, linux, output, places
@@ -15,7 +14,6 @@ Result = tuple[str, str | None, str]  # status, reason, message
 BROKEN: Result = ("failed", "no-verdict", "the process broke the protocol")
 _MAX_CALLBACKS = 256  # waiting for the host at once; beyond it the child is not read
 _CPU_SLACK_S = 0.02
-_GRACE_S = 0.5  # for a solution that hung up to end by itself, so that how it ended is known
 
 
 class Runner(Protocol):
@@ -27,7 +25,7 @@ class Runner(Protocol):
 
 
 class Request:
-    """One request with one process: the roles call and program. Subclasses judge tests."""
+    """One request with one process: the roles call and program. `testing` has those that judge tests."""
 
     mode = "split"
 
@@ -214,147 +212,3 @@ class Request:
 
 def message_role(body: dict[str, Any]) -> str:
     return "call" if body["kind"] == "call" else "program"
-
-
-class _Tests(Request):
-    """A request whose answer is a result per test."""
-
-    def __init__(self, runner: Runner, message: dict[str, Any]) -> None:
-        super().__init__(runner, message)
-        self.results: dict[int, dict[str, Any]] = {}
-
-    def add(self, index: int, message: dict[str, Any]) -> None:
-        if not 0 <= index < len(self.body["tests"]) or index in self.results:
-            raise ValueError(index)
-        keys = ("status", "reason", "message")
-        result = {"index": index, **{key: message[key] for key in keys}}
-        if result["status"] == "oom":
-            result["message"] = self.at_limit(str(result["message"]))
-        self.results[index] = result
-
-    @property
-    def answered(self) -> bool:
-        return self.stopped is None and len(self.results) == len(self.body["tests"])
-
-    def culprit(self) -> Result:
-        """Why the tests without a result have none."""
-        raise NotImplementedError
-
-    def outcome(self) -> Result:
-        if self.stopped is not None and self.stopped[0] in ("infra", "tampered"):
-            self.results.clear()
-        count = len(self.body["tests"])
-        if len(self.results) < count:
-            status, reason, message = self.stopped or self.culprit()
-            for index in range(count):
-                self.results.setdefault(
-                    index, {"index": index, "status": status, "reason": reason, "message": message}
-                )
-        ordered = [self.results[index] for index in range(count)]
-        if not ordered:
-            return "failed", "no-verdict", "there are no tests to run"
-        worst = next((r for r in ordered if r["status"] != "passed"), None)
-        return ("passed", None, "") if worst is None else (worst["status"], worst["reason"], worst["message"])
-
-    def report(self) -> dict[str, Any]:
-        report = super().report()
-        report["mode"] = self.mode
-        report["tests"] = [self.results[index] for index in sorted(self.results)]
-        return report
-
-
-class SplitRequest(_Tests):
-    """Tests judged by a checker process that gets only plain data from the solution process."""
-
-    def start(self) -> None:
-        self.one_process: str | None = None
-        self.broken = False
-        self.ended: float | None = None  # when the checker had nothing more to say
-        for_solution, for_checker = socket.socketpair()
-        body = self.body
-        keys = ("tests", "entry_point", "prelude")
-        self.checker = self._launch("checker", {key: body[key] for key in keys}, for_checker)
-        payload = {"code": body["solution"], "entry_point": body["entry_point"]}
-        self.solution = self._launch("solution", payload, for_solution)
-
-    def on_message(self, process: Process, message: dict[str, Any]) -> None:
-        if process is not self.checker:
-            raise ValueError("the solution process has nothing to say to the runner")
-        if message["op"] == "test":
-            self.add(int(message["index"]), message)
-        elif message["op"] == "in-process":
-            why = str(message["why"])
-            if self.body["mode"] == "split":
-                self.stop(("failed", "no-verdict", f"the tests cannot be judged from another process: {why}"))
-            else:
-                self.one_process = why
-                self.end_processes()
-        elif message["op"] == "end":
-            self.ended = time.monotonic()
-            # With a result missing the solution is ending by itself, and how it does matters.
-            if len(self.results) == len(self.body["tests"]):
-                self.end_processes()
-
-    def on_broken(self, process: Process) -> None:
-        if process is self.solution:
-            # The checker may be about to find that these tests need one process: it sees the end.
-            self.broken = True
-            process.kill()
-        else:
-            super().on_broken(process)
-
-    def on_hangup(self, process: Process) -> None:
-        """Both roles may close their control line early: how they end is what counts."""
-
-    def check_limits(self, now: float) -> float:
-        if self.ended is not None and now - self.ended > _GRACE_S:
-            self.stop(("failed", "no-verdict", "the solution closed its connection"))
-        return min(super().check_limits(now), 1.0 if self.ended is None else _GRACE_S)
-
-    def culprit(self) -> Result:
-        if self.broken:
-            return BROKEN
-        return self.ending_of(self.checker if self.ended is None else self.solution)
-
-
-class OneProcessRequest(_Tests):
-    """Tests that share a process with the solution; the order of frames is part of the tamper check."""
-
-    mode = "in-process"
-
-    def start(self) -> None:
-        self.nonce: str | None = None
-        keys = ("tests", "entry_point", "prelude")
-        payload = {key: self.body[key] for key in keys}
-        self._launch("inprocess", {**payload, "code": self.body["solution"]})
-
-    def on_message(self, process: Process, message: dict[str, Any]) -> None:
-        if message["op"] == "canaries" and self.nonce is None:
-            found = message["found"]
-            if found:
-                self.stop(("tampered", None, "; ".join(str(item)[:200] for item in found[:5])))
-                return
-            self.nonce = os.urandom(16).hex()  # not `secrets`: it would load OpenSSL into every child
-            process.send({"nonce": self.nonce})
-        elif message["op"] == "verdict" and self.nonce is not None and message["nonce"] == self.nonce:
-            tests = message["tests"]
-            if len(tests) != len(self.body["tests"]):
-                raise ValueError("the number of tests is wrong")
-            for index, result in enumerate(tests):
-                self.add(index, result)
-            self.end_processes()
-        else:
-            self.stop(("tampered", None, "a verdict was sent before its turn"))
-
-    def culprit(self) -> Result:
-        return self.ending_of(self.processes[0])
-
-
-def _check(runner: Runner, message: dict[str, Any]) -> Request:
-    """Split, unless one process is asked for; where the mode is "auto" the checker may still ask for it."""
-    kind = OneProcessRequest if message["body"]["mode"] == "in-process" else SplitRequest
-    return kind(runner, message)
-
-
-Factory = Callable[[Runner, dict[str, Any]], Request]
-KINDS: dict[str, Factory] = {"call": Request, "program": Request, "check": _check}

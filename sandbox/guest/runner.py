@@ -28,7 +28,8 @@ from typing import Any, NoReturn
 
 from . import cleanup, frames, linux, zygote
 from .process import MAX_DATAGRAM, End, Process
-from .request import KINDS, OneProcessRequest, Request, SplitRequest
+from .request import Request
+from .testing import KINDS, OneProcessRequest, SplitRequest
 
 _READ = 1 << 18
 _INIT_WITHIN_S = 60

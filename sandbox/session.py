@@ -1,0 +1,47 @@
+"""A container held by one workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sandbox import files as file_transfer
+from sandbox.guest import codec
+from sandbox.types import Callback, Limits, Outcome
+from sandbox.worker import Worker
+
+
+class PooledSession:
+    """A worker held by one workflow; implements `sandbox.types.Session`."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self.container_id = worker.id
+
+    async def probe(self) -> str | None:
+        """What is not as in a fresh, idle container, in one line; None when nothing."""
+        return await self._worker.channel.probe()
+
+    async def call(
+        self,
+        entry: str,
+        args: Mapping[str, Any],
+        *,
+        callback: Callback,
+        limits: Limits,
+        files: Mapping[str, bytes] | None = None,
+        collect: Sequence[str] = (),
+    ) -> Outcome:
+        """Run a guest function; see `sandbox.types.Session`.
+
+        Raises:
+            SandboxError: the container is lost.
+            FileNameError, ValueError: names or sizes of files that cannot be sent.
+        """
+        body = {"kind": "call", "entry": entry, "args": codec.encode(dict(args))}
+        return await self._worker.outcome({**body, **with_files(files, collect)}, limits, callback)
+
+
+def with_files(files: Mapping[str, bytes] | None, collect: Sequence[str]) -> dict[str, Any]:
+    """The part of a request's body that says which files go in and which come out."""
+    return {"files": file_transfer.for_guest(files or {}), "collect": file_transfer.patterns(collect)}
