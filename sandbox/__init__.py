@@ -1,5 +1,6 @@
 """The sandbox is where everything a model wrote runs; it knows nothing of the rest of the project."""
 
+from sandbox.files import File, FileNameError, RefusedFile
 from sandbox.pool import Pool, open_sandbox
 from sandbox.types import (
     Callback,
@@ -17,9 +18,12 @@ from sandbox.types import (
 __all__ = [
     "Callback",
     "CallbackError",
+    "File",
+    "FileNameError",
     "Limits",
     "Outcome",
     "Pool",
+    "RefusedFile",
     "Sandbox",
     "SandboxError",
     "Session",
