@@ -33,6 +33,7 @@ T = TypeVar("T", Outcome, Verdict)
 NO_TESTS = "there are no tests to run"
 _DAEMON_BACK_WITHIN_S = 20.0  # a restart of Docker takes a few seconds
 _ASK_AGAIN_S = 0.2
+_PASSING = ("daemon-down", "container-lost", "no-docker")  # what a restart of Docker looks like meanwhile
 
 
 @contextlib.asynccontextmanager
@@ -278,7 +279,8 @@ class Pool:
     async def _place(self, avoid: Host | None) -> tuple[Host, Worker]:
         """A worker on the least loaded host; `avoid` has just failed, so another, or a fresh one of it.
 
-        A daemon that is away is waited for, since Docker being restarted should not end a run.
+        A daemon that is away is waited for, since Docker being restarted should not end a run; so is one
+        that is going away, which still answers, with errors or with containers that end at once.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _DAEMON_BACK_WITHIN_S
@@ -292,6 +294,6 @@ class Pool:
                 except SandboxError as error:
                     last = error
             assert last is not None  # there is at least one host
-            if last.reason != "daemon-down" or loop.time() > deadline:
+            if last.reason not in _PASSING or loop.time() > deadline:
                 raise last
             await asyncio.sleep(_ASK_AGAIN_S)
