@@ -171,7 +171,8 @@ class WorkflowProposed(Event):
 @dataclass(frozen=True, kw_only=True)
 class WorkflowStarted(Event):
     """One execution of a workflow in its container. `purpose` is why: "val" while searching,
-    "test" for the score that counts, "answer" where there is nothing to score against.
+    "test" for the score that counts, "answer" where there is nothing to score against. `repeat` counts
+    from 1.
     """
 
     kind: ClassVar[str] = "workflow_started"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from tui import format as fmt
 from tui.nodes import (
@@ -121,7 +122,7 @@ def _label(state: RunState, node: Node) -> list[Piece]:
             inks = {"valid": "muted", "repaired": "warning", "invalid": "error"}
             return [("Workflow", ""), (f" {node.verdict}", inks[node.verdict]), *_findings(node)]
         case ExecutionNode():
-            name = {"val": f"Val run {node.repeat + 1}", "test": "Test run", "answer": "Run"}
+            name = {"val": f"Val run {node.repeat}", "test": f"Test run {node.repeat}"}
             return [(name.get(node.purpose, "Run"), ""), *_status_words(node)]
         case StepNode():
             pieces = [(one_line(node.operator, 40) or "Step", "")]
@@ -131,7 +132,7 @@ def _label(state: RunState, node: Node) -> list[Piece]:
                 pieces.append((" ∥", "muted"))
             if node.reused:
                 pieces.append(("  reused", "muted"))
-            return pieces + _status_words(node)
+            return pieces + _tested(node.output) + _status_words(node)
         case CodeNode():
             return _code_label(state, node)
         case EvaluationNode():
@@ -145,6 +146,14 @@ def _label(state: RunState, node: Node) -> list[Piece]:
             ink = {"warning": "warning", "error": "error"}.get(node.level, "muted")
             return [(one_line(node.text, 160), ink)]
     return [(node.key[0], "")]
+
+
+def _tested(output: Any) -> list[Piece]:
+    """How many visible tests a Test step passed: the step went well even where the solution did not."""
+    counts = (output.get("passed"), output.get("total")) if isinstance(output, Mapping) else ()
+    if len(counts) != 2 or not all(isinstance(c, int) for c in counts):
+        return []
+    return [(f"  {counts[0]}/{counts[1]} tests", "muted" if counts[0] == counts[1] else "warning")]
 
 
 def _code_label(state: RunState, node: CodeNode) -> list[Piece]:

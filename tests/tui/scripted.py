@@ -279,7 +279,7 @@ class Script:
             )
         )
 
-    def execution(self, execution_id: str, round_number: int, repeat: int = 0, purpose: str = "val") -> None:
+    def execution(self, execution_id: str, round_number: int, repeat: int = 1, purpose: str = "val") -> None:
         self.add(
             ev.WorkflowStarted(
                 execution_id=execution_id,
@@ -358,7 +358,7 @@ class Script:
         statuses: Sequence[str],
         *,
         strict: bool = True,
-        repeat: int = 0,
+        repeat: int = 1,
         infra: bool = False,
     ) -> None:
         passed = sum(s == "passed" for s in statuses)
@@ -404,8 +404,8 @@ def _round(script: Script, number: int, *, good: bool, repaired: bool = False) -
     script.add(ev.RoundStarted(round=number))
     script.call("meta", completion(), reasoning=REASONING, prompt=PROBLEM.prompt)
     script.propose(number, repaired=repaired)
-    for repeat in range(2):
-        name = f"r{number}e{repeat}"
+    for repeat in (1, 2):
+        name = f"r{number}e{repeat - 1}"
         script.execution(name, number, repeat)
         script.step(
             name,
@@ -413,7 +413,7 @@ def _round(script: Script, number: int, *, good: bool, repaired: bool = False) -
             "CustomCodeGenerate",
             5,
             answer=WRONG,
-            retry="429 Too Many Requests" if repeat == 0 else "",
+            retry="429 Too Many Requests" if repeat == 1 else "",
         )
         script.step(name, 1, "CustomCodeGenerate", 6, answer=SOLUTION if good else WRONG)
         script.step(name, 2, "ScEnsemble", 8, answer="B")
@@ -438,7 +438,7 @@ def passing_run(run_id: str = RUN_ID, started_at: float = STARTED_AT) -> list[Ev
     script.start()
     _round(script, 1, good=False, repaired=True)
     _round(script, 2, good=True)
-    script.execution("final", 2, 0, "test")
+    script.execution("final", 2, 1, "test")
     script.step("final", 0, "CustomCodeGenerate", 5, answer=SOLUTION)
     script.step("final", 1, "Test", 10, code=verdict("passed", "passed"))
     script.finish_execution("final")
@@ -461,12 +461,12 @@ def failing_run(run_id: str = RUN_ID, started_at: float = STARTED_AT) -> list[Ev
         "e0", 1, "ScEnsemble", 8, answer="?", status="error", error="Ensemble: no letter in the answer '?'"
     )
     script.finish_execution("e0", "error", "Ensemble: no letter in the answer '?'")
-    script.execution("e1", 1, 1)
+    script.execution("e1", 1, 2)
     script.step(
         "e1", 0, "CustomCodeGenerate", 5, answer=WRONG, status="infra", error="the container was lost"
     )
     script.finish_execution("e1", "infra", "the container was lost")
-    script.score("e1", 1, "val", ["infra", "infra"], infra=True, repeat=1)
+    script.score("e1", 1, "val", ["infra", "infra"], infra=True, repeat=2)
     script.score("e0", 1, "test", ["failed", "passed"])
     script.end("failed", 0.5, "1 of 2 tests failed")
     return script.events

@@ -219,3 +219,26 @@ def test_a_stored_run_may_have_lost_its_start(random: Any, lost: int) -> None:
         random.shuffle(events)
     state = reduced(events)
     assert state.status == "passed"
+
+
+def test_a_test_step_says_how_many_tests_its_solution_passed() -> None:
+    events: list[ev.Event] = [
+        ev.StepStarted(
+            step_id="s", execution_id="x", index=0, operator="test", line=4, key="k", inputs={}, mono=1.0
+        ),
+        ev.StepFinished(
+            step_id="s",
+            status="ok",
+            output={"result": False, "passed": 1, "total": 3, "feedback": ""},
+            error=None,
+            reused=False,
+            wall_ms=5.0,
+            cpu_ms=1.0,
+            tokens_in=0,
+            tokens_out=0,
+            cost_usd=0.0,
+        ),
+    ]
+    state = reduced(events)
+    (step,) = [n for n in state.nodes.values() if isinstance(n, StepNode)]
+    assert "1/3 tests" in "".join(text for text, _ in cells(state, step).label)
