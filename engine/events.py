@@ -237,7 +237,8 @@ class StepFinished(Event):
 class CodeExecuted(Event):
     """Code ran in the sandbox on behalf of a step: tests of a solution, or a program.
 
-    `verdict` is the JSON form of `sandbox.types.Verdict` or `Outcome`.
+    `verdict` is the JSON form of `sandbox.types.Verdict` or `Outcome`. `files` are what a program left
+    in its directory: {name, base64}, names checked by the sandbox.
     """
 
     kind: ClassVar[str] = "code_executed"
@@ -245,6 +246,7 @@ class CodeExecuted(Event):
     purpose: Literal["visible-tests", "program"]
     code: str
     verdict: dict[str, Any]
+    files: tuple[dict[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ this crossing; breakpoints, edits and forks belong here too.
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -225,13 +226,20 @@ class StepBroker:
             raise CallbackError("usage", "a program is source code and the name of its function")
         try:
             outcome = await self._context.services.sandbox.run_program(
-                code, entry=entry, limits=PROGRAM_LIMITS
+                code, entry=entry, limits=PROGRAM_LIMITS, collect=("*",)
             )
         except SandboxError as failure:
             raise self._abort(failure, "infra") from None
-        verdict = {**outcome.to_json(), "value": jsonable(outcome.value)}
         self._context.emitter.emit(
-            CodeExecuted(step_id=step_id, purpose="program", code=code, verdict=verdict)
+            CodeExecuted(
+                step_id=step_id,
+                purpose="program",
+                code=code,
+                verdict={**outcome.to_json(), "value": jsonable(outcome.value)},
+                files=tuple(
+                    {"name": f.name, "base64": base64.b64encode(f.data).decode()} for f in outcome.files
+                ),
+            )
         )
         if outcome.status != "passed":
             return {"ok": False, "output": outcome.message or outcome.status}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import signal
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui.artefacts import Artefacts
 from tui.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE, say
 
 if TYPE_CHECKING:
@@ -61,44 +61,14 @@ async def _run(
     task = asyncio.current_task()
     assert task is not None  # inside asyncio.run
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    last: Event | None = None
-    proposals: dict[str, tuple[str, str]] = {}
+    made = Artefacts()
     try:
         async with aclosing(workbench.run(request, workflow)) as events:
             async for event in events:
                 show(event)
-                last = event
-                if event.kind == "workflow_proposed" and (workflow_id := getattr(event, "workflow_id", None)):
-                    proposals[workflow_id] = (getattr(event, "code", ""), getattr(event, "prompts", ""))
+                made.add(event)
     finally:
         await workbench.aclose()
-    from engine.events import RunFinished
-
-    if not isinstance(last, RunFinished):
-        return UNAVAILABLE
     if out is not None:
-        save(out, request, last, proposals.get(last.workflow_id or "", ("", "")))
-    return EXIT_BY_STATUS.get(last.status, UNAVAILABLE)
-
-
-def save(out: Path, request: RunRequest, end: object, workflow: tuple[str, str]) -> None:
-    """Write the answer and the workflow that gave it into `out`. Raises ProblemError."""
-    from engine.problems import ProblemError
-
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", request.problem.id).strip("._") or "answer"
-    suffix = "py" if request.problem.kind == "code" else "txt"
-    code, prompts = workflow
-    files = {
-        f"{stem}.{suffix}": getattr(end, "answer", None) or "",
-        f"{stem}.workflow.py": code,
-        f"{stem}.prompt.py": prompts,
-    }
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            if text:
-                (out / name).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise ProblemError(
-            f"--out {out}: {error.strerror or error}; name a folder you may write to"
-        ) from None
+        made.save(out, request.problem)
+    return EXIT_BY_STATUS.get(made.status, UNAVAILABLE)

@@ -10,7 +10,7 @@ import pytest
 from engine.events import from_json
 from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import answer, failure
-from tests.support.runs import DOUBLE, RIGHT, WRONG
+from tests.support.runs import DOUBLE, RIGHT, WRONG, completion
 
 WORKFLOW = """
 class Workflow:
@@ -98,6 +98,23 @@ async def test_a_query_without_tests_saves_its_artefacts(shell: Shell, models: M
     assert ended.out.splitlines()[-1].startswith("answered")
     assert (shell.home / "made" / "stdin.py").read_text() == "def f(x):\n    return x * 2\n"
     assert "class Workflow" in (shell.home / "made" / "stdin.workflow.py").read_text()
+
+
+PLOT = """```python
+def solve():
+    with open("table.csv", "w") as file:
+        file.write("x,y\\n1,2\\n")
+    return "written"
+```"""
+
+
+async def test_files_that_programs_leave_are_saved(shell: Shell, models: Models) -> None:
+    models.replies["meta"] = answer(completion('return (await self.programmer(problem=problem))["output"]'))
+    models.replies["worker"] = answer(PLOT)
+    ended = await shell("run", "-", "--out", "made", stdin=b"Write a table.")
+    assert ended.code == 0, ended.err
+    assert (shell.home / "made" / "files" / "table.csv").read_text() == "x,y\n1,2\n"
+    assert (shell.home / "made" / "stdin.txt").read_text() == "written\n"
 
 
 async def test_made_tests_are_marked_in_every_listing(shell: Shell, models: Models) -> None:
