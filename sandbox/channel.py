@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -75,6 +75,7 @@ class Channel:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self.dirty = False  # the runner could not clean up after a request
+        self.on_lost: Callable[[], None] = lambda: None  # told once, when the stream ends or breaks
         self._loop = asyncio.get_running_loop()
         self._pending: dict[str, _Pending] = {}
         self._lost: SandboxError | None = None
@@ -262,9 +263,12 @@ class Channel:
         return SandboxError("container-lost", message, out_of_memory=state.out_of_memory)
 
     def _fail(self, error: SandboxError) -> None:
+        first = self._lost is None
         self._lost = self._lost or error
         for pending in self._pending.values():
             pending.fail(error)
         if not self._ready.done():
             self._ready.set_exception(error)
             self._ready.exception()  # retrieved here: nobody may be waiting for it any more
+        if first:
+            self.on_lost()

@@ -96,7 +96,15 @@ class Host:
             raise
         self.down = False
         self._all.add(worker)
+        worker.channel.on_lost = lambda: self._lost(worker)
         return worker
+
+    def _lost(self, worker: Worker) -> None:
+        """Replace a spare that ended while nobody used it; one at work is its user's to give back."""
+        if worker in self.idle and not self._closed:
+            self.idle.remove(worker)
+            self._discard(worker)
+            self._refill()
 
     def _refill(self) -> None:
         """Have a spare ready or on its way."""

@@ -142,13 +142,26 @@ def test_no_temporary_files_are_needed() -> None:
 
 async def test_closing_leaves_no_container(docker_pool: Pool) -> None:
     client = _client(docker_pool)
-    assert _owned_by(client, os.getpid())
-    running = asyncio.ensure_future(docker_pool.run_program("while True: pass"))
-    await asyncio.sleep(0)
-    await docker_pool.__aexit__(None, None, None)
+    others = set(_owned_by(client, os.getpid()))  # pools that other tests of this process keep
+    async with open_sandbox("docker", size=2) as pool:
+        assert set(_owned_by(client, os.getpid())) - others
+        running = asyncio.ensure_future(pool.run_program("while True: pass"))
+        await asyncio.sleep(0)
     with pytest.raises(SandboxError):
         await running
-    assert not _owned_by(client, os.getpid())
+    assert set(_owned_by(client, os.getpid())) <= others
+
+
+async def test_a_spare_that_ends_is_replaced(docker_pool: Pool) -> None:
+    await until(lambda: _warm(docker_pool))
+    spare = docker_pool.idle[0]
+    await asyncio.to_thread(_client(docker_pool).api.remove_container, spare.id, force=True)
+
+    async def replaced() -> bool:
+        return any(worker is not spare and worker.reusable for worker in docker_pool.idle)
+
+    await until(replaced)
+    assert spare not in docker_pool.idle
 
 
 async def test_a_pool_refills_and_recycles(docker_pool: Pool) -> None:
