@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from engine.events import Event
 from store import blobs
@@ -17,7 +18,12 @@ def insert(db: sqlite3.Connection, table: str, *, ignore: bool = False, **values
     """Add a row; with `ignore`, unless one of this key is there."""
     verb = "INSERT OR IGNORE" if ignore else "INSERT"
     marks = ", ".join("?" * len(values))
-    db.execute(f"{verb} INTO {table}({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
+    execute(db, f"{verb} INTO {table}({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
+
+
+def execute(db: sqlite3.Connection, query: str, values: Sequence[object]) -> None:
+    """Run a statement with every text made fit for a column, ids included."""
+    db.execute(query, [plain(value) if isinstance(value, str) else value for value in values])
 
 
 def short(error: str | None) -> str | None:
@@ -32,7 +38,8 @@ def searchable(
         return
     text = plain(text[:_SEARCHED_CHARS])
     step = "(SELECT step_id FROM model_calls WHERE run_id = ? AND id = ?)"
-    db.execute(
+    execute(
+        db,
         "INSERT OR IGNORE INTO search_texts(run_id, hash, kind, call_id, step_id, text)"
         f" VALUES (?, ?, ?, ?, {step}, ?)",
         (event.run_id, blobs.address(text.encode()), kind, call_id, event.run_id, call_id, text),

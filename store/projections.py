@@ -27,7 +27,7 @@ from engine.events import (
     WorkflowProposed,
 )
 from store import blobs
-from store.inserts import insert, searchable, short
+from store.inserts import execute, insert, searchable, short
 from store.run_projection import run_finished, run_started
 from store.texts import plain
 
@@ -43,7 +43,8 @@ def _round_started(db: sqlite3.Connection, event: RoundStarted) -> None:
 
 
 def _round_finished(db: sqlite3.Connection, event: RoundFinished) -> None:
-    db.execute(
+    execute(
+        db,
         """
         INSERT INTO rounds(run_id, round, ended_at, workflow_id, score, finished_seq)
         VALUES (?, ?, ?, ?, ?, ?)
@@ -52,7 +53,8 @@ def _round_finished(db: sqlite3.Connection, event: RoundFinished) -> None:
         """,
         (event.run_id, event.round, event.at, event.workflow_id, event.score, event.seq),
     )
-    db.execute(
+    execute(
+        db,
         "UPDATE runs SET val_score = (SELECT max(score) FROM rounds WHERE run_id = runs.id) WHERE id = ?",
         (event.run_id,),
     )
@@ -102,11 +104,12 @@ def _model_call_started(db: sqlite3.Connection, event: ModelCallStarted) -> None
 
 def _model_retry(db: sqlite3.Connection, event: ModelRetry) -> None:
     query = "UPDATE model_calls SET retries = retries + 1 WHERE run_id = ? AND id = ?"
-    db.execute(query, (event.run_id, event.call_id))
+    execute(db, query, (event.run_id, event.call_id))
 
 
 def _model_call_finished(db: sqlite3.Connection, event: ModelCallFinished) -> None:
-    db.execute(
+    execute(
+        db,
         """
         UPDATE model_calls SET finish = ?, error = ?, tokens_in = ?, tokens_out = ?, cost_usd = ?,
           ttft_ms = ?, wall_ms = ?, finished_seq = ? WHERE run_id = ? AND id = ?
@@ -117,7 +120,8 @@ def _model_call_finished(db: sqlite3.Connection, event: ModelCallFinished) -> No
         ),
     )
     # One unknown cost makes the sum unknown: NULL plus anything is NULL.
-    db.execute(
+    execute(
+        db,
         """
         UPDATE runs SET tokens_in = tokens_in + ?, tokens_out = tokens_out + ?, cost_usd = cost_usd + ?,
           model_calls = model_calls + 1 WHERE id = ?
@@ -143,11 +147,12 @@ def _step_started(db: sqlite3.Connection, event: StepStarted) -> None:
         started_at=event.at,
         started_seq=event.seq,
     )
-    db.execute("UPDATE runs SET steps = steps + 1 WHERE id = ?", (event.run_id,))
+    execute(db, "UPDATE runs SET steps = steps + 1 WHERE id = ?", (event.run_id,))
 
 
 def _step_finished(db: sqlite3.Connection, event: StepFinished) -> None:
-    db.execute(
+    execute(
+        db,
         """
         UPDATE steps SET status = ?, error = ?, reused = ?, wall_ms = ?, cpu_ms = ?, tokens_in = ?,
           tokens_out = ?, cost_usd = ?, finished_seq = ? WHERE run_id = ? AND id = ?
@@ -190,7 +195,7 @@ def _evaluation_finished(db: sqlite3.Connection, event: EvaluationFinished) -> N
         status=_verdict_status(event.verdict),
     )
     query = "UPDATE runs SET tests_written_by = ? WHERE id = ?"
-    db.execute(query, (event.tests_written_by, event.run_id))
+    execute(db, query, (event.tests_written_by, event.run_id))
 
 
 def _verdict_status(verdict: dict[str, Any]) -> str | None:

@@ -27,7 +27,7 @@ class Result:
 
 Solve = Callable[[RunContext], Awaitable[Result]]
 
-# Name → (module, what it does, source of its defaults)
+# Name → (module with `solve`, what it does)
 VARIANTS: dict[str, tuple[str, str]] = {
     "flowreasoner": (
         "engine.variants.flowreasoner",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.events import EVENTS, Event, Notice, RunStarted, StepFinished
+from engine.events import EVENTS, Event, ModelCallFinished, Notice, RunStarted, StepFinished
 from store import payloads
 from store.db import open_writer, write
 from tests.store.samples import add, any_event, started, whole_run
@@ -112,3 +112,21 @@ def test_a_payload_is_json_that_sql_can_read(db: sqlite3.Connection) -> None:
         "SELECT json_extract(payload, '$.params.temperature') FROM events WHERE run_id = 'sql' AND seq = 2"
     )
     assert db.execute(query).fetchone() == (0.5,)
+
+
+def test_an_id_that_is_no_text_comes_back_equal(db: sqlite3.Connection) -> None:
+    event = ModelCallFinished(
+        run_id=f"run-{next(_RUN_IDS)}",
+        seq=1,
+        call_id="\ud800",
+        text="",
+        reasoning="",
+        finish="stop",
+        tokens_in=0,
+        tokens_out=0,
+        cost_usd=None,
+        ttft_ms=None,
+        wall_ms=0.0,
+    )
+
+    assert stored(db, event) == event

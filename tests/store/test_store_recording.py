@@ -87,3 +87,25 @@ async def test_an_event_that_cannot_be_stored_ends_the_run(tmp_path: Path) -> No
             async for _ in recorded(run, recorder):
                 pass
         assert run.closed
+
+
+async def test_nothing_is_lost_however_early_the_reader_leaves(tmp_path: Path) -> None:
+    """Cancelled after each number of turns of the loop: what the run did is stored, without gaps."""
+    for turns in range(12):
+        path = tmp_path / f"{turns}.db"
+        async with Recorder(path) as recorder:
+
+            async def watch(recorder: Recorder = recorder) -> None:
+                async with aclosing(recorded(Scripted(whole_run()), recorder)) as events:
+                    async for _ in events:
+                        pass
+
+            task = asyncio.ensure_future(watch())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+        with Reader(path) as reader:
+            rows = reader.runs().rows
+            stored = [e.seq for row in rows for e in reader.events(row.id)]
+        assert stored in ([], [e.seq for e in whole_run()])
