@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from engine.ledger import Budget, Ledger
 from engine.models.base import ChatModel, Sampling
 from engine.operators.sets import PAPER, OperatorSet
 from engine.problems import Problem
-from sandbox.types import Sandbox
+from sandbox.types import Sandbox, SandboxError
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,25 @@ class RunConfig:
 @dataclass(frozen=True)
 class Services:
     """What runs share: opened once, used by many. `recorded` serves steps without running them
-    (step key → outputs in order of occurrence), for replay and forks.
+    (step key → outputs in order of occurrence), for replay and forks. `sandbox` is the one workflows
+    run in, of the image `core`; `open_image` opens that of another image when a problem needs it.
     """
 
     meta_agent: ChatModel
     worker: ChatModel
     sandbox: Sandbox
     recorded: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    open_image: Callable[[str], Awaitable[Sandbox]] | None = None
+
+    async def sandbox_for(self, image: str) -> Sandbox:
+        """The sandbox of an image. Raises SandboxError where it cannot be had."""
+        if image == "core":
+            return self.sandbox
+        if self.open_image is None:
+            raise SandboxError(
+                "image-missing", f"this needs the {image} sandbox image, and only core is open"
+            )
+        return await self.open_image(image)
 
 
 @dataclass

@@ -38,7 +38,9 @@ class Tests:
 
 @dataclass(frozen=True)
 class Problem:
-    """One query. `prelude` in `metadata` is code the tests may rely on (HumanEval's helpers)."""
+    """One query. In `metadata`, `prelude` is code the tests may rely on (HumanEval's helpers), `image` the
+    sandbox image they need ("science"), `reference` a solution that passes them; no model sees these.
+    """
 
     id: str
     prompt: str
@@ -47,6 +49,12 @@ class Problem:
     tests: Tests = field(default_factory=Tests)
     answer: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def image(self) -> str:
+        """The sandbox image its tests and programs run in."""
+        value = self.metadata.get("image", "core")
+        return value if isinstance(value, str) else "core"
 
     @property
     def prelude(self) -> str:

@@ -54,7 +54,8 @@ async def evaluate(
         score = Score(0.0, 0, total, execution.error or execution.status)
     elif problem.kind == "code":
         try:
-            result = await context.services.sandbox.check(
+            sandbox = await context.services.sandbox_for(problem.image)
+            result = await sandbox.check(
                 execution.answer,
                 tests,
                 entry_point=problem.entry_point,

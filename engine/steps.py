@@ -201,7 +201,8 @@ class StepBroker:
             return {"result": False, "feedback": text, "passed": 0, "total": 0}
         entry_point = problem.entry_point or args.get("entry_point")
         try:
-            verdict = await self._context.services.sandbox.check(
+            sandbox = await self._context.services.sandbox_for(problem.image)
+            verdict = await sandbox.check(
                 solution,
                 tests,
                 entry_point=entry_point if isinstance(entry_point, str) else None,
@@ -225,9 +226,8 @@ class StepBroker:
         if not isinstance(code, str) or not isinstance(entry, str | None):
             raise CallbackError("usage", "a program is source code and the name of its function")
         try:
-            outcome = await self._context.services.sandbox.run_program(
-                code, entry=entry, limits=PROGRAM_LIMITS, collect=("*",)
-            )
+            sandbox = await self._context.services.sandbox_for(self._context.problem.image)
+            outcome = await sandbox.run_program(code, entry=entry, limits=PROGRAM_LIMITS, collect=("*",))
         except SandboxError as failure:
             raise self._abort(failure, "infra") from None
         self._context.emitter.emit(

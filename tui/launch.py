@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.events import Event
     from engine.models.base import ChatModel
     from engine.workflows import Workflow
-    from sandbox.types import Sandbox
+    from sandbox.sandboxes import Sandboxes
     from store.recorder import Recorder
 
 
@@ -32,7 +32,7 @@ class Workbench:
         self.sandbox_note = ""
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
-        self._sandbox: Sandbox | None = None
+        self._sandboxes: Sandboxes | None = None
         self._recorder: Recorder | None = None
         self._models: dict[str, ChatModel] = {}
 
@@ -96,23 +96,22 @@ class Workbench:
             worker = await self._model(request.worker)
             if self._recorder is None:
                 self._recorder = await self._open_recorder()
-            if self._sandbox is None:
-                self._sandbox = await self._open_sandbox()
-                self.sandbox_note = self._sandbox.description
-        return Services(meta_agent, worker, self._sandbox)
+            if self._sandboxes is None:
+                self._sandboxes = await self._open_sandboxes()
+            sandbox = await self._sandboxes.open()
+            self.sandbox_note = sandbox.description
+        return Services(meta_agent, worker, sandbox, open_image=self._sandboxes.open)
 
     async def _open_recorder(self) -> Recorder:
         from store.recorder import Recorder
 
         return await self._stack.enter_async_context(Recorder(self.store_path))
 
-    async def _open_sandbox(self) -> Sandbox:
+    async def _open_sandboxes(self) -> Sandboxes:
         from engine.guest_modules import guest_modules
-        from sandbox.pool import open_sandbox
+        from sandbox.sandboxes import Sandboxes
 
-        return await self._stack.enter_async_context(
-            open_sandbox(prefer=self.settings.sandbox, guest_modules=guest_modules())
-        )
+        return await self._stack.enter_async_context(Sandboxes(self.settings.sandbox, guest_modules()))
 
     async def _model(self, name: str) -> ChatModel:
         if name not in self._models:

@@ -1,0 +1,77 @@
+"""A pool for each image, opened when something first needs that image."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, cast, get_args
+
+from sandbox.backends import Prefer
+from sandbox.pool import Pool, open_sandbox
+from sandbox.types import SandboxError
+
+if TYPE_CHECKING:
+    from sandbox.recipes import ImageName
+
+
+class Sandboxes:
+    """Pools by image; most work needs `core` only, so the others cost nothing until asked for.
+
+    Use as an async context manager: leaving it removes the containers of every pool.
+    """
+
+    def __init__(
+        self,
+        prefer: Prefer = "auto",
+        guest_modules: Mapping[str, str] | None = None,
+        *,
+        size: int | None = None,
+        build: bool = False,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        """The options are those of `open_sandbox`."""
+        self._prefer: Prefer = prefer
+        self._modules = guest_modules
+        self._size, self._build, self._progress = size, build, progress
+        self._pools: dict[str, Pool] = {}
+        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Sandboxes:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    async def open(self, image: str = "core") -> Pool:
+        """The pool of `image`.
+
+        Raises:
+            SandboxError: there is no such image, or it cannot be had here; a later call tries again.
+        """
+        async with self._opening[image]:
+            if image not in self._pools:
+                pool = open_sandbox(
+                    self._prefer,
+                    self._modules,
+                    size=self._size,
+                    build=self._build,
+                    image=_image_name(image),
+                    progress=self._progress,
+                )
+                self._pools[image] = await self._stack.enter_async_context(pool)
+        return self._pools[image]
+
+
+def _image_name(image: str) -> ImageName:
+    from sandbox.recipes import ImageName
+
+    known = get_args(ImageName)
+    if image not in known:
+        raise SandboxError(
+            "image-missing",
+            f"there is no sandbox image {image!r}; a problem's image is one of {', '.join(known)}",
+        )
+    return cast("ImageName", image)
