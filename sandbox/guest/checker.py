@@ -12,7 +12,7 @@ import socket
 from collections import deque
 from typing import Any
 
-from . import codec, frames, judge
+from . import asserts, codec, frames, judge
 
 _EXCEPTIONS = {
     name: kind
@@ -45,6 +45,9 @@ def run(payload: dict[str, Any], control: frames.Wire, data: socket.socket) -> N
     def report(index: int, result: dict[str, Any]) -> None:
         if proxy.interrupt is not None:  # a test that catches everything caught it
             raise proxy.interrupt
+        if proxy.bad is not None and result["status"] == "passed":  # and this one, too
+            result = asserts.result(proxy.bad.status, proxy.bad.reason, str(proxy.bad))
+        proxy.bad = None
         control.send({"op": "test", "index": index, **result})
 
     try:
@@ -71,6 +74,7 @@ class _Proxy:
         self._wire = wire
         self._max = max_bytes
         self.interrupt: judge.Interrupt | None = None
+        self.bad: judge.BadAnswerError | None = None  # of the test that runs now
 
     def load(self) -> dict[str, Any] | None:
         """Wait until the solution is loaded. Returns the result of every test if it could not be."""
@@ -100,12 +104,16 @@ class _Proxy:
             return self._decode(answer["value"])
         if "bad" in answer:
             reason = answer["bad"] if answer["bad"] in ("too-big", "not-plain-data") else "not-plain-data"
-            raise judge.BadAnswerError("failed", reason, str(answer.get("message"))[:2000])
+            raise self._refuse(reason, str(answer.get("message"))[:2000])
         raise _exception(answer.get("raised"), str(answer.get("message"))[:2000])
 
     def _stop(self, interrupt: judge.Interrupt) -> judge.Interrupt:
         self.interrupt = interrupt
         return interrupt
+
+    def _refuse(self, reason: str, message: str) -> judge.BadAnswerError:
+        self.bad = judge.BadAnswerError("failed", reason, message)
+        return self.bad
 
     def _receive(self) -> dict[str, Any]:
         try:
@@ -113,13 +121,13 @@ class _Proxy:
         except (EOFError, OSError):
             raise self._stop(_GoneError()) from None
         except frames.FrameError as error:
-            raise judge.BadAnswerError("failed", "not-plain-data", str(error)) from None
+            raise self._refuse("not-plain-data", str(error)) from None
 
     def _decode(self, data: Any) -> Any:
         try:
             return codec.decode(data)
         except codec.MalformedError as error:
-            raise judge.BadAnswerError("failed", "not-plain-data", str(error)) from None
+            raise self._refuse("not-plain-data", str(error)) from None
 
     def _write_back(self, after: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
         """What the solution did to its arguments, done to the caller's."""

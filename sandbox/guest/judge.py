@@ -22,8 +22,11 @@ class Interrupt(BaseException):
     """No further test can be judged here; not an Exception, so that few tests catch it."""
 
 
-class BadAnswerError(Exception):
-    """The solution's answer could not be judged; `status` and `reason` name how."""
+class BadAnswerError(BaseException):
+    """The solution's answer could not be judged; `status` and `reason` name how.
+
+    Not an Exception: a test that wants one must not take this for it.
+    """
 
     def __init__(self, status: str, reason: str | None, message: str) -> None:
         super().__init__(message)

@@ -117,6 +117,31 @@ async def test_no_cheat_passes_split(sandbox: Pool, name: str) -> None:
     await assert_healthy(sandbox)
 
 
+UNJUDGEABLE = {
+    "no plain data": "def f(x):\n    return object()",
+    "too much": "def f(x):\n    return 'x' * (6 << 20)",
+    "no frame": (
+        "import os\ndef f(x):\n    for fd in range(3, 20):\n        try:\n            os.write(fd, b'\\xff' * 64)\n"
+        "        except OSError:\n            pass"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNJUDGEABLE)
+async def test_an_answer_that_cannot_be_judged_is_no_exception(sandbox: Pool, name: str) -> None:
+    """Tests that want any exception, or bear one, do not take ours for the solution's."""
+    tests = [
+        "try:\n    f(1)\nexcept Exception:\n    pass\nelse:\n    assert False",
+        "try:\n    f(1)\nexcept BaseException:\n    pass",
+    ]
+    verdict = await sandbox.check(UNJUDGEABLE[name], tests, entry_point="f", limits=LIMITS)
+    assert (verdict.status, verdict.mode, verdict.passed) == ("failed", "split", 0), verdict
+    assert {result.reason for result in verdict.tests} <= {"not-plain-data", "too-big", "no-verdict"}
+    honest = await sandbox.check("def f(x):\n    raise KeyError(x)", tests, entry_point="f", limits=LIMITS)
+    assert honest.status == "passed", honest
+    await assert_healthy(sandbox)
+
+
 async def test_true_is_not_one_where_the_test_looks(sandbox: Pool) -> None:
     """`True == 1` is Python's own; a test that cares asks for the type, and gets an honest answer."""
     liar = "class L(int):\n    __class__ = bool\ndef f():\n    return L(1)"
