@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from engine.emitter import Emitter
 from engine.gateway import Gateway
@@ -14,6 +14,28 @@ from engine.operators.sets import PAPER, OperatorSet
 from engine.problems import Problem
 from sandbox.types import Sandbox, SandboxError
 
+Stage = Literal["search", "final"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run comes from.
+
+    `experiment` names the experiment, `trial` its place there (the same on every attempt), `stage` whether
+    a variant's search asked for it or it counts. `parent` is the run it was forked from, `forked_at` the
+    step of that run at which the fork leaves it.
+    """
+
+    experiment: str | None = None
+    trial: str | None = None
+    stage: Stage | None = None
+    parent: str | None = None
+    forked_at: str | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """Only what is set."""
+        return {k: v for k, v in asdict(self).items() if v is not None}
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -21,6 +43,7 @@ class RunConfig:
 
     `rounds` l = 10 and `repeats` = 3 executions per workflow are the FlowReasoner paper's (Section 5
     and Appendix A). `stop_early` ends the search once a workflow passes all of `val` in every repeat.
+    `options` are the variant's own, by name; `engine.variants.options_of` checks them.
     """
 
     variant: str = "flowreasoner"
@@ -33,6 +56,7 @@ class RunConfig:
     meta_sampling: Sampling = field(default_factory=Sampling)
     worker_sampling: Sampling = field(default_factory=Sampling)
     budget: Budget = field(default_factory=Budget)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -45,7 +69,7 @@ class RunConfig:
             "meta_sampling": self.meta_sampling.to_json(),
             "worker_sampling": self.worker_sampling.to_json(),
             "budget": asdict(self.budget),
-        }
+        } | ({"options": dict(self.options)} if self.options else {})
 
 
 @dataclass(frozen=True)
@@ -74,7 +98,10 @@ class Services:
 
 @dataclass
 class RunContext:
-    """One run in progress. `problem` is replaced when a worker writes its tests."""
+    """One run in progress. `problem` is replaced when a worker writes its tests.
+
+    `found` is what the variant's search found for the task, where it has one (`engine.variants`).
+    """
 
     problem: Problem
     config: RunConfig
@@ -82,3 +109,4 @@ class RunContext:
     emitter: Emitter
     ledger: Ledger
     gateway: Gateway
+    found: Mapping[str, Any] | None = None

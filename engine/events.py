@@ -14,7 +14,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args, get_origin
 
 Role = Literal["meta", "worker"]
@@ -43,7 +43,11 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
-    """A run begins. `problem` is `Problem.to_json()`, `config` the options it was started with."""
+    """A run begins. `problem` is `Problem.to_json()`, `config` the options it was started with.
+
+    `origin` is the JSON form of `engine.context.Origin`: the experiment and trial, or the run that this
+    one was forked from; empty for a run of its own.
+    """
 
     kind: ClassVar[str] = "run_started"
     problem: dict[str, Any]
@@ -53,6 +57,7 @@ class RunStarted(Event):
     seed: int
     sandbox: str
     config: dict[str, Any]
+    origin: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,9 +323,9 @@ EVENTS: dict[str, type[Event]] = {
 def to_json(event: Event) -> dict[str, Any]:
     """The event as JSON-ready data: its kind first, then its fields."""
     data: dict[str, Any] = {"kind": event.kind}
-    for field in _fields(type(event)):
-        value = getattr(event, field)
-        data[field] = list(value) if isinstance(value, tuple) else value
+    for name in _fields(type(event)):
+        value = getattr(event, name)
+        data[name] = list(value) if isinstance(value, tuple) else value
     return data
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any
 
-from engine.context import RunConfig, RunContext, Services
+from engine.context import Origin, RunConfig, RunContext, Services
 from engine.emitter import Emitter
 from engine.events import Event, Notice, RunFinished, RunStarted
 from engine.gateway import Gateway
@@ -15,7 +16,7 @@ from engine.ledger import BudgetExceededError, Ledger
 from engine.made_tests import with_made_tests
 from engine.models.base import ModelError
 from engine.problems import Problem
-from engine.variants import Result, load_variant
+from engine.variants import Result, load_variant, options_of
 from engine.variants.final import final_split, finish
 from engine.variants.proposal import emit_proposal
 from engine.workflows import Workflow
@@ -28,16 +29,29 @@ class Run:
     """A run of one problem. Iterate `events()` once; `cancel()` ends it with its end recorded."""
 
     def __init__(
-        self, problem: Problem, config: RunConfig, services: Services, *, workflow: Workflow | None = None
+        self,
+        problem: Problem,
+        config: RunConfig,
+        services: Services,
+        *,
+        job: Job | None = None,
+        found: Mapping[str, Any] | None = None,
+        origin: Origin = Origin(),  # noqa: B008  immutable
     ) -> None:
-        """With `workflow`, that workflow is executed and scored; otherwise the variant solves.
+        """`job` is what is done, by default what the variant does, with what its search has `found`.
 
-        Raises UnknownVariantError.
+        Raises UnknownVariantError and OptionError.
         """
+        if job is None:
+            variant = load_variant(config.variant)
+            options_of(variant.options, config.options)
+            job = variant.solve
         self.id = new_id()
-        self._job: Job = _run_workflow(workflow) if workflow else load_variant(config.variant)
+        self._job, self._origin = job, origin
         emitter, ledger = Emitter(self.id), Ledger(config.budget)
-        self._context = RunContext(problem, config, services, emitter, ledger, Gateway(emitter, ledger))
+        self._context = RunContext(
+            problem, config, services, emitter, ledger, Gateway(emitter, ledger), found
+        )
         self._task: asyncio.Task[None] | None = None
 
     async def events(self) -> AsyncGenerator[Event, None]:
@@ -91,6 +105,7 @@ class Run:
                 seed=context.config.seed,
                 sandbox=services.sandbox.name,
                 config=context.config.to_json(),
+                origin=self._origin.to_json(),
             )
         )
         if services.sandbox.name != "docker":
@@ -116,7 +131,9 @@ class Run:
         )
 
 
-def _run_workflow(workflow: Workflow) -> Job:
+def workflow_job(workflow: Workflow) -> Job:
+    """The job of executing this workflow and scoring it."""
+
     async def job(context: RunContext) -> Result:
         emit_proposal(context, workflow, round_number=1)
         return await finish(context, workflow, round_number=1, val_score=None)

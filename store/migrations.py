@@ -215,6 +215,50 @@ CREATE TRIGGER search_delete AFTER DELETE ON search_texts BEGIN
 END""",
 )
 
+_EXPERIMENTS = (
+    """
+CREATE TABLE origins ( -- where runs come from that are not runs of their own
+  run_id TEXT PRIMARY KEY NOT NULL REFERENCES runs(id) ON DELETE CASCADE, -- run
+  experiment TEXT, -- experiments.name
+  trial TEXT, -- its place in the experiment, the same on every attempt
+  stage TEXT, -- search or final
+  parent TEXT, -- the run it was forked from
+  forked_at TEXT -- the parent's step at which it leaves the parent
+)""",
+    "CREATE INDEX origins_by_trial ON origins(experiment, trial, run_id) WHERE experiment IS NOT NULL",
+    "CREATE INDEX origins_by_parent ON origins(parent) WHERE parent IS NOT NULL",
+    """
+CREATE TABLE experiments ( -- variants on the problems of a benchmark
+  name TEXT PRIMARY KEY NOT NULL, -- name
+  benchmark TEXT NOT NULL, -- benchmark or file, with its split
+  plan TEXT NOT NULL, -- everything that decides which trials there are, JSON
+  started_at REAL NOT NULL -- Unix seconds
+)""",
+    """
+CREATE TABLE journal ( -- what searches have done, so that a resumed one does not do it again
+  experiment TEXT NOT NULL REFERENCES experiments(name) ON DELETE CASCADE, -- experiment
+  key TEXT NOT NULL, -- variant and step
+  value TEXT NOT NULL, -- JSON
+  at REAL NOT NULL, -- Unix seconds
+  PRIMARY KEY (experiment, key)
+) WITHOUT ROWID""",
+    """
+CREATE TABLE annotations ( -- what people and classifiers say of runs
+  run_id TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, -- run
+  kind TEXT NOT NULL, -- label, note, bookmark or training-set
+  value TEXT NOT NULL, -- the label, the note's text or the set's name
+  source TEXT NOT NULL, -- user or auto
+  at REAL NOT NULL, -- Unix seconds
+  PRIMARY KEY (run_id, kind, value)
+) WITHOUT ROWID""",
+    "CREATE INDEX annotations_by_value ON annotations(kind, value, run_id)",
+)
+
+
+def _experiments(db: sqlite_utils.Database) -> None:
+    for statement in _EXPERIMENTS:
+        db.execute(statement.strip())
+
 
 def _runs_and_events(db: sqlite_utils.Database) -> None:
     for statement in _RUNS_AND_EVENTS:
@@ -223,6 +267,7 @@ def _runs_and_events(db: sqlite_utils.Database) -> None:
 
 _MIGRATIONS: dict[str, Callable[[sqlite_utils.Database], None]] = {
     "0001_runs_and_events": _runs_and_events,
+    "0002_experiments": _experiments,
 }
 NAMES = tuple(_MIGRATIONS)
 

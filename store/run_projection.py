@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.events import RunFinished, RunStarted
 from store import blobs, owners
-from store.inserts import insert, searchable, short
+from store.inserts import execute, insert, searchable, short
 from store.rows import PROMPT_CHARS
 from store.texts import error_signature, excerpt, plain
 
@@ -56,11 +56,26 @@ def run_started(db: sqlite3.Connection, event: RunStarted) -> None:
         owner_start=owner.start,
         owner_boot=owner.boot,
     )
+    if event.origin:
+        insert(
+            db,
+            "origins",
+            run_id=event.run_id,
+            experiment=_text(event.origin, "experiment"),
+            trial=_text(event.origin, "trial"),
+            stage=_text(event.origin, "stage"),
+            parent=_text(event.origin, "parent"),
+            forked_at=_text(event.origin, "forked_at"),
+        )
     searchable(db, event, "query", f"{problem.get('id', '')}\n{prompt}")
 
 
 def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _text(data: dict[str, Any], key: str) -> str | None:
+    return data[key] if isinstance(data.get(key), str) else None
 
 
 def _author(tests: dict[str, Any]) -> str | None:
@@ -73,7 +88,8 @@ def run_finished(db: sqlite3.Connection, event: RunFinished) -> None:
     for table, column in (("steps", "status"), ("model_calls", "finish")):
         unfinished = f"UPDATE {table} SET {column} = 'interrupted' WHERE run_id = ? AND finished_seq IS NULL"
         db.execute(unfinished, (event.run_id,))
-    db.execute(
+    execute(
+        db,
         """
         UPDATE runs SET status = ?, score = ?, val_score = ?, ended_at = ?, tokens_in = ?, tokens_out = ?,
           cost_usd = ?, wall_ms = ?, model_calls = ?, steps = ?, workflow_id = ?, error = ?, error_sig = ?,

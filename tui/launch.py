@@ -56,12 +56,12 @@ class Workbench:
         Cancelling the task that iterates cancels the run. Raises the errors of opening models,
         sandbox and store before the first event; afterwards everything is told in events.
         """
-        from engine.runner import Run
+        from engine.runner import Run, workflow_job
         from store.recording import recorded
 
         config = self._config(request)
         services = await self._services(request)
-        run = Run(request.problem, config, services, workflow=workflow)
+        run = Run(request.problem, config, services, job=workflow_job(workflow) if workflow else None)
         assert self._recorder is not None  # opened with the services
         async with aclosing(recorded(run, self._recorder)) as events:
             async for event in events:

@@ -1,17 +1,23 @@
 """Variants: named ways to get from a problem to an answer.
 
 A variant is `async def solve(context) -> Result`; everything it does is emitted as events by the
-parts it uses, so that it never yields events itself and concurrent work needs no merging.
+parts it uses, so that it never yields events itself and concurrent work needs no merging. One that
+looks for something to use on every problem of a task (a workflow, a controller) has a `search` too,
+which an experiment runs once, before it solves anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.context import RunContext
+from engine.search import SearchContext
 
 
 @dataclass(frozen=True)
@@ -25,9 +31,29 @@ class Result:
     error: str | None = None
 
 
-Solve = Callable[[RunContext], Awaitable[Result]]
+class Options(BaseModel):
+    """A variant's own options. Each field has the default of the paper or its release, and a
+    description that says which.
+    """
 
-# Name → (module with `solve`, what it does)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Solve = Callable[[RunContext], Awaitable[Result]]
+# What it finds is JSON; it reaches `solve` as `context.found`.
+Search = Callable[[SearchContext], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A variant, as its module declares it in `VARIANT`."""
+
+    solve: Solve
+    options: type[Options] = Options
+    search: Search | None = None
+
+
+# Name → (module with `VARIANT`, what it does)
 VARIANTS: dict[str, tuple[str, str]] = {
     "flowreasoner": (
         "engine.variants.flowreasoner",
@@ -41,10 +67,31 @@ class UnknownVariantError(ValueError):
     """No variant of that name."""
 
 
-def load_variant(name: str) -> Solve:
-    """The variant's `solve`. Raises UnknownVariantError."""
+class OptionError(ValueError):
+    """An option a variant does not have, or a value it cannot take."""
+
+
+def load_variant(name: str) -> Variant:
+    """The variant of this name. Raises UnknownVariantError."""
     if name not in VARIANTS:
         near = get_close_matches(name, VARIANTS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(VARIANTS)}"
         raise UnknownVariantError(f"there is no variant {name!r}; {hint}")
-    return import_module(VARIANTS[name][0]).solve
+    return import_module(VARIANTS[name][0]).VARIANT
+
+
+O = TypeVar("O", bound=Options)  # noqa: E741
+
+
+def options_of(model: type[O], values: Mapping[str, Any]) -> O:
+    """A variant's options with these values over the defaults; texts are read as their field's type.
+
+    Raises OptionError.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        known = ", ".join(model.model_fields) or "none"
+        raise OptionError(f"option {name}: {first['msg'].lower()}; the options are {known}") from None

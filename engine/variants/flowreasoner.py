@@ -16,7 +16,7 @@ from engine.ids import derived_seed
 from engine.problems import Problem
 from engine.prompts import Experience
 from engine.scoring import Score, tests_of
-from engine.variants import Result
+from engine.variants import Result, Variant
 from engine.variants.final import finish, mean_score, run_repeats
 from engine.variants.proposal import diagnosis, propose
 from engine.workflows import Rejected, Workflow
@@ -102,3 +102,6 @@ def _close_round(
     history.append(Experience(number, built.code, built.prompts, built.modification, score, feedback))
     workflow_id = built.id if isinstance(built, Workflow) else None
     context.emitter.emit(RoundFinished(round=number, workflow_id=workflow_id, score=score, feedback=feedback))
+
+
+VARIANT = Variant(solve)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from engine.context import RunContext
-from engine.variants import Result
+from engine.variants import Result, Variant
 from engine.variants.final import finish
 from engine.variants.proposal import emit_proposal
 from engine.workflows import Workflow, build_workflow
@@ -27,3 +27,6 @@ async def solve(context: RunContext) -> Result:
         raise ValueError(f"the operator set {context.config.operators.name} cannot run vanilla: {names}")
     emit_proposal(context, workflow, round_number=1)
     return await finish(context, workflow, round_number=1, val_score=None)
+
+
+VARIANT = Variant(solve)

@@ -9,7 +9,7 @@ from engine.context import RunConfig, Services
 from engine.events import Event, RunFinished
 from engine.models.base import Message, Sampling
 from engine.problems import Problem, Tests
-from engine.runner import Run
+from engine.runner import Run, workflow_job
 from engine.workflows import Workflow
 from sandbox.types import Sandbox
 from tests.support.scripted import Answer, ScriptedModel
@@ -72,7 +72,8 @@ async def run_events(
 ) -> list[Event]:
     """All events of one run."""
     services = services or Services(ScriptedModel("meta", meta), ScriptedModel("worker", worker), sandbox)
-    run = Run(problem, config or RunConfig(repeats=1), services, workflow=workflow)
+    job = workflow_job(workflow) if workflow else None
+    run = Run(problem, config or RunConfig(repeats=1), services, job=job)
     return [event async for event in run.events()]
 
 
