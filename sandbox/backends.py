@@ -88,11 +88,20 @@ def docker_hosts(
     return backends
 
 
-def recipe(image: ImageName) -> Recipe:
-    """What `image` holds; imported late, since most processes ask for nothing but the standard one."""
+def recipe(image: str) -> Recipe:
+    """What `image` holds; imported late, since most processes ask for nothing but the standard one.
+
+    Raises:
+        SandboxError: there is no such image.
+    """
     from sandbox.recipes import RECIPES
 
-    return RECIPES[image]
+    for name, known in RECIPES.items():
+        if name == image:
+            return known
+    raise SandboxError(
+        "image-missing", f"there is no sandbox image {image!r}; use one of {', '.join(RECIPES)}"
+    )
 
 
 def _docker(

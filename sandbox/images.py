@@ -2,7 +2,8 @@
 
 With a registry the base is a slim Python image and pip; without one it is a Debian (`sandbox.debian`).
 On top of either go the guest sources. The tag is a hash of the recipe and those sources, so an image
-that exists under the current tag is the current image.
+that exists under the current tag is the current image. What Debian does not package is fetched as wheels
+and unpacked on top of another image's base.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import subprocess
+import sys
 import tarfile
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +35,14 @@ _BASE_DOCKERFILE = """\
 FROM {base}
 RUN pip install --no-cache-dir --root-user-action=ignore {wheels} \
  && find / -xdev -perm /6000 -type f -exec chmod a-s {{}} +
+"""
+_FETCH_TIMEOUT_S = 600
+_ADD_DOCKERFILE = """\
+FROM {base}
+COPY wheels /tmp/wheels
+RUN folder=$(python3 -c "import sysconfig; print(sysconfig.get_path('purelib'))") && mkdir -p $folder \
+ && for wheel in /tmp/wheels/*.whl; do python3 -m zipfile -e $wheel $folder || exit 1; done \
+ && rm -r /tmp/wheels && chmod -R a+rX $folder && python3 -m compileall -q $folder
 """
 
 
@@ -96,7 +108,8 @@ def build(progress: Progress | None = None, image: ImageName = "core", *, client
     base = _base(client, recipe, say)
     say(f"building {name} on {base}")
     owner = {labels.LABEL: "1", _NAME_LABEL: image, _BASE_LABEL: f"{base}@{_find(client, base)}"}
-    return _build(client, recipe.dockerfile.format(base=base), name, owner, network="none")
+    guest = {f"guest/{file}": source for file, source in guest_files().items()}
+    return _build(client, recipe.dockerfile.format(base=base), name, owner, network="none", files=guest)
 
 
 def status(image: ImageName = "core") -> ImageStatus:
@@ -149,6 +162,9 @@ def _base(client: Any, recipe: Recipe, say: Progress) -> str:
     name = _base_name(recipe)
     if _find(client, name) is not None:
         return name
+    if recipe.on is not None:
+        _add_wheels(client, _base(client, RECIPES[recipe.on], say), recipe, name, say)
+        return name
     try:
         _from_registry(client, recipe, name, say)
     except SandboxError as error:
@@ -171,19 +187,51 @@ def _from_registry(client: Any, recipe: Recipe, name: str, say: Progress) -> Non
     pinned = next(iter(source.attrs.get("RepoDigests") or ()), source.id)
     say(f"installing {len(recipe.wheels)} packages with pip")
     dockerfile = _BASE_DOCKERFILE.format(base=REGISTRY_BASE, wheels=" ".join(recipe.wheels))
-    _build(client, dockerfile, name, {_BASE_LABEL: pinned}, network=None)
+    _build(client, dockerfile, name, {_BASE_LABEL: pinned}, network=None, files={})
+
+
+def _add_wheels(client: Any, below: str, recipe: Recipe, name: str, say: Progress) -> None:
+    """The base `name`: `below` with the recipe's wheels unpacked. Raises SandboxError."""
+    say(f"fetching {', '.join(recipe.added)}")
+    with tempfile.TemporaryDirectory(prefix="flowreasoner-wheels-") as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        command += ["--no-deps", "--only-binary=:all:", "--dest", folder, *recipe.added]
+        try:
+            subprocess.run(
+                command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=_FETCH_TIMEOUT_S
+            )
+        except (subprocess.SubprocessError, OSError) as error:
+            told = getattr(error, "stderr", None) or str(error).encode()
+            line = told.decode("utf-8", "replace").strip().rpartition("\n")[2][:200]
+            raise SandboxError(
+                "image-missing",
+                f"the packages of the {recipe.name} image could not be fetched ({line}): connect to PyPI, "
+                f"then run `flowreasoner sandbox build --image {recipe.name}`",
+            ) from None
+        wheels = {f"wheels/{path.name}": path.read_bytes() for path in sorted(Path(folder).glob("*.whl"))}
+    say(f"unpacking {len(wheels)} packages on {below}")
+    owner = {_BASE_LABEL: f"{below}@{_find(client, below)}"}
+    _build(client, _ADD_DOCKERFILE.format(base=below), name, owner, network="none", files=wheels)
 
 
 def _line(error: Exception) -> str:
     return explain(error) if "daemon" in type(error).__name__.lower() else str(error).strip()[:160]
 
 
-def _build(client: Any, dockerfile: str, name: str, owner: dict[str, str], *, network: str | None) -> str:
+def _build(
+    client: Any,
+    dockerfile: str,
+    name: str,
+    owner: dict[str, str],
+    *,
+    network: str | None,
+    files: Mapping[str, bytes],
+) -> str:
     from docker.errors import APIError, BuildError
 
     try:
         image, _ = client.images.build(
-            fileobj=_context(dockerfile),
+            fileobj=_context(dockerfile, files),
             custom_context=True,
             tag=name,
             labels=owner,
@@ -195,11 +243,10 @@ def _build(client: Any, dockerfile: str, name: str, owner: dict[str, str], *, ne
     return image.id
 
 
-def _context(dockerfile: str) -> io.BytesIO:
-    """A build context: the Dockerfile and the guest package, readable by every uid."""
+def _context(dockerfile: str, files: Mapping[str, bytes]) -> io.BytesIO:
+    """A build context: the Dockerfile and `files`, readable by every uid."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        files = {f"guest/{name}": source for name, source in guest_files().items()}
         for name, content in {"Dockerfile": dockerfile.encode(), **files}.items():
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o644

@@ -1,4 +1,6 @@
-"""What each image holds: `core`, the standard library and pytest; `science`, what data science imports."""
+"""What each image holds: `core`, the standard library and pytest; `science`, what data science imports;
+`math`, what compares mathematical answers.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Literal
 
 from sandbox.docker_backend import GUEST_DIR, MEMORY_MB
 
-ImageName = Literal["core", "science"]
+ImageName = Literal["core", "science", "math"]
 
 REGISTRY_BASE = "python:3.12-slim"
 _MATPLOTLIB = f"{GUEST_DIR}/matplotlib"
@@ -38,6 +40,12 @@ import scipy
 matplotlib.get_configdir, matplotlib.get_cachedir = kept
 """
 
+# What math-verify's first comparison would import and build: parsers, and sympy's tables.
+_WARM_MATH = """\
+from math_verify import parse, verify
+verify(parse("$\\\\frac{1}{2}$"), parse("0.5"))
+"""
+
 # `python3` and not `python3-minimal`: programs import all of the standard library.
 _CORE_DEBIAN = ("python3", "libpython3-stdlib", "python3-pytest")
 _CORE_WHEELS = ("pytest==9.2.0",)
@@ -62,6 +70,14 @@ _SCIENCE_WHEELS = """
     unidecode==1.4.0 werkzeug==3.1.9 wordcloud==1.9.6 xlrd==2.0.2 xlsxwriter==3.3.1 xlwt==1.3.0
     xmltodict==1.0.4
 """
+# Debian has no math-verify: these come from PyPI through this machine's pip, pure Python all of them.
+_MATH_WHEELS = (
+    "antlr4-python3-runtime==4.13.2",
+    "latex2sympy2_extended==1.11.0",
+    "math-verify==0.9.0",
+    "mpmath==1.3.0",
+    "sympy==1.14.0",
+)
 # A compiler comes with scipy and all of TeX's fonts with wordcloud, which wants one of them.
 _SLIM_SCIENCE = (
     "find $1/usr/share/texlive -type f ! -name DroidSansMono.ttf -delete; "
@@ -84,10 +100,12 @@ class Recipe:
     warm: str = ""  # a guest module, imported before any request
     slim: str = ""  # a shell line that removes what the packages bring and nothing here uses, from $1
     memory_mb: int = MEMORY_MB  # of a container
+    on: ImageName | None = None  # whose base this one's is made on, with `added`
+    added: tuple[str, ...] = ()  # pure-Python wheels that this machine's pip fetches
 
     def base_digest(self, suite: str) -> str:
         """The content address of the base."""
-        parts = (REGISTRY_BASE, suite, *self.debian, self.slim, *self.wheels)
+        parts = (REGISTRY_BASE, suite, *self.debian, self.slim, *self.wheels, *self.added)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
     def modules(self) -> dict[str, str]:
@@ -105,5 +123,14 @@ RECIPES: dict[ImageName, Recipe] = {
         warm=_WARM_SCIENCE,
         slim=_SLIM_SCIENCE,
         memory_mb=1536,
+    ),
+    "math": Recipe(
+        "math",
+        _CORE_DEBIAN,
+        _CORE_WHEELS,
+        _COMMON,
+        warm=_WARM_MATH,
+        on="core",
+        added=_MATH_WHEELS,
     ),
 }

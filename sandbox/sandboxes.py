@@ -6,14 +6,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, cast, get_args
 
-from sandbox.backends import Prefer
+from sandbox.backends import Prefer, recipe
 from sandbox.pool import Pool, open_sandbox
-from sandbox.types import SandboxError
-
-if TYPE_CHECKING:
-    from sandbox.recipes import ImageName
 
 
 class Sandboxes:
@@ -31,7 +26,9 @@ class Sandboxes:
         build: bool = False,
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        """The options are those of `open_sandbox`."""
+        """The options are those of `open_sandbox`. An image that is another's with a few packages more is
+        built in any case: that takes seconds.
+        """
         self._prefer: Prefer = prefer
         self._modules = guest_modules
         self._size, self._build, self._progress = size, build, progress
@@ -53,25 +50,14 @@ class Sandboxes:
         """
         async with self._opening[image]:
             if image not in self._pools:
+                wanted = recipe(image)
                 pool = open_sandbox(
                     self._prefer,
                     self._modules,
                     size=self._size,
-                    build=self._build,
-                    image=_image_name(image),
+                    build=self._build or wanted.on is not None,
+                    image=wanted.name,
                     progress=self._progress,
                 )
                 self._pools[image] = await self._stack.enter_async_context(pool)
         return self._pools[image]
-
-
-def _image_name(image: str) -> ImageName:
-    from sandbox.recipes import ImageName
-
-    known = get_args(ImageName)
-    if image not in known:
-        raise SandboxError(
-            "image-missing",
-            f"there is no sandbox image {image!r}; a problem's image is one of {', '.join(known)}",
-        )
-    return cast("ImageName", image)

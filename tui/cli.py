@@ -210,8 +210,10 @@ def models(json: JsonFlag = False) -> None:
 @sandbox_app.command("build")
 def sandbox_build(
     image: Annotated[
-        Literal["core", "science"],
-        typer.Option(help="The standard library and pytest, or also numpy, pandas, matplotlib and more."),
+        Literal["core", "science", "math"],
+        typer.Option(
+            help="The standard library and pytest; science: numpy, pandas and more, too; math: math-verify."
+        ),
     ] = "core",
     json: JsonFlag = False,
 ) -> None:
