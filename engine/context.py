@@ -10,7 +10,8 @@ from engine.emitter import Emitter
 from engine.gateway import Gateway
 from engine.ledger import Budget, Ledger
 from engine.models.base import ChatModel, Sampling
-from engine.operators.sets import PAPER, OperatorSet
+from engine.operators.sets import PAPER
+from engine.operators.specs import OperatorSet
 from engine.problems import Problem
 from sandbox.types import Sandbox, SandboxError
 

@@ -70,7 +70,7 @@ async def _in_session(
         )
     )
     seed = derived_seed(context.config.seed, purpose, round_number, repeat)
-    broker = StepBroker(context, session, execution_id, seed)
+    broker = StepBroker(context, workflow.operators, session, execution_id, seed)
     outcome: Outcome | None = None
     status, answer, error = "cancelled", None, "cancelled"
     try:
@@ -105,13 +105,8 @@ async def _until_done_or_aborted(
     args = {
         "code": workflow.code,
         "prompts": workflow.prompts,
-        "operators": [o.to_guest() for o in context.config.operators.operators],
-        "inputs": {
-            "problem": problem.prompt,
-            "entry_point": problem.entry_point,
-            "test_cases": list(problem.tests.visible),
-            "question_id": problem.id,
-        },
+        "operators": [o.to_guest() for o in workflow.operators.operators],
+        "inputs": problem.inputs,
     }
     call = asyncio.ensure_future(
         session.call(

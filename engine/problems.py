@@ -51,6 +51,16 @@ class Problem:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def inputs(self) -> dict[str, Any]:
+        """What a workflow may be given, by name (`engine.operators.specs.RUN_INPUTS`)."""
+        return {
+            "problem": self.prompt,
+            "entry_point": self.entry_point,
+            "test_cases": list(self.tests.visible),
+            "question_id": self.id,
+        }
+
+    @property
     def image(self) -> str:
         """The sandbox image its tests and programs run in."""
         value = self.metadata.get("image", "core")

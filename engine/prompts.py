@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.models.base import Message
-from engine.operators.sets import OperatorSet
+from engine.operators.specs import OperatorSet
 from engine.problems import Problem
 
 SYSTEM = """You design workflows that solve programming problems. A workflow is a Python class whose \
@@ -27,7 +27,11 @@ NAME = \"\"\"a prompt, used in the workflow as prompt_custom.NAME\"\"\"
 </prompt>
 
 The operators exist on self already. Await every call. Use only prompts you define. Bound every loop. \
-Return the solution, never None. Judge solutions by running tests, not by words in a reply."""
+Return the solution, never None. {judge}"""
+
+# Advice that a set can be followed with or not.
+_JUDGE_BY_TESTS = "Judge solutions by running tests, not by words in a reply."
+_JUDGE_BY_CODE = "Judge solutions by what code computes, not by words in a reply."
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,14 @@ def propose_messages(problem: Problem, operators: OperatorSet, history: list[Exp
     else:
         parts.append("Write the first workflow.")
     return [
-        {"role": "system", "content": SYSTEM.format(operators=operators.describe())},
+        {"role": "system", "content": _system(operators)},
         {"role": "user", "content": "\n\n".join(parts)},
     ]
+
+
+def _system(operators: OperatorSet) -> str:
+    judge = _JUDGE_BY_TESTS if operators.get("test") else _JUDGE_BY_CODE
+    return SYSTEM.format(operators=operators.describe(), judge=judge)
 
 
 def repair_messages(asked: list[Message], reply: str, diagnosis: str) -> list[Message]:

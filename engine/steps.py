@@ -19,6 +19,7 @@ from engine.events import CodeExecuted, StepFinished, StepStarted
 from engine.ids import content_key, derived_seed, new_id
 from engine.ledger import BudgetExceededError
 from engine.models.base import Message, ModelError
+from engine.operators.specs import OperatorSet
 from engine.plain import jsonable
 from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session, TestResult, Verdict
 
@@ -36,8 +37,7 @@ class _Call:
     step_id: str
     key: str
     draw: str
-    module: str
-    kwargs: dict[str, Any]
+    args: dict[str, Any]
 
 
 @dataclass
@@ -57,8 +57,11 @@ class StepBroker:
     are put on `aborted`, so that a workflow which catches every exception cannot go on regardless.
     """
 
-    def __init__(self, context: RunContext, session: Session, execution_id: str, seed: int) -> None:
+    def __init__(
+        self, context: RunContext, operators: OperatorSet, session: Session, execution_id: str, seed: int
+    ) -> None:
         self._context = context
+        self._operators = operators
         self._session = session
         self._execution_id = execution_id
         self._seed = seed
@@ -72,12 +75,14 @@ class StepBroker:
         if method != "step":
             raise CallbackError("usage", f"a workflow cannot call {method!r}")
         operator, kwargs = args.get("operator"), args.get("kwargs")
-        spec = self._context.config.operators.get(operator) if isinstance(operator, str) else None
+        spec = self._operators.get(operator) if isinstance(operator, str) else None
         if spec is None or not isinstance(kwargs, dict):
             raise CallbackError("usage", f"unknown operator {operator!r}")
         line = args.get("line") if isinstance(args.get("line"), int) else None
+        # What the run gives is not the workflow's to choose.
+        kwargs = {**kwargs, **{name: self._context.problem.inputs[name] for name in spec.bound}}
         inputs = jsonable(kwargs)
-        identity = content_key(spec.module, inputs)
+        identity = content_key(spec.identity, inputs)
         occurrence = self._seen[identity]
         self._seen[identity] += 1
         # Seeds follow from what is asked, not from who is asked: two workers, or a worker and its
@@ -102,7 +107,7 @@ class StepBroker:
                 inputs=inputs,
             )
         )
-        return await self._finish(_Call(step_id, key, draw, spec.module, kwargs))
+        return await self._finish(_Call(step_id, key, draw, spec.to_step(kwargs)))
 
     async def _finish(self, call: _Call) -> Any:
         """Serve or run the step, and emit exactly one StepFinished whatever happens."""
@@ -158,7 +163,7 @@ class StepBroker:
         async with self._slots:
             return await self._session.call(
                 "engine.guest.operator:main",
-                {"module": call.module, "kwargs": call.kwargs},
+                call.args,
                 callback=callback,
                 limits=STEP_LIMITS,
             )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.operators.sets import OperatorSet
+    from engine.operators.specs import OperatorSet
     from engine.workflows import Workflow
 
 MAX_BYTES = 1024 * 1024

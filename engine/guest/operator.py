@@ -3,10 +3,41 @@
 from __future__ import annotations
 
 import importlib
+import linecache
+import sys
+import types
 from typing import Any
+
+OWN_MODULE = "own_operators"
 
 
 async def main(host: Any, args: dict[str, Any]) -> Any:
-    """`args`: the operator's guest module and its keyword arguments; returns its result dict."""
-    module = importlib.import_module(args["module"])
-    return await module.run(host, **args["kwargs"])
+    """`args` are `OperatorSpec.to_step`'s. Raises TypeError where the result is not what the set says."""
+    module = _module(args["module"], args["source"])
+    result = await getattr(module, args["function"])(host, **args["kwargs"])
+    wrong = _mismatch(result, args["returns"])
+    if wrong:
+        raise TypeError(f"{args['function']}() {wrong}")
+    return result
+
+
+def _module(name: str, source: str | None) -> Any:
+    """The preloaded module; with `source`, a user's, which came with the step."""
+    if source is None:
+        return importlib.import_module(name)
+    module = types.ModuleType(OWN_MODULE)
+    sys.modules[OWN_MODULE] = module  # dataclasses look up the module they are in
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    exec(compile(source, name, "exec", dont_inherit=True), module.__dict__)
+    return module
+
+
+def _mismatch(result: Any, returns: str | list[str]) -> str:
+    """How the result differs from what its set promises, or "" where it does not."""
+    kind = type(result).__name__
+    if returns == "str":
+        return "" if isinstance(result, str) else f"returned a {kind}, where its set says a str"
+    if not isinstance(result, dict):
+        return f"returned a {kind}, where its set says a dict with {', '.join(returns)}"
+    lacking = [key for key in returns if key not in result]
+    return f"returned no {lacking[0]!r}, which its set says it does" if lacking else ""

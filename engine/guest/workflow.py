@@ -42,10 +42,11 @@ class Operator:
                 bound[key] = value
             elif key in self._spec["extras"]:
                 extra.append(str(value))
+            elif key in self._spec["bound"]:
+                raise TypeError(f"{name}() knows {key!r} already; leave it out")
             else:
-                raise TypeError(
-                    f"{name}() got an unexpected keyword argument {key!r}; it takes {', '.join(names)}"
-                )
+                takes = ", ".join(names) or "none"
+                raise TypeError(f"{name}() got an unexpected keyword argument {key!r}; it takes {takes}")
         missing = [n for n in self._spec["required"] if n not in bound]
         if missing:
             raise TypeError(f"{name}() is missing the argument {missing[0]!r}")

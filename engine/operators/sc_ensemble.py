@@ -22,13 +22,18 @@ def prompt(problem: str, solutions: list[str]) -> str:
     return join(f"Problem:\n{problem}", INSTRUCTION, listing)
 
 
+def candidates(solutions: list[str], operator: str) -> list[str]:
+    """The solutions as texts. Raises ValueError where there is none to choose from."""
+    if isinstance(solutions, str) or not solutions:
+        got = "one text" if isinstance(solutions, str) and solutions else "no solutions"
+        raise ValueError(f"{operator} got {got}; give it a list of at least one solution")
+    return [str(s) for s in solutions]
+
+
 async def run(host: Host, *, solutions: list[str], problem: str = "") -> dict[str, Any]:
-    if not solutions:
-        raise ValueError("sc_ensemble got an empty list of solutions; collect at least one before calling it")
-    texts = [str(s) for s in solutions]
-    distinct = list(dict.fromkeys(texts))
-    if len(distinct) == 1:  # nothing to choose: a call would only cost
-        return {"response": distinct[0]}
+    texts = candidates(solutions, "sc_ensemble")
+    if len(set(texts)) == 1:  # nothing to choose: a call would only cost
+        return {"response": texts[0]}
     pick = chosen(await ask(host, prompt(problem, texts)), len(texts))
     if pick is None:
         return {"response": Counter(texts).most_common(1)[0][0]}

@@ -1,84 +1,10 @@
-"""Operator sets as data: what the meta-agent is told, what the linter checks, what the runner calls.
-
-An operator's code is named by its guest module; swapping a set needs no other change.
-"""
+"""The operator sets there are. Each one's code is in the guest modules it names."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import replace
 
-
-class _Required:
-    def __repr__(self) -> str:
-        return "REQUIRED"
-
-
-REQUIRED: Any = _Required()
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One keyword of an operator. `type` is for people and models, not enforced."""
-
-    name: str
-    type: str
-    default: Any = REQUIRED
-
-    @property
-    def required(self) -> bool:
-        return self.default is REQUIRED
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.type}" + ("" if self.required else f" = {self.default!r}")
-
-
-@dataclass(frozen=True)
-class OperatorSpec:
-    """An operator. `attribute` is its name on `self`, `module` the guest module whose `run` it is.
-
-    `extras` are keywords that workflows are known to pass although the operator has no such
-    parameter; their text is appended to the prompt and the leniency recorded as a repair.
-    """
-
-    name: str
-    attribute: str
-    description: str
-    parameters: tuple[Parameter, ...]
-    returns: dict[str, str]
-    module: str
-    extras: tuple[str, ...] = ()
-
-    @property
-    def signature(self) -> str:
-        returns = ", ".join(f"'{k}': {v}" for k, v in self.returns.items())
-        return f"{self.attribute}({', '.join(map(str, self.parameters))}) -> {{{returns}}}"
-
-    def to_guest(self) -> dict[str, Any]:
-        """What the workflow's process needs to bind a call."""
-        return {
-            "attribute": self.attribute,
-            "name": self.name,
-            "required": [p.name for p in self.parameters if p.required],
-            "parameters": [p.name for p in self.parameters],
-            "extras": list(self.extras),
-        }
-
-
-@dataclass(frozen=True)
-class OperatorSet:
-    """A named choice of operators."""
-
-    name: str
-    operators: tuple[OperatorSpec, ...] = field(default=())
-
-    def get(self, attribute: str) -> OperatorSpec | None:
-        return next((o for o in self.operators if o.attribute == attribute), None)
-
-    def describe(self) -> str:
-        """The set as the meta-agent reads it: one line an operator."""
-        return "\n".join(f"- self.{o.signature}: {o.description}" for o in self.operators)
-
+from engine.operators.specs import OperatorSet, OperatorSpec, Parameter
 
 _TEXT = Parameter("problem", "str")
 _MODE = Parameter("mode", "str | None", None)
@@ -163,11 +89,180 @@ ANSWER_GENERATE = OperatorSpec(
     "engine.operators.answer_generate",
 )
 
+MD_ENSEMBLE = OperatorSpec(
+    "MdEnsemble",
+    "md_ensemble",
+    "picks one of several solutions by five votes, each over another order of them",
+    (Parameter("solutions", "list[str]"), Parameter("problem", "str", ""), _MODE),
+    {"solution": "str"},
+    "engine.operators.md_ensemble",
+)
+
 # Appendix A of the FlowReasoner paper lists the first six; Custom, Programmer and AnswerGenerate come
 # from AFlow, on which that list is based, and its figures use Custom.
 PAPER = OperatorSet(
     "paper",
     (CODE_GENERATE, FORMAT, ENSEMBLE, REVIEW, REVISE, TEST, CUSTOM, PROGRAMMER, ANSWER_GENERATE),
+    "FlowReasoner, Appendix A, with AFlow's Custom, Programmer and AnswerGenerate",
 )
 
-SETS: dict[str, OperatorSet] = {PAPER.name: PAPER}
+# AFlow configures three sets, one a kind of benchmark; its operator module defines more.
+AFLOW_CODE = OperatorSet(
+    "aflow-code", (CUSTOM, CODE_GENERATE, ENSEMBLE, TEST), "what AFlow searches over for code"
+)
+AFLOW_MATH = OperatorSet("aflow-math", (CUSTOM, ENSEMBLE, PROGRAMMER), "what AFlow searches over for math")
+AFLOW_QA = OperatorSet(
+    "aflow-qa", (CUSTOM, ANSWER_GENERATE, ENSEMBLE), "what AFlow searches over for questions"
+)
+AFLOW = OperatorSet("aflow", (*PAPER.operators, MD_ENSEMBLE), "every operator that AFlow defines")
+
+
+def _scoreflow(
+    name: str, attribute: str, description: str, *parameters: Parameter, bound: tuple[str, ...] = ("problem",)
+) -> OperatorSpec:
+    """ScoreFlow's operators know the problem, and return plain text."""
+    module = "engine.operators.scoreflow"
+    return OperatorSpec(
+        name, attribute, description, parameters, "str", module, function=attribute, bound=bound
+    )
+
+
+_CODE = ("problem", "entry_point")
+
+# The released code chooses from these by kind of benchmark: code_generate, sc_ensemble and test for code;
+# custom, sc_ensemble and review with answer_generate for questions or programmer for math.
+SCOREFLOW = OperatorSet(
+    "scoreflow",
+    (
+        _scoreflow(
+            "Custom", "custom", "one worker call on instruction and problem", Parameter("instruction", "str")
+        ),
+        _scoreflow(
+            "CustomCodeGenerate",
+            "code_generate",
+            "a worker writes code for the problem",
+            Parameter("instruction", "str"),
+            bound=_CODE,
+        ),
+        _scoreflow(
+            "AnswerGenerate", "answer_generate", "a worker thinks step by step and ends with its answer"
+        ),
+        _scoreflow(
+            "ScEnsemble",
+            "sc_ensemble",
+            "picks the most consistent of several solutions",
+            Parameter("solutions", "list[str]"),
+        ),
+        _scoreflow(
+            "Review",
+            "review",
+            "a worker checks a solution and returns it, mended where it is wrong",
+            Parameter("pre_solution", "str"),
+            bound=_CODE,
+        ),
+        _scoreflow(
+            "Programmer",
+            "programmer",
+            "a worker writes solve(), which is run; returns the code and its output in words",
+            Parameter("analysis", "str", "None"),
+        ),
+        _scoreflow(
+            "Test",
+            "test",
+            "runs a solution on the visible tests, mends it up to test_loop times, then writes it anew",
+            Parameter("solution", "str"),
+            Parameter("test_loop", "int", 10),
+            bound=_CODE,
+        ),
+    ),
+    "ScoreFlow: plain text in and out, the problem known to every operator",
+)
+
+
+def _maas(name: str, attribute: str, description: str, returns: str, *, code: bool) -> OperatorSpec:
+    """MaAS's generating operators, in the signature they have for code or for math."""
+    instruction = Parameter("instruction", "str", "")
+    parameters = (
+        (_TEXT, Parameter("entry_point", "str | None", None), instruction)
+        if code
+        else (Parameter("input", "str"), instruction)
+    )
+    module = "engine.operators.maas"
+    return OperatorSpec(
+        name, attribute, description, parameters, {"response": returns}, module, function=attribute
+    )
+
+
+def _maas_generators(*, code: bool) -> tuple[OperatorSpec, ...]:
+    several = "list of 3 {'response': str}"
+    return (
+        _maas("Generate", "generate", "a worker answers", "str", code=code),
+        _maas("GenerateCoT", "generate_cot", "a worker thinks step by step, then answers", "str", code=code),
+        _maas("MultiGenerateCoT", "multi_generate_cot", "three times generate_cot", several, code=code),
+    )
+
+
+SELF_REFINE = OperatorSpec(
+    "SelfRefine",
+    "self_refine",
+    "a worker looks for what is wrong with a solution and rewrites it",
+    (_TEXT, Parameter("solution", "str")),
+    {"response": "str"},
+    "engine.operators.maas",
+    function="self_refine",
+)
+
+# MaAS's EarlyStop is not here: it is a choice of the controller, and nothing ever calls it. The two
+# benchmarks' generators differ in what they call the text they work on.
+MAAS = OperatorSet(
+    "maas",
+    (*_maas_generators(code=True), ENSEMBLE, SELF_REFINE, TEST, PROGRAMMER),
+    "MaAS, with the signatures its operators have for code",
+)
+MAAS_MATH = OperatorSet(
+    "maas-math",
+    (*_maas_generators(code=False), ENSEMBLE, SELF_REFINE, PROGRAMMER),
+    "MaAS, with the signatures its operators have for math",
+)
+
+# Only the names are published; interfaces and prompts are ours.
+METAFLOW = OperatorSet(
+    "metaflow",
+    (
+        OperatorSpec(
+            "Decompose",
+            "decompose",
+            "a worker splits the problem into parts to solve one after the other",
+            (_TEXT,),
+            {"subproblems": "list[str]"},
+            "engine.operators.metaflow",
+            function="decompose",
+        ),
+        replace(CUSTOM, name="Generate", attribute="generate"),
+        PROGRAMMER,
+        OperatorSpec(
+            "Execute",
+            "execute",
+            "runs a program and tells how it ended ('ok' or 'error') and what it printed",
+            (Parameter("code", "str"),),
+            {"status": "str", "output": "str"},
+            "engine.operators.metaflow",
+            function="execute",
+        ),
+        OperatorSpec(
+            "Summarize",
+            "summarize",
+            "a worker makes one answer to the problem out of several texts",
+            (_TEXT, Parameter("materials", "list[str]")),
+            {"response": "str"},
+            "engine.operators.metaflow",
+            function="summarize",
+        ),
+        replace(ENSEMBLE, name="Ensemble", attribute="ensemble"),
+    ),
+    "MetaFlow: six task-independent operators",
+)
+
+SETS: dict[str, OperatorSet] = {
+    s.name: s for s in (PAPER, AFLOW_CODE, AFLOW_MATH, AFLOW_QA, AFLOW, SCOREFLOW, MAAS, MAAS_MATH, METAFLOW)
+}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from engine.formats.findings import Diagnostic, Repair, has_errors
 from engine.formats.reading import read_workflow
-from engine.operators.sets import OperatorSet
+from engine.operators.specs import OperatorSet
 from engine.workflows.complexity import complexity
 from engine.workflows.graph import WorkflowGraph
 from engine.workflows.identity import workflow_id
@@ -21,7 +21,8 @@ class Workflow:
 
     `code` is what runs; `source` is what was written, which differs where repairs were made.
     `diagnostics` are those of the source, at the lines they have in `code`. `strict_ok` says that
-    the source itself can run, so that a score can be reported for it as written.
+    the source itself can run, so that a score can be reported for it as written. `operators` are those
+    it was checked against, and is run with.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Workflow:
     graph: WorkflowGraph
     complexity: int
     strict_ok: bool
+    operators: OperatorSet
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def build_workflow(text: str, prompts: str, operator_set: OperatorSet) -> Workfl
         shown = (*read.problems, *(_shifted(d, -fixed.shift) for d in left)) if unread else written
         return _rejected(read.code, read.prompts, read.modification, shown, fixed.repairs, operator_set)
     return Workflow(
-        id=workflow_id(fixed.code, fixed.prompts, operator_set.name),
+        id=workflow_id(fixed.code, fixed.prompts, operator_set.identity),
         code=fixed.code,
         prompts=fixed.prompts,
         modification=read.modification,
@@ -79,6 +81,7 @@ def build_workflow(text: str, prompts: str, operator_set: OperatorSet) -> Workfl
         graph=partial_graph(fixed.code, operator_set),
         complexity=complexity(fixed.code),
         strict_ok=not has_errors(written),
+        operators=operator_set,
     )
 
 

@@ -6,7 +6,7 @@ import ast
 from difflib import get_close_matches
 
 from engine.formats.findings import Diagnostic, error
-from engine.operators.sets import OperatorSpec
+from engine.operators.specs import OperatorSpec
 from engine.workflows.operators import Operators, has_open_attributes
 from engine.workflows.tree import self_attribute, workflow_class
 
@@ -70,7 +70,7 @@ def surplus_extras(call: ast.Call, spec: OperatorSpec) -> list[ast.keyword]:
 def check_arguments(call: ast.Call, spec: OperatorSpec) -> list[Diagnostic]:
     """Arguments against the operator's parameters, as Python would bind them."""
     names = [p.name for p in spec.parameters]
-    takes = f"It takes {', '.join(map(str, spec.parameters))}"
+    takes = f"It takes {', '.join(map(str, spec.parameters)) or 'no arguments'}"
     extras = surplus_extras(call, spec)
     found: list[Diagnostic] = []
     for keyword in call.keywords:
@@ -78,6 +78,8 @@ def check_arguments(call: ast.Call, spec: OperatorSpec) -> list[Diagnostic]:
             continue
         near = get_close_matches(keyword.arg, names, 1, 0.6)
         fix = f"Did you mean {near[0]}=?" if near and keyword not in extras else takes
+        if keyword.arg in spec.bound:
+            fix = f"Leave it out: {spec.attribute} knows the {keyword.arg} already"
         message = f"{spec.attribute} takes no argument '{keyword.arg}'"
         found.append(error("unknown-argument", message, keyword.value.lineno, fix))
     if any(isinstance(a, ast.Starred) for a in call.args):

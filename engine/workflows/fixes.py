@@ -6,7 +6,7 @@ import ast
 import re
 
 from engine.formats.findings import Repair
-from engine.operators.sets import OperatorSet, OperatorSpec
+from engine.operators.specs import OperatorSet, OperatorSpec
 from engine.workflows.awaits import enclosing_function, missing_awaits
 from engine.workflows.calls import surplus_extras
 from engine.workflows.edits import Edit, Positions, in_formatted_string, overlapping

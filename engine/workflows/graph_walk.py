@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.operators.sets import OperatorSet
+from engine.operators.specs import OperatorSet
 from engine.workflows.graph import Edge, EdgeKind, Node, WorkflowGraph, call_span
 from engine.workflows.operators import Operators, operators_of
 from engine.workflows.tree import FunctionNode, call_method, methods, self_attribute, workflow_class

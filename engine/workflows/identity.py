@@ -8,10 +8,10 @@ from hashlib import blake2b
 from engine.formats.source import parse
 
 
-def workflow_id(code: str, prompts: str, operator_set_name: str) -> str:
+def workflow_id(code: str, prompts: str, operators: str) -> str:
     """The content address, 32 hex digits. Comments and formatting do not change it."""
     digest = blake2b(digest_size=16)
-    for part in (operator_set_name, canonical(code), canonical(prompts)):
+    for part in (operators, canonical(code), canonical(prompts)):
         data = part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.hexdigest()

@@ -6,7 +6,7 @@ import ast
 
 from engine.formats.findings import Diagnostic
 from engine.formats.source import parse
-from engine.operators.sets import OperatorSet
+from engine.operators.specs import OperatorSet
 from engine.workflows.awaits import missing_awaits
 from engine.workflows.calls import check_calls
 from engine.workflows.flow import check_returns

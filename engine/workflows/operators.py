@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from engine.operators.sets import OperatorSet, OperatorSpec
+from engine.operators.specs import OperatorSet, OperatorSpec
 from engine.workflows.tree import methods, operator_aliases, self_attribute, workflow_class
 
 # Attributes the runner puts on every workflow besides its operators; `llm` is for AFlow's cost lines.

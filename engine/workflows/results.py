@@ -7,7 +7,7 @@ from collections import defaultdict
 from difflib import get_close_matches
 
 from engine.formats.findings import Diagnostic, error, warning
-from engine.operators.sets import OperatorSpec
+from engine.operators.specs import OperatorSpec
 from engine.workflows.operators import Operators
 from engine.workflows.tree import FunctionNode
 
@@ -28,7 +28,6 @@ _VERDICT_WORDS = (
     "false",
 )
 _TEXT_TESTS = frozenset({"startswith", "endswith"})
-_DICT_METHODS = frozenset(dir(dict))
 _BANNED_MODULES = frozenset(
     {"subprocess", "socket", "shutil", "ctypes", "multiprocessing", "urllib", "requests"}
 )
@@ -48,9 +47,16 @@ def check_results(tree: ast.Module, operators: Operators) -> list[Diagnostic]:
                 found += _check_key(node, bindings, operators)
             if _is_verdict(node, texts, bindings, operators):
                 message = "a verdict is read from the words of a reply"
-                fix = "Run the tests with self.test and use its result"
+                fix = _how_to_judge(operators)
                 found.append(warning("string-verdict", message, getattr(node, "lineno", None), fix))
     return found
+
+
+def _how_to_judge(operators: Operators) -> str:
+    test = operators.specs.get("test")
+    if test is not None and "result" in test.keys:
+        return "Run the tests with self.test and use its result"
+    return "Decide by what code computes, such as how often an answer came up"
 
 
 def _own_nodes(function: FunctionNode) -> list[ast.AST]:
@@ -106,21 +112,30 @@ def _check_key(node: ast.expr, bindings: Bindings, operators: Operators) -> list
             code, certain = "result-key", True
         case ast.Call(func=ast.Attribute(value=value, attr="get"), args=[ast.Constant(value=str(key)), *_]):
             code, certain = "result-key", False
-        case ast.Attribute(value=value, attr=key, ctx=ast.Load()) if key not in _DICT_METHODS:
+        case ast.Attribute(value=value, attr=key, ctx=ast.Load()) if key != "get":
             code, certain = "result-attribute", True
         case _:
             return []
     sources = _sources(value, bindings, operators)
-    specs = [s for s in sources if s is not None]
-    lacking = [s for s in specs if code == "result-attribute" or key not in s.returns]
+    lacking = [s for s in sources if s is not None and not _has(s, code, key)]
     if not lacking:
         return []
     spec = lacking[0]
-    near = get_close_matches(key, spec.returns, 1, 0.5) or list(spec.returns)
-    fix = f"Use [{near[0]!r}]" if len(near) == 1 else f"It returns {', '.join(spec.returns)}"
+    near = get_close_matches(key, spec.keys, 1, 0.5) or list(spec.keys)
+    fix = f"Use [{near[0]!r}]" if len(near) == 1 else f"It returns {', '.join(near)}"
     what = "attribute" if code == "result-attribute" else "key"
-    make = error if certain and len(lacking) == len(sources) else warning
-    return [make(code, f"the result of {spec.attribute} has no {what} '{key}'", node.lineno, fix)]
+    message = f"the result of {spec.attribute} has no {what} '{key}'"
+    if spec.plain:
+        message = f"the result of {spec.attribute} is plain text, without {what} '{key}'"
+        fix = "Use it as it is"
+    # A missing key may have been meant with .get(), but a text has no such method.
+    sure = (certain or spec.plain) and len(lacking) == len(sources)
+    return [(error if sure else warning)(code, message, node.lineno, fix)]
+
+
+def _has(spec: OperatorSpec, code: str, key: str) -> bool:
+    """Whether the result of `spec` has this key, or attribute."""
+    return hasattr(str if spec.plain else dict, key) if code == "result-attribute" else key in spec.keys
 
 
 def _reply_texts(function: FunctionNode, bindings: Bindings, operators: Operators) -> set[str]:
@@ -136,6 +151,8 @@ def _reads_reply(value: ast.expr, texts: set[str], bindings: Bindings, operators
     """Whether `value` is a worker's prose, perhaps lowered or stripped."""
     while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr != "get":
         value = value.func.value
+    if _all_plain(_sources(value, bindings, operators)):
+        return True
     if isinstance(value, ast.Name):
         return value.id in texts
     match value:
@@ -146,7 +163,11 @@ def _reads_reply(value: ast.expr, texts: set[str], bindings: Bindings, operators
         case _:
             return False
     specs = [s for s in _sources(inner, bindings, operators) if s is not None]
-    return bool(specs) and all(s.returns.get(key) == "str" for s in specs)
+    return bool(specs) and all(s.keys.get(key) == "str" for s in specs)
+
+
+def _all_plain(sources: list[OperatorSpec | None]) -> bool:
+    return bool(sources) and all(s is not None and s.plain for s in sources)
 
 
 def _is_verdict(node: ast.AST, texts: set[str], bindings: Bindings, operators: Operators) -> bool:

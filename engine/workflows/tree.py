@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
+from engine.operators.specs import RUN_INPUTS
+
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 # What `__call__` may take; the runner passes these by name.
-CALL_PARAMETERS = ("problem", "entry_point", "test_cases", "question_id")
+CALL_PARAMETERS = RUN_INPUTS
 # What an AFlow-style `__init__` may require.
 INIT_PARAMETERS = ("name", "llm_config", "dataset")
 

@@ -1,0 +1,52 @@
+"""MaAS's operators beyond AFlow's: three ways to answer, and one to refine an answer.
+
+Their task is called `problem` (with an entry point) for code and `input` for math, as in the release.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from engine.operators.custom_code_generate import prompt as code_prompt
+from engine.operators.support import Host, ask, extract_code, join, parses
+
+THINK = "Work it out step by step: what is asked, what is given, which cases there are. Then give the answer."
+CRITIQUE = (
+    "Look for what is wrong or missing in the solution, then rewrite it so that it is right. Reply with the "
+    "whole solution as it should be."
+)
+TIMES = 3  # MaAS's
+
+
+async def generate(
+    host: Host, *, problem: str = "", input: str = "", entry_point: str | None = None, instruction: str = ""
+) -> dict[str, Any]:
+    """The reply; where there is an entry point, the code in it."""
+    task = problem or input
+    if entry_point is None:
+        return {"response": await ask(host, join(instruction, task))}
+    reply = await ask(host, code_prompt(task, entry_point, instruction))
+    return {"response": extract_code(reply, entry_point)}
+
+
+async def generate_cot(host: Host, *, instruction: str = "", **task: Any) -> dict[str, Any]:
+    return await generate(host, instruction=join(instruction, THINK), **task)
+
+
+async def multi_generate_cot(host: Host, *, instruction: str = "", **task: Any) -> dict[str, Any]:
+    """Three answers, one after the other, each as `generate_cot` returns it."""
+    return {"response": [await generate_cot(host, instruction=instruction, **task) for _ in range(TIMES)]}
+
+
+async def self_refine(host: Host, *, problem: str, solution: str) -> dict[str, Any]:
+    """The rewritten solution; unchanged where the reply is empty."""
+    reply = await ask(host, join(f"Problem:\n{problem}", f"Solution:\n{solution}", CRITIQUE))
+    refined = extract_code(reply) if _is_code(solution) else reply.strip()
+    return {"response": refined or solution}
+
+
+def _is_code(text: str) -> bool:
+    """Whether `text` defines something. A bare `42` parses as well, and is an answer."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return parses(text) and any(isinstance(node, kinds) for node in ast.parse(text).body)

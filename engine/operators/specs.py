@@ -1,0 +1,156 @@
+"""Operators described as data: what the meta-agent is told, what the linter checks, what is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.ids import content_key
+
+# What the run gives a workflow, and an operator that asks for it.
+RUN_INPUTS = ("problem", "entry_point", "test_cases", "question_id")
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED: Any = _Required()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One keyword of an operator. `type` is for people and models, not enforced."""
+
+    name: str
+    type: str
+    default: Any = REQUIRED
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.type}" + ("" if self.required else f" = {self.default!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        data = {"name": self.name, "type": self.type}
+        return data if self.required else {**data, "default": self.default}
+
+
+@dataclass(frozen=True)
+class OperatorSpec:
+    """An operator. `attribute` is its name on `self`; its code is `function` of the guest `module`.
+
+    `returns` maps the keys of its result to their types, or is "str" where the result is plain text.
+    `extras` are keywords that workflows are known to pass although the operator has no such
+    parameter; their text is appended to the prompt and the leniency recorded as a repair.
+    `bound` are those of `RUN_INPUTS` that the run gives the operator and no workflow passes.
+    `source` is the module's own text where the module is a user's: it travels with each step.
+    """
+
+    name: str
+    attribute: str
+    description: str
+    parameters: tuple[Parameter, ...]
+    returns: dict[str, str] | str
+    module: str
+    extras: tuple[str, ...] = ()
+    function: str = "run"
+    bound: tuple[str, ...] = ()
+    source: str | None = None
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The keys of its result; none where that is plain text."""
+        return self.returns if isinstance(self.returns, dict) else {}
+
+    @property
+    def plain(self) -> bool:
+        """Whether its result is plain text."""
+        return isinstance(self.returns, str)
+
+    @property
+    def signature(self) -> str:
+        keys = ", ".join(f"'{k}': {v}" for k, v in self.keys.items())
+        returns = self.returns if self.plain else f"{{{keys}}}"
+        return f"{self.attribute}({', '.join(map(str, self.parameters))}) -> {returns}"
+
+    @property
+    def identity(self) -> str:
+        """What code this is: its place, and for a user's own module the hash of its text too."""
+        place = self.module if self.function == "run" else f"{self.module}:{self.function}"
+        return place if self.source is None else f"{place}@{content_key(self.source)}"
+
+    def to_guest(self) -> dict[str, Any]:
+        """What the workflow's process needs to bind a call."""
+        return {
+            "attribute": self.attribute,
+            "name": self.name,
+            "required": [p.name for p in self.parameters if p.required],
+            "parameters": [p.name for p in self.parameters],
+            "extras": list(self.extras),
+            "bound": list(self.bound),
+        }
+
+    def to_step(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """What the operator's own process needs to run with these inputs."""
+        return {
+            "module": self.module,
+            "function": self.function,
+            "source": self.source,
+            "returns": "str" if self.plain else list(self.keys),
+            "kwargs": dict(inputs),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole description."""
+        return {
+            "name": self.name,
+            "attribute": self.attribute,
+            "description": self.description,
+            "parameters": [p.to_json() for p in self.parameters],
+            "returns": self.returns,
+            "module": self.module,
+            "extras": list(self.extras),
+            "function": self.function,
+            "bound": list(self.bound),
+            "source": self.source,
+        }
+
+
+@dataclass(frozen=True)
+class OperatorSet:
+    """A named choice of operators. `description` is for people; the meta-agent reads `describe()`."""
+
+    name: str
+    operators: tuple[OperatorSpec, ...] = ()
+    description: str = ""
+
+    def get(self, attribute: str) -> OperatorSpec | None:
+        return next((o for o in self.operators if o.attribute == attribute), None)
+
+    def describe(self) -> str:
+        """The set as the meta-agent reads it: one line an operator, and what no signature says."""
+        lines = [f"- self.{o.signature}: {o.description}" for o in self.operators]
+        known = [i for i in RUN_INPUTS if any(i in o.bound for o in self.operators)]
+        if known:
+            lines.append(f"Operators that do not take {' or '.join(known)} know it already.")
+        return "\n".join(lines)
+
+    @property
+    def own(self) -> bool:
+        """Whether any of it is a user's code, so that its name alone does not say what it is."""
+        return any(o.source is not None for o in self.operators)
+
+    @property
+    def identity(self) -> str:
+        """The name; with the hash of what is in it, where that is a user's."""
+        return f"{self.name}@{content_key(self.to_json())}" if self.own else self.name
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole set, users' code included."""
+        operators = [o.to_json() for o in self.operators]
+        return {"name": self.name, "operators": operators, "description": self.description}
