@@ -276,6 +276,42 @@ class EvaluationFinished(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunPaused(Event):
+    """The run stands still: its clock does not tick. `where` is the kind of crossing
+    (`engine.control.crossing`), `reason` "pause", "step" or the breakpoint; `locals` are the workflow's
+    variables as JSON, cut in size, None where they were not read.
+    """
+
+    kind: ClassVar[str] = "run_paused"
+    reason: str
+    where: str
+    execution_id: str | None
+    step_id: str | None
+    operator: str | None
+    line: int | None
+    locals: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResumed(Event):
+    """The run goes on: `action` is "continue", "step …", "skip" or "finish"."""
+
+    kind: ClassVar[str] = "run_resumed"
+    action: str
+    step_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueEdited(Event):
+    """A person changed what passes: a step's `inputs` or `output`, or the `messages` of its next call."""
+
+    kind: ClassVar[str] = "value_edited"
+    step_id: str | None
+    what: Literal["inputs", "messages", "output"]
+    value: Any
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunFinished(Event):
     """`status` is "passed", "failed", "answered" (nothing to score), "error", "budget",
     "cancelled", "infra" or "interrupted". Totals are the ledger's, not the workflow's own.
@@ -315,6 +351,9 @@ EVENTS: dict[str, type[Event]] = {
         StepFinished,
         CodeExecuted,
         EvaluationFinished,
+        RunPaused,
+        RunResumed,
+        ValueEdited,
         RunFinished,
     )
 }

@@ -33,10 +33,30 @@ class Ledger:
     cost_usd: float | None = 0.0
     known_cost_usd: float = 0.0
     started: float = field(default_factory=time.monotonic)
+    _paused_s: float = 0.0
+    _paused_at: float | None = None
 
     @property
     def wall_s(self) -> float:
-        return time.monotonic() - self.started
+        """Seconds since the start, without those the run stood still."""
+        now = time.monotonic() if self._paused_at is None else self._paused_at
+        return now - self.started - self._paused_s
+
+    @property
+    def wall_left_s(self) -> float | None:
+        """What is left of the budget's wall time; None is unlimited."""
+        return None if self.budget.wall_s is None else self.budget.wall_s - self.wall_s
+
+    def pause(self) -> None:
+        """Stop the clock."""
+        if self._paused_at is None:
+            self._paused_at = time.monotonic()
+
+    def resume(self) -> None:
+        """Let it tick again."""
+        if self._paused_at is not None:
+            self._paused_s += time.monotonic() - self._paused_at
+            self._paused_at = None
 
     def admit_step(self) -> None:
         """Count a step about to run. Raises BudgetExceededError."""
