@@ -1,17 +1,19 @@
 """Role `inprocess`: tests that cannot be judged from outside share a process with the solution.
 
-Cheats are detected here, not prevented: equality that lies, patched assertions and builtins, and a
-verdict sent before its turn. Every verdict from here is marked "in-process".
+Cheats are detected here, not prevented: equality that lies, patched assertions and builtins, tracing
+that skips the tests' lines, results changed later, and a verdict sent before its turn. Every verdict
+from here is marked "in-process".
 """
 
 from __future__ import annotations
 
 import builtins
 import functools
+import sys
 import types
 from typing import Any
 
-from . import child, frames, judge
+from . import asserts, child, frames, judge
 
 
 def run(payload: dict[str, Any], control: frames.Wire) -> None:
@@ -23,20 +25,24 @@ def run(payload: dict[str, Any], control: frames.Wire) -> None:
     names.pop(entry_point or "", None)
     failure = _load(payload["code"], names, entry_point)
     tests = [judge.parse(source) for source in payload["tests"]]
-    results: list[dict[str, Any]] = []
     found: list[str] = []
+
+    def report(index: int, result: dict[str, Any]) -> None:
+        control.send({"op": "test", "index": index, **result})  # at once: nothing here can change it later
+
     if failure is not None:
-        results = [failure for _ in tests]
+        for index in range(len(tests)):
+            report(index, failure)
     else:
         candidate = _guard(names, entry_point, found)
-        judge.judge_all(tests, names, candidate, lambda _, result: results.append(result), shared=True)
+        judge.judge_all(tests, names, candidate, report, shared=True)
     found += [] if _fingerprint(unittest) == before else ["builtins or unittest were changed"]
     found += _canaries(unittest)
     child.flush()
     # The nonce exists here only after the canaries ran; a verdict without it is a forgery.
     control.send({"op": "canaries", "found": found})
     nonce = control.receive()["nonce"]
-    control.send({"op": "verdict", "nonce": nonce, "tests": results})
+    control.send({"op": "verdict", "nonce": nonce})
 
 
 def _load(code: str, names: dict[str, Any], entry_point: str | None) -> dict[str, Any] | None:
@@ -54,7 +60,8 @@ def _load(code: str, names: dict[str, Any], entry_point: str | None) -> dict[str
 
 
 def _guard(names: dict[str, Any], entry_point: str | None, found: list[str]) -> Any:
-    """The entry point, with every value it returns asked whether it equals something it cannot equal."""
+    """The entry point, with every value it returns asked whether it equals something it cannot equal,
+    and a look after each call at whether the tests' own lines are being traced."""
     function = names.get(entry_point or "")
     if not isinstance(function, types.FunctionType):
         return function
@@ -62,6 +69,8 @@ def _guard(names: dict[str, Any], entry_point: str | None, found: list[str]) -> 
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         value = function(*args, **kwargs)
+        if _traced() and not found:
+            found.append("the tests were traced")
         try:
             lies = (value == object()) is True or (value != object()) is False
         except Exception:  # comparison may be undefined, as for frames of different shape
@@ -74,6 +83,16 @@ def _guard(names: dict[str, Any], entry_point: str | None, found: list[str]) -> 
     return guarded
 
 
+def _traced() -> bool:
+    """Whether someone could jump over lines of a test: with a trace function a frame can be moved."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_trace is not None:
+            return True
+        frame = frame.f_back
+    return sys.gettrace() is not None
+
+
 def _fingerprint(unittest: Any) -> dict[str, int]:
     """Identities of what a cheat would patch: builtins, assertion methods, and the code behind them."""
     marks = {f"builtins.{name}": id(value) for name, value in vars(builtins).items() if name != "_"}
@@ -81,9 +100,11 @@ def _fingerprint(unittest: Any) -> dict[str, int]:
         for name, value in vars(kind).items():
             marks[f"{kind.__name__}.{name}"] = id(value)
             marks[f"{kind.__name__}.{name}.code"] = id(getattr(value, "__code__", None))
-    for name in ("judge", "judge_all", "_run", "_run_unittest"):
-        marks[f"judge.{name}"] = id(getattr(judge, name))
-        marks[f"judge.{name}.code"] = id(getattr(judge, name).__code__)
+    for module in (judge, asserts, frames, child):
+        for name, value in vars(module).items():
+            if not name.startswith("__"):
+                marks[f"{module.__name__}.{name}"] = id(value)
+                marks[f"{module.__name__}.{name}.code"] = id(getattr(value, "__code__", None))
     return marks
 
 

@@ -165,16 +165,32 @@ def _run_unittest(names: dict[str, Any], before: set[str]) -> bool:
     import unittest
 
     loader = unittest.TestLoader()
-    cases = [loader.loadTestsFromTestCase(kind) for kind in _cases(names, before, unittest.TestCase)]
+    kinds = _cases(names, before, unittest.TestCase)
+    cases = [case for kind in kinds for case in loader.loadTestsFromTestCase(kind)]
+    methods = _methods(kinds)
     suite = unittest.TestSuite(cases)
-    expected = suite.countTestCases()
+    expected = len(cases)
     outcome = unittest.TextTestRunner(stream=io.StringIO(), verbosity=0).run(suite)
+    if _methods(kinds) != methods or any(
+        callable(value) and hasattr(type(case), name) for case in cases for name, value in vars(case).items()
+    ):
+        raise BadAnswerError("tampered", None, "a test case was changed while it ran")
     for _, trace in (*outcome.failures, *outcome.errors):
         raise AssertionError(trace.strip().rpartition("\n")[2])
     if not expected or outcome.testsRun != expected or outcome.skipped:
         ran = outcome.testsRun - len(outcome.skipped)
         raise NoVerdictError(f"{ran} of {expected} unittest methods ran")
     return True
+
+
+def _methods(kinds: list[type]) -> dict[tuple[int, str], tuple[int, int]]:
+    """The methods that test classes define, and the code behind them."""
+    return {
+        (number, name): (id(value), id(getattr(value, "__code__", None)))
+        for number, kind in enumerate(kinds)
+        for name, value in vars(kind).items()
+        if callable(value)
+    }
 
 
 def _bases(names: dict[str, Any], before: set[str]) -> list[type]:

@@ -11,6 +11,8 @@ from typing import Any
 from .process import Process
 from .request import BROKEN, Request, Result, Runner
 
+_STATUSES = ("passed", "failed", "oom", "tampered")
+_REASONS = (None, "assert", "exception", "load", "not-plain-data", "too-big", "no-verdict")
 _GRACE_S = 0.5  # for a solution that hung up to end by itself, so that how it ended is known
 
 
@@ -24,8 +26,14 @@ class _Tests(Request):
     def add(self, index: int, message: dict[str, Any]) -> None:
         if not 0 <= index < len(self.body["tests"]) or index in self.results:
             raise ValueError(index)
-        keys = ("status", "reason", "message")
-        result = {"index": index, **{key: message[key] for key in keys}}
+        if message["status"] not in _STATUSES or message["reason"] not in _REASONS:
+            raise ValueError(message["status"])  # from a process that the solution shares, it may be anything
+        keys = ("status", "reason")
+        result = {
+            "index": index,
+            **{key: message[key] for key in keys},
+            "message": str(message["message"])[:4000],
+        }
         if result["status"] == "oom":
             result["message"] = self.at_limit(str(result["message"]))
         self.results[index] = result
@@ -116,29 +124,35 @@ class SplitRequest(_Tests):
 
 
 class OneProcessRequest(_Tests):
-    """Tests that share a process with the solution; the order of frames is part of the tamper check."""
+    """Tests that share a process with the solution; the order of frames is part of the tamper check.
+
+    A result leaves that process as soon as there is one, and counts when the verdict comes in its turn.
+    """
 
     mode = "in-process"
 
     def start(self) -> None:
         self.nonce: str | None = None
+        self.reported_by_test: list[dict[str, Any]] = []
         keys = ("tests", "entry_point", "prelude")
         payload = {key: self.body[key] for key in keys}
         self._launch("inprocess", {**payload, "code": self.body["solution"]})
 
     def on_message(self, process: Process, message: dict[str, Any]) -> None:
-        if message["op"] == "canaries" and self.nonce is None:
+        op = message["op"]
+        if op == "test" and self.nonce is None and message["index"] == len(self.reported_by_test):
+            self.reported_by_test.append(message)
+        elif op == "canaries" and self.nonce is None:
             found = message["found"]
             if found:
                 self.stop(("tampered", None, "; ".join(str(item)[:200] for item in found[:5])))
                 return
             self.nonce = os.urandom(16).hex()  # not `secrets`: it would load OpenSSL into every child
             process.send({"nonce": self.nonce})
-        elif message["op"] == "verdict" and self.nonce is not None and message["nonce"] == self.nonce:
-            tests = message["tests"]
-            if len(tests) != len(self.body["tests"]):
+        elif op == "verdict" and self.nonce is not None and message["nonce"] == self.nonce:
+            if len(self.reported_by_test) != len(self.body["tests"]):
                 raise ValueError("the number of tests is wrong")
-            for index, result in enumerate(tests):
+            for index, result in enumerate(self.reported_by_test):
                 self.add(index, result)
             self.end_processes()
         else:
