@@ -16,6 +16,7 @@ from engine.ledger import BudgetExceededError, Ledger
 from engine.made_tests import with_made_tests
 from engine.models.base import ModelError
 from engine.problems import Problem
+from engine.search import SearchError
 from engine.variants import Result, load_variant, options_of
 from engine.variants.final import final_split, finish
 from engine.variants.proposal import emit_proposal
@@ -87,7 +88,7 @@ class Run:
             status, result = "cancelled", Result(None, None, None, None, "cancelled")
         except BudgetExceededError as error:
             status, result = "budget", Result(None, None, None, None, str(error))
-        except ModelError as error:
+        except (ModelError, SearchError) as error:
             status, result = "error", Result(None, None, None, None, str(error))
         except SandboxError as error:
             status, result = "infra", Result(None, None, None, None, str(error))

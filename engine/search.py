@@ -17,6 +17,10 @@ from engine.tasks import Task
 from engine.workflows import Workflow
 
 
+class SearchError(Exception):
+    """A search came to nothing it can go on with; the message says what, and what to do."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """One candidate on one problem: how its run ended.

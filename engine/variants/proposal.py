@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from engine.context import RunContext
@@ -10,13 +11,27 @@ from engine.models.base import Message
 from engine.prompts import Experience, propose_messages, repair_messages
 from engine.workflows import Rejected, Workflow, build_workflow
 
+# Asks the meta-agent; `turn` is "reply", or "repair" for the second one of a proposal.
+Ask = Callable[[list[Message], int, str], Awaitable[str]]
+
 
 async def propose(
     context: RunContext, history: list[Experience], *, round_number: int, seed: int
 ) -> Workflow | Rejected:
     """A workflow for the query, or why none could be made of two replies."""
     asked = propose_messages(context.problem, context.config.operators, history)
-    reply = await _ask(context, asked, seed)
+    return await propose_for(context, asked, round_number=round_number, seed=seed)
+
+
+async def propose_for(
+    context: RunContext, asked: list[Message], *, round_number: int, seed: int, ask: Ask | None = None
+) -> Workflow | Rejected:
+    """A workflow out of the answer to `asked`, or why none could be made of two replies.
+
+    `ask` is how the meta-agent is asked, by default at once; a search asks through its journal.
+    """
+    ask = ask or (lambda messages, seed, _: ask_meta_agent(context, messages, seed))
+    reply = await ask(asked, seed, "reply")
     built = build_workflow(reply, "", context.config.operators)
     emit_proposal(context, built, round_number=round_number)
     if isinstance(built, Workflow):
@@ -27,7 +42,7 @@ async def propose(
             text=f"Round {round_number}: the workflow cannot run; the meta-agent is asked to mend it.",
         )
     )
-    reply = await _ask(context, repair_messages(asked, reply, diagnosis(built)), seed + 1)
+    reply = await ask(repair_messages(asked, reply, diagnosis(built)), seed + 1, "repair")
     built = build_workflow(reply, "", context.config.operators)
     emit_proposal(context, built, round_number=round_number)
     return built
@@ -62,7 +77,8 @@ def emit_proposal(context: RunContext, built: Workflow | Rejected, *, round_numb
     )
 
 
-async def _ask(context: RunContext, messages: list[Message], seed: int) -> str:
+async def ask_meta_agent(context: RunContext, messages: list[Message], seed: int) -> str:
+    """One reply of the meta-agent, with this seed. Raises BudgetExceededError and ModelError."""
     sampling = replace(context.config.meta_sampling, seed=seed)
     completion = await context.gateway.call(context.services.meta_agent, messages, sampling, role="meta")
     return completion.text

@@ -1,0 +1,67 @@
+"""What a search found, when that is a workflow: kept as JSON, and run on each problem of the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from engine.context import RunContext
+from engine.journal import Journal
+from engine.models.base import Message
+from engine.operators.specs import OperatorSet
+from engine.variants import Result
+from engine.variants.final import finish
+from engine.variants.proposal import Ask, ask_meta_agent, diagnosis, emit_proposal
+from engine.workflows import Rejected, Workflow, build_workflow
+
+
+def found_workflow(workflow: Workflow, *, round_number: int, val_score: float | None) -> dict[str, Any]:
+    """The workflow a search locked, as JSON."""
+    return {
+        "workflow_id": workflow.id,
+        "code": workflow.code,
+        "prompts": workflow.prompts,
+        "modification": workflow.modification,
+        "strict_ok": workflow.strict_ok,
+        "round": round_number,
+        "val_score": val_score,
+    }
+
+
+def read_found(found: Mapping[str, Any], operators: OperatorSet) -> Workflow | Rejected:
+    """The workflow of `found_workflow`; one that was repaired once stays marked so."""
+    built = build_workflow(str(found.get("code", "")), str(found.get("prompts", "")), operators)
+    if isinstance(built, Rejected):
+        return built
+    return replace(
+        built,
+        modification=str(found.get("modification", "")),
+        strict_ok=built.strict_ok and bool(found.get("strict_ok", True)),
+    )
+
+
+async def solve_found(context: RunContext) -> Result:
+    """Run the workflow the search locked, never another one, and score it."""
+    variant = context.config.variant
+    if context.found is None:
+        text = (
+            f"{variant} first searches for a workflow over the problems of a task; run it with "
+            f"`flowreasoner bench BENCHMARK --variant {variant}`"
+        )
+        return Result(None, None, None, None, text)
+    workflow = read_found(context.found, context.config.operators)
+    if isinstance(workflow, Rejected):
+        text = f"the workflow that {variant} found cannot run with the operator set "
+        return Result(None, None, None, None, f"{text}{context.config.operators.name}: {diagnosis(workflow)}")
+    emit_proposal(context, workflow, round_number=1)
+    return await finish(context, workflow, round_number=1, val_score=context.found.get("val_score"))
+
+
+def journalled(context: RunContext, journal: Journal, prefix: str) -> Ask:
+    """Ask the meta-agent once: a search that is resumed gets the reply it had."""
+
+    async def ask(messages: list[Message], seed: int, turn: str) -> str:
+        return await journal.once(f"{prefix}/{turn}", lambda: ask_meta_agent(context, messages, seed))
+
+    return ask

@@ -1,0 +1,113 @@
+"""Scores of a candidate out of its trials: what is a zero, what is no verdict, means by repeat."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict
+
+from engine.ids import derived_seed
+from engine.problems import Problem
+from engine.search import SearchContext, Trial
+from engine.workflows import Workflow
+
+NO_VERDICT = ("infra", "error", "cancelled", "interrupted")
+MAX_TEXT = 2_000  # characters of an answer or an error that a search keeps and shows
+
+
+class Outcome(TypedDict):
+    """A trial as a search records it. `score` is None where there was no verdict."""
+
+    run_id: str
+    problem_id: str
+    repeat: int
+    score: float | None
+    answered: bool
+    error: str | None
+    cost_usd: float | None
+
+
+def score_of(trial: Trial) -> float | None:
+    """The trial's score; without one it is 0, unless the sandbox or an endpoint failed: that is no verdict."""
+    if trial.score is not None:
+        return float(trial.score)
+    return None if trial.status in NO_VERDICT else 0.0
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are not None; None where there are none."""
+    known = [v for v in values if v is not None]
+    return sum(known) / len(known) if known else None
+
+
+def std(values: Sequence[float]) -> float:
+    """The population standard deviation; 0 of fewer than two values."""
+    if len(values) < 2:
+        return 0.0
+    middle = sum(values) / len(values)
+    return (sum((v - middle) ** 2 for v in values) / len(values)) ** 0.5
+
+
+def by_repeat(outcomes: Sequence[Outcome]) -> list[float]:
+    """The mean score of each repeat over the problems, in order; repeats without a verdict are left out."""
+    groups: dict[int, list[float | None]] = defaultdict(list)
+    for outcome in outcomes:
+        groups[outcome["repeat"]].append(outcome["score"])
+    return [m for _, scores in sorted(groups.items()) if (m := mean(scores)) is not None]
+
+
+def by_problem(outcomes: Sequence[Outcome]) -> dict[str, float | None]:
+    """The mean score of each problem over the repeats, in order of appearance."""
+    groups: dict[str, list[float | None]] = defaultdict(list)
+    for outcome in outcomes:
+        groups[outcome["problem_id"]].append(outcome["score"])
+    return {problem: mean(scores) for problem, scores in groups.items()}
+
+
+Extra = Callable[[list[Trial]], Any]
+
+
+async def tried(
+    search: SearchContext,
+    label: str,
+    workflow: Workflow,
+    *,
+    problems: Sequence[Problem] | None = None,
+    repeats: int = 1,
+    extra: Extra | None = None,
+) -> tuple[list[Outcome], Any]:
+    """The outcomes of a candidate, recorded, and what `extra` makes of its trials (JSON), recorded too.
+
+    They are recorded so that a search that is resumed decides as it did, even where a trial was
+    repeated in between.
+    """
+
+    async def make() -> Mapping[str, Any]:
+        trials = await search.evaluate(label, workflow, problems=problems, repeats=repeats)
+        return {"outcomes": [outcome_of(t) for t in trials], "extra": extra(trials) if extra else None}
+
+    value = await search.journal.once(f"{label}/trials", make)
+    return value["outcomes"], value["extra"]
+
+
+def outcome_of(trial: Trial) -> Outcome:
+    """The trial as it is recorded."""
+    return Outcome(
+        run_id=trial.run_id,
+        problem_id=trial.problem_id,
+        repeat=trial.repeat,
+        score=score_of(trial),
+        answered=trial.answer is not None,
+        error=clipped(trial.error) if trial.error else None,
+        cost_usd=trial.cost_usd,
+    )
+
+
+def clipped(text: str, limit: int = MAX_TEXT) -> str:
+    """The text, or its beginning and how much is left out."""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} characters more)"
+
+
+def seed_of(search: SearchContext, *parts: Any) -> int:
+    """A seed of this search that depends on the run's seed and `parts` alone."""
+    return derived_seed(search.run.config.seed, search.run.config.variant, *parts)
