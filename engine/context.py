@@ -70,6 +70,8 @@ class RunConfig:
             "meta_sampling": self.meta_sampling.to_json(),
             "worker_sampling": self.worker_sampling.to_json(),
             "budget": asdict(self.budget),
+            # A set of the user's is recorded whole: its files may change, or go.
+            **({"operator_set": self.operators.to_json()} if self.operators.own else {}),
         } | ({"options": dict(self.options)} if self.options else {})
 
 

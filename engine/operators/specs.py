@@ -49,6 +49,8 @@ class OperatorSpec:
     parameter; their text is appended to the prompt and the leniency recorded as a repair.
     `bound` are those of `RUN_INPUTS` that the run gives the operator and no workflow passes.
     `source` is the module's own text where the module is a user's: it travels with each step.
+    A call of a `tempered` one may name the `temperature` of its model calls: the host takes it, the
+    operator's code never sees it.
     """
 
     name: str
@@ -61,6 +63,7 @@ class OperatorSpec:
     function: str = "run"
     bound: tuple[str, ...] = ()
     source: str | None = None
+    tempered: bool = False
 
     @property
     def keys(self) -> dict[str, str]:
@@ -93,6 +96,7 @@ class OperatorSpec:
             "parameters": [p.name for p in self.parameters],
             "extras": list(self.extras),
             "bound": list(self.bound),
+            "tempered": self.tempered,
         }
 
     def to_step(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +110,7 @@ class OperatorSpec:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The whole description."""
+        """The whole description, without the source."""
         return {
             "name": self.name,
             "attribute": self.attribute,
@@ -117,17 +121,20 @@ class OperatorSpec:
             "extras": list(self.extras),
             "function": self.function,
             "bound": list(self.bound),
-            "source": self.source,
         }
 
 
 @dataclass(frozen=True)
 class OperatorSet:
-    """A named choice of operators. `description` is for people; the meta-agent reads `describe()`."""
+    """A named choice of operators. `description` is for people; the meta-agent reads `describe()`.
+
+    `own` says that it is a user's, so that its name alone does not say what it is.
+    """
 
     name: str
     operators: tuple[OperatorSpec, ...] = ()
     description: str = ""
+    own: bool = False
 
     def get(self, attribute: str) -> OperatorSpec | None:
         return next((o for o in self.operators if o.attribute == attribute), None)
@@ -141,16 +148,15 @@ class OperatorSet:
         return "\n".join(lines)
 
     @property
-    def own(self) -> bool:
-        """Whether any of it is a user's code, so that its name alone does not say what it is."""
-        return any(o.source is not None for o in self.operators)
-
-    @property
     def identity(self) -> str:
-        """The name; with the hash of what is in it, where that is a user's."""
+        """The name; for a user's with the hash of what is in it."""
         return f"{self.name}@{content_key(self.to_json())}" if self.own else self.name
 
     def to_json(self) -> dict[str, Any]:
-        """The whole set, users' code included."""
-        operators = [o.to_json() for o in self.operators]
-        return {"name": self.name, "operators": operators, "description": self.description}
+        """The whole set. `sources` is the text of each module that is a user's."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "operators": [o.to_json() for o in self.operators],
+            "sources": {o.module: o.source for o in self.operators if o.source is not None},
+        }
