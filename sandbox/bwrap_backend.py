@@ -31,12 +31,16 @@ _RANGE = 65_536
 _STDERR_SHOWN = 500
 _ZIP = f"{GUEST_DIR}/guest.zip"
 
+_FOLDERS = {"/tmp": 64, "/dev/shm": 16}  # writable ones, with their size in MB
+
 # Runs before bubblewrap: enters a user namespace, waits for its uids, shuts the door on further
-# namespaces, and becomes bubblewrap. argv: ready-fd go-fd command...
+# namespaces, mounts what bubblewrap cannot (it has no limit on inodes, which are the kernel's memory),
+# and becomes bubblewrap. argv: ready-fd go-fd command...
 _LAUNCHER = """
 import ctypes, os, sys
 ready, go, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-if ctypes.CDLL(None, use_errno=True).unshare(0x10000000) != 0:
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.unshare(0x10000000) != 0:
     sys.exit("no user namespace can be made: " + os.strerror(ctypes.get_errno()))
 os.write(ready, b"1")
 if os.read(go, 1) != b"1":
@@ -44,8 +48,14 @@ if os.read(go, 1) != b"1":
 os.close(ready), os.close(go)
 os.setgroups([]), os.setresgid(0, 0, 0), os.setresuid(0, 0, 0)
 open("/proc/sys/user/max_user_namespaces", "w").write("0")
+failed = libc.unshare(0x00020000) or libc.mount(b"none", b"/", None, 0x44000, None)
+for folder, size in FOLDERS.items():
+    options = f"size={size}m,nr_inodes=4096,mode=1777".encode()
+    failed = failed or libc.mount(b"tmpfs", folder.encode(), b"tmpfs", 14, options)
+if failed:
+    sys.exit("no private folders can be mounted: " + os.strerror(ctypes.get_errno()))
 os.execv(command[0], command)
-"""
+""".replace("FOLDERS", repr(_FOLDERS))
 
 
 @dataclass(frozen=True)
@@ -170,8 +180,11 @@ class BwrapBackend:
             if Path(f"/usr/{name}").exists():
                 command += ["--symlink", f"usr/{name}", f"/{name}"]
         command += ["--proc", "/proc", "--dev", "/dev"]
-        command += ["--size", str(16 << 20), "--perms", "1777", "--tmpfs", "/dev/shm"]
-        command += ["--size", str(64 << 20), "--perms", "1777", "--tmpfs", "/tmp"]
+        for folder, size in _FOLDERS.items():
+            if self.own_uids:
+                command += ["--bind", folder, folder]  # as the launcher mounted them
+            else:
+                command += ["--size", str(size << 20), "--perms", "1777", "--tmpfs", folder]
         command += ["--perms", "0444", "--ro-bind-data", str(zip_fd), _ZIP]
         command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
         if filter_fd is not None:

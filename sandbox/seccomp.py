@@ -1,4 +1,5 @@
-"""A system call filter for bubblewrap, which has none of its own: what Docker's default profile denies.
+"""A system call filter for bubblewrap, which has none of its own: what Docker's default profile denies,
+and files in memory, which no limit of a process counts (a container's would).
 
 Classic BPF over `struct seccomp_data`, written here because the standard library can and a binding to
 libseccomp would be one more thing to install.
@@ -41,6 +42,8 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "kexec_file_load": (320, 294),
     "kexec_load": (246, 104),
     "keyctl": (250, 219),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
     "mount": (165, 40),
     "mount_setattr": (442, 442),
     "move_mount": (429, 429),

@@ -54,6 +54,35 @@ ENDINGS: dict[str, tuple[str, set[str]]] = {
     "closed directories": ("import os\nos.makedirs('a/b')\nopen('a/b/c', 'w').write('x')\nos.chmod('a/b', 0)\nos.chmod('a', 0)",
                            {"passed"}),
     "shared memory left": ("import ctypes\nctypes.CDLL(None).shmget(7, 4096, 0o1666)", {"passed"}),
+    "illegal instruction": ("import ctypes, mmap\nm = mmap.mmap(-1, 4096, prot=7)\nm.write(b'\\x0f\\x0b' * 8 + bytes(64))\n"
+                            "ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(m)))()", {"failed"}),
+    "clocks replaced": ("import time\ntime.time = time.monotonic = time.perf_counter = time.process_time = lambda: 0.0\n"
+                        "time.sleep = lambda s: None\nwhile True:\n    pass", {"timeout-cpu"}),
+    "limits given back": ("import resource\nfor n in range(16):\n    try:\n        soft, hard = resource.getrlimit(n)\n"
+                          "        resource.setrlimit(n, (hard, hard))\n        resource.setrlimit(n, (-1, -1))\n"
+                          "    except (OSError, ValueError):\n        pass\nwhile True:\n    pass", {"timeout-cpu"}),
+    "niceness and affinity": ("import os\nfor n in (-20, 19):\n    try:\n        os.nice(n)\n    except OSError:\n        pass\n"
+                              "try:\n    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99))\nexcept OSError:\n    pass\n"
+                              "while True:\n    pass", {"timeout-cpu"}),
+    "semaphores and queues left": ("import ctypes\nlibc = ctypes.CDLL(None)\nfor n in range(1, 9):\n    libc.semget(n, 4, 0o1666)\n"
+                                   "    libc.msgget(n, 0o1666)\n    libc.shmget(n, 1 << 20, 0o1666)", {"passed"}),
+    "memory in files without names": ("import os\nkept = []\nwhile True:\n    fd = os.memfd_create('x')\n    kept.append(fd)\n"
+                                      "    for _ in range(30):\n        os.write(fd, bytes(1 << 20))", {"failed", "oom"}),
+    "a signal to come later": ("import os, signal\nfor pid in range(2, 400):\n    try:\n        os.kill(pid, signal.SIGSTOP)\n"
+                               "    except OSError:\n        pass", {"passed", "timeout-wall", "timeout-cpu"}),
+    "children that stop": ("import os, signal\nfor _ in range(8):\n    if os.fork() == 0:\n        os.setsid()\n"
+                           "        os.kill(os.getpid(), signal.SIGSTOP)", {"passed"}),
+    "children that change their name": ("import ctypes, os, time\nfor _ in range(4):\n    if os.fork() == 0:\n"
+                                        "        ctypes.CDLL(None).prctl(15, b'runner 0')\n        ctypes.CDLL(None).prctl(4, 0)\n"
+                                        "        time.sleep(60)", {"passed"}),
+    "a core dump": ("import os, resource\ntry:\n    resource.setrlimit(resource.RLIMIT_CORE, (-1, -1))\nexcept (OSError, ValueError):\n"
+                    "    pass\nos.abort()", {"failed"}),
+    "names nobody can say": ("import os\nfor name in (b'a\\nb', b'\\xff\\xfe', b'-rf *', b' ', b'x' * 255, b'\\x1b[2J'):\n"
+                             "    os.mkdir(name)\n    open(name + b'/' + name, 'w').close()", {"passed"}),
+    "links in place of the directory": ("import os\nhere = os.getcwd()\nos.mkdir('/tmp/other') if os.access('/tmp', os.W_OK) else None\n"
+                                        "os.rename(here, '/tmp/moved')\nos.symlink('/usr', here)", {"passed", "failed"}),
+    "files nobody may remove": ("import os\nos.makedirs('a/b/c')\nopen('a/b/c/d', 'w').close()\nos.symlink('/', 'a/b/root')\n"
+                                "for d in ('a/b/c', 'a/b', 'a', '.'):\n    os.chmod(d, 0o000)", {"passed"}),
     "files left everywhere": ("for d in ('/tmp', '/dev/shm'):\n    try:\n        open(d + '/left', 'w').write('x')\n"
                               "    except OSError:\n        pass", {"passed"}),
 }  # fmt: skip
@@ -118,6 +147,82 @@ for path in ("/usr/lib/x", "/x", "/etc/x", "/opt/flowreasoner/guest/x", "/proc/s
         return path
     except OSError:
         pass
+return "refused"
+""",
+    "all inodes": """
+import os
+try:
+    for n in range(70_000):
+        os.mknod(str(n))
+except OSError as error:
+    return "refused"
+""",
+    "programs that become root": """
+import os, stat
+for top in ("/usr", "/bin", "/sbin", "/opt"):
+    for folder, _, names in os.walk(top):
+        for name in names:
+            try:
+                mode = os.lstat(os.path.join(folder, name)).st_mode
+            except OSError:
+                continue
+            if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
+                status = open("/proc/self/status").read()
+                if "NoNewPrivs:\\t1" not in status:
+                    return name
+return "refused"
+""",
+    "capabilities": """
+status = dict(line.split(":\\t") for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
+held = [name for name in ("CapEff", "CapPrm", "CapAmb") if int(status[name], 16)]
+return held if held else "refused" if status["NoNewPrivs"] == "1" and status["Seccomp"] == "2" else status
+""",
+    "devices": """
+import os, stat
+for name in os.listdir("/dev"):
+    mode = os.stat(f"/dev/{name}").st_mode if os.path.exists(f"/dev/{name}") else 0
+    if stat.S_ISBLK(mode) or name in ("mem", "kmem", "kvm", "fuse", "loop-control", "net"):
+        return name
+for kind in (stat.S_IFBLK, stat.S_IFCHR):
+    try:
+        os.mknod("device", kind | 0o666, os.makedev(1, 1))
+        return "mknod"
+    except OSError:
+        pass
+return "refused"
+""",
+    "the host's cgroups": """
+import os
+for folder, _, names in os.walk("/sys/fs/cgroup"):
+    for name in ("cgroup.procs", "release_agent", "memory.max", "memory.limit_in_bytes"):
+        try:
+            open(os.path.join(folder, name), "r+b").close()
+            return folder
+        except OSError:
+            pass
+return "refused"
+""",
+    "other processes' limits": """
+import os, resource
+for pid in (1, os.getppid()):
+    try:
+        resource.prlimit(pid, resource.RLIMIT_CPU, (1, 1))
+        return pid
+    except OSError:
+        pass
+return "refused"
+""",
+    "sockets of this machine": """
+import os, socket
+for line in open("/proc/net/unix").read().splitlines()[1:]:
+    path = line.split()[7:]
+    if path and not path[0].startswith("/tmp"):
+        s = socket.socket(socket.AF_UNIX)
+        try:
+            s.connect(path[0].replace("@", "\\0", 1))
+            return path[0]
+        except OSError:
+            pass
 return "refused"
 """,
     "becoming root": """
