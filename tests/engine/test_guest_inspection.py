@@ -1,4 +1,4 @@
-"""Variables as a person sees them, and stops in a workflow's source. (Guest code, on trusted sources here.)"""
+"""Variables as a person sees them, and stops in a workflow's source. (Guest code, on trusted sources.)"""
 
 from __future__ import annotations
 
