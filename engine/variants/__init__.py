@@ -4,6 +4,9 @@ A variant is `async def solve(context) -> Result`; everything it does is emitted
 parts it uses, so that it never yields events itself and concurrent work needs no merging. One that
 looks for something to use on every problem of a task (a workflow, a controller) has a `search` too,
 which an experiment runs once, before it solves anything.
+
+Besides those of this package there are users' own: files, named by their path, and what installed
+packages offer under the entry point group `flowreasoner.variants`.
 """
 
 from __future__ import annotations
@@ -72,12 +75,20 @@ class OptionError(ValueError):
 
 
 def load_variant(name: str) -> Variant:
-    """The variant of this name. Raises UnknownVariantError."""
-    if name not in VARIANTS:
-        near = get_close_matches(name, VARIANTS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(VARIANTS)}"
-        raise UnknownVariantError(f"there is no variant {name!r}; {hint}")
-    return import_module(VARIANTS[name][0]).VARIANT
+    """The variant of this name, or in the file of this path. Raises UnknownVariantError."""
+    if name in VARIANTS:
+        return import_module(VARIANTS[name][0]).VARIANT
+    from engine.variants.own import from_entry_point, from_file, installed
+
+    if name.endswith(".py"):
+        return from_file(name)
+    others = installed()
+    if name in others:
+        return from_entry_point(others[name])
+    names = [*VARIANTS, *others]
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}, or give a FILE.py"
+    raise UnknownVariantError(f"there is no variant {name!r}; {hint}")
 
 
 O = TypeVar("O", bound=Options)  # noqa: E741

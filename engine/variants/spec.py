@@ -38,11 +38,6 @@ def parse_spec(text: str) -> VariantSpec:
         if key in values:
             raise OptionError(f"{text!r} gives {key} twice; give it once")
         values[key] = value
-    shown = PurePath(name).stem if is_file(name) else name
+    shown = PurePath(name).stem if name.endswith(".py") else name
     label = ",".join([shown, *(f"{k}={v}" for k, v in sorted(values.items()))])
     return VariantSpec(label, name, values)
-
-
-def is_file(name: str) -> bool:
-    """Whether a variant's name is the path of a file: only what is written as one is imported."""
-    return name.endswith(".py")
