@@ -232,12 +232,15 @@ CREATE TABLE experiments ( -- variants on the problems of a benchmark
   name TEXT PRIMARY KEY NOT NULL, -- name
   benchmark TEXT NOT NULL, -- benchmark or file, with its split
   plan TEXT NOT NULL, -- everything that decides which trials there are, JSON
-  started_at REAL NOT NULL -- Unix seconds
+  started_at REAL NOT NULL, -- Unix seconds
+  owner_pid INTEGER, -- process that carries it out; NULL while none does
+  owner_start INTEGER, -- its start, in clock ticks since boot
+  owner_boot TEXT -- boot id and pid namespace that both belong to
 )""",
     """
 CREATE TABLE journal ( -- what searches have done, so that a resumed one does not do it again
   experiment TEXT NOT NULL REFERENCES experiments(name) ON DELETE CASCADE, -- experiment
-  key TEXT NOT NULL, -- variant and step
+  key TEXT NOT NULL, -- JSON: the variant's label and the step; "" is what was found
   value TEXT NOT NULL, -- JSON
   at REAL NOT NULL, -- Unix seconds
   PRIMARY KEY (experiment, key)

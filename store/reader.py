@@ -17,9 +17,11 @@ from typing import Any, Self
 
 from engine.events import Event, ModelCallFinished, ModelCallStarted, StepFinished
 from store import blobs, payloads
+from store import experiments as in_experiments
 from store import search as fulltext
 from store.db import open_reader
 from store.errors import AmbiguousRunError, RunNotFoundError, StoreError, explained
+from store.experiments import ExperimentRow, TrialRow
 from store.rows import (
     FAILED,
     Cursor,
@@ -76,6 +78,7 @@ class Reader:
         variant: str | None = None,
         status: str | None = None,
         benchmark: str | None = None,
+        experiment: str | None = None,
         limit: int = 100,
         before: Cursor | None = None,
     ) -> RunPage:
@@ -86,6 +89,9 @@ class Reader:
             if value is not None:
                 conditions.append(f"runs.{column} = ?")
                 values.append(value)
+        if experiment is not None:
+            conditions.append("runs.id IN (SELECT run_id FROM origins WHERE experiment = ?)")
+            values.append(experiment)
         if before is not None:
             conditions.append("(runs.started_at, runs.id) < (?, ?)")
             values.extend(before)
@@ -204,6 +210,31 @@ class Reader:
                 return None
             code, prompts = blobs.get(db, row[1]), blobs.get(db, row[2])
             return StoredWorkflow(row[0], code, prompts, json.loads(row[3]), row[4], row[5])
+
+    def experiments(self) -> list[ExperimentRow]:
+        """All experiments, newest first."""
+        with self._reading() as db:
+            return in_experiments.experiments(db) if db else []
+
+    def experiment(self, name: str) -> ExperimentRow:
+        """The experiment of this name. Raises StoreError where there is none."""
+        with self._reading() as db:
+            rows = in_experiments.experiments(db, name) if db else []
+        if not rows:
+            raise StoreError(
+                f"There is no experiment {name!r} in the store {self.path}; list them with `experiments`."
+            )
+        return rows[0]
+
+    def trials(self, name: str) -> list[TrialRow]:
+        """The experiment's attempted trials, one row each, by repeat, problem and variant."""
+        with self._reading() as db:
+            return in_experiments.trials(db, name) if db else []
+
+    def found(self, name: str) -> dict[str, dict[str, Any]]:
+        """What the searches of an experiment found, by the variant's label."""
+        with self._reading() as db:
+            return in_experiments.found(db, name) if db else {}
 
     def search(self, text: str, limit: int = 50) -> list[SearchHit]:
         """Queries, prompts, responses and reasoning with all words of `text`, best first."""

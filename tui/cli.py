@@ -36,8 +36,9 @@ TestsFile = Annotated[
 ]
 EntryPoint = Annotated[str | None, typer.Option(help="Name of the function the tests call.")]
 MakeTests = Annotated[bool, typer.Option("--make-tests", help="Let a worker write visible tests first.")]
+Operators = Annotated[str, typer.Option(metavar="SET", help="Operators to use: a set's name, or FILE.toml.")]
 Out = Annotated[Path | None, typer.Option(help="Folder to save the answer and its workflow in.")]
-Search = Annotated[str | None, typer.Option(help="Words in texts; status:, variant: or benchmark:VALUE.")]
+Search = Annotated[str | None, typer.Option(help="Words; status:, variant:, benchmark: or experiment:VALUE.")]
 PROBLEM = typer.Argument(
     metavar="PROBLEM", help="FILE.json, FILE.jsonl#ID, BENCHMARK:ID, or - for standard input."
 )
@@ -71,6 +72,7 @@ def run(
     repeats: Repeats = 3,
     seed: Seed = 0,
     all_rounds: Annotated[bool, typer.Option("--all-rounds", help="Go on after all val tests pass.")] = False,
+    operators: Operators = "paper",
     make_tests: MakeTests = False,
     tests: TestsFile = None,
     entry_point: EntryPoint = None,
@@ -98,6 +100,7 @@ def run(
         repeats=repeats,
         stop_early=not all_rounds,
         make_tests=make_tests,
+        operators=operators,
     )
     raise typer.Exit(run_headless(Workbench(settings), request, as_json=json, out=out))
 
@@ -205,6 +208,19 @@ def models(json: JsonFlag = False) -> None:
     from tui.reports import print_models
 
     print_models(_settings(), as_json=json)
+
+
+@app.command("operators")
+def operator_sets(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[SET]", help="A set's name, or FILE.toml; left out, all sets.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """List the operator sets, or one set's operators with their signatures."""
+    from tui.operator_reports import print_operators
+
+    print_operators(name, as_json=json)
 
 
 @sandbox_app.command("build")

@@ -1,10 +1,10 @@
-"""What people type to find runs: words, and `status:`, `variant:` and `benchmark:` with a value."""
+"""What people type to find runs: words, and `status:`, `variant:`, `benchmark:`, `experiment:` values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-FIELDS = ("status", "variant", "benchmark")
+FIELDS = ("status", "variant", "benchmark", "experiment")
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class RunFilter:
     status: str | None = None
     variant: str | None = None
     benchmark: str | None = None
+    experiment: str | None = None
 
 
 def parse_filter(text: str) -> RunFilter:

@@ -5,8 +5,8 @@ CREATE TABLE "_sqlite_migrations" (
    "name" TEXT,
    "applied_at" TEXT
 );
-INSERT INTO _sqlite_migrations VALUES (1, 'store', '0001_runs_and_events', '2026-11-21 10:46:02.945971+00:00');
-INSERT INTO _sqlite_migrations VALUES (2, 'store', '0002_experiments', '2026-11-21 10:46:02.946498+00:00');
+INSERT INTO _sqlite_migrations VALUES (1, 'store', '0001_runs_and_events', '2026-11-21 11:03:08.696906+00:00');
+INSERT INTO _sqlite_migrations VALUES (2, 'store', '0002_experiments', '2026-11-21 11:03:08.697387+00:00');
 CREATE TABLE blobs ( -- long texts, each held once
   hash TEXT PRIMARY KEY NOT NULL, -- blake2b of the text, 40 hex digits
   codec TEXT NOT NULL, -- raw or zstd
@@ -419,11 +419,14 @@ CREATE TABLE experiments ( -- variants on the problems of a benchmark
   name TEXT PRIMARY KEY NOT NULL, -- name
   benchmark TEXT NOT NULL, -- benchmark or file, with its split
   plan TEXT NOT NULL, -- everything that decides which trials there are, JSON
-  started_at REAL NOT NULL -- Unix seconds
+  started_at REAL NOT NULL, -- Unix seconds
+  owner_pid INTEGER, -- process that carries it out; NULL while none does
+  owner_start INTEGER, -- its start, in clock ticks since boot
+  owner_boot TEXT -- boot id and pid namespace that both belong to
 );
 CREATE TABLE journal ( -- what searches have done, so that a resumed one does not do it again
   experiment TEXT NOT NULL REFERENCES experiments(name) ON DELETE CASCADE, -- experiment
-  key TEXT NOT NULL, -- variant and step
+  key TEXT NOT NULL, -- JSON: the variant's label and the step; "" is what was found
   value TEXT NOT NULL, -- JSON
   at REAL NOT NULL, -- Unix seconds
   PRIMARY KEY (experiment, key)

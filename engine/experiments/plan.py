@@ -1,0 +1,93 @@
+"""What an experiment consists of: everything that decides which trials there are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from engine.experiments.keys import TrialKey
+from engine.problems import Problem
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", re.ASCII)
+
+
+class PlanError(ValueError):
+    """The experiment cannot be planned or carried on like this; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment. `problems` are those of the report, `search_problems` those that searches may see;
+    none is in both. `digest` addresses the content of both, so that a resumed experiment is on the same.
+
+    `variants` are specs (`engine.variants.spec`) by label. `repeats` counts trials of a
+    variant on a problem, `executions` the executions of a workflow within one. `found` is the experiment
+    whose searches' results are used instead of searching.
+    """
+
+    name: str
+    benchmark: str
+    split: str | None
+    data: str | None
+    seed: int
+    repeats: int
+    executions: int
+    meta_agent: str
+    worker: str
+    variants: dict[str, str]
+    problems: tuple[str, ...]
+    search_problems: tuple[str, ...]
+    digest: str
+    found: str | None = None
+
+    @property
+    def total(self) -> int:
+        """The number of trials."""
+        return len(self.variants) * len(self.problems) * self.repeats
+
+    def trials(self) -> Iterator[TrialKey]:
+        """Every trial, the variants side by side, so that a half-done experiment compares them fairly."""
+        for repeat in range(1, self.repeats + 1):
+            for problem_id in self.problems:
+                for label in self.variants:
+                    yield TrialKey(label, problem_id, repeat)
+
+    def seed_of(self, repeat: int) -> int:
+        """The seed of a repeat's runs: the same for all variants, so that they are paired."""
+        return self.seed + repeat - 1
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Plan:
+        """The inverse of `to_json`. Raises PlanError."""
+        try:
+            lists = {k: tuple(data[k]) for k in ("problems", "search_problems")}
+            return cls(**(data | lists))
+        except (KeyError, TypeError) as error:
+            raise PlanError(f"the experiment was planned by another version: {error}") from None
+
+
+def check_name(name: str) -> str:
+    """The name, which goes into filters and commands. Raises PlanError."""
+    if not _NAME.fullmatch(name):
+        raise PlanError(
+            f"an experiment cannot be called {name[:80]!r};"
+            " use up to 80 letters, digits, dots, dashes and underscores"
+        )
+    return name
+
+
+def digest_of(problems: Sequence[Problem], search_problems: Sequence[Problem]) -> str:
+    """A content address of the problems, 32 hex digits."""
+    state = hashlib.blake2b(digest_size=16)
+    for group in (problems, search_problems):
+        for problem in group:
+            state.update(json.dumps(problem.to_json(), sort_keys=True, default=repr).encode())
+        state.update(b"\0")
+    return state.hexdigest()

@@ -1,0 +1,305 @@
+"""Reading experiments: which there are, how far they are, and their trials as rows to compare.
+
+Everything here is derived from runs, of which `origins` says what trial they were an attempt at. The
+latest attempt that counts (`engine.experiments.keys.DONE`) is the one reported; without one, the latest.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from engine.experiments.keys import DONE, TrialKey
+
+_COUNTS = f"r.status IN ({', '.join(repr(status) for status in DONE)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Model calls of one role in a run. `cost_usd` is None when a call's price is unknown.
+
+    `latency_ms` is the time during which at least one of the calls was under way, `call_ms` the sum of
+    their durations.
+    """
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float | None = 0.0
+    latency_ms: float = 0.0
+    call_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """A trial by its reported attempt. `attempts` counts all; scores are in [0, 1], None without verdict.
+
+    `complexity` and `workflow_id` are of the scored workflow; `operators` counts the run's steps.
+    """
+
+    label: str
+    problem_id: str
+    repeat: int
+    run_id: str
+    attempts: int
+    status: str
+    score: float | None
+    val_score: float | None
+    strict: bool | None
+    error: str | None
+    error_sig: str | None
+    variant: str
+    started_at: float
+    wall_ms: float | None
+    workflow_id: str | None
+    complexity: int | None
+    meta: Usage
+    worker: Usage
+    operators: dict[str, int]
+
+    @property
+    def is_done(self) -> bool:
+        return self.status in DONE
+
+
+@dataclass(frozen=True, slots=True)
+class VariantState:
+    """How far a variant is. `score` is the mean over its done trials, an error counting as 0.
+
+    `errors` (errors and spent budgets) are among the done ones; `infra` are trials still to do whose
+    last attempt the sandbox failed. `search` is None without a search.
+    """
+
+    label: str
+    total: int
+    done: int
+    passed: int
+    score: float | None
+    errors: int
+    infra: int
+    search: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRow:
+    """One experiment. `plan` is `engine.experiments.plan.Plan` as JSON; `holder` is the process that
+    carries it out now. `cost_usd` is of every run, searches and earlier attempts included, None where
+    the price of a call is unknown; `known_cost_usd` leaves those out.
+    """
+
+    name: str
+    benchmark: str
+    plan: dict[str, Any]
+    started_at: float
+    holder: int | None
+    runs: int
+    cost_usd: float | None
+    known_cost_usd: float
+    tokens_in: int
+    tokens_out: int
+    variants: tuple[VariantState, ...]
+
+    @property
+    def total(self) -> int:
+        return sum(v.total for v in self.variants)
+
+    @property
+    def done(self) -> int:
+        return sum(v.done for v in self.variants)
+
+
+def trials(db: sqlite3.Connection, name: str) -> list[TrialRow]:
+    """The trials that were attempted, ordered as planned: by repeat, problem and variant."""
+    query = f"""
+        SELECT o.trial, r.id, r.status, r.score, r.val_score, r.strict, r.error, r.error_sig, r.variant,
+          r.started_at, r.wall_ms, r.workflow_id, w.complexity, {_COUNTS}
+        FROM origins o JOIN runs r ON r.id = o.run_id LEFT JOIN workflows w ON w.id = r.workflow_id
+        WHERE o.experiment = ? AND o.stage = 'final'
+        ORDER BY r.started_at, r.id"""
+    reported: dict[str, tuple[Any, ...]] = {}
+    attempts: dict[str, int] = {}
+    for trial, *row in db.execute(query, (name,)):
+        attempts[trial] = attempts.get(trial, 0) + 1
+        if trial not in reported or row[-1] or not reported[trial][-1]:
+            reported[trial] = tuple(row)
+    usage, operators = _usage(db, name), _operators(db, name)
+    rows = []
+    for trial, (run_id, status, score, val_score, strict, *others, _) in reported.items():
+        key = TrialKey.parse(trial)
+        error, error_sig, variant, started_at, wall_ms, workflow_id, complexity = others
+        rows.append(
+            TrialRow(
+                key.label,
+                key.problem_id,
+                key.repeat,
+                run_id,
+                attempts[trial],
+                status,
+                score,
+                val_score,
+                None if strict is None else bool(strict),
+                error,
+                error_sig,
+                variant,
+                started_at,
+                wall_ms,
+                workflow_id,
+                complexity,
+                usage.get((run_id, "meta"), Usage()),
+                usage.get((run_id, "worker"), Usage()),
+                operators.get(run_id, {}),
+            )
+        )
+    return _as_planned(db, name, rows)
+
+
+def _as_planned(db: sqlite3.Connection, name: str, rows: list[TrialRow]) -> list[TrialRow]:
+    plan = db.execute("SELECT plan FROM experiments WHERE name = ?", (name,)).fetchone()
+    data = json.loads(plan[0]) if plan else {"problems": [], "variants": []}
+    problems = {p: i for i, p in enumerate(data["problems"])}
+    labels = {v: i for i, v in enumerate(data["variants"])}
+    last = len(problems)
+    return sorted(rows, key=lambda r: (r.repeat, problems.get(r.problem_id, last), labels.get(r.label, 0)))
+
+
+def _usage(db: sqlite3.Connection, name: str) -> dict[tuple[str, str], Usage]:
+    """Usage by run and role."""
+    # A call that failed or was cut off has no price and no tokens; its run's ledger leaves it out too.
+    query = """
+        SELECT m.run_id, m.role, m.tokens_in, m.tokens_out, m.cost_usd,
+          m.cost_usd IS NULL AND m.finish NOT IN ('error', 'interrupted'), m.started_at, m.wall_ms
+        FROM origins o JOIN model_calls m ON m.run_id = o.run_id
+        WHERE o.experiment = ? AND o.stage = 'final'
+        ORDER BY m.run_id, m.role, m.started_at"""
+    found: dict[tuple[str, str], Usage] = {}
+    for key, calls in _groups(db.execute(query, (name,))):
+        tokens_in = tokens_out = 0
+        cost: float | None = 0.0
+        latency_s = call_ms = until = 0.0
+        for call_in, call_out, call_cost, is_unknown, started_at, wall_ms in calls:
+            tokens_in += call_in or 0
+            tokens_out += call_out or 0
+            cost = None if is_unknown or cost is None else cost + (call_cost or 0.0)
+            call_ms += wall_ms or 0.0
+            end = started_at + (wall_ms or 0.0) / 1e3
+            latency_s += max(0.0, end - max(started_at, until))
+            until = max(until, end)
+        found[key] = Usage(len(calls), tokens_in, tokens_out, cost, latency_s * 1e3, call_ms)
+    return found
+
+
+def _groups(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[tuple[str, str], list[tuple[Any, ...]]]]:
+    """Rows that come in order, by their first two columns."""
+    key, group = None, []
+    for run_id, role, *values in rows:
+        if (run_id, role) != key:
+            if key is not None:
+                yield key, group
+            key, group = (run_id, role), []
+        group.append(tuple(values))
+    if key is not None:
+        yield key, group
+
+
+def _operators(db: sqlite3.Connection, name: str) -> dict[str, dict[str, int]]:
+    """Steps by run and operator."""
+    query = """
+        SELECT s.run_id, s.operator, count(*) FROM origins o JOIN steps s ON s.run_id = o.run_id
+        WHERE o.experiment = ? AND o.stage = 'final' GROUP BY s.run_id, s.operator"""
+    found: dict[str, dict[str, int]] = {}
+    for run_id, operator, count in db.execute(query, (name,)):
+        found.setdefault(run_id, {})[operator] = count
+    return found
+
+
+def experiments(db: sqlite3.Connection, name: str | None = None) -> list[ExperimentRow]:
+    """The experiments, newest first; with `name`, that one."""
+    query = "SELECT name, benchmark, plan, started_at, owner_pid FROM experiments"
+    if name is not None:
+        rows = db.execute(f"{query} WHERE name = ?", (name,)).fetchall()
+    else:
+        rows = db.execute(f"{query} ORDER BY started_at DESC, name").fetchall()
+    return [_experiment(db, *row) for row in rows]
+
+
+def _experiment(
+    db: sqlite3.Connection, name: str, benchmark: str, plan: str, started_at: float, holder: int | None
+) -> ExperimentRow:
+    runs, cost, known, unknown, tokens_in, tokens_out = db.execute(
+        "SELECT count(*), total(r.cost_usd), total(r.cost_usd), sum(r.cost_usd IS NULL), total(r.tokens_in),"
+        " total(r.tokens_out) FROM origins o JOIN runs r ON r.id = o.run_id WHERE o.experiment = ?",
+        (name,),
+    ).fetchone()
+    data = json.loads(plan)
+    return ExperimentRow(
+        name,
+        benchmark,
+        data,
+        started_at,
+        holder,
+        runs,
+        None if unknown else cost,
+        known,
+        int(tokens_in),
+        int(tokens_out),
+        tuple(_states(db, name, data)),
+    )
+
+
+def _states(db: sqlite3.Connection, name: str, plan: dict[str, Any]) -> Iterator[VariantState]:
+    query = f"""
+        SELECT o.trial, r.status, r.score, {_COUNTS} FROM origins o JOIN runs r ON r.id = o.run_id
+        WHERE o.experiment = ? AND o.stage = 'final' ORDER BY r.started_at, r.id"""
+    reported: dict[str, tuple[str, float | None, int]] = {}
+    for trial, *row in db.execute(query, (name,)):
+        if trial not in reported or row[-1] or not reported[trial][-1]:
+            reported[trial] = tuple(row)
+    by_label: dict[str, list[tuple[str, float | None, int]]] = {}
+    for trial, row in reported.items():
+        by_label.setdefault(TrialKey.parse(trial).label, []).append(row)
+    searches = _searches(db, name)
+    total = len(plan["problems"]) * plan["repeats"]
+    for label in plan["variants"]:
+        rows = by_label.get(label, [])
+        done = [row for row in rows if row[2]]
+        # What was answered without anything to score it has no score and no part in the mean.
+        scores = [score or 0.0 for status, score, _ in done if status != "answered"]
+        yield VariantState(
+            label,
+            total,
+            len(done),
+            sum(status == "passed" for status, _, _ in done),
+            sum(scores) / len(scores) if scores else None,
+            sum(status in ("error", "budget") for status, _, _ in done),
+            sum(status == "infra" for status, _, _ in rows),
+            searches.get(label),
+        )
+
+
+def _searches(db: sqlite3.Connection, name: str) -> dict[str, str]:
+    """The state of each search: "done", or how many steps its journal has."""
+    found: dict[str, str] = {}
+    steps: dict[str, int] = {}
+    for (key,) in db.execute("SELECT key FROM journal WHERE experiment = ?", (name,)):
+        label, step = json.loads(key)
+        steps[label] = steps.get(label, 0) + 1
+        if step == FOUND:
+            found[label] = "done"
+    return {label: f"{count} steps" for label, count in steps.items()} | found
+
+
+FOUND = ""  # the journal's key for what a search found: no search calls a step that
+
+
+def journal_key(label: str, step: str) -> str:
+    return json.dumps([label, step])
+
+
+def found(db: sqlite3.Connection, name: str) -> dict[str, dict[str, Any]]:
+    """What the searches of an experiment found, by label."""
+    rows = db.execute("SELECT key, value FROM journal WHERE experiment = ?", (name,))
+    labels = ((json.loads(key), value) for key, value in rows)
+    return {label: json.loads(value) for (label, step), value in labels if step == FOUND}

@@ -1,0 +1,184 @@
+"""Experiments read back: which attempt of a trial is reported, what it cost, and how fast that is told."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.events import Event, ModelCallFinished, ModelCallStarted
+from engine.experiments.keys import TrialKey, search_key
+from store.db import open_writer, write
+from store.errors import StoreError
+from store.payloads import append
+from store.projections import project
+from store.reader import Reader
+from tests.store.samples import finished, started, store
+
+PLAN: dict[str, Any] = {"variants": ["vanilla", "b"], "problems": ["p/1", "p 2"], "repeats": 1}
+
+
+def call(run_id: str, seq: int, role: str, at: float, wall_ms: float, cost: float | None) -> list[Event]:
+    asked = ({"role": "user", "content": f"{run_id}{seq}"},)
+    return [
+        ModelCallStarted(
+            run_id=run_id,
+            seq=seq,
+            at=at,
+            call_id=f"c{seq}",
+            role=role,  # type: ignore[arg-type]
+            model="m",
+            step_id=None,
+            messages=asked,
+            params={},
+        ),
+        ModelCallFinished(
+            run_id=run_id,
+            seq=seq + 1,
+            at=at + wall_ms / 1e3,
+            call_id=f"c{seq}",
+            text="t",
+            reasoning="",
+            finish="stop",
+            tokens_in=10,
+            tokens_out=5,
+            cost_usd=cost,
+            ttft_ms=1.0,
+            wall_ms=wall_ms,
+        ),
+    ]
+
+
+def attempt(
+    run_id: str, key: TrialKey | str, status: str | None, at: float, stage: str = "final", **ending: Any
+) -> list[Event]:
+    """One run of a trial; without a status it has not ended."""
+    origin = {"experiment": "e", "trial": str(key), "stage": stage}
+    events: list[Event] = [started(run_id, at=at, origin=origin)]
+    if status is not None:
+        score = {"passed": 1.0, "failed": 0.5}.get(status)
+        ending = {"score": score, "workflow_id": None, "cost_usd": 0.25, **ending}
+        events.append(finished(run_id, at=at + 1, status=status, **ending))
+    return events
+
+
+def plan(path: Path, data: dict[str, Any] = PLAN) -> None:
+    db = open_writer(path)
+    with write(db):
+        db.execute(
+            "INSERT INTO experiments VALUES ('e', 'bench', ?, 1.0, NULL, NULL, NULL)", (json.dumps(data),)
+        )
+    db.close()
+
+
+def test_the_latest_attempt_that_counts_is_reported_and_all_of_them_are_paid_for(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    plan(path)
+    first, second = TrialKey("vanilla", "p/1", 1), TrialKey("b", "p 2", 1)
+    store(path, attempt("r1", first, "infra", 1.0))
+    store(path, attempt("r2", first, "failed", 2.0))
+    store(path, attempt("r3", first, "passed", 3.0))
+    store(path, attempt("r4", first, "cancelled", 4.0))
+    store(path, attempt("r5", second, "infra", 5.0))
+    store(path, attempt("r6", second, None, 6.0))
+    with Reader(path) as reader:
+        rows = reader.trials("e")
+        experiment = reader.experiment("e")
+        listed = [r.id for r in reader.runs(experiment="e").rows]
+    assert [(r.label, r.problem_id, r.run_id, r.status, r.attempts, r.is_done) for r in rows] == [
+        ("vanilla", "p/1", "r3", "passed", 4, True),
+        ("b", "p 2", "r6", "running", 2, False),
+    ]
+    assert (experiment.done, experiment.total, experiment.runs) == (1, 4, 6)
+    assert experiment.known_cost_usd == pytest.approx(5 * 0.25)
+    vanilla, other = experiment.variants
+    assert (vanilla.done, vanilla.passed, vanilla.score, vanilla.total) == (1, 1, 1.0, 2)
+    assert (other.done, other.score, other.infra) == (0, None, 0)
+    assert listed == ["r6", "r5", "r4", "r3", "r2", "r1"]
+
+
+def test_meta_agent_and_worker_are_told_apart_and_calls_at_once_are_waited_for_once(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    plan(path)
+    begin, end = attempt("r1", TrialKey("vanilla", "p/1", 1), "passed", 100.0)
+    calls = [
+        *call("r1", 1, "meta", 100.0, 2000.0, 0.5),
+        *call("r1", 3, "worker", 102.0, 1000.0, None),
+        *call("r1", 5, "worker", 102.5, 1000.0, 0.5),
+    ]
+    store(path, [begin, *calls, end])
+    with Reader(path) as reader:
+        (row,) = reader.trials("e")
+    assert (row.meta.calls, row.meta.tokens_in, row.meta.cost_usd) == (1, 10, 0.5)
+    assert row.meta.latency_ms == pytest.approx(2000.0, abs=1)
+    assert (row.worker.calls, row.worker.cost_usd) == (2, None)
+    assert row.worker.latency_ms == pytest.approx(1500.0, abs=1)
+    assert row.worker.call_ms == pytest.approx(2000.0)
+
+
+def test_searches_are_no_trials_and_what_they_found_is_told_by_label(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    plan(path)
+    store(path, attempt("r1", search_key("b"), "answered", 1.0, "search"))
+    store(path, attempt("r2", TrialKey("b", "v", 1, "round-1"), "passed", 1.0, "search"))
+    db = open_writer(path)
+    with write(db):
+        for key, value in (("round-1", "1"), ("", '{"workflow": 1}')):
+            db.execute("INSERT INTO journal VALUES ('e', ?, ?, 0)", (json.dumps(["b", key]), value))
+    db.close()
+    with Reader(path) as reader:
+        assert reader.trials("e") == []
+        assert reader.found("e") == {"b": {"workflow": 1}}
+        assert [v.search for v in reader.experiment("e").variants] == [None, "done"]
+        assert reader.experiments()[0].runs == 2
+
+
+def test_an_unknown_experiment_is_said_so(tmp_path: Path) -> None:
+    with Reader(tmp_path / "none.db") as reader:
+        assert reader.experiments() == []
+        with pytest.raises(StoreError, match="no experiment 'x'"):
+            reader.experiment("x")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        TrialKey("a,b=c/d", 'p"],["', 1),
+        TrialKey("search", "\ud800\0\n", 12),
+        TrialKey("a", "b", 1, "cand/1"),
+        TrialKey("search", "a", 1),
+    ],
+)
+def test_a_trial_key_is_plain_text_and_comes_back(key: TrialKey) -> None:
+    text = str(key)
+    assert text.isascii() and text.isprintable()
+    assert TrialKey.parse(text) == key
+
+
+def test_ten_thousand_trials_are_read_in_a_second(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    ids = [f"p{n}" for n in range(5000)]
+    plan(path, {"variants": ["vanilla", "b"], "problems": ids, "repeats": 1})
+    db = open_writer(path)
+    with write(db):
+        for number, (label, problem_id) in enumerate((v, p) for p in ids for v in ("vanilla", "b")):
+            run_id = f"r{number:05}"
+            begin, end = attempt(run_id, TrialKey(label, problem_id, 1), "passed", float(number))
+            calls = [*call(run_id, 1, "meta", 1.0, 10.0, 0.0), *call(run_id, 3, "worker", 2.0, 10.0, 0.0)]
+            for event in (begin, *calls, end):
+                project(db, event)
+                append(db, event)
+    db.close()
+    with Reader(path) as reader:
+        began = time.perf_counter()
+        rows = reader.trials("e")
+        trials_s = time.perf_counter() - began
+        began = time.perf_counter()
+        assert reader.experiment("e").done == 10_000
+        print(f"trials {trials_s:.2f} s, experiment {time.perf_counter() - began:.2f} s")
+    assert [(r.problem_id, r.label) for r in rows[:3]] == [("p0", "vanilla"), ("p0", "b"), ("p1", "vanilla")]
+    assert len(rows) == 10_000
+    assert trials_s < 3.0  # 0.4 s measured; the rest is for a busy machine
