@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.models.base import Message
 from engine.operators.specs import OperatorSet
-from engine.problems import Problem
+from engine.problems import Kind, Problem
+from engine.tasks import Task
 
-SYSTEM = """You design workflows that solve programming problems. A workflow is a Python class whose \
+SYSTEM = """You design workflows that solve {problems}. A workflow is a Python class whose \
 async method __call__ takes any of problem, entry_point and test_cases (by these names), awaits operators \
 on self, and returns the answer as a string.
 
@@ -73,9 +75,58 @@ def propose_messages(problem: Problem, operators: OperatorSet, history: list[Exp
     ]
 
 
-def _system(operators: OperatorSet) -> str:
+def _system(operators: OperatorSet, problems: str = "programming problems") -> str:
     judge = _JUDGE_BY_TESTS if operators.get("test") else _JUDGE_BY_CODE
-    return SYSTEM.format(operators=operators.describe(), judge=judge)
+    return SYSTEM.format(problems=problems, operators=operators.describe(), judge=judge)
+
+
+# What a workflow is given and has to return, by kind of problem.
+_CONTRACTS: dict[Kind, str] = {
+    "code": "problem says what to program, entry_point is the name of the function to write, and test_cases "
+    "are its visible tests, where it has any. The answer is Python source that defines the function.",
+    "math": "problem is a mathematical problem. The answer ends with the result inside \\boxed{}.",
+    "qa": "problem is a question, with the text it is about where there is one. The answer is the bare "
+    "answer, a few words without a sentence around them.",
+    "open": "problem is a request. The answer is the reply to it.",
+}
+_PROBLEMS: dict[Kind, str] = {
+    "code": "programming problems",
+    "math": "mathematical problems",
+    "qa": "questions",
+    "open": "requests",
+}
+MAX_EXAMPLE = 2_000  # characters of a problem that is shown as an example
+
+
+def task_messages(
+    task: Task,
+    operators: OperatorSet,
+    *,
+    examples: Sequence[Problem] = (),
+    others: Sequence[Experience] = (),
+) -> list[Message]:
+    """Ask for one workflow for every problem of a task.
+
+    Of the examples only the prompts are shown, never tests or answers. `others` are workflows that
+    there are already; one that works another way is asked for.
+    """
+    parts = [f"Task: {task.name}\n{task.description.strip()}".strip(), _CONTRACTS[task.kind]]
+    for number, problem in enumerate(examples, 1):
+        text = problem.prompt.strip()
+        shown = text if len(text) <= MAX_EXAMPLE else f"{text[:MAX_EXAMPLE]}…"
+        parts.append(f"Problem {number} of the task:\n{shown}")
+    parts.append("One workflow is run on every problem of the task, so nothing in it is about a single one.")
+    if others:
+        lines = [f"{e.round}. {e.modification.strip() or 'no description'}" for e in others]
+        parts.append("Workflows for it so far:\n" + "\n".join(lines))
+        parts.append(f"The last of them:\n<graph>\n{others[-1].code.strip()}\n</graph>")
+        parts.append("Write one that goes about it another way and solves problems that these may not.")
+    else:
+        parts.append("Write the workflow.")
+    return [
+        {"role": "system", "content": _system(operators, _PROBLEMS[task.kind])},
+        {"role": "user", "content": "\n\n".join(parts)},
+    ]
 
 
 def repair_messages(asked: list[Message], reply: str, diagnosis: str) -> list[Message]:
