@@ -26,13 +26,15 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from engine.config import ConfigError
     from engine.models.base import ModelError
     from engine.models.registry import UnknownModelError
+    from engine.operators.own import OperatorSetError
     from engine.problems import ProblemError
-    from engine.variants import UnknownVariantError
+    from engine.variants import OptionError, UnknownVariantError
     from sandbox.types import SandboxError
     from store.errors import StoreError
     from tui.workflow_source import WorkflowFileError
 
-    usage = (ProblemError, ConfigError, UnknownVariantError, UnknownModelError, WorkflowFileError)
+    named = (UnknownVariantError, OptionError, UnknownModelError, OperatorSetError)
+    usage = (ProblemError, ConfigError, WorkflowFileError, *named)
     if isinstance(error, usage):
         return str(error), USAGE
     if isinstance(error, ModelError | SandboxError | StoreError):

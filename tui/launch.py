@@ -76,6 +76,7 @@ class Workbench:
     def _config(self, request: RunRequest) -> RunConfig:
         from engine.context import RunConfig
         from engine.ledger import Budget
+        from engine.operators.own import load_set
 
         budget = Budget(**self.settings.budget.model_dump())
         return RunConfig(
@@ -85,6 +86,7 @@ class Workbench:
             seed=request.seed,
             stop_early=request.stop_early,
             make_tests=request.make_tests,
+            operators=load_set(request.operators),
             budget=budget,
         )
 

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """One run to start: what the new-run form edits and the workbench carries out."""
+    """One run to start: what the new-run form edits and the workbench carries out.
+
+    `operators` is a set's name, or the path of the user's own FILE.toml.
+    """
 
     problem: Problem
     variant: str
@@ -25,6 +28,7 @@ class RunRequest:
     repeats: int = 3
     stop_early: bool = True
     make_tests: bool = False
+    operators: str = "paper"
 
 
 class Settings(Protocol):

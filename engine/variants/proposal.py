@@ -8,6 +8,8 @@ from dataclasses import replace
 from engine.context import RunContext
 from engine.events import Notice, WorkflowProposed
 from engine.models.base import Message
+from engine.models.registry import POCKET
+from engine.operators.sets import PAPER
 from engine.prompts import Experience, propose_messages, repair_messages
 from engine.workflows import Rejected, Workflow, build_workflow
 
@@ -19,6 +21,8 @@ async def propose(
     context: RunContext, history: list[Experience], *, round_number: int, seed: int
 ) -> Workflow | Rejected:
     """A workflow for the query, or why none could be made of two replies."""
+    if round_number == 1 and not history:
+        _say_what_it_knows(context)
     asked = propose_messages(context.problem, context.config.operators, history)
     return await propose_for(context, asked, round_number=round_number, seed=seed)
 
@@ -46,6 +50,14 @@ async def propose_for(
     built = build_workflow(reply, "", context.config.operators)
     emit_proposal(context, built, round_number=round_number)
     return built
+
+
+def _say_what_it_knows(context: RunContext) -> None:
+    """The embedded meta-agent was trained on one operator set, and cannot make sense of another."""
+    name, operators = context.services.meta_agent.name, context.config.operators.name
+    if name in POCKET and operators != PAPER.name:
+        text = f"{name} knows only the operator set {PAPER.name}: for {operators}, choose another meta-agent."
+        context.emitter.emit(Notice(level="warning", text=text))
 
 
 def diagnosis(rejected: Rejected) -> str:

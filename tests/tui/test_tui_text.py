@@ -160,9 +160,9 @@ def test_a_damaged_graph_is_drawn_as_far_as_it_goes(graph: dict[str, object]) ->
 
 
 def test_the_graph_grows_while_the_code_is_written() -> None:
-    sizes = [len(partial_graph(CODE[:at])["nodes"]) for at in range(0, len(CODE), 40)]
+    sizes = [len(partial_graph(CODE[:at], {})["nodes"]) for at in range(0, len(CODE), 40)]
     assert sizes[0] == 0
-    assert len(partial_graph(CODE)["nodes"]) == 6
+    assert len(partial_graph(CODE, {})["nodes"]) == 6
 
 
 def test_lines_are_capped_too() -> None:

@@ -10,9 +10,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import Screen
+from textual.suggester import SuggestFromList
 from textual.validation import Integer
 from textual.widgets import Button, Checkbox, Footer, Input, Label, TextArea
 
+from engine.operators.own import OperatorSetError, load_set
+from engine.operators.sets import SETS
 from engine.problems import SPLITS, Problem, ProblemError, Tests
 from tui.actions import bindings_for
 from tui.ports import RunRequest
@@ -24,6 +27,7 @@ FIELDS = {
     "variant": ("Variant", "How the meta-agent works"),
     "meta_agent": ("Meta-agent", "The model that writes workflows"),
     "worker": ("Worker", "The model that operators call"),
+    "operators": ("Operators", "A set's name, or your own FILE.toml"),
     "rounds": ("Rounds", "Workflows to try at most"),
     "repeats": ("Repeats", "Executions of each workflow"),
     "seed": ("Seed", "The same seed, the same sampling"),
@@ -67,7 +71,8 @@ class NewRunScreen(Screen[RunRequest | None]):
                     yield Label(name, classes="name")
                     value = str(getattr(request, field))
                     validators = [NUMBERS[field]] if field in NUMBERS else None
-                    yield Input(value, id=field, compact=True, validators=validators)
+                    known = SuggestFromList(SETS) if field == "operators" else None
+                    yield Input(value, id=field, compact=True, validators=validators, suggester=known)
                     yield Label(hint, classes="hint")
             yield Label("", id="complaint", markup=False)
             with Horizontal(id="buttons"):
@@ -127,6 +132,12 @@ class NewRunScreen(Screen[RunRequest | None]):
             self._complain(f"{FIELDS[missing][0]} is empty")
             self.query_one(f"#{missing}").focus()
             return
+        try:
+            load_set(values["operators"])
+        except OperatorSetError as error:
+            self._complain(str(error))
+            self.query_one("#operators").focus()
+            return
         problem = self._edited()
         if problem is None:
             self._complain("The query is empty")
@@ -138,6 +149,7 @@ class NewRunScreen(Screen[RunRequest | None]):
             variant=values["variant"],
             meta_agent=values["meta_agent"],
             worker=values["worker"],
+            operators=values["operators"],
             rounds=int(values["rounds"]),
             repeats=int(values["repeats"]),
             seed=int(values["seed"]),

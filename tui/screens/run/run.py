@@ -211,7 +211,7 @@ class RunScreen(Screen[None]):
     async def _parse(self, code: str) -> None:
         from tui.partial import partial_graph
 
-        graph = await asyncio.to_thread(partial_graph, code)
+        graph = await asyncio.to_thread(partial_graph, code, self.session.state.config)
         # While a line is half written less may parse than before; a graph that flickers helps nobody.
         if graph["nodes"] or not code:
             self._graph = graph
