@@ -9,6 +9,7 @@ from typing import Literal
 
 from engine.context import RunContext
 from engine.events import Notice, WorkflowFinished, WorkflowStarted
+from engine.formats.catalog import FORMATS
 from engine.ids import derived_seed, new_id
 from engine.ledger import BudgetExceededError
 from engine.models.base import ModelError
@@ -74,7 +75,7 @@ async def _in_session(
     outcome: Outcome | None = None
     status, answer, error = "cancelled", None, "cancelled"
     try:
-        outcome = await _until_done_or_aborted(context, workflow, session, broker)
+        outcome = await _until_done_or_aborted(context, workflow, session, broker, seed)
         status, answer, error = _read(outcome, context)
         return Execution(execution_id, status, answer, error)
     except (BudgetExceededError, ModelError, SandboxError) as failure:
@@ -96,17 +97,21 @@ async def _in_session(
 
 
 async def _until_done_or_aborted(
-    context: RunContext, workflow: Workflow, session: Session, broker: StepBroker
+    context: RunContext, workflow: Workflow, session: Session, broker: StepBroker, seed: int
 ) -> Outcome:
     """The workflow's outcome, or the error that a step put on `broker.aborted`."""
     problem = context.problem
     wall = context.config.budget.wall_s
     left = max(1.0, wall - context.ledger.wall_s) if wall is not None else 24 * 3600.0
+    fmt = FORMATS[workflow.format]
     args = {
         "code": workflow.code,
         "prompts": workflow.prompts,
         "operators": [o.to_guest() for o in workflow.operators.operators],
         "inputs": problem.inputs,
+        "seed": seed,
+        "entry": fmt.entry,
+        "shim": fmt.shim,
     }
     call = asyncio.ensure_future(
         session.call(

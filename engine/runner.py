@@ -10,6 +10,7 @@ from typing import Any
 from engine.context import Origin, RunConfig, RunContext, Services
 from engine.emitter import Emitter
 from engine.events import Event, Notice, RunFinished, RunStarted
+from engine.formats.catalog import FORMATS, NATIVE
 from engine.gateway import Gateway
 from engine.ids import new_id
 from engine.ledger import BudgetExceededError, Ledger
@@ -137,6 +138,10 @@ def workflow_job(workflow: Workflow) -> Job:
 
     async def job(context: RunContext) -> Result:
         emit_proposal(context, workflow, round_number=1)
+        if workflow.format != NATIVE.name:
+            title, operators = FORMATS[workflow.format].title, workflow.operators.name
+            text = f"The workflow is read as {title}, with the operators {operators}."
+            context.emitter.emit(Notice(level="info", text=text))
         return await finish(context, workflow, round_number=1, val_score=None)
 
     return job

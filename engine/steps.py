@@ -18,7 +18,7 @@ from engine.context import RunContext
 from engine.events import CodeExecuted, StepFinished, StepStarted
 from engine.ids import content_key, derived_seed, new_id
 from engine.ledger import BudgetExceededError
-from engine.models.base import Message, ModelError
+from engine.models.base import Message, ModelError, Sampling
 from engine.operators.specs import OperatorSet
 from engine.plain import jsonable
 from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session, TestResult, Verdict
@@ -32,11 +32,12 @@ MAX_CONCURRENT_STEPS = 16
 
 @dataclass(frozen=True)
 class _Call:
-    """One admitted call: its content address, the seed of its draws, and what to run."""
+    """One admitted call: its content address, the seed and sampling of its draws, and what to run."""
 
     step_id: str
     key: str
     draw: str
+    sampling: Sampling
     args: dict[str, Any]
 
 
@@ -88,7 +89,7 @@ class StepBroker:
         # Seeds follow from what is asked, not from who is asked: two workers, or a worker and its
         # replay, meet the same draws.
         draw = content_key(identity, self._seed, occurrence)
-        services, sampling = self._context.services, self._context.config.worker_sampling
+        services, sampling = self._context.services, self._sampling(args.get("temperature"))
         key = content_key(draw, services.worker.name, sampling.to_json())
         try:
             self._context.ledger.admit_step()
@@ -107,7 +108,14 @@ class StepBroker:
                 inputs=inputs,
             )
         )
-        return await self._finish(_Call(step_id, key, draw, spec.to_step(kwargs)))
+        return await self._finish(_Call(step_id, key, draw, sampling, spec.to_step(kwargs)))
+
+    def _sampling(self, temperature: object) -> Sampling:
+        """The run's sampling, at the temperature the workflow wants for this step where it names one."""
+        sampling = self._context.config.worker_sampling
+        if isinstance(temperature, int | float) and 0.0 <= temperature <= 2.0:
+            return replace(sampling, temperature=float(temperature))
+        return sampling
 
     async def _finish(self, call: _Call) -> Any:
         """Serve or run the step, and emit exactly one StepFinished whatever happens."""
@@ -171,7 +179,7 @@ class StepBroker:
     async def _model(self, args: dict[str, Any], call: _Call, spent: _Spent) -> dict[str, Any]:
         messages = _messages(args.get("messages"))
         number, spent.calls = spent.calls, spent.calls + 1
-        sampling = replace(self._context.config.worker_sampling, seed=derived_seed(call.draw, number))
+        sampling = replace(call.sampling, seed=derived_seed(call.draw, number))
         try:
             completion = await self._context.gateway.call(
                 self._context.services.worker, messages, sampling, role="worker", step_id=call.step_id

@@ -19,8 +19,7 @@ def as_class(code: str) -> str:
     Anything else is returned as it is. Margin line numbers of a pasted figure are looked past.
     """
     lines = code.split("\n")
-    first = next((i for i, line in enumerate(lines) if _HEADER.match(line)), None)
-    cls = next((i for i, line in enumerate(lines) if _CLASS.match(line)), None)
+    first, cls = _first(lines, _HEADER), _first(lines, _CLASS)
     if cls is not None and (first is None or cls < first):
         return _dedent(lines)
     if first is None:
@@ -39,6 +38,17 @@ def as_class(code: str) -> str:
     if first > 0 and not lines[first - 1].strip():
         return "\n".join([*lines[: first - 1], "class Workflow:", *lines[first:]])
     return "\n".join([*lines[:first], "class Workflow:", *lines[first:]])
+
+
+def is_bare(code: str) -> bool:
+    """Whether `code` has a `__call__` that no class stands before."""
+    lines = code.split("\n")
+    first, cls = _first(lines, _HEADER), _first(lines, _CLASS)
+    return first is not None and (cls is None or first < cls)
+
+
+def _first(lines: list[str], pattern: re.Pattern[str]) -> int | None:
+    return next((i for i, line in enumerate(lines) if pattern.match(line)), None)
 
 
 def _dedent(lines: list[str]) -> str:

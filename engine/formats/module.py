@@ -9,14 +9,15 @@ from engine.formats.source import parse
 # Names the runner binds in a workflow's module. All but `prompt_custom` are what AFlow's file header
 # imports, and are there so that files written for AFlow run.
 PROVIDED_NAMES = frozenset(
-    {"prompt_custom", "operator", "create_llm_instance", "CostManager", "DatasetType", "Literal"}
+    {"prompt_custom", "operator", "create_llm_instance", "create", "CostManager", "DatasetType"}
+    | {"Literal", "logger"}
 )
 # Stays importable in the sandbox, so its import is left alone.
 _STANDARD = frozenset({"typing"})
 
 
-def without_provided_imports(code: str) -> str:
-    """`code` with imports of what the runner binds anyway turned into comments.
+def without_provided_imports(code: str, names: frozenset[str] = PROVIDED_NAMES) -> str:
+    """`code` with imports of `names`, which the runner binds anyway, turned into comments.
 
     AFlow's headers import `operator`, `prompt_custom` and friends from packages that do not exist in
     the sandbox. Line numbers are kept. Code that does not parse is returned as it is.
@@ -26,20 +27,20 @@ def without_provided_imports(code: str) -> str:
         return code
     lines = code.split("\n")
     for node in tree.body:
-        if _provided(node) and node.end_lineno is not None and _alone(node, tree):
+        if _provided(node, names) and node.end_lineno is not None and _alone(node, tree):
             for i in range(node.lineno - 1, node.end_lineno):
                 lines[i] = f"# bound by the runner: {lines[i]}"
     return "\n".join(lines)
 
 
-def _provided(node: ast.stmt) -> bool:
+def _provided(node: ast.stmt, names: frozenset[str]) -> bool:
     if not isinstance(node, ast.Import | ast.ImportFrom):
         return False
     if isinstance(node, ast.ImportFrom) and node.module in _STANDARD and node.level == 0:
         return False
     if isinstance(node, ast.Import) and any(a.name == "operator" and a.asname is None for a in node.names):
         return False  # the standard library's operator module
-    return all((alias.asname or alias.name) in PROVIDED_NAMES for alias in node.names)
+    return all((alias.asname or alias.name) in names for alias in node.names)
 
 
 def _alone(node: ast.stmt, tree: ast.Module) -> bool:

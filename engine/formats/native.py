@@ -18,12 +18,16 @@ _FENCE = re.compile(r"^[ \t]*```([^\n`]*)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class ParsedCompletion:
-    """The three parts of a completion; `problems` say what was odd or missing."""
+    """The three parts of a completion; `problems` say what was odd or missing.
+
+    `format` names the entry of `engine.formats.catalog` that the code was read as.
+    """
 
     modification: str
     code: str
     prompts: str
     problems: tuple[Diagnostic, ...] = ()
+    format: str = "native"
 
 
 def parse_completion(text: str) -> ParsedCompletion:

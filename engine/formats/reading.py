@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 
-from engine.formats.figure import as_class
+from engine.formats.aflow import layout
+from engine.formats.catalog import FIGURE, NATIVE, format_of
+from engine.formats.figure import as_class, is_bare
 from engine.formats.findings import error
-from engine.formats.module import without_provided_imports
+from engine.formats.format import Format
+from engine.formats.module import PROVIDED_NAMES, without_provided_imports
 from engine.formats.native import MAX_COMPLETION_CHARS, ParsedCompletion, parse_completion
 from engine.formats.source import MAX_SOURCE_BYTES, parse
 
@@ -24,8 +28,19 @@ def read_workflow(text: str, prompts: str = "") -> ParsedCompletion:
         )
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     parsed = ParsedCompletion("", text, prompts) if prompts or _is_code(text) else parse_completion(text)
-    code = without_provided_imports(as_class(parsed.code))
-    return ParsedCompletion(parsed.modification, code, parsed.prompts, parsed.problems)
+    code = as_class(parsed.code)
+    fmt = _format(code, figure=is_bare(parsed.code))
+    code = without_provided_imports(code, PROVIDED_NAMES | fmt.names)
+    return replace(parsed, code=code, format=fmt.name)
+
+
+def _format(code: str, *, figure: bool) -> Format:
+    tree = parse(code).tree
+    if tree is not None and (told := format_of(tree)) is not NATIVE:
+        return told
+    if figure:
+        return FIGURE
+    return (layout(tree) if tree is not None else None) or NATIVE
 
 
 def _is_code(text: str) -> bool:
@@ -36,6 +51,8 @@ def _is_code(text: str) -> bool:
     """
     if len(text) <= MAX_SOURCE_BYTES and _HEADER.search(text):
         tree = parse(as_class(text)).tree
-        if tree is not None and any(isinstance(node, ast.ClassDef) for node in tree.body):
+        if tree is not None and (
+            format_of(tree) is not NATIVE or any(isinstance(node, ast.ClassDef) for node in tree.body)
+        ):
             return True
     return _TAG_OR_FENCE.search(text) is None and _HEADER.search(text) is not None

@@ -6,6 +6,7 @@ between attempts, repeats or problems.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import linecache
 import sys
@@ -55,7 +56,15 @@ class Operator:
         return bound
 
     async def _step(self, kwargs: dict[str, Any], line: int | None) -> Any:
-        return await self._host.call("step", operator=self._spec["attribute"], kwargs=kwargs, line=line)
+        temperature = kwargs.pop("temperature", None) if self._spec["tempered"] else None
+        return await step(self._host, self._spec["attribute"], kwargs, line, temperature)
+
+
+async def step(
+    host: Any, operator: str, kwargs: dict[str, Any], line: int | None, temperature: float | None = None
+) -> Any:
+    """One operator call, carried out by the host. Without a temperature the run's own is used."""
+    return await host.call("step", operator=operator, kwargs=kwargs, line=line, temperature=temperature)
 
 
 class Llm:
@@ -68,6 +77,13 @@ class Llm:
 
     def get_usage_summary(self) -> dict[str, float]:
         return {"total_cost": self.total_cost}
+
+
+class Logger:
+    """Stands in for AFlow's `logger`: whatever its level, a line goes to the execution's output."""
+
+    def __getattr__(self, level: str) -> Any:
+        return lambda message="", *_args, **_kwargs: sys.stdout.write(f"{level}: {message}\n")
 
 
 class OperatorModule:
@@ -84,55 +100,79 @@ class OperatorModule:
         return lambda *_args, **_kwargs: self._by_class[name]
 
 
+class Given:
+    """What a workflow's module and class are given. A format's shim (`provide`) adds what only it needs.
+
+    `namespace` is its module's, `arguments` what its constructor and its call may take by name;
+    `by_class` are operators by class name, `inputs` the run's. `seed` is the execution's.
+    """
+
+    def __init__(self, host: Any, args: dict[str, Any]) -> None:
+        self.host = host
+        self.inputs, self.entry, self.seed = args["inputs"], args["entry"], args["seed"]
+        self.operators = {spec["attribute"]: Operator(host, spec) for spec in args["operators"]}
+        self.by_class = {spec["name"]: self.operators[spec["attribute"]] for spec in args["operators"]}
+        self.llm = Llm()
+        self.prompts = types.ModuleType("prompt_custom")
+        self.arguments = {"name": "workflow", "llm_config": None, "dataset": None, "config": None}
+        self.arguments |= {"llm": self.llm} | self.inputs
+        self.namespace: dict[str, Any] = {
+            "__name__": "workflow",
+            "prompt_custom": self.prompts,
+            "operator": OperatorModule(self.by_class),
+            "create_llm_instance": Llm,
+            "create": Llm,
+            "CostManager": Llm,
+            "DatasetType": str,
+            "Literal": Literal,
+            "logger": Logger(),
+        }
+
+    def step(
+        self, operator: str, kwargs: dict[str, Any], temperature: float | None
+    ) -> Coroutine[Any, Any, Any]:
+        """A step that is not a call of one of `operators`."""
+        return step(self.host, operator, kwargs, _calling_line(), temperature)
+
+
 async def main(host: Any, args: dict[str, Any]) -> dict[str, Any]:
-    """`args`: code, prompts, operators (`OperatorSpec.to_guest`), inputs by parameter name.
+    """`args`: code, prompts, operators (`OperatorSpec.to_guest`), inputs by parameter name, seed, and of
+    its format the entry and the shim.
 
     Returns {"value": …} or {"error": message, "line": number or None}.
     """
     try:
-        workflow = _build(host, args)
-        value = await _call(workflow, args["inputs"])
+        given = Given(host, args)
+        shim = importlib.import_module(args["shim"]) if args["shim"] else None
+        if shim is not None:
+            shim.provide(given)
+        _run_source(args["prompts"], PROMPTS_NAME, given.prompts.__dict__)
+        _run_source(args["code"], SOURCE_NAME, given.namespace)
+        value = await getattr(shim, "answer", _answer)(given)
     except Exception as error:  # the workflow is generated code: whatever it raises is its result
         return {"error": _describe(error), "line": _failing_line(error)}
     return {"value": value[0] if isinstance(value, tuple) and value else value}
 
 
-def _build(host: Any, args: dict[str, Any]) -> Any:
-    prompts = types.ModuleType("prompt_custom")
-    _run_source(args["prompts"], PROMPTS_NAME, prompts.__dict__)
-    operators = {spec["attribute"]: Operator(host, spec) for spec in args["operators"]}
-    by_class = {spec["name"]: operators[spec["attribute"]] for spec in args["operators"]}
-    namespace: dict[str, Any] = {
-        "__name__": "workflow",
-        "prompt_custom": prompts,
-        "operator": OperatorModule(by_class),
-        "create_llm_instance": Llm,
-        "CostManager": Llm,
-        "DatasetType": str,
-        "Literal": Literal,
-    }
-    _run_source(args["code"], SOURCE_NAME, namespace)
-    cls = namespace.get("Workflow")
+async def _answer(given: Given) -> Any:
+    cls = given.namespace.get("Workflow")
     if not isinstance(cls, type):
         raise TypeError("the source defines no class Workflow")
     workflow: Any = object.__new__(cls)
-    provided = {**operators, "llm": Llm(), "name": "workflow", "dataset": None}
+    provided = {**given.operators, "llm": given.llm, "name": "workflow", "dataset": None}
     for attribute, value in provided.items():
         setattr(workflow, attribute, value)
     if cls.__init__ is not object.__init__:
-        known = {"name": "workflow", "llm_config": None, "dataset": None, "config": None, "llm": Llm()}
-        workflow.__init__(**_by_name(workflow.__init__, known | args["inputs"]))
-    return workflow
+        workflow.__init__(**_by_name(workflow.__init__, given.arguments))
+    # A `__call__` beside a format's own entry wraps it: ScoreFlow's runner puts a time limit there.
+    entry = workflow.__call__ if callable(workflow) else getattr(workflow, given.entry)
+    result = entry(**_by_name(entry, given.arguments if given.entry == "__call__" else {}))
+    return await result if inspect.isawaitable(result) else result
 
 
 def _run_source(source: str, name: str, namespace: dict[str, Any]) -> None:
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     exec(compile(source, name, "exec"), namespace)
-
-
-async def _call(workflow: Any, inputs: dict[str, Any]) -> Any:
-    result = workflow(**_by_name(workflow.__call__, inputs))
-    return await result if inspect.isawaitable(result) else result
 
 
 def _by_name(function: Any, available: dict[str, Any]) -> dict[str, Any]:

@@ -225,6 +225,14 @@ MAAS_MATH = OperatorSet(
     "MaAS, with the signatures its operators have for math",
 )
 
+# The release's graphs fall back on operators that their controller does not choose from.
+MAAS_GRAPH = OperatorSet(
+    "maas-graph", (*MAAS.operators, CODE_GENERATE), "MaAS's graph for code: its operators and its fallback"
+)
+MAAS_MATH_GRAPH = OperatorSet(
+    "maas-math-graph", (*MAAS_MATH.operators, CUSTOM), "MaAS's graph for math: its operators and its fallback"
+)
+
 # Only the names are published; interfaces and prompts are ours.
 METAFLOW = OperatorSet(
     "metaflow",
@@ -263,6 +271,23 @@ METAFLOW = OperatorSet(
     "MetaFlow: six task-independent operators",
 )
 
+_TEMPERATURE = Parameter("temperature", "float | None", None)
+
+
+def _tempered(spec: OperatorSpec) -> OperatorSpec:
+    return replace(spec, parameters=(*spec.parameters, _TEMPERATURE), tempered=True)
+
+
+MANUAL = OperatorSet(
+    "manual",
+    (_tempered(CUSTOM), _tempered(CODE_GENERATE), ANSWER_GENERATE, ENSEMBLE, TEST),
+    "what the manual variants' workflows call; a call may name its temperature",
+)
+
 SETS: dict[str, OperatorSet] = {
-    s.name: s for s in (PAPER, AFLOW_CODE, AFLOW_MATH, AFLOW_QA, AFLOW, SCOREFLOW, MAAS, MAAS_MATH, METAFLOW)
+    s.name: s
+    for s in (
+        *(PAPER, AFLOW_CODE, AFLOW_MATH, AFLOW_QA, AFLOW, SCOREFLOW),
+        *(MAAS, MAAS_MATH, MAAS_GRAPH, MAAS_MATH_GRAPH, METAFLOW, MANUAL),
+    )
 }

@@ -40,6 +40,8 @@ def missing_awaits(
     """Operator calls that are certainly lost, each with its diagnostic, in source order."""
     fates = _Fates(operators, parents)
     lost: list[tuple[ast.Call, Diagnostic]] = []
+    if operators.agents:
+        return lost  # ADAS's agents are called without await
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and operators.spec(node) and fates.of(node) == "lost":
             called = ast.unparse(node.func)

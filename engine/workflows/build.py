@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from engine.formats.findings import Diagnostic, Repair, has_errors
+from engine.formats.native import ParsedCompletion
 from engine.formats.reading import read_workflow
 from engine.operators.specs import OperatorSet
 from engine.workflows.complexity import complexity
@@ -22,7 +23,7 @@ class Workflow:
     `code` is what runs; `source` is what was written, which differs where repairs were made.
     `diagnostics` are those of the source, at the lines they have in `code`. `strict_ok` says that
     the source itself can run, so that a score can be reported for it as written. `operators` are those
-    it was checked against, and is run with.
+    it was checked against, and is run with; `format` names the `engine.formats.catalog` entry it was read as.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Workflow:
     complexity: int
     strict_ok: bool
     operators: OperatorSet
+    format: str = "native"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Rejected:
     repairs: tuple[Repair, ...]
     graph: WorkflowGraph
     complexity: int
+    format: str = "native"
 
 
 def build_workflow(text: str, prompts: str, operator_set: OperatorSet) -> Workflow | Rejected:
@@ -61,7 +64,7 @@ def build_workflow(text: str, prompts: str, operator_set: OperatorSet) -> Workfl
     """
     read = read_workflow(text, prompts)
     if has_errors(read.problems):
-        return _rejected(read.code, read.prompts, read.modification, read.problems, (), operator_set)
+        return _rejected(read, read.problems, (), operator_set)
     written = (*read.problems, *lint(read.code, read.prompts, operator_set))
     fixed = repair(read.code, read.prompts, operator_set)
     left = lint(fixed.code, fixed.prompts, operator_set) if fixed.repairs else written
@@ -69,7 +72,7 @@ def build_workflow(text: str, prompts: str, operator_set: OperatorSet) -> Workfl
         # A workflow that did not parse as written is described by what was found once it did.
         unread = any(d.code == "graph-syntax" for d in written)
         shown = (*read.problems, *(_shifted(d, -fixed.shift) for d in left)) if unread else written
-        return _rejected(read.code, read.prompts, read.modification, shown, fixed.repairs, operator_set)
+        return _rejected(read, shown, fixed.repairs, operator_set)
     return Workflow(
         id=workflow_id(fixed.code, fixed.prompts, operator_set.identity),
         code=fixed.code,
@@ -82,6 +85,7 @@ def build_workflow(text: str, prompts: str, operator_set: OperatorSet) -> Workfl
         complexity=complexity(fixed.code),
         strict_ok=not has_errors(written),
         operators=operator_set,
+        format=read.format,
     )
 
 
@@ -92,12 +96,18 @@ def _shifted(diagnostic: Diagnostic, lines: int) -> Diagnostic:
 
 
 def _rejected(
-    code: str,
-    prompts: str,
-    modification: str,
+    read: ParsedCompletion,
     diagnostics: tuple[Diagnostic, ...],
     repairs: tuple[Repair, ...],
     operator_set: OperatorSet,
 ) -> Rejected:
-    graph = partial_graph(code, operator_set)
-    return Rejected(code, prompts, modification, diagnostics, repairs, graph, complexity(code))
+    return Rejected(
+        read.code,
+        read.prompts,
+        read.modification,
+        diagnostics,
+        repairs,
+        partial_graph(read.code, operator_set),
+        complexity(read.code),
+        read.format,
+    )

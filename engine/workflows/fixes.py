@@ -112,7 +112,12 @@ def bind_entry_point(code: str, tree: ast.Module, operator_set: OperatorSet) -> 
     """`entry_point` as a parameter of `__call__`, where the runner passes it by name."""
     call = call_method(tree)
     lost = next((d for d in undefined_names(code, tree) if "'entry_point'" in d.message), None)
-    if call is None or lost is None or len(call.args.posonlyargs + call.args.args) <= len(call.args.defaults):
+    if (
+        call is None
+        or call.name != "__call__"
+        or lost is None
+        or len(call.args.posonlyargs + call.args.args) <= len(call.args.defaults)
+    ):
         return code, []
     if not any(isinstance(n, ast.Name) and n.id == "entry_point" for n in ast.walk(call)):
         return code, []

@@ -23,18 +23,18 @@ def check_returns(call: FunctionNode) -> list[Diagnostic]:
     if not any(_has_value(node) for node in returns):
         if not found and not _only_raises(call):
             found.append(
-                error("no-return", "__call__ never returns an answer", call.lineno, "Return a string")
+                error("no-return", f"{call.name} never returns an answer", call.lineno, "Return a string")
             )
         return found
     for node in returns:
         if not _has_value(node):
             found.append(
-                warning("returns-none", "__call__ returns None here", node.lineno, "Return a string")
+                warning("returns-none", f"{call.name} returns None here", node.lineno, "Return a string")
             )
     if falls_through(call.body):
         last = call.body[-1]
         fix = "Return the last solution at the end"
-        found.append(warning("may-return-none", "__call__ can end without a return", last.lineno, fix))
+        found.append(warning("may-return-none", f"{call.name} can end without a return", last.lineno, fix))
     return found
 
 

@@ -189,7 +189,8 @@ class _Walk:
         spec = self._operators.spec(call)
         name = self_attribute(call.func)
         if spec is not None:
-            self._add(call, spec.attribute, spec.name, awaited)
+            # ADAS's agents answer where they are called; everything else is awaited.
+            self._add(call, spec.attribute, spec.name, awaited or bool(self._operators.agents))
         elif name in self._methods:
             self._enter(self._methods[name], awaited)
         elif isinstance(call.func, ast.Name) and call.func.id in self._functions:

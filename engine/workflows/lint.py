@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 
+from engine.formats.aflow import foreign_imports
+from engine.formats.catalog import format_of
 from engine.formats.findings import Diagnostic
 from engine.formats.source import parse
 from engine.operators.specs import OperatorSet
@@ -37,6 +39,8 @@ def lint_tree(code: str, tree: ast.Module, operator_set: OperatorSet) -> list[Di
     operators = operators_of(tree, operator_set)
     found = check_structure(tree)
     found += undefined_names(code, tree)
+    found += format_of(tree).notes(tree)
+    found += foreign_imports(tree)
     found += check_calls(tree, operators)
     found += [diagnostic for _, diagnostic in missing_awaits(tree, operators, parents(tree))]
     found += check_results(tree, operators)

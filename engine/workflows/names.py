@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import get_args
 
+from engine.formats.catalog import format_of
 from engine.formats.findings import Diagnostic, error
+from engine.formats.format import Format
 from engine.formats.module import PROVIDED_NAMES
-from engine.workflows.tree import CALL_PARAMETERS, FunctionNode, bound_names, call_method
+from engine.operators.specs import RUN_INPUTS
+from engine.workflows.tree import FunctionNode, bound_names, call_method
 
 BUILTIN_NAMES = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__class__", "__annotations__"}
 # Each name reported costs a search among the names it may have meant.
@@ -36,13 +39,14 @@ def undefined_names(code: str, tree: ast.Module) -> list[Diagnostic]:
         for alias in node.names
     ):
         return []
-    known = BUILTIN_NAMES | PROVIDED_NAMES | _module_names(table)
+    fmt = format_of(tree)
+    known = BUILTIN_NAMES | PROVIDED_NAMES | fmt.names | _module_names(table)
     wanted = {name for name in _globals_used(table) if name not in known}
     lines: dict[str, int] = {}
     _find_first_uses(tree, wanted, lines)
     choices = sorted(known | _names_in_call(tree))[:MAX_CHOICES]
     ordered = sorted((lines.get(name, 1), name) for name in wanted)[:MAX_NAMES]
-    return [_undefined(name, line, choices) for line, name in ordered]
+    return [_undefined(name, line, choices, fmt) for line, name in ordered]
 
 
 def _module_names(table: symtable.SymbolTable) -> set[str]:
@@ -98,10 +102,10 @@ def _names_in_call(tree: ast.Module) -> set[str]:
     return set() if call is None else _bound_by(call)
 
 
-def _undefined(name: str, line: int, known: list[str]) -> Diagnostic:
+def _undefined(name: str, line: int, known: list[str], fmt: Format) -> Diagnostic:
     message = f"name '{name}' is not defined"
-    if name in CALL_PARAMETERS:
-        fix = f"Add {name} to the parameters of __call__"
+    if name in RUN_INPUTS and name in fmt.call_parameters:
+        fix = f"Add {name} to the parameters of {fmt.entry}"
     elif name in STANDARD_MODULES:
         fix = f"Add `import {name}` at the top"
     elif near := get_close_matches(name, known, 1, 0.75):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
+from engine.formats.adas import agent_names
+from engine.formats.catalog import format_of
 from engine.operators.specs import OperatorSet, OperatorSpec
 from engine.workflows.tree import methods, operator_aliases, self_attribute, workflow_class
 
@@ -14,17 +16,25 @@ RUNNER_ATTRIBUTES = frozenset({"llm", "name", "dataset"})
 
 @dataclass(frozen=True)
 class Operators:
-    """The operators of one workflow: the set's, and what its `__init__` calls them."""
+    """The operators of one workflow: the set's, and what its `__init__` calls them.
+
+    `agents` are names that hold ADAS's agents; calling one is a step of `custom`. `attributes` are
+    those that the runner puts on the workflow besides its operators.
+    """
 
     specs: dict[str, OperatorSpec]
     aliases: dict[str, str]
     methods: frozenset[str]
     own: frozenset[str]
+    attributes: frozenset[str] = RUNNER_ATTRIBUTES
+    agents: frozenset[str] = frozenset()
 
     def spec(self, call: ast.AST) -> OperatorSpec | None:
         """The operator `call` calls, or None where it is not an operator call."""
         if not isinstance(call, ast.Call):
             return None
+        if self.agents and _base_name(call.func) in self.agents:
+            return self.specs.get("custom")
         name = self_attribute(call.func)
         return self.specs.get(name) if name is not None else None
 
@@ -33,7 +43,7 @@ class Operators:
             attribute in self.specs
             or attribute in self.methods
             or attribute in self.own
-            or attribute in RUNNER_ATTRIBUTES
+            or attribute in self.attributes
             or (attribute.startswith("__") and attribute.endswith("__"))
         )
 
@@ -41,8 +51,10 @@ class Operators:
 def operators_of(tree: ast.Module, operator_set: OperatorSet) -> Operators:
     cls = workflow_class(tree)
     specs = {spec.attribute: spec for spec in operator_set.operators}
+    fmt = format_of(tree)
     if cls is None:
-        return Operators(specs, {}, frozenset(), frozenset())
+        agents = frozenset(agent_names(tree)) if fmt.agents else frozenset()
+        return Operators(specs, {}, frozenset(), frozenset(), agents=agents)
     by_name = {spec.name: spec for spec in operator_set.operators}
     nodes = list(ast.walk(cls))
     aliases = operator_aliases(nodes)
@@ -55,7 +67,13 @@ def operators_of(tree: ast.Module, operator_set: OperatorSet) -> Operators:
     for attribute in own | defined:
         specs.pop(attribute, None)
     specs |= {attribute: by_name[name] for attribute, name in aliases.items() if name in by_name}
-    return Operators(specs, aliases, defined, frozenset(own))
+    return Operators(specs, aliases, defined, frozenset(own), RUNNER_ATTRIBUTES | fmt.attributes)
+
+
+def _base_name(function: ast.expr) -> str | None:
+    """`x` of `x(…)` and `x[i](…)`."""
+    function = function.value if isinstance(function, ast.Subscript) else function
+    return function.id if isinstance(function, ast.Name) else None
 
 
 def _assigned(cls: ast.ClassDef, nodes: list[ast.AST]) -> set[str]:

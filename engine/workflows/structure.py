@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import ast
 
+from engine.formats.catalog import entry_of, format_of
 from engine.formats.findings import Diagnostic, error
-from engine.workflows.tree import (
-    CALL_PARAMETERS,
-    INIT_PARAMETERS,
-    FunctionNode,
-    methods,
-    walk_scope,
-    workflow_classes,
-)
+from engine.formats.format import Format
+from engine.workflows.tree import FunctionNode, methods, walk_scope, workflow_classes
 
 
 def check_structure(tree: ast.Module) -> list[Diagnostic]:
     """The class, its methods' signatures, and what the compiler would refuse beyond the grammar."""
     found = _misplaced(tree)
+    fmt = format_of(tree)
+    if fmt.agents:
+        entry = entry_of(tree, fmt)
+        return found + (_check_generator(entry) if entry is not None else [])
     classes = workflow_classes(tree)
     if not classes:
         others = [n for n in tree.body if isinstance(n, ast.ClassDef)]
@@ -27,15 +26,15 @@ def check_structure(tree: ast.Module) -> list[Diagnostic]:
         message = f"class Workflow is defined {len(classes)} times"
         found.append(error("two-workflows", message, classes[1].lineno, "Keep one"))
     cls = classes[-1]
-    calls = [n for n in cls.body if isinstance(n, FunctionNode) and n.name == "__call__"]
+    calls = [n for n in cls.body if isinstance(n, FunctionNode) and n.name == fmt.entry]
     if not calls:
         fix = "Write async def __call__(self, problem, entry_point)"
         return [*found, error("no-call", "class Workflow has no __call__ method", cls.lineno, fix)]
     if len(calls) > 1:
-        found.append(error("two-calls", "__call__ is defined twice", calls[1].lineno, "Keep one"))
-    found += _check_call(calls[-1])
+        found.append(error("two-calls", f"{fmt.entry} is defined twice", calls[1].lineno, "Keep one"))
+    found += _check_call(calls[-1], fmt)
     if init := methods(cls).get("__init__"):
-        found += _check_init(init)
+        found += _check_init(init, fmt)
     return found
 
 
@@ -46,46 +45,49 @@ def nested_call(call: FunctionNode) -> FunctionNode | None:
     return inner if isinstance(inner, FunctionNode) and inner.name == "__call__" else None
 
 
-def _check_call(call: FunctionNode) -> list[Diagnostic]:
+def _check_call(call: FunctionNode, fmt: Format) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     if inner := nested_call(call):
         message = "__call__ only defines another __call__ and returns None"
         found.append(error("nested-call", message, inner.lineno, "Remove the outer def"))
         call = inner
+    name = call.name
     if isinstance(call, ast.FunctionDef):
-        found.append(
-            error("call-not-async", "__call__ is not async", call.lineno, "Write async def __call__")
-        )
-    if any(isinstance(n, ast.Yield | ast.YieldFrom) for n in walk_scope(call)):
-        found.append(
-            error(
-                "call-yields", "__call__ is a generator", call.lineno, "Return the answer instead of yielding"
-            )
-        )
+        found.append(error("call-not-async", f"{name} is not async", call.lineno, f"Write async def {name}"))
+    found += _check_generator(call)
     if not (call.args.posonlyargs or call.args.args or call.args.vararg):
-        found.append(error("call-without-self", "__call__ takes no self", call.lineno, "Add self"))
+        found.append(error("call-without-self", f"{name} takes no self", call.lineno, "Add self"))
     for parameter in _required(call):
-        if parameter not in CALL_PARAMETERS:
-            allowed = ", ".join(CALL_PARAMETERS)
-            message = f"__call__ requires '{parameter}', which nobody passes"
-            found.append(error("call-parameter", message, call.lineno, f"It may take {allowed}"))
+        if parameter not in fmt.call_parameters:
+            message = f"{name} requires '{parameter}', which nobody passes"
+            found.append(error("call-parameter", message, call.lineno, _may_take(fmt.call_parameters)))
     if call.args.posonlyargs[1:]:
-        message = "__call__ has positional-only parameters; arguments are passed by name"
+        message = f"{name} has positional-only parameters; arguments are passed by name"
         found.append(error("call-parameter", message, call.lineno, "Remove the /"))
     return found
 
 
-def _check_init(init: FunctionNode) -> list[Diagnostic]:
-    allowed = ", ".join(INIT_PARAMETERS)
+def _check_generator(call: FunctionNode) -> list[Diagnostic]:
+    if not any(isinstance(n, ast.Yield | ast.YieldFrom) for n in walk_scope(call)):
+        return []
+    message = f"{call.name} is a generator"
+    return [error("call-yields", message, call.lineno, "Return the answer instead of yielding")]
+
+
+def _may_take(parameters: tuple[str, ...]) -> str:
+    return f"It may take {', '.join(parameters)}" if parameters else "It takes self only"
+
+
+def _check_init(init: FunctionNode, fmt: Format) -> list[Diagnostic]:
     return [
         error(
             "init-parameter",
             f"__init__ requires '{p}', which nobody passes",
             init.lineno,
-            f"It may take {allowed}",
+            _may_take(fmt.init_parameters),
         )
         for p in _required(init)
-        if p not in INIT_PARAMETERS
+        if p not in fmt.init_parameters
     ]
 
 

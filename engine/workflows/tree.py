@@ -5,14 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from engine.operators.specs import RUN_INPUTS
+from engine.formats.catalog import entry_of
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-
-# What `__call__` may take; the runner passes these by name.
-CALL_PARAMETERS = RUN_INPUTS
-# What an AFlow-style `__init__` may require.
-INIT_PARAMETERS = ("name", "llm_config", "dataset")
 
 
 def workflow_classes(tree: ast.Module) -> list[ast.ClassDef]:
@@ -30,8 +25,8 @@ def methods(cls: ast.ClassDef) -> dict[str, FunctionNode]:
 
 
 def call_method(tree: ast.Module) -> FunctionNode | None:
-    cls = workflow_class(tree)
-    return methods(cls).get("__call__") if cls else None
+    """What is run: `__call__`, or what the workflow's format has in its place."""
+    return entry_of(tree)
 
 
 def walk_scope(node: ast.AST) -> Iterator[ast.AST]:

@@ -1,0 +1,52 @@
+"""AFlow: class Workflow with a wiring constructor, prompts in `prompt.py`, imports of its own packages.
+
+Standalone AFlow and the copy in MetaGPT (which FlowReasoner's release uses) differ in their imports
+and in where the cost is read from. Both run as they are: their imports are bound by the runner.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from engine.formats.findings import Diagnostic, error
+from engine.formats.format import Format
+from engine.formats.module import PROVIDED_NAMES
+
+AFLOW = Format(name="aflow", title="AFlow", sets=("paper", "aflow"))
+METAGPT = Format(name="aflow-metagpt", title="AFlow in MetaGPT", sets=("paper", "aflow"))
+
+_STANDALONE = ("scripts", "workspace")
+_METAGPT = ("metagpt", "examples")
+# Packages that exist in the projects' own trees only.
+PACKAGES = frozenset({*_STANDALONE, *_METAGPT, "maas", "ScoreFlow"})
+
+
+def layout(tree: ast.Module) -> Format | None:
+    """Which of the two layouts the imports are of; None where they are of neither."""
+    roots = {module.split(".")[0] for _, module in _imports(tree)}
+    if roots & set(_METAGPT):
+        return METAGPT
+    return AFLOW if roots & set(_STANDALONE) else None
+
+
+def foreign_imports(tree: ast.Module) -> list[Diagnostic]:
+    """Imports from the projects' packages that the runner binds nothing for."""
+    return [
+        error(
+            "foreign-import",
+            f"the import from {module} cannot be resolved here",
+            node.lineno,
+            f"Remove it; the runner provides {', '.join(sorted(PROVIDED_NAMES))}",
+        )
+        for node, module in _imports(tree)
+        if module.split(".")[0] in PACKAGES
+    ]
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[ast.Import | ast.ImportFrom, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node, node.module

@@ -1,0 +1,29 @@
+"""The formats there are, and telling which one a file is in."""
+
+from __future__ import annotations
+
+import ast
+
+from engine.formats.adas import ADAS, forward_function
+from engine.formats.aflow import AFLOW, METAGPT
+from engine.formats.format import Format, Function, class_methods
+from engine.formats.maas import MAAS
+from engine.formats.scoreflow import SCOREFLOW
+
+NATIVE = Format(name="native", title="the native format")
+FIGURE = Format(name="figure", title="a figure of the paper")
+
+FORMATS: dict[str, Format] = {f.name: f for f in (NATIVE, FIGURE, AFLOW, METAGPT, SCOREFLOW, MAAS, ADAS)}
+# Those that need something of their own at run time are told from the code alone, whenever it is read.
+_BY_CODE = tuple(f for f in FORMATS.values() if f.detects is not None)
+
+
+def format_of(tree: ast.Module) -> Format:
+    """The format as far as it matters to checking and running: native, unless the code says otherwise."""
+    return next((f for f in _BY_CODE if f.detects is not None and f.detects(tree)), NATIVE)
+
+
+def entry_of(tree: ast.Module, fmt: Format | None = None) -> Function | None:
+    """The function that is the workflow: `__call__` or what its format has instead."""
+    fmt = fmt or format_of(tree)
+    return forward_function(tree) if fmt is ADAS else class_methods(tree).get(fmt.entry)

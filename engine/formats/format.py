@@ -1,0 +1,58 @@
+"""What a workflow format is: how to tell it, and what a workflow written for it may count on.
+
+This is data. The linter reads it to know what a file may use, and the guest provides just that
+(`shim`), so that both agree.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.formats.findings import Diagnostic
+from engine.operators.specs import RUN_INPUTS
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _nothing(_: ast.Module) -> list[Diagnostic]:
+    return []
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format. `title` is for people; `detects` tells it from its code, where running it
+    takes something of its own.
+
+    `entry` is the method, or the function at module level, that is the workflow; `call_parameters` and
+    `init_parameters` are what it and the constructor may require. `names` are bound in the module
+    besides `PROVIDED_NAMES`, `attributes` on `self`. `agents` says that steps are calls of
+    `LLMAgentBase` objects rather than of operators on `self`. `sets` are operator sets to prefer,
+    `shim` is the guest module that provides what only this format needs, and `notes` are what is
+    adapted or refused, with its line.
+    """
+
+    name: str
+    title: str
+    detects: Callable[[ast.Module], bool] | None = None
+    entry: str = "__call__"
+    call_parameters: tuple[str, ...] = RUN_INPUTS
+    init_parameters: tuple[str, ...] = ("name", "llm_config", "dataset")
+    names: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
+    agents: bool = False
+    sets: tuple[str, ...] = ()
+    shim: str | None = None
+    notes: Callable[[ast.Module], list[Diagnostic]] = _nothing
+
+
+def class_methods(tree: ast.Module, name: str = "Workflow") -> dict[str, Function]:
+    """The methods of the last class of this name, empty where there is none."""
+    found = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name]
+    return {n.name: n for n in found[-1].body if isinstance(n, Function)} if found else {}
+
+
+def parameter_names(function: Function) -> list[str]:
+    args = function.args
+    return [a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)]

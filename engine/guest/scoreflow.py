@@ -1,0 +1,15 @@
+"""What a ScoreFlow workflow is given: its problem as a record, and a model handle called `config`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def provide(given: Any) -> None:
+    """The record has what ScoreFlow's benchmarks call the query, and nothing of its tests."""
+    inputs = given.inputs
+    query = inputs["problem"]
+    record = dict.fromkeys(("prompt", "question", "problem", "context"), query)
+    record |= {"entry_point": inputs["entry_point"]}
+    record |= {"task_id": inputs["question_id"], "id": inputs["question_id"]}
+    given.arguments |= {"config": given.llm, "problem": record}
