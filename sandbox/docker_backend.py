@@ -12,6 +12,7 @@ import dataclasses
 import os
 import socket
 import time
+from http.client import CONFLICT
 from typing import Any
 
 from sandbox import labels
@@ -31,6 +32,7 @@ MEMORY_MB = 512
 PIDS = 96
 _HEADER = 8  # of each chunk of an attached stream without a terminal
 _STDERR_KEPT = 4096
+_GONE_WITHIN_S = 5
 
 
 def boot(path: str) -> str:
@@ -194,9 +196,14 @@ class DockerBackend:
         from docker.errors import DockerException
         from requests.exceptions import RequestException
 
-        # Gone already, or on its way out: both are what was asked for.
-        with contextlib.suppress(DockerException, RequestException):
+        try:
             self.client.api.remove_container(ident, force=True, v=True)
+        except DockerException as error:
+            if getattr(error, "status_code", None) == CONFLICT:  # on its way out by itself
+                with contextlib.suppress(DockerException, RequestException):
+                    self.client.api.wait(ident, condition="removed", timeout=_GONE_WITHIN_S)
+        except RequestException:
+            return  # the daemon is away: its containers end with it, or are reaped later
 
     def _state(self, ident: str, born: float) -> State:
         from docker.errors import DockerException, NotFound
