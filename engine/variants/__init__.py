@@ -58,6 +58,7 @@ class Variant:
 
 # Name → (module with `VARIANT`, what it does)
 VARIANTS: dict[str, tuple[str, str]] = {
+    "aflow": ("engine.variants.aflow", "AFlow: a tree search over workflows for the whole task"),
     "flowreasoner": (
         "engine.variants.flowreasoner",
         "the meta-agent writes a workflow for the query, round by round, with execution feedback",

@@ -28,7 +28,7 @@ class Outcome(TypedDict):
 
 
 def score_of(trial: Trial) -> float | None:
-    """The trial's score; without one it is 0, unless the sandbox or an endpoint failed: that is no verdict."""
+    """The trial's score; without one 0, unless the sandbox or an endpoint failed: that is no verdict."""
     if trial.score is not None:
         return float(trial.score)
     return None if trial.status in NO_VERDICT else 0.0

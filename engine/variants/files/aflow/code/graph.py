@@ -1,0 +1,4 @@
+class Workflow:
+    async def __call__(self, problem, entry_point):
+        solution = await self.custom_code_generate(problem=problem, entry_point=entry_point, instruction="")
+        return solution["response"]
