@@ -11,19 +11,37 @@ import reprlib
 from typing import Any
 
 EXPLAIN = "@explain"
+_KEPT = "@kept"
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+_asserted: list[ast.expr] = []  # what each rewritten assert tested, made into text only where it failed
 _MAX_SOURCE = 300
 _MAX_VALUE = 200
 
 
 def rewrite(tree: ast.Module) -> ast.Module:
-    """`tree` with its asserts rewritten; its namespace must bind `EXPLAIN` to `explain`."""
-    return ast.fix_missing_locations(_Rewriter().visit(tree))
+    """`tree` with its asserts rewritten, in place; its namespace must bind `EXPLAIN` to `explain`."""
+    left: list[Any] = [tree]
+    while left:  # statements only: there is no assert inside an expression
+        node = left.pop()
+        if type(node) is ast.Assert:
+            _explained(node)
+        for field in _BLOCKS:
+            left += getattr(node, field, ())
+    return tree
 
 
-def explain(source: str, value: object, message: object = None) -> AssertionError:
-    """The error of a failed assert: its source, the value it was about, the author's message."""
+def explain(number: int, value: object, message: object = None) -> str:
+    """What a failed assert says: its source, the value it was about, the author's message."""
+    source = ast.unparse(_asserted[number])
+    if len(source) > _MAX_SOURCE:
+        source = source[: _MAX_SOURCE - 1] + "…"
     text = f"{source}  # got {short(value)}"
-    return AssertionError(text if message is None else f"{text} ({str(message)[:_MAX_VALUE]})")
+    return text if message is None else f"{text} ({str(message)[:_MAX_VALUE]})"
+
+
+def forget() -> None:
+    """Drop what was rewritten so far; its messages cannot be made any more."""
+    _asserted.clear()
 
 
 def short(value: object) -> str:
@@ -46,36 +64,34 @@ class _Repr(reprlib.Repr):
         return repr(x) if x.bit_length() < 400 else f"<an integer of {x.bit_length()} bits>"
 
 
-class _Rewriter(ast.NodeTransformer):
-    def visit_Assert(self, node: ast.Assert) -> list[ast.stmt]:
-        source = ast.unparse(node.test)
-        if len(source) > _MAX_SOURCE:
-            source = source[: _MAX_SOURCE - 1] + "…"
-        keep, subject, test = _split(node.test)
-        arguments: list[ast.expr] = [ast.Constant(source), subject]
-        if node.msg is not None:
-            arguments.append(node.msg)
-        error = ast.Call(_name(EXPLAIN), arguments, [])
-        branch = ast.If(ast.UnaryOp(ast.Not(), test), [ast.Raise(error, None)], [])
-        return [ast.copy_location(statement, node) for statement in (*keep, branch)]
+def _explained(node: ast.Assert) -> None:
+    """Keep what the test is about under a name while it is tested, and put it into the message.
 
+    The nodes get their places here: `ast.fix_missing_locations` would visit the whole tree for them.
+    """
+    test = node.test
+    where = {
+        "lineno": test.lineno,
+        "col_offset": test.col_offset,
+        "end_lineno": test.end_lineno,
+        "end_col_offset": test.end_col_offset,
+    }
+    number = ast.Constant(len(_asserted), **where)
 
-def _split(test: ast.expr) -> tuple[list[ast.stmt], ast.expr, ast.expr]:
-    """Statements that keep the parts, the part to show on failure, and the test over the kept parts."""
-    if isinstance(test, ast.Compare) and len(test.ops) == 1:
-        left, right = test.left, test.comparators[0]
-        keep: list[ast.stmt] = [_keep("@left", left), _keep("@right", right)]
-        shown = "@right" if isinstance(left, ast.Constant) else "@left"
-        return keep, _name(shown), ast.Compare(_name("@left"), test.ops, [_name("@right")])
-    return [_keep("@left", test)], _name("@left"), _name("@left")
+    def kept(value: ast.expr) -> ast.NamedExpr:
+        return ast.NamedExpr(ast.Name(_KEPT, ast.Store(), **where), value, **where)
 
-
-def _keep(name: str, value: ast.expr) -> ast.stmt:
-    return ast.Assign([ast.Name(name, ast.Store())], value)
-
-
-def _name(name: str) -> ast.expr:
-    return ast.Name(name, ast.Load())
+    _asserted.append(test)
+    if not isinstance(test, ast.Compare) or len(test.ops) > 1:
+        node.test = kept(test)
+    elif isinstance(test.left, ast.Constant):
+        node.test = ast.Compare(test.left, test.ops, [kept(test.comparators[0])], **where)
+    else:
+        node.test = ast.Compare(kept(test.left), test.ops, test.comparators, **where)
+    arguments: list[ast.expr] = [number, ast.Name(_KEPT, ast.Load(), **where)]
+    if node.msg is not None:
+        arguments.append(node.msg)
+    node.msg = ast.Call(ast.Name(EXPLAIN, ast.Load(), **where), arguments, [], **where)
 
 
 def result(status: str, reason: str | None = None, message: str = "") -> dict[str, Any]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import socket
 from typing import Any
 
 from . import child, codec, frames
+
+_loops: list[asyncio.AbstractEventLoop] = []  # at most one, made before the request is known
 
 
 class HostError(Exception):
@@ -72,9 +75,15 @@ class Host:
             future.set_result(codec.decode(message["value"]))
 
 
+def warm() -> None:
+    """Make the event loop ahead of the request."""
+    _loops.append(asyncio.new_event_loop())
+
+
 def run(payload: dict[str, Any], control: frames.Wire) -> None:
-    loop = child.event_loop()
-    loop.run_until_complete(_run(payload, control.sock))
+    loop = _loops.pop() if _loops else asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(_run(payload, socket.socket(fileno=os.dup(control.fd))))
     child.linger(control)
 
 

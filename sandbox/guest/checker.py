@@ -8,7 +8,6 @@ process never had.
 from __future__ import annotations
 
 import builtins
-import socket
 from collections import deque
 from typing import Any
 
@@ -30,7 +29,7 @@ class _NeedsOneProcessError(judge.Interrupt):
     """A test passes something that cannot cross, such as a function."""
 
 
-def run(payload: dict[str, Any], control: frames.Wire, data: socket.socket) -> None:
+def run(payload: dict[str, Any], control: frames.Wire, data: int) -> None:
     tests = [judge.parse(source) for source in payload["tests"]]
     entry_point: str | None = payload["entry_point"]
     base = judge.namespace(payload["prelude"])

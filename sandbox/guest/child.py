@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import _random
 import _signal  # type: ignore  # not `signal`, whose enums alone make a child copy forty pages
 import ast
-import asyncio
 import contextlib
-import gc
 import io
 import linecache
 import os
-import socket
+import random
 import sys
 import traceback
 import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import codec, files, frames, linux, places
+from . import asserts, codec, files, frames, linux, places
 
 SETUP_FAILED = 70
-_loops: list[asyncio.AbstractEventLoop] = []  # at most one, made before the request is known
+_UP = frames.pack({"op": "up"})
 
 
 def main(role: Callable[..., None], order: dict[str, Any], fds: list[int], own_uids: bool) -> NoReturn:
@@ -29,15 +28,15 @@ def main(role: Callable[..., None], order: dict[str, Any], fds: list[int], own_u
     `fds` are control, stdout, stderr and, for the split roles, their line to each other.
     """
     try:
-        sockets = _set_up(order, fds, own_uids)
-        control = frames.Wire(sockets[0])
-        control.send({"op": "up"})
+        lines = _set_up(order, fds, own_uids)
+        os.write(lines[0], _UP)
+        control = frames.Wire(lines[0])
         payload = control.receive()
         files.place(payload.get("files", {}))
     except BaseException:  # before any code of the request ran: our failure, told by the exit status
         os._exit(SETUP_FAILED)
     try:
-        role(payload, control, *sockets[1:])
+        role(payload, control, *lines[1:])
     except BaseException:  # the role's own last words go to the captured stderr
         traceback.print_exc()
     finally:
@@ -45,39 +44,35 @@ def main(role: Callable[..., None], order: dict[str, Any], fds: list[int], own_u
         os._exit(0)
 
 
-def prepare(*, with_loop: bool) -> None:
-    """What does not depend on the request, done while nobody waits: it is most of the cost of a fork,
-    since each page of the zygote that is first written to has to be copied. `with_loop`: make an event
-    loop too, which only the role `call` needs.
-    """
+def once() -> None:
+    """In the zygote: what children inherit, so that none has to do it."""
+    os.umask(0o077)
+    linux.limit_all()
+    _open_streams()
+
+
+def detach() -> None:
+    """First thing after the fork: a session of its own, and signals and chance as in a new process."""
     os.setsid()
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     with contextlib.suppress(OSError):  # under memory pressure the kernel takes this process, not the runner
         linux.write("/proc/self/oom_score_adj", b"1000")
-    os.umask(0o077)
-    _open_streams()
-    gc.enable()
-    if with_loop:
-        _loops.append(asyncio.new_event_loop())
-    _warm()
+    _random.Random.seed(random._inst)  # type: ignore[attr-defined]  # as `os.fork` would have it done
 
 
-def event_loop() -> asyncio.AbstractEventLoop:
-    """The loop made ahead, or a new one."""
-    loop = _loops.pop() if _loops else asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    return loop
-
-
-def _warm() -> None:
-    """Use once what every role uses, so that its pages are this process's own."""
-    source = "def f(x):\n    return [x, {x: (x,)}]\n"
+def warm(role: str) -> None:
+    """Ahead of a request, while nobody waits: use once what `role` will, so that its pages are this
+    process's own. That is most of what a child costs, since each page of the zygote that is first
+    written to has to be copied."""
     scope: dict[str, Any] = {}
-    exec(compile(ast.parse(source), "warm.py", "exec", dont_inherit=True), scope)
+    source = "def f(x):\n    return [x, {x: (x,)}]\n"
+    if role == "checker":
+        compile(asserts.rewrite(ast.parse("assert f(1) == 1")), "warm.py", "exec", dont_inherit=True)
+    exec(compile(source, "warm.py", "exec", dont_inherit=True), scope)
     frames.parse(frames.pack({"value": codec.encode(codec.decode(codec.encode(scope["f"](1))))})[4:])
 
 
-def _set_up(order: dict[str, Any], fds: list[int], own_uids: bool) -> list[socket.socket]:
+def _set_up(order: dict[str, Any], fds: list[int], own_uids: bool) -> list[int]:
     control, out, err, *data = fds
     os.dup2(out, 1)
     os.dup2(err, 2)
@@ -86,7 +81,6 @@ def _set_up(order: dict[str, Any], fds: list[int], own_uids: bool) -> list[socke
     limits = order["limits"]
     uid = int(order["uid"])
     if own_uids:
-        os.setgroups([])
         os.setresgid(uid, uid, uid)
     linux.limit_process(
         cpu_s=limits["cpu_s"],
@@ -96,12 +90,12 @@ def _set_up(order: dict[str, Any], fds: list[int], own_uids: bool) -> list[socke
     )
     if own_uids:
         os.setresuid(uid, uid, uid)
-    linux.hide()
+    linux.stay_hidden()
     home = places.home(uid)
     os.mkdir(home, 0o700)
     os.chdir(home)
     os.environ["HOME"] = os.environ["TMPDIR"] = home
-    return [socket.socket(fileno=fd) for fd in (control, *data)]
+    return [control, *data]
 
 
 def _open_streams() -> None:
@@ -116,8 +110,8 @@ def _open_streams() -> None:
 
 def linger(control: frames.Wire) -> None:
     """After the answer, wait to be killed: the runner reads what this process used before it does."""
-    control.sock.setblocking(True)
-    while control.sock.recv(1 << 16):
+    os.set_blocking(control.fd, True)
+    while os.read(control.fd, 1 << 16):
         continue
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import math
 import os
 import re
@@ -21,6 +22,8 @@ _STATUS = re.compile(rb"^State:\s+(\S).*?^Uid:\s+(\d+)", re.MULTILINE | re.DOTAL
 _PEAK = re.compile(rb"^VmHWM:\s+(\d+)", re.MULTILINE)
 _OOM_KILLS = re.compile(rb"^oom_kill (\d+)", re.MULTILINE)
 _libc = ctypes.CDLL(None, use_errno=True)
+_fork = ctypes.PyDLL(None).fork  # keeps the interpreter's lock
+_ceilings: dict[int, int] = {}  # hard limits as they were when first asked for
 
 
 def read(path: str) -> bytes:
@@ -53,10 +56,35 @@ def write(path: str, data: bytes) -> None:
         os.close(fd)
 
 
+# 1 is a debugging aid that leaves processes open after they change their uid; unknown is treated like it.
+_exposes = read("/proc/sys/fs/suid_dumpable").strip() not in (b"0", b"2")
+
+
 def hide() -> None:
     """Take this process out of reach of ptrace and of /proc/<pid>/{mem,fd,environ} for other uids."""
     if _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "PR_SET_DUMPABLE")
+
+
+def fork() -> int:
+    """`os.fork` for a process that has one thread: 0 in the child. Raises OSError.
+
+    Python's own makes the child set up the bookkeeping of threads again, which is two thirds of what
+    a fork costs it: a hundred and fifty pages written to, all to say that there is still one thread.
+    """
+    pid = _fork()
+    if pid < 0:
+        raise OSError(errno.EAGAIN, "no process can be forked")
+    return pid
+
+
+def stay_hidden() -> None:
+    """`hide` a process forked from a hidden one, after it changed its uid.
+
+    The kernel has done it already, as long as it is set to treat such processes as other set-uid ones.
+    """
+    if _exposes:
+        hide()
 
 
 def name_process(name: str) -> None:
@@ -173,6 +201,20 @@ def oom_kills() -> int:
     return 0
 
 
+def limit_all() -> None:
+    """Bound what no request may have more of, for this process and whatever it forks."""
+    for what, most in (
+        (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_CORE, 0),
+        (getattr(resource, "RLIMIT_MSGQUEUE", None), 0),
+    ):
+        if what is not None:
+            top = _ceiling(what, most)
+            resource.setrlimit(what, (top, top))
+    for what in (resource.RLIMIT_CPU, resource.RLIMIT_AS, resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE):
+        _ceiling(what, 0)  # noted for `limit_process`
+
+
 def limit_process(*, cpu_s: float, memory_mb: int, processes: int, file_mb: int) -> None:
     """Bound this process and its descendants. CPU is in whole seconds here; the runner watches it finer."""
     cpu = max(1, math.ceil(cpu_s))
@@ -181,15 +223,17 @@ def limit_process(*, cpu_s: float, memory_mb: int, processes: int, file_mb: int)
         (resource.RLIMIT_AS, memory_mb << 20, memory_mb << 20),
         (resource.RLIMIT_NPROC, processes, processes),
         (resource.RLIMIT_FSIZE, file_mb << 20, file_mb << 20),
-        (resource.RLIMIT_NOFILE, 256, 256),
-        (resource.RLIMIT_CORE, 0, 0),
-        (getattr(resource, "RLIMIT_MSGQUEUE", None), 0, 0),
     ):
-        if what is None:
-            continue
-        ceiling = resource.getrlimit(what)[1]
-        top = max(soft, hard) if ceiling == resource.RLIM_INFINITY else ceiling
-        resource.setrlimit(what, (min(soft, top), min(hard, top)))
+        top = _ceiling(what, hard)
+        resource.setrlimit(what, (min(soft, top), top))
+
+
+def _ceiling(what: int, wanted: int) -> int:
+    """`wanted`, or less where a limit is set already."""
+    if what not in _ceilings:
+        _ceilings[what] = resource.getrlimit(what)[1]
+    most = _ceilings[what]
+    return wanted if most == resource.RLIM_INFINITY else min(wanted, most)
 
 
 def remove_ipc(uids: set[int]) -> None:

@@ -6,12 +6,26 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from typing import Any, NamedTuple, Protocol
 
 from . import frames, linux
 
 MAX_DATAGRAM = 64 << 10  # between runner and zygote
+_MAX_FDS = 8
+_FD = 4  # bytes, where descriptors travel
 _MAX_QUEUED = 32 << 20  # replies waiting for a child that does not read
+
+
+def receive_fds(sock: socket.socket) -> tuple[bytes, list[int]]:
+    """A datagram and the descriptors that came with it. `socket.recv_fds`, in fewer pages."""
+    data, attached, _, _ = sock.recvmsg(MAX_DATAGRAM, socket.CMSG_LEN(_MAX_FDS * _FD))
+    fds: list[int] = []
+    for level, kind, body in attached:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            whole = len(body) - len(body) % _FD
+            fds += [int.from_bytes(body[at : at + _FD], sys.byteorder) for at in range(0, whole, _FD)]
+    return data, fds
 
 
 class End(NamedTuple):

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 import select
 import signal
@@ -26,7 +25,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from . import cleanup, frames, linux, zygote
+from . import cleanup, frames, linux, rehearsal, zygote
 from .process import MAX_DATAGRAM, End, Process
 from .request import Request
 from .testing import KINDS, OneProcessRequest, SplitRequest
@@ -95,6 +94,7 @@ class Runner:
 
     def _fork_zygote(self, modules: dict[str, str], own_uids: bool) -> tuple[socket.socket, int, str | None]:
         problem = zygote.preload(modules)
+        rehearsal.rehearse()
         # All that both processes use is loaded by now and frozen: neither imports nor the collector will
         # write to the pages they share.
         gc.collect()
@@ -122,7 +122,7 @@ class Runner:
             data = data[os.write(self._out, data) :]
 
     def spawn(self, process: Process, fds: list[int]) -> None:
-        socket.send_fds(self._zygote, [json.dumps(process.order).encode()], fds)
+        socket.send_fds(self._zygote, [frames.encode(process.order).encode()], fds)
 
     # The loop.
 
@@ -249,8 +249,8 @@ class Runner:
         data = self._zygote.recv(MAX_DATAGRAM)
         if not data:
             self._die("the zygote ended")
-        message = json.loads(data)
-        key = message.get("spawned") or message.get("failed") or message.get("exited")
+        message = frames.parse(data)
+        key = str(message.get("spawned") or message.get("failed") or message.get("exited"))
         request, process = self._processes[key]
         if "spawned" in message:
             process.spawned(message["pid"])
@@ -304,10 +304,12 @@ class Runner:
                 process.kill()  # notes what it used, which nobody can read any more once it is gone
         self._hear_of_ended(request)
         for process in request.processes:
-            self._cleaner.kill(process.uid)
-        with self._cleaner.acting_as(request.processes[0].uid):
-            for message in request.files():
-                self.to_host(message)
+            if process.end is None:  # else all of its uid was killed when it ended
+                self._cleaner.kill(process.uid)
+        if request.body.get("collect"):
+            with self._cleaner.acting_as(request.processes[0].uid):
+                for message in request.files():
+                    self.to_host(message)
         request.reported = True
         self._send_report({**request.report(), "clean": self._uid + _UIDS_NEEDED < self._uid_end})
 

@@ -7,13 +7,12 @@ or the socket a verdict travels on; all it can send is a value, which the checke
 from __future__ import annotations
 
 import contextlib
-import socket
 from typing import Any
 
 from . import child, codec, frames
 
 
-def run(payload: dict[str, Any], control: frames.Wire, data: socket.socket) -> None:
+def run(payload: dict[str, Any], control: frames.Wire, data: int) -> None:
     """Load, then serve. `control` stays silent: a split verdict has no word of this process in it."""
     wire = frames.Wire(data)
     max_bytes = int(payload["result_bytes"])
@@ -32,7 +31,7 @@ def run(payload: dict[str, Any], control: frames.Wire, data: socket.socket) -> N
     wire.send({"loaded": True})
     with contextlib.suppress(EOFError, OSError):  # the checker is done
         while True:
-            wire.send(_answer(function, wire.receive(), max_bytes))
+            wire.send(answer(function, wire.receive(), max_bytes))
 
 
 def _refuse(wire: frames.Wire, message: str, *, oom: bool = False) -> None:
@@ -40,7 +39,8 @@ def _refuse(wire: frames.Wire, message: str, *, oom: bool = False) -> None:
     wire.send({"loaded": False, "message": message, "oom": oom})
 
 
-def _answer(function: Any, request: dict[str, Any], max_bytes: int) -> dict[str, Any]:
+def answer(function: Any, request: dict[str, Any], max_bytes: int) -> dict[str, Any]:
+    """What to send for a call of `function`: its value, or why there is none, and changed arguments."""
     args, kwargs = codec.decode(request["args"]), codec.decode(request["kwargs"])
     try:
         value = function(*args, **kwargs)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
 import os
 import select
 import signal
@@ -26,8 +25,8 @@ from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from typing import Any, NoReturn
 
-from . import call, checker, child, inprocess, linux, program, solution
-from .process import MAX_DATAGRAM
+from . import call, checker, child, frames, inprocess, linux, program, solution
+from .process import receive_fds
 
 # Imported before the first fork, so that a child finds its role loaded.
 ROLES = {
@@ -37,7 +36,6 @@ ROLES = {
     "program": program.run,
     "solution": solution.run,
 }
-MAX_FDS = 8
 _SPARES = 2  # what a split check needs
 _IDLE_S = 2.0  # without an order this long, the spares are let go: they are a third of the memory
 _QUIET_MS = 1  # without work this long, a spare is made
@@ -106,6 +104,9 @@ def serve(sock: socket.socket, own_uids: bool) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
+    if own_uids:
+        os.setgroups([])
+    child.once()
     # Without uids of their own, spares could not be told from a request's leftovers.
     nursery = _Nursery((sock.fileno(), wakeup, signalled), own_uids, _SPARES if own_uids else 0)
     keys: dict[int, str] = {}
@@ -120,7 +121,7 @@ def serve(sock: socket.socket, own_uids: bool) -> NoReturn:
                 os.read(wakeup, 4096)
         _report_exits(sock, keys, nursery)
         if sock.fileno() in ready:
-            data, fds, _, _ = socket.recv_fds(sock, MAX_DATAGRAM, MAX_FDS)
+            data, fds = receive_fds(sock)
             if not data:
                 os._exit(0)
             _spawn(sock, data, fds, keys, nursery)
@@ -140,37 +141,46 @@ class _Nursery:
         self._private = private
         self._own_uids = own_uids
         self._count = count
-        self._spares: dict[int, socket.socket] = {}  # pid → our end
+        self._spares: dict[int, tuple[str, socket.socket]] = {}  # pid → what it warmed up for, our end
         self._pause_until = 0.0
         self._busy_until = time.monotonic() + _IDLE_S
-        self._calls = True  # whether the last order was a call: a container mostly gets one kind
+        self._latest = ("call",) * count  # roles asked for: a container mostly gets one kind of request
 
     @property
     def patience_ms(self) -> int | None:
         """How long to wait for something to happen before `on_quiet`."""
         if time.monotonic() >= self._busy_until:
             return None if not self._spares else 0
-        wants_more = len(self._spares) < self._count and time.monotonic() >= self._pause_until
+        wants_more = bool(self._missing()) and time.monotonic() >= self._pause_until
         return _QUIET_MS if wants_more else int(_IDLE_S * 1000)
+
+    def _missing(self) -> list[str]:
+        """The roles that a request like the last one would find no spare for."""
+        missing: list[str] = list(self._latest)
+        for role, _ in self._spares.values():
+            if role in missing:
+                missing.remove(role)
+        return missing
 
     def on_quiet(self) -> None:
         """Make spares between two orders, or let them go where no order follows.
 
         All in one go: after a fork, each page we write to is copied once, however many forks it were.
         """
-        if time.monotonic() < self._busy_until:
-            while len(self._spares) < self._count and time.monotonic() >= self._pause_until:
-                self._add_spare()
-            return
-        for sock in self._spares.values():
-            sock.close()  # on which it ends
-        self._spares.clear()
+        wanted = self._missing() if time.monotonic() < self._busy_until else None
+        if wanted is None or len(self._spares) + len(wanted) > self._count:
+            for _, sock in self._spares.values():
+                sock.close()  # on which it ends
+            self._spares.clear()
+        for role in wanted or ():
+            if time.monotonic() >= self._pause_until:
+                self._add_spare(role)
 
-    def _add_spare(self) -> None:
+    def _add_spare(self, role: str) -> None:
         """Fork one ahead; where that fails (process limit), not again for a while."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            pid = os.fork()
+            pid = linux.fork()
         except OSError:
             self._pause_until = time.monotonic() + 0.1
             ours.close()
@@ -179,54 +189,58 @@ class _Nursery:
         if pid == 0:
             ours.close()
             self._leave()
-            child.prepare(with_loop=self._calls)
-            data, fds, _, _ = socket.recv_fds(theirs, MAX_DATAGRAM, MAX_FDS)
+            child.detach()
+            child.warm(role)
+            if role == "call":
+                call.warm()
+            data, fds = receive_fds(theirs)
             theirs.close()
             if not data:
                 os._exit(0)
-            self._become(data, fds)
+            self._become(frames.parse(data), fds)
         theirs.close()
-        self._spares[pid] = ours
+        self._spares[pid] = role, ours
 
-    def spawn(self, role: str, data: bytes, fds: list[int]) -> int:
-        """The pid of a child that serves the order in `data`. Raises OSError where none can be made."""
-        self._calls = role == "call"
+    def spawn(self, order: dict[str, Any], data: bytes, fds: list[int]) -> int:
+        """The pid of a child that serves `order`, which is `data`. Raises OSError where none can be made."""
+        role = order["role"]
+        self._latest = (*self._latest, role)[-self._count :] if self._count else ()
         self._busy_until = time.monotonic() + _IDLE_S
-        while self._spares:
-            pid, sock = self._spares.popitem()
-            with sock, contextlib.suppress(OSError):  # it may have been killed for memory
-                socket.send_fds(sock, [data], fds)
-                return pid
-        pid = os.fork()
+        for pid, (warmed_for, sock) in list(self._spares.items()):
+            if warmed_for == role:
+                del self._spares[pid]
+                with sock, contextlib.suppress(OSError):  # it may have been killed for memory
+                    socket.send_fds(sock, [data], fds)
+                    return pid
+        pid = linux.fork()
         if pid == 0:
             self._leave()
-            child.prepare(with_loop=self._calls)
-            self._become(data, fds)
+            child.detach()
+            self._become(order, fds)
         return pid
 
     def gone(self, pid: int) -> None:
         """A child that served nothing ended."""
-        sock = self._spares.pop(pid, None)
-        if sock is not None:
-            sock.close()
+        spare = self._spares.pop(pid, None)
+        if spare is not None:
+            spare[1].close()
 
     def _leave(self) -> None:
         signal.set_wakeup_fd(-1)
-        for sock in self._spares.values():
+        for _, sock in self._spares.values():
             sock.close()
         for fd in self._private:
             os.close(fd)
 
-    def _become(self, data: bytes, fds: list[int]) -> NoReturn:
-        order = json.loads(data)
+    def _become(self, order: dict[str, Any], fds: list[int]) -> NoReturn:
         child.main(ROLES[order["role"]], order, fds, self._own_uids)
 
 
 def _spawn(sock: socket.socket, data: bytes, fds: list[int], keys: dict[int, str], nursery: _Nursery) -> None:
-    order = json.loads(data)
+    order = frames.parse(data)
     key = order["key"]
     try:
-        pid = nursery.spawn(order["role"], data, fds)
+        pid = nursery.spawn(order, data, fds)
     except OSError as error:
         _send(sock, {"failed": key, "error": f"fork: {error.strerror}"})
     else:
@@ -255,4 +269,4 @@ def _report_exits(sock: socket.socket, keys: dict[int, str], nursery: _Nursery) 
 
 
 def _send(sock: socket.socket, message: dict[str, Any]) -> None:
-    sock.send(json.dumps(message).encode())
+    sock.send(frames.encode(message).encode())

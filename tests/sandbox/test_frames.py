@@ -52,8 +52,8 @@ def test_caps_hold_on_both_ends() -> None:
 def test_wire_over_a_socket() -> None:
     left, right = socket.socketpair()
     with left, right:
-        frames.Wire(left).send({"a": [1, "é"]})
-        assert frames.Wire(right).receive() == {"a": [1, "é"]}
+        frames.Wire(left.fileno()).send({"a": [1, "é"]})
+        assert frames.Wire(right.fileno()).receive() == {"a": [1, "é"]}
         left.close()
         with pytest.raises(EOFError):
-            frames.Wire(right).receive()
+            frames.Wire(right.fileno()).receive()
