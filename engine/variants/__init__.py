@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.context import RunContext
+from engine.context import RunConfig, RunContext
 from engine.search import SearchContext
 
 
@@ -45,15 +45,21 @@ class Options(BaseModel):
 Solve = Callable[[RunContext], Awaitable[Result]]
 # What it finds is JSON; it reaches `solve` as `context.found`.
 Search = Callable[[SearchContext], Awaitable[dict[str, Any]]]
+# (calls of the meta-agent, calls of the worker) at most; None where the budget is the only bound.
+MostCalls = Callable[[RunConfig], tuple[int | None, int | None]]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A variant, as its module declares it in `VARIANT`."""
+    """A variant, as its module declares it in `VARIANT`.
+
+    `most_calls` bounds what one `solve` asks of the models, for who wants to know beforehand.
+    """
 
     solve: Solve
     options: type[Options] = Options
     search: Search | None = None
+    most_calls: MostCalls | None = None
 
 
 # Name → (module with `VARIANT`, what it does)
@@ -64,6 +70,10 @@ VARIANTS: dict[str, tuple[str, str]] = {
         "the meta-agent writes a workflow for the query, round by round, with execution feedback",
     ),
     "vanilla": ("engine.variants.vanilla", "one worker call with the default prompt"),
+    "self-refine": ("engine.variants.self_refine", "an answer, then feedback on it and refinement, in turn"),
+    "llm-debate": ("engine.variants.llm_debate", "agents read one another's answers and answer again"),
+    "llm-blender": ("engine.variants.llm_blender", "candidates, compared in pairs, the best of them fused"),
+    "autoagents": ("engine.variants.autoagents", "a drafted team of roles carries out a drafted plan"),
 }
 
 

@@ -24,7 +24,9 @@ def from_file(name: str) -> Variant:
     path = Path(name).expanduser()
     if not path.is_file():
         raise UnknownVariantError(f"{name}: there is no such file; give the path of a variant's Python file")
-    return _checked(getattr(_module(path.resolve()), "VARIANT", None), name, "define VARIANT = Variant(solve)")
+    return _checked(
+        getattr(_module(path.resolve()), "VARIANT", None), name, "define VARIANT = Variant(solve)"
+    )
 
 
 def from_entry_point(entry: EntryPoint) -> Variant:
@@ -32,7 +34,7 @@ def from_entry_point(entry: EntryPoint) -> Variant:
     place = f"variant {entry.name} ({entry.value})"
     try:
         value = entry.load()
-    except Exception as error:  # noqa: BLE001  whatever another package's import raises
+    except Exception as error:
         raise _failed(place, error) from error
     return _checked(value, place, "let the entry point name a Variant, as in package.module:VARIANT")
 
@@ -53,7 +55,7 @@ def _module(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pydantic look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001  whatever the user's file raises
+    except Exception as error:
         del sys.modules[name]
         raise _failed(str(path), error) from error
     return module

@@ -1,0 +1,56 @@
+"""Variants that are workflow files: written by hand, run and shown like generated ones.
+
+`files/NAME/KIND/` holds `graph.py` and `prompt.py`, AFlow's layout. What depends on the run (the kind of
+problem, the variant's options) stands as constants before the prompts, so that a stored workflow is
+complete and its id tells the options.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from engine.context import RunContext
+from engine.operators.sets import MANUAL
+from engine.problems import Kind
+from engine.variants import Options, Result, Variant, options_of
+from engine.variants.final import finish
+from engine.variants.proposal import emit_proposal
+from engine.workflows import Workflow, build_workflow
+
+# How an answer in prose ends, so that it can be compared with a reference.
+_FORMS: dict[Kind, str] = {
+    "qa": "End with the answer alone, as short as it can be, inside <answer></answer>.",
+    "math": "End with the result inside \\boxed{}.",
+    "open": "Reply with the answer alone.",
+}
+
+
+def manual(name: str, options: type[Options] = Options) -> Variant:
+    """The variant whose workflows are in `files/NAME/`: `code`, `text`, and `open` where it differs."""
+
+    async def solve(context: RunContext) -> Result:
+        workflow = manual_workflow(name, context.problem.kind, options_of(options, context.config.options))
+        emit_proposal(context, workflow, round_number=1)
+        return await finish(context, workflow, round_number=1, val_score=None)
+
+    return Variant(solve, options)
+
+
+def manual_workflow(name: str, kind: Kind, options: Options) -> Workflow:
+    """The workflow for problems of a kind, with the options in it."""
+    folder = files("engine.variants") / "files" / name
+    folder = next(f for k in (kind, "text") if (f := folder / k).is_dir())
+    code = (folder / "graph.py").read_text(encoding="utf-8")
+    prompt = folder / "prompt.py"
+    prompts = prompt.read_text(encoding="utf-8") if prompt.is_file() else ""
+    workflow = build_workflow(code, _constants(kind, options) + prompts if prompts else "", MANUAL)
+    assert isinstance(workflow, Workflow), workflow  # a file of ours
+    return workflow
+
+
+def _constants(kind: Kind, options: Options) -> str:
+    """The options as Python literals, in capitals, and for prose the kind and how an answer ends."""
+    values = {key.upper(): value for key, value in options.model_dump().items()}
+    if kind in _FORMS:
+        values |= {"KIND": kind, "FORM": _FORMS[kind]}
+    return "".join(f"{key} = {value!r}\n" for key, value in values.items()) + "\n"
