@@ -32,8 +32,7 @@ def partial_graph(code_prefix: str, operator_set: OperatorSet) -> WorkflowGraph:
 
 def partial_tree(code: str) -> ast.Module | None:
     shape = layout(code)
-    closed = _closed(code, shape)
-    if closed is not None and (tree := parse(closed).tree) is not None:
+    if (tree := parse(_closed(code, shape)).tree) is not None:
         return tree
     lines = list(shape.lines)
     for _ in range(MAX_ATTEMPTS):
@@ -51,10 +50,10 @@ def partial_tree(code: str) -> ast.Module | None:
     return None
 
 
-def _closed(code: str, shape: Layout) -> str | None:
-    """The text with its open string and brackets closed; None where it ends between two lines."""
+def _closed(code: str, shape: Layout) -> str:
+    """The text with its open string and brackets closed."""
     if not shape.brackets and shape.string is None:
-        return None
+        return code
     text = code
     if shape.string is not None:
         opening = _OPENING.match(code, shape.string)

@@ -135,6 +135,7 @@ def test_the_graph_grows_while_code_streams(code: str) -> None:
         assert count >= best - 2
         best = max(best, count)
     assert partial_graph(code + "\n        x = (", PAPER) == whole
+    assert partial_graph(code.rstrip(), PAPER) == whole  # a last line is whole without its newline
 
 
 @pytest.mark.parametrize(
