@@ -7,13 +7,19 @@ A workflow sees `visible` tests, search and training see `val`, only the report 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from sandbox.types import ModeChoice
+
 Kind = Literal["code", "math", "qa", "open"]
+# How an answer becomes a score; see `engine.scoring` and `engine.metrics`.
+Metric = Literal["tests", "math", "last-number", "exact-match", "f1"]
 SPLITS = ("visible", "val", "test")
+_NEEDS_ENTRY = re.compile(r"^def check\(\s*\w", re.MULTILINE)
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
 
@@ -39,7 +45,8 @@ class Tests:
 @dataclass(frozen=True)
 class Problem:
     """One query. In `metadata`, `prelude` is code the tests may rely on (HumanEval's helpers), `image` the
-    sandbox image they need ("science"), `reference` a solution that passes them; no model sees these.
+    sandbox image they need ("science"), `mode` how they are judged ("auto"), `metric` how an answer is
+    scored, `reference` a solution that passes; no model sees these.
     """
 
     id: str
@@ -65,6 +72,18 @@ class Problem:
         """The sandbox image its tests and programs run in."""
         value = self.metadata.get("image", "core")
         return value if isinstance(value, str) else "core"
+
+    @property
+    def mode(self) -> ModeChoice:
+        """How its tests are judged; see `sandbox.types.Sandbox.check`."""
+        return self.metadata.get("mode", "auto")
+
+    @property
+    def metric(self) -> Metric:
+        """How an answer becomes a score: tests for code, else what `metadata` says or the kind suggests."""
+        if self.kind == "code":
+            return "tests"
+        return self.metadata.get("metric") or ("math" if self.kind == "math" else "exact-match")
 
     @property
     def prelude(self) -> str:
@@ -112,12 +131,22 @@ def parse_problem(data: object, where: str) -> Problem:
     metadata = data.get("metadata") or {}
     if not isinstance(metadata, dict):
         raise ProblemError(f'{where}: "metadata" is a {type(metadata).__name__}, not an object')
+    _check_choice(metadata, "mode", get_args(ModeChoice), where)
+    _check_choice(metadata, "metric", get_args(Metric), where)
+    if entry_point is None and any(_NEEDS_ENTRY.search(t) for s in SPLITS for t in getattr(tests, s)):
+        raise ProblemError(f'{where}: "entry_point" is missing; its tests define check(candidate)')
     problem_id = data.get("id")
     if isinstance(problem_id, int) and not isinstance(problem_id, bool):
         problem_id = str(problem_id)
     if not isinstance(problem_id, str) or not problem_id.strip():
         raise ProblemError(f'{where}: "id" is missing; give the problem a name')
     return Problem(problem_id, prompt, entry_point, kind, tests, answer, metadata)
+
+
+def _check_choice(metadata: dict[str, Any], name: str, known: tuple[str, ...], where: str) -> None:
+    value = metadata.get(name)
+    if value is not None and value not in known:
+        raise ProblemError(f"{where}: metadata.{name} is {value!r}; use one of {', '.join(known)}")
 
 
 def load_problems(path: Path) -> list[Problem]:
@@ -134,24 +163,31 @@ def read_records(path: Path) -> list[tuple[object, str]]:
     try:
         if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
             raise ProblemError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB; split the file")
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ProblemError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
+        data = path.read_bytes()
     except OSError as error:
         raise ProblemError(f"{path}: {error.strerror or error}; give a readable JSON or JSONL file") from None
-    return list(_records(text, path))
+    return decode_records(data, path, path.suffix)
 
 
-def _records(text: str, path: Path) -> Iterable[tuple[object, str]]:
+def decode_records(data: bytes, path: Path, suffix: str) -> list[tuple[object, str]]:
+    """As `read_records`, of bytes that came from `path`. Raises ProblemError."""
+    try:
+        return list(_records(data.decode("utf-8-sig"), path, suffix))
+    except UnicodeDecodeError as error:
+        raise ProblemError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
+
+
+def _records(text: str, path: Path, suffix: str) -> Iterable[tuple[object, str]]:
     """Decoded records with their place; a file that is not one JSON value is read line by line."""
     if not text.strip():
         raise ProblemError(f"{path}: the file is empty; write one problem per line")
-    lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if path.suffix != ".jsonl" or len(lines) == 1:
+    # Not `splitlines`: a JSON string may hold U+2028 and other separators as they are.
+    lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if suffix != ".jsonl" or len(lines) == 1:
         try:
             whole = json.loads(text)
         except (json.JSONDecodeError, RecursionError) as error:
-            if path.suffix == ".json":
+            if suffix == ".json":
                 raise ProblemError(f"{path}: not JSON: {error}") from None
         else:
             many = whole if isinstance(whole, list) else [whole]

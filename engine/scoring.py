@@ -1,37 +1,40 @@
 """Scores: an answer against the tests of one split, or against the reference answer.
 
-Code is scored in the sandbox on tests its workflow never saw (invariant I6). Answers are compared
-here as text and numbers; nothing of them is executed.
+Code is scored in the sandbox on tests its workflow never saw (invariant I6). Answers are compared as text
+and numbers here, and as mathematics in the sandbox; nothing of them is executed on the host.
 """
 
 from __future__ import annotations
 
-import re
-import string
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.context import RunContext
 from engine.events import EvaluationFinished, Split
 from engine.execution import Execution
+from engine.math_answers import Open, compare
+from engine.metrics import exact_match, same_last_number, token_f1
 from engine.problems import Problem
-from engine.steps import TEST_LIMITS
+from engine.step_requests import TEST_LIMITS
 from engine.workflows import Workflow
 from sandbox.types import SandboxError, Verdict
+
+MAX_ANSWER_CHARS = 100_000  # the end of a longer text is what is compared
 
 
 @dataclass(frozen=True)
 class Score:
-    """`value` is passed/total in [0, 1], or None when the sandbox rather than the answer failed.
+    """`value` is in [0, 1]: passed/total for tests, F1 for that metric; None where there is no verdict.
 
-    `reason` says in a few words why it is not 1; it never quotes a test.
+    `reason` says in a few words why it is not 1; it never quotes a test. `details` names the metric and
+    holds the sandbox's verdict, or F1 and exact match.
     """
 
     value: float | None
     passed: int
     total: int
     reason: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 def tests_of(problem: Problem, split: Split) -> tuple[str, ...]:
@@ -47,31 +50,61 @@ async def evaluate(
     Raises SandboxError when the sandbox could not give a verdict twice.
     """
     problem = context.problem
-    tests = tests_of(problem, split)
-    total = len(tests) if problem.kind == "code" else 1
-    verdict: dict[str, Any] = {}
+    total = len(tests_of(problem, split)) if problem.kind == "code" else 1
     if execution.answer is None:
         score = Score(0.0, 0, total, execution.error or execution.status)
-    elif problem.kind == "code":
-        try:
-            sandbox = await context.services.sandbox_for(problem.image)
-            result = await sandbox.check(
-                execution.answer,
-                tests,
-                entry_point=problem.entry_point,
-                prelude=problem.prelude,
-                limits=TEST_LIMITS,
-            )
-        except SandboxError as error:
-            _emit(context, execution, workflow, split, repeat, Score(None, 0, total, str(error)), {})
-            raise
-        verdict = result.to_json()
-        score = Score(result.passed / total if total else None, result.passed, total, _why(result))
     else:
-        right = answers_match(execution.answer, problem.answer or "", problem.kind)
-        score = Score(float(right), int(right), 1, "" if right else "the answer differs from the reference")
-    _emit(context, execution, workflow, split, repeat, score, verdict)
+        try:
+            score = await score_answer(problem, execution.answer, split, context.services.sandbox_for)
+        except SandboxError as error:
+            _emit(context, execution, workflow, split, repeat, Score(None, 0, total, str(error)))
+            raise
+    _emit(context, execution, workflow, split, repeat, score)
     return score
+
+
+async def score_answer(problem: Problem, answer: str, split: Split, open_sandbox: Open) -> Score:
+    """An answer against one split of a problem, or against its reference answer.
+
+    Raises SandboxError when the sandbox could not give a verdict twice.
+    """
+    metric = problem.metric
+    if metric == "tests":
+        return await _score_code(problem, answer, tests_of(problem, split), open_sandbox)
+    answer = answer[-MAX_ANSWER_CHARS:]
+    reference = problem.answer or ""
+    if metric == "math":
+        found = await compare(answer, reference, open_sandbox)
+        return _right_or_wrong(found.equal, metric, found.reason)
+    if metric == "last-number":
+        return _right_or_wrong(same_last_number(answer, reference), metric, "another last number")
+    exact = exact_match(answer, reference)
+    if metric == "exact-match":
+        return _right_or_wrong(exact, metric, "the answer differs from the reference")
+    f1 = 1.0 if exact else token_f1(answer, reference)
+    reason = "" if f1 == 1.0 else "the answer differs from the reference"
+    details = {"metric": metric, "f1": f1, "exact_match": exact}
+    return Score(f1, int(f1 == 1.0), 1, reason, details)
+
+
+async def _score_code(problem: Problem, code: str, tests: tuple[str, ...], open_sandbox: Open) -> Score:
+    if not tests:
+        return Score(None, 0, 0, "there are no tests")
+    sandbox = await open_sandbox(problem.image)
+    verdict = await sandbox.check(
+        code,
+        tests,
+        entry_point=problem.entry_point,
+        prelude=problem.prelude,
+        limits=TEST_LIMITS,
+        mode=problem.mode,
+    )
+    details = {"metric": "tests", **verdict.to_json()}
+    return Score(verdict.passed / len(tests), verdict.passed, len(tests), _why(verdict), details)
+
+
+def _right_or_wrong(right: bool, metric: str, reason: str) -> Score:
+    return Score(float(right), int(right), 1, "" if right else reason, {"metric": metric})
 
 
 def _emit(
@@ -81,7 +114,6 @@ def _emit(
     split: Split,
     repeat: int,
     score: Score,
-    verdict: dict[str, Any],
 ) -> None:
     context.emitter.emit(
         EvaluationFinished(
@@ -94,7 +126,7 @@ def _emit(
             total=score.total,
             strict=workflow.strict_ok,
             tests_written_by=context.problem.tests.written_by if split == "visible" else "author",
-            verdict=verdict,
+            verdict=score.details,
         )
     )
 
@@ -115,37 +147,3 @@ def _why(verdict: Verdict) -> str:
         "no-verdict": "ended before its tests did",
     }
     return kinds.get(verdict.reason or "", verdict.reason or "failed")
-
-
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
-_BOXED = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}")
-
-
-def answers_match(answer: str, reference: str, kind: str) -> bool:
-    """Whether an answer gives the reference.
-
-    Text is compared as SQuAD does: lower case, no punctuation, no articles. For `math`, the last
-    boxed expression or else the last number of the answer counts, exactly (fractions and decimals).
-    """
-    if kind == "math":
-        boxed = _BOXED.findall(answer)
-        wanted = _BOXED.findall(reference)
-        answer = boxed[-1] if boxed else answer
-        reference = wanted[-1] if wanted else reference
-        numbers, target = _NUMBER.findall(answer), _number(reference)
-        if target is not None and numbers:
-            return _number(numbers[-1]) == target
-        return "".join(answer.split()) == "".join(reference.split())
-    return _normalised(answer) == _normalised(reference)
-
-
-def _number(text: str) -> Fraction | None:
-    try:
-        return Fraction(text.strip().strip("$").replace(",", ""))
-    except (ValueError, ZeroDivisionError):
-        return None
-
-
-def _normalised(text: str) -> str:
-    kept = "".join(c for c in text.lower() if c not in string.punctuation)
-    return " ".join(w for w in kept.split() if w not in ("a", "an", "the"))

@@ -221,6 +221,7 @@ class StepBroker:
                 entry_point=entry_point if isinstance(entry_point, str) else None,
                 prelude=problem.prelude,
                 limits=TEST_LIMITS,
+                mode=problem.mode,
             )
         except SandboxError as failure:
             raise self._abort(failure, "infra") from None

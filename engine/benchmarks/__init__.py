@@ -1,31 +1,109 @@
-"""Benchmarks by name: `BENCHMARK:ID` is one problem of one. One adapter a file."""
+"""Benchmarks by name, from their own files or a hub, and your own from a file. One adapter a file.
+
+`BENCHMARK:ID` names one problem. How many problems each has, what it is scored by and where it comes from
+stands in `CATALOGUE`; how problems and their tests are divided, in `splits` and in each adapter.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from engine.problems import Problem, ProblemError
+from engine.problems import Metric, Problem, ProblemError, load_problems, unique
 
-# Name → (module with `load(data: Path | None) -> list[Problem]`, what it is)
-BENCHMARKS: dict[str, tuple[str, str]] = {
-    "humaneval": ("engine.benchmarks.humaneval", "164 Python functions with hidden tests (local JSONL)"),
-    "pocket": ("engine.benchmarks.pocket", "held-out queries in the embedded models' small language"),
+__all__ = ["CATALOGUE", "Benchmark", "find_problem", "load_benchmark"]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One line of the catalogue. `image` is the sandbox image its scoring needs beside `core`."""
+
+    name: str
+    about: str
+    size: int
+    metric: Metric
+    source: str
+    module: str
+    image: str = "core"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names its data has in a folder, as globs; the first that is there counts."""
+        return self._of_module("FILES")
+
+    @property
+    def hub(self) -> Any:
+        """The `sources.Hub` it can be loaded from, or None."""
+        return self._of_module("HUB")
+
+    def _of_module(self, constant: str) -> Any:
+        value = getattr(import_module(self.module), constant)
+        return value[self.name] if isinstance(value, dict) else value
+
+
+def _benchmark(
+    name: str, about: str, size: int, metric: Metric, source: str, image: str = "core"
+) -> Benchmark:
+    module = name.partition("-")[0]
+    return Benchmark(name, about, size, metric, source, f"engine.benchmarks.{module}", image)
+
+
+CATALOGUE: dict[str, Benchmark] = {
+    benchmark.name: benchmark
+    for benchmark in (
+        _benchmark("humaneval", "Python functions with hidden tests", 164, "tests", "Chen et al. 2021"),
+        _benchmark("mbpp", "short Python programs", 974, "tests", "Austin et al. 2021"),
+        _benchmark("mbpp-sanitized", "the part of MBPP checked by hand", 427, "tests", "Austin et al. 2021"),
+        _benchmark(
+            "bigcodebench-complete",
+            "functions over many libraries, from docstrings",
+            1140,
+            "tests",
+            "Zhuo et al. 2024",
+            "science",
+        ),
+        _benchmark(
+            "bigcodebench-instruct",
+            "functions over many libraries, from requests",
+            1140,
+            "tests",
+            "Zhuo et al. 2024",
+            "science",
+        ),
+        _benchmark("gsm8k", "grade-school word problems", 1319, "last-number", "Cobbe et al. 2021"),
+        _benchmark("math", "competition mathematics", 5000, "math", "Hendrycks et al. 2021", "math"),
+        _benchmark("hotpotqa", "questions over several paragraphs", 7405, "f1", "Yang et al. 2018"),
+        _benchmark("drop", "arithmetic over a passage", 9536, "f1", "Dua et al. 2019"),
+        _benchmark("pocket", "the embedded models' small language", 41, "tests", "shipped"),
+    )
 }
-
-Load = Callable[[Path | None], list[Problem]]
 
 
 def load_benchmark(name: str, data: Path | None = None) -> list[Problem]:
-    """All problems of a benchmark; `data` is its local file. Raises ProblemError."""
-    if name not in BENCHMARKS:
-        near = get_close_matches(name, BENCHMARKS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(BENCHMARKS)}"
-        raise ProblemError(f"there is no benchmark {name!r}; {hint}")
-    load: Load = import_module(BENCHMARKS[name][0]).load
-    return load(data)
+    """All problems of a benchmark, or of a file of your own in the format of `engine.problems`.
+
+    `data` is a file, or a folder that may hold several benchmarks under their official names. Without it,
+    or where the folder has nothing of this benchmark, the hub is asked.
+
+    Raises:
+        ProblemError: there is no such benchmark or file, its data cannot be had, or a record is not one of
+            its; the message names the file, line and field.
+    """
+    if name not in CATALOGUE:
+        return _own(name)
+    from engine.benchmarks import pocket, sources
+
+    benchmark = CATALOGUE[name]
+    if data is not None and (not data.is_dir() or sources.has_data(data, benchmark.files)):
+        records = sources.from_path(data, benchmark.files, name)
+    elif benchmark.hub is None:
+        return pocket.shipped()
+    else:
+        records = sources.from_hub(benchmark.hub, name, benchmark.files)
+    return unique(import_module(benchmark.module).problems(records, name))
 
 
 def find_problem(name: str, problem_id: str, data: Path | None = None) -> Problem:
@@ -35,3 +113,14 @@ def find_problem(name: str, problem_id: str, data: Path | None = None) -> Proble
         near = get_close_matches(problem_id, problems, n=1) or list(problems)[:1]
         raise ProblemError(f"{name} has no problem {problem_id!r}; try {name}:{near[0]}")
     return problems[problem_id]
+
+
+def _own(name: str) -> list[Problem]:
+    path = Path(name).expanduser()
+    if path.is_file():
+        return load_problems(path)
+    near = get_close_matches(name, CATALOGUE, n=1)
+    hint = (
+        f"did you mean {near[0]}?" if near else f"there are {', '.join(CATALOGUE)}, or a JSONL file of yours"
+    )
+    raise ProblemError(f"there is no benchmark {name!r}; {hint}")

@@ -1,83 +1,70 @@
-"""HumanEval (Chen et al. 2021) from its own JSONL file.
+"""HumanEval (Chen et al. 2021, "Evaluating Large Language Models Trained on Code").
 
-How a problem's tests are divided, the same on every machine: the prompt's doctest examples are
-`visible`; of the official asserts, in their order, the first third (rounded down) is `val` and the
-rest `test`. A `check` that is not a plain list of asserts stays whole, as `test`. The official tests
-are never shown to a workflow.
+How a problem's tests are divided, the same on every machine: the docstring's examples are `visible`; of
+the official asserts, in their order, the first third (rounded down) is `val` and the rest `test`. A
+`check` that is not a plain list of asserts stays whole, as `test`. The official tests are never shown to
+a workflow. Helper functions in the prompt (encode_cyclic, encode_shift, poly) are the tests' prelude.
 """
 
 from __future__ import annotations
 
 import ast
-import doctest
-from pathlib import Path
 from typing import Any
 
-from engine.problems import Problem, ProblemError, Tests, read_records
+from engine.benchmarks.examples import asserts_of
+from engine.benchmarks.sources import Hub, Record, text
+from engine.problems import Problem, ProblemError, Tests
 
-FILE_NAME = "HumanEval.jsonl"
-# HumanEval/47's docstring is wrong: the median of its second example is 8.0, and its own tests agree.
-_MISTAKEN = ("median([-10, 4, 6, 1000, 10, 20])",)
+FILES = (
+    "HumanEval.jsonl",
+    "HumanEval.jsonl.gz",
+    "humaneval_[tv]*.jsonl",
+    "openai_humaneval/test-*.parquet",
+    "test-*.parquet",
+)
+HUB = Hub("openai/openai_humaneval", ("openai_humaneval",))
+# Examples that the reference solution and the official tests contradict.
+_MISTAKEN = frozenset(
+    {
+        ("HumanEval/47", "median([-10, 4, 6, 1000, 10, 20])"),
+        ("HumanEval/116", "sort_array([1, 5, 2, 3, 4])"),
+        ("HumanEval/116", "sort_array([-2, -3, -4, -5, -6])"),
+        ("HumanEval/148", "bf('Earth', 'Mercury')"),
+        # Steps of the recurrence, which is about one number of the list that is asked for.
+        *(("HumanEval/130", f"tri({n})") for n in (1, 2, 4)),
+    }
+)
 
 
-def load(data: Path | None = None) -> list[Problem]:
-    """The problems of `data`, a HumanEval.jsonl or the folder it is in.
-
-    Raises:
-        ProblemError: there is no such file, or a line is not a HumanEval record.
-    """
-    if data is None:
-        raise ProblemError(
-            f"humaneval needs its data: pass --data PATH/{FILE_NAME}, or set FLOWREASONER_DATA to its folder"
-        )
-    path = data / FILE_NAME if data.is_dir() else data
-    return [to_problem(record, where) for record, where in read_records(path)]
+def problems(records: list[Record], name: str) -> list[Problem]:
+    """The records as problems, in order. Raises ProblemError."""
+    return [to_problem(record, where) for record, where in records]
 
 
 def to_problem(record: object, where: str) -> Problem:
     """One HumanEval record as a problem. Raises ProblemError."""
     names = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
-    if not isinstance(record, dict) or not all(isinstance(record.get(n), str) for n in names):
-        raise ProblemError(f"{where}: not a HumanEval record; it needs the text fields {', '.join(names)}")
-    task_id, prompt, entry_point, solution, test = (record[n] for n in names)
-    val, final = _divide(test)
+    task_id, prompt, entry_point, solution, test = (text(record, n, where) for n in names)
+    val, final = _divide(test, where)
     metadata: dict[str, Any] = {
         "benchmark": "humaneval",
         "prelude": prompt,
         "reference": prompt + solution,
     }
-    tests = Tests(visible=_examples(prompt, entry_point), val=val, test=final)
-    return Problem(task_id, prompt, entry_point, "code", tests, None, metadata)
+    visible = tuple(
+        example
+        for example in asserts_of(prompt, entry_point)
+        if (task_id, example.removeprefix("assert ").partition(" == ")[0]) not in _MISTAKEN
+    )
+    return Problem(task_id, prompt, entry_point, "code", Tests(visible, val, final), None, metadata)
 
 
-def _examples(prompt: str, entry_point: str) -> tuple[str, ...]:
-    """The prompt's doctest examples of the entry point as asserts, where both sides are expressions."""
-    try:
-        docstring = next(
-            ast.get_docstring(n)
-            for n in ast.parse(prompt).body
-            if isinstance(n, ast.FunctionDef) and n.name == entry_point
-        )
-        examples = doctest.DocTestParser().get_examples(docstring or "")
-    except (SyntaxError, ValueError, StopIteration):
-        return ()
-    asserts = []
-    for example in examples:
-        source, want = example.source.strip(), example.want.strip()
-        if not source.startswith(f"{entry_point}(") or source in _MISTAKEN:
-            continue
-        try:
-            ast.parse(source, mode="eval")
-            ast.literal_eval(want)
-        except (SyntaxError, ValueError):
-            continue
-        asserts.append(f"assert {source} == {want}")
-    return tuple(dict.fromkeys(asserts))
-
-
-def _divide(test: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _divide(test: str, where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(val, test): each official assert as a `check` of its own where that keeps its meaning."""
-    tree = ast.parse(test)
+    try:
+        tree = ast.parse(test)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise ProblemError(f'{where}: the field "test" is not Python: {error}') from None
     functions = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "check"]
     if len(functions) != 1:
         return (), (test,)

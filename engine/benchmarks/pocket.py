@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from importlib.resources import as_file, files
-from pathlib import Path
 
-from engine.problems import Problem, load_problems
+from engine.benchmarks.sources import Record
+from engine.problems import Problem, load_problems, parse_problem, unique
 
 EXAMPLE_ID = "example"  # the query the workbench opens on
+FILES = ("pocket.jsonl",)
+HUB = None
 
 
-def load(data: Path | None = None) -> list[Problem]:
-    """The shipped problems, or those of the file `data` in the same format. Raises ProblemError."""
-    if data is not None and data.is_file():
-        return load_problems(data)
+def problems(records: list[Record], name: str) -> list[Problem]:
+    """Records in this project's own format. Raises ProblemError."""
+    return unique(parse_problem(record, where) for record, where in records)
+
+
+def shipped() -> list[Problem]:
+    """The problems that come with the package."""
     with as_file(files("engine.benchmarks") / "pocket.jsonl") as path:
         return load_problems(path)

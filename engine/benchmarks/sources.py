@@ -1,0 +1,184 @@
+"""Where a benchmark's records come from: its own files, compressed or not, or a hub by name.
+
+A record is one decoded JSON object or table row with its place (file and line, or row) for messages.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import math
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from engine.problems import MAX_FILE_BYTES, ProblemError, decode_records, read_records
+
+Record = tuple[object, str]
+_HUB = "https://huggingface.co"
+_INSTALL = "pip install 'flowreasoner[data]'"
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A data set on the hub: its name, configurations (None: the only one) and split."""
+
+    name: str
+    configurations: tuple[str | None, ...] = (None,)
+    split: str = "test"
+
+
+def from_path(path: Path, names: Iterable[str], benchmark: str) -> list[Record]:
+    """The records of a file, or of what a folder holds under one of the official `names` (globs).
+
+    The first name that is there counts, with every file it matches, in order of their paths.
+
+    Raises:
+        ProblemError: there is no such file, or it cannot be read.
+    """
+    if not path.is_dir():
+        return _from_file(path)
+    for name in names:
+        files = sorted(file for file in path.glob(name) if file.is_file())
+        if files:
+            return [record for file in files for record in _from_file(file)]
+    raise ProblemError(
+        f"{path} holds no data of {benchmark}: it should be {', '.join(names)}, or name the file itself"
+    )
+
+
+def has_data(path: Path, names: Iterable[str]) -> bool:
+    """Whether `path` is a file, or a folder with one of the official names."""
+    return path.is_file() or (path.is_dir() and any(next(path.glob(name), None) for name in names))
+
+
+def from_hub(hub: Hub, benchmark: str, names: Iterable[str]) -> list[Record]:
+    """The records of a data set on the hub, or of its copy in the hub's own cache.
+
+    Raises:
+        ProblemError: neither can be had; the message says what to download and where to put it.
+    """
+    hint = (
+        f"{benchmark} is not on this machine: download {hub.name} ({', '.join(names)}), pass --data PATH "
+        "or set FLOWREASONER_DATA to its folder"
+    )
+    if not _answers(os.environ.get("HF_ENDPOINT", _HUB)):
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the cache answers at once, or nothing does
+    try:
+        import datasets
+    except ImportError:
+        raise ProblemError(f"{hint}; to have it loaded by name: {_INSTALL}") from None
+    datasets.disable_progress_bars()
+    for name in ("datasets", "huggingface_hub"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    records: list[Record] = []
+    for configuration in hub.configurations:
+        try:
+            table = datasets.load_dataset(hub.name, configuration, split=hub.split)
+        except (OSError, ValueError) as error:  # offline, unknown name or split, damaged files
+            reason = str(error).strip().partition("\n")[0][:200]
+            raise ProblemError(f"{hint} (the hub: {reason})") from None
+        place = f"{hub.name}{f'/{configuration}' if configuration else ''}"
+        records += [(_plain(row), f"{place}, row {n}") for n, row in enumerate(table, 1)]
+    return records
+
+
+def text(record: object, name: str, where: str) -> str:
+    """A field that must be text. Raises ProblemError naming the place and the field."""
+    value = fields(record, where).get(name)
+    if isinstance(value, str) and value.strip():
+        return value
+    told = "is missing" if value is None else f"is {'empty' if value == '' else f'a {type(value).__name__}'}"
+    raise ProblemError(f'{where}: the field "{name}" {told}; it should be text')
+
+
+def texts(record: object, name: str, where: str) -> list[str]:
+    """A field that is a list of texts, perhaps none; [] where it is missing. Raises ProblemError."""
+    value = fields(record, where).get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ProblemError(f'{where}: the field "{name}" should be a list of texts')
+    return [item for item in value if item.strip()]
+
+
+def identifier(record: object, where: str, *names: str, default: str) -> str:
+    """The first of the fields `names` that is there, as text."""
+    data = fields(record, where)
+    found = next((data[name] for name in names if data.get(name) is not None), default)
+    return str(found)
+
+
+def fields(record: object, where: str) -> dict[str, Any]:
+    """The record as an object. Raises ProblemError."""
+    if not isinstance(record, dict):
+        raise ProblemError(f"{where}: a record is a JSON object, this is a {type(record).__name__}")
+    return record
+
+
+def _from_file(path: Path) -> list[Record]:
+    if path.suffix == ".parquet":
+        return list(_parquet(path))
+    if path.suffix == ".gz":
+        return _compressed(path)
+    return read_records(path)
+
+
+def _compressed(path: Path) -> list[Record]:
+    try:
+        with gzip.open(path) as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, EOFError) as error:
+        raise ProblemError(f"{path}: not a readable gzip file ({error})") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise ProblemError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB when unpacked; split the file")
+    return decode_records(data, path, path.with_suffix("").suffix)
+
+
+def _parquet(path: Path) -> Iterator[Record]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise ProblemError(f"{path}: reading Parquet needs pyarrow: {_INSTALL}") from None
+    try:
+        rows = pyarrow.parquet.ParquetFile(path)
+        if (
+            sum(rows.metadata.row_group(i).total_byte_size for i in range(rows.num_row_groups))
+            > 4 * MAX_FILE_BYTES
+        ):
+            raise ProblemError(f"{path}: larger than {4 * MAX_FILE_BYTES >> 20} MiB unpacked; split the file")
+        table = [row for batch in rows.iter_batches() for row in batch.to_pylist()]
+    except (OSError, pyarrow.ArrowException) as error:
+        raise ProblemError(f"{path}: not a readable Parquet file ({str(error)[:160]})") from None
+    for number, row in enumerate(table, 1):
+        yield _plain(row), f"{path}, row {number}"
+
+
+def _plain(value: Any) -> Any:
+    """A table's row with only what JSON has: NaN, which tables use for a missing number, is None."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return (
+        value if isinstance(value, str | int | float | None) else json.loads(json.dumps(value, default=str))
+    )
+
+
+def _answers(endpoint: str) -> bool:
+    """Whether the hub's name resolves: without a network the hub's client would retry for half a minute."""
+    if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
+        return True
+    try:
+        socket.getaddrinfo(urlparse(endpoint).hostname, 443)
+    except OSError:
+        return False
+    return True
