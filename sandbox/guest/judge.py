@@ -160,7 +160,7 @@ def _run(tree: ast.Module, names: dict[str, Any], candidate: Any) -> None:
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _is_name(node.value.func, "check")
         for node in body
     )
-    before = set(names)
+    before = dict(names)
     exec(compile(asserts.rewrite(tree), "test.py", "exec", dont_inherit=True), names)
     ran = any(isinstance(node, _ACTIVE) or _is_effect(node) for node in body)
     if "check" in defined:
@@ -180,7 +180,7 @@ def _is_effect(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
 
 
-def _run_unittest(names: dict[str, Any], before: set[str]) -> bool:
+def _run_unittest(names: dict[str, Any], before: dict[str, Any]) -> bool:
     """Run the TestCase classes the source defined. True if there were any."""
     if not any("unittest" in getattr(base, "__module__", "") for base in _bases(names, before)):
         return False
@@ -215,14 +215,18 @@ def _methods(kinds: list[type]) -> dict[tuple[int, str], tuple[int, int]]:
     }
 
 
-def _bases(names: dict[str, Any], before: set[str]) -> list[type]:
-    kinds = [value for name, value in names.items() if name not in before and isinstance(value, type)]
-    return [base for kind in kinds for base in kind.__mro__]
+def _bases(names: dict[str, Any], before: dict[str, Any]) -> list[type]:
+    return [base for kind in _fresh(names, before) if isinstance(kind, type) for base in kind.__mro__]
 
 
-def _cases(names: dict[str, Any], before: set[str], base: type) -> list[type]:
-    fresh = [value for name, value in names.items() if name not in before]
+def _cases(names: dict[str, Any], before: dict[str, Any], base: type) -> list[type]:
+    fresh = _fresh(names, before)
     return [v for v in fresh if isinstance(v, type) and issubclass(v, base) and v is not base]
+
+
+def _fresh(names: dict[str, Any], before: dict[str, Any]) -> list[Any]:
+    """What a test defined, under a name that an earlier test of the same namespace used perhaps."""
+    return [value for name, value in names.items() if name not in before or before[name] is not value]
 
 
 Report = Callable[[int, dict[str, Any]], None]
