@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from engine.control import Control
 from engine.emitter import Emitter
 from engine.gateway import Gateway
 from engine.ledger import Budget, Ledger
@@ -112,4 +113,5 @@ class RunContext:
     emitter: Emitter
     ledger: Ledger
     gateway: Gateway
+    control: Control
     found: Mapping[str, Any] | None = None

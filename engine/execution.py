@@ -19,6 +19,8 @@ from engine.workflows import Workflow
 from sandbox.types import Limits, Outcome, SandboxError, Session
 
 Purpose = Literal["val", "test", "answer"]
+# The run's own clock limits its time: it stands still while the run is paused, and a container's does not.
+WORKFLOW_LIMITS = Limits(wall_s=24 * 3600.0, cpu_s=60.0)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,10 @@ async def _in_session(
     status, answer, error = "cancelled", None, "cancelled"
     try:
         outcome = await _until_done_or_aborted(context, workflow, session, broker, seed)
-        status, answer, error = _read(outcome, context)
+        if outcome is None:
+            status, answer, error = _early(broker, context)
+        else:
+            status, answer, error = _read(outcome, context)
         return Execution(execution_id, status, answer, error)
     except (BudgetExceededError, ModelError, SandboxError) as failure:
         status = {BudgetExceededError: "budget", SandboxError: "infra"}.get(type(failure), "error")
@@ -98,11 +103,11 @@ async def _in_session(
 
 async def _until_done_or_aborted(
     context: RunContext, workflow: Workflow, session: Session, broker: StepBroker, seed: int
-) -> Outcome:
-    """The workflow's outcome, or the error that a step put on `broker.aborted`."""
-    problem = context.problem
-    wall = context.config.budget.wall_s
-    left = max(1.0, wall - context.ledger.wall_s) if wall is not None else 24 * 3600.0
+) -> Outcome | None:
+    """The workflow's outcome, None where it was told to finish early, or the error that a step put on
+    `broker.aborted`. Raises BudgetExceededError when the run's time is up.
+    """
+    problem, control = context.problem, context.control
     fmt = FORMATS[workflow.format]
     args = {
         "code": workflow.code,
@@ -112,27 +117,43 @@ async def _until_done_or_aborted(
         "seed": seed,
         "entry": fmt.entry,
         "shim": fmt.shim,
+        "stops": sorted({b.line for b in control.breakpoints if b.line is not None}),
     }
     call = asyncio.ensure_future(
         session.call(
             "engine.guest.workflow:main",
             args,
             callback=broker.callback,
-            limits=Limits(wall_s=left, cpu_s=60.0),
+            limits=WORKFLOW_LIMITS,
         )
     )
+    finishing = asyncio.ensure_future(control.finishing.wait())
     try:
-        await asyncio.wait({call, broker.aborted}, return_when=asyncio.FIRST_COMPLETED)
+        while not (call.done() or broker.aborted.done() or finishing.done()):
+            context.ledger.check_wall()
+            waited = {call, broker.aborted, finishing}
+            left = context.ledger.wall_left_s
+            await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         if broker.aborted.done():
             broker.aborted.result()  # raises what ended the execution
-        return await call
+        return await call if call.done() else None
     finally:
+        finishing.cancel()
         call.cancel()
         with contextlib.suppress(asyncio.CancelledError, SandboxError):
             await call
+        await broker.close()
         if broker.aborted.done() and not broker.aborted.cancelled():
             broker.aborted.exception()  # retrieved: it was raised above, or the call had already ended
         broker.aborted.cancel()
+
+
+def _early(broker: StepBroker, context: RunContext) -> tuple[str, str | None, str | None]:
+    """As `_read`, of an execution that a person ended: its last step's output is its answer."""
+    answer = answer_text(broker.last_output, context.problem)
+    if answer is None:
+        return "cancelled", None, "it was ended before a step had given an answer"
+    return "ok", answer, None
 
 
 def _read(outcome: Outcome, context: RunContext) -> tuple[str, str | None, str | None]:

@@ -9,7 +9,9 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
+from engine.control import Control, Crossing
 from engine.emitter import Emitter
 from engine.events import Channel, ModelCallFinished, ModelCallStarted, ModelDelta, ModelRetry, Notice, Role
 from engine.ids import new_id
@@ -27,9 +29,10 @@ _SUSPECT = {
 class Gateway:
     """Calls models for one run."""
 
-    def __init__(self, emitter: Emitter, ledger: Ledger) -> None:
+    def __init__(self, emitter: Emitter, ledger: Ledger, control: Control) -> None:
         self._emitter = emitter
         self._ledger = ledger
+        self._control = control
 
     async def call(
         self,
@@ -38,12 +41,15 @@ class Gateway:
         sampling: Sampling,
         *,
         role: Role,
-        step_id: str | None = None,
+        at: Crossing | None = None,
     ) -> Completion:
-        """One completion, streamed into events.
+        """One completion, streamed into events. `at` is the crossing of the step that asks for it.
 
         Raises BudgetExceededError before the call is made, ModelError when it cannot be had.
         """
+        at = at or Crossing(where="model", operator="meta-agent" if role == "meta" else role)
+        go = await self._control.cross(replace(at, value=[dict(m) for m in messages]))
+        messages = go.value if go.edited else messages
         self._ledger.admit_call()
         call_id = new_id()
         self._emitter.emit(
@@ -51,7 +57,7 @@ class Gateway:
                 call_id=call_id,
                 role=role,
                 model=model.name,
-                step_id=step_id,
+                step_id=at.step_id,
                 messages=tuple({"role": m["role"], "content": m["content"]} for m in messages),
                 params=sampling.to_json(),
             )

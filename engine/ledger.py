@@ -61,7 +61,7 @@ class Ledger:
     def admit_step(self) -> None:
         """Count a step about to run. Raises BudgetExceededError."""
         self._check("steps", self.steps, self.budget.steps)
-        self._check_wall()
+        self.check_wall()
         self.steps += 1
 
     def admit_call(self) -> None:
@@ -69,7 +69,7 @@ class Ledger:
         self._check("model calls", self.model_calls, self.budget.model_calls)
         self._check("tokens", self.tokens_in + self.tokens_out, self.budget.tokens)
         self._check("cost", self.known_cost_usd, self.budget.cost_usd, unit=" USD")
-        self._check_wall()
+        self.check_wall()
         self.model_calls += 1
 
     def charge(self, tokens_in: int, tokens_out: int, cost_usd: float | None) -> None:
@@ -79,7 +79,8 @@ class Ledger:
         self.known_cost_usd += cost_usd or 0.0
         self.cost_usd = None if cost_usd is None or self.cost_usd is None else self.cost_usd + cost_usd
 
-    def _check_wall(self) -> None:
+    def check_wall(self) -> None:
+        """Raises BudgetExceededError when the run's time is up."""
         self._check("wall time", self.wall_s, self.budget.wall_s, unit=" s")
 
     def _check(self, what: str, used: float, limit: float | None, unit: str = "") -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any
 
 from engine.context import Origin, RunConfig, RunContext, Services
+from engine.control import Control
 from engine.emitter import Emitter
 from engine.events import Event, Notice, RunFinished, RunStarted
 from engine.formats.catalog import FORMATS, NATIVE
@@ -51,9 +52,10 @@ class Run:
         self.id = new_id()
         self._job, self._origin = job, origin
         emitter, ledger = Emitter(self.id), Ledger(config.budget)
-        self._context = RunContext(
-            problem, config, services, emitter, ledger, Gateway(emitter, ledger), found
-        )
+        # What may be done to the run while it runs.
+        self.control = Control(emitter, ledger)
+        gateway = Gateway(emitter, ledger, self.control)
+        self._context = RunContext(problem, config, services, emitter, ledger, gateway, self.control, found)
         self._task: asyncio.Task[None] | None = None
 
     async def events(self) -> AsyncGenerator[Event, None]:
@@ -149,7 +151,7 @@ def workflow_job(workflow: Workflow) -> Job:
 
 def _status(result: Result, problem: Problem) -> str:
     """What the run comes to: a score decides where there is one."""
-    if result.workflow_id is None:
+    if result.workflow_id is None and result.answer is None:
         return "failed" if final_split(problem) is not None else "error"
     if result.score is not None:
         return "passed" if result.score == 1.0 else "failed"

@@ -15,15 +15,15 @@ from typing import Any, Literal, get_args
 
 from engine.control.crossing import Crossing
 
-On = Literal["before", "after", "error", "verdict", "line", "tokens", "cost", "latency", "match"]
+On = Literal["before", "after", "model", "error", "verdict", "line", "tokens", "cost", "latency", "match"]
 Side = Literal["input", "output"]
 
 # A pattern is a person's, the text a model's: together they must not hold up the engine.
 _MATCH_CHARS = 200_000
 _MATCH_S = 0.1
 _GRAMMAR = (
-    "write before OPERATOR, after OPERATOR, error, verdict [STATUS], line N, tokens > N, cost > USD, "
-    "latency > SECONDS or match [input|output] /REGEX/"
+    "write before OPERATOR, after OPERATOR, model [OPERATOR], error, verdict [STATUS], line N, tokens > N, "
+    "cost > USD, latency > SECONDS or match [input|output] /REGEX/"
 )
 
 
@@ -46,8 +46,8 @@ class Breakpoint:
         match self.on:
             case "before" | "after":
                 return f"{self.on} {self.name or '*'}"
-            case "verdict":
-                return f"verdict {self.name}" if self.name else "verdict"
+            case "verdict" | "model":
+                return f"{self.on} {self.name}" if self.name else self.on
             case "line":
                 return f"line {self.line}"
             case "tokens" | "cost" | "latency":
@@ -63,6 +63,8 @@ class Breakpoint:
                 return crossing.where == "before" and self.name in (None, crossing.operator)
             case "after":
                 return crossing.where in ("after", "error") and self.name in (None, crossing.operator)
+            case "model":
+                return crossing.where == "model" and self.name in (None, crossing.operator)
             case "error":
                 return crossing.where == "error"
             case "verdict":
@@ -92,7 +94,7 @@ def parse_breakpoint(text: str) -> Breakpoint:
     match on:
         case "before" | "after":
             return Breakpoint(on, name=None if rest in ("", "*") else rest)
-        case "verdict":
+        case "verdict" | "model":
             return Breakpoint(on, name=rest or None)
         case "error" if not rest:
             return Breakpoint("error")

@@ -115,8 +115,10 @@ class Control:
             raise ControlError(f"there is nothing to edit at a {where}; stop before or after a step")
         if where == "before" and not isinstance(value, dict):
             raise ControlError("inputs are an object of arguments by name")
-        if where == "model" and not isinstance(value, list):
-            raise ControlError("messages are a list of {role, content}")
+        if where == "model" and not _are_messages(value):
+            raise ControlError(
+                "messages are a list of {role, content}, with a role of system, user or assistant"
+            )
         self._emitter.emit(ValueEdited(step_id=stop.crossing.step_id, what=what, value=value))
         stop.value, stop.edited = value, True
 
@@ -193,6 +195,19 @@ class Control:
         self._stop = None
         self._ledger.resume()
         self._moved.set()
+
+
+def _are_messages(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(m, dict)
+            and m.get("role") in ("system", "user", "assistant")
+            and isinstance(m.get("content"), str)
+            for m in value
+        )
+    )
 
 
 def _reached(how: Step, start: Crossing, now: Crossing) -> bool:

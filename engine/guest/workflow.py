@@ -15,6 +15,8 @@ import types
 from collections.abc import Coroutine
 from typing import Any, Literal
 
+from engine.guest.inspection import LINE_HOOK, variables, with_stops
+
 SOURCE_NAME = "<workflow>"
 PROMPTS_NAME = "<prompt>"
 
@@ -28,7 +30,7 @@ class Operator:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         # Not async itself: the calling line is on the stack only until the coroutine is scheduled.
-        return self._step(self._bind(args, kwargs), _calling_line())
+        return self._step(self._bind(args, kwargs), Place())
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         name, names = self._spec["attribute"], self._spec["parameters"]
@@ -55,16 +57,37 @@ class Operator:
             bound["extra"] = "\n\n".join(extra)
         return bound
 
-    async def _step(self, kwargs: dict[str, Any], line: int | None) -> Any:
+    async def _step(self, kwargs: dict[str, Any], place: Place) -> Any:
         temperature = kwargs.pop("temperature", None) if self._spec["tempered"] else None
-        return await step(self._host, self._spec["attribute"], kwargs, line, temperature)
+        return await step(self._host, self._spec["attribute"], kwargs, place, temperature)
+
+
+class Place:
+    """Where in the workflow's source something is asked of the host."""
+
+    def __init__(self) -> None:
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename != SOURCE_NAME:
+            frame = frame.f_back  # type: ignore[assignment]
+        self.frame = frame
+        # Kept apart: the frame may be elsewhere by the time someone looks.
+        self.line = frame.f_lineno if frame is not None else None
 
 
 async def step(
-    host: Any, operator: str, kwargs: dict[str, Any], line: int | None, temperature: float | None = None
+    host: Any, operator: str, kwargs: dict[str, Any], place: Place, temperature: float | None = None
 ) -> Any:
     """One operator call, carried out by the host. Without a temperature the run's own is used."""
-    return await host.call("step", operator=operator, kwargs=kwargs, line=line, temperature=temperature)
+    return await _ask(host, "step", place, operator=operator, kwargs=kwargs, temperature=temperature)
+
+
+async def _ask(host: Any, method: str, place: Place, **args: Any) -> Any:
+    """What the host answers; where someone stopped the run here, they are shown the variables first."""
+    reply = await host.call(method, line=place.line, **args)
+    while "inspect" in reply:
+        seen = variables(place.frame)
+        reply = await host.call("variables", token=reply["inspect"], variables=seen)
+    return reply["value"]
 
 
 class Llm:
@@ -132,12 +155,12 @@ class Given:
         self, operator: str, kwargs: dict[str, Any], temperature: float | None
     ) -> Coroutine[Any, Any, Any]:
         """A step that is not a call of one of `operators`."""
-        return step(self.host, operator, kwargs, _calling_line(), temperature)
+        return step(self.host, operator, kwargs, Place(), temperature)
 
 
 async def main(host: Any, args: dict[str, Any]) -> dict[str, Any]:
     """`args`: code, prompts, operators (`OperatorSpec.to_guest`), inputs by parameter name, seed, and of
-    its format the entry and the shim.
+    its format the entry and the shim. `stops` are lines to stop at.
 
     Returns {"value": …} or {"error": message, "line": number or None}.
     """
@@ -147,7 +170,8 @@ async def main(host: Any, args: dict[str, Any]) -> dict[str, Any]:
         if shim is not None:
             shim.provide(given)
         _run_source(args["prompts"], PROMPTS_NAME, given.prompts.__dict__)
-        _run_source(args["code"], SOURCE_NAME, given.namespace)
+        given.namespace[LINE_HOOK] = lambda _line: _ask(host, "line", Place())
+        _run_source(args["code"], SOURCE_NAME, given.namespace, args["stops"])
         value = await getattr(shim, "answer", _answer)(given)
     except Exception as error:  # the workflow is generated code: whatever it raises is its result
         return {"error": _describe(error), "line": _failing_line(error)}
@@ -170,9 +194,9 @@ async def _answer(given: Given) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
-def _run_source(source: str, name: str, namespace: dict[str, Any]) -> None:
+def _run_source(source: str, name: str, namespace: dict[str, Any], stops: list[int] | None = None) -> None:
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-    exec(compile(source, name, "exec"), namespace)
+    exec(with_stops(source, name, stops) if stops else compile(source, name, "exec"), namespace)
 
 
 def _by_name(function: Any, available: dict[str, Any]) -> dict[str, Any]:
@@ -188,15 +212,6 @@ def _by_name(function: Any, available: dict[str, Any]) -> dict[str, Any]:
                 f"parameter {parameter.name!r} is unknown; a workflow is given {', '.join(available)}"
             )
     return chosen
-
-
-def _calling_line() -> int | None:
-    frame = sys._getframe(2)
-    while frame is not None:
-        if frame.f_code.co_filename == SOURCE_NAME:
-            return frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]
-    return None
 
 
 def _failing_line(error: BaseException) -> int | None:

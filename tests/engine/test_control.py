@@ -45,6 +45,8 @@ TEXTS = [
     "before *",
     "after revise",
     "error",
+    "model",
+    "model meta-agent",
     "verdict",
     "verdict failed",
     "line 12",
