@@ -64,6 +64,7 @@ class Variant:
 
 # Name → (module with `VARIANT`, what it does)
 VARIANTS: dict[str, tuple[str, str]] = {
+    "adas": ("engine.variants.adas", "ADAS: an archive of agents that the meta-agent adds to"),
     "aflow": ("engine.variants.aflow", "AFlow: a tree search over workflows for the whole task"),
     "flowreasoner": (
         "engine.variants.flowreasoner",
@@ -73,6 +74,8 @@ VARIANTS: dict[str, tuple[str, str]] = {
     "self-refine": ("engine.variants.self_refine", "an answer, then feedback on it and refinement, in turn"),
     "llm-debate": ("engine.variants.llm_debate", "agents read one another's answers and answer again"),
     "llm-blender": ("engine.variants.llm_blender", "candidates, compared in pairs, the best of them fused"),
+    "metaflow": ("engine.variants.metaflow", "MetaFlow: one workflow for a task, from its description"),
+    "top-k": ("engine.variants.top_k", "a few task workflows that together solve most, tried in turn"),
     "autoagents": ("engine.variants.autoagents", "a drafted team of roles carries out a drafted plan"),
 }
 

@@ -28,4 +28,4 @@ class AutoAgentsOptions(Options):
     )
 
 
-VARIANT = manual("autoagents", AutoAgentsOptions)
+VARIANT = manual("autoagents", AutoAgentsOptions, lambda _: None)  # a team may be of any size

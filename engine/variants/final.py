@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
 
 from engine.context import RunContext
 from engine.events import Notice, Split
@@ -23,6 +25,21 @@ def final_split(problem: Problem) -> Split | None:
     return None
 
 
+def announced_split(context: RunContext) -> Split | None:
+    """The final split, with a warning where the search or the workflow saw its tests."""
+    split = final_split(context.problem)
+    if split in ("val", "visible"):
+        why = "the search saw them" if split == "val" else "the workflow saw them"
+        text = f"There are no test tests: the final score is on the {split} tests, and {why}."
+        context.emitter.emit(Notice(level="warning", text=text))
+    return split
+
+
+def final_purpose(split: Split | None) -> Purpose:
+    """What the final executions are for."""
+    return "test" if split is not None else "answer"
+
+
 async def run_repeats(
     context: RunContext, workflow: Workflow, *, round_number: int, purpose: Purpose, split: Split | None
 ) -> list[tuple[Execution, Score | None]]:
@@ -36,6 +53,16 @@ async def run_repeats(
             return execution, None
         return execution, await evaluate(context, execution, workflow, split, repeat)
 
+    return await repeated(context, split, once)
+
+
+T = TypeVar("T")
+
+
+async def repeated(
+    context: RunContext, split: Split | None, once: Callable[[int], Coroutine[None, None, T]]
+) -> list[T]:
+    """`once(repeat)` for every repeat at once; one only where nothing is scored."""
     count = context.config.repeats if split is not None else 1
     tasks = [asyncio.ensure_future(once(r)) for r in range(1, count + 1)]
     try:
@@ -56,13 +83,10 @@ async def finish(
     context: RunContext, workflow: Workflow, *, round_number: int, val_score: float | None
 ) -> Result:
     """Run the chosen workflow for good. The answer reported is the first repeat that has one."""
-    split = final_split(context.problem)
-    if split in ("val", "visible"):
-        why = "the search saw them" if split == "val" else "the workflow saw them"
-        text = f"There are no test tests: the final score is on the {split} tests, and {why}."
-        context.emitter.emit(Notice(level="warning", text=text))
-    purpose: Purpose = "test" if split is not None else "answer"
-    results = await run_repeats(context, workflow, round_number=round_number, purpose=purpose, split=split)
+    split = announced_split(context)
+    results = await run_repeats(
+        context, workflow, round_number=round_number, purpose=final_purpose(split), split=split
+    )
     answered = [e for e, _ in results if e.answer is not None]
     chosen = answered[0] if answered else results[0][0]
     return Result(mean_score(results), val_score, chosen.answer, workflow.id, chosen.error)

@@ -43,19 +43,25 @@ def read_found(found: Mapping[str, Any], operators: OperatorSet) -> Workflow | R
 
 async def solve_found(context: RunContext) -> Result:
     """Run the workflow the search locked, never another one, and score it."""
-    variant = context.config.variant
     if context.found is None:
-        text = (
-            f"{variant} first searches for a workflow over the problems of a task; run it with "
-            f"`flowreasoner bench BENCHMARK --variant {variant}`"
-        )
-        return Result(None, None, None, None, text)
+        return not_searched(context)
+    variant = context.config.variant
     workflow = read_found(context.found, context.config.operators)
     if isinstance(workflow, Rejected):
         text = f"the workflow that {variant} found cannot run with the operator set "
         return Result(None, None, None, None, f"{text}{context.config.operators.name}: {diagnosis(workflow)}")
     emit_proposal(context, workflow, round_number=1)
     return await finish(context, workflow, round_number=1, val_score=context.found.get("val_score"))
+
+
+def not_searched(context: RunContext) -> Result:
+    """The end of a run that has nothing to run with."""
+    variant = context.config.variant
+    text = (
+        f"{variant} first searches over the problems of a task; run it with "
+        f"`flowreasoner bench BENCHMARK --variant {variant}`"
+    )
+    return Result(None, None, None, None, text)
 
 
 def journalled(context: RunContext, journal: Journal, prefix: str) -> Ask:

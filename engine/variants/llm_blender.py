@@ -26,4 +26,4 @@ class LlmBlenderOptions(Options):
     )
 
 
-VARIANT = manual("llm-blender", LlmBlenderOptions)
+VARIANT = manual("llm-blender", LlmBlenderOptions, lambda o: o.candidates**2 + 1)

@@ -27,4 +27,4 @@ class LlmDebateOptions(Options):
     )
 
 
-VARIANT = manual("llm-debate", LlmDebateOptions)
+VARIANT = manual("llm-debate", LlmDebateOptions, lambda o: o.agents * o.rounds + 1)

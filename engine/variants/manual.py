@@ -7,9 +7,11 @@ complete and its id tells the options.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
+from typing import TypeVar
 
-from engine.context import RunContext
+from engine.context import RunConfig, RunContext
 from engine.operators.sets import MANUAL
 from engine.problems import Kind
 from engine.variants import Options, Result, Variant, options_of
@@ -25,15 +27,25 @@ _FORMS: dict[Kind, str] = {
 }
 
 
-def manual(name: str, options: type[Options] = Options) -> Variant:
-    """The variant whose workflows are in `files/NAME/`: `code`, `text`, and `open` where it differs."""
+O = TypeVar("O", bound=Options)  # noqa: E741
+
+
+def manual(name: str, options: type[O], calls: Callable[[O], int | None]) -> Variant:
+    """The variant whose workflows are in `files/NAME/`: `code`, `text`, and `open` where it differs.
+
+    `calls` bounds the worker's calls of one execution; None where only the budget does.
+    """
+
+    def most_calls(config: RunConfig) -> tuple[int, int | None]:
+        most = calls(options_of(options, config.options))
+        return 0, None if most is None else most * config.repeats
 
     async def solve(context: RunContext) -> Result:
         workflow = manual_workflow(name, context.problem.kind, options_of(options, context.config.options))
         emit_proposal(context, workflow, round_number=1)
         return await finish(context, workflow, round_number=1, val_score=None)
 
-    return Variant(solve, options)
+    return Variant(solve, options, most_calls=most_calls)
 
 
 def manual_workflow(name: str, kind: Kind, options: Options) -> Workflow:

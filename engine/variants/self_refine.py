@@ -20,4 +20,4 @@ class SelfRefineOptions(Options):
     temperature: float = Field(0.7, ge=0, le=2, description="Temperature of every call (paper: 0.7).")
 
 
-VARIANT = manual("self-refine", SelfRefineOptions)
+VARIANT = manual("self-refine", SelfRefineOptions, lambda o: 1 + 2 * o.max_refinements)

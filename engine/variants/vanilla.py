@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.variants import Options
 from engine.variants.manual import manual
 
-VARIANT = manual("vanilla")
+VARIANT = manual("vanilla", Options, lambda _: 1)
