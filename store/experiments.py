@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine.experiments.keys import DONE, TrialKey
+from engine.experiments.keys import DONE, FOUND, TrialKey
+from engine.experiments.tally import Attempt, Tally, VariantState
 
 _COUNTS = f"r.status IN ({', '.join(repr(status) for status in DONE)})"
 
@@ -63,24 +64,6 @@ class TrialRow:
     @property
     def is_done(self) -> bool:
         return self.status in DONE
-
-
-@dataclass(frozen=True, slots=True)
-class VariantState:
-    """How far a variant is. `score` is the mean over its done trials, an error counting as 0.
-
-    `errors` (errors and spent budgets) are among the done ones; `infra` are trials still to do whose
-    last attempt the sandbox failed. `search` is None without a search.
-    """
-
-    label: str
-    total: int
-    done: int
-    passed: int
-    score: float | None
-    errors: int
-    infra: int
-    search: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,34 +232,27 @@ def _experiment(
     )
 
 
-def _states(db: sqlite3.Connection, name: str, plan: dict[str, Any]) -> Iterator[VariantState]:
-    query = f"""
-        SELECT o.trial, r.status, r.score, {_COUNTS} FROM origins o JOIN runs r ON r.id = o.run_id
+def attempts(db: sqlite3.Connection, name: str) -> dict[str, Attempt]:
+    """The reported attempt of each trial that was attempted, by trial key."""
+    query = """
+        SELECT o.trial, r.id, r.status, r.score FROM origins o JOIN runs r ON r.id = o.run_id
         WHERE o.experiment = ? AND o.stage = 'final' ORDER BY r.started_at, r.id"""
-    reported: dict[str, tuple[str, float | None, int]] = {}
+    reported: dict[str, Attempt] = {}
     for trial, *row in db.execute(query, (name,)):
-        if trial not in reported or row[-1] or not reported[trial][-1]:
-            reported[trial] = tuple(row)
-    by_label: dict[str, list[tuple[str, float | None, int]]] = {}
-    for trial, row in reported.items():
-        by_label.setdefault(TrialKey.parse(trial).label, []).append(row)
-    searches = _searches(db, name)
+        attempt = Attempt(*row)
+        if attempt.supersedes(reported.get(trial)):
+            reported[trial] = attempt
+    return reported
+
+
+def _states(db: sqlite3.Connection, name: str, plan: dict[str, Any]) -> Iterator[VariantState]:
     total = len(plan["problems"]) * plan["repeats"]
-    for label in plan["variants"]:
-        rows = by_label.get(label, [])
-        done = [row for row in rows if row[2]]
-        # What was answered without anything to score it has no score and no part in the mean.
-        scores = [score or 0.0 for status, score, _ in done if status != "answered"]
-        yield VariantState(
-            label,
-            total,
-            len(done),
-            sum(status == "passed" for status, _, _ in done),
-            sum(scores) / len(scores) if scores else None,
-            sum(status in ("error", "budget") for status, _, _ in done),
-            sum(status == "infra" for status, _, _ in rows),
-            searches.get(label),
-        )
+    tallies = {label: Tally(label, total) for label in plan["variants"]}
+    for trial, attempt in attempts(db, name).items():
+        if (tally := tallies.get(TrialKey.parse(trial).label)) is not None:
+            tally.add(attempt)
+    searches = _searches(db, name)
+    return (tally.state(searches.get(label)) for label, tally in tallies.items())
 
 
 def _searches(db: sqlite3.Connection, name: str) -> dict[str, str]:
@@ -289,9 +265,6 @@ def _searches(db: sqlite3.Connection, name: str) -> dict[str, str]:
         if step == FOUND:
             found[label] = "done"
     return {label: f"{count} steps" for label, count in steps.items()} | found
-
-
-FOUND = ""  # the journal's key for what a search found: no search calls a step that
 
 
 def journal_key(label: str, step: str) -> str:

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from engine.events import Event, ModelCallFinished, ModelCallStarted, StepFinished
-from store import blobs, payloads
+from engine.experiments.tally import Attempt
+from store import blobs, costs, payloads
 from store import experiments as in_experiments
 from store import search as fulltext
+from store.costs import RunCost
 from store.db import open_reader
 from store.errors import AmbiguousRunError, RunNotFoundError, StoreError, explained
 from store.experiments import ExperimentRow, TrialRow
@@ -231,10 +233,31 @@ class Reader:
         with self._reading() as db:
             return in_experiments.trials(db, name) if db else []
 
+    def attempts(self, name: str) -> dict[str, Attempt]:
+        """The reported attempt of each attempted trial of the experiment, by trial key."""
+        with self._reading() as db:
+            return in_experiments.attempts(db, name) if db else {}
+
+    def mean_cost(self, **like: Any) -> RunCost | None:
+        """What earlier runs like this took; the conditions are those of `store.costs.mean_cost`."""
+        with self._reading() as db:
+            return costs.mean_cost(db, **like) if db else None
+
+    def search_cost(self, label: str, meta_agent: str, worker: str) -> RunCost | None:
+        """What earlier searches of this label took (`store.costs.search_cost`)."""
+        with self._reading() as db:
+            return costs.search_cost(db, label, meta_agent, worker) if db else None
+
     def found(self, name: str) -> dict[str, dict[str, Any]]:
         """What the searches of an experiment found, by the variant's label."""
         with self._reading() as db:
             return in_experiments.found(db, name) if db else {}
+
+    def workflow_id(self, beginning: str) -> str | None:
+        """The id of the one generated workflow whose id begins so, None where it is none or several."""
+        query = "SELECT id FROM workflows WHERE id >= ? AND id < ? LIMIT 2"
+        rows = self._all(query, beginning, beginning + "g") if beginning.isalnum() else []
+        return rows[0][0] if len(rows) == 1 or (rows and rows[0][0] == beginning) else None
 
     def search(self, text: str, limit: int = 50) -> list[SearchHit]:
         """Queries, prompts, responses and reasoning with all words of `text`, best first."""

@@ -24,6 +24,8 @@ EXIT_BY_STATUS = {
 def explain(error: BaseException) -> tuple[str, int] | None:
     """The sentence and exit code for an error that is expected to happen, else None."""
     from engine.config import ConfigError
+    from engine.experiments.plan import PlanError
+    from engine.formats.format import FormatError
     from engine.models.base import ModelError
     from engine.models.registry import UnknownModelError
     from engine.operators.own import OperatorSetError
@@ -33,8 +35,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from store.errors import StoreError
     from tui.workflow_source import WorkflowFileError
 
-    named = (UnknownVariantError, OptionError, UnknownModelError, OperatorSetError)
-    usage = (ProblemError, ConfigError, WorkflowFileError, *named)
+    named = (FormatError, UnknownVariantError, OptionError, UnknownModelError, OperatorSetError)
+    usage = (ProblemError, ConfigError, PlanError, WorkflowFileError, *named)
     if isinstance(error, usage):
         return str(error), USAGE
     if isinstance(error, ModelError | SandboxError | StoreError):

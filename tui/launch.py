@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engine.context import RunConfig, Services
     from engine.events import Event
     from engine.models.base import ChatModel
+    from engine.runner import Run
     from engine.workflows import Workflow
     from sandbox.sandboxes import Sandboxes
     from store.recorder import Recorder
@@ -57,13 +58,11 @@ class Workbench:
         sandbox and store before the first event; afterwards everything is told in events.
         """
         from engine.runner import Run, workflow_job
-        from store.recording import recorded
 
         config = self._config(request)
-        services = await self._services(request)
+        services = await self.services(request.meta_agent, request.worker)
         run = Run(request.problem, config, services, job=workflow_job(workflow) if workflow else None)
-        assert self._recorder is not None  # opened with the services
-        async with aclosing(recorded(run, self._recorder)) as events:
+        async with aclosing(self.record(run)) as events:
             async for event in events:
                 yield event
 
@@ -90,12 +89,23 @@ class Workbench:
             budget=budget,
         )
 
-    async def _services(self, request: RunRequest) -> Services:
+    def record(self, run: Run) -> AsyncGenerator[Event, None]:
+        """Start a run with `services` and yield its events once they are stored."""
+        from store.recording import recorded
+
+        assert self._recorder is not None  # opened with the services
+        return recorded(run, self._recorder)
+
+    async def services(self, meta_agent_name: str, worker_name: str) -> Services:
+        """What runs with these models share; opened once, closed by `aclose`.
+
+        Raises ModelError, SandboxError and StoreError.
+        """
         from engine.context import Services
 
         async with self._opening:
-            meta_agent = await self._model(request.meta_agent)
-            worker = await self._model(request.worker)
+            meta_agent = await self._model(meta_agent_name)
+            worker = await self._model(worker_name)
             if self._recorder is None:
                 self._recorder = await self._open_recorder()
             if self._sandboxes is None:
@@ -103,6 +113,13 @@ class Workbench:
             sandbox = await self._sandboxes.open()
             self.sandbox_note = sandbox.description
         return Services(meta_agent, worker, sandbox, open_image=self._sandboxes.open)
+
+    async def sandboxes(self) -> Sandboxes:
+        """The sandboxes of all images. Raises SandboxError."""
+        async with self._opening:
+            if self._sandboxes is None:
+                self._sandboxes = await self._open_sandboxes()
+            return self._sandboxes
 
     async def _open_recorder(self) -> Recorder:
         from store.recorder import Recorder

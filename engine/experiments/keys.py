@@ -9,6 +9,9 @@ from typing import NamedTuple
 # variant, so their trials are still to do.
 DONE = ("passed", "failed", "answered", "error", "budget")
 
+# A journal's key for what the search found: no step of a search is called this.
+FOUND = ""
+
 
 class TrialKey(NamedTuple):
     """A variant (by its label) on a problem; `repeat` counts from 1.

@@ -67,7 +67,7 @@ class Plan:
     def from_json(cls, data: dict[str, Any]) -> Plan:
         """The inverse of `to_json`. Raises PlanError."""
         try:
-            lists = {k: tuple(data[k]) for k in ("problems", "search_problems")}
+            lists: dict[str, Any] = {k: tuple(data[k]) for k in ("problems", "search_problems")}
             return cls(**(data | lists))
         except (KeyError, TypeError) as error:
             raise PlanError(f"the experiment was planned by another version: {error}") from None

@@ -18,7 +18,7 @@ from store.projections import project
 from store.reader import Reader
 from tests.store.samples import finished, started, store
 
-PLAN: dict[str, Any] = {"variants": ["vanilla", "b"], "problems": ["p/1", "p 2"], "repeats": 1}
+PLAN: dict[str, Any] = {"variants": {"vanilla": "vanilla", "b": "b"}, "problems": ["p/1", "p 2"], "repeats": 1}
 
 
 def call(run_id: str, seq: int, role: str, at: float, wall_ms: float, cost: float | None) -> list[Event]:
@@ -161,7 +161,7 @@ def test_a_trial_key_is_plain_text_and_comes_back(key: TrialKey) -> None:
 def test_ten_thousand_trials_are_read_in_a_second(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     ids = [f"p{n}" for n in range(5000)]
-    plan(path, {"variants": ["vanilla", "b"], "problems": ids, "repeats": 1})
+    plan(path, {"variants": PLAN["variants"], "problems": ids, "repeats": 1})
     db = open_writer(path)
     with write(db):
         for number, (label, problem_id) in enumerate((v, p) for p in ids for v in ("vanilla", "b")):

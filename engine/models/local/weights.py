@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from engine.models.local.sampling import Choice
 from engine.models.thinking import OPEN
 
 _SMALL = 50_000_000  # parameters; below this a second thread costs more than it brings
+
+# Transformers changes PyTorch's defaults while it loads: two loads at once leave one without its weights.
+_loading = threading.Lock()
 
 
 class Weights:
@@ -36,8 +40,11 @@ class Weights:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-            model: Any = AutoModelForCausalLM.from_pretrained(source, dtype="auto", trust_remote_code=False)
+            with _loading:
+                self._tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+                model: Any = AutoModelForCausalLM.from_pretrained(
+                    source, dtype="auto", trust_remote_code=False
+                )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             missing = isinstance(error, OSError) and not Path(source).is_dir()
             kind = "not-found" if missing else "bad-response"

@@ -1,0 +1,166 @@
+"""An experiment under way: its searches, then its trials, so many at once, until all are done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from engine.context import Origin
+from engine.experiments.contestants import Contestant
+from engine.experiments.guard import Guard
+from engine.experiments.keys import TrialKey
+from engine.experiments.plan import Plan, PlanError
+from engine.experiments.progress import Progress
+from engine.experiments.searching import search
+from engine.experiments.tally import Attempt
+from engine.experiments.trials import Carry, TrialLog, TrialRequest
+from engine.ledger import BudgetExceededError
+from engine.models.base import ModelError
+from engine.problems import Problem
+from engine.search import SearchError, Trial
+from engine.tasks import Task
+from sandbox.types import SandboxError
+
+Ended = Callable[[TrialKey, Trial], object]
+End = Literal["done", "incomplete", "budget", "sandbox"]
+RETRIED = ("infra", "error", "budget", "failed")  # what --retry takes besides ids
+
+
+class Experiment:
+    """Carries a plan out. `problems` are the plan's, by id; `found` what earlier searches found, by label.
+
+    `progress` is up to date at every moment; `failures` says by label why a search failed, and `stopped`
+    why no further trial was started.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        contestants: Mapping[str, Contestant],
+        problems: Mapping[str, Problem],
+        task: Task,
+        carry: Carry,
+        log: TrialLog,
+        *,
+        concurrency: int,
+        budget_usd: float | None = None,
+        retry: Sequence[str] = (),
+        found: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.plan, self._contestants, self._problems, self._task = plan, contestants, problems, task
+        self._carry, self._log = carry, log
+        self._concurrency, self._retry = concurrency, retry
+        self._found: dict[str, Mapping[str, Any]] = dict(found or {})
+        self.failures: dict[str, str] = {}
+        self.stopped = ""
+        self.progress = Progress(plan)
+        self.guard = Guard(budget_usd)
+        self._stop: Exception | None = None
+
+    async def run(self, on_end: Ended) -> End:
+        """Do what is still to do; `on_end` is told of every trial that ends.
+
+        Raises PlanError where --retry names nothing, and what carrying trials out raises.
+        """
+        self.progress.resume(await self._log.attempts())
+        todo = self.todo()
+        self.guard.resume(*await self._log.spent())
+        self.progress.begin(len(todo))
+        slots = asyncio.Semaphore(self._concurrency)
+        await _all(self._search(label, slots) for label in self._searching({k.label for k in todo}))
+        queue = iter([key for key in todo if key.label not in self.failures])
+        await _all(self._work(queue, on_end) for _ in range(min(self._concurrency, len(todo))))
+        if self._stop is not None:
+            self.stopped = str(self._stop)
+            return "budget" if isinstance(self._stop, BudgetExceededError) else "sandbox"
+        return "done" if self.progress.done == self.plan.total else "incomplete"
+
+    def todo(self) -> list[TrialKey]:
+        """The trials to carry out, in the plan's order: those not done, or those chosen. Raises PlanError."""
+        attempts = self.progress.attempts
+        if not self._retry:
+            return [k for k in self.plan.trials() if (a := attempts.get(str(k))) is None or not a.is_done]
+        for wanted in self._retry:
+            known = wanted in RETRIED or wanted in self.plan.problems
+            if not known and not any(_is_run(wanted, attempt) for attempt in attempts.values()):
+                raise PlanError(
+                    f"--retry {wanted!r}: no problem and no run of {self.plan.name} has this id;"
+                    f" give one, or {', '.join(RETRIED)}"
+                )
+        return [k for k in self.plan.trials() if self._is_chosen(k, attempts.get(str(k)))]
+
+    def _is_chosen(self, key: TrialKey, attempt: Attempt | None) -> bool:
+        if key.problem_id in self._retry:
+            return True
+        status = attempt.status if attempt else ""
+        return attempt is not None and any(w == status or _is_run(w, attempt) for w in self._retry)
+
+    def _searching(self, labels: set[str]) -> list[str]:
+        """The variants whose searches are needed, in the plan's order."""
+        with_search = [label for label, c in self._contestants.items() if c.variant.search is not None]
+        return [label for label in with_search if label in labels and label not in self._found]
+
+    async def _search(self, label: str, slots: asyncio.Semaphore) -> None:
+        contestant = self._contestants[label]
+        self.progress.searches[label] = "searching"
+        try:
+            self._found[label] = await search(
+                self.plan, contestant, self._task, self._carry, self._log, self.guard, slots
+            )
+            self.progress.searches[label] = "done"
+        except (SearchError, ModelError, SandboxError, BudgetExceededError) as error:
+            self.failures[label] = str(error)
+            self.progress.searches[label] = "failed"
+            self._may_start()  # what stopped the search may be what stops everything
+
+    async def _work(self, queue: Iterator[TrialKey], on_end: Ended) -> None:
+        """Trials one after the other, until there is none left or none may start."""
+        for key in queue:
+            if not self._may_start():
+                return
+            on_end(key, await self._one(key))
+
+    def _may_start(self) -> bool:
+        """Whether another trial may start; those that run are left to end."""
+        try:
+            self.guard.check()
+        except (BudgetExceededError, SandboxError) as error:
+            self._stop = error
+        return self._stop is None
+
+    async def _one(self, key: TrialKey) -> Trial:
+        contestant = self._contestants[key.label]
+        request = TrialRequest(
+            self._problems[key.problem_id],
+            replace(contestant.config, seed=self.plan.seed_of(key.repeat)),
+            contestant.meta_agent,
+            contestant.worker,
+            Origin(experiment=self.plan.name, trial=str(key), stage="final"),
+            key.repeat,
+            found=self._found.get(key.label),
+        )
+        self.progress.running += 1
+        try:
+            trial = await self._carry(request, self.guard.watch)
+        finally:
+            self.progress.running -= 1
+        self.guard.ended(trial)
+        self.progress.ended(key, Attempt(trial.run_id, trial.status, trial.score))
+        return trial
+
+
+def _is_run(wanted: str, attempt: Attempt) -> bool:
+    """Whether `wanted` is the attempt's run, by its id or enough of its beginning."""
+    return len(wanted) >= 6 and attempt.run_id.startswith(wanted)
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all of it at once; the first error ends the others, and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None

@@ -1,0 +1,75 @@
+"""Counting trials: how far a variant is and how well it does, live and from the store alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.experiments.keys import DONE
+
+
+class Attempt(NamedTuple):
+    """How a run of a trial stands. `score` is in [0, 1], None without a verdict."""
+
+    run_id: str
+    status: str
+    score: float | None
+
+    @property
+    def is_done(self) -> bool:
+        return self.status in DONE
+
+    def supersedes(self, earlier: Attempt | None) -> bool:
+        """Whether this later attempt is reported instead: one that counts stays unless this counts too."""
+        return earlier is None or self.is_done or not earlier.is_done
+
+
+@dataclass(frozen=True, slots=True)
+class VariantState:
+    """How far a variant is. `passed` have a score of 1; `score` is the mean over the done trials, errors
+    counting as 0, and None before there is one.
+
+    `errors` (errors and spent budgets) are among the done ones; `infra` are trials still to do whose
+    last attempt the sandbox failed. `search` is "done", how far it is, or None where there is none.
+    """
+
+    label: str
+    total: int
+    done: int
+    passed: int
+    score: float | None
+    errors: int
+    infra: int
+    search: str | None
+
+    @property
+    def pass_rate(self) -> float | None:
+        """Passed over done trials, errors in the denominator; None before one is done."""
+        return self.passed / self.done if self.done else None
+
+
+class Tally:
+    """The counts of one variant, as its trials end."""
+
+    def __init__(self, label: str, total: int) -> None:
+        self.label, self.total = label, total
+        self.done = self.passed = self.errors = self.infra = 0
+        self._scored, self._sum = 0, 0.0
+
+    def add(self, attempt: Attempt, sign: int = 1) -> None:
+        """Count an attempt; with `sign` -1, no longer."""
+        self.infra += sign * (attempt.status == "infra")
+        if not attempt.is_done:
+            return
+        self.done += sign
+        self.passed += sign * (attempt.status == "passed")
+        self.errors += sign * (attempt.status in ("error", "budget"))
+        if attempt.status != "answered":  # there was nothing to score
+            self._scored += sign
+            self._sum += sign * (attempt.score or 0.0)
+
+    def state(self, search: str | None = None) -> VariantState:
+        score = self._sum / self._scored if self._scored else None
+        return VariantState(
+            self.label, self.total, self.done, self.passed, score, self.errors, self.infra, search
+        )

@@ -1,0 +1,107 @@
+"""What runs of a kind have cost so far: the ground of an estimate."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.experiments.keys import DONE
+
+_NEWEST = 200  # runs a mean is taken over: the latest ones are the likeliest to be like the next
+
+
+@dataclass(frozen=True, slots=True)
+class RoleCost:
+    """Mean model calls, tokens and US dollars of one run in one role; the cost None where it is unknown."""
+
+    calls: float
+    tokens_in: float
+    tokens_out: float
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunCost:
+    """Means over `runs` earlier runs."""
+
+    runs: int
+    meta: RoleCost
+    worker: RoleCost
+
+    @property
+    def cost_usd(self) -> float | None:
+        if self.meta.cost_usd is None or self.worker.cost_usd is None:
+            return None
+        return self.meta.cost_usd + self.worker.cost_usd
+
+
+def mean_cost(
+    db: sqlite3.Connection,
+    *,
+    variant: str,
+    meta_agent: str,
+    worker: str,
+    config: Mapping[str, Any],
+    problems: Sequence[str],
+) -> RunCost | None:
+    """The mean over the newest ended runs of this variant, models and options (whatever seed and budget)
+    on any of these problems; None where there is none.
+    """
+    wanted = _comparable(config)
+    same = [
+        variant_id
+        for variant_id, text in db.execute(
+            "SELECT id, config FROM variants WHERE name = ? AND meta_agent = ? AND worker = ?",
+            (variant, meta_agent, worker),
+        )
+        if _comparable(json.loads(text)) == wanted
+    ]
+    marks = ", ".join("?" * len(DONE))
+    rows = db.execute(
+        "SELECT id FROM runs WHERE variant_id IN (SELECT value FROM json_each(?))"
+        f" AND problem_id IN (SELECT value FROM json_each(?)) AND status IN ({marks})"
+        " AND id NOT IN (SELECT run_id FROM origins WHERE stage = 'search') ORDER BY started_at DESC LIMIT ?",
+        (json.dumps(same), json.dumps(list(problems)), *DONE, _NEWEST),
+    ).fetchall()
+    if not rows:
+        return None
+    return _mean(db, [run_id for (run_id,) in rows], len(rows))
+
+
+def search_cost(db: sqlite3.Connection, label: str, meta_agent: str, worker: str) -> RunCost | None:
+    """The mean over whole searches of this label and these models, candidates' runs included."""
+    searches = [
+        name
+        for name, plan in db.execute(
+            "SELECT e.name, e.plan FROM experiments e JOIN journal j ON j.experiment = e.name"
+            " WHERE j.key = ?",
+            (json.dumps([label, ""]),),
+        )
+        if (json.loads(plan)["meta_agent"], json.loads(plan)["worker"]) == (meta_agent, worker)
+    ]
+    rows = db.execute(
+        "SELECT run_id FROM origins WHERE experiment IN (SELECT value FROM json_each(?))"
+        " AND stage = 'search' AND json_extract(trial, '$[1]') = ?",
+        (json.dumps(searches), label),
+    ).fetchall()
+    return _mean(db, [run_id for (run_id,) in rows], len(searches)) if rows else None
+
+
+def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in ("seed", "budget")}
+
+
+def _mean(db: sqlite3.Connection, run_ids: list[str], count: int) -> RunCost:
+    """Sums over the runs, divided by `count`."""
+    found = {"meta": RoleCost(0.0, 0.0, 0.0, 0.0), "worker": RoleCost(0.0, 0.0, 0.0, 0.0)}
+    query = """
+        SELECT role, count(*), total(tokens_in), total(tokens_out), total(cost_usd),
+          total(cost_usd IS NULL AND finish NOT IN ('error', 'interrupted'))
+        FROM model_calls WHERE run_id IN (SELECT value FROM json_each(?)) GROUP BY role"""
+    for role, calls, tokens_in, tokens_out, cost, unknown in db.execute(query, (json.dumps(run_ids),)):
+        mean = None if unknown else cost / count
+        found[role] = RoleCost(calls / count, tokens_in / count, tokens_out / count, mean)
+    return RunCost(count, found["meta"], found["worker"])

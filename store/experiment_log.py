@@ -1,0 +1,193 @@
+"""Carrying an experiment out, seen from the store: its plan, who holds it, its journal and its trials."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from engine.events import RunFinished
+from engine.experiments.keys import DONE, TrialKey
+from engine.experiments.plan import Plan
+from engine.experiments.tally import Attempt
+from engine.experiments.trials import trial_of
+from engine.search import Trial
+from store import experiments, owners, payloads
+from store.db import open_writer, write
+from store.errors import StoreError, explained
+from store.owners import Owner
+
+T = TypeVar("T")
+
+
+class ExperimentLog:
+    """What is recorded of one experiment; `engine.experiments.trials.TrialLog`.
+
+    An async context manager that holds the experiment, so that no two processes carry it out at once.
+    A process that died holds nothing.
+    """
+
+    def __init__(self, path: Path | str, name: str) -> None:
+        self._path, self._name = Path(path), name
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        """Raises StoreError when there is no such experiment, or another process holds it."""
+        self._db = await asyncio.to_thread(open_writer, self._path)
+        try:
+            await self._do(_hold, self._path)
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            # Not in a thread: a second Ctrl-C must not leave the experiment held by a process that lives on.
+            with self._lock, explained(self._path):
+                assert self._db is not None
+                _release(self._db, self._name)
+        finally:
+            self._close()
+
+    async def attempts(self) -> dict[str, Attempt]:
+        return await self._do(experiments.attempts)
+
+    async def ended(self, key: str) -> Trial | None:
+        return await self._do(_ended, key)
+
+    async def spent(self) -> tuple[float, int]:
+        return await self._do(_spent)
+
+    def journal(self, label: str) -> StoredJournal:
+        return StoredJournal(self, label)
+
+    async def entry(self, key: str) -> tuple[str] | None:
+        """The JSON recorded under a journal's key, None where there is none."""
+        return await self._do(_entry, key)
+
+    async def enter(self, key: str, value: Any) -> None:
+        """Record a value under a journal's key, on disk on return."""
+        await self._do(_enter, key, json.dumps(value))
+
+    async def _do(self, function: Callable[..., T], *args: object) -> T:
+        def work() -> T:
+            with self._lock, explained(self._path):
+                if self._db is None:
+                    raise StoreError(f"The experiment {self._name} is no longer held; resume it.")
+                return function(self._db, self._name, *args)
+
+        return await asyncio.to_thread(work)
+
+    def _close(self) -> None:
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+            self._db = None
+
+
+class StoredJournal:
+    """`engine.journal.Journal` of one search, in the store."""
+
+    def __init__(self, log: ExperimentLog, label: str) -> None:
+        self._log, self._label = log, label
+
+    async def once(self, key: str, make: Callable[[], Awaitable[Any]]) -> Any:
+        name = experiments.journal_key(self._label, key)
+        row = await self._log.entry(name)
+        if row is not None:
+            return json.loads(row[0])
+        value = await make()
+        await self._log.enter(name, value)
+        return value
+
+
+def create(path: Path | str, plan: Plan) -> None:
+    """Store a new experiment's plan. Raises StoreError where there is one of that name."""
+    row = (plan.name, plan.benchmark, json.dumps(plan.to_json()), time.time())
+    db = open_writer(path)
+    try:
+        with explained(path), write(db):
+            known = db.execute("SELECT 1 FROM experiments WHERE name = ?", (plan.name,)).fetchone()
+            if known:
+                raise StoreError(
+                    f"There is an experiment {plan.name} already; go on with it by --resume {plan.name},"
+                    " or choose another --name."
+                )
+            db.execute("INSERT INTO experiments(name, benchmark, plan, started_at) VALUES (?, ?, ?, ?)", row)
+    finally:
+        db.close()
+
+
+def _hold(db: sqlite3.Connection, name: str, path: Path) -> None:
+    me = owners.current()
+    with write(db):
+        query = "SELECT owner_pid, owner_start, owner_boot FROM experiments WHERE name = ?"
+        row = db.execute(query, (name,)).fetchone()
+        if row is None:
+            raise StoreError(
+                f"There is no experiment {name!r} in the store {path}; list them with `experiments`."
+            )
+        if row[0] is not None and not (holder := Owner(*row)).is_gone():
+            raise StoreError(
+                f"Process {holder.pid} is carrying out the experiment {name}; wait for it, or end it, first."
+            )
+        _set_owner(db, name, me.pid, me.start, me.boot)
+
+
+def _release(db: sqlite3.Connection, name: str) -> None:
+    with write(db):
+        _set_owner(db, name, None, None, None)
+
+
+def _set_owner(
+    db: sqlite3.Connection, name: str, pid: int | None, start: int | None, boot: str | None
+) -> None:
+    query = "UPDATE experiments SET owner_pid = ?, owner_start = ?, owner_boot = ? WHERE name = ?"
+    db.execute(query, (pid, start, boot, name))
+
+
+def _ended(db: sqlite3.Connection, name: str, key: str) -> Trial | None:
+    marks = ", ".join("?" * len(DONE))
+    row = db.execute(
+        "SELECT e.run_id, e.seq, e.at, e.kind, e.payload"
+        " FROM origins o JOIN runs r ON r.id = o.run_id JOIN events e ON e.run_id = r.id"
+        f" WHERE o.experiment = ? AND o.trial = ? AND r.status IN ({marks}) AND e.kind = 'run_finished'"
+        " ORDER BY r.started_at DESC, r.id DESC LIMIT 1",
+        (name, key, *DONE),
+    ).fetchone()
+    if row is None:
+        return None
+    end = payloads.decode(db, row)
+    assert isinstance(end, RunFinished)
+    key_of = TrialKey.parse(key)
+    return trial_of(key_of.problem_id, key_of.repeat, end)
+
+
+def _spent(db: sqlite3.Connection, name: str) -> tuple[float, int]:
+    # A call that failed or was cut off has no price: what it cost is in no ledger.
+    known, unknown = db.execute(
+        "SELECT total(m.cost_usd), total(m.cost_usd IS NULL AND m.finish NOT IN ('error', 'interrupted'))"
+        " FROM origins o JOIN model_calls m ON m.run_id = o.run_id WHERE o.experiment = ?",
+        (name,),
+    ).fetchone()
+    return known, int(unknown)
+
+
+def _entry(db: sqlite3.Connection, name: str, key: str) -> tuple[str] | None:
+    return db.execute("SELECT value FROM journal WHERE experiment = ? AND key = ?", (name, key)).fetchone()
+
+
+def _enter(db: sqlite3.Connection, name: str, key: str, value: str) -> None:
+    with write(db):
+        query = "INSERT OR REPLACE INTO journal(experiment, key, value, at) VALUES (?, ?, ?, ?)"
+        db.execute(query, (name, key, value, time.time()))

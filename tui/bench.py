@@ -1,0 +1,257 @@
+"""`flowreasoner bench`: plan an experiment or take one up again, carry it out, and say how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tui.bench_reports import print_end, print_estimate, print_verification
+from tui.bench_view import View, view
+from tui.errors import FAILED, INTERRUPTED, PASSED, UNAVAILABLE, internal, say
+
+if TYPE_CHECKING:
+    from engine.config import Settings
+    from engine.experiments.contestants import Contestant
+    from engine.experiments.experiment import Experiment
+    from engine.experiments.plan import Plan
+    from engine.experiments.selection import Selection
+    from tui.launch import Workbench
+
+DEFAULT_CONCURRENCY = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchRequest:
+    """The command's options; None and empty where not given. Those of the first group are the plan's."""
+
+    benchmark: str | None = None
+    variants: Sequence[str] = ()
+    name: str | None = None
+    limit: int | None = None
+    split: str | None = None
+    repeats: int | None = None
+    executions: int | None = None
+    seed: int | None = None
+    data: Path | None = None
+    meta_agent: str | None = None
+    worker: str | None = None
+    found: str | None = None
+
+    resume: str | None = None
+    retry: Sequence[str] = ()
+    concurrency: int = DEFAULT_CONCURRENCY
+    budget_usd: float | None = None
+    verify: bool = False
+    dry_run: bool = False
+    as_json: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """An experiment ready to be carried out; `is_new` when its plan is not stored yet."""
+
+    plan: Plan
+    selection: Selection
+    contestants: dict[str, Contestant]
+    found: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    is_new: bool = True
+
+
+def bench(workbench: Workbench, request: BenchRequest) -> int:
+    """Carry the request out and return the exit code. SIGINT and SIGTERM cancel it, recorded."""
+    job = prepare(workbench.settings, workbench.store_path, request)
+    if request.dry_run:
+        print_estimate(workbench.store_path, job, as_json=request.as_json)
+        return PASSED
+    try:
+        return asyncio.run(_bench(workbench, job, request))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        say(f"interrupted; go on with: flowreasoner bench --resume {job.plan.name}")
+        return INTERRUPTED
+
+
+def prepare(settings: Settings, store: Path, request: BenchRequest) -> Job:
+    """The experiment the request means, new or stored.
+
+    Raises:
+        PlanError, ProblemError, OptionError, UnknownVariantError, OperatorSetError, StoreError: one sentence.
+    """
+    from engine.experiments.contestants import contestants
+    from engine.experiments.selection import reselect
+    from engine.ledger import Budget
+
+    if request.resume is not None:
+        plan = _stored_plan(store, request)
+        selection = reselect(plan)
+    else:
+        plan, selection = _new_plan(settings, request)
+    ready = contestants(plan, Budget(**settings.budget.model_dump()))
+    found = {}
+    if plan.found is not None:
+        with_search = [label for label, c in ready.items() if c.variant.search is not None]
+        found = {label: found_for(store, plan.found, label) for label in with_search}
+    return Job(plan, selection, ready, found, is_new=request.resume is None)
+
+
+def found_for(store: Path, source: str, label: str) -> dict[str, Any]:
+    """What the search of an experiment found for the variant of this label. `source` is NAME, or
+    NAME:LABEL where several of its variants could be meant. Raises PlanError and StoreError.
+    """
+    from engine.experiments.plan import PlanError
+    from store.reader import Reader
+
+    name, _, wanted = source.partition(":")
+    with Reader(store) as reader:
+        reader.experiment(name)
+        found = reader.found(name)
+    variant = label.partition(",")[0]
+    same = [known for known in found if known.partition(",")[0] == variant]
+    choice = wanted or (label if label in found else "") or (same[0] if len(same) == 1 else "")
+    if choice in found:
+        return found[choice]
+    if len(same) > 1:
+        raise PlanError(
+            f"{name} has found something for {', '.join(same)}; say which, as in --found {name}:{same[0]}"
+        )
+    raise PlanError(f"{name} has found nothing for {wanted or label}; carry its search out first")
+
+
+def _stored_plan(store: Path, request: BenchRequest) -> Plan:
+    from engine.experiments.plan import Plan, PlanError
+    from store.reader import Reader
+
+    fixed = ("variants", "name", "limit", "split", "repeats", "executions", "seed", "data", "meta_agent")
+    for option in (*fixed, "worker", "found"):
+        if getattr(request, option) not in (None, (), []):
+            shown = option.rstrip("s") if option == "variants" else option.replace("_", "-")
+            raise PlanError(
+                f"--{shown} cannot change what {request.resume} consists of; leave it out, or start a new one"
+            )
+    assert request.resume is not None
+    with Reader(store) as reader:
+        plan = Plan.from_json(reader.experiment(request.resume).plan)
+    if request.benchmark not in (None, plan.benchmark):
+        raise PlanError(f"{plan.name} is on {plan.benchmark}, not on {request.benchmark}; leave the name out")
+    return plan
+
+
+def _new_plan(settings: Settings, request: BenchRequest) -> tuple[Plan, Selection]:
+    from engine.benchmarks import CATALOGUE
+    from engine.experiments.contestants import specs_by_label
+    from engine.experiments.plan import Plan, PlanError, check_name
+    from engine.experiments.selection import select
+
+    if request.benchmark is None:
+        raise PlanError("name a benchmark or a file of problems, or an experiment to --resume")
+    if request.retry:
+        raise PlanError("--retry is for an experiment there is; name it with --resume NAME")
+    benchmark = request.benchmark
+    if benchmark not in CATALOGUE and (own := Path(benchmark).expanduser()).exists():
+        benchmark = str(own.resolve())
+    data = (request.data or settings.data) if benchmark in CATALOGUE else None
+    selection = select(benchmark, data, request.split, request.limit)
+    plan = Plan(
+        name=check_name(request.name) if request.name is not None else _free_name(benchmark),
+        benchmark=benchmark,
+        split=request.split,
+        data=str(data.expanduser().resolve()) if data else None,
+        seed=request.seed or 0,
+        repeats=request.repeats or 1,
+        executions=request.executions or 3,
+        meta_agent=request.meta_agent or settings.meta_agent,
+        worker=request.worker or settings.worker,
+        variants=specs_by_label(request.variants or [settings.variant]),
+        problems=tuple(problem.id for problem in selection.report),
+        search_problems=tuple(problem.id for problem in selection.search),
+        digest=selection.digest,
+        found=request.found,
+    )
+    return plan, selection
+
+
+def _free_name(benchmark: str) -> str:
+    stem = Path(benchmark).stem
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem).strip("-._")
+    return f"{safe[:40] or 'bench'}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+async def _bench(workbench: Workbench, job: Job, request: BenchRequest) -> int:
+    task = asyncio.current_task()
+    assert task is not None  # inside asyncio.run
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        if request.verify:
+            if not await _verified(workbench, job.selection, request.as_json):
+                return FAILED
+            if not request.variants and request.resume is None:
+                return PASSED
+        return await _carry_out(workbench, job, request)
+    finally:
+        await workbench.aclose()
+
+
+async def _carry_out(workbench: Workbench, job: Job, request: BenchRequest) -> int:
+    from engine.experiments.experiment import Experiment
+    from engine.experiments.selection import task_of
+    from engine.experiments.trials import LocalTrials
+    from store.experiment_log import ExperimentLog, create
+
+    plan = job.plan
+    # Opened before anything is stored: a wrong model or a missing sandbox is no experiment.
+    for contestant in job.contestants.values():
+        await workbench.services(contestant.meta_agent, contestant.worker)
+    if job.is_new:
+        create(workbench.store_path, plan)
+    async with ExperimentLog(workbench.store_path, plan.name) as log:
+        experiment = Experiment(
+            plan,
+            job.contestants,
+            {problem.id: problem for problem in job.selection.report},
+            task_of(plan.benchmark, job.selection),
+            LocalTrials(workbench.services, workbench.record, _told_once()),
+            log,
+            concurrency=request.concurrency,
+            budget_usd=request.budget_usd,
+            retry=request.retry,
+            found=job.found,
+        )
+        shown = view(experiment, as_json=request.as_json)
+        with shown:
+            end = await experiment.run(partial(_ended, experiment, shown))
+    print_end(workbench.store_path, experiment, end, as_json=request.as_json)
+    return PASSED if end == "done" else UNAVAILABLE
+
+
+def _ended(experiment: Experiment, shown: View, key: Any, trial: Any) -> None:
+    if experiment.guard.budget_usd is not None and experiment.guard.unknown_calls:
+        shown.warn_once("calls of unknown price were made: --budget does not bound what those cost")
+    shown.ended(key, trial)
+
+
+def _told_once() -> Callable[[Exception], None]:
+    """Bugs that ended runs: each goes to the log, the first of a kind to the user."""
+    known: set[str] = set()
+
+    def report(error: Exception) -> None:
+        sentence = internal(error)
+        if type(error).__name__ not in known:
+            known.add(type(error).__name__)
+            say(sentence)
+
+    return report
+
+
+async def _verified(workbench: Workbench, selection: Selection, as_json: bool) -> bool:
+    """Whether the reference solutions pass; what does not is printed."""
+    from engine.benchmarks.verify import verify
+
+    sandboxes = await workbench.sandboxes()
+    report = await verify((*selection.report, *selection.search), sandboxes.open)
+    print_verification(report, as_json=as_json)
+    return report.sound
