@@ -100,13 +100,17 @@ async def test_the_form_changes_the_request(store: Path, tmp_path: Path) -> None
         await pilot.press("ctrl+r")
         assert "Rounds" in str(app.screen.query_one("#complaint").render())
         app.screen.query_one("#rounds", Input).value = "7"
+        app.screen.query_one("#operators", Input).value = "scoreflw"
+        await pilot.press("ctrl+r")
+        assert "did you mean scoreflow?" in str(app.screen.query_one("#complaint").render())
+        app.screen.query_one("#operators", Input).value = "scoreflow"
         app.screen.query_one("#prompt", TextArea).text = "Add all numbers."
         app.screen.query_one("#keep", Checkbox).value = False
         await pilot.press("ctrl+r")
         await until(pilot, lambda: workbench.requests)
     (request,) = workbench.requests
     assert (request.rounds, request.problem.prompt, request.problem.tests) == (7, "Add all numbers.", Tests())
-    assert request.problem.id == "second-edited-untested"
+    assert (request.problem.id, request.operators) == ("second-edited-untested", "scoreflow")
 
 
 async def test_selecting_a_step_shows_it_whole(store: Path) -> None:
