@@ -10,7 +10,7 @@ from typing import Any, Literal
 from engine.math_answers import Open
 from engine.problems import SPLITS, Problem
 from engine.scoring import score_answer
-from engine.steps import TEST_LIMITS
+from engine.step_requests import TEST_LIMITS
 from sandbox.types import SandboxError
 
 Status = Literal["passed", "failed", "infra", "unchecked"]

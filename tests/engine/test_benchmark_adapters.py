@@ -37,7 +37,8 @@ BIGCODE = {
     "canonical_solution": "    return 2 * n\n",
     "entry_point": "task_func",
     "libs": "['random']",
-    "test": "import unittest\nclass TestCases(unittest.TestCase):\n    def setUp(self):\n        self.two = 2\n"
+    "test": "import unittest\nclass TestCases(unittest.TestCase):\n"
+    "    def setUp(self):\n        self.two = 2\n"
     "    def test_a(self):\n        self.assertEqual(task_func(self.two), 4)\n"
     "    def test_b(self):\n        self.assertEqual(task_func(0), 0)\n"
     "    def test_c(self):\n        self.assertEqual(task_func(-1), -2)\n",

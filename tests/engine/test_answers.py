@@ -1,0 +1,213 @@
+"""Scores of answers: mathematics compared in the sandbox, F1, and what a hostile answer can do (nothing)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from engine.benchmarks.verify import verify
+from engine.guest_modules import guest_modules
+from engine.math_answers import MAX_CHARS, Open, compare
+from engine.problems import Problem, Tests
+from engine.scoring import score_answer
+from sandbox.pool import Pool
+from sandbox.sandboxes import Sandboxes
+from sandbox.types import Sandbox, SandboxError
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def images() -> AsyncIterator[Open]:
+    async with Sandboxes("docker", guest_modules(), size=2) as sandboxes:
+        try:
+            await sandboxes.open("math")
+        except SandboxError as error:
+            pytest.skip(f"the math image is not here: {error}")
+        yield sandboxes.open
+
+
+EQUAL = [
+    (r"It is \boxed{\frac{1}{2}}.", r"\frac12"),
+    (r"\boxed{0.5}", r"\frac{1}{2}"),
+    (r"\boxed{1/2}", r"\frac{1}{2}"),
+    (r"\boxed{\dfrac{2}{4}}", r"\frac{1}{2}"),
+    (r"\boxed{1\frac{1}{2}}", "1.5"),
+    (r"\boxed{50\%}", "0.5"),
+    (r"\boxed{50}", r"50\%"),
+    (r"\boxed{\{2, 1\}}", r"\{1,2\}"),
+    (r"\boxed{[0, 1)}", "[0,1)"),
+    (r"\boxed{(-\infty, 3)}", r"(-\infty,3)"),
+    (r"\boxed{\frac{\sqrt{2}}{4}}", r"\frac{\sqrt{\frac{1}{2}}}{2}"),
+    (r"\boxed{\sqrt{12}}", r"2\sqrt{3}"),
+    (r"\boxed{1+x}", "x+1"),
+    (r"\boxed{5}", r"5\text{ cm}"),
+    (r"\boxed{10}", r"10^\circ"),
+    (r"\boxed{1000}", "1{,}000"),
+    (r"\boxed{5}", r"\$5"),
+    (r"\boxed{\text{Friday}}", "Friday"),
+    (r"\boxed{x = 4}", "4"),
+    ("First 7.\nThe answer is 3.", "3"),
+    ("7", r"\boxed{7}"),
+    (r"\boxed{1,000}", "1000"),
+]
+DIFFERENT = [
+    (r"\boxed{0.51}", r"\frac{1}{2}"),
+    (r"\boxed{(0, 1)}", "[0,1)"),
+    (r"\boxed{(2,1)}", "(1,2)"),
+    (r"\boxed{\{1\}}", r"\{1,2\}"),
+    (r"\boxed{x+2}", "x+1"),
+    (r"\boxed{Monday}", "Friday"),
+    (r"\boxed{4} no, \boxed{5}", "4"),
+    ("", "4"),
+    (r"\boxed{}", "4"),
+]
+
+
+@pytest.mark.parametrize(("answer", "reference"), EQUAL)
+async def test_equal_mathematics(images: Open, answer: str, reference: str) -> None:
+    found = await compare(answer, reference, images)
+    assert found.equal, found.reason
+
+
+@pytest.mark.parametrize(("answer", "reference"), DIFFERENT)
+async def test_different_mathematics(images: Open, answer: str, reference: str) -> None:
+    found = await compare(answer, reference, images)
+    assert not found.equal
+    assert found.reason
+
+
+HOSTILE = [
+    r"\boxed{__import__('os').system('touch /tmp/x')}",
+    "__import__('os').system('id')",
+    r"\boxed{9**9**9}",
+    "9**9**9",
+    r"\boxed{9^{9^{9}}}",
+    r"\boxed{(10^{9})!}",
+    "\\boxed{" + "(" * 400 + "4" + ")" * 400 + "}",
+    "\\boxed{" + r"\frac{1}{" * 100 + "4" + "}" * 100 + "}",
+    "\\boxed{" * 10_000,
+    r"\boxed{" + "9" * (MAX_CHARS + 1) + "}",
+    "\x00\ud800",
+    r"\boxed{\input{/etc/passwd}}",
+]
+
+
+async def test_hostile_answers_are_wrong_and_end(images: Open) -> None:
+    found = await asyncio.wait_for(asyncio.gather(*(compare(a, "5", images) for a in HOSTILE)), 200)
+    assert [f.equal for f in found] == [False] * len(HOSTILE)
+    after = await compare(r"\boxed{\frac{10}{2}}", "5", images)
+    assert after.equal
+
+
+async def test_ten_megabytes_are_read_from_the_end(images: Open) -> None:
+    problem = Problem("m", "?", kind="math", answer="5")
+    score = await score_answer(problem, "9 " * 5_000_000 + r"\boxed{5}", "test", images)
+    assert score.value == 1.0
+    wrong = await score_answer(problem, "9" * 10_000_000, "test", images)
+    assert wrong.value == 0.0
+
+
+async def no_sandbox(image: str) -> Sandbox:
+    raise SandboxError("image-missing", f"the {image} image is not built")
+
+
+async def test_plain_numbers_and_equal_text_need_no_sandbox() -> None:
+    assert (await compare(r"so \boxed{1,000}", "1000.0", no_sandbox)).equal
+    assert (await compare(r"\boxed{2/4}", "1/2", no_sandbox)).equal
+    assert not (await compare(r"\boxed{41}", "42", no_sandbox)).equal
+    assert (await compare(r"\boxed{ x + 1 }", "$x+1$", no_sandbox)).equal
+
+
+async def test_a_missing_math_image_is_no_verdict() -> None:
+    with pytest.raises(SandboxError, match="the math image is not built"):
+        await compare(r"\boxed{x+1}", "1+x", no_sandbox)
+
+
+async def test_a_sandbox_without_math_verify_is_no_verdict(sandbox: Pool) -> None:
+    async def core(image: str) -> Sandbox:
+        return sandbox
+
+    with pytest.raises(SandboxError, match="no math-verify: use Docker, and run"):
+        await compare(r"\boxed{x+1}", "1+x", core)
+
+
+async def test_f1_is_the_score_and_exact_match_stands_beside_it() -> None:
+    problem = Problem("q", "?", kind="qa", answer="the Danube|Donau", metadata={"metric": "f1"})
+    half = await score_answer(problem, "river Danube", "test", no_sandbox)
+    assert half.value == pytest.approx(2 / 3)
+    assert (half.passed, half.total) == (0, 1)  # a part of F1 is no pass
+    assert half.details == {"metric": "f1", "f1": half.value, "exact_match": False}
+    whole = await score_answer(problem, "Donau.", "test", no_sandbox)
+    assert (whole.value, whole.passed, whole.details["exact_match"]) == (1.0, 1, True)
+
+
+async def test_last_number_and_exact_match_are_labelled() -> None:
+    number = Problem("n", "?", kind="math", answer="1,003", metadata={"metric": "last-number"})
+    score = await score_answer(number, "3 and 1000 make 1003", "test", no_sandbox)
+    assert (score.value, score.details) == (1.0, {"metric": "last-number"})
+    text = Problem("t", "?", kind="qa", answer="42")
+    score = await score_answer(text, "The 42", "test", no_sandbox)
+    assert (score.value, score.details) == (1.0, {"metric": "exact-match"})
+
+
+async def test_verify_says_which_reference_fails_and_how(images: Open) -> None:
+    class_test = (
+        "import unittest\nclass TestCases(unittest.TestCase):\n"
+        "    def test_a(self):\n        self.assertEqual(f({0}), {1})\n"
+    )
+    double = {"reference": "def f(x):\n    return 2 * x"}
+    problems = [
+        Problem(
+            "good", "?", "f", "code", Tests(("assert f(1) == 2",), (), ("assert f(2) == 4",)), None, double
+        ),
+        Problem(
+            "wrong", "?", "f", "code", Tests(test=("assert f(1) == 2", "assert f(2) == 5")), None, double
+        ),
+        Problem("empty", "?", "f", "code", Tests(), None, double),
+        Problem("bare", "?", "f", "code", Tests(test=("assert f(1) == 2",))),
+        # Two classes of one name: each is a test of its own.
+        Problem(
+            "methods",
+            "?",
+            "f",
+            "code",
+            Tests((), (class_test.format(1, 2),), (class_test.format(2, 4),)),
+            None,
+            {**double, "mode": "in-process"},
+        ),
+        Problem(
+            "second",
+            "?",
+            "f",
+            "code",
+            Tests((), (class_test.format(1, 2),), (class_test.format(2, 5),)),
+            None,
+            double,
+        ),
+        Problem("maths", "?", kind="math", answer=r"\frac{1}{2}", metadata={"reference": r"\boxed{0.5}"}),
+        Problem("far", "?", "f", "code", Tests(test=("assert 1",)), None, {**double, "image": "sciense"}),
+    ]
+    seen: list[str] = []
+    report = await verify(problems, images, lambda check: seen.append(check.id))
+    found = {check.id: check for check in report.checks}
+    assert list(found) == [problem.id for problem in problems]
+    assert sorted(seen) == sorted(found)
+    assert {i: c.status for i, c in found.items()} == {
+        "good": "passed",
+        "wrong": "failed",
+        "empty": "failed",
+        "bare": "unchecked",
+        "methods": "passed",
+        "second": "failed",
+        "maths": "passed",
+        "far": "infra",
+    }
+    assert (found["good"].mode, found["methods"].mode) == ("split", "in-process")
+    assert found["wrong"].message.startswith("1 of 2 tests pass; failed: ")
+    assert "no sandbox image 'sciense'" in found["far"].message
+    assert not report.sound
+    assert report.to_json()["failed"] == 3
