@@ -9,6 +9,7 @@ from typing import Any
 from engine.context import RunContext
 from engine.journal import Journal
 from engine.models.base import Message
+from engine.operators.sets import SETS
 from engine.operators.specs import OperatorSet
 from engine.variants import Result
 from engine.variants.final import finish
@@ -23,6 +24,7 @@ def found_workflow(workflow: Workflow, *, round_number: int, val_score: float | 
         "code": workflow.code,
         "prompts": workflow.prompts,
         "modification": workflow.modification,
+        "operators": workflow.operators.name,
         "strict_ok": workflow.strict_ok,
         "round": round_number,
         "val_score": val_score,
@@ -30,7 +32,12 @@ def found_workflow(workflow: Workflow, *, round_number: int, val_score: float | 
 
 
 def read_found(found: Mapping[str, Any], operators: OperatorSet) -> Workflow | Rejected:
-    """The workflow of `found_workflow`; one that was repaired once stays marked so."""
+    """The workflow of `found_workflow`, with the set it was found with, else with `operators`.
+
+    One that was repaired once stays marked so.
+    """
+    if found.get("operators") != operators.name:
+        operators = SETS.get(str(found.get("operators")), operators)
     built = build_workflow(str(found.get("code", "")), str(found.get("prompts", "")), operators)
     if isinstance(built, Rejected):
         return built
