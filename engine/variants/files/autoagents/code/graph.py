@@ -49,38 +49,42 @@ class Workflow:
         return latest
 
     async def draft(self, problem):
-        """A team and a plan. Each round's advice is on that round's draft alone, and is not kept."""
-        team, plan, earlier, advice = {}, [], "", ""
-        for drafted in range(prompt_custom.DRAFTS):
+        """A team and a plan, drafted until both observers are content."""
+        team, plan, advice = {}, [], ""
+        for drafted in range(1, prompt_custom.DRAFTS + 1):
             try:
                 reply = await self.custom(
-                    input=prompt_custom.TASK.format(problem=problem) + earlier + advice,
+                    input=prompt_custom.TASK.format(problem=problem) + advice,
                     instruction=prompt_custom.DRAFT,
                 )
-            except Exception as error:  # with the advice it has outgrown the worker's context
+                team, plan = read_draft(reply["response"])
+                # What is said of the last draft would change nothing.
+                advice = "" if drafted == prompt_custom.DRAFTS else await self.advice(problem, team, plan)
+            except Exception as error:  # it has outgrown the worker's context: what there is counts
                 if not plan:
                     raise
                 print(f"drafting ends early: {error}")
                 break
-            team, plan = read_draft(reply["response"])
-            if drafted + 1 == prompt_custom.DRAFTS:
+            if not advice:
                 break
-            roles = "\n".join(f"- {name}: {text}" for name, text in team.items())
-            steps = "\n".join(f"{n}. {', '.join(names)}: {text}" for n, (names, text) in enumerate(plan, 1))
-            about_roles = await self.custom(
-                input=prompt_custom.DRAFTED_ROLES.format(problem=problem, roles=roles),
-                instruction=prompt_custom.CHECK_ROLES,
-            )
-            about_plan = await self.custom(
-                input=prompt_custom.DRAFTED_PLAN.format(problem=problem, roles=roles, steps=steps),
-                instruction=prompt_custom.CHECK_PLAN,
-            )
-            said = [r["response"].strip() for r in (about_roles, about_plan)]
-            if all(content(s) for s in said):
-                break
-            earlier = prompt_custom.EARLIER.format(roles=roles, steps=steps)
-            advice = prompt_custom.ADVICE.format(roles=said[0], steps=said[1])
         return team, plan
+
+    async def advice(self, problem, team, plan):
+        """What is to change in this draft, or "" where nothing is: advice on earlier ones is forgotten."""
+        roles = "\n".join(f"- {name}: {text}" for name, text in team.items())
+        steps = "\n".join(f"{n}. {', '.join(names)}: {text}" for n, (names, text) in enumerate(plan, 1))
+        about_roles = await self.custom(
+            input=prompt_custom.DRAFTED_ROLES.format(problem=problem, roles=roles),
+            instruction=prompt_custom.CHECK_ROLES,
+        )
+        about_plan = await self.custom(
+            input=prompt_custom.DRAFTED_PLAN.format(problem=problem, roles=roles, steps=steps),
+            instruction=prompt_custom.CHECK_PLAN,
+        )
+        said = [r["response"].strip() for r in (about_roles, about_plan)]
+        if all(content(s) for s in said):
+            return ""
+        return prompt_custom.ADVICE.format(roles=roles, steps=steps, about_roles=said[0], about_plan=said[1])
 
 
 def read_draft(reply):
@@ -109,7 +113,7 @@ def read_draft(reply):
             plan.append((doing, step[2].strip()))
     if not plan or plan[-1][0] != [expert]:
         plan.append(([expert], prompt_custom.LAST_STEP))
-    return team, [*plan[: prompt_custom.STEPS - 1], plan[-1]]
+    return team, [*plan[:-1][: prompt_custom.STEPS - 1], plan[-1]]
 
 
 def json_objects(text):

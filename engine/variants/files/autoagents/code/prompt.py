@@ -22,8 +22,10 @@ CHECK_PLAN = (
     "Below are a task, a team for it and the plan of its work. Say which steps are missing, needless, "
     "unclear or with the wrong role. If the plan is right, reply with No Suggestions."
 )
-EARLIER = "\n\nYour last draft.\nRoles:\n{roles}\nPlan:\n{steps}"
-ADVICE = "\n\nAdvice on its roles:\n{roles}\n\nAdvice on its plan:\n{steps}"
+ADVICE = (
+    "\n\nYour last draft.\nRoles:\n{roles}\nPlan:\n{steps}\n\n"
+    "Advice on its roles:\n{about_roles}\n\nAdvice on its plan:\n{about_plan}"
+)
 
 ROLE = "You are the {name} of a team. {text}\n"
 RESULT = "\n\nResult of step {number} by the {name}:\n{output}"
