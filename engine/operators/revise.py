@@ -18,5 +18,9 @@ def prompt(problem: str, solution: str, feedback: str) -> str:
 async def run(
     host: Host, *, problem: str, solution: str, feedback: str = "", mode: str | None = None
 ) -> dict[str, Any]:
-    """`mode` exists for workflows written against AFlow and changes nothing."""
-    return {"solution": extract_code(await ask(host, prompt(problem, solution, feedback)))}
+    """An empty reply leaves the solution as it was.
+
+    `mode` exists for workflows written against AFlow and changes nothing.
+    """
+    revised = extract_code(await ask(host, prompt(problem, solution, feedback)))
+    return {"solution": revised if revised.strip() else solution}

@@ -21,7 +21,8 @@ async def run(
     test_cases: list[str] | None = None,
     test_loop: int = 3,
 ) -> dict[str, Any]:
-    """Up to `test_loop` repairs, each after a failed run; one last run decides (AFlow's default 3).
+    """Up to `test_loop` repairs, each after a failed run; one last run decides (AFlow's default 3). An empty
+    reply repairs nothing.
 
     Returns result (all passed), the solution as it now stands, feedback naming the failures, and
     the counts passed and total.
@@ -31,5 +32,6 @@ async def run(
         if outcome["result"] or left == 0 or outcome["total"] == 0:
             return {**outcome, "solution": solution}
         reply = await ask(host, revise_prompt(problem, solution, outcome["feedback"]))
-        solution = extract_code(reply, entry_point)
+        mended = extract_code(reply, entry_point)
+        solution = mended if mended.strip() else solution
     raise AssertionError("unreachable: the last pass of the loop returns")

@@ -23,7 +23,7 @@ from engine.variants import Options, Variant, options_of
 from engine.variants.aflow_prompts import Mistake, Tried, improve_messages
 from engine.variants.aflow_selection import choose_parent, converged
 from engine.variants.found import found_workflow, journalled, solve_found
-from engine.variants.proposal import diagnosis, emit_proposal, propose_for
+from engine.variants.proposal import diagnosis, emit_proposal, propose_for, say_what_it_knows
 from engine.variants.trials import Outcome, by_repeat, clipped, mean, score_of, seed_of, tried
 from engine.workflows import Rejected, Workflow, build_workflow
 
@@ -128,6 +128,7 @@ def seed_workflow(kind: Kind, operators: OperatorSet) -> Workflow:
 
 async def _first_round(search: SearchContext, options: AFlowOptions) -> _Round:
     search.run.emitter.emit(RoundStarted(round=1))
+    say_what_it_knows(search.run)
     workflow = seed_workflow(search.task.kind, search.run.config.operators)
     emit_proposal(search.run, workflow, round_number=1)
     first = await _validated(search, options, workflow, 1, None, "the first workflow")

@@ -21,8 +21,6 @@ async def propose(
     context: RunContext, history: list[Experience], *, round_number: int, seed: int
 ) -> Workflow | Rejected:
     """A workflow for the query, or why none could be made of two replies."""
-    if round_number == 1 and not history:
-        _say_what_it_knows(context)
     asked = propose_messages(context.problem, context.config.operators, history)
     return await propose_for(context, asked, round_number=round_number, seed=seed)
 
@@ -34,6 +32,8 @@ async def propose_for(
 
     `ask` is how the meta-agent is asked, by default at once; a search asks through its journal.
     """
+    if round_number == 1:
+        say_what_it_knows(context)
     ask = ask or (lambda messages, seed, _: ask_meta_agent(context, messages, seed))
     reply = await ask(asked, seed, "reply")
     built = build_workflow(reply, "", context.config.operators)
@@ -52,8 +52,8 @@ async def propose_for(
     return built
 
 
-def _say_what_it_knows(context: RunContext) -> None:
-    """The embedded meta-agent was trained on one operator set, and cannot make sense of another."""
+def say_what_it_knows(context: RunContext) -> None:
+    """Warn where the embedded meta-agent, trained on one operator set, is to write for another."""
     name, operators = context.services.meta_agent.name, context.config.operators.name
     if name in POCKET and operators != PAPER.name:
         text = f"{name} knows only the operator set {PAPER.name}: for {operators}, choose another meta-agent."

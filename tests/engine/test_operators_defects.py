@@ -12,7 +12,7 @@ import pytest
 
 from engine.guest_modules import guest_modules
 from engine.operators import maas as maas_operators
-from engine.operators import md_ensemble, metaflow, sc_ensemble, scoreflow
+from engine.operators import md_ensemble, metaflow, revise, sc_ensemble, scoreflow
 from engine.operators import programmer as programmer_operator
 from engine.operators import test as test_operator
 
@@ -132,6 +132,13 @@ async def test_repairs_end() -> None:
     host = Host("no code")
     await scoreflow.test(host, problem="p", solution="x", entry_point="f")
     assert (len(host.asked), len(host.tested)) == (11, 11)  # ten repairs, then anew
+
+
+@pytest.mark.asyncio
+async def test_an_empty_reply_does_not_empty_the_solution() -> None:
+    assert await revise.run(Host(" "), problem="p", solution=RIGHT) == {"solution": RIGHT}
+    result = await test_operator.run(Host(""), problem="p", solution=RIGHT, entry_point="f")
+    assert (result["result"], result["solution"]) == (False, RIGHT)
 
 
 @pytest.mark.asyncio
