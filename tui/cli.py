@@ -311,6 +311,33 @@ def operator_sets(
     print_operators(name, as_json=json)
 
 
+@app.command()
+def benchmarks(data: Data = None, json: JsonFlag = False) -> None:
+    """List the benchmarks that can be named, their sizes, metrics, splits, and where their data is."""
+    from tui.benchmark_reports import print_benchmarks
+
+    print_benchmarks(data or _settings().data, as_json=json)
+
+
+@app.command()
+def verify(
+    benchmark: Annotated[
+        str, typer.Argument(metavar="BENCHMARK", help="A benchmark's name, or a JSONL file of your own.")
+    ],
+    data: Data = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only this many, from the first.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Run a benchmark's reference solutions against all its tests, and say which do not pass.
+
+    Exit code: 0 all pass, 1 some fail, 2 wrong usage, 3 the sandbox gave no verdict.
+    """
+    from tui.benchmark_reports import print_verify
+
+    settings = _settings()
+    raise typer.Exit(print_verify(settings, benchmark, data or settings.data, limit, as_json=json))
+
+
 @sandbox_app.command("build")
 def sandbox_build(
     image: Annotated[

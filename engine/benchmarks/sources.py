@@ -67,7 +67,8 @@ def from_hub(hub: Hub, benchmark: str, names: Iterable[str]) -> list[Record]:
         f"{benchmark} is not on this machine: download {hub.name} ({', '.join(names)}), pass --data PATH "
         "or set FLOWREASONER_DATA to its folder"
     )
-    if not _answers(os.environ.get("HF_ENDPOINT", _HUB)):
+    online = _answers(os.environ.get("HF_ENDPOINT", _HUB))
+    if not online:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the cache answers at once, or nothing does
     try:
         import datasets
@@ -81,7 +82,7 @@ def from_hub(hub: Hub, benchmark: str, names: Iterable[str]) -> list[Record]:
         try:
             table = datasets.load_dataset(hub.name, configuration, split=hub.split)
         except (OSError, ValueError) as error:  # offline, unknown name or split, damaged files
-            reason = str(error).strip().partition("\n")[0][:200]
+            reason = str(error).strip().partition("\n")[0][:200] if online else "its name does not resolve"
             raise ProblemError(f"{hint} (the hub: {reason})") from None
         place = f"{hub.name}{f'/{configuration}' if configuration else ''}"
         records += [(_plain(row), f"{place}, row {n}") for n, row in enumerate(table, 1)]

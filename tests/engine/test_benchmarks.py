@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from engine.benchmarks import find_problem, load_benchmark
+from engine.benchmarks.examples import asserts_of
 from engine.benchmarks.humaneval import to_problem
+from engine.benchmarks.verify import verify
 from engine.problems import ProblemError
+from sandbox.pool import Pool
+from sandbox.types import Sandbox
 
 RECORD = {
     "task_id": "T/0",
@@ -78,3 +82,67 @@ def test_real_humaneval_loads(data: Path) -> None:
             ast.parse(test)
     with pytest.raises(ProblemError, match="try humaneval:HumanEval/"):
         find_problem("humaneval", "HumanEval/999", data)
+
+
+# Their docstrings hold no example that is certainly one.
+WITHOUT_EXAMPLES = {38, 41, 50, 83, 105, 116, 160}
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_references_pass_every_test_of_humaneval_the_visible_ones_too(
+    data: Path, sandbox: Pool
+) -> None:
+    async def core(image: str) -> Sandbox:
+        assert image == "core"
+        return sandbox
+
+    problems = load_benchmark("humaneval", data)
+    report = await verify(problems, core)
+    assert [check for check in report.checks if check.status != "passed"] == []
+    assert {check.mode for check in report.checks} == {"split"}
+    without = {int(p.id.partition("/")[2]) for p in problems if not p.tests.visible}
+    assert without == WITHOUT_EXAMPLES
+
+
+def docstring(*lines: str) -> str:
+    body = "\n".join(f"    {line}" for line in lines)
+    return f'def f(x, y=0):\n    """Do it.\n{body}\n    """\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "tests"),
+    [
+        (["f(3) == 4"], ["f(3) == 4"]),
+        (["f(3) ➞ 4"], ["f(3) == 4"]),
+        (["* f(3) => 4"], ["f(3) == 4"]),
+        (["f(3) ==> True   # so it is"], ["f(3) == True"]),
+        (["f(3) => true"], ["f(3) == True"]),
+        (["f('a') returns 'b'"], ["f('a') == 'b'"]),
+        (["f([1, 2]) should return 16."], ["f([1, 2]) == 16"]),
+        (['f(15)   # returns "db"'], ["f(15) == 'db'"]),
+        (["f(3) # => 'Yes' (because)"], ["f(3) == 'Yes'"]),
+        (["f([", "  [1]", "], 1) == [(0, 0)]"], ["f([[1]], 1) == [(0, 0)]"]),
+        (["f(19) ->19 - 5 - 6 = 8"], ["f(19) == 8"]),
+        (["for f(7, 34) == 34"], ["f(7, 34) == 34"]),
+        (["For x = 3, y = [1], the output should be 4."], ["f(3, [1]) == 4"]),
+        (["Input: x = [1, 2], y = 1", "Output: [2]"], ["f([1, 2], 1) == [2]"]),
+        (["Input:", "  x : [[0]]", "  y : 2", "Output: 0"], ["f([[0]], 2) == 0"]),
+        ([">>> f(1)", "2", ">>> f(2) == 4"], ["f(1) == 2", "f(2) == 4"]),
+        ([">>> round(f(1), 2) # about", "2.5"], ["round(f(1), 2) == 2.5"]),
+        (["f(abc) => False"], ["f('abc') == False"]),
+        (["g(1) ==> 2"], ["f(1) == 2"]),  # the docstring's only name for it
+        (["f(1) == 2", "g(1) ==> 2"], ["f(1) == 2"]),
+        # Not certainly examples, or nothing that may be taken.
+        (["f(3) == f(4)"], []),
+        (["f(3) == __import__('os')"], []),
+        (["f(__import__('os').system('id')) == 0"], []),
+        (["f(3) == 4 + x"], []),
+        (['f(3) == ""a"'], []),
+        (["we say that f(3) == 4"], []),
+        (["f(3) = 1 + (2 / 2) apples"], []),
+        (["f((((((( == 3", "f(3"], []),
+        (["f(" + "[" * 3000 + " == 1"], []),
+    ],
+)
+def test_examples_in_docstrings_become_visible_tests(lines: list[str], tests: list[str]) -> None:
+    assert list(asserts_of(docstring(*lines), "f")) == [f"assert {test}" for test in tests]
