@@ -70,6 +70,10 @@ VARIANTS: dict[str, tuple[str, str]] = {
         "engine.variants.flowreasoner",
         "the meta-agent writes a workflow for the query, round by round, with execution feedback",
     ),
+    "scoreflow": (
+        "engine.variants.scoreflow",
+        "ScoreFlow: a workflow a problem, and preference pairs to train its generator on",
+    ),
     "vanilla": ("engine.variants.vanilla", "one worker call with the default prompt"),
     "self-refine": ("engine.variants.self_refine", "an answer, then feedback on it and refinement, in turn"),
     "llm-debate": ("engine.variants.llm_debate", "agents read one another's answers and answer again"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar
 
 from engine.ids import derived_seed
 from engine.problems import Problem
@@ -65,6 +66,7 @@ def by_problem(outcomes: Sequence[Outcome]) -> dict[str, float | None]:
 
 
 Extra = Callable[[list[Trial]], Any]
+T = TypeVar("T")
 
 
 async def tried(
@@ -111,3 +113,14 @@ def clipped(text: str, limit: int = MAX_TEXT) -> str:
 def seed_of(search: SearchContext, *parts: Any) -> int:
     """A seed of this search that depends on the run's seed and `parts` alone."""
     return derived_seed(search.run.config.seed, search.run.config.variant, *parts)
+
+
+async def together(jobs: Iterable[Awaitable[T]]) -> list[T]:
+    """The results of jobs done at once. Where one fails the others still come to their end, so that what
+    they paid for is recorded; then its error is raised.
+    """
+    results = await asyncio.gather(*jobs, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [r for r in results if not isinstance(r, BaseException)]
