@@ -95,6 +95,10 @@ class Run:
             status, result = "error", Result(None, None, None, None, str(error))
         except SandboxError as error:
             status, result = "infra", Result(None, None, None, None, str(error))
+        except Exception as error:
+            text = f"a bug ended the run ({type(error).__name__}: {error})"
+            result = Result(None, None, None, None, text)
+            raise
         finally:
             self._finish(status, result)
 
