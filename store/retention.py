@@ -69,6 +69,16 @@ def prune(
     return PruneReport(len(run_ids), events, blobs, path.stat().st_size, free * page)
 
 
+def delete_run(path: Path | str, run_id: str) -> None:
+    """Delete one run and what only it used. Raises StoreError."""
+    db = open_writer(Path(path))
+    try:
+        with explained(path):
+            _delete_runs(db, [run_id])
+    finally:
+        db.close()
+
+
 def _doomed(db: sqlite3.Connection, older_than_days: float | None, keep: int | None) -> list[str]:
     """The ids to delete, in order of id, which is the order in which their rows lie in the file."""
     conditions, values = ["status <> 'running'"], []

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tui.commands import exchange
+
 if TYPE_CHECKING:
     from engine.config import Settings
 
@@ -24,6 +26,7 @@ sandbox_app = typer.Typer(
 config_app = typer.Typer(help="Where settings come from and what they are.", rich_markup_mode=None)
 app.add_typer(sandbox_app, name="sandbox", no_args_is_help=True)
 app.add_typer(config_app, name="config", no_args_is_help=True)
+app.add_typer(exchange.app)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 MetaAgent = Annotated[str | None, typer.Option(help="Model that writes workflows; see `models`.")]
@@ -37,6 +40,9 @@ TestsFile = Annotated[
 EntryPoint = Annotated[str | None, typer.Option(help="Name of the function the tests call.")]
 MakeTests = Annotated[bool, typer.Option("--make-tests", help="Let a worker write visible tests first.")]
 Operators = Annotated[str, typer.Option(metavar="SET", help="Operators to use: a set's name, or FILE.toml.")]
+OwnOperators = Annotated[
+    str | None, typer.Option("--operators", metavar="SET", help="As for `run`; by default a set that fits.")
+]
 Out = Annotated[Path | None, typer.Option(help="Folder to save the answer and its workflow in.")]
 Search = Annotated[str | None, typer.Option(help="Words; status:, variant:, benchmark: or experiment:VALUE.")]
 PROBLEM = typer.Argument(
@@ -108,12 +114,13 @@ def run(
 @app.command("run-workflow")
 def run_workflow(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Workflow source: native, or a paper figure's.")
+        Path, typer.Argument(metavar="FILE", help="Workflow source; the formats are in docs/formats.md.")
     ],
     problem: Annotated[str, typer.Option("--problem", metavar="PROBLEM", help="As for `run`.")],
     worker: Worker = None,
     repeats: Repeats = 3,
     seed: Seed = 0,
+    operators: OwnOperators = None,
     make_tests: MakeTests = False,
     tests: TestsFile = None,
     entry_point: EntryPoint = None,
@@ -122,13 +129,14 @@ def run_workflow(
     json: JsonFlag = False,
 ) -> None:
     """Run a given workflow file on a problem and score it. Exit codes as for `run`."""
-    from engine.operators.sets import PAPER
+    from engine.operators.own import load_set
     from tui.headless import run as run_headless
     from tui.launch import Workbench
     from tui.ports import RunRequest
     from tui.workflow_source import load_workflow
 
     settings = _settings()
+    workflow = load_workflow(file, load_set(operators) if operators else None)
     request = RunRequest(
         problem=_problem(problem, tests, entry_point, data or settings.data),
         variant="workflow-file",

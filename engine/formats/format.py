@@ -16,6 +16,10 @@ from engine.operators.specs import RUN_INPUTS
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+class FormatError(ValueError):
+    """Something cannot be read or written in a format; the message says what, where, and what to do."""
+
+
 def _nothing(_: ast.Module) -> list[Diagnostic]:
     return []
 

@@ -6,6 +6,9 @@ import ast
 
 from engine.formats.source import parse
 
+# Marks an import line that is not carried out.
+BOUND = "# bound by the runner"
+
 # Names the runner binds in a workflow's module. All but `prompt_custom` are what AFlow's file header
 # imports, and are there so that files written for AFlow run.
 PROVIDED_NAMES = frozenset(
@@ -29,7 +32,7 @@ def without_provided_imports(code: str, names: frozenset[str] = PROVIDED_NAMES) 
     for node in tree.body:
         if _provided(node, names) and node.end_lineno is not None and _alone(node, tree):
             for i in range(node.lineno - 1, node.end_lineno):
-                lines[i] = f"# bound by the runner: {lines[i]}"
+                lines[i] = f"{BOUND}: {lines[i]}"
     return "\n".join(lines)
 
 

@@ -27,7 +27,11 @@ def read_workflow(text: str, prompts: str = "") -> ParsedCompletion:
             "", "", prompts, (error("completion-too-large", message, None, "Shorten it"),)
         )
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    parsed = ParsedCompletion("", text, prompts) if prompts or _is_code(text) else parse_completion(text)
+    if (prompts and "<graph>" not in text) or _is_code(text):
+        parsed = ParsedCompletion("", text, prompts)
+    else:
+        parsed = parse_completion(text)
+        parsed = replace(parsed, prompts=parsed.prompts or prompts)
     code = as_class(parsed.code)
     fmt = _format(code, figure=is_bare(parsed.code))
     code = without_provided_imports(code, PROVIDED_NAMES | fmt.names)

@@ -54,6 +54,7 @@ class Rejected:
     repairs: tuple[Repair, ...]
     graph: WorkflowGraph
     complexity: int
+    operators: OperatorSet
     format: str = "native"
 
 
@@ -109,5 +110,6 @@ def _rejected(
         repairs,
         partial_graph(read.code, operator_set),
         complexity(read.code),
+        operator_set,
         read.format,
     )

@@ -138,6 +138,22 @@ def _has(spec: OperatorSpec, code: str, key: str) -> bool:
     return hasattr(str if spec.plain else dict, key) if code == "result-attribute" else key in spec.keys
 
 
+def missing_keys(tree: ast.Module, operators: Operators) -> list[tuple[ast.Subscript, str]]:
+    """`result["key"]` where no operator that the result may be of returns that key."""
+    found: list[tuple[ast.Subscript, str]] = []
+    for function in ast.walk(tree):
+        if not isinstance(function, FunctionNode):
+            continue
+        bindings = _bindings(function, operators)
+        for node in _own_nodes(function):
+            match node:
+                case ast.Subscript(value=value, slice=ast.Constant(value=str(key)), ctx=ast.Load()):
+                    sources = _sources(value, bindings, operators)
+                    if sources and all(s is not None and key not in s.keys for s in sources):
+                        found.append((node, key))
+    return found
+
+
 def _reply_texts(function: FunctionNode, bindings: Bindings, operators: Operators) -> set[str]:
     """Names that hold text out of an operator's result."""
     names: set[str] = set()

@@ -1,0 +1,273 @@
+"""Workflows written as AFlow's files: read back, and executed in a tree laid out as AFlow's."""
+
+from __future__ import annotations
+
+import ast
+import json
+
+import pytest
+
+from engine.formats.aflow_export import Exported, export_aflow
+from engine.formats.format import FormatError
+from engine.operators.sets import METAFLOW, PAPER
+from engine.workflows import Workflow, build_workflow
+from engine.workflows.choice import build_for_its_set
+from sandbox.pool import Pool
+from tests.support.runs import RIGHT, end, run_events
+from tests.workflows import format_samples as samples
+
+loop = pytest.mark.asyncio(loop_scope="session")
+
+NATIVE = '''
+class Workflow:
+    """Writes, tests, and mends."""
+
+    async def __call__(self, problem, test_cases, entry_point):
+        code = (await self.custom_code_generate(problem, entry_point))["response"]
+        for _ in range(2):
+            outcome = await self.test(problem=problem, solution=code, test_cases=test_cases, test_loop=0)
+            if outcome["result"]:
+                return code
+            again = await self.revise(problem=problem, solution=code, feedback=outcome["feedback"])
+            code = again["solution"]
+        drafts = [code, code]
+        best = await self.sc_ensemble(solutions=drafts)
+        return best
+'''
+FIGURE = """
+async def __call__(self, problem: str, test_cases: list):
+    plan = await self.custom(input=problem, instruction=prompt_custom.PLAN)
+    made = await self.custom_code_generate(problem=problem + plan['response'], instruction="Write.")
+    return made['response'], self.llm.cost_manager.total_cost
+"""
+OWN_INIT = """
+import re
+
+class Workflow:
+    def __init__(self, name):
+        self.seen = []
+
+    async def helper(self, text):
+        return (await self.custom(text))["response"]
+
+    async def __call__(self, problem):
+        self.seen.append(await self.helper(problem))
+        return re.sub(" +", " ", self.seen[0])
+"""
+
+# AFlow's tree as far as a workflow reaches: constructors take the model, calls take AFlow's arguments.
+OPERATORS = """
+class Operator:
+    def __init__(self, llm, name=None):
+        self.llm = llm
+        llm.calls += 1
+
+class Custom(Operator):
+    async def __call__(self, input, instruction):
+        return {"response": instruction + "|" + input}
+
+class CustomCodeGenerate(Operator):
+    async def __call__(self, problem, entry_point, instruction):
+        return {"response": f"def {entry_point}(x): return x * 2"}
+
+class ScEnsemble(Operator):
+    async def __call__(self, solutions, problem):
+        return {"response": solutions[0]}
+
+class Test(Operator):
+    async def __call__(self, problem, solution, entry_point, test_loop=3):
+        return {"result": False, "solution": solution}
+
+class Revise(Operator):
+    async def __call__(self, problem, solution, feedback, mode=None):
+        return {"solution": solution + feedback}
+"""
+LLM = """
+class Llm:
+    calls = 0
+    def get_usage_summary(self):
+        return {"total_cost": 0.25}
+
+def create_llm_instance(config):
+    assert config == {"model": "m"}
+    return Llm()
+"""
+RUNNER = """
+import asyncio, json, sys
+sys.path.insert(0, ".")
+from workspace.HumanEval.workflows.round_1.graph import Workflow
+graph = Workflow(name="HumanEval", llm_config={{"model": "m"}}, dataset="HumanEval")
+answer, cost = asyncio.run(graph({arguments}))
+print(json.dumps([answer, cost]))
+"""
+
+
+def export(text: str, prompts: str = "", dataset: str = "HumanEval") -> Exported:
+    built = build_for_its_set(text, prompts)
+    assert isinstance(built, Workflow), built.diagnostics
+    return export_aflow(built.code, built.prompts, built.operators, dataset)
+
+
+async def in_aflow(sandbox: Pool, exported: Exported, arguments: str) -> tuple[str, float]:
+    """What AFlow's runner would get, in a tree of its packages."""
+    place = "workspace/HumanEval/workflows"
+    files = {f"{place}/{name}": text for name, text in exported.files.items()}
+    files |= {
+        f"{place}/template/operator.py": OPERATORS,
+        "scripts/async_llm.py": LLM,
+        "scripts/evaluator.py": "DatasetType = str\n",
+        "scripts/logs.py": "import logging\nlogger = logging.getLogger('aflow')\n",
+    }
+    outcome = await sandbox.run_program(
+        RUNNER.format(arguments=arguments), files={name: text.encode() for name, text in files.items()}
+    )
+    assert outcome.status == "passed", (outcome.message, outcome.stderr)
+    answer, cost = json.loads(outcome.stdout.splitlines()[-1])
+    return answer, cost
+
+
+@loop
+@pytest.mark.parametrize(
+    "text",
+    [NATIVE, FIGURE, samples.AFLOW, samples.METAGPT],
+    ids=["native", "figure", "aflow", "metagpt"],
+)
+async def test_exported_files_execute_in_aflows_layout(sandbox: Pool, text: str) -> None:
+    exported = export(text, 'PLAN = "plan"\nWRITE = "write"\n')
+    assert set(exported.files) == {"round_1/graph.py", "round_1/prompt.py", "round_1/__init__.py"}
+    answer, cost = await in_aflow(sandbox, exported, '"Double x.", "f"')
+    assert answer == "def f(x): return x * 2"
+    assert cost == 0.25
+
+
+@loop
+async def test_a_workflow_for_questions_is_called_with_the_problem_alone(sandbox: Pool) -> None:
+    exported = export(OWN_INIT, dataset="MATH")
+    graph = exported.files["round_1/graph.py"]
+    assert "workspace.MATH.workflows.round_1.prompt" in graph
+    moved = Exported({n: t.replace("MATH", "HumanEval") for n, t in exported.files.items()}, ())
+    assert await in_aflow(sandbox, moved, '"What  is it?"') == ("|What is it?", 0.25)
+
+
+@loop
+@pytest.mark.parametrize("text", [NATIVE, samples.AFLOW, samples.METAGPT], ids=["native", "aflow", "metagpt"])
+async def test_exported_files_are_read_back_and_behave_the_same(sandbox: Pool, text: str) -> None:
+    prompts = 'WRITE = "write"\n'
+    first = build_for_its_set(text, prompts)
+    files = export(text, prompts).files
+    again = build_for_its_set(files["round_1/graph.py"], files["round_1/prompt.py"])
+    assert isinstance(first, Workflow)
+    assert isinstance(again, Workflow)
+    assert (again.format, again.strict_ok) == ("aflow", True)
+    answers = [end(await run_events(sandbox, workflow=w, worker=RIGHT)).answer for w in (first, again)]
+    assert answers[0] == answers[1] == "def f(x):\n    return x * 2"
+
+
+def test_a_file_in_aflows_layout_keeps_its_identity() -> None:
+    files = export(samples.AFLOW, samples.AFLOW_PROMPTS).files
+    first = build_for_its_set(samples.AFLOW, samples.AFLOW_PROMPTS)
+    again = build_for_its_set(files["round_1/graph.py"], files["round_1/prompt.py"])
+    assert isinstance(first, Workflow)
+    assert isinstance(again, Workflow)
+    assert again.id == first.id
+    files = export(files["round_1/graph.py"], files["round_1/prompt.py"]).files
+    assert export(again.code, again.prompts).files == files
+
+
+def test_what_differs_is_named_with_its_line() -> None:
+    found = {(d.code, d.line) for d in export(NATIVE).findings}
+    assert found == {
+        ("argument-added", 6),
+        ("argument-left-out", 8),
+        ("argument-added", 8),
+        ("result-left-out", 11),
+        ("argument-added", 14),
+        ("no-test-cases", 5),
+    }
+
+
+def test_comments_and_layout_are_kept() -> None:
+    text = NATIVE.replace("drafts = [code, code]", "drafts = [code, code]  # twice, for the vote")
+    graph = export(text).files["round_1/graph.py"]
+    assert "drafts = [code, code]  # twice, for the vote" in graph
+    assert '"""Writes, tests, and mends."""' in graph
+    ast.parse(graph)
+
+
+AWKWARD = {
+    "nested calls": """
+class Workflow:
+    async def __call__(self, problem, entry_point):
+        return (await self.test(problem, (await self.custom(problem))["response"], test_cases=[]))["solution"]
+""",
+    "conditional returns": """
+class Workflow:
+    async def __call__(self, problem):
+        reply = await self.custom(input=problem)
+        if len(reply["response"]) > 3:
+            return (
+                reply
+            )
+        return reply["response"] if reply else "nothing"
+""",
+    "future import, docstring, comma": '''
+"""A module."""
+from __future__ import annotations
+class Workflow:
+    async def __call__(
+        self,
+        problem,
+        *,
+        question_id=None,
+        test_cases=(),
+    ):
+        made = await self.custom(input=problem,)
+        logger.info(question_id)
+        return [made, 1]
+''',
+    "only a prompt": """
+class Workflow:
+    limit = 3
+    async def __call__(self, problem):
+        return await self.custom(input=f"{problem} {self.limit}")
+""",
+}
+
+
+@loop
+@pytest.mark.parametrize("name", AWKWARD)
+async def test_awkward_workflows_execute_there_too(sandbox: Pool, name: str) -> None:
+    answer, cost = await in_aflow(sandbox, export(AWKWARD[name]), '"Double x.", "f"')
+    assert "Double x." in answer
+    assert cost == 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "dataset", "told"),
+    [
+        (samples.SCOREFLOW, "HumanEval", "ScoreFlow cannot be exported"),
+        (samples.ADAS, "HumanEval", "no class Workflow"),
+        (NATIVE, "../x", "not a Python name"),
+        (
+            "class Workflow:\n    async def __call__(self, problem):\n"
+            "        return (await self.decompose(problem=problem))['subproblems'][0]",
+            "HumanEval",
+            "line 3: AFlow has no operator Decompose",
+        ),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(text: str, dataset: str, told: str) -> None:
+    with pytest.raises(FormatError, match=told):
+        export(text, dataset=dataset)
+
+
+def test_a_set_with_other_operators_of_the_same_name_is_told_apart() -> None:
+    text = (
+        "class Workflow:\n    async def __call__(self, problem):\n"
+        "        return (await self.generate(input=problem))['response']"
+    )
+    built = build_workflow(text, "", METAFLOW)
+    assert isinstance(built, Workflow)
+    with pytest.raises(FormatError, match="no operator Generate"):
+        export_aflow(built.code, "", METAFLOW, "HumanEval")
+    assert PAPER.get("generate") is None

@@ -1,0 +1,45 @@
+"""Commands that bring in what other tools made, and write what other tools read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None)
+import_app = typer.Typer(help="Bring in what other tools made.", rich_markup_mode=None)
+app.add_typer(import_app, name="import", no_args_is_help=True)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+@import_app.command("aflow")
+def import_aflow(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="AFlow's workspace, or a dataset's folder in it.")
+    ],
+    json: JsonFlag = False,
+) -> None:
+    """Record the searches of an AFlow workspace as runs; nothing in it is executed."""
+    from engine.config import load
+    from tui.importing import import_aflow as record
+
+    record(folder, load().store_path(), as_json=json)
+
+
+@app.command("export-workflow")
+def export_workflow(
+    name: Annotated[str, typer.Argument(metavar="RUN|WORKFLOW", help="A run's id, `last`, or a workflow's.")],
+    out: Annotated[Path, typer.Option(help="Folder to write `round_1` into.")],
+    layout: Annotated[Literal["aflow"], typer.Option(help="Whose files to write.")] = "aflow",
+    dataset: Annotated[
+        str | None, typer.Option(help="AFlow dataset to run it on; by default the run's, or HumanEval.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Write a workflow as files that run in AFlow's own layout, and say what differs there."""
+    from engine.config import load
+    from tui.exporting import export_workflow as write
+
+    write(load().store_path(), name, out, dataset=dataset, as_json=json)
