@@ -24,6 +24,7 @@ EXIT_BY_STATUS = {
 def explain(error: BaseException) -> tuple[str, int] | None:
     """The sentence and exit code for an error that is expected to happen, else None."""
     from engine.config import ConfigError
+    from engine.control import BreakpointError, ControlError
     from engine.experiments.plan import PlanError
     from engine.formats.format import FormatError
     from engine.models.base import ModelError
@@ -33,13 +34,23 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from engine.variants import OptionError, UnknownVariantError
     from sandbox.types import SandboxError
     from store.errors import StoreError
+    from tui.remote.sockets import EngineError
+    from tui.remote.terminal import LiveRunError
     from tui.workflow_source import WorkflowFileError
 
-    named = (FormatError, UnknownVariantError, OptionError, UnknownModelError, OperatorSetError)
-    usage = (ProblemError, ConfigError, PlanError, WorkflowFileError, *named)
+    named = (
+        BreakpointError,
+        ControlError,
+        FormatError,
+        UnknownVariantError,
+        OptionError,
+        UnknownModelError,
+        OperatorSetError,
+    )
+    usage = (ProblemError, LiveRunError, ConfigError, PlanError, WorkflowFileError, *named)
     if isinstance(error, usage):
         return str(error), USAGE
-    if isinstance(error, ModelError | SandboxError | StoreError):
+    if isinstance(error, ModelError | SandboxError | StoreError | EngineError):
         return str(error), UNAVAILABLE
     return None
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tui.artefacts import Artefacts
 from tui.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE, say
+from tui.remote.server import Server
 
 if TYPE_CHECKING:
     from engine.events import Event
@@ -63,7 +64,11 @@ async def _run(
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     made = Artefacts()
     try:
-        async with aclosing(workbench.run(request, workflow)) as events:
+        # Other terminals may watch and control the run meanwhile.
+        async with (
+            Server(workbench.store_path, workbench.hub),
+            aclosing(workbench.run(request, workflow)) as events,
+        ):
             async for event in events:
                 show(event)
                 made.add(event)

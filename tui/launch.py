@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.ports import RunRequest
+from tui.remote.hub import Hub
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -31,6 +32,7 @@ class Workbench:
         self.settings = settings
         self.store_path: Path = settings.store_path()
         self.sandbox_note = ""
+        self.hub = Hub()
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._sandboxes: Sandboxes | None = None
@@ -57,14 +59,21 @@ class Workbench:
         Cancelling the task that iterates cancels the run. Raises the errors of opening models,
         sandbox and store before the first event; afterwards everything is told in events.
         """
+        async with aclosing(self.record(await self.open_run(request, workflow))) as events:
+            async for event in events:
+                yield event
+
+    async def open_run(self, request: RunRequest, workflow: Workflow | None = None) -> Run:
+        """The run of this request, which begins when it is recorded. Raises as `run` does."""
+        from engine.control import parse_breakpoint
         from engine.runner import Run, workflow_job
 
+        breakpoints = [parse_breakpoint(text) for text in request.breakpoints]
         config = self._config(request)
         services = await self.services(request.meta_agent, request.worker)
         run = Run(request.problem, config, services, job=workflow_job(workflow) if workflow else None)
-        async with aclosing(self.record(run)) as events:
-            async for event in events:
-                yield event
+        run.control.set_breakpoints(breakpoints)
+        return run
 
     async def aclose(self) -> None:
         """Close models, sandbox and recorder; containers are gone when this returns."""
@@ -76,10 +85,13 @@ class Workbench:
         from engine.context import RunConfig
         from engine.ledger import Budget
         from engine.operators.own import load_set
+        from engine.variants.spec import parse_spec
 
+        spec = parse_spec(request.variant)
         budget = Budget(**self.settings.budget.model_dump())
         return RunConfig(
-            variant=request.variant,
+            variant=spec.name,
+            options=spec.values,
             rounds=request.rounds,
             repeats=request.repeats,
             seed=request.seed,
@@ -90,11 +102,13 @@ class Workbench:
         )
 
     def record(self, run: Run) -> AsyncGenerator[Event, None]:
-        """Start a run with `services` and yield its events once they are stored."""
+        """Start a run with `services` and yield its events once they are stored; until it ends it can be
+        watched and controlled through `hub`.
+        """
         from store.recording import recorded
 
         assert self._recorder is not None  # opened with the services
-        return recorded(run, self._recorder)
+        return self.hub.track(run, recorded(run, self._recorder))
 
     async def services(self, meta_agent_name: str, worker_name: str) -> Services:
         """What runs with these models share; opened once, closed by `aclose`.

@@ -16,10 +16,13 @@ from engine.events import (
     RoundFinished,
     RoundStarted,
     RunFinished,
+    RunPaused,
+    RunResumed,
     RunStarted,
     StepFinished,
     StepStarted,
     TestsWritten,
+    ValueEdited,
     WorkflowFinished,
     WorkflowProposed,
     WorkflowStarted,
@@ -72,6 +75,14 @@ class PlainTrace:
                 yield self._evaluated(event)
             case RoundFinished():
                 yield f"  round {event.round}: val {score(event.score)}"
+            case RunPaused():
+                place = " ".join(p for p in (event.where, event.operator) if p)
+                line = f", line {event.line}" if event.line else ""
+                yield f"  paused {one_line(place, WIDTH)}{line} ({one_line(event.reason, WIDTH)})"
+            case RunResumed():
+                yield f"  went on: {one_line(event.action, WIDTH)}"
+            case ValueEdited():
+                yield f"  edited {event.what}: {one_line(str(event.value), WIDTH)}"
             case RunFinished():
                 yield from _finished(event)
             case _:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class RunRequest:
     """One run to start: what the new-run form edits and the workbench carries out.
 
-    `operators` is a set's name, or the path of the user's own FILE.toml.
+    `operators` is a set's name, or the path of the user's own FILE.toml; `breakpoints` are as a user
+    writes them (`engine.control.breakpoints`).
     """
 
     problem: Problem
@@ -29,6 +30,7 @@ class RunRequest:
     stop_early: bool = True
     make_tests: bool = False
     operators: str = "paper"
+    breakpoints: tuple[str, ...] = ()
 
 
 class Settings(Protocol):

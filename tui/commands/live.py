@@ -1,0 +1,77 @@
+"""Commands for runs in progress: attach, control, and the engine they run in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Action = Literal["state", "pause", "continue", "step", "break", "edit", "skip", "finish", "cancel"]
+How = Literal["into", "over", "out"]
+
+
+@app.command()
+def attach(
+    run_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="Its id, or the start of one; the only one if left out."),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Follow a run that is in progress elsewhere, from its beginning to its end.
+
+    Interrupting this leaves the run alone. Exit codes as for `run`.
+    """
+    from engine.config import load
+    from tui.remote.terminal import attach as follow
+
+    raise typer.Exit(follow(load().store_path(), run_id, as_json=json))
+
+
+@app.command()
+def control(
+    run_id: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run in progress: its id, or the start of one.")
+    ],
+    action: Annotated[Action, typer.Argument(help="What to do.")] = "state",
+    how: Annotated[How, typer.Option(help="For `step`: into calls, over the step, out of it.")] = "over",
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A breakpoint, such as 'before test' or 'line 12'; for `break` (all of them) and `continue`."
+        ),
+    ] = None,
+    value: Annotated[
+        str | None, typer.Option(help="For `edit` and `skip`: JSON, or @FILE that holds it.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Pause a run, look at where it stands, change what passes, let it go on, or end it.
+
+    `finish` ends it with what its last step gave, scored; `cancel` ends it unscored.
+    """
+    from engine.config import load
+    from tui.remote.terminal import control as carry_out
+
+    args = {"how": how} if action == "step" else {}
+    carry_out(load().store_path(), run_id, action, args, at or [], value, as_json=json)
+
+
+@app.command(hidden=True)
+def engine(
+    store: Annotated[Path, typer.Option(help="The store its runs are recorded in.")],
+    ready_fd: Annotated[int | None, typer.Option(help="Where to say that it answers.")] = None,
+) -> None:
+    """Run what it is asked to over a socket, until it has been idle for a minute."""
+    import asyncio
+
+    from engine.config import load
+    from tui.launch import Workbench
+    from tui.remote.engine import Engine
+
+    settings = load()
+    asyncio.run(Engine(Workbench(settings.model_copy(update={"store": store}))).serve(ready_fd))

@@ -1,0 +1,119 @@
+"""An engine in a process of its own: runs started there go on when whoever started them leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.remote.server import Server
+from tui.remote.sockets import EngineError, folder
+
+if TYPE_CHECKING:
+    from tui.launch import Workbench
+    from tui.ports import RunRequest
+
+# An engine nobody is connected to and nothing runs in ends after this.
+IDLE_S = 60.0
+START_S = 30.0
+
+
+class Engine:
+    """Runs what it is asked to and nothing else; ends when it has been idle, or is told to."""
+
+    def __init__(self, workbench: Workbench, *, idle_s: float = IDLE_S) -> None:
+        self._workbench, self._idle_s = workbench, idle_s
+        self._runs: set[asyncio.Task[None]] = set()
+        self._server = Server(workbench.store_path, workbench.hub, self._start)
+
+    async def serve(self, ready_fd: int | None = None) -> None:
+        """Answer until idle; on SIGTERM, cancel the runs, with their ends recorded. Raises EngineError."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        try:
+            async with self._server as server:
+                if ready_fd is not None:
+                    os.write(ready_fd, json.dumps({"socket": str(server.path), "pid": os.getpid()}).encode())
+                    os.close(ready_fd)
+                await self._until_idle(stop)
+                for task in self._runs:
+                    task.cancel()
+                await asyncio.gather(*self._runs, return_exceptions=True)
+        finally:
+            await self._workbench.aclose()
+
+    async def _until_idle(self, stop: asyncio.Event) -> None:
+        idle = False
+        while not stop.is_set():
+            busy = bool(self._runs or self._server.connections)
+            if idle and not busy:
+                return
+            idle = not busy
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self._idle_s)
+
+    async def _start(self, request: RunRequest) -> str:
+        """Start a run; gives its id once its beginning is stored, so that it can be attached to."""
+        run = await self._workbench.open_run(request)
+        begun = asyncio.Event()
+
+        async def drive() -> None:
+            try:
+                async with aclosing(self._workbench.record(run)) as events:
+                    async for _ in events:
+                        begun.set()
+            finally:
+                begun.set()
+
+        task = asyncio.create_task(drive())
+        self._runs.add(task)
+        task.add_done_callback(self._runs.discard)
+        await begun.wait()
+        if task.done():
+            task.result()  # raises why it could not even begin
+        return run.id
+
+
+def spawn(store: Path) -> Path:
+    """Start an engine in a session of its own, with this process's environment; gives its socket.
+
+    Raises EngineError, with the end of what it printed, when it does not come up.
+    """
+    log = folder(store) / "engine.log"
+    read_fd, write_fd = os.pipe()
+    try:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "tui.cli",
+                    "engine",
+                    "--ready-fd",
+                    str(write_fd),
+                    "--store",
+                    str(store),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(write_fd,),
+                start_new_session=True,
+            )
+        os.close(write_fd)
+        with os.fdopen(read_fd, "rb") as pipe:
+            said = pipe.read()
+    except OSError as error:
+        raise EngineError(f"an engine cannot be started: {error.strerror or error}") from None
+    if not said:
+        process.wait(START_S)
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise EngineError(f"the engine ended at once: {lines[-1] if lines else f'see {log}'}")
+    return Path(json.loads(said)["socket"])

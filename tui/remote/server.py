@@ -1,0 +1,121 @@
+"""The engine's side of a socket: requests in, answers and events out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from engine.control import ControlError
+from engine.events import to_json
+from tui.ports import RunRequest
+from tui.records import Records
+from tui.remote.hub import Hub
+from tui.remote.sockets import listen
+from tui.remote.wire import MAX_LINE, WireError, receive, request_from_json, send
+
+Start = Callable[[RunRequest], Awaitable[str]]
+
+
+class Server:
+    """Serves one hub on a socket of this process; `start` begins a run and gives its id, where runs may be
+    started from outside. Use as a context manager.
+    """
+
+    def __init__(self, store: Path, hub: Hub, start: Start | None = None) -> None:
+        self.path: Path | None = None
+        self.connections = 0
+        self._store, self._hub, self._start = store, hub, start
+        self._records = Records(store)
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Raises EngineError."""
+        sock, self.path = listen(self._store)
+        self._server = await asyncio.start_unix_server(self._serve, sock=sock, limit=MAX_LINE)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        assert self.path is not None
+        self.path.unlink(missing_ok=True)
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._records.aclose()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        try:
+            with suppress(ConnectionError, asyncio.CancelledError):
+                await self._answer_all(reader, writer)
+        finally:
+            self.connections -= 1
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                message = await receive(reader)
+            except WireError as error:
+                await send(writer, {"error": str(error)})
+                return
+            if message is None:
+                return
+            try:
+                if message.get("do") == "attach":
+                    await self._stream(message, writer)
+                else:
+                    await send(writer, {"ok": await self._answer(message)})
+            except asyncio.CancelledError:
+                raise
+            except ConnectionError:
+                return
+            except WireError as error:
+                await send(writer, {"error": str(error)})
+            except Exception as error:  # noqa: BLE001  the connection's edge: whoever asked is told
+                from tui.errors import explain, internal
+
+                known = explain(error)
+                await send(writer, {"error": known[0] if known else internal(error)})
+
+    async def _answer(self, message: dict[str, Any]) -> Any:
+        do, run_id = message.get("do"), message.get("run")
+        match do:
+            case "hello":
+                return {"pid": os.getpid(), "starts": self._start is not None}
+            case "runs":
+                return [self._hub.state(run_id) for run_id in self._hub.live]
+            case "start" if self._start is not None:
+                return {"run": await self._start(request_from_json(message.get("request")))}
+        if not isinstance(do, str) or not isinstance(run_id, str):
+            raise ControlError(f"there is no request {do!r} here")
+        return self._hub.act(run_id, do, message)
+
+    async def _stream(self, message: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        """Send the run's events from the store, then more of them as they are stored."""
+        run_id, after = message.get("run"), message.get("after", -1)
+        if not isinstance(run_id, str) or not isinstance(after, int):
+            raise ControlError("attach to a run by its id")
+        while True:
+            live = self._hub.live.get(run_id)
+            # Taken before reading: what is stored while this reads must not be missed.
+            stored = live.stored if live else None
+            async for chunk in self._records.events(run_id, after):
+                for event in chunk:
+                    await send(writer, {"event": to_json(event)})
+                after = chunk[-1].seq
+            if live is None or stored is None:
+                await send(writer, {"end": True})
+                return
+            if not live.ended:
+                await stored.wait()

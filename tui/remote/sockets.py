@@ -1,0 +1,86 @@
+"""Where the sockets of the engines are: one folder a store, one socket a process, for this user only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import stat
+import warnings
+from contextlib import suppress
+from pathlib import Path
+
+from platformdirs import user_runtime_path
+
+
+class EngineError(Exception):
+    """An engine cannot be started or reached; the message says why and what to do."""
+
+
+def folder(store: Path) -> Path:
+    """The folder of the sockets of this store's engines, made with mode 0700.
+
+    Raises EngineError where it is somebody else's.
+    """
+    # A hash, because the path of a socket may have no more than about 100 bytes.
+    name = hashlib.blake2b(str(store.absolute()).encode(), digest_size=8).hexdigest()
+    with warnings.catch_warnings():
+        # Where there is no runtime folder it is one in /tmp, which will do: what counts is checked below.
+        warnings.simplefilter("ignore")
+        path = user_runtime_path("flowreasoner") / name
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise EngineError(
+                f"{path} is not this user's folder; remove it, or set XDG_RUNTIME_DIR to one that is"
+            )
+        path.chmod(0o700)
+    except OSError as error:
+        raise EngineError(
+            f"the folder for sockets {path} cannot be made: {error.strerror or error}; set XDG_RUNTIME_DIR"
+        ) from None
+    return path
+
+
+def listen(store: Path) -> tuple[socket.socket, Path]:
+    """A listening socket of this process, mode 0600. Raises EngineError."""
+    path = folder(store) / f"{os.getpid()}.sock"
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)  # never connectable by others, not even for a moment
+    try:
+        path.unlink(missing_ok=True)  # of an earlier process with this number
+        server.bind(str(path))
+    except OSError as error:
+        server.close()
+        raise EngineError(f"{path} cannot be made: {error.strerror or error}") from None
+    finally:
+        os.umask(before)
+    server.listen()
+    server.setblocking(False)
+    return server, path
+
+
+def engines(store: Path) -> list[Path]:
+    """The sockets that a process answers on, oldest first; those of dead processes are removed."""
+    alive: list[tuple[float, Path]] = []
+    for path in folder(store).glob("*.sock"):
+        with suppress(OSError):
+            made = path.stat().st_mtime
+            if _answers(path):
+                alive.append((made, path))
+            else:
+                path.unlink()
+    return [path for _, path in sorted(alive)]
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:  # it is there and busy
+            return True
+    return True

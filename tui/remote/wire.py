@@ -1,0 +1,66 @@
+"""What goes over a socket: one JSON object a line, a request and its answer, or a stream of events.
+
+→ {"do": "pause", "run": "01j…"}          ← {"ok": {…}}  or  {"error": "one sentence"}
+→ {"do": "attach", "run": "01j…"}         ← {"event": {…}} …  then  {"end": true}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import fields
+from typing import Any
+
+from engine.problems import ProblemError, parse_problem
+from tui.ports import RunRequest
+
+# A request carries at most an edited value, an event at most a step's texts: both may be large.
+MAX_LINE = 256 * 1024 * 1024
+
+
+class WireError(Exception):
+    """The other side sent what is no message."""
+
+
+async def receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
+    """The next message, None at the end. Raises WireError."""
+    try:
+        line = await reader.readline()
+    except (ValueError, ConnectionError) as error:
+        raise WireError(f"unreadable message: {error}") from None
+    if not line.endswith(b"\n"):
+        return None  # the other side is gone, perhaps in the middle of a line
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"a message is not JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise WireError("a message is not a JSON object")
+    return message
+
+
+async def send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+    """Send, waiting while the other side is slow. Raises ConnectionError when it is gone."""
+    writer.write(json.dumps(message, ensure_ascii=True).encode() + b"\n")
+    await writer.drain()
+
+
+def request_to_json(request: RunRequest) -> dict[str, Any]:
+    """A run request as JSON-ready data."""
+    values = {f.name: getattr(request, f.name) for f in fields(request)}
+    return {**values, "problem": request.problem.to_json()}
+
+
+def request_from_json(data: object) -> RunRequest:
+    """The request that `request_to_json` wrote. Raises WireError."""
+    if not isinstance(data, dict):
+        raise WireError("a run request is a JSON object")
+    names = {f.name for f in fields(RunRequest)}
+    if unknown := set(data) - names:
+        raise WireError(f"a run request has no {sorted(unknown)[0]!r}: is the other side another version?")
+    problem, breakpoints = data.get("problem"), tuple(map(str, data.get("breakpoints", ())))
+    try:
+        values = {**data, "problem": parse_problem(problem, "request"), "breakpoints": breakpoints}
+        return RunRequest(**values)
+    except (ProblemError, TypeError) as error:
+        raise WireError(str(error)) from None
