@@ -309,7 +309,7 @@ def models(json: JsonFlag = False) -> None:
 @app.command("operators")
 def operator_sets(
     name: Annotated[
-        str | None, typer.Argument(metavar="[SET]", help="A set's name, or FILE.toml; left out, all sets.")
+        str | None, typer.Argument(metavar="SET", help="A set's name, or FILE.toml; left out, all sets.")
     ] = None,
     json: JsonFlag = False,
 ) -> None:
