@@ -5,20 +5,24 @@
 
 The handler gets the request's JSON and returns a `Reply`: a status, headers and a script of pieces. A
 `dict` piece is sent as one server-sent event, `bytes` go out as they are, a number waits that many
-seconds, `CUT` drops the connection and `HANG` keeps it open in silence until the server closes.
+seconds, `CUT` drops the connection, `RESET` does so at once and rudely (as the first piece, before any
+answer), and `HANG` keeps it open in silence until the server closes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 CUT: Final = "cut"
 HANG: Final = "hang"
-Piece = dict[str, Any] | bytes | float | Literal["cut", "hang"]
+RESET: Final = "reset"
+Piece = dict[str, Any] | bytes | float | Literal["cut", "hang", "reset"]
 DONE = b"data: [DONE]\n\n"
 
 
@@ -139,6 +143,13 @@ class OpenAIServer:
 
     async def _send(self, writer: asyncio.StreamWriter, reply: Reply) -> bool:
         await asyncio.sleep(reply.latency_s)
+        if reply.script and reply.script[0] == RESET:
+            # Closed with lingering off: the client gets an RST instead of an orderly end.
+            writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            writer.transport.abort()
+            return False
         lines = [f"HTTP/1.1 {reply.status} Scripted", "transfer-encoding: chunked"]
         lines += [f"{name}: {value}" for name, value in reply.headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())
