@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.events import Event
-    from engine.formats.workspace import Workspace
+    from engine.formats.rounds import Workspace
 
 
 def import_aflow(folder: Path, store: Path, *, as_json: bool) -> None:

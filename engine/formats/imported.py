@@ -20,7 +20,7 @@ from engine.events import (
     RunStarted,
     WorkflowProposed,
 )
-from engine.formats.workspace import Round, Workspace
+from engine.formats.rounds import Round, Workspace
 from engine.problems import Problem
 from engine.workflows import Rejected, Workflow, WorkflowGraph
 from engine.workflows.choice import build_for_its_set
@@ -70,7 +70,7 @@ def _events(workspace: Workspace) -> Iterator[Event]:
 
 def _problem(workspace: Workspace) -> Problem:
     name = workspace.dataset
-    prompt = f"AFlow's search on {name}: {len(workspace.rounds)} rounds."
+    prompt = f"What AFlow found for {name}."
     return Problem(name or "workspace", prompt, metadata={"benchmark": name.lower(), "imported": "AFlow"})
 
 

@@ -21,9 +21,11 @@ from engine.events import (
 )
 from engine.formats.format import FormatError
 from engine.formats.imported import events_of
-from engine.formats.workspace import Workspace, read_workspaces
+from engine.formats.rounds import Workspace
+from engine.formats.workspace import read_workspaces
 from tests.support.runs import of
 from tests.workflows import format_samples as samples
+from tui.state import RunState
 
 
 def write(path: Path, data: Any) -> None:
@@ -101,6 +103,16 @@ def test_rounds_scores_and_experience_become_events(workspace: Path) -> None:
     assert (end.status, end.score, end.val_score) == ("answered", 0.72, 0.75)
     assert end.cost_usd == pytest.approx(0.8)
     assert end.workflow_id == proposals[1].workflow_id
+
+
+def test_the_screens_read_them_like_a_live_run(workspace: Path) -> None:
+    _, events = read(workspace)
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    titles = [str(node) for node in state.nodes.values()]
+    assert state.status == "answered"
+    assert any("Add a test." in title for title in titles)
 
 
 def test_reference_answers_are_left_out(workspace: Path) -> None:
