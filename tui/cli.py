@@ -71,7 +71,9 @@ def workbench(context: typer.Context) -> None:
 @app.command()
 def run(
     problem: Annotated[str, PROBLEM],
-    variant: Annotated[str | None, typer.Option(help="flowreasoner or vanilla.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(metavar="NAME[,KEY=VALUE…]", help="See `variants`; or a FILE.py of yours.")
+    ] = None,
     meta_agent: MetaAgent = None,
     worker: Worker = None,
     rounds: Annotated[int, typer.Option(min=1, max=1000, help="Rounds of the search.")] = 10,
@@ -304,6 +306,19 @@ def models(json: JsonFlag = False) -> None:
     from tui.reports import print_models
 
     print_models(_settings(), as_json=json)
+
+
+@app.command()
+def variants(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A variant's name, or FILE.py; left out, all.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """List the variants, or one variant's options with their defaults and where those come from."""
+    from tui.variant_reports import print_variants
+
+    print_variants(name, as_json=json)
 
 
 @app.command("operators")

@@ -14,7 +14,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from engine.variants import UnknownVariantError, Variant
+from engine.variants import VARIANTS, UnknownVariantError, Variant
 
 GROUP = "flowreasoner.variants"
 
@@ -43,6 +43,17 @@ def from_entry_point(entry: EntryPoint) -> Variant:
 def installed() -> dict[str, EntryPoint]:
     """The entry points by name; nothing is imported. One of a name of ours is out of reach."""
     return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def available() -> dict[str, str]:
+    """Every variant that can be named, with what it does; users' files are named by their path."""
+    ours = {name: what for name, (_, what) in VARIANTS.items()}
+    others = {n: f"of the installed package {_package(e)}" for n, e in installed().items() if n not in ours}
+    return ours | others
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.module
 
 
 @cache

@@ -17,6 +17,9 @@ from textual.widgets import Button, Checkbox, Footer, Input, Label, TextArea
 from engine.operators.own import OperatorSetError, load_set
 from engine.operators.sets import SETS
 from engine.problems import SPLITS, Problem, ProblemError, Tests
+from engine.variants import OptionError, UnknownVariantError, load_variant, options_of
+from engine.variants.own import available
+from engine.variants.spec import parse_spec
 from tui.actions import bindings_for
 from tui.ports import RunRequest
 from tui.problem_source import resolve
@@ -24,7 +27,7 @@ from tui.safe import clean, one_line
 from tui.widgets.title_bar import TitleBar
 
 FIELDS = {
-    "variant": ("Variant", "How the meta-agent works"),
+    "variant": ("Variant", "A name, NAME,OPTION=VALUE or your own FILE.py"),
     "meta_agent": ("Meta-agent", "The model that writes workflows"),
     "worker": ("Worker", "The model that operators call"),
     "operators": ("Operators", "A set's name, or your own FILE.toml"),
@@ -36,6 +39,18 @@ NUMBERS = {
     "rounds": Integer(minimum=1, maximum=1000),
     "repeats": Integer(minimum=1, maximum=100),
     "seed": Integer(minimum=0),
+}
+
+
+def _check_variant(text: str) -> None:
+    spec = parse_spec(text)
+    options_of(load_variant(spec.name).options, spec.values)
+
+
+_CHECKS = {"variant": _check_variant, "operators": load_set}
+_SUGGESTED = {
+    "variant": lambda: SuggestFromList(available()),
+    "operators": lambda: SuggestFromList(SETS),
 }
 
 
@@ -71,7 +86,7 @@ class NewRunScreen(Screen[RunRequest | None]):
                     yield Label(name, classes="name")
                     value = str(getattr(request, field))
                     validators = [NUMBERS[field]] if field in NUMBERS else None
-                    known = SuggestFromList(SETS) if field == "operators" else None
+                    known = _SUGGESTED[field]() if field in _SUGGESTED else None
                     yield Input(value, id=field, compact=True, validators=validators, suggester=known)
                     yield Label(hint, classes="hint")
             yield Label("", id="complaint", markup=False)
@@ -132,12 +147,13 @@ class NewRunScreen(Screen[RunRequest | None]):
             self._complain(f"{FIELDS[missing][0]} is empty")
             self.query_one(f"#{missing}").focus()
             return
-        try:
-            load_set(values["operators"])
-        except OperatorSetError as error:
-            self._complain(str(error))
-            self.query_one("#operators").focus()
-            return
+        for field, check in _CHECKS.items():
+            try:
+                check(values[field])
+            except (OperatorSetError, UnknownVariantError, OptionError) as error:
+                self._complain(str(error))
+                self.query_one(f"#{field}").focus()
+                return
         problem = self._edited()
         if problem is None:
             self._complain("The query is empty")
