@@ -1,4 +1,4 @@
-"""One workflow executed once on one problem, in a container of its own."""
+"""One workflow executed once on one problem, in a sandbox session of its own."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from sandbox.guest.files import MAX_FILES
 from sandbox.types import Callback, CallbackError, SandboxError
 
 READY_WITHIN_S = 30.0
-LATE_S = 10.0  # past a request's wall limit, after which the runner itself is taken for lost
+LATE_S = 10.0  # past a request's wall limit
 LOOK_EVERY_S = 3.0  # at the container of a request that has no answer yet
 PROBE_WITHIN_S = 5.0
 
@@ -58,7 +59,10 @@ class _Pending:
     """One request on its way."""
 
     def __init__(self, callback: Callback | None) -> None:
-        self.future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[dict[str, Any]] = loop.create_future()
+        self.since = loop.time()
+        self.deadline = math.inf  # after which the runner itself is taken for lost
         self.callback = callback
         self.calls: set[asyncio.Task[None]] = set()
         self.files: list[dict[str, Any]] = []
@@ -80,6 +84,7 @@ class Channel:
         self._pending: dict[str, _Pending] = {}
         self._lost: SandboxError | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     async def open(self, init: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,11 +126,11 @@ class Channel:
         self._pending[name] = pending
         try:
             await self._send({"t": "run", "id": name, "body": dict(body), "limits": dict(limits)})
-            watch = self._loop.call_later(LOOK_EVERY_S, self._watch, pending, float(limits["wall_s"]))
-            try:
-                report = await pending.future
-            finally:
-                watch.cancel()
+            # Twice, since tests that turn out to need one process are started a second time.
+            pending.deadline = self._loop.time() + 2 * float(limits["wall_s"]) + LATE_S
+            if self._watcher is None:
+                self._watcher = asyncio.create_task(self._watch())
+            report = await pending.future
             if pending.over_budget is not None and report["status"] == "failed":
                 report.update(status="budget", reason=None, message=pending.over_budget)
             return report
@@ -137,29 +142,31 @@ class Channel:
             for task in pending.calls:
                 task.cancel()
 
-    def _watch(self, pending: _Pending, wall_s: float) -> None:
-        task = asyncio.create_task(self._look_at(pending, wall_s))
-        pending.calls.add(task)
-        task.add_done_callback(pending.calls.discard)
+    async def _watch(self) -> None:
+        """Fail requests whose container is paused, or whose runner is long past the time to answer.
 
-    async def _look_at(self, pending: _Pending, wall_s: float) -> None:
-        """Fail a request whose container is paused, or whose runner is long past the time to answer.
-
-        The runner itself forgives a short pause. One that is noticed here ends the request without a
-        verdict, whatever CPU time its code has used: a loop shows itself again in the next container.
+        One look serves all that wait: a session's requests may wait for a model for minutes, and a hundred
+        sessions must not ask the daemon a hundred times. The runner itself forgives a short pause. One
+        that is noticed here ends the request without a verdict, whatever CPU time its code has used: a
+        loop shows itself again in the next container.
         """
-        # Twice, since tests that turn out to need one process are started a second time.
-        deadline = self._loop.time() + 2 * wall_s + LATE_S - LOOK_EVERY_S
-        while True:
-            state = await self.transport.state()
-            if state.status == "paused":
-                pending.fail(
-                    SandboxError("paused", "the container is paused: unpause or remove it, then run again")
-                )
-            elif self._loop.time() > deadline:
-                why = f"the container does not answer ({state}): is this machine overloaded?"
-                pending.fail(SandboxError("container-lost", why))
+        while self._pending:
+            before = self._loop.time()
             await asyncio.sleep(LOOK_EVERY_S)
+            if any(pending.since <= before for pending in self._pending.values()):
+                state = await self.transport.state()
+                for pending in self._pending.values():
+                    self._judge(pending, state)
+        self._watcher = None
+
+    def _judge(self, pending: _Pending, state: State) -> None:
+        if state.status == "paused":
+            pending.fail(
+                SandboxError("paused", "the container is paused: unpause or remove it, then run again")
+            )
+        elif self._loop.time() > pending.deadline:
+            why = f"the container does not answer ({state}): is this machine overloaded?"
+            pending.fail(SandboxError("container-lost", why))
 
     async def probe(self) -> str | None:
         """What is not as in a fresh container; None when all is well."""
@@ -177,8 +184,9 @@ class Channel:
 
     async def close(self) -> None:
         """Kill the container; requests still open fail."""
-        if self._reader is not None:
-            self._reader.cancel()
+        for task in (self._reader, self._watcher):
+            if task is not None:
+                task.cancel()
         self._fail(SandboxError("container-lost", "the sandbox was closed"))
         await self.transport.kill()
 

@@ -29,7 +29,7 @@ ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",  # an arena a thread would use up the address-space limit
 }
 MEMORY_MB = 512
-PIDS = 96
+PIDS = 1024  # a request may have 48, so that none can take them from sessions that share the container
 _HEADER = 8  # of each chunk of an attached stream without a terminal
 _STDERR_KEPT = 4096
 _GONE_WITHIN_S = 5

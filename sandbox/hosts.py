@@ -12,6 +12,7 @@ from sandbox.docker_backend import DockerBackend
 from sandbox.types import SandboxError
 from sandbox.worker import Backend, Worker
 
+SESSIONS_EACH = 32  # in one container, where one killed for memory takes the most of them with it
 _SPARES = 1
 _REAP_EVERY_S = 60.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
@@ -27,6 +28,10 @@ class Host:
         self.idle: list[Worker] = []
         self.busy = 0
         self.down = False  # the last container that was wanted could not be started
+        # Sessions mostly wait for a model: that takes a few megabytes each, and no core.
+        self.max_sessions = size * SESSIONS_EACH
+        self._seats: set[Worker] = set()  # containers that sessions share
+        self._joining = asyncio.Lock()
         self._modules = modules
         self._all: set[Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -35,7 +40,8 @@ class Host:
 
     @property
     def load(self) -> float:
-        return self.busy / self.size
+        sessions = sum(worker.sessions for worker in self._seats)
+        return (self.busy + sessions / SESSIONS_EACH) / self.size
 
     async def open(self) -> None:
         """Start the first container, so that a host that cannot work says so at once.
@@ -86,6 +92,39 @@ class Host:
         else:
             self._discard(worker)
             self._refill()
+
+    async def join(self) -> Worker:
+        """A worker with room for one more session, which must be left.
+
+        It spreads over containers that are warm, up to `size`; none is started while there is room.
+
+        Raises:
+            SandboxError: a container was needed and none could be started.
+        """
+        async with self._joining:  # so that a crowd that comes at once does not start a container each
+            roomy = [w for w in self._seats if w.reusable and w.sessions < SESSIONS_EACH]
+            if roomy and (not self.idle or len(self._seats) >= self.size):
+                worker = min(roomy, key=lambda worker: worker.sessions)
+            else:
+                worker = await self.take(fresh=False)
+                self._seats.add(worker)
+            worker.sessions += 1
+            return worker
+
+    async def leave(self, worker: Worker) -> None:
+        """A session ended; the last one of a container gives it back, if it is as good as new."""
+        worker.sessions -= 1
+        if worker.sessions:
+            return
+        self._seats.discard(worker)
+        try:
+            if worker.reusable and await worker.channel.probe() is not None:
+                worker.clean = False
+        except BaseException:
+            worker.clean = False
+            raise
+        finally:
+            self.give_back(worker)
 
     async def _new(self) -> Worker:
         try:

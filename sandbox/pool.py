@@ -13,6 +13,7 @@ from sandbox.backends import Prefer, choose_backend, docker_hosts, recipe
 from sandbox.docker_backend import DockerBackend
 from sandbox.gate import Gate
 from sandbox.hosts import Host
+from sandbox.placing import Fleet
 from sandbox.session import PooledSession, with_files
 from sandbox.types import (
     Limits,
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 T = TypeVar("T", Outcome, Verdict)
 
 NO_TESTS = "there are no tests to run"
-_DAEMON_BACK_WITHIN_S = 20.0  # a restart of Docker takes a few seconds
-_ASK_AGAIN_S = 0.2
-_PASSING = ("daemon-down", "container-lost", "no-docker")  # what a restart of Docker looks like meanwhile
 
 
 @contextlib.asynccontextmanager
@@ -98,10 +96,11 @@ class Pool:
         modules = dict(guest_modules or {})
         self.hosts = [Host(backend, modules, size or backend.size) for backend in backends]
         self.size = sum(host.size for host in self.hosts)
-        self._closed = False
-        # Sessions last as long as a workflow, and a workflow's steps need checks while it runs:
-        # one shared limit would let sessions starve the checks they wait for.
-        self._sessions = asyncio.Semaphore(self.size)
+        self._fleet = Fleet(self.hosts)
+        # Sessions last as long as a workflow, which mostly waits, and its steps need checks meanwhile: one
+        # shared limit would let sessions starve the checks they wait for. A waiting one takes memory only.
+        self.max_sessions = sum(host.max_sessions for host in self.hosts)
+        self._sessions = asyncio.Semaphore(self.max_sessions)
         self._checks = asyncio.Semaphore(self.size)
         self._gate = Gate()
 
@@ -125,22 +124,27 @@ class Pool:
 
     async def __aexit__(self, *exc: object) -> None:
         """Remove every container, those in use included."""
-        self._closed = True
+        self._fleet.closed = True
         await asyncio.gather(*(host.close() for host in self.hosts), return_exceptions=True)
 
     # The Sandbox protocol.
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[PooledSession]:
-        """A container of its own for the length of the block.
+        """A place to run workflows and their steps in, for the length of the block.
+
+        Sessions spread over the containers that are warm and share them, up to `SESSIONS_EACH` in one.
 
         Raises:
             SandboxError: none could be started.
         """
-        async with self._sessions, self._worker() as (_, worker):
-            yield PooledSession(worker)
-            if worker.reusable and await worker.channel.probe() is not None:
-                worker.clean = False
+        async with self._sessions, self._fleet.seat() as worker:
+            session = PooledSession(worker)
+            try:
+                yield session
+            finally:
+                if session.running:  # its processes may outlive it
+                    worker.clean = False
 
     async def check(
         self,
@@ -248,13 +252,13 @@ class Pool:
         async with self._checks, self._gate(alone=alone) as ticket:
             while True:
                 avoid = failed[0] if failed else None
-                async with self._worker(avoid) as (host, worker):
+                async with self._fleet.worker(avoid) as (host, worker):
                     queued = (loop.time() - asked) * 1000
                     try:
                         result = await ask.serve(worker)
                     except SandboxError as error:
                         worker.clean = False
-                        if self._closed:
+                        if self._fleet.closed:
                             raise
                         if failed is not None:
                             if error.out_of_memory and failed[1].out_of_memory:
@@ -264,36 +268,3 @@ class Pool:
                         continue
                 usage = dataclasses.replace(result.usage, queue_ms=queued)
                 return dataclasses.replace(result, usage=usage), not ticket.accompanied
-
-    @contextlib.asynccontextmanager
-    async def _worker(self, avoid: Host | None = None) -> AsyncIterator[tuple[Host, Worker]]:
-        host, worker = await self._place(avoid)
-        try:
-            yield host, worker
-        except BaseException:
-            worker.clean = False
-            raise
-        finally:
-            host.give_back(worker)
-
-    async def _place(self, avoid: Host | None) -> tuple[Host, Worker]:
-        """A worker on the least loaded host; `avoid` has just failed, so another, or a fresh one of it.
-
-        A daemon that is away is waited for, since Docker being restarted should not end a run; so is one
-        that is going away, which still answers, with errors or with containers that end at once.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + _DAEMON_BACK_WITHIN_S
-        while True:
-            last: SandboxError | None = None
-            for host in sorted(self.hosts, key=lambda host: (host.down, host is avoid, host.load)):
-                if self._closed:
-                    raise SandboxError("container-lost", "the sandbox is closed")
-                try:
-                    return host, await host.take(fresh=avoid is not None)
-                except SandboxError as error:
-                    last = error
-            assert last is not None  # there is at least one host
-            if last.reason not in _PASSING or loop.time() > deadline:
-                raise last
-            await asyncio.sleep(_ASK_AGAIN_S)

@@ -1,4 +1,4 @@
-"""A container held by one workflow."""
+"""A workflow's place in a container."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from sandbox.worker import Worker
 
 
 class PooledSession:
-    """A worker held by one workflow; implements `sandbox.types.Session`."""
+    """A place on a worker, perhaps beside other sessions; implements `sandbox.types.Session`."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self.container_id = worker.id
+        self.running = 0  # calls that have not ended
 
     async def probe(self) -> str | None:
         """What is not as in a fresh, idle container, in one line; None when nothing."""
@@ -39,7 +40,11 @@ class PooledSession:
             FileNameError, ValueError: names or sizes of files that cannot be sent.
         """
         body = {"kind": "call", "entry": entry, "args": codec.encode(dict(args))}
-        return await self._worker.outcome({**body, **with_files(files, collect)}, limits, callback)
+        self.running += 1
+        try:
+            return await self._worker.outcome({**body, **with_files(files, collect)}, limits, callback)
+        finally:
+            self.running -= 1
 
 
 def with_files(files: Mapping[str, bytes] | None, collect: Sequence[str]) -> dict[str, Any]:

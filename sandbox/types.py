@@ -140,7 +140,7 @@ class Verdict:
 
 
 class Session(Protocol):
-    """One container held for one workflow; its steps run in it as processes of their own."""
+    """One workflow's place in a container; its steps run there as processes of their own, with own uids."""
 
     container_id: str
 
@@ -174,7 +174,7 @@ class Sandbox(Protocol):
     async def __aexit__(self, *exc: object) -> None: ...
 
     def session(self) -> AbstractAsyncContextManager[Session]:
-        """A container of its own, destroyed or recycled at the end."""
+        """A place in a container, for one workflow; others may share it, as processes of other users."""
         ...
 
     async def check(

@@ -16,8 +16,8 @@ from sandbox.types import Callback, Limits, Outcome, SandboxError, TestResult, U
 
 MAX_REQUESTS = 200
 MAX_AGE_S = 30 * 60.0
-UIDS = 4096  # per container; two or three a request
-_UID_FLOOR, _UID_BLOCKS = 1 << 20, 200_000
+UIDS = 16_384  # per container; two or three a request
+_UID_FLOOR, _UID_BLOCKS = 1 << 20, 100_000
 _INSIDE_FLOOR = 10_000  # bubblewrap: inside a namespace of its own, any block will do
 _blocks = itertools.count(random.SystemRandom().randrange(_UID_BLOCKS))
 
@@ -43,6 +43,7 @@ class Worker:
         self.channel = channel
         self.clean = True
         self.requests = 0
+        self.sessions = 0  # that share it
         self.born = time.monotonic()
 
     @classmethod
@@ -92,6 +93,9 @@ class Worker:
         except codec.MalformedError as error:
             report.update(status="failed", reason="not-plain-data", message=str(error))
             value = None
+        if report["status"] == "oom" and self._crowded_out(report, limits):
+            why = "other sessions used up the container's memory: the call has to be made again elsewhere"
+            raise SandboxError("container-lost", why, out_of_memory=True)
         found, refused = files.from_guest(report["files"])
         return Outcome(
             status=report["status"],
@@ -104,6 +108,10 @@ class Worker:
             files=found,
             refused=refused,
         )
+
+    def _crowded_out(self, report: Mapping[str, Any], limits: Limits) -> bool:
+        """Whether a call was ended for memory beside other sessions, and held little of it itself."""
+        return self.sessions > 1 and report["usage"]["max_rss_kb"] < limits.memory_mb * 1024 // 4
 
     async def verdict(self, body: Mapping[str, Any], limits: Limits) -> Verdict:
         """Run tests.

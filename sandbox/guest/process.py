@@ -122,7 +122,7 @@ class Process:
     @property
     def unaccounted(self) -> bool:
         """Whether it was gone before anyone noted what it used, and its end is not known yet either."""
-        return self.killed and self.pid > 0 and self.end is None and self.cost[0] == 0
+        return self.killed and self.pid > 0 and self.end is None and 0 in self.cost
 
     def kill(self) -> None:
         """SIGKILL it, now or as soon as its pid is known."""

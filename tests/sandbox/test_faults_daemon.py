@@ -74,7 +74,7 @@ async def test_a_run_goes_on_after_docker_was_restarted(daemon: Daemon) -> None:
 async def test_a_daemon_that_stays_away_stops_the_run(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sandbox.pool._DAEMON_BACK_WITHIN_S", 1.0)
+    monkeypatch.setattr("sandbox.placing._DAEMON_BACK_WITHIN_S", 1.0)
     try:
         async with open_sandbox("docker", hosts=[daemon.host], size=1) as pool:
             await asyncio.to_thread(daemon.stop)
