@@ -33,15 +33,15 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, 
             yield from _rows(inner, f"{prefix}{title}.")
             continue
         meaning = " ".join((field.description or "").split()).replace("|", "\\|")
-        default = "required" if field.is_required() else _shown(field.default)
-        yield f"{prefix}{name}", _type_name(field.annotation), default, meaning
+        default = "required" if field.is_required() else shown_default(field.default)
+        yield f"{prefix}{name}", type_name(field.annotation), default, meaning
 
 
-def _shown(default: Any) -> str:
+def shown_default(default: Any) -> str:
     return "unset" if default is None else "empty" if default in ([], {}) else f"`{default}`"
 
 
-def _type_name(annotation: Any) -> str:
+def type_name(annotation: Any) -> str:
     """A type as users say it: text, number, choices; `| None` and constraints left out."""
     plain = {
         str: "text",
@@ -57,9 +57,9 @@ def _type_name(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{choice}`" for choice in args)
     if origin is Annotated:
-        return _type_name(args[0])
+        return type_name(args[0])
     if origin is list:
-        return f"list of {_type_name(args[0])}"
+        return f"list of {type_name(args[0])}"
     if origin is dict:
-        return f"table of {_type_name(args[-1])}"
-    return " or ".join(_type_name(arg) for arg in args if arg is not type(None))
+        return f"table of {type_name(args[-1])}"
+    return " or ".join(type_name(arg) for arg in args if arg is not type(None))
