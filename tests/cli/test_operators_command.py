@@ -109,3 +109,18 @@ async def test_the_documented_set_of_ones_own_runs(shell: Shell, models: Models,
     events = [json.loads(line) for line in ended.out.splitlines()]
     outputs = [e["output"] for e in events if e["kind"] == "step_finished"]
     assert {"points": ["It is slow.", "It is long."]} in outputs
+
+
+async def test_a_workflow_file_runs_over_the_set_it_is_given(
+    shell: Shell, models: Models, problem_file: Path
+) -> None:
+    (shell.home / "flow.py").write_text(
+        "class Workflow:\n    async def __call__(self, problem):\n"
+        "        return await self.code_generate(instruction='Think.')\n"
+    )
+    command = ["run-workflow", "flow.py", "--problem", str(problem_file), "--repeats", "1"]
+    refused = await shell(*command, "--operators", "maas")
+    assert refused.code == 2
+    assert "flow.py:3: there is no operator self.code_generate" in refused.err
+    ended = await shell(*command, "--operators", "scoreflow")
+    assert ended.code == 0, ended.err

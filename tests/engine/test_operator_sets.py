@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from engine.context import RunConfig, Services
 from engine.events import Notice, StepFinished, StepStarted, WorkflowFinished, WorkflowProposed
 from engine.models.base import Message, Sampling
 from engine.operators.sets import SETS
+from engine.prompts import propose_messages
 from engine.workflows import Rejected, Workflow, build_workflow
 from sandbox.pool import Pool
 from tests.support.runs import DOUBLE, RIGHT, WRONG, completion, end, of, run_events
@@ -209,6 +211,11 @@ async def test_advice_names_only_what_the_set_can_do(sandbox: Pool) -> None:
         told[name] = meta.calls[0][0]["content"]
     assert "running tests" in told["aflow-code"]
     assert "running tests" not in told["aflow-qa"]
+
+
+async def test_the_paper_set_is_told_in_the_words_the_embedded_meta_agent_was_trained_on() -> None:
+    system = propose_messages(DOUBLE, SETS["paper"], [])[0]["content"]
+    assert hashlib.sha256(system.encode()).hexdigest().startswith("2d11ddde262829121abd")
 
 
 async def test_vanilla_runs_whatever_set_is_chosen(sandbox: Pool) -> None:
