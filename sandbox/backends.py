@@ -19,32 +19,36 @@ Prefer = Literal["auto", "docker", "bwrap", "unsafe-local"]
 Progress = Callable[[str], None]
 
 
-def choose_backend(
+def choose_backends(
     prefer: Prefer = "auto",
+    hosts: Sequence[str] = (),
     *,
     build: bool = False,
     runtime: str | None = None,
     image: ImageName = "core",
     progress: Progress | None = None,
-) -> DockerBackend | BwrapBackend | LocalBackend:
-    """The backend of this machine. Blocks while it asks the daemon. "auto" never means no isolation.
+) -> Sequence[DockerBackend | BwrapBackend | LocalBackend]:
+    """The backends to share the work: one for each of the Docker `hosts` that answers, or the one of this
+    machine. Blocks while it asks the daemons. "auto" never means no isolation.
 
     Raises:
-        SandboxError: neither is usable; the message says how to get Docker.
+        SandboxError: none is usable; the message says how to get Docker.
     """
-    if prefer == "bwrap":
-        return BwrapBackend()
     if prefer == "unsafe-local":
-        return LocalBackend()
+        return [LocalBackend(image=image, needs=recipe(image).imports)]
+    if prefer == "bwrap":
+        return [BwrapBackend(image=image, needs=recipe(image).imports)]
     try:
-        return _docker(connect(), build, runtime, image, progress)
+        if hosts:
+            return _docker_hosts(hosts, build, runtime, image, progress)
+        return [_docker(None, connect(), build, runtime, image, progress)]
     except SandboxError as error:
         # bubblewrap has no images: without its packages, code that is right would be called wrong.
         if prefer == "docker" or image != "core":
             raise
         reason = error
     try:
-        return BwrapBackend(why=f"Docker cannot be used ({reason}). Using ")
+        return [BwrapBackend(why=f"Docker cannot be used ({reason}). Using ")]
     except SandboxError as error:
         raise SandboxError(
             reason.reason,
@@ -52,17 +56,11 @@ def choose_backend(
         ) from None
 
 
-def docker_hosts(
-    hosts: Sequence[str],
-    *,
-    build: bool = False,
-    runtime: str | None = None,
-    image: ImageName = "core",
-    progress: Progress | None = None,
+def _docker_hosts(
+    hosts: Sequence[str], build: bool, runtime: str | None, image: ImageName, progress: Progress | None
 ) -> list[DockerBackend]:
-    """A backend for each Docker host that answers. Blocks while it asks them.
-
-    A host that has no image gets a copy of another's, so that all run the same.
+    """A backend for each Docker host that answers. A host that has no image gets a copy of another's, so
+    that all run the same.
 
     Raises:
         SandboxError: no host answers, or none has the image; the message says what each lacks.
@@ -79,7 +77,7 @@ def docker_hosts(
     backends: list[DockerBackend] = []
     for host, client in clients.items():
         try:
-            backends.append(_docker(client, False, runtime, image, progress))
+            backends.append(_docker(host, client, False, runtime, image, progress))
         except SandboxError as error:
             problems[host] = error
     if not backends:
@@ -105,7 +103,12 @@ def recipe(image: str) -> Recipe:
 
 
 def _docker(
-    client: Any, build: bool, runtime: str | None, image: ImageName, progress: Progress | None
+    host: str | None,
+    client: Any,
+    build: bool,
+    runtime: str | None,
+    image: ImageName,
+    progress: Progress | None,
 ) -> DockerBackend:
     from sandbox import images
 
@@ -118,7 +121,7 @@ def _docker(
         )
     info = client.info()
     size = size_for(info["NCPU"], info["MemTotal"])
-    return DockerBackend(client, ident, runtime, memory_mb=recipe(image).memory_mb, size=size)
+    return DockerBackend(client, ident, runtime, host=host, memory_mb=recipe(image).memory_mb, size=size)
 
 
 def _spread_image(clients: dict[str, Any], build: bool, image: ImageName, progress: Progress | None) -> None:

@@ -17,7 +17,7 @@ import shutil
 import socket
 import subprocess
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +85,25 @@ def interpreter() -> str:
     )
 
 
+def own_packages(python: str, image: str, needs: Sequence[str]) -> str:
+    """What to say of packages that `image` would bring, where there are no images; nothing if it has none.
+
+    Raises:
+        SandboxError: `python` lacks some. Code that is right would be called wrong for it.
+    """
+    if not needs:
+        return ""
+    check = "import importlib.util, sys; print(*(n for n in sys.argv[1:] if not importlib.util.find_spec(n)))"
+    found = subprocess.run([python, "-I", "-c", check, *needs], capture_output=True, text=True, check=False)
+    if found.returncode or found.stdout.strip():
+        raise SandboxError(
+            "image-missing",
+            f"without Docker there is no {image} image, and {python} lacks "
+            f"{', '.join(found.stdout.split()) or 'its packages'}: install them for it, or use Docker",
+        )
+    return f" Packages of the {image} image are this machine's own."
+
+
 def id_map() -> IdMap | None:
     """The uids this user may hand out, or None for its own only."""
     if os.geteuid() == 0:
@@ -117,12 +136,13 @@ class BwrapBackend:
 
     name = "bwrap"
 
-    def __init__(self, why: str = "") -> None:
+    def __init__(self, why: str = "", image: str = "core", needs: Sequence[str] = ()) -> None:
         found = shutil.which("bwrap")
         if found is None:
             raise SandboxError("no-docker", "bubblewrap is not installed: apt-get install bubblewrap")
         self._bwrap = found
         self._python = interpreter()
+        own = own_packages(self._python, image, needs)
         self.own_uids = id_map() is not None
         self.size = default_size()
         self._filter = seccomp.program()
@@ -130,7 +150,7 @@ class BwrapBackend:
         unfiltered = "" if self._filter else " No system call filter is known for this machine."
         self.description = (
             f"{why}bubblewrap: no network, private files, process limits; memory is limited per process, "
-            f"not in total, and this machine's /usr is visible read-only.{shared}{unfiltered}"
+            f"not in total, and this machine's /usr is visible read-only.{own}{shared}{unfiltered}"
         )
 
     async def start(self) -> BwrapTransport:

@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-import socket
 import time
+from collections.abc import Mapping
 from http.client import CONFLICT
 from typing import Any
 
-from sandbox import labels
+from sandbox import attach, labels
 from sandbox.channel import State
 from sandbox.sizing import default_size
 from sandbox.types import SandboxError
@@ -32,6 +32,7 @@ MEMORY_MB = 512
 PIDS = 1024  # a request may have 48, so that none can take them from sessions that share the container
 _HEADER = 8  # of each chunk of an attached stream without a terminal
 _STDERR_KEPT = 4096
+_OLDEST_API = "1.41"  # only to ask for the daemon's own
 _GONE_WITHIN_S = 5
 
 
@@ -58,16 +59,33 @@ def connect(timeout: float = 60.0, host: str | None = None) -> Any:
             "no-docker", "the Python package `docker` is missing: pip install docker"
         ) from None
     from docker.errors import DockerException
+    from docker.utils import kwargs_from_env
+    from requests.exceptions import RequestException
 
-    try:
-        client = (
-            docker.from_env(timeout=int(timeout))
-            if host is None
-            else docker.DockerClient(base_url=host, timeout=int(timeout))
+    where = attach.address(host)
+    if not where.startswith(("unix://", "tcp://")):
+        tunnel = "ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock HOST"
+        raise SandboxError(
+            "no-docker",
+            f"{where[:100]} is not a Docker host that can be used: name a unix:// or tcp:// one; "
+            f"for one behind SSH, run `{tunnel}` and name unix:///tmp/docker.sock",
         )
-        client.ping()
-    except DockerException as error:
+    try:
+        # Encryption goes by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, whoever names the host.
+        found = kwargs_from_env({**os.environ, "DOCKER_HOST": where})
+        first = _client(docker, _OLDEST_API, timeout, found)
+        version = first.version(api_version=False)["ApiVersion"]
+        first.close()
+        return _client(docker, version, timeout, found)
+    except (DockerException, RequestException) as error:
         raise SandboxError("no-docker", explain(error)) from None
+
+
+def _client(docker: Any, version: str, timeout: float, found: Mapping[str, Any]) -> Any:
+    """A client that asks for nothing yet, and goes by no variables but Docker's: those that name a CA for
+    the web would replace the one of the daemon, those that name a proxy would send it our requests."""
+    client = docker.DockerClient(version=version, timeout=int(timeout), **found)
+    client.api.trust_env = False
     return client
 
 
@@ -93,12 +111,14 @@ class DockerBackend:
         image_id: str,
         runtime: str | None = None,
         *,
+        host: str | None = None,
         memory_mb: int = MEMORY_MB,
         size: int | None = None,
     ) -> None:
         self.client = client
         self._image = image_id
         self._runtime = runtime
+        self._host = host  # of `client`; None: the one the environment names
         self.size = size or default_size()
         self._memory = memory_mb << 20
         kind = runtime or "runc"
@@ -116,40 +136,34 @@ class DockerBackend:
         from docker.errors import DockerException, ImageNotFound
         from requests.exceptions import RequestException
 
-        task = asyncio.ensure_future(asyncio.to_thread(self._create))
+        task = asyncio.ensure_future(self._create())
         try:
-            ident, sock = await asyncio.shield(task)
+            ident, streams = await asyncio.shield(task)
         except ImageNotFound:
             message = "the sandbox image is gone: run `flowreasoner sandbox build`"
             raise SandboxError("image-missing", message) from None
-        except (DockerException, RequestException) as error:
+        except (DockerException, RequestException, OSError) as error:
             raise SandboxError(_reason(error), explain_start(error)) from None
         except asyncio.CancelledError:
-            # The thread cannot be stopped: let it finish, then remove what it made.
-            with contextlib.suppress(DockerException, RequestException):
-                ident, sock = await task
-                sock.close()
+            # A thread cannot be stopped: let it finish, then remove what it made.
+            with contextlib.suppress(DockerException, RequestException, OSError):
+                ident, (_, writer) = await task
+                writer.close()
                 await asyncio.to_thread(self._remove, ident)
             raise
-        reader, writer = await asyncio.open_connection(sock=sock)
-        return DockerTransport(self, ident, reader, writer)
+        return DockerTransport(self, ident, *streams)
 
-    def _create(self) -> tuple[str, socket.socket]:
+    async def _create(self) -> tuple[str, attach.Streams]:
         api = self.client.api
-        ident = api.create_container_from_config(self._config())["Id"]
+        made = await asyncio.to_thread(api.create_container_from_config, self._config())
+        ident = str(made["Id"])
         try:
-            attached = api.attach_socket(ident, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-            raw = getattr(attached, "_sock", attached)
-            if type(raw) is not socket.socket:
-                raise SandboxError("no-docker", "only unix:// and plain tcp:// Docker hosts can be used")
-            sock = socket.socket(fileno=os.dup(raw.fileno()))
-            attached.close()
-            sock.setblocking(False)
-            api.start(ident)
+            streams = await attach.attach(self._host, ident)
+            await asyncio.to_thread(api.start, ident)
         except BaseException:
-            self._remove(ident)
+            await asyncio.to_thread(self._remove, ident)
             raise
-        return ident, sock
+        return ident, streams
 
     def _config(self) -> dict[str, Any]:
         host = {
@@ -269,7 +283,7 @@ class DockerTransport:
             try:
                 header = await self._reader.readexactly(_HEADER)
                 body = await self._reader.readexactly(int.from_bytes(header[4:], "big"))
-            except (asyncio.IncompleteReadError, ConnectionError):
+            except (asyncio.IncompleteReadError, OSError):
                 return b""
             if header[0] == 1:
                 return body

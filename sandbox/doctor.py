@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import images, remedies
+from sandbox.backends import choose_backends
 from sandbox.bwrap_backend import BwrapBackend
 from sandbox.docker_backend import connect
-from sandbox.pool import Pool, choose_backend
+from sandbox.pool import Pool
 from sandbox.remedies import Fixer, Progress
 from sandbox.types import Limits, SandboxError
 
@@ -91,7 +92,7 @@ def _daemon() -> Check:
 def _image() -> Check:
     fix = "flowreasoner sandbox build"
     try:
-        status = images.status()
+        status = images.status(connect(timeout=10))
     except SandboxError:
         return Check("image", False, "no daemon to hold it", fix, required=False)
     if status.id is None:
@@ -148,7 +149,7 @@ _PROBES: dict[str, str] = {
 async def _probe() -> list[Check]:
     """Start the sandbox that would be used and try it."""
     try:
-        backend = await asyncio.to_thread(choose_backend)
+        backend, *_ = await asyncio.to_thread(choose_backends)
         async with Pool(backend, size=1) as pool:
             return [
                 await _smoke(pool),

@@ -8,7 +8,6 @@ and unpacked on top of another image's base.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import subprocess
@@ -29,8 +28,8 @@ Progress = Callable[[str], None]
 
 REPOSITORY = "flowreasoner-sandbox"
 _BUILD_TIMEOUT_S = 1800
-_BASE_LABEL = f"{labels.LABEL}.base"
-_NAME_LABEL = f"{labels.LABEL}.image"
+BASE_LABEL = f"{labels.LABEL}.base"
+NAME_LABEL = f"{labels.LABEL}.image"
 _BASE_DOCKERFILE = """\
 FROM {base}
 RUN pip install --no-cache-dir --root-user-action=ignore {wheels} \
@@ -48,7 +47,7 @@ RUN folder=$(python3 -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
 @dataclass(frozen=True)
 class ImageStatus:
-    """The image the current sources ask for, and what else of ours is on the daemon."""
+    """The image the current sources ask for."""
 
     name: ImageName
     tag: str
@@ -56,7 +55,6 @@ class ImageStatus:
     base: str | None
     size_bytes: int
     created: str | None
-    stale: tuple[str, ...]  # tags or ids of images no current source asks for
 
 
 def guest_files() -> dict[str, bytes]:
@@ -68,13 +66,14 @@ def guest_files() -> dict[str, bytes]:
 def tag(image: ImageName = "core") -> str:
     """The name of the image that the current recipe and guest sources make."""
     recipe = RECIPES[image]
-    digest = hashlib.sha256("\0".join((_base_name(recipe), recipe.dockerfile)).encode())
+    digest = hashlib.sha256("\0".join((base_name(recipe), recipe.dockerfile)).encode())
     for name, source in guest_files().items():
         digest.update(name.encode() + b"\0" + source + b"\0")
     return f"{REPOSITORY}:{image}-{digest.hexdigest()[:16]}"
 
 
-def _base_name(recipe: Recipe) -> str:
+def base_name(recipe: Recipe) -> str:
+    """What the image that `recipe` adds the guest sources to is called."""
     return f"{REPOSITORY}:base-{recipe.name}-{recipe.base_digest(debian.suite()[0])}"
 
 
@@ -92,14 +91,20 @@ def _find(client: Any, name: str) -> str | None:
         return None
 
 
-def build(progress: Progress | None = None, image: ImageName = "core", *, client: Any = None) -> str:
-    """Build the current image if it is missing; returns its id.
+def build(
+    progress: Progress | None = None,
+    image: ImageName = "core",
+    *,
+    client: Any = None,
+    host: str | None = None,
+) -> str:
+    """Build the current image if it is missing, with `client` or on `host`; returns its id.
 
     Raises:
         SandboxError: no daemon, or neither a registry nor mmdebstrap can provide a base.
     """
     say = progress or (lambda _: None)
-    client = client or connect(timeout=_BUILD_TIMEOUT_S)
+    client = client or connect(timeout=_BUILD_TIMEOUT_S, host=host)
     name, recipe = tag(image), RECIPES[image]
     existing = _find(client, name)
     if existing is not None:
@@ -107,59 +112,24 @@ def build(progress: Progress | None = None, image: ImageName = "core", *, client
         return existing
     base = _base(client, recipe, say)
     say(f"building {name} on {base}")
-    owner = {labels.LABEL: "1", _NAME_LABEL: image, _BASE_LABEL: f"{base}@{_find(client, base)}"}
+    owner = {labels.LABEL: "1", NAME_LABEL: image, BASE_LABEL: f"{base}@{_find(client, base)}"}
     guest = {f"guest/{file}": source for file, source in guest_files().items()}
     return _build(client, recipe.dockerfile.format(base=base), name, owner, network="none", files=guest)
 
 
-def status(image: ImageName = "core") -> ImageStatus:
-    """What is built of `image`.
-
-    Raises:
-        SandboxError: no daemon.
-    """
-    client = connect()
+def status(client: Any, image: ImageName = "core") -> ImageStatus:
+    """What is built of `image`. Raises docker and requests errors."""
     current = find(client, image)
-    stale = tuple(sorted(_stale(client)))
     if current is None:
-        return ImageStatus(image, tag(image), None, None, 0, None, stale)
+        return ImageStatus(image, tag(image), None, None, 0, None)
     attributes = client.images.get(current).attrs
-    base = (attributes["Config"].get("Labels") or {}).get(_BASE_LABEL)
-    size, created = int(attributes["Size"]), str(attributes["Created"])
-    return ImageStatus(image, tag(image), current, base, size, created, stale)
-
-
-def prune() -> list[str]:
-    """Remove our images that the current sources do not ask for; returns the names removed.
-
-    Raises:
-        SandboxError: no daemon.
-    """
-    from docker.errors import APIError
-
-    client = connect()
-    removed: list[str] = []
-    for name in _stale(client):
-        with contextlib.suppress(APIError):  # in use by a container, or under another image
-            client.images.remove(name)
-            removed.append(name)
-    return removed
-
-
-def _stale(client: Any) -> list[str]:
-    """Names of our images that nothing asks for: the finished ones first, then what they were built on."""
-    wanted = {tag(name) for name in RECIPES} | {_base_name(recipe) for recipe in RECIPES.values()}
-    finished = client.images.list(filters={"label": [f"{labels.LABEL}=1"]})
-    named = [name for image in client.images.list(name=REPOSITORY) for name in image.tags]
-    nameless = [image.id for image in finished if not image.tags]
-    tops = [name for name in named if ":base-" not in name]
-    bases = [name for name in named if ":base-" in name]
-    return [name for name in (*nameless, *tops, *bases) if name not in wanted]
+    base = (attributes["Config"].get("Labels") or {}).get(BASE_LABEL)
+    return ImageStatus(image, tag(image), current, base, int(attributes["Size"]), str(attributes["Created"]))
 
 
 def _base(client: Any, recipe: Recipe, say: Progress) -> str:
     """The name of the base image, made now if it is missing."""
-    name = _base_name(recipe)
+    name = base_name(recipe)
     if _find(client, name) is not None:
         return name
     if recipe.on is not None:
@@ -187,7 +157,7 @@ def _from_registry(client: Any, recipe: Recipe, name: str, say: Progress) -> Non
     pinned = next(iter(source.attrs.get("RepoDigests") or ()), source.id)
     say(f"installing {len(recipe.wheels)} packages with pip")
     dockerfile = _BASE_DOCKERFILE.format(base=REGISTRY_BASE, wheels=" ".join(recipe.wheels))
-    _build(client, dockerfile, name, {_BASE_LABEL: pinned}, network=None, files={})
+    _build(client, dockerfile, name, {BASE_LABEL: pinned}, network=None, files={})
 
 
 def _add_wheels(client: Any, below: str, recipe: Recipe, name: str, say: Progress) -> None:
@@ -210,7 +180,7 @@ def _add_wheels(client: Any, below: str, recipe: Recipe, name: str, say: Progres
             ) from None
         wheels = {f"wheels/{path.name}": path.read_bytes() for path in sorted(Path(folder).glob("*.whl"))}
     say(f"unpacking {len(wheels)} packages on {below}")
-    owner = {_BASE_LABEL: f"{below}@{_find(client, below)}"}
+    owner = {BASE_LABEL: f"{below}@{_find(client, below)}"}
     _build(client, _ADD_DOCKERFILE.format(base=below), name, owner, network="none", files=wheels)
 
 

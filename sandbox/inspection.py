@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sandbox import images, labels, remedies
+from sandbox import images, labels, remedies, stale_images
 from sandbox.docker_backend import connect, explain
 from sandbox.images import ImageStatus
 from sandbox.recipes import RECIPES
@@ -137,23 +137,36 @@ def _cpu_ns(stats: Mapping[str, Any]) -> int:
 class Survey:
     """Everything of ours on a host. Without a daemon there is only `problem`, and what to do about it."""
 
+    address: str = ""  # as it was configured; empty for the host the environment names
     problem: str = ""
     advice: str = ""
     host: HostInfo | None = None
     images: tuple[ImageStatus, ...] = ()
+    stale: tuple[str, ...] = ()  # images that `sandbox prune` would remove
     containers: tuple[ContainerInfo, ...] = ()
 
 
-def survey() -> Survey:
-    """Ask the daemon the environment names; never raises for one that is away. Blocks for a moment."""
+def survey(hosts: Sequence[str] = ()) -> list[Survey]:
+    """Ask each of `hosts`, all at once; without any, the daemon that the environment names.
+
+    Never raises for one that is away. Blocks for a moment.
+    """
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return list(threads.map(_survey, hosts or [None]))
+
+
+def _survey(address: str | None) -> Survey:
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
+    said = address or ""
     try:
-        client = connect(timeout=10)
-        found = tuple(images.status(name) for name in RECIPES)
-        return Survey(host=host(client), images=found, containers=tuple(containers(client)))
+        client = connect(timeout=10, host=address)
+        built = tuple(images.status(client, name) for name in RECIPES)
+        old = tuple(stale_images.stale(client))
+        return Survey(said, host=host(client), images=built, stale=old, containers=tuple(containers(client)))
     except SandboxError as error:
-        return Survey(str(error), remedies.docker_advice(str(error))[0])
+        why = str(error)
     except (DockerException, RequestException) as error:  # it went away while it was asked
-        return Survey(explain(error), remedies.docker_advice(explain(error))[0])
+        why = explain(error)
+    return Survey(said, why, remedies.docker_advice(why)[0])

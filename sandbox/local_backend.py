@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.bwrap_backend import BwrapTransport, Child, guest_zip
+from sandbox.bwrap_backend import BwrapTransport, Child, guest_zip, own_packages
 from sandbox.docker_backend import ENVIRONMENT
 from sandbox.sizing import default_size
 
@@ -28,14 +29,15 @@ class LocalBackend:
 
     name = "unsafe-local"
     own_uids = False
-    description = (
+    _DESCRIPTION = (
         "UNSAFE: no sandbox at all. Generated code runs as this user, with the network, all files and all "
         "keys this user can reach, and can forge its verdicts; only time, memory per process and output are "
         "limited. Results are marked unsafe-local."
     )
 
-    def __init__(self) -> None:
+    def __init__(self, image: str = "core", needs: Sequence[str] = ()) -> None:
         self.size = default_size()
+        self.description = self._DESCRIPTION + own_packages(sys.executable, image, needs)
 
     async def start(self) -> LocalTransport:
         """A new runner in a directory of its own."""

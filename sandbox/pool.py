@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sandbox.backends import Prefer, choose_backend, docker_hosts, recipe
+from sandbox.backends import Prefer, choose_backends, recipe
 from sandbox.docker_backend import DockerBackend
 from sandbox.gate import Gate
 from sandbox.hosts import Host
@@ -56,7 +56,7 @@ async def open_sandbox(
         build: build the image if it is missing (minutes) instead of refusing.
         runtime: a Docker runtime other than the daemon's default, such as "runsc".
         image: "science" has the packages of data science too, loaded before the first request.
-            bubblewrap has no images: there programs find what this machine has installed.
+            bubblewrap has no images: it is refused there unless this machine has those packages.
         hosts: Docker hosts ("unix:///…", "tcp://…") to spread the work over, instead of the one
             the environment names.
         progress: told in one line what takes long.
@@ -65,11 +65,7 @@ async def open_sandbox(
         SandboxError: neither is usable; the message says how to get Docker.
     """
     options: dict[str, Any] = {"build": build, "runtime": runtime, "image": image, "progress": progress}
-    backends: Sequence[Backend]
-    if hosts:
-        backends = await asyncio.to_thread(docker_hosts, hosts, **options)
-    else:
-        backends = [await asyncio.to_thread(choose_backend, prefer, **options)]
+    backends: Sequence[Backend] = await asyncio.to_thread(choose_backends, prefer, hosts, **options)
     warm = recipe(image).modules() if isinstance(backends[0], DockerBackend) else {}
     async with Pool(*backends, guest_modules={**warm, **(guest_modules or {})}, size=size) as pool:
         yield pool

@@ -97,6 +97,7 @@ class Recipe:
     debian: tuple[str, ...]  # packages of a base made without a registry
     wheels: tuple[str, ...]  # what pip adds to a base from a registry
     dockerfile: str
+    imports: tuple[str, ...] = ()  # what programs count on finding; where there are no images, too
     warm: str = ""  # a guest module, imported before any request
     slim: str = ""  # a shell line that removes what the packages bring and nothing here uses, from $1
     memory_mb: int = MEMORY_MB  # of a container
@@ -120,6 +121,7 @@ RECIPES: dict[ImageName, Recipe] = {
         (*_CORE_DEBIAN, *(f"python3-{name}" for name in _SCIENCE_DEBIAN.split())),
         (*_CORE_WHEELS, *_SCIENCE_WHEELS.split()),
         _COMMON + _SCIENCE,
+        imports=("numpy", "pandas", "matplotlib", "scipy"),
         warm=_WARM_SCIENCE,
         slim=_SLIM_SCIENCE,
         memory_mb=1536,
@@ -129,6 +131,7 @@ RECIPES: dict[ImageName, Recipe] = {
         _CORE_DEBIAN,
         _CORE_WHEELS,
         _COMMON,
+        imports=("math_verify",),
         warm=_WARM_MATH,
         on="core",
         added=_MATH_WHEELS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from sandbox.backends import Prefer, recipe
@@ -22,6 +22,7 @@ class Sandboxes:
         prefer: Prefer = "auto",
         guest_modules: Mapping[str, str] | None = None,
         *,
+        hosts: Sequence[str] = (),
         size: int | None = None,
         build: bool = False,
         progress: Callable[[str], None] | None = None,
@@ -31,6 +32,7 @@ class Sandboxes:
         """
         self._prefer: Prefer = prefer
         self._modules = guest_modules
+        self._hosts = hosts
         self._size, self._build, self._progress = size, build, progress
         self._pools: dict[str, Pool] = {}
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -54,6 +56,7 @@ class Sandboxes:
                 pool = open_sandbox(
                     self._prefer,
                     self._modules,
+                    hosts=self._hosts,
                     size=self._size,
                     build=self._build or wanted.on is not None,
                     image=wanted.name,

@@ -43,6 +43,10 @@ Operators = Annotated[str, typer.Option(metavar="SET", help="Operators to use: a
 OwnOperators = Annotated[
     str | None, typer.Option("--operators", metavar="SET", help="As for `run`; by default a set that fits.")
 ]
+UnsafeLocal = Annotated[
+    bool,
+    typer.Option("--unsafe-local", help="No sandbox: generated code runs as you, with all you can reach."),
+]
 Out = Annotated[Path | None, typer.Option(help="Folder to save the answer and its workflow in.")]
 Search = Annotated[str | None, typer.Option(help="Words; status:, variant:, benchmark: or experiment:VALUE.")]
 PROBLEM = typer.Argument(
@@ -85,6 +89,7 @@ def run(
     tests: TestsFile = None,
     entry_point: EntryPoint = None,
     data: Data = None,
+    unsafe_local: UnsafeLocal = False,
     out: Out = None,
     json: JsonFlag = False,
 ) -> None:
@@ -110,7 +115,8 @@ def run(
         make_tests=make_tests,
         operators=operators,
     )
-    raise typer.Exit(run_headless(Workbench(settings), request, as_json=json, out=out))
+    bench = Workbench(settings, unsafe_local=unsafe_local)
+    raise typer.Exit(run_headless(bench, request, as_json=json, out=out))
 
 
 @app.command("run-workflow")
@@ -127,6 +133,7 @@ def run_workflow(
     tests: TestsFile = None,
     entry_point: EntryPoint = None,
     data: Data = None,
+    unsafe_local: UnsafeLocal = False,
     out: Out = None,
     json: JsonFlag = False,
 ) -> None:
@@ -150,7 +157,8 @@ def run_workflow(
         make_tests=make_tests,
         operators=operators or workflow.operators.name,
     )
-    raise typer.Exit(run_headless(Workbench(settings), request, workflow=workflow, as_json=json, out=out))
+    bench = Workbench(settings, unsafe_local=unsafe_local)
+    raise typer.Exit(run_headless(bench, request, workflow=workflow, as_json=json, out=out))
 
 
 @app.command()
@@ -374,7 +382,7 @@ def sandbox_build(
     """Build a sandbox image, unless it is up to date."""
     from tui.sandbox_reports import print_build
 
-    print_build(image, as_json=json)
+    print_build(image, _settings().docker_hosts, as_json=json)
 
 
 @sandbox_app.command("status")
@@ -382,15 +390,15 @@ def sandbox_status(json: JsonFlag = False) -> None:
     """Show the image and the containers that exist now."""
     from tui.sandbox_reports import print_sandbox_status
 
-    print_sandbox_status(as_json=json)
+    print_sandbox_status(_settings().docker_hosts, as_json=json)
 
 
 @sandbox_app.command("prune")
 def sandbox_prune(json: JsonFlag = False) -> None:
-    """Remove images of earlier versions and containers whose owner is gone."""
+    """Remove images that newer ones replaced and containers whose owner is gone."""
     from tui.sandbox_reports import print_sandbox_prune
 
-    print_sandbox_prune(as_json=json)
+    print_sandbox_prune(_settings().docker_hosts, as_json=json)
 
 
 @config_app.command("path")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.models.base import ChatModel
     from engine.runner import Run
     from engine.workflows import Workflow
+    from sandbox.backends import Prefer
     from sandbox.sandboxes import Sandboxes
     from store.recorder import Recorder
 
@@ -28,11 +29,13 @@ DEFAULT_ROUNDS = 10  # the FlowReasoner paper's l
 class Workbench:
     """The services behind the command line and the screens, shared by all runs of the process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, unsafe_local: bool = False) -> None:
+        """`unsafe_local`: no sandbox at all; never from the settings, only for who typed it."""
         self.settings = settings
         self.store_path: Path = settings.store_path()
         self.sandbox_note = ""
         self.hub = Hub()
+        self._prefer: Prefer = "unsafe-local" if unsafe_local else settings.sandbox
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._sandboxes: Sandboxes | None = None
@@ -144,7 +147,8 @@ class Workbench:
         from engine.guest_modules import guest_modules
         from sandbox.sandboxes import Sandboxes
 
-        return await self._stack.enter_async_context(Sandboxes(self.settings.sandbox, guest_modules()))
+        sandboxes = Sandboxes(self._prefer, guest_modules(), hosts=self.settings.docker_hosts)
+        return await self._stack.enter_async_context(sandboxes)
 
     async def _model(self, name: str) -> ChatModel:
         if name not in self._models:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -55,6 +55,9 @@ class Settings(Protocol):
 
     @property
     def data(self) -> Path | None: ...
+
+    @property
+    def docker_hosts(self) -> Sequence[str]: ...
 
 
 class Workbench(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tui.errors import PASSED, UNAVAILABLE, say
@@ -13,7 +14,7 @@ from tui.safe import one_line
 
 if TYPE_CHECKING:
     from sandbox.images import ImageStatus
-    from sandbox.inspection import ContainerInfo, HostInfo
+    from sandbox.inspection import ContainerInfo, HostInfo, Survey
     from sandbox.recipes import ImageName
 
 
@@ -38,30 +39,46 @@ def print_doctor(*, fix: bool, brief: bool, as_json: bool) -> int:
     return PASSED if sound else UNAVAILABLE
 
 
-def print_build(image: ImageName, *, as_json: bool) -> None:
-    """`flowreasoner sandbox build`. Raises SandboxError."""
+def print_build(image: ImageName, hosts: Sequence[str], *, as_json: bool) -> None:
+    """`flowreasoner sandbox build`, on the first of `hosts`; the others get a copy when they are first used.
+
+    Raises SandboxError.
+    """
     from sandbox import images
 
-    ident, name = images.build(_progress, image), images.tag(image)
+    ident, name = images.build(_progress, image, host=next(iter(hosts), None)), images.tag(image)
     emit({"image": ident, "tag": name}, f"{name} is ready", as_json)
 
 
-def print_sandbox_status(*, as_json: bool) -> None:
-    """`flowreasoner sandbox status`: the daemon, images and containers of ours. Raises SandboxError."""
+def print_sandbox_status(hosts: Sequence[str], *, as_json: bool) -> None:
+    """`flowreasoner sandbox status`: the daemons, images and containers of ours.
+
+    Raises SandboxError where none answers.
+    """
     from sandbox.inspection import survey
     from sandbox.types import SandboxError
 
-    found = survey()
+    found = survey(hosts)
+    if not any(one.host for one in found):
+        raise SandboxError("no-docker", "; ".join(filter(None, (_placed(s, s.problem) for s in found))))
+    text = "\n\n".join("\n".join(_status_lines(one)) for one in found)
+    emit([dataclasses.asdict(one) for one in found], text, as_json)
+
+
+def _placed(found: Survey, text: str) -> str:
+    return f"{one_line(found.address, 100)}: {text}" if found.address else text
+
+
+def _status_lines(found: Survey) -> list[str]:
+    """One host: itself, its images, its containers."""
     if found.host is None:
-        raise SandboxError("no-docker", found.problem)
+        return [_placed(found, f"{one_line(found.problem, 300)}; {one_line(found.advice, 300)}")]
     lines = [f"Docker {one_line(host_line(found.host), 200)}"]
     lines += [f"image {image.tag}: {image_line(image)}" for image in found.images]
-    stale = found.images[0].stale if found.images else ()
-    if stale:
-        lines.append(f"{plural(len(stale), 'older image')}: flowreasoner sandbox prune removes them")
+    if found.stale:
+        lines.append(f"{plural(len(found.stale), 'older image')}: flowreasoner sandbox prune removes them")
     rows = [container_cells(one) for one in found.containers]
-    lines.append(table(CONTAINER_COLUMNS, rows) if rows else "no containers")
-    emit(dataclasses.asdict(found), "\n".join(lines), as_json)
+    return [*lines, table(CONTAINER_COLUMNS, rows) if rows else "no containers"]
 
 
 CONTAINER_COLUMNS = ("container", "state", "age", "requests", "memory", "CPU", "limits", "owner")
@@ -104,14 +121,19 @@ def mib(size: int) -> str:
     return f"{size >> 20:,} MiB" if size < 4 << 30 else f"{size / (1 << 30):.1f} GiB"
 
 
-def print_sandbox_prune(*, as_json: bool) -> None:
-    """`flowreasoner sandbox prune`. Raises SandboxError."""
-    from sandbox import images, reaper
+def print_sandbox_prune(hosts: Sequence[str], *, as_json: bool) -> None:
+    """`flowreasoner sandbox prune`: names what it removed. Raises SandboxError."""
+    from sandbox import reaper, stale_images
     from sandbox.docker_backend import connect
 
-    removed, containers = images.prune(), reaper.reap(connect())
-    text = f"removed {plural(len(removed), 'image')} and {plural(len(containers), 'container')}"
-    emit({"images": removed, "containers": containers}, text, as_json)
+    for host in hosts or [None]:
+        client = connect(host=host)
+        containers, removed = reaper.reap(client), stale_images.prune(client)
+        lines = [f"image {one_line(name, 100)}" for name in removed]
+        lines += [f"container {ident[:12]}, whose owner is gone" for ident in containers]
+        where = f" from {one_line(host, 100)}" if host else ""
+        text = f"removed {plural(len(removed), 'image')} and {plural(len(containers), 'container')}{where}"
+        emit({"host": host, "images": removed, "containers": containers}, "\n".join([*lines, text]), as_json)
 
 
 def _progress(line: str) -> None:

@@ -21,10 +21,11 @@ MAIN_HOST = "unix:///var/run/docker.sock"
 class Daemon:
     """`dockerd` with every path under a folder of its own, without networks."""
 
-    def __init__(self, data_root: Path | None = None) -> None:
+    def __init__(self, data_root: Path | None = None, listen: tuple[str, ...] = ()) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="flowreasoner-dockerd-"))
         self.data_root = data_root or self.root / "data"
         self.host = f"unix://{self.root}/docker.sock"
+        self._listen = listen  # where else, as options of `dockerd`
         self._process: subprocess.Popen[bytes] | None = None
 
     @staticmethod
@@ -36,7 +37,15 @@ class Daemon:
 
     def start(self) -> None:
         command = ["dockerd", "--data-root", str(self.data_root), "--exec-root", str(self.root / "exec")]
-        command += ["-H", self.host, "--pidfile", str(self.root / "pid"), "--bridge=none", "--iptables=false"]
+        command += [
+            *self._listen,
+            "-H",
+            self.host,
+            "--pidfile",
+            str(self.root / "pid"),
+            "--bridge=none",
+            "--iptables=false",
+        ]
         with (self.root / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from sandbox import SandboxError, images
-from sandbox.backends import choose_backend
+from sandbox.backends import choose_backends
 from sandbox.docker_backend import connect
 from sandbox.sandboxes import Sandboxes
 
@@ -67,6 +67,6 @@ async def test_bubblewrap_does_not_stand_in_for_an_image_it_does_not_have(
     """Code that imports numpy would be called wrong there, where only the packages are missing."""
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
     with pytest.raises(SandboxError, match="Docker"):
-        choose_backend("auto", image="science")
+        choose_backends("auto", image="science")
 
 

@@ -93,4 +93,4 @@ async def test_containers_that_come_and_go_are_no_problem(sandbox: Pool) -> None
         found = group.create_task(looking)
         while not found.done():  # a program that is killed costs its container
             await sandbox.run_program("import os\nos.kill(os.getpid(), 9)")
-    assert [survey.problem for survey in found.result()] == ["", "", ""]
+    assert [survey.problem for surveys in found.result() for survey in surveys] == ["", "", ""]

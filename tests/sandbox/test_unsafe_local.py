@@ -112,5 +112,5 @@ async def test_auto_never_means_unsafe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(SandboxError):
-        backends.choose_backend("auto")
-    assert isinstance(backends.choose_backend("unsafe-local"), LocalBackend)
+        backends.choose_backends("auto")
+    assert isinstance(backends.choose_backends("unsafe-local")[0], LocalBackend)

@@ -504,6 +504,7 @@ class ScriptedSettings:
     meta_agent: str = "pocket-meta"
     worker: str = "pocket-worker"
     data: Path | None = None
+    docker_hosts: tuple[str, ...] = ()
 
 
 class ScriptedWorkbench:

@@ -11,7 +11,7 @@ from sandbox import doctor, inspection
 from sandbox.images import ImageStatus
 from sandbox.inspection import ContainerInfo, HostInfo, Survey
 from tests.tui.pilots import SMALL, WIDE, app_of, told, until
-from tests.tui.scripted import ScriptedWorkbench, passing_run
+from tests.tui.scripted import ScriptedSettings, ScriptedWorkbench, passing_run
 from tui.app import WorkbenchApp
 from tui.screens.home.home import HomeScreen
 from tui.screens.hosts import hosts as screen
@@ -20,16 +20,14 @@ from tui.widgets.table_view import TableView
 
 HOST = HostInfo("this machine", "27.0", 8, 32 << 30, "v2 (systemd)", "overlay2", ("runc", "runsc"), False)
 IMAGES = (
-    ImageStatus(
-        "core", "sandbox:core-1", "sha256:1", "sandbox:base-core-1@sha256:0", 150 << 20, "now", ("old",)
-    ),
-    ImageStatus("science", "sandbox:science-1", None, None, 0, None, ("old",)),
+    ImageStatus("core", "sandbox:core-1", "sha256:1", "sandbox:base-core-1@sha256:0", 150 << 20, "now"),
+    ImageStatus("science", "sandbox:science-1", None, None, 0, None),
 )
 CONTAINERS = (
     ContainerInfo("a" * 64, "running", "i", "41", False, 75.0, 512 << 20, 1.0, 96, 17, 14 << 20, 3.0),
     ContainerInfo("b" * 64, "paused", "i", "7", True, 4000.0, 512 << 20, 1.0, 96),
 )
-FOUND = Survey(host=HOST, images=IMAGES, containers=CONTAINERS)
+FOUND = Survey(host=HOST, images=IMAGES, stale=("old",), containers=CONTAINERS)
 
 
 def text(app: WorkbenchApp, id: str) -> str:
@@ -38,7 +36,7 @@ def text(app: WorkbenchApp, id: str) -> str:
 
 @pytest.fixture
 def app(store: Path, monkeypatch: pytest.MonkeyPatch) -> WorkbenchApp:
-    monkeypatch.setattr(inspection, "survey", lambda: FOUND)
+    monkeypatch.setattr(inspection, "survey", lambda hosts: [FOUND])
     return app_of(ScriptedWorkbench(store, passing_run()))
 
 
@@ -91,7 +89,7 @@ async def test_checks_run_beside_the_loop(app: WorkbenchApp, monkeypatch: pytest
 
 
 async def test_orphans_are_removed(app: WorkbenchApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screen, "_reap", lambda: ["b" * 64])
+    monkeypatch.setattr(screen, "_reap", lambda hosts: ["b" * 64])
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("9")
         await until(pilot, lambda: isinstance(app.screen, HostsScreen))
@@ -104,14 +102,40 @@ async def test_a_terminal_that_cannot_be_lent_says_the_command(app: WorkbenchApp
         await pilot.press("9")
         await until(pilot, lambda: "aaaaaaaaaaaa" in text(app, "containers"))
         await pilot.press("s")
-        await until(pilot, lambda: any("docker exec -it aaaaaaaaaaaa sh" in said for said in told(app)))
+        await until(pilot, lambda: any("docker exec -it aaaaaaaaaaaa" in said for said in told(app)))
 
 
 async def test_a_real_daemon_is_shown(store: Path) -> None:
-    if inspection.survey().host is None:
+    if inspection.survey()[0].host is None:
         pytest.skip("no Docker here")
     app = app_of(ScriptedWorkbench(store, passing_run()))
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("9")
         await until(pilot, lambda: isinstance(app.screen, HostsScreen) and "runc" in text(app, "hosts"))
         assert "core" in text(app, "images")
+
+
+async def test_several_hosts_are_told_apart(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = Survey("tcp://build:2376", "the Docker daemon does not answer", "start it")
+    found = [Survey("unix:///var/run/docker.sock", host=HOST, images=IMAGES, containers=CONTAINERS), away]
+    asked: list[tuple[str, ...]] = []
+
+    def survey(hosts: tuple[str, ...]) -> list[Survey]:
+        asked.append(hosts)
+        return found
+
+    monkeypatch.setattr(inspection, "survey", survey)
+    settings = ScriptedSettings(docker_hosts=("unix:///var/run/docker.sock", "tcp://build:2376"))
+    app = app_of(ScriptedWorkbench(store, settings=settings))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("9")
+        await until(
+            pilot, lambda: isinstance(app.screen, HostsScreen) and "aaaaaaaaaaaa" in text(app, "containers")
+        )
+        assert asked == [settings.docker_hosts]
+        assert "away\tbuild:2376: the Docker daemon does not answer" in text(app, "hosts")
+        assert "at /var/run/docker.sock" in text(app, "images")
+        assert "process 7, orphaned, at /var/run/docker.sock" in text(app, "containers")
+        await pilot.press("s")
+        command = "run: docker -H unix:///var/run/docker.sock exec -it aaaaaaaaaaaa"
+        await until(pilot, lambda: any(command in said for said in told(app)))

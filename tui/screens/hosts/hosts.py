@@ -22,6 +22,7 @@ from tui.screens.hosts.rows import (
     container_row,
     host_row,
     image_row,
+    where,
 )
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
@@ -47,7 +48,7 @@ class HostsScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__(name="hosts")
-        self._survey: Survey | None = None
+        self._surveys: list[Survey] = []
 
     @property
     def workbench_app(self) -> WorkbenchApp:
@@ -79,13 +80,18 @@ class HostsScreen(Screen[None]):
     async def _load(self) -> None:
         from sandbox.inspection import survey
 
-        self._show(await asyncio.to_thread(survey))
+        self._show(await asyncio.to_thread(survey, self._configured))
 
-    def _show(self, found: Survey) -> None:
-        self._survey = found
+    @property
+    def _configured(self) -> tuple[str, ...]:
+        return tuple(self.workbench_app.workbench.settings.docker_hosts)
+
+    def _show(self, found: list[Survey]) -> None:
+        self._surveys = found
         hosts, images, containers = (self._table(id) for id in ("hosts", "images", "containers"))
-        problem = one_line(found.problem, 300)
-        hosts.empty = f"{problem[:1].upper()}{problem[1:]}\nTo have Docker: {one_line(found.advice, 300)}"
+        first, several = found[0], len(found) > 1
+        problem = "" if any(one.host for one in found) else one_line(first.problem, 300)
+        hosts.empty = f"{problem[:1].upper()}{problem[1:]}\nTo have Docker: {one_line(first.advice, 300)}"
         images.empty = "Images are on a Docker host; there is none." if problem else "No images."
         containers.empty = (
             "Without Docker, generated code runs under bubblewrap if that is installed.\n"
@@ -93,12 +99,14 @@ class HostsScreen(Screen[None]):
             if problem
             else "No container runs now. They are made when a run starts and removed when the app ends."
         )
-        hosts.show([host_row(found.host)] if found.host else [])
-        images.show([image_row(image) for image in found.images])
-        containers.show([container_row(one) for one in found.containers])
-        stale = len(found.images[0].stale) if found.images else 0
+        hosts.show([] if problem else [host_row(one) for one in found])
+        images.show([image_row(one, image, several=several) for one in found for image in one.images])
+        containers.show(
+            [container_row(c, where(one) if several else "") for one in found for c in one.containers]
+        )
+        stale = sum(len(one.stale) for one in found)
         images.border_subtitle = f"{plural(stale, 'older image')} to prune" if stale else ""
-        orphans = sum(one.orphaned for one in found.containers)
+        orphans = sum(c.orphaned for one in found for c in one.containers)
         containers.border_subtitle = f"{orphans} orphaned" if orphans else ""
         for table in (hosts, images, containers):
             table.refresh()
@@ -131,7 +139,7 @@ class HostsScreen(Screen[None]):
         from sandbox.types import SandboxError
 
         try:
-            removed = await asyncio.to_thread(_reap)
+            removed = await asyncio.to_thread(_reap, self._configured)
         except SandboxError as error:
             self.notify(one_line(str(error), 300), severity="error")
             return
@@ -145,21 +153,23 @@ class HostsScreen(Screen[None]):
         if ident is None:
             self.notify("There is no container to open a shell in.")
             return
-        command = ("docker", "exec", "-it", ident, "sh")
+        address = next((s.address for s in self._surveys if any(c.id == ident for c in s.containers)), "")
+        command = ("docker", *(("-H", address) if address else ()), "exec", "-it", ident, "sh")
         try:
             with self.app.suspend(), self.app.batch_update():
                 process = await asyncio.create_subprocess_exec(*command)
                 await process.wait()
         except SuspendNotSupported:
-            self.notify(f"This terminal cannot be lent to a shell; run: docker exec -it {ident[:12]} sh")
+            self.notify(f"This terminal cannot be lent to a shell; run: {' '.join(command)}")
         except OSError as error:
             self.notify(f"docker: {error.strerror or error}", severity="error")
         self.app.refresh(layout=True)
         self.action_reload()
 
 
-def _reap() -> list[str]:
+def _reap(hosts: tuple[str, ...]) -> list[str]:
+    """Raises SandboxError where a host does not answer."""
     from sandbox import reaper
     from sandbox.docker_backend import connect
 
-    return reaper.reap(connect())
+    return [ident for host in hosts or (None,) for ident in reaper.reap(connect(host=host))]

@@ -11,7 +11,7 @@ from tui.widgets.table_view import Column, Row
 if TYPE_CHECKING:
     from sandbox.doctor import Check
     from sandbox.images import ImageStatus
-    from sandbox.inspection import ContainerInfo, HostInfo
+    from sandbox.inspection import ContainerInfo, Survey
 
 HOST_COLUMNS = (
     Column("Docker", 18),
@@ -40,28 +40,40 @@ CONTAINER_COLUMNS = (
 CHECK_COLUMNS = (Column("", 4), Column("Check", 24), Column("Finding"))
 
 
-def host_row(host: HostInfo) -> Row:
-    """A daemon for `HOST_COLUMNS`."""
+def where(found: Survey) -> str:
+    """A host, as short as it can be told."""
+    address = found.host.address if found.host and "://" not in found.address else found.address
+    return one_line(address.removeprefix("unix://").removeprefix("tcp://"), 60)
+
+
+def host_row(found: Survey) -> Row:
+    """A daemon for `HOST_COLUMNS`; one that does not answer says why."""
+    host = found.host
+    if host is None:
+        text = f"{where(found)}: {one_line(found.problem, 200)}"
+        return Row(found.address, (("away", "error"), (text, "warning"), *(("", ""),) * 5))
     cells = (
         (one_line(host.version, 18), "title"),
-        (one_line(host.address, 60) + (", rootless" if host.rootless else ""), ""),
+        (where(found) + (", rootless" if host.rootless else ""), ""),
         (str(host.cores), ""),
         (mib(host.memory_bytes), ""),
         (host.cgroup, "muted"),
         (host.storage, "muted"),
         (one_line(", ".join(host.runtimes), 60), "muted"),
     )
-    return Row(host.address, cells)
+    return Row(found.address, cells)
 
 
-def image_row(image: ImageStatus) -> Row:
-    """An image for `IMAGE_COLUMNS`."""
+def image_row(found: Survey, image: ImageStatus, *, several: bool) -> Row:
+    """An image for `IMAGE_COLUMNS`, with its host where there are several."""
     ink = "" if image.id else "warning"
-    return Row(image.name, ((image.name, "title"), (image_line(image), ink), (image.tag, "muted")))
+    line = f"{image_line(image)}{f', at {where(found)}' if several else ''}"
+    cells = ((image.name, "title"), (line, ink), (image.tag, "muted"))
+    return Row(f"{found.address} {image.name}", cells)
 
 
-def container_row(one: ContainerInfo) -> Row:
-    """A container for `CONTAINER_COLUMNS`."""
+def container_row(one: ContainerInfo, at: str) -> Row:
+    """A container for `CONTAINER_COLUMNS`, with its host where there are several."""
     ident, state, age, requests, memory, cpu, limits, owner = container_cells(one)
     running = "success" if one.state == "running" else "warning"
     cells = (
@@ -72,7 +84,7 @@ def container_row(one: ContainerInfo) -> Row:
         (memory, ""),
         (cpu, ""),
         (limits, "muted"),
-        (owner, "error" if one.orphaned else "muted"),
+        (f"{owner}{f', at {at}' if at else ''}", "error" if one.orphaned else "muted"),
     )
     return Row(one.id, cells)
 
