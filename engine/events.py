@@ -258,7 +258,8 @@ class CodeExecuted(Event):
 class EvaluationFinished(Event):
     """An answer was scored in a fresh sandbox on tests its workflow never saw (invariant I6).
 
-    `score` is passed/total of that split in [0, 1]; None when the sandbox, not the answer, failed.
+    `score` is in [0, 1]: passed/total of that split, or what else `verdict.metric` names, such as F1; None
+    when the sandbox, not the answer, failed.
     `strict` is False when the scored workflow had been repaired.
     """
 

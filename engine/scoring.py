@@ -15,7 +15,7 @@ from engine.execution import Execution
 from engine.math_answers import Open, compare
 from engine.metrics import exact_match, same_last_number, token_f1
 from engine.problems import Problem
-from engine.step_requests import TEST_LIMITS
+from engine.step_requests import limits_of_tests
 from engine.workflows import Workflow
 from sandbox.types import SandboxError, Verdict
 
@@ -96,7 +96,7 @@ async def _score_code(problem: Problem, code: str, tests: tuple[str, ...], open_
         tests,
         entry_point=problem.entry_point,
         prelude=problem.prelude,
-        limits=TEST_LIMITS,
+        limits=limits_of_tests(problem),
         mode=problem.mode,
     )
     details = {"metric": "tests", **verdict.to_json()}

@@ -15,13 +15,23 @@ from engine.ledger import BudgetExceededError
 from engine.models.base import Message, ModelError, Sampling
 from engine.operators.specs import OperatorSpec
 from engine.plain import jsonable
+from engine.problems import Problem
 from sandbox.types import CallbackError, Limits, SandboxError, TestResult, Verdict
 
-TEST_LIMITS = Limits(wall_s=25.0, cpu_s=5.0)
+_TEST_LIMITS = {
+    "core": Limits(wall_s=25.0, cpu_s=5.0),
+    # Importing, fitting and plotting take their time; BigCodeBench's own limits are 240 s and 30 GiB.
+    "science": Limits(cpu_s=30.0, memory_mb=1024),
+}
 PROGRAM_LIMITS = Limits(wall_s=30.0, cpu_s=20.0)
 
 # Ends the execution for this reason; gives what the guest is told.
 Abort = Callable[[Exception, str], CallbackError]
+
+
+def limits_of_tests(problem: Problem) -> Limits:
+    """What a problem's tests may use, which depends on the image they run in."""
+    return _TEST_LIMITS.get(problem.image, _TEST_LIMITS["core"])
 
 
 @dataclass(frozen=True)
@@ -127,7 +137,7 @@ class StepRequests:
                 tests,
                 entry_point=entry_point if isinstance(entry_point, str) else None,
                 prelude=problem.prelude,
-                limits=TEST_LIMITS,
+                limits=limits_of_tests(problem),
                 mode=problem.mode,
             )
         except SandboxError as failure:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from engine.math_answers import Open
 from engine.problems import SPLITS, Problem
 from engine.scoring import score_answer
-from engine.step_requests import TEST_LIMITS
+from engine.step_requests import limits_of_tests
 from sandbox.types import SandboxError
 
 Status = Literal["passed", "failed", "infra", "unchecked"]
@@ -94,7 +94,7 @@ async def _check_code(problem: Problem, reference: str, open_sandbox: Open) -> C
     options: dict[str, Any] = {
         "entry_point": problem.entry_point,
         "prelude": problem.prelude,
-        "limits": TEST_LIMITS,
+        "limits": limits_of_tests(problem),
     }
     verdict = await sandbox.check(reference, tests, mode=problem.mode, **options)
     if verdict.status == "passed":

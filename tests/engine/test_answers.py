@@ -9,6 +9,8 @@ import pytest
 import pytest_asyncio
 
 from engine.benchmarks.verify import verify
+from engine.context import Services
+from engine.events import EvaluationFinished
 from engine.guest_modules import guest_modules
 from engine.math_answers import MAX_CHARS, Open, compare
 from engine.problems import Problem, Tests
@@ -16,6 +18,8 @@ from engine.scoring import score_answer
 from sandbox.pool import Pool
 from sandbox.sandboxes import Sandboxes
 from sandbox.types import Sandbox, SandboxError
+from tests.support.runs import completion, end, of, run_events
+from tests.support.scripted import ScriptedModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -211,3 +215,26 @@ async def test_verify_says_which_reference_fails_and_how(images: Open) -> None:
     assert "no sandbox image 'sciense'" in found["far"].message
     assert not report.sound
     assert report.to_json()["failed"] == 3
+
+
+ASK = completion("return (await self.custom(input=problem, instruction=''))['response']")
+HALF = Problem("half", "What is half of 1?", kind="math", answer=r"\frac{1}{2}")
+
+
+async def test_a_run_on_a_math_problem_opens_the_math_image_by_itself(sandbox: Pool, images: Open) -> None:
+    for answer, status in ((r"It is \boxed{0.5}.", "passed"), (r"It is \boxed{x}.", "failed")):
+        models = ScriptedModel("meta", ASK), ScriptedModel("worker", answer)
+        services = Services(*models, sandbox, open_image=images)
+        events = await run_events(sandbox, problem=HALF, services=services)
+        assert end(events).status == status, end(events).error
+        assert of(events, EvaluationFinished)[-1].verdict == {"metric": "math"}
+
+
+async def test_a_run_without_the_math_image_is_infra_and_not_wrong(sandbox: Pool) -> None:
+    models = ScriptedModel("meta", ASK), ScriptedModel("worker", r"\boxed{0.5\cdot x}")
+    events = await run_events(
+        sandbox, problem=HALF, services=Services(*models, sandbox, open_image=no_sandbox)
+    )
+    assert (end(events).status, end(events).score) == ("infra", None)
+    assert end(events).error == "the math image is not built"
+    assert of(events, EvaluationFinished)[-1].score is None
