@@ -61,8 +61,24 @@ class Rejected:
 def build_workflow(text: str, prompts: str, operator_set: OperatorSet) -> Workflow | Rejected:
     """Read, lint, repair and lint again. `text` is a completion, a module or a figure.
 
-    `prompts` are those of a module's sibling file; leave them empty for a completion.
+    `prompts` are those of a module's sibling file; leave them empty for a completion. An experiment builds
+    the same workflow for every problem, so the latest ones are kept.
     """
+    key = (text, prompts, id(operator_set))
+    # What is kept holds its operator set, so that no other set can have the same id meanwhile.
+    if (known := _kept.get(key)) is not None:
+        return known
+    if len(_kept) >= _KEPT:
+        _kept.clear()
+    built = _kept[key] = _build(text, prompts, operator_set)
+    return built
+
+
+_KEPT = 64
+_kept: dict[tuple[str, str, int], Workflow | Rejected] = {}
+
+
+def _build(text: str, prompts: str, operator_set: OperatorSet) -> Workflow | Rejected:
     read = read_workflow(text, prompts)
     if has_errors(read.problems):
         return _rejected(read, read.problems, (), operator_set)
