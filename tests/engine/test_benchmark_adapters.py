@@ -11,6 +11,7 @@ import pytest
 
 from engine.benchmarks import CATALOGUE, load_benchmark
 from engine.benchmarks.bigcodebench import divide
+from engine.benchmarks.sources import Hub, from_hub
 from engine.problems import Problem, ProblemError
 
 MBPP = {
@@ -280,3 +281,21 @@ def test_your_own_file_works_wherever_a_benchmark_is_named(tmp_path: Path) -> No
     path.write_text('{"id": "a", "prompt": "?", "answer": "1", "metadata": {"metric": "vibes"}}\n')
     with pytest.raises(ProblemError, match=r"metadata\.metric is 'vibes'; use one of tests, math"):
         load_benchmark(str(path))
+
+
+def test_rows_of_the_datasets_library_are_the_same_problems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder stands for the hub: the library loads both the same way, this machine need not be online."""
+    for module in ("datasets", "pyarrow"):
+        pytest.importorskip(module, reason="needs flowreasoner[data]")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    (folder / "test.jsonl").write_text(json.dumps(GSM) + "\n")
+    records = from_hub(Hub(str(folder)), "gsm8k", ("test.jsonl",))
+    assert [record for record, _ in records] == [GSM]
+    assert records[0][1].endswith("hub, row 1")
+    with pytest.raises(ProblemError, match="download"):
+        from_hub(Hub(str(folder), split="no-such-split"), "gsm8k", ("test.jsonl",))
