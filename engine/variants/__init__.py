@@ -70,6 +70,7 @@ VARIANTS: dict[str, tuple[str, str]] = {
         "engine.variants.flowreasoner",
         "the meta-agent writes a workflow for the query, round by round, with execution feedback",
     ),
+    "maas": ("engine.variants.maas", "MaAS: a trained controller picks the operators a query needs"),
     "scoreflow": (
         "engine.variants.scoreflow",
         "ScoreFlow: a workflow a problem, and preference pairs to train its generator on",

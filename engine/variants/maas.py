@@ -1,0 +1,230 @@
+"""MaAS: an agentic supernet whose controller learns which operators a query needs (Zhang et al., 2025).
+
+`search` trains the controller on the task's problems by a policy gradient that weighs what runs cost;
+`solve` samples an architecture for its query and runs it. Against the release: costs are each run's own
+(there they are differences of a counter that concurrent runs share, and can be negative), and a problem
+that fails counts as a zero with a gradient like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+from pydantic import Field
+
+from engine.context import RunContext
+from engine.events import Notice, RoundFinished, RoundStarted
+from engine.ids import derived_seed
+from engine.models.base import Message
+from engine.operators.support import field
+from engine.problems import Kind, Problem
+from engine.search import SearchContext, SearchError
+from engine.variants import Options, Result, Variant, options_of
+from engine.variants.final import finish
+from engine.variants.found import journalled
+from engine.variants.maas_controller import Architecture, Controller, policy_loss, utility
+from engine.variants.maas_encoders import encoder
+from engine.variants.maas_render import GENERATORS, choices, first_instructions, render
+from engine.variants.proposal import emit_proposal
+from engine.variants.trials import Outcome, mean, seed_of, together, tried
+
+_MAX_INSTRUCTION = 4_000
+
+
+class MaASOptions(Options):
+    """Options of MaAS. Sources: the paper, and the release (github.com/bingreeky/MaAS)."""
+
+    repetitions: int = Field(
+        4, ge=1, description="passes over the task, the paper's K (paper and release: 4)"
+    )
+    batch: int = Field(4, ge=1, description="problems between two updates (release: 4)")
+    lr: float = Field(0.01, gt=0, description="Adam's learning rate (paper and release: 0.01)")
+    cost_weight: float = Field(
+        3.0,
+        ge=0,
+        description="what a US dollar counts against a score of 1 (release: 3; paper: 0.001 to 0.01)",
+    )
+    layers: int = Field(4, ge=1, description="layers of the supernet, L (paper and release: 4)")
+    hidden: int = Field(32, ge=1, description="width in which queries meet operators (release: 32)")
+    threshold: float = Field(
+        0.3, gt=0, le=1, description="probability that a layer's operators add up to (paper: 0.3)"
+    )
+    encoder: str = Field(
+        "hash",
+        description="sentence encoder: hash (ours), or a model's folder or name (release: MiniLM-L6-v2)",
+    )
+    textual_gradient: bool = Field(
+        False, description="rewrite one instruction once scores fall (paper; a switch of the release)"
+    )
+
+
+class _Supernet:
+    """A controller with what it needs to choose for a problem."""
+
+    def __init__(self, kind: Kind, options: MaASOptions, seed: int, choice: Mapping[str, str]) -> None:
+        self.kind: Kind = kind
+        self._options = options
+        self._encode = encoder(options.encoder)
+        embeddings = {name: self._encode(f"{name}: {text}") for name, text in choice.items()}
+        self.controller = Controller(embeddings, layers=options.layers, hidden=options.hidden, seed=seed)
+
+    def sample(self, problem: Problem, seed: int) -> Architecture:
+        query = self._encode(problem.prompt)
+        return self.controller.sample(query, threshold=self._options.threshold, seed=seed)
+
+    def log_prob(self, problem: Problem, architecture: Architecture) -> Any:
+        return self.controller.log_prob(self._encode(problem.prompt), architecture)
+
+
+async def search(search: SearchContext) -> dict[str, Any]:
+    """Train the controller on the task. Raises SearchError."""
+    options = options_of(MaASOptions, search.run.config.options)
+    problems, kind = search.task.problems, search.task.kind
+    if not problems:
+        raise SearchError(f"the task {search.task.name} has no problems to train a controller on")
+    net = _Supernet(kind, options, seed_of(search, "weights"), choices(kind))
+    optimizer = net.controller.optimizer(options.lr)
+    instructions, rewritten = first_instructions(kind), None
+    means: list[float | None] = []
+    step = 0
+    for repetition in range(1, options.repetitions + 1):
+        scores: list[float | None] = []
+        for start in range(0, len(problems), options.batch):
+            step += 1
+            batch = problems[start : start + options.batch]
+            scores += await _update(search, options, net, optimizer, instructions, batch, repetition, step)
+        means.append(mean(scores))
+        if (
+            options.textual_gradient
+            and rewritten is None
+            and _fell(means)
+            and repetition < options.repetitions
+        ):
+            rewritten = await _rewrite(search, instructions, means)
+    if all(m is None for m in means):
+        raise SearchError("no run came to a verdict, so the controller learned nothing")
+    return {
+        "controller": net.controller.dump(),
+        "kind": kind,
+        "operators": choices(kind),
+        "instructions": instructions,
+        "rewritten": rewritten,
+        "repetitions": means,
+        "val_score": means[-1],
+    }
+
+
+async def _update(
+    search: SearchContext,
+    options: MaASOptions,
+    net: _Supernet,
+    optimizer: Any,
+    instructions: Mapping[str, str],
+    batch: Sequence[Problem],
+    repetition: int,
+    step: int,
+) -> list[float | None]:
+    """Sample an architecture for each problem of a batch, run them, learn from it; their scores."""
+    search.run.emitter.emit(RoundStarted(round=step))
+    prefixes = [f"repetition-{repetition}/{p.id}" for p in batch]
+    drawn = [await _architecture(search, net, p, at) for p, at in zip(batch, prefixes, strict=True)]
+    workflows = [render(a, net.kind, instructions) for a in drawn]
+    for workflow in workflows:
+        emit_proposal(search.run, workflow, round_number=step)
+    results = await together(
+        tried(search, at, workflow, problems=[problem])
+        for at, workflow, problem in zip(prefixes, workflows, batch, strict=True)
+    )
+    outcomes = [trials[0] for trials, _ in results]
+    _tell_unknown_prices(search, step, outcomes)
+    judged = [i for i, o in enumerate(outcomes) if o["score"] is not None]
+    loss = None
+    if judged:
+        rewards = [utility(o["score"] or 0.0, o["cost_usd"], options.cost_weight) for o in outcomes]
+        log_probs = [net.log_prob(batch[i], drawn[i]) for i in judged]
+        loss = policy_loss(log_probs, [rewards[i] for i in judged])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    scores = [o["score"] for o in outcomes]
+    shown = "; ".join(f"{p.id}: {a}" for p, a in zip(batch, drawn, strict=True))
+    text = f"Repetition {repetition}, loss {'none' if loss is None else format(loss.item(), '.4f')}. {shown}"
+    search.run.emitter.emit(RoundFinished(round=step, workflow_id=None, score=mean(scores), feedback=text))
+    return scores
+
+
+async def _architecture(search: SearchContext, net: _Supernet, problem: Problem, at: str) -> Architecture:
+    """Recorded, so that a resumed search trains on the very architectures that were run."""
+
+    async def make() -> dict[str, Any]:
+        return net.sample(problem, seed_of(search, at)).to_json()
+
+    return Architecture.from_json(await search.journal.once(f"{at}/architecture", make))
+
+
+def _tell_unknown_prices(search: SearchContext, step: int, outcomes: Sequence[Outcome]) -> None:
+    if step == 1 and any(o["cost_usd"] is None for o in outcomes):
+        text = "What the worker costs is not known, so the controller learns from scores alone."
+        search.run.emitter.emit(Notice(level="warning", text=text))
+
+
+def _fell(means: Sequence[float | None]) -> bool:
+    """Whether the last repetition's mean is below that of the one before."""
+    if len(means) < 2 or means[-1] is None or means[-2] is None:
+        return False
+    return means[-1] < means[-2]
+
+
+async def _rewrite(
+    search: SearchContext, instructions: dict[str, str], means: Sequence[float | None]
+) -> str | None:
+    """Have the meta-agent rewrite one instruction, drawn at random; its name, None where it stays."""
+    name = Random(seed_of(search, "gradient")).choice(sorted(instructions))
+    operator = next(o for o, n in GENERATORS.items() if n == name)
+    before, after = (f"{m or 0.0:.2f}" for m in means[-2:])
+    text = (
+        f"A worker model carries out the operator {operator} for the task below. This instruction stands in "
+        f"front of every problem:\n<prompt>\n{instructions[name]}\n</prompt>\n\n"
+        f"Task:\n{search.task.description}\n\nThe mean score fell from {before} to {after}. Rewrite the "
+        "instruction so that answers get better; keep what it says of the answer's form, and put nothing of "
+        "a single problem in it. Reply with the new instruction inside <prompt></prompt>."
+    )
+    messages: list[Message] = [{"role": "user", "content": text}]
+    ask = journalled(search.run, search.journal, "gradient")
+    new = field(await ask(messages, seed_of(search, "gradient", "reply"), "reply"), "prompt")
+    usable = new is not None and 0 < len(new) <= _MAX_INSTRUCTION
+    if not usable or new is None:
+        said = "The rewritten instruction cannot be used; it stays."
+        search.run.emitter.emit(Notice(level="warning", text=said))
+        return None
+    instructions[name] = new
+    return operator
+
+
+async def solve(context: RunContext) -> Result:
+    """Sample an architecture for the query and run it. Raises SearchError where nothing can be sampled."""
+    options = options_of(MaASOptions, context.config.options)
+    found, kind = context.found, context.problem.kind
+    if found is None:
+        text = (
+            "This controller was never trained: it chooses at random. `flowreasoner bench` trains it first."
+        )
+        context.emitter.emit(Notice(level="warning", text=text))
+        net = _Supernet(kind, options, derived_seed(context.config.seed, "weights"), choices(kind))
+        instructions = first_instructions(kind)
+    else:
+        kind = found["kind"]
+        net = _Supernet(kind, options, 0, found["operators"])
+        net.controller.load(found["controller"])
+        instructions = found["instructions"]
+    seed = derived_seed(context.config.seed, "maas", context.problem.id)
+    workflow = render(net.sample(context.problem, seed), kind, instructions)
+    emit_proposal(context, workflow, round_number=1)
+    return await finish(
+        context, workflow, round_number=1, val_score=found.get("val_score") if found else None
+    )
+
+
+VARIANT = Variant(solve, MaASOptions, search)

@@ -1,0 +1,148 @@
+"""A sampled MaAS architecture as an ordinary workflow, which runs in the sandbox like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.operators.sets import SETS
+from engine.operators.specs import OperatorSet
+from engine.problems import Kind
+from engine.variants.maas_controller import EARLY_STOP, Architecture
+from engine.workflows import Rejected, Workflow, build_workflow
+
+_STOP = "ends the workflow here: what was done so far is enough for this problem"
+
+# What each generator is told besides the problem; the textual gradient rewrites these.
+_ASK: dict[Kind, str] = {
+    "code": "Write a correct and complete solution.",
+    "math": "Solve the problem. End with the final answer in \\boxed{}.",
+    "qa": "Answer the question. End with the answer, in as few words as it takes, inside <answer></answer>.",
+    "open": "Do what is asked, completely.",
+}
+GENERATORS = {"Generate": "GENERATE", "GenerateCoT": "GENERATE_COT", "MultiGenerateCoT": "MULTI_GENERATE_COT"}
+
+
+def operator_set(kind: Kind) -> OperatorSet:
+    """The release's set for code, or that for math, which serves other questions too."""
+    return SETS["maas" if kind == "code" else "maas-math"]
+
+
+def choices(kind: Kind) -> dict[str, str]:
+    """The operators the controller chooses from, with what they do: the release's seven for code and math.
+
+    Test is for code only, Programmer for math only; questions have neither.
+    """
+    only: dict[str, Kind] = {"Test": "code", "Programmer": "math"}
+    specs = [o for o in operator_set(kind).operators if only.get(o.name, kind) == kind]
+    return {o.name: o.description for o in specs} | {EARLY_STOP: _STOP}
+
+
+def first_instructions(kind: Kind) -> dict[str, str]:
+    """The generators' instructions to begin with, by prompt name."""
+    return dict.fromkeys(GENERATORS.values(), _ASK[kind])
+
+
+def render(architecture: Architecture, kind: Kind, instructions: Mapping[str, str]) -> Workflow:
+    """The workflow of an architecture: its operators in order, and what the release does around them.
+
+    Code ends with Test, and one fresh generation where that fails; math begins with Programmer and a
+    refinement; what is left with several candidates ends with ScEnsemble.
+    """
+    body = ["candidates = []"]
+    if kind == "math":
+        body += _programmer() + _refine()
+    for layer in architecture.layers:
+        for name in layer:
+            if name == EARLY_STOP:
+                break
+            body += _STEPS[name](kind)
+    body += ["", *(_tested() if kind == "code" else _chosen(kind))]
+    code = "\n".join(
+        ["class Workflow:", "    async def __call__(self, problem, entry_point):"]
+        + [f"        {line}" if line else "" for line in body]
+    )
+    prompts = "\n".join(f"{name} = {text!r}" for name, text in instructions.items())
+    built = build_workflow(code, prompts, operator_set(kind))
+    if isinstance(built, Rejected):  # a rendering is ours: it cannot fail to lint
+        raise AssertionError([d.message for d in built.diagnostics])
+    return built
+
+
+def _generate(name: str, kind: Kind) -> str:
+    attribute = {"GENERATE": "generate", "GENERATE_COT": "generate_cot"}.get(name, "multi_generate_cot")
+    task = "problem=problem, entry_point=entry_point" if kind == "code" else "input=problem"
+    return f"await self.{attribute}({task}, instruction=prompt_custom.{name})"
+
+
+def _one(name: str, kind: Kind) -> list[str]:
+    return [f'solution = ({_generate(name, kind)})["response"]', "candidates.append(solution)"]
+
+
+def _several(kind: Kind) -> list[str]:
+    return [
+        f"several = {_generate('MULTI_GENERATE_COT', kind)}",
+        'candidates.extend(item["response"] for item in several["response"])',
+        "solution = candidates[-1]",
+    ]
+
+
+def _refine() -> list[str]:
+    return [
+        'solution = (await self.self_refine(problem=problem, solution=solution))["response"]',
+        "candidates.append(solution)",
+    ]
+
+
+def _ensemble() -> list[str]:
+    return [
+        "if len(candidates) > 1:",
+        '    solution = (await self.sc_ensemble(solutions=candidates, problem=problem))["response"]',
+        "    candidates = [solution]",
+    ]
+
+
+def _test() -> list[str]:
+    return [
+        "tested = await self.test(problem=problem, solution=solution, entry_point=entry_point)",
+        'if tested["result"]:',
+        '    solution = tested["solution"]',
+        "    candidates.append(solution)",
+    ]
+
+
+def _programmer() -> list[str]:
+    return [
+        "program = await self.programmer(problem=problem)",
+        'solution = program["output"]',
+    ]
+
+
+def _tested() -> list[str]:
+    """The end for code. A problem without visible tests passes nothing, so its solution stays."""
+    return [
+        "tested = await self.test(problem=problem, solution=solution, entry_point=entry_point)",
+        'if tested["result"]:',
+        '    return tested["solution"]',
+        'if tested["total"] == 0:',
+        "    return solution",
+        f'return ({_generate("GENERATE", "code")})["response"]',
+    ]
+
+
+def _chosen(kind: Kind) -> list[str]:
+    lines = _ensemble()
+    if kind == "qa":
+        lines += ['if "<answer>" in solution:']
+        lines += ['    solution = solution.split("<answer>")[-1].split("</answer>")[0].strip()']
+    return [*lines, "return solution"]
+
+
+_STEPS = {
+    "Generate": lambda kind: _one("GENERATE", kind),
+    "GenerateCoT": lambda kind: _one("GENERATE_COT", kind),
+    "MultiGenerateCoT": _several,
+    "ScEnsemble": lambda _: _ensemble(),
+    "SelfRefine": lambda _: _refine(),
+    "Test": lambda _: _test(),
+    "Programmer": lambda _: [*_programmer(), "candidates.append(solution)"],
+}
