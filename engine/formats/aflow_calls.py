@@ -75,15 +75,16 @@ class CallEdits:
 
     def _arguments(self, call: ast.Call, spec: OperatorSpec, known: OperatorSpec) -> None:
         ours, theirs = [p.name for p in spec.parameters], [p.name for p in known.parameters]
-        if in_formatted_string(call, self.parents) or any(isinstance(a, ast.Starred) for a in call.args):
-            fix = "Give its arguments by name, in a statement of its own, and export again"
-            self.note("not-adapted", f"the call of {spec.attribute} is left as it is", call.lineno, fix)
-            return
-        if any(k.arg is None for k in call.keywords):
+        if any(isinstance(a, ast.Starred) for a in call.args) or any(k.arg is None for k in call.keywords):
             return
         given = [*zip(ours, call.args, strict=False), *((str(k.arg), k.value) for k in call.keywords)]
         nodes = [*call.args, *call.keywords]
+        missing = [p.name for p in known.parameters if p.required and p.name not in dict(given)]
         dropped = [(name, node) for (name, _), node in zip(given, nodes, strict=False) if name not in theirs]
+        if (dropped or missing) and in_formatted_string(call, self.parents):
+            raise FormatError(
+                f"line {call.lineno}: put the result of {spec.attribute} into a variable before the f-string"
+            )
         for name, node in dropped:
             end = self.positions.end(node)
             comma = _COMMA.match(self.positions.data, end)
@@ -91,12 +92,11 @@ class CallEdits:
             message = f"AFlow's {spec.name} takes no {name}, which is left out"
             self.note("argument-left-out", message, node.lineno, "It has its own visible tests")
         added: list[str] = []
-        for parameter in known.parameters:
-            if parameter.required and parameter.name not in dict(given):
-                value = self._standing_for(parameter.name, call)
-                added.append(f"{parameter.name}={value}, ")
-                message = f"AFlow's {spec.name} needs {parameter.name}; {value} is passed"
-                self.note("argument-added", message, call.lineno, "Pass it yourself where that is not meant")
+        for name in missing:
+            value = self._standing_for(name, call)
+            added.append(f"{name}={value}, ")
+            message = f"AFlow's {spec.name} needs {name}; {value} is passed"
+            self.note("argument-added", message, call.lineno, "Pass it yourself where that is not meant")
         if added:
             start = self.positions.data.index(b"(", self.positions.end(call.func)) + 1
             self.edits.append(Edit(start, start, "".join(added)))

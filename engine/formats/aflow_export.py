@@ -158,8 +158,8 @@ class _Export(CallEdits):
             end = self.positions.end(self.cls.body[-1])
             self.edits.append(Edit(end, end, "\n" + indent(_TEXT.rstrip("\n"), self._margin())))
 
-    def _is_text(self, value: ast.expr) -> bool:
-        """Whether `value` surely is text, as far as its form tells."""
+    def _is_text(self, value: ast.expr, via: frozenset[str] = frozenset()) -> bool:
+        """Whether `value` surely is text, as far as its form tells; `via` are names that led here."""
         match value:
             case ast.Constant(value=str()) | ast.JoinedStr():
                 return True
@@ -170,20 +170,20 @@ class _Export(CallEdits):
             case ast.Call(func=ast.Attribute(attr=name)):
                 return name in _TEXT_METHODS
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                return self._is_text(left) or self._is_text(right)
+                return self._is_text(left, via) or self._is_text(right, via)
             case ast.IfExp(body=body, orelse=orelse):
-                return self._is_text(body) and self._is_text(orelse)
+                return self._is_text(body, via) and self._is_text(orelse, via)
             case ast.Name(id=name):
-                return self._holds_text(name)
+                return name not in via and self._holds_text(name, via | {name})
             case _:
                 return False
 
-    def _holds_text(self, name: str) -> bool:
+    def _holds_text(self, name: str, via: frozenset[str]) -> bool:
         stores = [n for n in ast.walk(self.call) if isinstance(n, ast.Name) and n.id == name]
         stores = [n for n in stores if isinstance(n.ctx, ast.Store)]
         values = [p.value for n in stores if isinstance(p := self.parents[n], ast.Assign) and n in p.targets]
-        plain = all(not (isinstance(v, ast.Name) and v.id == name) for v in values)
-        return bool(stores) and len(values) == len(stores) and plain and all(map(self._is_text, values))
+        assigned = bool(stores) and len(values) == len(stores)
+        return assigned and all(self._is_text(value, via) for value in values)
 
     def _constructor(self) -> None:
         init = methods(self.cls).get("__init__")
@@ -214,8 +214,10 @@ class _Export(CallEdits):
             return
         self._init_signature(init)
         if lines:
-            start = self.positions.start(init.body[0])
-            inner = " " * init.body[0].col_offset
+            documented = isinstance(init.body[0], ast.Expr) and len(init.body) > 1
+            first = init.body[1 if documented else 0]
+            start = self.positions.start(first)
+            inner = " " * first.col_offset
             self.edits.append(Edit(start, start, "".join(f"{line}\n{inner}" for line in lines)))
         for statement in ast.walk(init):
             if isinstance(statement, ast.Assign) and "cost_manager" in ast.unparse(statement.targets[0]):
@@ -226,9 +228,9 @@ class _Export(CallEdits):
         args = init.args
         names = [a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
         missing = [n for n in ("name", "llm_config", "dataset") if n not in names]
-        if missing and args.kwarg is None:
-            first = [*args.posonlyargs, *args.args][0]
-            end = self.positions.end(first)
+        own = next(iter((*args.posonlyargs, *args.args)), None)
+        if missing and args.kwarg is None and own is not None:
+            end = self.positions.end(own)
             self.edits.append(Edit(end, end, "".join(f", {name}" for name in missing)))
 
     def _margin(self) -> str:

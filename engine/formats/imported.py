@@ -20,6 +20,7 @@ from engine.events import (
     RunStarted,
     WorkflowProposed,
 )
+from engine.formats.aflow import AFLOW
 from engine.formats.rounds import Round, Workspace
 from engine.problems import Problem
 from engine.workflows import Rejected, Workflow, WorkflowGraph
@@ -56,7 +57,7 @@ def _events(workspace: Workspace) -> Iterator[Event]:
     ids: dict[int, str | None] = {}
     for made in rounds:
         yield RoundStarted(round=made.number)
-        built = build_for_its_set(made.graph, made.prompts) if made.graph is not None else None
+        built = build_for_its_set(made.graph, made.prompts, AFLOW.sets) if made.graph is not None else None
         if built is not None:
             yield _proposed(made, built)
         ids[made.number] = built.id if isinstance(built, Workflow) else None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.formats.catalog import FORMATS
 from engine.formats.reading import read_workflow
 from engine.operators.sets import PAPER, SETS
-from engine.operators.specs import OperatorSet
 from engine.workflows.build import Rejected, Workflow, build_workflow
 
 # What says that a set is the wrong one: an operator it lacks, or has under another signature or result.
@@ -14,22 +15,18 @@ _MISFITS = frozenset(
 )
 
 
-def build_for_its_set(text: str, prompts: str) -> Workflow | Rejected:
-    """The workflow with the first set that fits it: its format's own, the paper's, then any other.
+def build_for_its_set(text: str, prompts: str, sets: Sequence[str] = ()) -> Workflow | Rejected:
+    """The workflow with the first of `sets` that fits it; by default those of its format, or any.
 
-    Where none fits, what is said is said about the first of them.
+    Where none fits, what is said is said about the one that fits best, the first of equals.
     """
-    fmt = FORMATS[read_workflow(text, prompts).format]
-    names = dict.fromkeys((*fmt.sets, PAPER.name, *SETS))
-    built = [build_workflow(text, prompts, first) for first in _existing(names)[:1]]
-    if _misfits(built[0]) == 0:
-        return built[0]
-    built += [build_workflow(text, prompts, other) for other in _existing(names)[1:]]
-    return min(built, key=_misfits)  # the first of equals
-
-
-def _existing(names: dict[str, None]) -> list[OperatorSet]:
-    return [SETS[name] for name in names if name in SETS]
+    names = sets or FORMATS[read_workflow(text, prompts).format].sets or (PAPER.name, *SETS)
+    built: list[Workflow | Rejected] = []
+    for name in dict.fromkeys(names):
+        built.append(build_workflow(text, prompts, SETS[name]))
+        if not _misfits(built[-1]):
+            return built[-1]
+    return min(built, key=_misfits)
 
 
 def _misfits(built: Workflow | Rejected) -> int:

@@ -15,6 +15,7 @@ from engine.workflows.choice import build_for_its_set
 from sandbox.pool import Pool
 from tests.support.runs import RIGHT, end, run_events
 from tests.workflows import format_samples as samples
+from tests.workflows.workflow_samples import GOOD, PROMPTS
 
 loop = pytest.mark.asyncio(loop_scope="session")
 
@@ -240,6 +241,31 @@ async def test_awkward_workflows_execute_there_too(sandbox: Pool, name: str) -> 
     answer, cost = await in_aflow(sandbox, export(AWKWARD[name]), '"Double x.", "f"')
     assert "Double x." in answer
     assert cost == 0.25
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("dataset", ["HumanEval", "GSM8K"])
+def test_good_workflows_are_exported_whole_or_refused_with_a_reason(name: str, dataset: str) -> None:
+    built = build_workflow(GOOD[name], PROMPTS, PAPER)
+    assert isinstance(built, Workflow)
+    try:
+        exported = export_aflow(built.code, built.prompts, PAPER, dataset)
+    except FormatError as refused:
+        assert "line" in str(refused)
+        return
+    again = build_for_its_set(exported.files["round_1/graph.py"], exported.files["round_1/prompt.py"])
+    assert isinstance(again, Workflow)
+    assert again.strict_ok
+    assert len(again.graph.nodes) == len(built.graph.nodes)
+
+
+def test_names_that_hold_each_other_end() -> None:
+    text = (
+        "class Workflow:\n    async def __call__(self, problem):\n"
+        "        a = b = await self.custom(problem)\n"
+        "        a = b\n        b = a\n        c = problem\n        c = c + a\n        return c or b"
+    )
+    assert "self._text(c or b)" in export(text).files["round_1/graph.py"]
 
 
 @pytest.mark.parametrize(
