@@ -104,6 +104,13 @@ class Process:
             self._queue.clear()  # it is gone; its end is reported by the zygote
 
     @property
+    def has_sent(self) -> bool:
+        """Whether something it sent is still to be read."""
+        with contextlib.suppress(OSError):
+            return bool(self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        return False
+
+    @property
     def wants_write(self) -> bool:
         return bool(self._queue)
 

@@ -15,8 +15,6 @@ is gone) the runner exits, and the kernel ends everything else in the container 
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import os
 import select
 import signal
@@ -25,10 +23,11 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from . import cleanup, frames, linux, rehearsal, zygote
+from . import cleanup, frames, linux, zygote
 from .process import MAX_DATAGRAM, End, Process
 from .request import Request
 from .testing import KINDS, OneProcessRequest, SplitRequest
+from .watching import Watched
 
 _READ = 1 << 18
 _INIT_WITHIN_S = 60
@@ -76,39 +75,23 @@ class Runner:
         self._splitter = splitter
         self._uid, self._uid_end = init["uid_base"], init["uid_base"] + init["uid_count"]
         self._ends_at = time.monotonic() + init["lifetime_s"]
-        own_uids = init["own_uids"]
-        self._zygote, zygote_pid, problem = self._fork_zygote(init["modules"], own_uids)
-        self._cleaner = cleanup.Cleaner(own_uids, {1, os.getpid(), zygote_pid})
-        self._zygote_pid = zygote_pid
+        problem = zygote.preload(init["modules"])
+        self._zygote, self._zygote_pid = zygote.launch(init["own_uids"], self._leave)
+        self._cleaner = cleanup.Cleaner(init["own_uids"], {1, os.getpid(), self._zygote_pid})
         self._dirty = False
         self._served = 0
         self._count(0)
         self._backlog: list[dict[str, Any]] = []  # waiting for a container as good as new
         self._requests: dict[str, Request] = {}
         self._processes: dict[str, tuple[Request, Process]] = {}
-        self._by_fd: dict[int, tuple[Request, Process | None]] = {}
-        self._poll = select.poll()
-        self._poll.register(host_in, select.POLLIN)
-        self._poll.register(self._zygote, select.POLLIN)
+        self._watched = Watched(host_in, self._zygote.fileno())
         self.to_host({"t": "ready", "python": sys.version.split()[0], "problem": problem})
 
-    def _fork_zygote(self, modules: dict[str, str], own_uids: bool) -> tuple[socket.socket, int, str | None]:
-        problem = zygote.preload(modules)
-        rehearsal.rehearse()
-        # All that both processes use is loaded by now and frozen: neither imports nor the collector will
-        # write to the pages they share.
-        gc.collect()
-        gc.freeze()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        pid = os.fork()
-        if pid == 0:
-            os.close(self._in)
-            os.close(self._out)
-            ours.close()
-            self._splitter = frames.Splitter()
-            zygote.serve(theirs, own_uids)
-        theirs.close()
-        return ours, pid, problem
+    def _leave(self) -> None:
+        """In the zygote: the channel, and what was read from it, is not for it."""
+        os.close(self._in)
+        os.close(self._out)
+        self._splitter = frames.Splitter()
 
     # What requests use.
 
@@ -131,9 +114,8 @@ class Runner:
             self._on_host(message)
         wait = 0.0
         while True:
-            self._watch()
             asked = time.monotonic()
-            ready = self._poll.poll(wait * 1000)
+            ready = self._watched.wait(wait)
             now = time.monotonic()
             if now - asked > wait + _STALL_S:
                 self._forgive(now - asked - wait)
@@ -150,28 +132,17 @@ class Runner:
                 self._on_host(message)
         elif fd == self._zygote.fileno():
             self._on_zygote()
-        elif fd in self._by_fd:
-            request, process = self._by_fd[fd]
+        elif source := self._watched.source(fd):
+            request, process = source
             if process is None:
                 if not request.output.read(fd):
-                    self._unwatch(fd)
+                    self._watched.drop(fd)
             else:
                 if event & select.POLLOUT:
                     process.flush()
                 if event & (select.POLLIN | select.POLLHUP) and not request.on_frames(process):
-                    self._unwatch(fd)
+                    self._watched.drop(fd)
                     request.on_hangup(process)
-
-    def _watch(self) -> None:
-        """Ask for writability where data waits, and stop reading a child that has too many calls open."""
-        for fd, (request, process) in self._by_fd.items():
-            if process is not None:
-                mask = select.POLLIN if request.readable else 0
-                self._poll.modify(fd, mask | (select.POLLOUT if process.wants_write else 0))
-
-    def _unwatch(self, fd: int) -> None:
-        if self._by_fd.pop(fd, None) is not None:
-            self._poll.unregister(fd)
 
     def _tick(self, now: float) -> float:
         """Enforce limits and finish what is over. Returns the seconds until the next look."""
@@ -230,14 +201,8 @@ class Runner:
         request.start()
         for process in request.processes:
             self._processes[process.key] = (request, process)
-            self._add(process.sock.fileno(), request, process)
         request.output.close_writers()
-        for fd in request.output.open:
-            self._add(fd, request, None)
-
-    def _add(self, fd: int, request: Request, process: Process | None) -> None:
-        self._by_fd[fd] = (request, process)
-        self._poll.register(fd, select.POLLIN)
+        self._watched.add(request)
 
     def _probe(self) -> str | None:
         if self._requests:
@@ -260,22 +225,16 @@ class Runner:
             request.on_failed_spawn(message["error"])
         else:
             # What it sent before it ended is still in its socket.
-            while process.sock.fileno() in self._by_fd and self._pending(process):
+            while self._watched.source(process.sock.fileno()) and process.has_sent:
                 request.on_frames(process)
             process.end = End(message["status"], message["cpu_ms"], message["rss_kb"])
         del self._processes[key]
-        self._unwatch(process.sock.fileno())
+        self._watched.drop(process.sock.fileno())
         self._cleaner.kill(process.uid)
-
-    def _pending(self, process: Process) -> bool:
-        with contextlib.suppress(OSError):
-            return bool(process.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-        return False
 
     def _finish(self, request: Request) -> None:
         del self._requests[request.id]
-        for fd in [fd for fd, (owner, _) in self._by_fd.items() if owner is request]:
-            self._unwatch(fd)
+        self._watched.drop_all(request)
         one_process = isinstance(request, SplitRequest) and request.one_process is not None
         again = one_process and request.stopped is None
         if not again and not request.reported:

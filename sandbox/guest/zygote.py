@@ -13,6 +13,7 @@ Runner and zygote speak JSON datagrams over a SOCK_SEQPACKET pair:
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import select
@@ -21,11 +22,11 @@ import socket
 import sys
 import time
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from typing import Any, NoReturn
 
-from . import call, checker, child, frames, inprocess, linux, program, solution
+from . import call, checker, child, frames, inprocess, linux, program, rehearsal, solution
 from .process import receive_fds
 
 # Imported before the first fork, so that a child finds its role loaded.
@@ -93,6 +94,23 @@ def preload(sources: Mapping[str, str]) -> str | None:
         except Exception as error:  # a module of the host's: whatever it raised is reported to the host
             return f"guest module {name!r}: {type(error).__name__}: {error}"
     return None
+
+
+def launch(own_uids: bool, leave: Callable[[], None]) -> tuple[socket.socket, int]:
+    """Fork the zygote; returns our line to it and its pid. `leave`, run in it, drops what it may not have."""
+    rehearsal.rehearse()
+    # All that both processes use is loaded by now and frozen: neither imports nor the collector will
+    # write to the pages they share.
+    gc.collect()
+    gc.freeze()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        leave()
+        serve(theirs, own_uids)
+    theirs.close()
+    return ours, pid
 
 
 def serve(sock: socket.socket, own_uids: bool) -> NoReturn:
