@@ -81,6 +81,7 @@ def _contestant(plan: Plan, label: str, text: str, budget: Budget) -> Contestant
 
 def _count(text: str, values: dict[str, Any], key: str, default: int, most: int) -> int:
     value = str(values.get(key, default))
-    if not value.isdecimal() or not 1 <= int(value) <= most:
-        raise OptionError(f"{text!r}: {key} is {value!r}; give a number from 1 to {most}")
+    is_number = value.isascii() and value.isdecimal() and len(value) < 10
+    if not is_number or not 1 <= int(value) <= most:
+        raise OptionError(f"{text!r}: {key} is {value[:20]!r}; give a number from 1 to {most}")
     return int(value)

@@ -104,4 +104,5 @@ def _close_round(
     context.emitter.emit(RoundFinished(round=number, workflow_id=workflow_id, score=score, feedback=feedback))
 
 
-VARIANT = Variant(solve)
+# Each round is one proposal and at most one repair turn.
+VARIANT = Variant(solve, most_calls=lambda config: (2 * config.rounds, None))
