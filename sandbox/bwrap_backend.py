@@ -134,7 +134,7 @@ def _sub_range(path: Path) -> int | None:
 class BwrapBackend:
     """Starts runners under bubblewrap."""
 
-    name = "bwrap"
+    name = stamp = "bwrap"
 
     def __init__(self, why: str = "", image: str = "core", needs: Sequence[str] = ()) -> None:
         found = shutil.which("bwrap")

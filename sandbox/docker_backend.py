@@ -121,6 +121,7 @@ class DockerBackend:
         self._host = host  # of `client`; None: the one the environment names
         self.size = size or default_size()
         self._memory = memory_mb << 20
+        self.stamp = self.name if runtime is None else f"{self.name} ({runtime})"
         kind = runtime or "runc"
         self.description = (
             f"Docker ({kind}): no network, read-only root, no capabilities, own uid per process, "

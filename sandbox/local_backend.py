@@ -27,7 +27,7 @@ main(sys.argv[1])
 class LocalBackend:
     """Starts runners that only limit what a process uses; code can do all that this user can."""
 
-    name = "unsafe-local"
+    name = stamp = "unsafe-local"
     own_uids = False
     _DESCRIPTION = (
         "UNSAFE: no sandbox at all. Generated code runs as this user, with the network, all files and all "

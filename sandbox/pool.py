@@ -86,7 +86,7 @@ class Pool:
         self, *backends: Backend, guest_modules: Mapping[str, str] | None = None, size: int | None = None
     ) -> None:
         first, *others = backends
-        self.name = first.name
+        self.name, self.stamp = first.name, first.stamp
         more = f" {len(backends)} Docker hosts share the work." if others else ""
         self.description = first.description + more
         modules = dict(guest_modules or {})
@@ -158,7 +158,7 @@ class Pool:
             SandboxError: two fresh containers in turn failed.
         """
         if not tests:
-            return Verdict("failed", "no-verdict", NO_TESTS, (), "split", self.name)
+            return Verdict("failed", "no-verdict", NO_TESTS, (), "split", self.stamp)
         body = {
             "kind": "check",
             "solution": solution,
@@ -172,7 +172,7 @@ class Pool:
         def out_of_memory(message: str) -> Verdict:
             results = tuple(TestResult(index, "oom", None, message) for index in range(len(tests)))
             ran_as: Mode = "split" if mode == "auto" else mode
-            return Verdict("oom", None, message, results, ran_as, self.name)
+            return Verdict("oom", None, message, results, ran_as, self.stamp)
 
         return await self._run(_Ask(lambda worker: worker.verdict(body, bounds), out_of_memory))
 
@@ -220,7 +220,8 @@ class Pool:
         body = {"kind": "program", "code": code, "entry": entry, **with_files(files, collect)}
         bounds = limits or Limits()
         ask = _Ask(
-            lambda worker: worker.outcome(body, bounds), lambda message: Outcome("oom", message=message)
+            lambda worker: worker.outcome(body, bounds),
+            lambda message: Outcome("oom", message=message, sandbox=self.stamp),
         )
         return await self._run(ask)
 

@@ -36,10 +36,18 @@ def prune(client: Any) -> list[str]:
 
     removed: list[str] = []
     for name in stale(client):
+        if ":base-" in name and name in _needed(client):
+            continue  # by one that could not be removed
         with contextlib.suppress(APIError):  # in use by a container, or under another image
             client.images.remove(name)
             removed.append(name)
     return removed
+
+
+def _needed(client: Any) -> set[str]:
+    """The bases that finished images were built on."""
+    ours = client.images.list(filters={"label": [images.BASE_LABEL]})
+    return {_below(image) for image in ours if not _is_base(image)}
 
 
 def _current(ours: list[Any], name: str) -> Any:

@@ -88,6 +88,7 @@ class Outcome:
     usage: Usage = field(default_factory=Usage)
     files: tuple[File, ...] = ()
     refused: tuple[RefusedFile, ...] = ()  # files asked for and not handed out, with the reason
+    sandbox: str = ""  # what it ran in, as in `Verdict`
 
     def to_json(self) -> dict[str, Any]:
         """The outcome without its value, which may not be JSON, and of its files names and sizes only."""
@@ -116,7 +117,8 @@ class Verdict:
 
     `mode` "split": tests ran in a checker process that got only plain data from the solution, so the
     verdict cannot be forged. "in-process": both shared one process; cheats are detected, not prevented.
-    `sandbox` is the backend that gave it ("docker", "bwrap").
+    `sandbox` is what it ran in: "docker", "docker (RUNTIME)" where another than the daemon's default was
+    asked for, "bwrap", or "unsafe-local".
     """
 
     status: Status

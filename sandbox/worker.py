@@ -26,6 +26,7 @@ class Backend(Protocol):
     """A way to start containers."""
 
     name: str
+    stamp: str  # how results say what they ran in
     description: str
     own_uids: bool
     size: int  # containers that may work at once
@@ -107,6 +108,7 @@ class Worker:
             usage=Usage(**report["usage"]),
             files=found,
             refused=refused,
+            sandbox=self.backend.stamp,
         )
 
     def _crowded_out(self, report: Mapping[str, Any], limits: Limits) -> bool:
@@ -126,7 +128,7 @@ class Worker:
             message=report["message"],
             tests=tuple(TestResult(**test) for test in report["tests"]),
             mode=report["mode"],
-            sandbox=self.backend.name,
+            sandbox=self.backend.stamp,
             stdout=report["stdout"],
             stderr=report["stderr"],
             usage=Usage(**report["usage"]),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import SandboxError, labels, reaper
+from sandbox import SandboxError, labels, open_sandbox, reaper
 from sandbox.bwrap_backend import BwrapBackend
 from sandbox.docker_backend import connect
 from tests.sandbox.helpers import until
@@ -94,6 +94,27 @@ async def test_at_random_points(backend: str) -> None:
         owner = await _owner(backend, b"started\n")
         await asyncio.sleep(chance.uniform(0, _LIFE_S))
         await _nothing_is_left(backend, owner.pid, await _kill(owner))
+
+
+async def test_between_creating_a_container_and_starting_it() -> None:
+    """The daemon keeps such a container; the next sandbox that opens removes it."""
+    why = _usable("docker")
+    if why is not None:
+        pytest.skip(why)
+    code = (
+        "import os\nfrom sandbox.backends import choose_backends\n"
+        "backend, = choose_backends('docker', build=True)\n"
+        "made = backend.client.api.create_container_from_config(backend._config())\n"
+        "print(made['Id'], flush=True)\nos.kill(os.getpid(), 9)"
+    )
+    root = str(Path(__file__).resolve().parents[2])  # noqa: ASYNC240 - no disk is touched
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", code], capture_output=True, cwd=root, check=False
+    )
+    ident = done.stdout.decode().strip()
+    assert {c.id: c.state for c in reaper.containers(connect())}.get(ident) == "created", done.stderr
+    async with open_sandbox("docker", size=1):
+        assert ident not in {c.id for c in reaper.containers(connect())}
 
 
 @pytest.mark.parametrize("backend", ["docker", "bwrap"])
