@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tui.bench_reports import print_end, print_estimate, print_verification
 from tui.bench_view import View, view
 from tui.errors import FAILED, INTERRUPTED, PASSED, UNAVAILABLE, internal, say
+from tui.found import found_for
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -97,29 +98,6 @@ def prepare(settings: Settings, store: Path, request: BenchRequest) -> Job:
         with_search = [label for label, c in ready.items() if c.variant.search is not None]
         found = {label: found_for(store, plan.found, label) for label in with_search}
     return Job(plan, selection, ready, found, is_new=request.resume is None)
-
-
-def found_for(store: Path, source: str, label: str) -> dict[str, Any]:
-    """What the search of an experiment found for the variant of this label. `source` is NAME, or
-    NAME:LABEL where several of its variants could be meant. Raises PlanError and StoreError.
-    """
-    from engine.experiments.plan import PlanError
-    from store.reader import Reader
-
-    name, _, wanted = source.partition(":")
-    with Reader(store) as reader:
-        reader.experiment(name)
-        found = reader.found(name)
-    variant = label.partition(",")[0]
-    same = [known for known in found if known.partition(",")[0] == variant]
-    choice = wanted or (label if label in found else "") or (same[0] if len(same) == 1 else "")
-    if choice in found:
-        return found[choice]
-    if len(same) > 1:
-        raise PlanError(
-            f"{name} has found something for {', '.join(same)}; say which, as in --found {name}:{same[0]}"
-        )
-    raise PlanError(f"{name} has found nothing for {wanted or label}; carry its search out first")
 
 
 def _stored_plan(store: Path, request: BenchRequest) -> Plan:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tui.commands import exchange
+from tui.commands import exchange, experiments, live
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -24,9 +24,11 @@ sandbox_app = typer.Typer(
     help="The image and the containers that generated code runs in.", rich_markup_mode=None
 )
 config_app = typer.Typer(help="Where settings come from and what they are.", rich_markup_mode=None)
+app.add_typer(live.app)
 app.add_typer(sandbox_app, name="sandbox", no_args_is_help=True)
 app.add_typer(config_app, name="config", no_args_is_help=True)
 app.add_typer(exchange.app)
+app.add_typer(experiments.app)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 MetaAgent = Annotated[str | None, typer.Option(help="Model that writes workflows; see `models`.")]
@@ -85,6 +87,9 @@ def run(
     seed: Seed = 0,
     all_rounds: Annotated[bool, typer.Option("--all-rounds", help="Go on after all val tests pass.")] = False,
     operators: Operators = "paper",
+    found: Annotated[
+        str | None, typer.Option(metavar="EXPERIMENT", help="Use what the variant's search found there.")
+    ] = None,
     make_tests: MakeTests = False,
     tests: TestsFile = None,
     entry_point: EntryPoint = None,
@@ -114,6 +119,7 @@ def run(
         stop_early=not all_rounds,
         make_tests=make_tests,
         operators=operators,
+        found=found,
     )
     bench = Workbench(settings, unsafe_local=unsafe_local)
     raise typer.Exit(run_headless(bench, request, as_json=json, out=out))
@@ -159,94 +165,6 @@ def run_workflow(
     )
     bench = Workbench(settings, unsafe_local=unsafe_local)
     raise typer.Exit(run_headless(bench, request, workflow=workflow, as_json=json, out=out))
-
-
-@app.command()
-def bench(
-    benchmark: Annotated[
-        str | None,
-        typer.Argument(metavar="BENCHMARK", help="A benchmark's name, or a JSONL file of problems."),
-    ] = None,
-    variant: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SPEC", help="A variant, as in NAME or NAME,KEY=VALUE; give several to compare."
-        ),
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="The experiment's name; by default one is made.")] = None,
-    split: Annotated[str | None, typer.Option(help="Division of the problems, as in aflow-1:4.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many problems of each part.")] = None,
-    repeats: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="Trials per variant and problem.  [default: 1]")
-    ] = None,
-    executions: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Executions of a workflow in a trial.  [default: 3]")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the first repeat; 1 more each.")] = None,
-    meta_agent: MetaAgent = None,
-    worker: Worker = None,
-    data: Data = None,
-    found: Annotated[
-        str | None, typer.Option(metavar="EXPERIMENT", help="Use what its searches found, search no more.")
-    ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="Trials at once.")] = 8,
-    budget: Annotated[
-        float | None, typer.Option(min=0, metavar="USD", help="Start nothing more once so much is spent.")
-    ] = None,
-    resume: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Go on with this experiment: what is done stays.")
-    ] = None,
-    retry: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="With --resume, only these: infra, error, budget, failed, a problem's or run's id."
-        ),
-    ] = None,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Check first that the reference solutions pass.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, run nothing.")] = False,
-    json: JsonFlag = False,
-) -> None:
-    """Run variants on the problems of a benchmark: an experiment that can be interrupted and resumed.
-
-    Exit code: 0 all trials are done, 1 a reference solution fails, 2 wrong usage, 3 trials are left to
-    do, 130 interrupted.
-    """
-    from tui.bench import BenchRequest
-    from tui.bench import bench as run_bench
-    from tui.launch import Workbench
-
-    request = BenchRequest(
-        benchmark=benchmark,
-        variants=variant or (),
-        name=name,
-        limit=limit,
-        split=split,
-        repeats=repeats,
-        executions=executions,
-        seed=seed,
-        data=data,
-        meta_agent=meta_agent,
-        worker=worker,
-        found=found,
-        resume=resume,
-        retry=retry or (),
-        concurrency=concurrency,
-        budget_usd=budget,
-        verify=verify,
-        dry_run=dry_run,
-        as_json=json,
-    )
-    raise typer.Exit(run_bench(Workbench(_settings()), request))
-
-
-@app.command()
-def experiments(json: JsonFlag = False) -> None:
-    """List experiments, newest first: how far they are and how well their variants do."""
-    from tui.bench_reports import print_experiments
-
-    print_experiments(_settings().store_path(), as_json=json)
 
 
 @app.command()
@@ -443,3 +361,7 @@ def main() -> None:
         sentence, code = explain(error) or (internal(error), INTERNAL)
         say(sentence)
         raise SystemExit(code) from None
+
+
+if __name__ == "__main__":
+    main()

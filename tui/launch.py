@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tui.ports import RunRequest
 from tui.remote.hub import Hub
@@ -74,7 +74,9 @@ class Workbench:
         breakpoints = [parse_breakpoint(text) for text in request.breakpoints]
         config = self._config(request)
         services = await self.services(request.meta_agent, request.worker)
-        run = Run(request.problem, config, services, job=workflow_job(workflow) if workflow else None)
+        job = workflow_job(workflow) if workflow else None
+        found = self._found(request)
+        run = Run(request.problem, config, services, job=job, found=found)
         run.control.set_breakpoints(breakpoints)
         return run
 
@@ -83,6 +85,15 @@ class Workbench:
         for model in self._models.values():
             await model.aclose()
         await self._stack.aclose()
+
+    def _found(self, request: RunRequest) -> dict[str, Any] | None:
+        """What the request's variant has found in an earlier experiment, where it names one."""
+        if request.found is None:
+            return None
+        from engine.variants.spec import parse_spec
+        from tui.found import found_for
+
+        return found_for(self.store_path, request.found, parse_spec(request.variant).label)
 
     def _config(self, request: RunRequest) -> RunConfig:
         from engine.context import RunConfig

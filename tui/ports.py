@@ -30,6 +30,7 @@ class RunRequest:
     stop_early: bool = True
     make_tests: bool = False
     operators: str = "paper"
+    found: str | None = None
     breakpoints: tuple[str, ...] = ()
 
 
