@@ -47,7 +47,10 @@ class ADASOptions(Options):
         100_000, ge=100, description="bootstrap resamples of the fitness (release: 100,000)"
     )
     give_up_after: int = Field(
-        5, ge=1, description="generations without one agent that can run before the search fails (ours)"
+        5,
+        ge=0,
+        description="generations without one agent that can run before the search fails; 0: never, the best "
+        "of the first agents is taken then (ours)",
     )
 
 
@@ -217,9 +220,8 @@ def _check_seeds(search: SearchContext, rows: list[Row]) -> None:
 
 def _give_up(search: SearchContext, options: ADASOptions, written: list[Row]) -> None:
     """Raise where nothing of the meta-agent's could run so far, and it had its chances."""
-    if len(written) >= min(options.give_up_after, options.generations) and not any(
-        r["workflow_id"] for r in written
-    ):
+    chances = min(options.give_up_after, options.generations)
+    if chances and len(written) >= chances and not any(r["workflow_id"] for r in written):
         raise SearchError(
             f"the meta-agent {search.run.services.meta_agent.name} wrote no agent that can run in "
             f"{len(written)} generations; use a stronger one. {written[-1]['error']}"

@@ -53,7 +53,10 @@ class AFlowOptions(Options):
         3, ge=0, description="times to ask again for a change made before (ours; the release never stops)"
     )
     give_up_after: int = Field(
-        5, ge=1, description="rounds without one workflow that can run before the search fails (ours)"
+        5,
+        ge=0,
+        description="rounds without one workflow that can run before the search fails; 0: never, round 1 is "
+        "taken then (ours)",
     )
 
 
@@ -266,7 +269,8 @@ def _close(search: SearchContext, rounds: dict[int, _Round], number: int) -> Non
 def _give_up(search: SearchContext, options: AFlowOptions, rounds: dict[int, _Round]) -> None:
     """Raise where nothing of the meta-agent's could run so far, and it had its chances."""
     written = [r for n, r in rounds.items() if n > 1]
-    if len(written) >= min(options.give_up_after, options.rounds) and not any(r.workflow for r in written):
+    chances = min(options.give_up_after, options.rounds)
+    if chances and len(written) >= chances and not any(r.workflow for r in written):
         raise SearchError(
             f"the meta-agent {search.run.services.meta_agent.name} wrote no workflow that can run in "
             f"{len(written)} rounds; use a stronger one. {written[-1].why}"

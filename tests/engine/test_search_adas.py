@@ -217,6 +217,9 @@ async def test_a_meta_agent_that_writes_only_garbage_ends_the_search(sandbox: Po
     message = await one.failing_search()
     assert "wrote no agent that can run in 2 generations" in message
     assert one.calls[0] <= 12
+    never = lab(sandbox, garbage, generations=3, give_up_after=0)
+    found = await never.search()
+    assert (found["round"], len(found["archive"])) == (1, 10)
 
 
 @sandboxed

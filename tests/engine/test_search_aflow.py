@@ -227,6 +227,9 @@ async def test_a_meta_agent_that_writes_only_garbage_ends_the_search(sandbox: Po
     message = await lab.failing_search()
     assert "meta wrote no workflow that can run in 5 rounds" in message
     assert lab.calls[0] == 10
+    never = Lab(sandbox, reply, config=config(6, give_up_after=0))
+    found = await never.search()
+    assert (found["round"], len(found["rounds"])) == (1, 7)
 
 
 @sandboxed
