@@ -271,8 +271,13 @@ def journal_key(label: str, step: str) -> str:
     return json.dumps([label, step])
 
 
-def found(db: sqlite3.Connection, name: str) -> dict[str, dict[str, Any]]:
-    """What the searches of an experiment found, by label."""
+def recorded(db: sqlite3.Connection, name: str, step: str) -> dict[str, Any]:
+    """What the searches of an experiment recorded as this step of theirs, by label."""
     rows = db.execute("SELECT key, value FROM journal WHERE experiment = ?", (name,))
     labels = ((json.loads(key), value) for key, value in rows)
-    return {label: json.loads(value) for (label, step), value in labels if step == FOUND}
+    return {label: json.loads(value) for (label, known), value in labels if known == step}
+
+
+def found(db: sqlite3.Connection, name: str) -> dict[str, dict[str, Any]]:
+    """What the searches of an experiment found, by label."""
+    return recorded(db, name, FOUND)

@@ -248,6 +248,11 @@ class Reader:
         with self._reading() as db:
             return costs.search_cost(db, label, meta_agent, worker) if db else None
 
+    def recorded(self, name: str, step: str) -> dict[str, Any]:
+        """What the searches of an experiment recorded as this step of theirs, by the variant's label."""
+        with self._reading() as db:
+            return in_experiments.recorded(db, name, step) if db else {}
+
     def found(self, name: str) -> dict[str, dict[str, Any]]:
         """What the searches of an experiment found, by the variant's label."""
         with self._reading() as db:

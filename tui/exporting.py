@@ -1,4 +1,4 @@
-"""`export-workflow`: a stored workflow as files of another project's layout."""
+"""`export-workflow`: a stored workflow as files of another project's layout. `export-pairs`: preferences."""
 
 from __future__ import annotations
 
@@ -36,6 +36,44 @@ def export_workflow(store: Path, name: str, out: Path, *, dataset: str | None, a
     place = f"workspace/{dataset}/workflows/"
     lines = [f"wrote {out / 'round_1'}; put it into {place} of AFlow", *map(str, exported.findings)]
     emit(data, "\n".join(lines), as_json)
+
+
+def export_pairs(store: Path, name: str, out: Path, *, label: str | None, as_json: bool) -> None:
+    """Write the preference pairs of an experiment's search to the new file `out`, one row a line.
+
+    Raises:
+        FormatError: `out` exists or cannot be written.
+        StoreError: there is no such experiment, or none of its searches (that of `label`) has drawn pairs.
+    """
+    from engine.formats.format import FormatError
+    from engine.variants.scoreflow_pairs import write_preferences
+    from store.errors import StoreError
+    from store.reader import Reader
+    from tui.reports import emit
+
+    with Reader(store) as reader:
+        reader.experiment(name)
+        pairs = reader.recorded(name, "pairs")
+    if label is not None:
+        pairs = {known: value for known, value in pairs.items() if known == label}
+    if not pairs:
+        raise StoreError(
+            f"{name} has no preference pairs{f' of {label}' if label else ''}; `bench` with --variant "
+            "scoreflow draws some."
+        )
+    if len(pairs) > 1:
+        raise StoreError(f"{name} has preference pairs of {', '.join(pairs)}; say whose with --variant.")
+    ((label, value),) = pairs.items()
+    if not value["pairs"]:
+        raise StoreError(f"For no problem do two workflows of {label} differ in score: there are no pairs.")
+    try:
+        rows = write_preferences(value, out)
+    except FileExistsError:
+        raise FormatError(f"{out} exists already; name another file with --out") from None
+    except OSError as error:
+        raise FormatError(f"{out}: {error.strerror or error}; name a file you may write") from None
+    data = {"experiment": name, "variant": label, "file": str(out), "pairs": rows}
+    emit(data, f"wrote {rows} preference pairs of {label} to {out}", as_json)
 
 
 def _find(store: Path, name: str) -> tuple[StoredWorkflow, str | None]:

@@ -130,10 +130,10 @@ def preference_rows(pairs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def write_preferences(pairs: Mapping[str, Any], path: Path) -> int:
-    """Write `preference_rows` as JSON lines; returns how many. Raises OSError."""
+    """Write `preference_rows` as JSON lines to a new file; returns how many. Raises OSError."""
     written = 0
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("x", encoding="utf-8") as file:
         for row in preference_rows(pairs):
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.write(json.dumps(row) + "\n")
             written += 1
     return written

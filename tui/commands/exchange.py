@@ -43,3 +43,19 @@ def export_workflow(
     from tui.exporting import export_workflow as write
 
     write(load().store_path(), name, out, dataset=dataset, as_json=json)
+
+
+@app.command("export-pairs")
+def export_pairs(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Whose search drew the pairs.")],
+    out: Annotated[Path, typer.Option(help="JSONL file to write.")],
+    variant: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Which of its variants, where several drew pairs.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Write the preference pairs that ScoreFlow's search drew, as JSON lines to train on."""
+    from engine.config import load
+    from tui.exporting import export_pairs as write
+
+    write(load().store_path(), experiment, out, label=variant, as_json=json)
