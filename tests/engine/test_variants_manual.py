@@ -27,6 +27,8 @@ from engine.variants.manual import manual_workflow
 from sandbox.pool import Pool
 from tests.support.runs import DOUBLE, RIGHT, WRONG, end, of, run_events
 from tests.support.scripted import Answer, ScriptedModel
+from tui.nodes import ProposalNode, StepNode
+from tui.state import RunState
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -83,6 +85,21 @@ async def test_a_right_worker_passes_and_a_wrong_one_fails(sandbox: Pool, varian
     assert proposed.graph["nodes"] and proposed.workflow_id == end(events).workflow_id
     events, _ = await run(sandbox, variant, WRONG)
     assert (end(events).status, end(events).score) == ("failed", 0.0)
+
+
+@pytest.mark.parametrize("variant", MANUAL)
+async def test_it_is_shown_like_a_generated_workflow(sandbox: Pool, variant: str) -> None:
+    events, _ = await run(sandbox, variant, numbered(program))
+    state = RunState()
+    for event in events:
+        state.apply(event)
+    assert state.finished and not state.open
+    (proposal,) = [n for n in state.nodes.values() if isinstance(n, ProposalNode)]
+    steps = [n for n in state.nodes.values() if isinstance(n, StepNode)]
+    assert len(steps) == len(of(events, StepStarted)) > 0
+    for step in steps:
+        calls = [n for n in proposal.graph["nodes"] if n["attribute"] == step.operator]
+        assert any(n["line"] <= (step.line or 0) <= n["end_line"] for n in calls), step
 
 
 @pytest.mark.parametrize("variant", MANUAL)
