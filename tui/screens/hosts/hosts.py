@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, cast
 
 from textual import on
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sandbox.inspection import Survey
     from tui.app import WorkbenchApp
 
+_AT_ONCE_S = 2.0  # a shell that ends sooner, and not well, never was one
 _TABLES = (
     ("hosts", "Hosts", HOST_COLUMNS),
     ("images", "Images", IMAGE_COLUMNS),
@@ -155,10 +157,14 @@ class HostsScreen(Screen[None]):
             return
         address = next((s.address for s in self._surveys if any(c.id == ident for c in s.containers)), "")
         command = ("docker", *(("-H", address) if address else ()), "exec", "-it", ident, "sh")
+        begun = time.monotonic()
         try:
             with self.app.suspend(), self.app.batch_update():
                 process = await asyncio.create_subprocess_exec(*command)
-                await process.wait()
+                code = await process.wait()
+            if code and time.monotonic() - begun < _AT_ONCE_S:
+                gone = f"No shell could be opened in {ident[:12]} (docker: exit status {code}): is it gone?"
+                self.notify(gone, severity="warning")
         except SuspendNotSupported:
             self.notify(f"This terminal cannot be lent to a shell; run: {' '.join(command)}")
         except OSError as error:
