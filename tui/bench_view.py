@@ -128,7 +128,8 @@ class LiveView(_Base):
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*HEAD, box=None, title=Text(summary(self.experiment)), title_justify="left")
+        title = f"{self.experiment.plan.name}: {_in_short(self.experiment)}"
+        table = Table(*HEAD, box=None, title=Text(title), title_justify="left")
         for state in self.experiment.progress.states():
             table.add_row(*(Text(cell) for cell in cells(state)))
         return table
@@ -153,13 +154,17 @@ def cells(state: VariantState) -> tuple[str, ...]:
 def summary(experiment: Experiment) -> str:
     """`12/40 done, vanilla 50%, $0.0123 spent, 0:43 left`."""
     progress = experiment.progress
-    parts = [f"{progress.done}/{progress.total} done"]
-    parts += [
+    parts = [
         f"{one_line(s.label, LABEL_CHARS)} {score(s.pass_rate)}{f' ({s.errors} errors)' if s.errors else ''}"
         for s in progress.states()
     ]
     parts += [f"{one_line(label, 30)}: {state}" for label, state in progress.searches.items()]
-    parts.append(f"{spent(experiment)} spent")
+    return _in_short(experiment, *parts)
+
+
+def _in_short(experiment: Experiment, *details: str) -> str:
+    progress = experiment.progress
+    parts = [f"{progress.done}/{progress.total} done", *details, f"{spent(experiment)} spent"]
     if progress.eta_s is not None:
         parts.append(f"{clock(progress.eta_s)} left")
     return ", ".join(parts)
