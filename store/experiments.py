@@ -8,30 +8,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from engine.experiments.keys import DONE, FOUND, TrialKey
 from engine.experiments.tally import Attempt, Tally, VariantState
+from store.owners import Owner
+from store.usage import Usage, operators_of, usage_of
 
+_REPORTED = "SELECT run_id FROM origins WHERE experiment = ? AND stage = 'final'"
 _COUNTS = f"r.status IN ({', '.join(repr(status) for status in DONE)})"
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Model calls of one role in a run. `cost_usd` is None when a call's price is unknown.
-
-    `latency_ms` is the time during which at least one of the calls was under way, `call_ms` the sum of
-    their durations.
-    """
-
-    calls: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost_usd: float | None = 0.0
-    latency_ms: float = 0.0
-    call_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +95,7 @@ def trials(db: sqlite3.Connection, name: str) -> list[TrialRow]:
         attempts[trial] = attempts.get(trial, 0) + 1
         if trial not in reported or row[-1] or not reported[trial][-1]:
             reported[trial] = tuple(row)
-    usage, operators = _usage(db, name), _operators(db, name)
+    usage, operators = usage_of(db, _REPORTED, name), operators_of(db, _REPORTED, name)
     rows = []
     for trial, (run_id, status, score, val_score, strict, *others, _) in reported.items():
         key = TrialKey.parse(trial)
@@ -148,59 +135,9 @@ def _as_planned(db: sqlite3.Connection, name: str, rows: list[TrialRow]) -> list
     return sorted(rows, key=lambda r: (r.repeat, problems.get(r.problem_id, last), labels.get(r.label, 0)))
 
 
-def _usage(db: sqlite3.Connection, name: str) -> dict[tuple[str, str], Usage]:
-    """Usage by run and role."""
-    # A call that failed or was cut off has no price and no tokens; its run's ledger leaves it out too.
-    query = """
-        SELECT m.run_id, m.role, m.tokens_in, m.tokens_out, m.cost_usd,
-          m.cost_usd IS NULL AND m.finish NOT IN ('error', 'interrupted'), m.started_at, m.wall_ms
-        FROM origins o JOIN model_calls m ON m.run_id = o.run_id
-        WHERE o.experiment = ? AND o.stage = 'final'
-        ORDER BY m.run_id, m.role, m.started_at"""
-    found: dict[tuple[str, str], Usage] = {}
-    for key, calls in _groups(db.execute(query, (name,))):
-        tokens_in = tokens_out = 0
-        cost: float | None = 0.0
-        latency_s = call_ms = until = 0.0
-        for call_in, call_out, call_cost, is_unknown, started_at, wall_ms in calls:
-            tokens_in += call_in or 0
-            tokens_out += call_out or 0
-            cost = None if is_unknown or cost is None else cost + (call_cost or 0.0)
-            call_ms += wall_ms or 0.0
-            end = started_at + (wall_ms or 0.0) / 1e3
-            latency_s += max(0.0, end - max(started_at, until))
-            until = max(until, end)
-        found[key] = Usage(len(calls), tokens_in, tokens_out, cost, latency_s * 1e3, call_ms)
-    return found
-
-
-def _groups(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[tuple[str, str], list[tuple[Any, ...]]]]:
-    """Rows that come in order, by their first two columns."""
-    key, group = None, []
-    for run_id, role, *values in rows:
-        if (run_id, role) != key:
-            if key is not None:
-                yield key, group
-            key, group = (run_id, role), []
-        group.append(tuple(values))
-    if key is not None:
-        yield key, group
-
-
-def _operators(db: sqlite3.Connection, name: str) -> dict[str, dict[str, int]]:
-    """Steps by run and operator."""
-    query = """
-        SELECT s.run_id, s.operator, count(*) FROM origins o JOIN steps s ON s.run_id = o.run_id
-        WHERE o.experiment = ? AND o.stage = 'final' GROUP BY s.run_id, s.operator"""
-    found: dict[str, dict[str, int]] = {}
-    for run_id, operator, count in db.execute(query, (name,)):
-        found.setdefault(run_id, {})[operator] = count
-    return found
-
-
 def experiments(db: sqlite3.Connection, name: str | None = None) -> list[ExperimentRow]:
     """The experiments, newest first; with `name`, that one."""
-    query = "SELECT name, benchmark, plan, started_at, owner_pid FROM experiments"
+    query = "SELECT name, benchmark, plan, started_at, owner_pid, owner_start, owner_boot FROM experiments"
     if name is not None:
         rows = db.execute(f"{query} WHERE name = ?", (name,)).fetchall()
     else:
@@ -209,8 +146,9 @@ def experiments(db: sqlite3.Connection, name: str | None = None) -> list[Experim
 
 
 def _experiment(
-    db: sqlite3.Connection, name: str, benchmark: str, plan: str, started_at: float, holder: int | None
+    db: sqlite3.Connection, name: str, benchmark: str, plan: str, started_at: float, *owner: Any
 ) -> ExperimentRow:
+    is_held = owner[0] is not None and not Owner(*owner).is_gone()
     runs, cost, known, unknown, tokens_in, tokens_out = db.execute(
         "SELECT count(*), total(r.cost_usd), total(r.cost_usd), sum(r.cost_usd IS NULL), total(r.tokens_in),"
         " total(r.tokens_out) FROM origins o JOIN runs r ON r.id = o.run_id WHERE o.experiment = ?",
@@ -222,7 +160,7 @@ def _experiment(
         benchmark,
         data,
         started_at,
-        holder,
+        owner[0] if is_held else None,
         runs,
         None if unknown else cost,
         known,

@@ -43,8 +43,9 @@ def print_end(store: Path, experiment: Experiment, end: End, *, as_json: bool) -
         emit(data, "", True)
         return
     lines = [table(HEAD, [cells(state) for state in row.variants]), f"spent: {_spent(row)}"]
+    hint = "" if experiment.plan.search_problems else "; --split sets problems apart for searches"
     for label, why in experiment.failures.items():
-        lines.append(one_line(f"the search of {label} came to nothing: {why}", 400))
+        lines.append(one_line(f"the search of {label} came to nothing: {why}{hint}", 600))
     lines += _no_verdict(open_trials)
     if experiment.stopped:
         lines.append(one_line(f"stopped: {experiment.stopped}", 400))

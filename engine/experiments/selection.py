@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.benchmarks import CATALOGUE, load_benchmark
 from engine.benchmarks.splits import divide, split
 from engine.experiments.plan import Plan, PlanError, digest_of
-from engine.problems import Kind, Problem
+from engine.problems import Kind, Problem, ProblemError
 from engine.tasks import Task
 
 _ABOUT: dict[Kind, str] = {
@@ -43,6 +43,8 @@ def select(benchmark: str, data: Path | None, division: str | None, limit: int |
     if "/" in name:
         return Selection(tuple(split(problems, name))[:limit], ())
     parts = divide(problems, name)
+    if not parts.test:
+        raise ProblemError(f"{name} leaves no problem of {benchmark} to report on; use another split, or all")
     return Selection(parts.test[:limit], parts.val[:limit])
 
 

@@ -130,6 +130,9 @@ async def test_kill_9_and_resume_does_the_rest_and_nothing_twice(
     await until(reached, process)
     process.kill()
     await process.wait()
+    listed = (await shell("experiments")).out
+    assert "e: " in listed
+    assert "under way" not in listed  # nobody holds it any more
     asked = len(models.server.requests)
     models.replies["worker"] = answer(RIGHT)
     code, out, err = await ended(await shell.start("bench", "--resume", "e", "--json"))
@@ -285,6 +288,8 @@ async def test_an_unknown_price_is_said_once_where_there_is_a_budget(
         (("bench", "FILE", "--name", "../x"), "an experiment cannot be called '../x'"),
         (("bench", "FILE", "--variant", "vanila"), "did you mean vanilla"),
         (("bench", "FILE", "--split", "thirds"), "there is no split 'thirds'"),
+        (("bench", "FILE", "--split", "aflow-1:4/nothing"), "there is no part 'nothing'"),
+        (("bench", "ONE", "--split", "aflow-1:4"), "leaves no problem"),
         (("bench", "FILE", "--retry", "infra"), "name it with --resume"),
         (("bench", "--resume", "e", "--seed", "3"), "--seed cannot change what e consists of"),
         (("bench", "--resume", "e", "--variant", "vanilla"), "--variant cannot change"),
@@ -304,7 +309,9 @@ async def test_wrong_use_is_one_sentence(
     if args == ("bench", "--resume", "e"):
         changed = problems.read_text().replace("Problem 0", "Another")  # noqa: ASYNC240
         problems.write_text(changed)  # noqa: ASYNC240
-    result = await shell(*(str(problems) if a == "FILE" else a for a in args))
+    (shell.home / "one.json").write_text(json.dumps(DOUBLE.to_json()))
+    files = {"FILE": str(problems), "ONE": "one.json"}
+    result = await shell(*(files.get(a, a) for a in args))
     assert result.code in (2, 3)
     assert told in result.err
     assert len(result.err.splitlines()) == 1
