@@ -257,6 +257,25 @@ CREATE TABLE annotations ( -- what people and classifiers say of runs
     "CREATE INDEX annotations_by_value ON annotations(kind, value, run_id)",
 )
 
+_CLASSIFICATIONS = (
+    """
+CREATE TABLE classifications ( -- runs that the classifier of failures has seen
+  run_id TEXT PRIMARY KEY NOT NULL REFERENCES runs(id) ON DELETE CASCADE, -- run
+  version INTEGER NOT NULL, -- of the classifier; a newer one looks again
+  findings TEXT NOT NULL, -- labels with their evidence, JSON
+  refused TEXT NOT NULL -- labels a person took away, JSON; they do not come back
+)""",
+    "CREATE INDEX classifications_by_version ON classifications(version)",
+    # Covers the clusters of failures: 100,000 rows of runs are not read to count them.
+    "CREATE INDEX runs_by_signature ON runs(error_sig, started_at, id) WHERE error_sig IS NOT NULL",
+    "DROP INDEX runs_by_error",
+)
+
+
+def _classifications(db: sqlite_utils.Database) -> None:
+    for statement in _CLASSIFICATIONS:
+        db.execute(statement.strip())
+
 
 def _experiments(db: sqlite_utils.Database) -> None:
     for statement in _EXPERIMENTS:
@@ -271,6 +290,7 @@ def _runs_and_events(db: sqlite_utils.Database) -> None:
 _MIGRATIONS: dict[str, Callable[[sqlite_utils.Database], None]] = {
     "0001_runs_and_events": _runs_and_events,
     "0002_experiments": _experiments,
+    "0003_classifications": _classifications,
 }
 NAMES = tuple(_MIGRATIONS)
 
