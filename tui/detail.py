@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tui import format as fmt
+from tui.left_files import left_files
 from tui.nodes import (
     CallNode,
     CodeNode,
@@ -179,6 +180,7 @@ def _step(state: RunState, node: StepNode, limit: int | None) -> dict[str, Secti
         ("Line", "" if node.line is None else str(node.line)),
         *_cost_facts(node),
         ("CPU", fmt.duration(node.cpu_ms)),
+        ("Files", "; ".join(filter(None, (left_files(c.verdict) for c in codes)))),
     ]
     overview = _facts(facts)
     if node.inputs:
@@ -205,7 +207,10 @@ def _code(state: RunState, node: CodeNode) -> dict[str, Section]:
     if node.purpose == "visible-tests" and state.tests_written_by_model:
         facts.append(("Tests", "model-written: a pass proves little"))
     return {
-        "Overview": Section(_facts(facts) + _tests(node.verdict, state.tests("visible"))),
+        "Overview": Section(
+            _facts([*facts, ("Files", left_files(node.verdict))])
+            + _tests(node.verdict, state.tests("visible"))
+        ),
         "Code": Section(node.code, "python"),
         "Stdout": Section(_streams(node.verdict)),
         "Error": Section(_failures(node.verdict)),

@@ -28,6 +28,7 @@ from engine.events import (
     WorkflowStarted,
 )
 from tui.format import cost, count, duration, plural, score
+from tui.left_files import left_files
 from tui.safe import clean, one_line
 
 WIDTH = 160
@@ -127,7 +128,9 @@ class PlainTrace:
         where = self._where(step.execution_id if step else None)
         tests = event.verdict.get("tests")
         if not tests:
-            yield f"  {where} · {event.purpose}: {event.verdict.get('status')}"
+            left = left_files(event.verdict)
+            what = f"{event.verdict.get('status')}{f', left {left}' if left else ''}"
+            yield f"  {where} · {event.purpose}: {what}"
             return
         passed = sum(t.get("status") == "passed" for t in tests)
         yield f"  {where} · {event.purpose}: {passed} of {len(tests)} passed"
