@@ -8,6 +8,7 @@ that fails counts as a zero with a gradient like any other.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
@@ -31,6 +32,7 @@ from engine.variants.proposal import emit_proposal
 from engine.variants.trials import Outcome, mean, seed_of, together, tried
 
 _MAX_INSTRUCTION = 4_000
+_SHAPE = ("layers", "hidden", "encoder")  # options that trained weights only make sense with
 
 
 class MaASOptions(Options):
@@ -78,13 +80,18 @@ class _Supernet:
         return self.controller.log_prob(self._encode(problem.prompt), architecture)
 
 
+async def _supernet(kind: Kind, options: MaASOptions, seed: int, choice: Mapping[str, str]) -> _Supernet:
+    """One made in a thread: torch and an encoder take seconds to load."""
+    return await asyncio.to_thread(_Supernet, kind, options, seed, choice)
+
+
 async def search(search: SearchContext) -> dict[str, Any]:
     """Train the controller on the task. Raises SearchError."""
     options = options_of(MaASOptions, search.run.config.options)
     problems, kind = search.task.problems, search.task.kind
     if not problems:
         raise SearchError(f"the task {search.task.name} has no problems to train a controller on")
-    net = _Supernet(kind, options, seed_of(search, "weights"), choices(kind))
+    net = await _supernet(kind, options, seed_of(search, "weights"), choices(kind))
     optimizer = net.controller.optimizer(options.lr)
     instructions, rewritten = first_instructions(kind), None
     means: list[float | None] = []
@@ -109,6 +116,7 @@ async def search(search: SearchContext) -> dict[str, Any]:
         "controller": net.controller.dump(),
         "kind": kind,
         "operators": choices(kind),
+        **{k: getattr(options, k) for k in _SHAPE},
         "instructions": instructions,
         "rewritten": rewritten,
         "repetitions": means,
@@ -212,11 +220,12 @@ async def solve(context: RunContext) -> Result:
             "This controller was never trained: it chooses at random. `flowreasoner bench` trains it first."
         )
         context.emitter.emit(Notice(level="warning", text=text))
-        net = _Supernet(kind, options, derived_seed(context.config.seed, "weights"), choices(kind))
+        net = await _supernet(kind, options, derived_seed(context.config.seed, "weights"), choices(kind))
         instructions = first_instructions(kind)
     else:
         kind = found["kind"]
-        net = _Supernet(kind, options, 0, found["operators"])
+        trained = options.model_copy(update={k: found[k] for k in _SHAPE})
+        net = await _supernet(kind, trained, 0, found["operators"])
         net.controller.load(found["controller"])
         instructions = found["instructions"]
     seed = derived_seed(context.config.seed, "maas", context.problem.id)

@@ -171,7 +171,7 @@ def _too_similar(search: SearchContext, options: ScoreFlowOptions, problem: Prob
     example = example_for(problem.kind, search.run.config.operators)
     if limit > 1 or not example:
         return ""
-    ratio = similarity(built.code, example)
+    ratio = similarity(built.code, example, limit)
     return f"The workflow is the example again (similarity {ratio:.2f})." if ratio >= limit else ""
 
 

@@ -92,9 +92,13 @@ def similarity_limit(kind: Kind, task: str) -> float:
     return GSM8K_SIMILARITY if "gsm8k" in task.lower() else SIMILARITY[kind]
 
 
-def similarity(code: str, example: str) -> float:
-    """SequenceMatcher's ratio between the bodies of two workflows, in [0, 1]."""
-    return SequenceMatcher(None, _body(example), _body(code), autojunk=False).ratio()
+def similarity(code: str, example: str, at_least: float = 0.0) -> float:
+    """SequenceMatcher's ratio between the bodies of two workflows, in [0, 1].
+
+    Where their lengths alone keep it below `at_least` it is not worked out, and is 0.
+    """
+    matcher = SequenceMatcher(None, _body(example), _body(code), autojunk=False)
+    return matcher.ratio() if matcher.real_quick_ratio() >= at_least else 0.0
 
 
 def _body(code: str) -> str:

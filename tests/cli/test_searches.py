@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from itertools import count
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from store.reader import Reader
 from tests.cli.conftest import Models, Shell
-from tests.support.openai_server import Reply, answer
+from tests.support.openai_server import HANG, Reply, answer, chunk
 from tests.support.runs import DOUBLE, GENERATE, RIGHT, WRONG, completion
 
 
@@ -61,6 +62,42 @@ async def test_each_search_finds_something_and_every_trial_has_a_verdict(
     said = await shell("export-pairs", "e", "--out", "pairs.jsonl")
     assert said.code != 0
     assert "there are no pairs" in said.err
+
+
+async def test_killed_in_the_middle_it_goes_on_and_asks_the_meta_agent_nothing_twice(
+    shell: Shell, models: Models, problems: Path
+) -> None:
+    numbers, reached, left = count(), asyncio.Event(), [3]
+
+    def worker(_: dict[str, Any]) -> Reply:
+        left[0] -= 1
+        if left[0] >= 0:
+            return answer(RIGHT)
+        reached.set()
+        return Reply([chunk("", role="assistant"), HANG])
+
+    models.replies["worker"] = worker
+    models.replies["meta"] = lambda _: answer(
+        completion(
+            f'await self.custom(input="{next(numbers)}")\nreturn "def f(x): return x*2"',
+            modification=f"change {numbers}",
+        )
+    )
+    options = ("--name", "e", "--split", "aflow-1:4", "--executions", "1", "--concurrency", "1")
+    variant = "aflow,rounds=4,validation_rounds=1,check_convergence=no"
+    process = await shell.start("bench", str(problems), *options, "--variant", variant)
+    await asyncio.wait_for(reached.wait(), 60)
+    process.kill()
+    await process.wait()
+    asked = sum(r["model"] == "meta" for r in models.server.requests)
+    assert 0 < asked < 4
+    models.replies["worker"] = answer(RIGHT)
+    ended = await shell("bench", "--resume", "e")
+    assert ended.code == 0, ended.out + ended.err
+    assert sum(r["model"] == "meta" for r in models.server.requests) == 4
+    with Reader(shell.store) as reader:
+        (found,) = reader.found("e").values()
+    assert [r["after"] for r in found["rounds"]] == [1.0] * 5
 
 
 async def test_preference_pairs_are_exported(shell: Shell, models: Models, problems: Path) -> None:

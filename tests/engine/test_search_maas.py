@@ -247,6 +247,9 @@ async def test_trains_and_solves_with_what_it_learned(sandbox: Pool) -> None:
     assert end.status in ("passed", "failed")
     assert end.workflow_id is not None
     assert end.val_score == found["val_score"]
+    again = Lab(sandbox, "", adds, config=config(layers=2))
+    same = await again.solve(PROBLEMS[0], found)
+    assert same.workflow_id == end.workflow_id  # the layers it was trained with, whatever is asked for now
     damaged = await lab.solve(PROBLEMS[0], found | {"controller": "AAAA"})
     assert "damaged" in (damaged.error or "")
 

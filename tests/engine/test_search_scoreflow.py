@@ -100,6 +100,8 @@ def test_similarity_is_of_what_the_workflow_does() -> None:
         similarity("class Workflow:\n    async def __call__(self, problem):\n        return 1", example) < 0.5
     )
     assert 0 <= similarity("not ( python", example) <= 1
+    long = example.replace('"Solve it step by step."', repr("x" * 150_000))
+    assert similarity(long, example, 0.75) == 0.0
     assert similarity_limit("code", "humaneval") > 1
     assert similarity_limit("math", "gsm8k") == 0.8
     assert similarity_limit("math", "math") == similarity_limit("qa", "drop") == 0.75
