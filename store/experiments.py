@@ -126,6 +126,40 @@ def trials(db: sqlite3.Connection, name: str) -> list[TrialRow]:
     return _as_planned(db, name, rows)
 
 
+def trial_of(db: sqlite3.Connection, run_id: str) -> TrialRow:
+    """A run as the only trial of its variant."""
+    query = """
+        SELECT r.variant, r.problem_id, 1, r.id, 1, r.status, r.score, r.val_score, r.strict, r.error,
+          r.error_sig, r.variant, r.started_at, r.wall_ms, r.workflow_id, w.complexity
+        FROM runs r LEFT JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?"""
+    *first, strict, error, error_sig, variant, at, wall_ms, workflow, complexity = db.execute(
+        query, (run_id,)
+    ).fetchone()
+    label, problem, repeat, ident, attempts, status, score, val_score = first
+    used = usage_of(db, "?", run_id)
+    return TrialRow(
+        label,
+        problem,
+        repeat,
+        ident,
+        attempts,
+        status,
+        score,
+        val_score,
+        None if strict is None else bool(strict),
+        error,
+        error_sig,
+        variant,
+        at,
+        wall_ms,
+        workflow,
+        complexity,
+        used.get((run_id, "meta"), Usage()),
+        used.get((run_id, "worker"), Usage()),
+        operators_of(db, "?", run_id).get(run_id, {}),
+    )
+
+
 def _as_planned(db: sqlite3.Connection, name: str, rows: list[TrialRow]) -> list[TrialRow]:
     plan = db.execute("SELECT plan FROM experiments WHERE name = ?", (name,)).fetchone()
     data = json.loads(plan[0]) if plan else {"problems": [], "variants": []}

@@ -35,6 +35,7 @@ from store.rows import (
     StepRow,
     StoredWorkflow,
 )
+from store.usage import SearchUsage, searches_of
 
 _CHUNK_EVENTS = 500
 _LAST_CHARACTER = "\U0010ffff"
@@ -158,6 +159,15 @@ class Reader:
                 return
             after_seq = chunk[-1].seq
 
+    def events_of_kind(self, run_id: str, *kinds: str) -> list[Event]:
+        """The run's events of these kinds, in order."""
+        marks = ", ".join("?" * len(kinds))
+        with self._reading() as db:
+            if db is None:
+                return []
+            rows = db.execute(f"{_SELECT_EVENTS} AND kind IN ({marks}) ORDER BY seq", (run_id, *kinds))
+            return [payloads.decode(db, row) for row in rows]
+
     def event(self, run_id: str, seq: int) -> Event:
         """One event, such as the one a step's inputs or output are in."""
         with self._reading() as db:
@@ -232,6 +242,19 @@ class Reader:
         """The experiment's attempted trials, one row each, by repeat, problem and variant."""
         with self._reading() as db:
             return in_experiments.trials(db, name) if db else []
+
+    def trial_of(self, run_id: str) -> TrialRow:
+        """A run of the store as the only trial of its variant. Raises RunNotFoundError."""
+        run_id = self.run(run_id).id
+        with self._reading() as db:
+            if db is None:
+                raise self._no_run(run_id)
+            return in_experiments.trial_of(db, run_id)
+
+    def searches(self, name: str) -> dict[str, SearchUsage]:
+        """What the searches of an experiment used, by the variant's label."""
+        with self._reading() as db:
+            return searches_of(db, name) if db else {}
 
     def attempts(self, name: str) -> dict[str, Attempt]:
         """The reported attempt of each attempted trial of the experiment, by trial key."""

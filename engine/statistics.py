@@ -1,0 +1,138 @@
+"""How sure a comparison is: intervals and tests, computed by SciPy.
+
+SciPy is imported by what needs it. Every bootstrap has a fixed seed, so that the same trials always give the
+same interval.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CONFIDENCE = 0.95
+_SEED = 0
+_MOST_RESAMPLES, _FEWEST_RESAMPLES = 9_999, 999
+# Draws of one bootstrap: with many problems fewer resamples say as much, and take no longer.
+_DRAWS = 5_000_000
+_DRAWS_AT_ONCE = 1_000_000
+
+
+class Interval(NamedTuple):
+    """The two ends of a 95 % interval, in the unit of what it is about."""
+
+    low: float
+    high: float
+
+
+def proportion_interval(passed: int, total: int) -> Interval | None:
+    """Wilson's score interval for a proportion (Wilson 1927); None without a trial.
+
+    Raises:
+        ValueError: not 0 ≤ passed ≤ total.
+    """
+    if not 0 <= passed <= total:
+        raise ValueError(f"a proportion needs 0 ≤ passed ≤ total, not {passed} of {total}")
+    if total == 0:
+        return None
+    from scipy.stats import binomtest
+
+    found = binomtest(passed, total).proportion_ci(CONFIDENCE, method="wilson")
+    return Interval(float(found.low), float(found.high))
+
+
+def pass_rate_interval(passed: Sequence[int], trials: Sequence[int]) -> Interval | None:
+    """The interval of a pass rate over problems that were tried `trials[i]` times, `passed[i]` of them well.
+
+    With one trial a problem this is Wilson's. Repeats on a problem are not independent of each other, so
+    with more whole problems are resampled (cluster bootstrap). Where every problem came out alike, that
+    has nothing to resample; Wilson's interval for as many trials as there are problems is given instead.
+    """
+    if not trials:
+        return None
+    if max(trials) == 1:
+        return proportion_interval(sum(passed), len(trials))
+    rates = {p / t for p, t in zip(passed, trials, strict=True)}
+    if len(trials) == 1 or len(rates) == 1:
+        return proportion_interval(round(sum(passed) / sum(trials) * len(trials)), len(trials))
+    import numpy as np
+
+    data = (np.array(passed, float), np.array(trials, float))
+
+    def rate(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
+        return a.sum(axis=axis) / b.sum(axis=axis)
+
+    low, high = _bootstrap(data, rate, paired=True)
+    return Interval(float(low), float(high))
+
+
+def mean_intervals(rows: Sequence[Sequence[float]]) -> list[Interval | None]:
+    """The interval of the mean of each row, by a bootstrap over its columns.
+
+    A column is a problem and a row what two sides differ by there, so that this is the paired bootstrap;
+    rows of one call share their resamples. None with fewer than two columns, and where all values of a row
+    are the same: a bootstrap can say nothing then.
+
+    Raises:
+        ValueError: the rows are not equally long.
+    """
+    import numpy as np
+
+    if not rows or len(rows[0]) < 2:
+        return [None] * len(rows)
+    data = np.array(rows, float)
+    varies = [bool(row.min() != row.max()) for row in data]
+    if not any(varies):
+        return [None] * len(rows)
+
+    def mean(a: np.ndarray, axis: int) -> np.ndarray:
+        return a.mean(axis=axis)
+
+    low, high = _bootstrap((data[varies],), mean)
+    found = iter(zip(low.tolist(), high.tolist(), strict=True))
+    return [Interval(*next(found)) if one else None for one in varies]
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """The p-value of the exact McNemar test: two-sided, from the problems on which only one side passed.
+
+    The same number is the sign test's on problems whose pass rates differ, which is how repeats enter. 1
+    where there is no such problem.
+
+    Raises:
+        ValueError: a negative count.
+    """
+    if gained < 0 or lost < 0:
+        raise ValueError(f"McNemar's test needs two counts, not {gained} and {lost}")
+    if gained + lost == 0:
+        return 1.0
+    from scipy.stats import binomtest
+
+    return float(binomtest(gained, gained + lost, 0.5).pvalue)
+
+
+def _bootstrap(data: tuple[np.ndarray, ...], statistic: Any, *, paired: bool = False) -> Any:
+    """The percentile interval along the last axis."""
+    import numpy as np
+    from scipy.stats import bootstrap
+
+    observations = data[0].shape[-1]
+    resamples = max(_FEWEST_RESAMPLES, min(_MOST_RESAMPLES, _DRAWS // observations))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of degenerate distributions, which are left out above
+        found = bootstrap(
+            data,
+            statistic,
+            n_resamples=resamples,
+            batch=max(1, _DRAWS_AT_ONCE // data[0].size),
+            vectorized=True,
+            paired=paired,
+            axis=-1,
+            confidence_level=CONFIDENCE,
+            method="percentile",
+            rng=np.random.default_rng(_SEED),
+        )
+    return found.confidence_interval

@@ -1,0 +1,100 @@
+"""What runs used: model calls by role, and operators.
+
+`runs` is a query that gives the ids of the runs in question, with `values` for its question marks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Model calls of one role in a run. `cost_usd` is None when a call's price is unknown.
+
+    `latency_ms` is the time during which at least one of the calls was under way, `call_ms` the sum of
+    their durations.
+    """
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float | None = 0.0
+    latency_ms: float = 0.0
+    call_ms: float = 0.0
+
+
+def usage_of(db: sqlite3.Connection, runs: str, *values: str) -> dict[tuple[str, str], Usage]:
+    """Usage by run and role."""
+    # A call that failed or was cut off has no price and no tokens; its run's ledger leaves it out too.
+    query = f"""
+        SELECT run_id, role, tokens_in, tokens_out, cost_usd,
+          cost_usd IS NULL AND finish NOT IN ('error', 'interrupted'), started_at, wall_ms
+        FROM model_calls WHERE run_id IN ({runs})
+        ORDER BY run_id, role, started_at"""
+    found: dict[tuple[str, str], Usage] = {}
+    for key, calls in _groups(db.execute(query, values)):
+        tokens_in = tokens_out = 0
+        cost: float | None = 0.0
+        latency_s = call_ms = until = 0.0
+        for call_in, call_out, call_cost, is_unknown, started_at, wall_ms in calls:
+            tokens_in += call_in or 0
+            tokens_out += call_out or 0
+            cost = None if is_unknown or cost is None else cost + (call_cost or 0.0)
+            call_ms += wall_ms or 0.0
+            end = started_at + (wall_ms or 0.0) / 1e3
+            latency_s += max(0.0, end - max(started_at, until))
+            until = max(until, end)
+        found[key] = Usage(len(calls), tokens_in, tokens_out, cost, latency_s * 1e3, call_ms)
+    return found
+
+
+def operators_of(db: sqlite3.Connection, runs: str, *values: str) -> dict[str, dict[str, int]]:
+    """Steps by run and operator."""
+    query = f"""
+        SELECT run_id, operator, count(*) FROM steps WHERE run_id IN ({runs}) GROUP BY run_id, operator"""
+    found: dict[str, dict[str, int]] = {}
+    for run_id, operator, count in db.execute(query, values):
+        found.setdefault(run_id, {})[operator] = count
+    return found
+
+
+def _groups(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[tuple[str, str], list[tuple[Any, ...]]]]:
+    """Rows that come in order, by their first two columns."""
+    key, group = None, []
+    for run_id, role, *values in rows:
+        if (run_id, role) != key:
+            if key is not None:
+                yield key, group
+            key, group = (run_id, role), []
+        group.append(tuple(values))
+    if key is not None:
+        yield key, group
+
+
+@dataclass(frozen=True, slots=True)
+class SearchUsage:
+    """What a variant's search used before its first trial, its candidates' trials included.
+
+    `wall_ms` is how long it was under way, summed over its attempts; None while that is unknown.
+    """
+
+    runs: int
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
+    wall_ms: float | None
+
+
+def searches_of(db: sqlite3.Connection, name: str) -> dict[str, SearchUsage]:
+    """What the searches of an experiment used, by the variant's label."""
+    query = """
+        SELECT json_extract(o.trial, '$[1]'), count(*), sum(r.tokens_in), sum(r.tokens_out),
+          CASE WHEN count(*) = count(r.cost_usd) THEN sum(r.cost_usd) END,
+          sum(CASE WHEN json_array_length(o.trial) = 2 THEN r.wall_ms END)
+        FROM origins o JOIN runs r ON r.id = o.run_id
+        WHERE o.experiment = ? AND o.stage = 'search' GROUP BY 1"""
+    return {label: SearchUsage(*values) for label, *values in db.execute(query, (name,))}
