@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App, SuspendNotSupported, SystemCommand
 from textual.binding import Binding
-from textual.worker import Worker, WorkerCancelled, WorkerFailed, WorkerState
+from textual.worker import Worker, WorkerState
 
 from tui import output, theme
 from tui.actions import actions_on, bindings_for, key_label, keymap_problems
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.screen import Screen
     from textual.widget import Widget
-
-STOP_SECONDS = 20.0
 
 
 class WorkbenchApp(App[None]):
@@ -83,6 +80,7 @@ class WorkbenchApp(App[None]):
         self.set_keymap(keymap)
         for problem in keymap_problems(keymap):
             self.notify(problem, severity="warning", timeout=15)
+        self.run_worker(self._find_live(), group="attach", exit_on_error=False)
         request, run_id = self._initial
         if run_id is not None:
             self.open_trace(run_id)
@@ -111,18 +109,52 @@ class WorkbenchApp(App[None]):
     def start_run(self, request: RunRequest) -> RunSession:
         """Start a run and show it."""
         session = RunSession(self.clock, live=True, title=request.problem.id)
-        worker = self.run_worker(
-            session.drive(self.workbench.run(request)), name="run", group="runs", exit_on_error=False
-        )
-        self._run_workers[worker] = session
-        self.sessions.append(session)
+        self._track(session, self._begin(session, request))
         self.open_session(session)
         return session
 
+    async def _begin(self, session: RunSession, request: RunRequest) -> None:
+        session.run_id = await self.workbench.start(request)
+        await session.drive(self.workbench.follow(session.run_id))
+
+    def _track(self, session: RunSession, work: Coroutine[Any, Any, None]) -> None:
+        worker = self.run_worker(work, name="run", group="runs", exit_on_error=False)
+        self._run_workers[worker] = session
+        self.sessions.append(session)
+
+    async def _find_live(self) -> None:
+        """Follow what runs already: of an earlier screen, another terminal, or a colleague's."""
+        from tui.remote.sockets import EngineError
+
+        try:
+            live = await self.workbench.live()
+        except EngineError as error:
+            self.notify(one_line(str(error), 300), severity="warning")
+            return
+        here = {session.run_id for session in self.sessions}
+        for run_id in live:
+            if run_id not in here:
+                session = RunSession(self.clock, live=True, title=run_id)
+                session.run_id = run_id
+                self._track(session, session.drive(self.workbench.follow(run_id)))
+
     def cancel_run(self, session: RunSession) -> None:
-        for worker, owned in self._run_workers.items():
-            if owned is session:
-                worker.cancel()
+        self.act(session, "cancel")
+
+    def act(self, session: RunSession, action: str, **args: Any) -> None:
+        """Have a control action carried out; what comes of it comes as events."""
+        if session.run_id:
+            self.run_worker(self._act(session.run_id, action, args), group="control", exit_on_error=False)
+        else:
+            self.notify("The run has not begun yet.")
+
+    async def _act(self, run_id: str, action: str, args: dict[str, Any]) -> None:
+        from tui.remote.sockets import EngineError
+
+        try:
+            await self.workbench.act(run_id, action, **args)
+        except EngineError as error:
+            self.notify(one_line(str(error), 300), severity="warning")
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         session = self._run_workers.get(event.worker)
@@ -133,18 +165,8 @@ class WorkbenchApp(App[None]):
             reason = one_line(f"{event.worker.error}" or type(event.worker.error).__name__, 300)
             session.state.close("error", reason)
             self.notify(reason, title="The run stopped", severity="error", timeout=15)
-        elif event.state is WorkerState.CANCELLED:
-            self.run_worker(self._settle(session), exit_on_error=False)
-        else:
+        elif event.state is WorkerState.SUCCESS:
             session.state.close("interrupted", "The run's events stopped before its end.")
-
-    async def _settle(self, session: RunSession) -> None:
-        """After a cancellation: the end of the run is in the store, but never reached the screen."""
-        try:
-            if session.state.run_id:
-                await session.load(self.records, session.state.run_id)
-        finally:
-            session.state.close("cancelled")
 
     # -- screens ---------------------------------------------------------------------------------
 
@@ -309,27 +331,18 @@ class WorkbenchApp(App[None]):
     # -- leaving ---------------------------------------------------------------------------------
 
     async def action_quit(self) -> None:
-        if not self.running:
+        going_on = [s.run_id for s in self.running if s.run_id]
+        if going_on:
+            others = f" and {len(going_on) - 1} more" if len(going_on) > 1 else ""
+            self.exit(message=f"Run {going_on[0]}{others} goes on; follow it with `flowreasoner attach`.")
+        else:
             self.exit()
-            return
-        from tui.screens.confirm.confirm import ConfirmScreen
-
-        question = "A run is in progress. Cancel it and quit?"
-        self.push_screen(
-            ConfirmScreen(question, "Cancel run and quit"), lambda yes: self.exit() if yes else None
-        )
 
     async def on_unmount(self) -> None:
         if self._left:
             return
         self._left = True
-        workers = list(self._run_workers)
-        for worker in workers:
+        for worker in self._run_workers:
             worker.cancel()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                for worker in workers:
-                    with suppress(WorkerCancelled, WorkerFailed):
-                        await worker.wait()
         await self.records.aclose()
         await self.workbench.aclose()

@@ -61,16 +61,18 @@ def workbench(context: typer.Context) -> None:
     """Open the workbench; where standard output is no terminal, run its example and print the trace."""
     if context.invoked_subcommand is not None:
         return
-    from tui.launch import Workbench
-
-    bench = Workbench(_settings())
+    settings = _settings()
     if sys.stdout.isatty() and sys.stdin.isatty():
         from tui.app import WorkbenchApp
+        from tui.remote.workbench import RemoteWorkbench
 
-        WorkbenchApp(bench, initial_request=bench.default_request()).run()
+        workbench = RemoteWorkbench(settings)
+        WorkbenchApp(workbench, initial_request=workbench.default_request()).run()
         return
     from tui.headless import run as run_headless
+    from tui.launch import Workbench
 
+    bench = Workbench(settings)
     raise typer.Exit(run_headless(bench, bench.default_request()))
 
 

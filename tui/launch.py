@@ -26,8 +26,23 @@ if TYPE_CHECKING:
 DEFAULT_ROUNDS = 10  # the FlowReasoner paper's l
 
 
+def default_request(settings: Settings) -> RunRequest:
+    """The bundled example with the configured models."""
+    from engine.benchmarks import find_problem
+    from engine.benchmarks.pocket import EXAMPLE_ID
+
+    return RunRequest(
+        problem=find_problem("pocket", EXAMPLE_ID),
+        variant=settings.variant,
+        meta_agent=settings.meta_agent,
+        worker=settings.worker,
+        rounds=DEFAULT_ROUNDS,
+        seed=0,
+    )
+
+
 class Workbench:
-    """The services behind the command line and the screens, shared by all runs of the process."""
+    """The services behind runs, shared by all runs of the process."""
 
     def __init__(self, settings: Settings, *, unsafe_local: bool = False) -> None:
         """`unsafe_local`: no sandbox at all; never from the settings, only for who typed it."""
@@ -44,17 +59,7 @@ class Workbench:
 
     def default_request(self) -> RunRequest:
         """The bundled example with the configured models."""
-        from engine.benchmarks import find_problem
-        from engine.benchmarks.pocket import EXAMPLE_ID
-
-        return RunRequest(
-            problem=find_problem("pocket", EXAMPLE_ID),
-            variant=self.settings.variant,
-            meta_agent=self.settings.meta_agent,
-            worker=self.settings.worker,
-            rounds=DEFAULT_ROUNDS,
-            seed=0,
-        )
+        return default_request(self.settings)
 
     async def run(self, request: RunRequest, workflow: Workflow | None = None) -> AsyncGenerator[Event, None]:
         """Run the request and record it; with `workflow`, that workflow is what runs.

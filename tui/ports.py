@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from engine.events import Event
@@ -75,8 +75,20 @@ class Workbench(Protocol):
         """`Docker`, or one sentence that warns of a weaker sandbox."""
         ...
 
-    def run(self, request: RunRequest) -> AsyncGenerator[Event, None]:
-        """Run it and record it. Cancelling the task that iterates cancels the run."""
+    async def start(self, request: RunRequest) -> str:
+        """Start a run and give its id; it goes on, recorded, until it ends or is cancelled."""
+        ...
+
+    def follow(self, run_id: str, after: int = -1) -> AsyncGenerator[Event, None]:
+        """The events of a run in progress behind number `after`, until its end; leaving leaves it alone."""
+        ...
+
+    async def act(self, run_id: str, action: str, **args: Any) -> dict[str, Any]:
+        """Carry out a control action of `tui.remote.hub`; gives how the run stands then."""
+        ...
+
+    async def live(self) -> list[str]:
+        """The ids of all runs in progress on this store, whoever started them."""
         ...
 
     def default_request(self) -> RunRequest:

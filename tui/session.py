@@ -26,6 +26,7 @@ class RunSession:
     def __init__(self, clock: Callable[[], float], *, live: bool, title: str = "") -> None:
         self.state = RunState()
         self.live = live
+        self.run_id = ""  # once it is known
         self.loading = not live
         self._title = title
         self._clock = clock

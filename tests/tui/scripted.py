@@ -496,6 +496,12 @@ def long_run(steps: int) -> list[Event]:
     return script.events
 
 
+def ended(script: Sequence[Event], status: str) -> Event:
+    """The end of a run that had come as far as `script`."""
+    last, before = passing_run()[-1], script[-1]
+    return dataclasses.replace(last, status=status, seq=before.seq + 1, at=before.at + 1)
+
+
 @dataclass
 class ScriptedSettings:
     keymap: dict[str, str] = field(default_factory=dict)
@@ -527,6 +533,8 @@ class ScriptedWorkbench:
         self.settings = settings or ScriptedSettings()
         self.sandbox_note = note
         self.requests: list[RunRequest] = []
+        self.acts: list[tuple[str, dict[str, Any]]] = []
+        self.cancelled = asyncio.Event()
         self.closed = False
         self._script, self._hold, self._pace, self._error = list(script), hold, pace, error
 
@@ -540,16 +548,29 @@ class ScriptedWorkbench:
             seed=0,
         )
 
-    async def run(self, request: RunRequest) -> AsyncGenerator[Event, None]:
+    async def start(self, request: RunRequest) -> str:
         self.requests.append(request)
         if self._error is not None:
             raise self._error
+        return self._script[0].run_id
+
+    async def follow(self, run_id: str, after: int = -1) -> AsyncGenerator[Event, None]:
         for event in self._script:
             yield event
             if self._pace:
                 await asyncio.sleep(self._pace)
         if self._hold:
-            await asyncio.Event().wait()
+            await self.cancelled.wait()
+            yield ended(self._script, "cancelled")
+
+    async def act(self, run_id: str, action: str, **args: Any) -> dict[str, Any]:
+        self.acts.append((action, args))
+        if action == "cancel":
+            self.cancelled.set()
+        return {}
+
+    async def live(self) -> list[str]:
+        return []
 
     async def aclose(self) -> None:
         self.closed = True

@@ -136,7 +136,6 @@ async def test_selecting_a_step_shows_it_whole(store: Path) -> None:
 
 
 async def test_a_run_in_progress_can_be_followed_and_cancelled(store: Path) -> None:
-    await record(store, [[*mid_stream_run(), ended("cancelled")]])
     app = app_of(ScriptedWorkbench(store, mid_stream_run(), hold=True))
     async with app.run_test(size=WIDE) as pilot:
         session = app.start_run(app.workbench.default_request())
@@ -155,14 +154,8 @@ async def test_a_run_in_progress_can_be_followed_and_cancelled(store: Path) -> N
         await pilot.press("X", "tab", "enter")
         await until(pilot, lambda: session.state.finished)
         assert session.state.status == "cancelled"
-        # Its last event was read back from the store: the ledger's totals, not what had streamed.
+        # The ledger's totals, not what had streamed.
         assert session.state.spent.calls == 20
-
-
-def ended(status: str) -> ev.Event:
-    last = passing_run()[-1]
-    before = mid_stream_run()[-1]
-    return dataclasses.replace(last, status=status, seq=before.seq + 1, at=before.at + 1)
 
 
 async def test_a_run_that_cannot_start_says_why(store: Path) -> None:
@@ -177,17 +170,19 @@ async def test_a_run_that_cannot_start_says_why(store: Path) -> None:
         await until(pilot, lambda: told(app))
 
 
-async def test_quitting_asks_while_a_run_is_in_progress_and_cancels_it(store: Path) -> None:
+async def test_quitting_leaves_the_run_alone_and_says_how_to_find_it(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     workbench = ScriptedWorkbench(store, mid_stream_run(), hold=True)
     app = app_of(workbench)
     async with app.run_test(size=WIDE) as pilot:
-        app.start_run(workbench.default_request())
-        await until(pilot, lambda: app.running)
+        session = app.start_run(workbench.default_request())
+        await until(pilot, lambda: session.run_id and app.running)
         await pilot.press("ctrl+q")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-        await pilot.press("tab", "enter")
         await until(pilot, lambda: app._exit)
     assert workbench.closed
+    assert workbench.acts == []
+    assert "flowreasoner attach" in capsys.readouterr().err
 
 
 async def test_runs_are_listed_filtered_searched_and_opened(store: Path) -> None:

@@ -30,7 +30,9 @@ class Engine:
     def __init__(self, workbench: Workbench, *, idle_s: float = IDLE_S) -> None:
         self._workbench, self._idle_s = workbench, idle_s
         self._runs: set[asyncio.Task[None]] = set()
-        self._server = Server(workbench.store_path, workbench.hub, self._start)
+        self._server = Server(
+            workbench.store_path, workbench.hub, self._start, lambda: workbench.sandbox_note
+        )
 
     async def serve(self, ready_fd: int | None = None) -> None:
         """Answer until idle; on SIGTERM, cancel the runs, with their ends recorded. Raises EngineError."""

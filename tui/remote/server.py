@@ -22,10 +22,13 @@ Start = Callable[[RunRequest], Awaitable[str]]
 
 class Server:
     """Serves one hub on a socket of this process; `start` begins a run and gives its id, where runs may be
-    started from outside. Use as a context manager.
+    started from outside; `sandbox_note` says what isolates them. Use as a context manager.
     """
 
-    def __init__(self, store: Path, hub: Hub, start: Start | None = None) -> None:
+    def __init__(
+        self, store: Path, hub: Hub, start: Start | None = None, sandbox_note: Callable[[], str] = str
+    ) -> None:
+        self.sandbox_note = sandbox_note
         self.path: Path | None = None
         self.connections = 0
         self._store, self._hub, self._start = store, hub, start
@@ -92,7 +95,7 @@ class Server:
         do, run_id = message.get("do"), message.get("run")
         match do:
             case "hello":
-                return {"pid": os.getpid(), "starts": self._start is not None}
+                return {"pid": os.getpid(), "starts": self._start is not None, "sandbox": self.sandbox_note()}
             case "runs":
                 return [self._hub.state(run_id) for run_id in self._hub.live]
             case "start" if self._start is not None:

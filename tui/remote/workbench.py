@@ -1,0 +1,80 @@
+"""The workbench as the screens have it: runs live in an engine of their own and go on without the screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tui.launch import default_request
+from tui.ports import RunRequest
+from tui.remote.client import Client, live_runs
+from tui.remote.engine import spawn
+from tui.remote.sockets import EngineError
+
+if TYPE_CHECKING:
+    from engine.config import Settings
+    from engine.events import Event
+
+
+class RemoteWorkbench:
+    """Starts its engine with the first run; finds the runs of other engines of the store."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store_path: Path = settings.store_path()
+        self.sandbox_note = ""
+        self._own: Path | None = None
+        self._starting = asyncio.Lock()
+        self._where: dict[str, Path] = {}
+
+    def default_request(self) -> RunRequest:
+        """The bundled example with the configured models."""
+        return default_request(self.settings)
+
+    async def start(self, request: RunRequest) -> str:
+        """Start a run and give its id; it goes on until it ends or is cancelled.
+
+        Raises EngineError: why it cannot begin.
+        """
+        async with Client(await self._engine()) as client:
+            run_id = await client.start(request)
+            self.sandbox_note = (await client.ask("hello"))["sandbox"]
+        assert self._own is not None
+        self._where[run_id] = self._own
+        return run_id
+
+    async def follow(self, run_id: str, after: int = -1) -> AsyncGenerator[Event, None]:
+        """The events of a run in progress behind number `after`, until its end; leaving leaves it alone.
+
+        Raises EngineError.
+        """
+        async with Client(self._engine_of(run_id)) as client:
+            async for event in client.events(run_id, after):
+                yield event
+
+    async def act(self, run_id: str, action: str, **args: Any) -> dict[str, Any]:
+        """Carry out a control action (`tui.remote.hub`); gives how the run stands. Raises EngineError."""
+        async with Client(self._engine_of(run_id)) as client:
+            return await client.ask(action, run=run_id, **args)
+
+    async def live(self) -> list[str]:
+        """The ids of all runs in progress on this store, whoever started them."""
+        found = await live_runs(self.store_path)
+        self._where |= {state["run"]: path for path, state in found}
+        return [state["run"] for _, state in found]
+
+    async def aclose(self) -> None:
+        """Nothing is held: the engine ends by itself when it is idle."""
+
+    async def _engine(self) -> Path:
+        async with self._starting:
+            if self._own is None or not await asyncio.to_thread(self._own.exists):
+                self._own = await asyncio.to_thread(spawn, self.store_path)
+            return self._own
+
+    def _engine_of(self, run_id: str) -> Path:
+        if run_id not in self._where:
+            raise EngineError(f"no run {run_id} is in progress")
+        return self._where[run_id]
