@@ -1,11 +1,12 @@
 """Many runs at once against an endpoint that takes its time: throughput beside the ideal, and memory.
 
-    python tests/benchmarks/experiment.py [--runs 1000] [--concurrency 128] [--latency 0.2] [--rounds 1]
+    python tests/benchmarks/experiment.py [--runs 1000] [--concurrency 128] [--latency 0.2]
 
 `flowreasoner bench` runs vanilla (one worker call, one execution, one evaluation: everything a trial
 needs) as a user runs it, in a process of its own; the endpoint is another. The ideal throughput is the
-smaller of what the latency allows (concurrency / latency) and what this machine can compute at all, which
-is measured by the same runs against an endpoint without any latency, before and after.
+smaller of what the latency allows (concurrency / latency) and what this machine can compute at all. The
+latter is measured in the same experiment: the endpoint answers with the latency for some seconds, without
+any for as many, and so on in turn, so that whatever else the machine does meets both alike.
 
 Then the same with 5 % of the calls failing in every way an API can. Absolute numbers depend on the
 machine and on what else it does; the shares of the ideal are what counts.
@@ -34,6 +35,8 @@ from tests.support.openai_server import CUT, HANG, RESET, OpenAIServer, Reply, a
 from tests.support.runs import DOUBLE, RIGHT
 
 COMMAND = Path(sys.executable).with_name("flowreasoner")
+WINDOW_S = 3.0  # with latency, then as long without
+SETTLING_S = 1.0  # at the start of each, when what waited before ends
 TIMEOUT_S = 2.0  # of the client, so that a silent server costs seconds
 FAILURES: dict[str, Reply] = {
     "429": failure(429, "slow down"),
@@ -48,7 +51,13 @@ FAILURES: dict[str, Reply] = {
 }
 
 
-async def serve(latency_s: float, share: float) -> None:
+def window(now: float) -> tuple[int, bool]:
+    """Number of the window that this moment of the monotonic clock is in, and whether it has settled."""
+    number, part = divmod(now, WINDOW_S)
+    return int(number), part >= SETTLING_S
+
+
+async def serve(latency_s: float, share: float, *, in_turn: bool) -> None:
     """The endpoint: prints its URL, and how it failed when it is told to end."""
     rng, failed, calls = random.Random(0), Counter[str](), [0]
 
@@ -60,7 +69,8 @@ async def serve(latency_s: float, share: float) -> None:
             kind = list(FAILURES)[sum(failed.values()) % len(FAILURES)]
             failed[kind] += 1
             return FAILURES[kind]
-        return answer(RIGHT, size=20, latency_s=latency_s)
+        is_late = not in_turn or window(time.monotonic())[0] % 2
+        return answer(RIGHT, size=20, latency_s=latency_s if is_late else 0.0)
 
     async with OpenAIServer(handle) as server:
         print(server.url, flush=True)
@@ -70,9 +80,12 @@ async def serve(latency_s: float, share: float) -> None:
 
 
 @asynccontextmanager
-async def endpoint(latency_s: float, share: float) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+async def endpoint(
+    latency_s: float, share: float, *, in_turn: bool
+) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     """Its URL, and a dictionary that has its counts afterwards."""
     args = (__file__, "--serve", "--latency", str(latency_s), "--failing", str(share))
+    args += ("--in-turn",) if in_turn else ()
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(sys.executable, *args, stdin=pipe, stdout=pipe)
     assert process.stdin is not None
@@ -94,9 +107,12 @@ class Measured:
     peak: int = 0
     summary: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
+    windows: Counter[int] = field(default_factory=Counter)  # trials that ended, settled windows only
 
 
-async def measure(runs: int, concurrency: int, latency_s: float, share: float = 0.0) -> Measured:
+async def measure(
+    runs: int, concurrency: int, latency_s: float, share: float = 0.0, *, in_turn: bool = False
+) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         problems = Path(folder) / "problems.jsonl"
         lines = (
@@ -104,7 +120,7 @@ async def measure(runs: int, concurrency: int, latency_s: float, share: float = 
             for n in range(runs)
         )
         problems.write_text("\n".join(lines))
-        async with endpoint(latency_s, share) as (url, counts):
+        async with endpoint(latency_s, share, in_turn=in_turn) as (url, counts):
             measured = await _bench(folder, problems, runs, concurrency, url)
         measured.counts = counts
     return measured
@@ -137,6 +153,9 @@ async def _bench(folder: str, problems: Path, runs: int, concurrency: int, url: 
             measured.summary = data
             continue
         number += 1
+        at, is_settled = window(time.monotonic())
+        if number > warm:
+            measured.windows[at] += is_settled
         if number == warm:
             started, cpu = time.perf_counter(), _cpu_s(process.pid)
         for percent in (25, 50, 100):
@@ -161,12 +180,22 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def show(name: str, measured: Measured, ideal: float) -> None:
+def rates(measured: Measured) -> tuple[float, float]:
+    """Trials per second in whole settled windows with latency, and without."""
+    whole = range(min(measured.windows) + 1, max(measured.windows))  # the first and the last are cut off
+    late = [measured.windows[n] for n in whole if n % 2]
+    prompt = [measured.windows[n] for n in whole if not n % 2]
+    if len(late) < 3 or len(prompt) < 3:
+        raise SystemExit(f"too few runs for windows of {WINDOW_S:g} s: give more --runs")
+    length = WINDOW_S - SETTLING_S
+    return sum(late) / len(late) / length, sum(prompt) / len(prompt) / length
+
+
+def show(name: str, measured: Measured) -> None:
     (state,) = measured.summary["variants"]
     memory = ", ".join(f"{percent} %: {mib} MiB" for percent, mib in measured.memory.items())
     print(name)
-    share = 100 * measured.runs_per_s / ideal
-    print(f"  {measured.runs_per_s:.1f} runs/s, {share:.0f} % of the ideal {ideal:.1f}")
+    print(f"  {measured.runs_per_s:.1f} runs/s")
     print(
         f"  {measured.cpu_ms:.1f} ms of the command's CPU a run; memory at {memory}, peak {measured.peak} MiB"
     )
@@ -179,27 +208,24 @@ async def main() -> None:
     parser.add_argument("--concurrency", type=int, default=128)
     parser.add_argument("--latency", type=float, default=0.2)
     parser.add_argument("--failing", type=float, default=0.05)
+    parser.add_argument("--in-turn", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        await serve(args.latency, args.failing)
+        await serve(args.latency, args.failing, in_turn=args.in_turn)
         return
-    some = max(args.runs // 4, 2 * args.concurrency)
-    before = await measure(some, args.concurrency, 0.0)
+    turns = await measure(3 * args.runs, args.concurrency, args.latency, in_turn=True)
     whole = await measure(args.runs, args.concurrency, args.latency)
     failing = await measure(args.runs, args.concurrency, args.latency, args.failing)
-    after = await measure(some, args.concurrency, 0.0)
-    by_cpu = (before.runs_per_s + after.runs_per_s) / 2
+    late, prompt = rates(turns)
     by_latency = args.concurrency / args.latency
-    ideal = min(by_cpu, by_latency)
-    bound = "what this machine can compute" if by_cpu < by_latency else "the latency"
-    print(f"ideal: {ideal:.1f} runs/s, by {bound}")
-    print(
-        f"  without latency {before.runs_per_s:.1f} before and {after.runs_per_s:.1f} after; "
-        f"by latency alone {by_latency:.0f}"
-    )
-    show(f"{args.runs} runs, {args.concurrency} at once, {args.latency * 1e3:.0f} ms a call", whole, ideal)
-    show(f"the same with {args.failing:.0%} of the calls failing", failing, ideal)
+    ideal = min(prompt, by_latency)
+    bound = "what this machine can compute" if prompt < by_latency else "the latency"
+    print(f"{args.latency * 1e3:.0f} ms a call and none in turn, {args.concurrency} at once:")
+    print(f"  {late:.1f} runs/s with latency, {prompt:.1f} without; by latency alone {by_latency:.0f}")
+    print(f"  {100 * late / ideal:.0f} % of the ideal, which is {bound}; {len(turns.windows) - 2} windows")
+    show(f"{args.runs} runs, {args.concurrency} at once, {args.latency * 1e3:.0f} ms a call", whole)
+    show(f"the same with {args.failing:.0%} of the calls failing", failing)
 
 
 if __name__ == "__main__":
