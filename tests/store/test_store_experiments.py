@@ -18,7 +18,11 @@ from store.projections import project
 from store.reader import Reader
 from tests.store.samples import finished, started, store
 
-PLAN: dict[str, Any] = {"variants": {"vanilla": "vanilla", "b": "b"}, "problems": ["p/1", "p 2"], "repeats": 1}
+PLAN: dict[str, Any] = {
+    "variants": {"vanilla": "vanilla", "b": "b"},
+    "problems": ["p/1", "p 2"],
+    "repeats": 1,
+}
 
 
 def call(run_id: str, seq: int, role: str, at: float, wall_ms: float, cost: float | None) -> list[Event]:
