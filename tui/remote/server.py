@@ -14,7 +14,7 @@ from engine.events import to_json
 from tui.ports import RunRequest
 from tui.records import Records
 from tui.remote.hub import Hub
-from tui.remote.sockets import listen
+from tui.remote.sockets import leave, listen
 from tui.remote.wire import MAX_LINE, WireError, receive, request_from_json, send
 
 Start = Callable[[RunRequest], Awaitable[str]]
@@ -45,7 +45,7 @@ class Server:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         assert self.path is not None
-        self.path.unlink(missing_ok=True)
+        leave(self.path)
         self._server.close()
         for task in self._tasks:
             task.cancel()

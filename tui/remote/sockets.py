@@ -17,17 +17,21 @@ class EngineError(Exception):
     """An engine cannot be started or reached; the message says why and what to do."""
 
 
+def _folder(store: Path) -> Path:
+    # A hash, because the path of a socket may have no more than about 100 bytes.
+    name = hashlib.blake2b(str(store.absolute()).encode(), digest_size=8).hexdigest()
+    with warnings.catch_warnings():
+        # Where there is no runtime folder it is one in /tmp, which will do: whose it is is checked.
+        warnings.simplefilter("ignore")
+        return user_runtime_path("flowreasoner") / name
+
+
 def folder(store: Path) -> Path:
     """The folder of the sockets of this store's engines, made with mode 0700.
 
     Raises EngineError where it is somebody else's.
     """
-    # A hash, because the path of a socket may have no more than about 100 bytes.
-    name = hashlib.blake2b(str(store.absolute()).encode(), digest_size=8).hexdigest()
-    with warnings.catch_warnings():
-        # Where there is no runtime folder it is one in /tmp, which will do: what counts is checked below.
-        warnings.simplefilter("ignore")
-        path = user_runtime_path("flowreasoner") / name
+    path = _folder(store)
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = path.lstat()
@@ -61,9 +65,18 @@ def listen(store: Path) -> tuple[socket.socket, Path]:
     return server, path
 
 
+def leave(path: Path) -> None:
+    """Remove a socket of this process, and its folder where it was the last thing there."""
+    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        path.parent.rmdir()
+
+
 def engines(store: Path) -> list[Path]:
     """The sockets that a process answers on, oldest first; those of dead processes are removed."""
     alive: list[tuple[float, Path]] = []
+    if not _folder(store).exists():
+        return []
     for path in folder(store).glob("*.sock"):
         with suppress(OSError):
             made = path.stat().st_mtime
