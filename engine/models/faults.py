@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _CLIP = 300
 _CONTEXT = re.compile(
     r"context.?length|context window|maximum context|prompt is too long|too many (input )?tokens|"
-    r"exceeds? the (available )?context|input is too long",
+    r"exceeds? the (available )?context|model's context|input is too long",
     re.I,
 )
 
@@ -97,9 +97,14 @@ def _of_status(
     return known or Fault("refused", said, retry=False, param=param, refusal=status in (400, 422))
 
 
+def is_context_overflow(message: str) -> bool:
+    """Whether an endpoint's words mean that the prompt was longer than the model's context."""
+    return _CONTEXT.search(message) is not None
+
+
 def _of_message(message: str, code: str | None) -> Fault | None:
     """Faults that are told by their code or wording, whatever the status."""
-    if code == "context_length_exceeded" or _CONTEXT.search(message):
+    if code == "context_length_exceeded" or is_context_overflow(message):
         return Fault("context-length", message, retry=False)
     if code in ("content_filter", "content_policy_violation"):
         return Fault("refused", message, retry=False)

@@ -1,0 +1,64 @@
+"""Why runs fail: labels from their events alone, each with its evidence.
+
+`classify` is a pure function. A label describes what the run's end was decided by: the scored workflow
+and its final executions, or everything where it never came to those; a round that went wrong on the way
+to a good workflow is no failure. Several labels can apply, or none: an answer that is just wrong has no
+signature of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from engine.events import Event
+from engine.failures import answers, limits, workflows
+from engine.failures.findings import LABELS, VERSION, Baseline, Finding, finding_from
+from engine.failures.trace import FAILED, Trace, trace_of
+
+__all__ = ["FAILED", "LABELS", "VERSION", "Baseline", "Finding", "classify", "finding_from"]
+
+Rule = Callable[[Trace, Baseline | None], Iterator[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    workflows.no_workflow,
+    workflows.workflow_syntax,
+    workflows.undefined_name,
+    workflows.wrong_operator_call,
+    answers.prose_as_code,
+    answers.string_verdict,
+    answers.special_cased_inputs,
+    answers.tampering,
+    answers.val_test_gap,
+    answers.visible_test_gap,
+    workflows.over_complex,
+    limits.context_overflow,
+    limits.empty_completion,
+    limits.truncated_completion,
+    limits.model_error,
+    limits.budget,
+    limits.timeout,
+    limits.infra,
+)
+# A run that passed can only have cheated.
+_CHEATS: tuple[Rule, ...] = (answers.special_cased_inputs, answers.tampering)
+_PER_LABEL = 5  # pieces of evidence kept
+
+
+def classify(events: Iterable[Event], baseline: Baseline | None = None) -> tuple[Finding, ...]:
+    """The findings of one run, from its events in order; none for one that was cancelled or goes on.
+
+    `baseline` is the run in which vanilla solved the problem, where there is one.
+    """
+    trace = trace_of(events)
+    if trace.end is None:
+        return ()
+    rules = RULES if trace.failed else _CHEATS if trace.end.status == "passed" else ()
+    kept: Counter[str] = Counter()
+    found: list[Finding] = []
+    for finding in (f for rule in rules for f in rule(trace, baseline)):
+        if finding not in found and kept[finding.label] < _PER_LABEL:
+            kept[finding.label] += 1
+            found.append(finding)
+    order = list(LABELS)
+    return tuple(sorted(found, key=lambda f: (order.index(f.label), f.seq)))

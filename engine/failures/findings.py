@@ -1,0 +1,73 @@
+"""Labels of failed runs, and the evidence each comes with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+# Runs labelled by an older version are looked at again. Raise it when a rule changes what it finds.
+VERSION = 1
+QUOTE_CHARS = 300
+
+# Label → what it says of a run, in the order in which labels are shown.
+LABELS: dict[str, str] = {
+    "no-workflow": "the meta-agent's reply holds no workflow",
+    "workflow-syntax": "the workflow is not valid Python",
+    "undefined-name": "the workflow uses a name or a prompt that nothing defines",
+    "wrong-operator-call": "an operator is called that there is not, or not as it can be called",
+    "prose-as-code": "prose was returned where code was asked for",
+    "string-verdict": "a worker's words were taken for a pass, and the tests failed",
+    "special-cased-inputs": "the answer recognises the visible tests' inputs and returns their outputs",
+    "tampering": "code tried to get at what judges it",
+    "val-test-gap": "everything on val passes, and test fails",
+    "visible-test-gap": "the visible tests pass, and the held-back ones fail",
+    "over-complex": "an involved workflow failed a problem that vanilla solves",
+    "context-overflow": "a prompt was longer than the model's context",
+    "empty-completion": "a model returned nothing",
+    "truncated-completion": "a model's reply was cut off",
+    "model-error": "a model could not be had",
+    "budget": "the run's budget was used up",
+    "timeout": "something took longer than it may",
+    "infra": "the sandbox failed, not the code in it",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A label and why it was given. `text` is one sentence; `seq` the event it is about.
+
+    `line` counts from 1 in the workflow's code, or in the answer's where `text` says so; `quote` is
+    an excerpt of what a model or its code wrote, and as little to be trusted.
+    """
+
+    label: str
+    text: str
+    seq: int
+    step_id: str | None = None
+    line: int | None = None
+    quote: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def finding_from(data: Mapping[str, Any]) -> Finding:
+    """The finding that `to_json` wrote."""
+    return Finding(**data)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The run in which vanilla solved the same problem with the same worker, and its workflow's
+    complexity (`engine.workflows.complexity`).
+    """
+
+    run_id: str
+    complexity: int
+
+
+def quoted(text: str) -> str:
+    """An excerpt fit to be kept."""
+    text = text.strip()
+    return text if len(text) <= QUOTE_CHARS else text[: QUOTE_CHARS - 1] + "…"
