@@ -141,17 +141,19 @@ class Reader:
             )
         return rows[0]
 
-    def events(self, run_id: str, after_seq: int = -1) -> Iterator[Event]:
+    def events(self, run_id: str, after_seq: int = -1, *, kinds: tuple[str, ...] = ()) -> Iterator[Event]:
         """The run's events behind number `after_seq`, in order, a few hundred in memory at a time.
 
-        Later events that arrive while this runs are included.
+        With `kinds`, only those. Later events that arrive while this runs are included.
         """
+        of_kind = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
         while True:
             with self._reading() as db:
                 if db is None:
                     return
                 rows = db.execute(
-                    f"{_SELECT_EVENTS} AND seq > ? ORDER BY seq LIMIT ?", (run_id, after_seq, _CHUNK_EVENTS)
+                    f"{_SELECT_EVENTS} AND seq > ?{of_kind} ORDER BY seq LIMIT ?",
+                    (run_id, after_seq, *kinds, _CHUNK_EVENTS),
                 ).fetchall()
                 chunk = [payloads.decode(db, row) for row in rows]
             yield from chunk

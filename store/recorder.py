@@ -29,7 +29,7 @@ BATCH_EVENTS = 200
 # Streamed events wait like milestones once this many are queued, or memory would be the buffer.
 _QUEUE_EVENTS = 5000
 # What one unsuitable event raises, as opposed to a store that cannot be written.
-_UNSUITABLE = (
+UNSUITABLE = (
     *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError),
     *(TypeError, ValueError, OverflowError, AttributeError, RecursionError),
 )
@@ -162,7 +162,7 @@ class Recorder:
                 for item in batch:
                     project(db, item.event)
                     payloads.append(db, item.event)
-        except _UNSUITABLE as error:
+        except UNSUITABLE as error:
             if len(batch) > 1:
                 for item in batch:
                     self._commit(db, [item])

@@ -1,0 +1,94 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+class ExportError(ValueError):
+    """Something cannot be exported or imported; the message says what, where, and what to do."""
+
+
+@contextmanager
+def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
+    """A file that takes the name `path` once the block has ended well, readable by its owner only.
+
+    What is written lies beside it under a hidden name until then; a process that is killed leaves that.
+
+    Raises:
+        ExportError: `path` exists and `force` is not given, or cannot be written.
+    """
+    check_free(path, force=force)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            _publish(part, path, force=force)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """A folder that takes the name `path` once the block has ended well. Raises as `new_file` does."""
+    check_free(path, force=force)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        old = part.with_name(f"{part.name}.old")
+        try:
+            yield part
+            if force and path.exists():
+                path.rename(old)
+            part.rename(path)
+        finally:
+            for left in (part, old):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def check_free(path: Path, *, force: bool) -> None:
+    """Raises ExportError where something has the name already and may not be replaced."""
+    if path.is_dir() and not _is_dataset(path):
+        raise ExportError(f"{path} is a folder; name another place with --out")
+    if os.path.lexists(path) and not force:
+        raise ExportError(f"{path} exists already; name another place with --out, or replace it by --force")
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the system's errors inside the block into `ExportError`."""
+    try:
+        yield
+    except FileExistsError:
+        raise ExportError(
+            f"{path} exists already; name another place with --out, or replace it by --force"
+        ) from None
+    except OSError as error:
+        raise ExportError(f"{path}: {error.strerror or error}; name a place you may write to") from None
+
+
+def _publish(part: Path, path: Path, *, force: bool) -> None:
+    if force:
+        part.replace(path)
+        return
+    try:
+        os.link(part, path)  # unlike renaming, this never replaces
+    except PermissionError:  # a filesystem without hard links
+        check_free(path, force=False)
+        part.rename(path)
+
+
+def _is_dataset(path: Path) -> bool:
+    """Whether the folder is one that an export wrote: only such a one is ever replaced."""
+    return (path / "dataset_info.json").is_file() and (path / "state.json").is_file()

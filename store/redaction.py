@@ -1,0 +1,141 @@
+"""What must not leave this machine, taken out of everything that is exported.
+
+This is the one place that decides it. What it takes out, each replaced by a word in angle brackets:
+
+- `<key>`: the API keys of the settings, wherever they stand; what has the form of a key (OpenAI, Anthropic,
+  Hugging Face, GitHub, GitLab, Slack, AWS, Google, JSON web tokens, private keys in PEM, `Bearer` headers);
+  and what follows the `=` of an assignment to an upper-case name ending in KEY, TOKEN, SECRET or PASSWORD.
+- `<environment>`: values of environment variables, but for those in `HARMLESS` and values that are plain
+  words or numbers, which texts hold by chance. A variable named like a key is taken out whatever its value.
+- `<endpoint>`: the addresses of servers that the settings name.
+- `~`: the home folder, and anything of the form of one (`/home/NAME`, `/Users/NAME`, `C:\\Users\\NAME`).
+- `<flowreasoner>`, `<python>`: the folders that this program and its interpreter lie in.
+
+Keys and values of fewer than `SHORTEST` characters are not looked for: every text has them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.config import Settings
+
+SHORTEST = 6
+_SHORTEST_VALUE = 8
+# Their values are the same on most machines, or say what every trace says anyway.
+_HARMLESS = """
+    CHARSET COLORTERM COLUMNS DEBIAN_FRONTEND DISPLAY EDITOR HOME LANG LANGUAGE
+    LINES LS_COLORS OLDPWD PAGER PATH PWD PYTEST_CURRENT_TEST PYTHONHASHSEED
+    PYTHONPATH SHELL SHLVL TERM TERM_PROGRAM TERM_PROGRAM_VERSION TEXTUAL_DRIVER TZ
+    VIRTUAL_ENV VISUAL _ FLOWREASONER_META_AGENT FLOWREASONER_SANDBOX FLOWREASONER_THEME
+    FLOWREASONER_VARIANT FLOWREASONER_WORKER
+"""
+HARMLESS = frozenset(_HARMLESS.split())
+_SECRET_NAME = re.compile(r"(?:_|API|^)KEYS?(?:_|$)|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_PLAIN_VALUE = re.compile(r"[A-Za-z_-]*|[\d.:,]*")
+_SHAPES = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|\b(?:sk|rk|pk)-[A-Za-z0-9_-]{16,}"
+    r"|\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,})"
+    r"|\bxox[abprs]-[A-Za-z0-9-]{10,}|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[A-Za-z0-9_-]{30,}"
+    r"|\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",
+    re.DOTALL,
+)
+_BEARER = re.compile(r"\b(Bearer )[A-Za-z0-9._~+/=-]{8,}")
+_ASSIGNED = re.compile(r"\b([A-Z][A-Z0-9_]*(?:KEY|TOKEN|SECRET|PASSWORD)=)(['\"]?)[^\s'\"]{4,}")
+_HOMES = re.compile(
+    r"(?<![\w.~-])(?:/home|/Users)/[^/\s'\":,;<>()\[\]{}]+|\b[A-Za-z]:\\+Users\\+[^\\\s'\":,;<>]+"
+)
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class Redactor:
+    """Takes out of texts, and of plain data, what must not leave."""
+
+    def __init__(
+        self,
+        keys: Iterable[str] = (),
+        environment: Mapping[str, str] | None = None,
+        home: Path | None = None,
+        endpoints: Iterable[str] = (),
+    ) -> None:
+        """`keys` and `endpoints` are the settings' own; `environment` is variables by name."""
+        words = {key: "<key>" for key in keys if len(key) >= SHORTEST}
+        words |= dict.fromkeys(endpoints, "<endpoint>")
+        folders = {str(_PACKAGE): "<flowreasoner>", sys.prefix: "<python>", sys.base_prefix: "<python>"}
+        if home is not None:
+            folders |= {str(home): "~", str(home.resolve()): "~"}
+        values = {value: "<environment>" for value in _telling(environment or {}) if value not in folders}
+        self._words = {**values, **words}
+        self._folders = {path: word for path, word in folders.items() if len(path) > 4 and path != "/usr"}
+        self._known = _alternatives(self._words, "") if self._words else None
+        self._places = _alternatives(self._folders, r"(?![\w.-])")
+
+    def text(self, text: str) -> str:
+        """`text` without any of it."""
+        if self._known is not None:
+            text = self._known.sub(lambda found: self._words[found[0]], text)
+        if "/" in text or "\\" in text:
+            text = self._places.sub(lambda found: self._folders[found[0]], text)
+            text = _HOMES.sub("~", text)
+        text = _SHAPES.sub("<key>", text)
+        if "Bearer " in text:
+            text = _BEARER.sub(r"\1<key>", text)
+        return _ASSIGNED.sub(r"\1\2<key>", text) if "=" in text else text
+
+    def data(self, value: Any) -> Any:
+        """JSON-ready data with every text in it taken care of, names included."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            redacted = {self.text(k) if isinstance(k, str) else k: self.data(v) for k, v in value.items()}
+            if isinstance(redacted.get("base64"), str):
+                redacted["base64"] = self._base64(value["base64"])
+            return redacted
+        if isinstance(value, list | tuple):
+            return [self.data(item) for item in value]
+        return value
+
+    def _base64(self, text: str) -> str:
+        """The content of a file that a program left."""
+        try:
+            content = base64.b64decode(text, validate=True)
+        except (ValueError, binascii.Error):
+            return self.text(text)
+        # Latin-1 has a character for every byte, so that what is not text survives.
+        redacted = self.text(content.decode("latin-1"))
+        return base64.b64encode(redacted.encode("latin-1")).decode("ascii")
+
+
+def redactor(settings: Settings, environment: Mapping[str, str] | None = None) -> Redactor:
+    """What must not leave this machine, by its settings, environment and home folder."""
+    endpoints = settings.endpoints.values()
+    keys = [key for endpoint in endpoints if (key := endpoint.key())]
+    addresses = [e.base_url for name, e in settings.endpoints.items() if name != "openai"]
+    return Redactor(keys, os.environ if environment is None else environment, Path.home(), addresses)
+
+
+def _telling(environment: Mapping[str, str]) -> Iterable[str]:
+    """The values that tell something of this machine or its user."""
+    for name, value in environment.items():
+        if _SECRET_NAME.search(name) and len(value) >= SHORTEST:
+            yield value
+        elif name in HARMLESS or name.startswith("LC_") or len(value) < _SHORTEST_VALUE:
+            continue
+        elif not _PLAIN_VALUE.fullmatch(value):
+            yield value
+
+
+def _alternatives(words: Mapping[str, str], end: str) -> re.Pattern[str]:
+    """One expression for all words, the longest first, so that none is left half."""
+    return re.compile(
+        "(?:" + "|".join(re.escape(w) for w in sorted(words, key=len, reverse=True)) + ")" + end
+    )
