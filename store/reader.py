@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
-from engine.events import Event, ModelCallFinished, ModelCallStarted, StepFinished
+from engine.events import Event, ModelCallFinished, ModelCallStarted
 from engine.experiments.tally import Attempt
 from store import blobs, costs, payloads
 from store import experiments as in_experiments
@@ -28,6 +28,7 @@ from store.rows import (
     FAILED,
     Cursor,
     ModelCall,
+    RunFacts,
     RunPage,
     RunRow,
     SearchHit,
@@ -39,8 +40,11 @@ from store.usage import SearchUsage, searches_of
 
 _CHUNK_EVENTS = 500
 _LAST_CHARACTER = "\U0010ffff"
-_RUN_COLUMNS = ", ".join(f"runs.{f.name}" for f in fields(RunRow) if f.name != "config")
-_SELECT_RUNS = f"SELECT {_RUN_COLUMNS}, v.config FROM runs JOIN variants v ON v.id = runs.variant_id"
+_RUN_COLUMNS = ", ".join(f"runs.{f.name}" for f in fields(RunRow) if f.name not in ("config", "parent"))
+_SELECT_RUNS = (
+    f"SELECT {_RUN_COLUMNS}, v.config, o.parent FROM runs JOIN variants v ON v.id = runs.variant_id"
+    " LEFT JOIN origins o ON o.run_id = runs.id"
+)
 # Left to itself SQLite prefers the index by status, and then sorts every failure there is.
 _SELECT_FAILED = _SELECT_RUNS.replace("FROM runs", "FROM runs INDEXED BY runs_failed")
 _SELECT_STEPS = f"SELECT {', '.join(f.name for f in fields(StepRow))} FROM steps"
@@ -200,19 +204,6 @@ class Reader:
             assert ended is None or isinstance(ended, ModelCallFinished)
             yield _model_call(started, ended, finish, numbers)
 
-    def recorded_steps(self, run_id: str) -> dict[str, list[Any]]:
-        """Outputs of the run's successful steps by step key, in the order the steps began."""
-        query = (
-            "SELECT key, finished_seq FROM steps WHERE run_id = ? AND status = 'ok'"
-            " AND finished_seq IS NOT NULL ORDER BY started_seq"
-        )
-        outputs: dict[str, list[Any]] = {}
-        for key, finished_seq in self._all(query, run_id):
-            finished = self.event(run_id, finished_seq)
-            assert isinstance(finished, StepFinished)
-            outputs.setdefault(key, []).append(finished.output)
-        return outputs
-
     def workflow(self, workflow_id: str) -> StoredWorkflow | None:
         """A generated workflow, None where the store does not hold it."""
         query = (
@@ -252,6 +243,19 @@ class Reader:
             if db is None:
                 raise self._no_run(run_id)
             return in_experiments.trial_of(db, run_id)
+
+    def run_facts(self, run_ids: Sequence[str]) -> list[RunFacts]:
+        """What these runs were made with; runs with all of it in common are one row."""
+        query = (
+            "SELECT DISTINCT r.meta_agent, r.worker, r.seed, r.sandbox, r.tests_written_by, r.benchmark,"
+            " v.config FROM runs r JOIN variants v ON v.id = r.variant_id"
+            " WHERE r.id IN (SELECT value FROM json_each(?))"
+        )
+        rows = self._all(query, json.dumps(run_ids))
+        return [
+            RunFacts(meta, worker, seed, sandbox, by, benchmark, json.loads(config))
+            for meta, worker, seed, sandbox, by, benchmark, config in rows
+        ]
 
     def searches(self, name: str) -> dict[str, SearchUsage]:
         """What the searches of an experiment used, by the variant's label."""

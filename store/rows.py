@@ -22,7 +22,7 @@ class Cursor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run. While it is "running", totals are those so far."""
+    """One run. While it is "running", totals are those so far. `parent` is the run it was forked from."""
 
     id: str
     problem_id: str
@@ -51,6 +51,20 @@ class RunRow:
     error_sig: str | None
     tests_written_by: str | None
     owner_pid: int
+    config: dict[str, Any]
+    parent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a run was made with, without what came of it."""
+
+    meta_agent: str
+    worker: str
+    seed: int
+    sandbox: str
+    tests_written_by: str | None
+    benchmark: str | None
     config: dict[str, Any]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tui.commands import exchange, experiments, live
+from tui.commands import compare, exchange, experiments, live
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -29,6 +29,7 @@ app.add_typer(sandbox_app, name="sandbox", no_args_is_help=True)
 app.add_typer(config_app, name="config", no_args_is_help=True)
 app.add_typer(exchange.app)
 app.add_typer(experiments.app)
+app.add_typer(compare.app)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 MetaAgent = Annotated[str | None, typer.Option(help="Model that writes workflows; see `models`.")]

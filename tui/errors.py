@@ -34,6 +34,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from engine.variants import OptionError, UnknownVariantError
     from sandbox.types import SandboxError
     from store.errors import StoreError
+    from tui.compare.sides import CompareError
     from tui.remote.sockets import EngineError
     from tui.remote.terminal import LiveRunError
     from tui.workflow_source import WorkflowFileError
@@ -46,6 +47,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         OptionError,
         UnknownModelError,
         OperatorSetError,
+        CompareError,
     )
     usage = (ProblemError, LiveRunError, ConfigError, PlanError, WorkflowFileError, *named)
     if isinstance(error, usage):

@@ -1,0 +1,43 @@
+"""The command that compares experiments, variants and runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def compare(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A B [C D]",
+            help="An experiment, EXPERIMENT:VARIANT, a run's id or the start of one, or some joined by +.",
+        ),
+    ],
+    every: Annotated[bool, typer.Option("--all", help="Also what does not differ.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """Compare two to four experiments, variants or runs, paired by problem; the first is the baseline.
+
+    Runs are compared step by step as well. The name of an experiment stands for each of its variants.
+    """
+    from engine.config import load
+    from store.reader import Reader
+    from tui.compare.comparison import compare as compare_names
+    from tui.compare.comparison import to_json
+    from tui.compare.report import text
+    from tui.reports import emit
+
+    if markdown and json:
+        raise typer.BadParameter("choose one of --markdown and --json")
+    with Reader(load().store_path()) as reader:
+        comparison = compare_names(reader, names)
+    if json:
+        emit(to_json(comparison), "", True)
+    else:
+        typer.echo(text(comparison, every=every, markdown=markdown), nl=False)

@@ -1,0 +1,1 @@
+"""Comparing experiments, variants and runs: plain data without a terminal, for the command and the screen."""
