@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 # Kind and identity of one row of the step tree.
 Key = tuple[str, str]
 
 RUNNING = "running"
 WAITING = "waiting"
+
+
+@dataclass(frozen=True)
+class StopState:
+    """Where a run stands still, and the workflow's variables there (None where they were not read)."""
+
+    where: str
+    reason: str
+    operator: str | None
+    line: int | None
+    step: Key | None
+    locals: Any
+
+    @property
+    def words(self) -> str:
+        place = " ".join(p for p in (self.where, self.operator) if p)
+        return f"{place}, line {self.line}" if self.line else place
 
 
 class Buffer:
@@ -30,6 +48,11 @@ class Buffer:
     def replace(self, text: str) -> None:
         self._pieces = [text] if text else []
         self._length = len(text)
+
+    def __copy__(self) -> Buffer:
+        other = Buffer()
+        other.replace(self.text)
+        return other
 
     def __len__(self) -> int:
         return self._length
@@ -53,6 +76,16 @@ class Node:
     started: float = 0.0
     wall_ms: float | None = None
     children: list[Key] = field(default_factory=list)
+    ended: float | None = None  # seconds on the run's clock, as `started` is
+    of: int = 0  # the state that may change it; others copy it first
+
+    def copied(self) -> Self:
+        """A node like this whose own parts can change without changing this one's."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, list | Buffer | Spent):
+                setattr(other, name, copy.copy(value))
+        return other
 
     @property
     def tokens(self) -> int | None:
@@ -75,6 +108,15 @@ class Retry:
     attempt: int
     reason: str
     wait_s: float
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pause:
+    """The run stood still from `started` to `ended` (None: it still does), seconds on its clock."""
+
+    started: float
+    ended: float | None
 
 
 @dataclass
@@ -158,6 +200,7 @@ class CodeNode(Node):
     purpose: str = "program"
     code: str = ""
     verdict: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass
@@ -188,6 +231,7 @@ class StepNode(Node):
     error: str | None = None
     reused: bool = False
     concurrent: bool = False
+    edited: tuple[str, ...] = ()  # what a person changed of it
     cpu_ms: float | None = None
     stdout: str = ""
     spent: Spent = field(default_factory=Spent)

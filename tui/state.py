@@ -6,8 +6,11 @@ accepts events in any order: a store may have lost the start of a run, and a scr
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from itertools import count
+from typing import Any, TypeVar
 
 from engine import events as ev
 from tui.nodes import (
@@ -20,13 +23,18 @@ from tui.nodes import (
     Key,
     Node,
     NoticeNode,
+    Pause,
     ProposalNode,
     Retry,
     RoundNode,
     Spent,
     StepNode,
+    StopState,
 )
+from tui.waiting import waiting_on
 
+_N = TypeVar("_N", bound=Node)
+_IDENTITIES = count(1)
 FINAL = ("passed", "failed", "answered", "error", "budget", "cancelled", "infra", "interrupted")
 
 
@@ -67,9 +75,13 @@ class RunState:
         self.meta_call: CallNode | None = None
         self.proposal: ProposalNode | None = None
         self.evaluations: list[EvaluationNode] = []
+        self.stop: StopState | None = None
+        self.pauses: list[Pause] = []
 
         self.revision = 0
         self.changed: list[Key] = []
+        self._identity = 0
+        self._edits: dict[str, tuple[str, ...]] = {}
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -105,25 +117,7 @@ class RunState:
 
     def waiting_for(self) -> str:
         """The innermost thing that has started and not finished, in words."""
-        for key in reversed(self.open):
-            node = self.nodes[key]
-            if isinstance(node, CallNode):
-                if node.retries and not len(node.text) and not len(node.reasoning):
-                    return f"retry {node.retries[-1].attempt} of {node.model}: {node.retries[-1].reason}"
-                if node.role == "meta":
-                    what = "writing a workflow" if len(node.text) else "thinking"
-                    return f"meta-agent {what}"
-                step = self.nodes.get(node.parent) if node.parent else None
-                return (
-                    f"worker answering {step.operator}" if isinstance(step, StepNode) else "worker answering"
-                )
-            if isinstance(node, StepNode):
-                return f"sandbox running {node.operator}"
-            if isinstance(node, ExecutionNode):
-                return "sandbox running the workflow"
-            if isinstance(node, RoundNode):
-                return f"round {node.number}"
-        return "" if self.finished else "the next event"
+        return waiting_on(self).text
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -138,6 +132,16 @@ class RunState:
         if handler is not None:
             handler(self, event)
 
+    def fork(self) -> RunState:
+        """This state as it is now, for good: nodes are shared until one of the two changes them."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, dict | list | Spent):
+                setattr(other, name, copy.copy(value))
+        other.changed = self.changed[-1:]
+        self._identity, other._identity = next(_IDENTITIES), next(_IDENTITIES)
+        return other
+
     def close(self, status: str, error: str | None = None) -> None:
         """End a run whose own end never arrived: it was cancelled, or its source failed."""
         if self.finished:
@@ -145,6 +149,7 @@ class RunState:
         self.revision += 1
         self.status, self.error = status, error
         self.wall_ms = self.mono * 1000
+        self._resume(self.mono)
         self._close_open(status if status != "error" else "cancelled")
 
     def _run_started(self, event: ev.RunStarted) -> None:
@@ -153,6 +158,20 @@ class RunState:
         self.seed, self.sandbox, self.started_at = event.seed, event.sandbox, event.at
         if not self.finished:
             self.status = RUNNING
+
+    def _paused(self, event: ev.RunPaused) -> None:
+        self._resume(event.mono)
+        self.pauses.append(Pause(event.mono, None))
+        step = ("step", event.step_id) if event.step_id else None
+        self.stop = StopState(event.where, event.reason, event.operator, event.line, step, event.locals)
+
+    def _resumed(self, event: ev.RunResumed) -> None:
+        self._resume(event.mono)
+
+    def _resume(self, mono: float) -> None:
+        self.stop = None
+        if self.pauses and self.pauses[-1].ended is None:
+            self.pauses[-1] = replace(self.pauses[-1], ended=mono)
 
     def _notice(self, event: ev.Notice) -> None:
         key = ("notice", str(self.revision))
@@ -178,7 +197,7 @@ class RunState:
 
     def _retry(self, event: ev.ModelRetry) -> None:
         node = self._call(event.call_id, event.mono)
-        node.retries.append(Retry(event.attempt, event.reason, event.wait_s))
+        node.retries.append(Retry(event.attempt, event.reason, event.wait_s, event.mono))
         node.text.replace("")  # the next attempt streams from the beginning
         node.reasoning.replace("")
         self._touch(node)
@@ -223,8 +242,10 @@ class RunState:
         node.call_key, node.inputs = event.key, event.inputs
         for other in map(self.nodes.get, self.open):
             if isinstance(other, StepNode) and other is not node and other.execution_id == node.execution_id:
-                node.concurrent = other.concurrent = True
-                self._touch(other)
+                node.concurrent = True
+                if not other.concurrent:
+                    self._own(other).concurrent = True
+                    self._touch(other)
         self._touch(node)
 
     def _step_finished(self, event: ev.StepFinished) -> None:
@@ -244,6 +265,7 @@ class RunState:
         )
         node.wall_ms = _wall_ms(event.verdict)
         node.purpose, node.code, node.verdict = event.purpose, event.code, event.verdict
+        node.files, node.ended = event.files, event.mono
         self._add(node, owner)
 
     def _evaluated(self, event: ev.EvaluationFinished) -> None:
@@ -260,16 +282,28 @@ class RunState:
         self.evaluations.append(node)
         self._add(node, owner)
 
+    def _tests_written(self, event: ev.TestsWritten) -> None:
+        tests = {**_mapping(self.problem.get("tests")), "visible": event.visible, "written_by": "model"}
+        self.problem = {**self.problem, "tests": tests}
+
+    def _edited(self, event: ev.ValueEdited) -> None:
+        if event.step_id is None:
+            return
+        self._edits[event.step_id] = (*self._edits.get(event.step_id, ()), event.what)
+        if ("step", event.step_id) in self.nodes:
+            self._touch(self._step(event.step_id, event.mono))
+
     def _run_finished(self, event: ev.RunFinished) -> None:
         self.status, self.error, self.answer = event.status, event.error, event.answer
         self.score, self.val_score, self.workflow_id = event.score, event.val_score, event.workflow_id
         self.spent = Spent(event.tokens_in, event.tokens_out, event.cost_usd, event.model_calls)
         self.steps_total, self.wall_ms = event.steps, event.wall_ms
+        self._resume(event.mono)
         self._close_open("cancelled" if event.status == "cancelled" else "interrupted")
         if event.status in ("passed", "failed", "answered"):
             for key in self.roots:  # an early stop may end a run within its last round
                 if self.nodes[key].status == "interrupted":
-                    self.nodes[key].status = "ok"
+                    self._own(self.nodes[key]).status = "ok"
 
     # -- placing nodes ---------------------------------------------------------------------------
 
@@ -279,6 +313,7 @@ class RunState:
         if not isinstance(node, RoundNode):
             node = RoundNode(key, None, started=mono, number=number)
             self._add(node, None)
+        node = self._own(node)
         if self.round is None or number > self.round.number:
             self.round = node
         return node
@@ -292,7 +327,7 @@ class RunState:
             self._add(node, self._step(step_id, mono) if step_id else self.round)
             if role == "meta":
                 self.meta_call = node
-        return node
+        return self._own(node)
 
     def _execution(self, execution_id: str, mono: float, round_number: int | None = None) -> ExecutionNode:
         key = ("execution", execution_id)
@@ -300,7 +335,7 @@ class RunState:
         if not isinstance(node, ExecutionNode):
             node = ExecutionNode(key, None, started=mono)
             self._add(node, self.round if round_number is None else self._round(round_number, mono))
-        return node
+        return self._own(node)
 
     def _step(self, step_id: str, mono: float, execution_id: str | None = None) -> StepNode:
         key = ("step", step_id)
@@ -309,13 +344,30 @@ class RunState:
             node = StepNode(key, None, started=mono, execution_id=execution_id or "")
             self.steps_total += 1
             self._add(node, self.round if execution_id is None else self._execution(execution_id, mono))
+        node = self._own(node)
+        node.edited = self._edits.get(step_id, ())
         return node
 
+    def _own(self, node: _N) -> _N:
+        """The node itself, or where another state shares it a copy in its place."""
+        if node.of == self._identity:
+            return node
+        own = node.copied()
+        own.of = self._identity
+        self.nodes[own.key] = own
+        if isinstance(own, RoundNode) and own.key == (self.round.key if self.round else None):
+            self.round = own
+        if isinstance(own, CallNode) and self.meta_call is node:
+            self.meta_call = own
+        return own
+
     def _add(self, node: Node, owner: Node | None) -> None:
+        node.of = self._identity
         self.nodes[node.key] = node
         if owner is None:
             self.roots.append(node.key)
         else:
+            owner = self._own(owner)
             node.parent = owner.key
             owner.children.append(node.key)
         if node.status == RUNNING:
@@ -326,13 +378,13 @@ class RunState:
         self.changed.append(node.key)
 
     def _end(self, node: Node, status: str, wall_ms: float) -> None:
-        node.status, node.wall_ms = status, wall_ms
+        node.status, node.wall_ms, node.ended = status, wall_ms, self.mono
         self.open.pop(node.key, None)
         self._touch(node)
 
     def _close_open(self, status: str) -> None:
         for key in list(self.open):
-            node = self.nodes[key]
+            node = self._own(self.nodes[key])
             self._end(node, status, max(self.mono - node.started, 0.0) * 1000)
 
     def _spend(self, call: CallNode, tokens_in: int, tokens_out: int, cost_usd: float | None) -> None:
@@ -341,6 +393,7 @@ class RunState:
         node: Node | None = call
         while node is not None:
             if isinstance(node, CallNode | StepNode | ExecutionNode | RoundNode):
+                node = self._own(node)
                 node.spent.add(tokens_in, tokens_out, cost_usd)
             node = self.nodes.get(node.parent) if node.parent else None
 
@@ -374,5 +427,9 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
     ev.StepFinished: RunState._step_finished,
     ev.CodeExecuted: RunState._code_executed,
     ev.EvaluationFinished: RunState._evaluated,
+    ev.RunPaused: RunState._paused,
+    ev.RunResumed: RunState._resumed,
+    ev.TestsWritten: RunState._tests_written,
+    ev.ValueEdited: RunState._edited,
     ev.RunFinished: RunState._run_finished,
 }
