@@ -17,13 +17,18 @@ from typing import Any, Self
 
 from engine.events import Event, ModelCallFinished, ModelCallStarted
 from engine.experiments.tally import Attempt
+from engine.failures import Finding
+from store import annotations as remarks
 from store import blobs, costs, payloads
 from store import experiments as in_experiments
+from store import failures as in_failures
 from store import search as fulltext
+from store.annotations import Annotation, Kind
 from store.costs import RunCost
 from store.db import open_reader
 from store.errors import AmbiguousRunError, RunNotFoundError, StoreError, explained
 from store.experiments import ExperimentRow, TrialRow
+from store.failures import Clusters, Grouping, Peek
 from store.rows import (
     FAILED,
     Cursor,
@@ -86,10 +91,17 @@ class Reader:
         status: str | None = None,
         benchmark: str | None = None,
         experiment: str | None = None,
+        label: str | None = None,
+        bookmark: bool = False,
+        training_set: str | None = None,
+        cluster: tuple[Grouping, str] | None = None,
         limit: int = 100,
         before: Cursor | None = None,
     ) -> RunPage:
-        """Runs that meet every given condition, newest first; pass `next_cursor` as `before` for more."""
+        """Runs that meet every given condition, newest first; pass `next_cursor` as `before` for more.
+
+        `cluster` is a grouping and a cluster's key in it.
+        """
         conditions: list[str] = [_FAILED] if failed else []
         values: list[Any] = []
         for column, value in (("variant", variant), ("status", status), ("benchmark", benchmark)):
@@ -99,6 +111,17 @@ class Reader:
         if experiment is not None:
             conditions.append("runs.id IN (SELECT run_id FROM origins WHERE experiment = ?)")
             values.append(experiment)
+        said: tuple[tuple[Kind, str | None], ...] = (
+            ("label", label),
+            ("bookmark", "" if bookmark else None),
+            ("training-set", training_set),
+        )
+        clauses = [in_failures.annotated(kind, value) for kind, value in said if value is not None]
+        if cluster is not None:
+            clauses.append(in_failures.condition(*cluster))
+        for clause, its_values in clauses:
+            conditions.append(clause)
+            values.extend(its_values)
         if before is not None:
             conditions.append("(runs.started_at, runs.id) < (?, ?)")
             values.extend(before)
@@ -111,7 +134,7 @@ class Reader:
                 conditions.append("runs.id IN (SELECT value FROM json_each(?))")
                 values.append(json.dumps(run_ids))
             where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-            select = _SELECT_FAILED if failed and not search else _SELECT_RUNS
+            select = _SELECT_FAILED if failed and not search and not clauses else _SELECT_RUNS
             query = f"{select}{where} ORDER BY runs.started_at DESC, runs.id DESC LIMIT ?"
             rows = [_run_row(row) for row in db.execute(query, (*values, limit + 1))]
         page = tuple(rows[:limit])
@@ -215,6 +238,45 @@ class Reader:
                 return None
             code, prompts = blobs.get(db, row[1]), blobs.get(db, row[2])
             return StoredWorkflow(row[0], code, prompts, json.loads(row[3]), row[4], row[5])
+
+    def failures(
+        self,
+        by: Grouping = "signature",
+        *,
+        experiment: str | None = None,
+        since: float | None = None,
+        limit: int = 100,
+    ) -> Clusters:
+        """Failed runs in clusters, the largest first; `since` is Unix seconds."""
+        with self._reading() as db:
+            return in_failures.clusters(db, by, experiment, since, limit) if db else Clusters((), 0)
+
+    def peek(self, run_id: str) -> Peek:
+        """A failed run at a glance."""
+        with self._reading() as db:
+            if db is None:
+                raise self._no_run(run_id)
+            return in_failures.peek(db, run_id)
+
+    def unclassified(self, limit: int = -1) -> list[str]:
+        """Failed runs that the classifier has not seen, newest first; -1 is all."""
+        with self._reading() as db:
+            return remarks.unclassified(db, limit) if db else []
+
+    def findings(self, run_id: str) -> tuple[Finding, ...]:
+        """What the classifier found in a run, but for what a person took away."""
+        with self._reading() as db:
+            return remarks.findings(db, run_id) if db else ()
+
+    def annotations(self, run_ids: Sequence[str]) -> dict[str, list[Annotation]]:
+        """What is said of these runs, by run."""
+        with self._reading() as db:
+            return remarks.annotations_of(db, run_ids) if db else {}
+
+    def annotation_values(self, kind: Kind) -> list[tuple[str, int]]:
+        """The labels, or training sets, there are, with how many runs each has."""
+        with self._reading() as db:
+            return remarks.values(db, kind) if db else []
 
     def experiments(self) -> list[ExperimentRow]:
         """All experiments, newest first."""

@@ -12,12 +12,14 @@ import sqlite3
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from engine.events import Event
+from engine.events import Event, RunFinished
+from store import annotations as remarks
 from store import payloads
 from store.db import LOCK_TIMEOUT_S, open_writer, write
 from store.errors import RecordError, StoreError, explain
@@ -119,6 +121,7 @@ class Recorder:
         try:
             while batch := self._next_batch():
                 self._commit(db, batch)
+                self._classify(db, batch)
         finally:
             db.close()
             self._ended.set_result(None)
@@ -174,6 +177,18 @@ class Recorder:
             _settle(batch, self._failure)
         else:
             _settle(batch, None)
+
+    def _classify(self, db: sqlite3.Connection, batch: list[_Item]) -> None:
+        """Label the failed runs that ended in this batch, once their ends are stored."""
+        ended = [item.event for item in batch if isinstance(item.event, RunFinished)]
+        for event in ended if self._failure is None else []:
+            # What is said of a run must not cost its record, nor anybody else's: whatever could not be
+            # labelled here is tried again by who looks at the failures.
+            with suppress(Exception):
+                if remarks.is_due(db, event.run_id):
+                    found = remarks.find(db, event.run_id)
+                    with write(db):
+                        remarks.keep(db, event.run_id, found)
 
     def _refuse(self, item: _Item, error: Exception) -> None:
         event = item.event

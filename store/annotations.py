@@ -1,0 +1,236 @@
+"""What people and the classifier say of runs: labels, notes, bookmarks and training sets.
+
+A label that a person gives stays theirs; one that the classifier gave is the classifier's to take back
+when a newer version looks again, and does not come back once a person took it away.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.events import ModelDelta
+from engine.failures import FAILED, VERSION, Baseline, Finding, classify, finding_from
+from store import payloads, rows
+from store.db import open_writer, write
+from store.errors import StoreError, explained
+from store.texts import plain
+
+Kind = Literal["label", "note", "bookmark", "training-set"]
+KINDS: tuple[Kind, ...] = ("label", "note", "bookmark", "training-set")
+NAME_CHARS = 60
+NOTE_CHARS = 4000
+_BATCH = 20
+# As the index runs_failed has it.
+_FAILED = f"status IN ({', '.join(map(repr, rows.FAILED))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One thing said of a run. `value` is the label, the note's text or the set's name; "" for a bookmark.
+
+    `source` is user or auto; `at` is Unix seconds.
+    """
+
+    run_id: str
+    kind: Kind
+    value: str
+    source: str
+    at: float
+
+
+def checked(kind: Kind, value: str) -> str:
+    """`value` as it is kept. Raises StoreError where it is no name, or no note."""
+    value = plain(value).strip()
+    if kind == "bookmark":
+        return ""
+    if kind == "note":
+        if not value:
+            raise StoreError("A note needs a text.")
+        if len(value) > NOTE_CHARS:
+            raise StoreError(f"A note has at most {NOTE_CHARS} characters; this one has {len(value)}.")
+        return value
+    if not value or len(value) > NAME_CHARS or not all(c.isalnum() or c in "-_./+" for c in value):
+        what = "label" if kind == "label" else "training set's name"
+        raise StoreError(
+            f"A {what} is at most {NAME_CHARS} letters, digits and -_./+, without spaces; not {value[:80]!r}."
+        )
+    return value
+
+
+def annotate(path: Path | str, run_ids: Sequence[str], kind: Kind, value: str = "") -> None:
+    """Say this of the runs, as a person; what was said already stays. Raises StoreError."""
+    value = checked(kind, value)
+    said = [(run_id, kind, value, time.time()) for run_id in run_ids]
+    with _writing(path) as db:
+        db.executemany(
+            "INSERT INTO annotations(run_id, kind, value, source, at) VALUES (?, ?, ?, 'user', ?)"
+            " ON CONFLICT DO UPDATE SET source = 'user'",
+            said,
+        )
+
+
+def unannotate(path: Path | str, run_ids: Sequence[str], kind: Kind, value: str | None = None) -> int:
+    """Take it back, without `value` everything of the kind; how many there were. Raises StoreError."""
+    taken = 0
+    if value is not None:
+        value = checked(kind, value)
+    where = "run_id = ? AND kind = ?" + ("" if value is None else " AND value = ?")
+    with _writing(path) as db:
+        for run_id in run_ids:
+            key = (run_id, kind) if value is None else (run_id, kind, value)
+            said = [v for (v,) in db.execute(f"SELECT value FROM annotations WHERE {where}", key)]
+            db.execute(f"DELETE FROM annotations WHERE {where}", key)
+            taken += len(said)
+            if kind == "label":
+                _refuse(db, run_id, said)
+    return taken
+
+
+def _refuse(db: sqlite3.Connection, run_id: str, labels: list[str]) -> None:
+    """Remember that a person does not agree with the classifier."""
+    row = db.execute("SELECT findings, refused FROM classifications WHERE run_id = ?", (run_id,)).fetchone()
+    if row is None:
+        return
+    found = {finding["label"] for finding in json.loads(row[0])}
+    refused = sorted({*json.loads(row[1]), *(found & set(labels))})
+    db.execute("UPDATE classifications SET refused = ? WHERE run_id = ?", (json.dumps(refused), run_id))
+
+
+# -- reading ---------------------------------------------------------------------------------------------
+
+
+def annotations_of(db: sqlite3.Connection, run_ids: Sequence[str]) -> dict[str, list[Annotation]]:
+    """What is said of these runs, by run, in the order of kind and value."""
+    said = db.execute(
+        "SELECT run_id, kind, value, source, at FROM annotations"
+        " WHERE run_id IN (SELECT value FROM json_each(?)) ORDER BY run_id, kind, value",
+        (json.dumps(list(run_ids)),),
+    )
+    found: dict[str, list[Annotation]] = {}
+    for row in said:
+        found.setdefault(row[0], []).append(Annotation(*row))
+    return found
+
+
+def values(db: sqlite3.Connection, kind: Kind) -> list[tuple[str, int]]:
+    """The labels, or sets, there are, with how many runs each has; the most used first."""
+    query = "SELECT value, count(*) FROM annotations WHERE kind = ? GROUP BY value ORDER BY 2 DESC, 1"
+    return db.execute(query, (kind,)).fetchall()
+
+
+def findings(db: sqlite3.Connection, run_id: str) -> tuple[Finding, ...]:
+    """What the classifier found in the run, without what a person took away."""
+    row = db.execute("SELECT findings, refused FROM classifications WHERE run_id = ?", (run_id,)).fetchone()
+    if row is None:
+        return ()
+    refused = set(json.loads(row[1]))
+    return tuple(finding_from(f) for f in json.loads(row[0]) if f["label"] not in refused)
+
+
+# -- classifying -----------------------------------------------------------------------------------------
+
+
+def unclassified(db: sqlite3.Connection, limit: int = -1) -> list[str]:
+    """Failed runs that this version of the classifier has not seen, newest first."""
+    query = (
+        f"SELECT id FROM runs INDEXED BY runs_failed WHERE {_FAILED} AND NOT EXISTS"
+        " (SELECT 1 FROM classifications c WHERE c.run_id = runs.id AND c.version >= ?)"
+        " ORDER BY started_at DESC, id DESC LIMIT ?"
+    )
+    ids = [run_id for (run_id,) in db.execute(query, (VERSION, limit))]
+    outdated = "SELECT run_id FROM classifications WHERE version < ? LIMIT ?"
+    ids += [run_id for (run_id,) in db.execute(outdated, (VERSION, limit))]
+    return list(dict.fromkeys(ids))
+
+
+def classify_runs(path: Path | str, run_ids: Sequence[str]) -> Iterator[int]:
+    """Label these runs, a few a transaction; yields how many are done so far. Raises StoreError."""
+    db = open_writer(Path(path))
+    try:
+        with explained(path):
+            for start in range(0, len(run_ids), _BATCH):
+                batch = run_ids[start : start + _BATCH]
+                # Found before the transaction: reading a long run must not hold up who records.
+                found = [(run_id, find(db, run_id)) for run_id in batch]
+                with write(db):
+                    for run_id, its_findings in found:
+                        keep(db, run_id, its_findings)
+                yield min(start + _BATCH, len(run_ids))
+    finally:
+        db.close()
+
+
+def find(db: sqlite3.Connection, run_id: str) -> tuple[Finding, ...]:
+    """What the classifier finds in a run that has ended."""
+    events = db.execute(
+        "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ? AND kind <> ? ORDER BY seq",
+        (run_id, ModelDelta.kind),
+    )
+    return classify((payloads.decode(db, row) for row in events), _baseline(db, run_id))
+
+
+def keep(db: sqlite3.Connection, run_id: str, found: Iterable[Finding]) -> None:
+    """Replace what the classifier said of a run, inside the caller's transaction."""
+    row = db.execute("SELECT refused FROM classifications WHERE run_id = ?", (run_id,)).fetchone()
+    refused: set[str] = set(json.loads(row[0])) if row else set()
+    found = tuple(found)
+    db.execute("DELETE FROM annotations WHERE run_id = ? AND kind = 'label' AND source = 'auto'", (run_id,))
+    for label in dict.fromkeys(f.label for f in found if f.label not in refused):
+        db.execute(
+            "INSERT OR IGNORE INTO annotations(run_id, kind, value, source, at)"
+            " VALUES (?, 'label', ?, 'auto', ?)",
+            (run_id, label, time.time()),
+        )
+    # Escaped by JSON: a quote may hold anything, lone surrogates too.
+    data = json.dumps([f.to_json() for f in found])
+    db.execute(
+        "INSERT INTO classifications(run_id, version, findings, refused) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT(run_id) DO UPDATE SET version = excluded.version, findings = excluded.findings",
+        (run_id, VERSION, data, json.dumps(sorted(refused))),
+    )
+
+
+# A longer run is left to who looks at the failures: reading it would hold up who records.
+_MOST_EVENTS = 20_000
+
+
+def is_due(db: sqlite3.Connection, run_id: str) -> bool:
+    """Whether a run that has just ended is worth a look: it failed, or passed tests that it could see."""
+    status, seen, length = db.execute(
+        "SELECT status, NOT EXISTS (SELECT 1 FROM evaluations WHERE run_id = runs.id AND split = 'test'),"
+        " (SELECT max(seq) FROM events WHERE run_id = runs.id) FROM runs WHERE id = ?",
+        (run_id,),
+    ).fetchone()
+    return length < _MOST_EVENTS and (status in FAILED or (status == "passed" and bool(seen)))
+
+
+def _baseline(db: sqlite3.Connection, run_id: str) -> Baseline | None:
+    """The newest run in which vanilla solved the same problem of the same benchmark with the same worker."""
+    query = """
+        SELECT other.id, w.complexity FROM runs
+        JOIN runs other ON other.benchmark IS runs.benchmark AND other.problem_id = runs.problem_id
+        JOIN workflows w ON w.id = other.workflow_id
+        WHERE runs.id = ? AND runs.variant <> 'vanilla' AND other.variant = 'vanilla'
+          AND other.status = 'passed' AND other.worker = runs.worker
+        ORDER BY other.started_at DESC LIMIT 1
+    """
+    row: tuple[Any, ...] | None = db.execute(query, (run_id,)).fetchone()
+    return Baseline(*row) if row else None
+
+
+@contextmanager
+def _writing(path: Path | str) -> Iterator[sqlite3.Connection]:
+    """One writing transaction on a connection of its own. Raises StoreError."""
+    db = open_writer(Path(path))
+    try:
+        with explained(path), write(db):
+            yield db
+    finally:
+        db.close()

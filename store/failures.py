@@ -1,0 +1,174 @@
+"""Failed runs in clusters, and what a glance at one of them needs."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+from engine.events import Event
+from engine.failures import Finding
+from store import annotations as remarks
+from store import payloads
+from store.annotations import Annotation
+from store.rows import FAILED
+
+Grouping = Literal["signature", "label", "variant", "operator", "benchmark"]
+GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
+NO_LABEL = ""  # the cluster of runs that no label says anything about
+
+_FAILED = f"runs.status IN ({', '.join(map(repr, FAILED))})"
+_SEEN = "count(*), max(runs.id), min(runs.started_at), max(runs.started_at)"
+# A signature begins with where the run failed (`store.texts.error_signature`).
+_WHERE = "substr(runs.error_sig, 1, instr(runs.error_sig, ': ') - 1)"
+
+
+class Cluster(NamedTuple):
+    """Runs that failed alike. `share` is of all failed runs, 0 to 1; those of labels overlap.
+
+    `key` is what they have in common: the signature, the label (`NO_LABEL` without any), the variant, the
+    benchmark ("" for none), or the place of the failure: an operator, "evaluation" or "run". `example` is
+    the newest run; times are Unix seconds.
+    """
+
+    key: str
+    runs: int
+    share: float
+    example: str
+    first_seen: float
+    last_seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """The largest clusters first; `total` failed runs, `clusters` of which may leave out small ones."""
+
+    clusters: tuple[Cluster, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """A failed run at a glance: why, where, and on what.
+
+    `step` are the events of the step that failed, and `evaluation` that of the verdict; each is empty, or
+    None, where there is none. `workflow` is the scored one, or the last proposed, `line` where to look in it.
+    """
+
+    findings: tuple[Finding, ...]
+    annotations: tuple[Annotation, ...]
+    step: tuple[Event, ...]
+    evaluation: Event | None
+    workflow: Event | None
+    line: int | None
+
+
+def clusters(
+    db: sqlite3.Connection, by: Grouping, experiment: str | None, since: float | None, limit: int
+) -> Clusters:
+    """The `limit` largest clusters of runs that failed, since then and of that experiment if given."""
+    scope, values = _scope(experiment, since)
+    total = db.execute(f"SELECT count(*) FROM runs WHERE {_FAILED}{scope}", values).fetchone()[0]
+    rows = db.execute(f"{_QUERIES[by].format(scope=scope)} ORDER BY 2 DESC, 1 LIMIT ?", (*values, limit))
+    found = [Cluster(key or "", n, n / max(total, 1), *rest) for key, n, *rest in rows]
+    if by == "label" and (unlabelled := _unlabelled(db, scope, values, total)):
+        found = sorted([*found, unlabelled], key=lambda c: -c.runs)[:limit]
+    return Clusters(tuple(found), total)
+
+
+def condition(by: Grouping, key: str) -> tuple[str, list[Any]]:
+    """The SQL condition that a run is of this cluster, and its values."""
+    match by:
+        case "signature":
+            return "runs.error_sig = ?", [key]
+        case "operator":
+            # ";" follows ":": all signatures that begin with the place.
+            return "runs.error_sig >= ? AND runs.error_sig < ?", [f"{key}: ", f"{key};"]
+        case "label" if key == NO_LABEL:
+            return (
+                f"{_FAILED} AND NOT EXISTS"
+                " (SELECT 1 FROM annotations a WHERE a.run_id = runs.id AND a.kind = 'label')"
+            ), []
+        case "label":
+            return annotated("label", key)
+        case "variant":
+            return f"{_FAILED} AND runs.variant = ?", [key]
+        case "benchmark":
+            return f"{_FAILED} AND runs.benchmark IS ?", [key or None]
+
+
+def annotated(kind: remarks.Kind, value: str) -> tuple[str, list[Any]]:
+    """The SQL condition that this is said of a run, and its values."""
+    return "runs.id IN (SELECT run_id FROM annotations WHERE kind = ? AND value = ?)", [kind, value]
+
+
+def peek(db: sqlite3.Connection, run_id: str) -> Peek:
+    """What a glance at this run shows; a few rows, however long the run was."""
+    found = remarks.findings(db, run_id)
+    said = remarks.annotations_of(db, [run_id]).get(run_id, [])
+    step = _failed_step(db, run_id, found)
+    evaluation = db.execute(
+        "SELECT seq FROM evaluations WHERE run_id = ? AND (score IS NULL OR score < 1)"
+        " ORDER BY split = 'test' DESC, seq DESC LIMIT 1",
+        (run_id,),
+    ).fetchone()
+    proposal = db.execute(
+        "SELECT p.seq FROM proposals p JOIN runs r ON r.id = p.run_id WHERE p.run_id = ?"
+        " ORDER BY p.workflow_id IS r.workflow_id DESC, p.seq DESC LIMIT 1",
+        (run_id,),
+    ).fetchone()
+    line = next((f.line for f in found if f.line and "the answer's" not in f.text), step[0] if step else None)
+    return Peek(
+        findings=found,
+        annotations=tuple(said),
+        step=tuple(_event(db, run_id, seq) for seq in step[1:] if seq is not None) if step else (),
+        evaluation=_event(db, run_id, evaluation[0]) if evaluation else None,
+        workflow=_event(db, run_id, proposal[0]) if proposal else None,
+        line=line,
+    )
+
+
+def _failed_step(
+    db: sqlite3.Connection, run_id: str, found: tuple[Finding, ...]
+) -> tuple[int | None, int, int | None] | None:
+    """Line and events of the step the first finding is about, or else of the last that failed."""
+    select = "SELECT line, started_seq, finished_seq FROM steps WHERE run_id = ?"
+    blamed = next((f.step_id for f in found if f.step_id), None)
+    if blamed is not None:
+        return db.execute(f"{select} AND id = ?", (run_id, blamed)).fetchone()
+    bad = "AND status NOT IN ('ok', 'running', 'interrupted', 'cancelled') ORDER BY finished_seq DESC LIMIT 1"
+    return db.execute(f"{select} {bad}", (run_id,)).fetchone()
+
+
+def _event(db: sqlite3.Connection, run_id: str, seq: int) -> Event:
+    query = "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ? AND seq = ?"
+    return payloads.decode(db, db.execute(query, (run_id, seq)).fetchone())
+
+
+def _scope(experiment: str | None, since: float | None) -> tuple[str, list[Any]]:
+    scope, values = "", []
+    if experiment is not None:
+        scope += " AND runs.id IN (SELECT run_id FROM origins WHERE experiment = ?)"
+        values.append(experiment)
+    if since is not None:
+        scope += " AND runs.started_at >= ?"
+        values.append(since)
+    return scope, values
+
+
+def _unlabelled(db: sqlite3.Connection, scope: str, values: list[Any], total: int) -> Cluster | None:
+    where, _ = condition("label", NO_LABEL)
+    row = db.execute(f"SELECT {_SEEN} FROM runs WHERE {where}{scope}", values).fetchone()
+    return Cluster(NO_LABEL, row[0], row[0] / max(total, 1), *row[1:]) if row[0] else None
+
+
+_QUERIES: dict[Grouping, str] = {
+    "signature": f"SELECT runs.error_sig, {_SEEN} FROM runs INDEXED BY runs_by_signature"
+    " WHERE runs.error_sig IS NOT NULL{scope} GROUP BY runs.error_sig",
+    "operator": f"SELECT {_WHERE}, {_SEEN} FROM runs INDEXED BY runs_by_signature"
+    " WHERE runs.error_sig IS NOT NULL{scope} GROUP BY 1",
+    "label": f"SELECT a.value, {_SEEN} FROM annotations a JOIN runs ON runs.id = a.run_id"
+    " WHERE a.kind = 'label'{scope} GROUP BY a.value",
+    "variant": f"SELECT runs.variant, {_SEEN} FROM runs WHERE {_FAILED}{{scope}} GROUP BY runs.variant",
+    "benchmark": f"SELECT runs.benchmark, {_SEEN} FROM runs WHERE {_FAILED}{{scope}} GROUP BY runs.benchmark",
+}
