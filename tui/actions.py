@@ -12,15 +12,32 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Scope = Literal["app", "home", "run", "runs", "hosts", "form", "dialog", "text", "list", "tree"]
+Scope = Literal[
+    "app",
+    "home",
+    "run",
+    "runs",
+    "choose",
+    "compare",
+    "hosts",
+    "form",
+    "stop",
+    "dialog",
+    "text",
+    "list",
+    "tree",
+]
 
 SCOPES: dict[Scope, str] = {
     "app": "Everywhere",
     "home": "Home",
     "run": "Run and trace",
     "runs": "Runs",
+    "choose": "Choosing what to compare",
+    "compare": "Compare",
     "hosts": "Hosts and sandboxes",
     "form": "New run",
+    "stop": "At a stop",
     "dialog": "In a dialog",
     "list": "In a list",
     "tree": "In the step tree",
@@ -31,8 +48,11 @@ SCREENS: dict[str, tuple[Scope, ...]] = {
     "home": ("app", "home", "list"),
     "run": ("app", "run", "list", "tree", "text"),
     "runs": ("app", "runs", "list"),
+    "choose": ("app", "choose", "list"),
+    "compare": ("app", "compare", "list", "text"),
     "hosts": ("app", "hosts", "list"),
     "form": ("app", "form", "text"),
+    "stop": ("app", "stop", "text"),
 }
 # Keys a terminal cannot tell from others (enter, tab, backspace, newline), tmux's prefix, and interrupt.
 UNSAFE_KEYS = frozenset({"ctrl+m", "ctrl+i", "ctrl+h", "ctrl+j", "ctrl+b", "ctrl+c", "ctrl+z", "ctrl+s"})
@@ -60,6 +80,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.home", "1", "Home", "What runs now, what ran last, what is set up.", "app"),
     Action("app.runs", "2", "Runs", "Every run in the store.", "app", True),
     Action("app.live", "3", "Live run", "The run in progress, or the last one started here.", "app"),
+    Action("app.compare", "6", "Compare", "Choose variants of experiments to compare.", "app"),
     Action("app.hosts", "9", "Hosts", "Docker hosts, images, and the containers that run code.", "app"),
     Action("app.back", "escape", "Back", "Close what is on top; restore a zoomed pane.", "app"),
     Action("app.copy", "y", "Copy", "Copy the focused text; a long one goes to a file instead.", "app"),
@@ -80,6 +101,14 @@ ACTIONS: tuple[Action, ...] = (
         True,
         "Cancel",
     ),
+    Action("run.pause", "p", "Pause or go on", "Stop at the next step; or go on.", "run", True, "Pause"),
+    Action("run.step_over", "s", "Step over", "While paused: go on to this execution's next step.", "run"),
+    Action("run.step_into", "S", "Step into", "While paused: go on to the next call inside.", "run"),
+    Action("run.step_out", "O", "Step out", "While paused inside a step: go on to its end.", "run"),
+    Action("run.run_to", "t", "Run to here", "Go on until the line of the selected step is reached.", "run"),
+    Action("run.breakpoints", "b", "Breakpoints", "Choose where the run is to stop.", "run", True, "Stops"),
+    Action("run.change", "c", "Look and change", "While paused: variables, and what passes.", "run"),
+    Action("run.finish", "E", "End and score", "End the run; what its last step gave is scored.", "run"),
     Action("run.follow", "f", "Follow", "Keep the newest step selected while the run goes on.", "run"),
     Action("run.next_pane", "tab", "Next pane", "Go to the next pane.", "run"),
     Action("run.previous_pane", "shift+tab", "Previous pane", "Go to the pane before it.", "run"),
@@ -101,11 +130,43 @@ ACTIONS: tuple[Action, ...] = (
     Action("runs.older", "n", "Older", "The next page of runs.", "runs", True),
     Action("runs.newer", "p", "Newer", "The page before.", "runs", True),
     Action("runs.reload", "ctrl+r", "Reload", "Read the first page from the store again.", "runs"),
+    Action("runs.mark", "space", "Mark", "Mark the run for a comparison, or no longer.", "runs"),
+    Action(
+        "runs.compare", "c", "Compare", "Compare the marked runs, the first being the baseline.", "runs", True
+    ),
+    Action(
+        "choose.mark", "space", "Mark", "Mark the variant for a comparison, or no longer.", "choose", True
+    ),
+    Action(
+        "choose.compare",
+        "c",
+        "Compare",
+        "Compare what is marked, the first being the baseline.",
+        "choose",
+        True,
+    ),
+    Action(
+        "compare.differences", "d", "Differences", "Show only what differs, or everything.", "compare", True
+    ),
+    Action("compare.losses", "i", "Regressions", "Show only problems that got worse.", "compare", True),
+    Action("compare.baseline", "b", "Baseline", "Make the next one the baseline.", "compare", True),
+    Action("compare.next_pair", "p", "Next pair", "The next one against the baseline.", "compare"),
+    Action("compare.trace_baseline", "t", "Trace of the baseline", "Open its whole trace.", "compare"),
+    Action("compare.trace_other", "u", "Trace of the other", "Open its whole trace.", "compare"),
+    Action(
+        "compare.next_page", "right_square_bracket", "Next page", "The next page.", "compare", True, "Page"
+    ),
+    Action("compare.previous_page", "left_square_bracket", "Previous page", "The page before it.", "compare"),
+    Action("compare.next_pane", "tab", "Next pane", "Go to the next pane.", "compare"),
+    Action("compare.previous_pane", "shift+tab", "Previous pane", "Go to the pane before it.", "compare"),
     Action("hosts.check", "c", "Check", "Check everything; try to break out of a sandbox.", "hosts", True),
     Action("hosts.shell", "s", "Shell", "Open a shell in the selected container.", "hosts", True),
     Action("hosts.reap", "o", "Remove orphans", "Remove containers whose owner is gone.", "hosts", True),
     Action("hosts.reload", "ctrl+r", "Refresh", "Ask the daemon again.", "hosts", True),
     Action("form.start", "ctrl+r", "Run", "Start the run as filled in.", "form", True),
+    Action("stop.go_on", "ctrl+r", "Go on", "Go on with the text as it is now.", "stop", True),
+    Action("stop.skip", "f2", "Skip or run", "Give an output instead of running the step.", "stop", True),
+    Action("stop.open_editor", "f4", "$EDITOR", "Edit the text in $VISUAL or $EDITOR.", "stop", True),
     Action("dialog.close", "escape", "Close", "Close the dialog without choosing.", "dialog"),
     Action("list.down", "j,down", "Down", "One row down.", "list"),
     Action("list.up", "k,up", "Up", "One row up.", "list"),

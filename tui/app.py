@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from textual.app import App, SuspendNotSupported, SystemCommand
+from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.worker import Worker, WorkerState
 
 from tui import output, theme
 from tui.actions import actions_on, bindings_for, key_label, keymap_problems
+from tui.editing import edit_text
 from tui.ports import RunRequest, Workbench
 from tui.records import Records
 from tui.safe import one_line
@@ -89,9 +90,9 @@ class WorkbenchApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         where = self.screen.name
-        if action in ("new_run", "home", "runs", "live", "hosts"):
+        if action in ("new_run", "home", "runs", "live", "compare", "hosts"):
             # Not over a half-filled form, and not to where one is.
-            return where not in ("form", action)
+            return where not in ("form", "choose" if action == "compare" else action)
         return True
 
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
@@ -114,6 +115,7 @@ class WorkbenchApp(App[None]):
         return session
 
     async def _begin(self, session: RunSession, request: RunRequest) -> None:
+        session.breakpoints = list(request.breakpoints)
         session.run_id = await self.workbench.start(request)
         await session.drive(self.workbench.follow(session.run_id))
 
@@ -143,16 +145,21 @@ class WorkbenchApp(App[None]):
 
     def act(self, session: RunSession, action: str, **args: Any) -> None:
         """Have a control action carried out; what comes of it comes as events."""
+        self.act_all(session, [(action, args)])
+
+    def act_all(self, session: RunSession, acts: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """As `act`, of several, one after the other."""
         if session.run_id:
-            self.run_worker(self._act(session.run_id, action, args), group="control", exit_on_error=False)
+            self.run_worker(self._act(session.run_id, acts), group="control", exit_on_error=False)
         else:
             self.notify("The run has not begun yet.")
 
-    async def _act(self, run_id: str, action: str, args: dict[str, Any]) -> None:
+    async def _act(self, run_id: str, acts: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         from tui.remote.sockets import EngineError
 
         try:
-            await self.workbench.act(run_id, action, **args)
+            for action, args in acts:
+                await self.workbench.act(run_id, action, **args)
         except EngineError as error:
             self.notify(one_line(str(error), 300), severity="warning")
 
@@ -211,6 +218,19 @@ class WorkbenchApp(App[None]):
         if not self.is_screen_installed("runs"):
             self.install_screen(RunsScreen(), "runs")
         self.push_screen("runs")
+
+    def open_comparison(self, names: Sequence[str]) -> None:
+        """Compare two to four experiments, variants or runs (`tui.compare.sides`)."""
+        from tui.screens.compare.compare import CompareScreen
+
+        self.push_screen(CompareScreen(names))
+
+    def action_compare(self) -> None:
+        from tui.screens.compare.choose import ChooseScreen
+
+        if not isinstance(self.screen, ChooseScreen):
+            self._to_home()
+            self.push_screen(ChooseScreen())
 
     def action_hosts(self) -> None:
         from tui.screens.hosts.hosts import HostsScreen
@@ -308,25 +328,8 @@ class WorkbenchApp(App[None]):
 
     async def action_edit(self) -> None:
         text, _ = self._focused_text()
-        command = output.editor_command()
-        if not text:
-            return
-        if not command:
-            self.notify("Set $EDITOR to open texts in your editor.", severity="warning")
-            return
-        path = await asyncio.to_thread(output.editor_file, text, ".py" if "def " in text[:4000] else ".txt")
-        try:
-            # The loop keeps turning, so that a run in progress goes on; only painting is held back.
-            with self.suspend(), self.batch_update():
-                process = await asyncio.create_subprocess_exec(*command, str(path))
-                await process.wait()
-        except SuspendNotSupported:
-            self.notify(f"This terminal cannot be lent to an editor; the text is in {path}")
-            return
-        except OSError as error:
-            self.notify(f"{command[0]}: {error.strerror or error}", severity="error")
-        path.unlink(missing_ok=True)
-        self.refresh(layout=True)
+        if text:
+            await edit_text(self, text, ".py" if "def " in text[:4000] else ".txt")
 
     # -- leaving ---------------------------------------------------------------------------------
 

@@ -8,14 +8,13 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
+from tui.history import BURST, History
 from tui.records import Records
 from tui.state import RunState
 
 if TYPE_CHECKING:
     from engine.events import Event
 
-# Events applied before the loop gets a turn: about 2 ms of work.
-BURST = 100
 # Objects added by one load from which on a collection of them would be felt.
 FREEZE_OBJECTS = 20_000
 
@@ -25,8 +24,12 @@ class RunSession:
 
     def __init__(self, clock: Callable[[], float], *, live: bool, title: str = "") -> None:
         self.state = RunState()
+        self.history = History()
+        self.shown = self.state  # what the screens show: the run, or the run as it was
+        self.position: int | None = None  # after how many events that was; None is now
         self.live = live
         self.run_id = ""  # once it is known
+        self.breakpoints: list[str] = []
         self.loading = not live
         self._title = title
         self._clock = clock
@@ -37,12 +40,25 @@ class RunSession:
         return self.state.problem_id or self._title
 
     def since_last_event(self) -> float:
-        """Seconds a running clock is ahead of the last event; 0 once the run or its recording ended."""
+        """Seconds a running clock is ahead of the last event; 0 once the run or its recording ended, and
+        in the past.
+        """
+        if self.position is not None:
+            return 0.0
         return 0.0 if self.state.finished or not self.live else max(self._clock() - self._heard, 0.0)
 
     def take(self, event: Event) -> None:
         self.state.apply(event)
+        self.history.add(event, self.state)
         self._heard = self._clock()
+
+    async def look_back(self, position: int) -> None:
+        """Show the run as it was after `position` events; as it is, where that is all of them."""
+        if position >= len(self.history):
+            self.position, self.shown = None, self.state
+        else:
+            shown = await self.history.seek(max(position, 0))
+            self.position, self.shown = max(position, 0), shown
 
     async def drive(self, events: AsyncGenerator[Event, None]) -> None:
         """Follow a live run to its end."""

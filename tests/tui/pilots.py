@@ -13,6 +13,7 @@ from engine.events import Event
 from store.recorder import Recorder
 from tests.tui.scripted import ScriptedWorkbench
 from tui.app import WorkbenchApp
+from tui.widgets.text_view import TextView
 
 WIDE = (160, 48)
 SMALL = (80, 24)
@@ -43,3 +44,8 @@ async def record(path: Path, runs: Iterable[list[Event]]) -> None:
 def told(app: WorkbenchApp) -> list[str]:
     """What the app has notified the user of."""
     return [notification.message for notification in app._notifications]
+
+
+def shown(app: WorkbenchApp, id: str) -> str:
+    """What a pane shows, row by row."""
+    return "\n".join(row.text for row in app.screen.query_one(f"#{id}", TextView)._rows)

@@ -9,11 +9,14 @@ import pytest
 from tui import actions
 from tui.actions import ACTIONS, SCREENS, UNSAFE_KEYS, actions_on, keymap_problems, keys_of, markdown_table
 from tui.app import WorkbenchApp
+from tui.screens.compare.choose import ChooseScreen
+from tui.screens.compare.compare import CompareScreen
 from tui.screens.help.help import HelpScreen
 from tui.screens.hosts.hosts import HostsScreen
 from tui.screens.new_run.new_run import NewRunScreen
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
+from tui.screens.stop.stop import StopScreen
 from tui.widgets.line_list import LineList
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.text_view import TextView
@@ -22,8 +25,11 @@ OWNERS: dict[str, tuple[type, ...]] = {
     "app": (WorkbenchApp,),
     "run": (RunScreen,),
     "runs": (RunsScreen,),
+    "choose": (ChooseScreen,),
+    "compare": (CompareScreen,),
     "hosts": (HostsScreen,),
     "form": (NewRunScreen,),
+    "stop": (StopScreen,),
     "dialog": (HelpScreen,),
     "list": (LineList,),
     "tree": (OutlineView,),

@@ -12,7 +12,7 @@ from textual.widgets import Checkbox, Input, TextArea
 
 from engine import events as ev
 from engine.problems import Tests
-from tests.tui.pilots import SMALL, WIDE, app_of, record, told, until
+from tests.tui.pilots import SMALL, WIDE, app_of, record, shown, told, until
 from tests.tui.scripted import (
     PROBLEM,
     RUN_ID,
@@ -42,11 +42,6 @@ from tui.widgets.title_bar import TitleBar
 def run_screen(app: WorkbenchApp) -> RunScreen:
     assert isinstance(app.screen, RunScreen)
     return app.screen
-
-
-def shown(app: WorkbenchApp, id: str) -> str:
-    """What a pane shows, row by row."""
-    return "\n".join(row.text for row in app.screen.query_one(f"#{id}", TextView)._rows)
 
 
 async def test_enter_runs_the_bundled_example_to_its_end(store: Path) -> None:

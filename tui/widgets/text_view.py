@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -59,6 +60,7 @@ class TextView(LineView):
         self._width = 0
         self._last_line = (0, 0, 1, "")  # offset, row, number and open quote where the last line starts
         self._marked: int | None = None
+        self._stops: frozenset[int] = frozenset()
 
     # -- content ---------------------------------------------------------------------------------
 
@@ -98,6 +100,12 @@ class TextView(LineView):
             if row is not None and not self.scroll_offset.y <= row < self.scroll_offset.y + height:
                 self.scroll_to(0, max(row - height // 2, 0), animate=False, immediate=True)
         self.refresh()
+
+    def mark_stops(self, numbers: Set[int]) -> None:
+        """Put a dot at these lines: a run stops there."""
+        if numbers != self._stops:
+            self._stops = frozenset(numbers)
+            self.refresh()
 
     def on_resize(self) -> None:
         if self._row_width() != self._width:
@@ -158,7 +166,8 @@ class TextView(LineView):
         strip = Strip(self._segments(index, row, over))
         gutter = Strip([])
         if self._numbers:
-            gutter = self.strip([(f"{row.number:>{GUTTER - 1}} ", "faint")], GUTTER)
+            dot = ("●", "error") if row.number in self._stops else (" ", "faint")
+            gutter = self.strip([(f"{row.number:>{GUTTER - 1}}", "faint"), dot], GUTTER)
             width -= GUTTER
         strip = strip.crop_extend(scroll_x, scroll_x + width, plain + over if over else plain)
         return Strip.join([gutter, strip.apply_offsets(scroll_x, index)])

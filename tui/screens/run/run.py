@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
 
@@ -20,6 +19,7 @@ from tui.actions import bindings_for
 from tui.nodes import StepNode
 from tui.safe import one_line
 from tui.screens.run.detail_pane import DetailPane
+from tui.screens.run.live import LIVE_ONLY, LiveControl, StopBar
 from tui.screens.run.status_line import StatusLine
 from tui.session import RunSession
 from tui.subject import Subject, node_marks, subject_of
@@ -31,7 +31,7 @@ from tui.widgets.text_view import TextView
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
-    from tui.app import WorkbenchApp
+    pass
 
 # Panes in the order of tab, with the page each is on where the terminal is too small for all.
 PANES = {
@@ -50,7 +50,7 @@ LAYOUT_SECONDS = 0.02
 LOADING_TICKS = 5
 
 
-class RunScreen(Screen[None]):
+class RunScreen(LiveControl):
     """Shows a session; loads it first where `run_id` names a run of the store."""
 
     CSS_PATH = "run.tcss"
@@ -62,19 +62,17 @@ class RunScreen(Screen[None]):
         self.session = session
         self._run_id = run_id
         self._seen = -1
+        self._standing = (False, True)
         self._graph: Mapping[str, Any] = {}
         self._graph_of = ""
         self._ticks = 0
         self._going: str | None = None
 
-    @property
-    def workbench_app(self) -> WorkbenchApp:
-        return cast("WorkbenchApp", self.app)
-
     def compose(self) -> ComposeResult:
         state = self.session.state
         yield TitleBar("Run")
         yield StatusLine(self.session)
+        yield StopBar(self.session)
         yield TabStrip(PAGES, id="pages")
         with Vertical(id="body"):
             with Horizontal(id="top"):
@@ -164,7 +162,9 @@ class RunScreen(Screen[None]):
         kind = "Live run" if self.session.live else "Trace"
         bar.crumb = f"{kind}  ›  {one_line(self.session.title, 60)}"
         bar.note = self.workbench_app.workbench.sandbox_note if self.session.live else _note(state.sandbox)
-        if state.finished:
+        self.sync_stop()
+        if (standing := (state.finished, state.stop is None)) != self._standing:
+            self._standing = standing
             self.refresh_bindings()  # what can no longer be done leaves the footer
         outline.border_subtitle = "following" if outline.follow and not state.finished else ""
         self.query_one("#query", TextView).show(state.query)
@@ -275,8 +275,8 @@ class RunScreen(Screen[None]):
     # -- actions ---------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "cancel":
-            return self.session.live and not self.session.state.finished
+        if action in LIVE_ONLY:
+            return self._can(action)
         return action != "follow" or not self.session.state.finished
 
     def action_next_pane(self) -> None:

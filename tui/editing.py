@@ -1,0 +1,39 @@
+"""Lending the terminal to the user's editor."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from textual.app import App, SuspendNotSupported
+
+from tui import output
+
+
+async def edit_text(app: App[Any], text: str, suffix: str) -> str | None:
+    """What the user's editor made of `text`; None, after telling why, where nothing could be edited."""
+    command = output.editor_command()
+    if not command:
+        app.notify("Set $EDITOR to open texts in your editor.", severity="warning")
+        return None
+    path = await asyncio.to_thread(output.editor_file, text, suffix)
+    try:
+        # The loop keeps turning, so that what is watched goes on; only painting is held back.
+        with app.suspend(), app.batch_update():
+            process = await asyncio.create_subprocess_exec(*command, str(path))
+            await process.wait()
+        return await asyncio.to_thread(_take, path)
+    except SuspendNotSupported:
+        app.notify(f"This terminal cannot be lent to an editor; the text is in {path}")
+    except (OSError, UnicodeDecodeError) as error:
+        app.notify(f"{command[0]}: {error}", severity="error")
+    finally:
+        app.refresh(layout=True)
+    return None
+
+
+def _take(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    path.unlink(missing_ok=True)
+    return text
