@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from engine.control import Control
 from engine.emitter import Emitter
+from engine.forks import Fork
 from engine.gateway import Gateway
 from engine.ledger import Budget, Ledger
 from engine.models.base import ChatModel, Sampling
@@ -78,15 +79,13 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class Services:
-    """What runs share: opened once, used by many. `recorded` serves steps without running them
-    (step key → outputs in order of occurrence), for replay and forks. `sandbox` is the one workflows
-    run in, of the image `core`; `open_image` opens that of another image when a problem needs it.
+    """What runs share: opened once, used by many. `sandbox` is the one workflows run in, of the image
+    `core`; `open_image` opens that of another image when a problem needs it.
     """
 
     meta_agent: ChatModel
     worker: ChatModel
     sandbox: Sandbox
-    recorded: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     open_image: Callable[[str], Awaitable[Sandbox]] | None = None
 
     async def sandbox_for(self, image: str) -> Sandbox:
@@ -104,7 +103,8 @@ class Services:
 class RunContext:
     """One run in progress. `problem` is replaced when a worker writes its tests.
 
-    `found` is what the variant's search found for the task, where it has one (`engine.variants`).
+    `found` is what the variant's search found for the task, where it has one (`engine.variants`). `fork`
+    holds what the run serves from another one's record.
     """
 
     problem: Problem
@@ -115,3 +115,4 @@ class RunContext:
     gateway: Gateway
     control: Control
     found: Mapping[str, Any] | None = None
+    fork: Fork = field(default_factory=Fork)

@@ -13,7 +13,17 @@ from dataclasses import replace
 
 from engine.control import Control, Crossing
 from engine.emitter import Emitter
-from engine.events import Channel, ModelCallFinished, ModelCallStarted, ModelDelta, ModelRetry, Notice, Role
+from engine.events import (
+    Channel,
+    ModelCallFinished,
+    ModelCallStarted,
+    ModelDelta,
+    ModelRetry,
+    Notice,
+    Role,
+    ValueEdited,
+)
+from engine.forks import Fork
 from engine.ids import new_id
 from engine.ledger import Ledger
 from engine.models.base import ChatModel, Completion, Delta, Message, ModelError, Retry, Sampling
@@ -29,10 +39,11 @@ _SUSPECT = {
 class Gateway:
     """Calls models for one run."""
 
-    def __init__(self, emitter: Emitter, ledger: Ledger, control: Control) -> None:
+    def __init__(self, emitter: Emitter, ledger: Ledger, control: Control, fork: Fork) -> None:
         self._emitter = emitter
         self._ledger = ledger
         self._control = control
+        self._fork = fork
 
     async def call(
         self,
@@ -50,7 +61,15 @@ class Gateway:
         at = at or Crossing(where="model", operator="meta-agent" if role == "meta" else role)
         go = await self._control.cross(replace(at, value=[dict(m) for m in messages]))
         messages = go.value if go.edited else messages
-        self._ledger.admit_call()
+        # A step is served or run as a whole; what is asked outside of steps is served call by call.
+        served = None if go.edited or at.step_id else self._fork.call(role, messages, sampling)
+        if served is None:
+            self._ledger.admit_call()
+        else:
+            model, messages = served.model, served.messages
+            if served.edited:
+                edited = [dict(m) for m in messages]
+                self._emitter.emit(ValueEdited(step_id=None, what="messages", value=edited))
         call_id = new_id()
         self._emitter.emit(
             ModelCallStarted(

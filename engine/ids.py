@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
@@ -21,6 +22,13 @@ def content_key(*parts: Any) -> str:
     """A 128-bit content address of JSON-ready values."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True, default=repr, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def step_key(draw: str, worker: str, sampling: Mapping[str, Any]) -> str:
+    """The content address of a step: its draw (operator, inputs, seed, occurrence), the worker and how it is
+    sampled (`Sampling.to_json`).
+    """
+    return content_key(draw, worker, sampling)
 
 
 def derived_seed(*parts: Any) -> int:

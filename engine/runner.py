@@ -11,6 +11,7 @@ from engine.context import Origin, RunConfig, RunContext, Services
 from engine.control import Control
 from engine.emitter import Emitter
 from engine.events import Event, Notice, RunFinished, RunStarted
+from engine.forks import Fork
 from engine.formats.catalog import FORMATS, NATIVE
 from engine.gateway import Gateway
 from engine.ids import new_id
@@ -40,8 +41,10 @@ class Run:
         job: Job | None = None,
         found: Mapping[str, Any] | None = None,
         origin: Origin = Origin(),  # noqa: B008  immutable
+        fork: Fork | None = None,
     ) -> None:
-        """`job` is what is done, by default what the variant does, with what its search has `found`.
+        """`job` is what is done, by default what the variant does, with what its search has `found`. What
+        `fork` has a record of is not done again.
 
         Raises UnknownVariantError and OptionError.
         """
@@ -54,8 +57,11 @@ class Run:
         emitter, ledger = Emitter(self.id), Ledger(config.budget)
         # What may be done to the run while it runs.
         self.control = Control(emitter, ledger)
-        gateway = Gateway(emitter, ledger, self.control)
-        self._context = RunContext(problem, config, services, emitter, ledger, gateway, self.control, found)
+        fork = fork or Fork()
+        gateway = Gateway(emitter, ledger, self.control, fork)
+        self._context = RunContext(
+            problem, config, services, emitter, ledger, gateway, self.control, found, fork
+        )
         self._task: asyncio.Task[None] | None = None
 
     async def events(self) -> AsyncGenerator[Event, None]:

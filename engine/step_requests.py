@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.context import RunContext
 from engine.control import Crossing, Where
-from engine.events import CodeExecuted
+from engine.events import CodeExecuted, ValueEdited
 from engine.ids import derived_seed
 from engine.ledger import BudgetExceededError
 from engine.models.base import Message, ModelError, Sampling
@@ -63,6 +63,8 @@ class StepRequests:
 
     def __init__(self, context: RunContext, call: StepCall, abort: Abort) -> None:
         self.spent = Spent()
+        # What a person wants asked first, in place of the user's message.
+        self.prompt: str | None = None
         self._context, self._call, self._abort = context, call, abort
         self._started = context.ledger.wall_s
 
@@ -97,6 +99,10 @@ class StepRequests:
         messages, spent, call = _messages(args.get("messages")), self.spent, self._call
         number, spent.calls = spent.calls, spent.calls + 1
         sampling = replace(call.sampling, seed=derived_seed(call.draw, number))
+        if number == 0 and self.prompt is not None:
+            messages = _with_prompt(messages, self.prompt)
+            edited = [dict(m) for m in messages]
+            self._context.emitter.emit(ValueEdited(step_id=call.step_id, what="messages", value=edited))
         try:
             completion = await self._context.gateway.call(
                 self._context.services.worker, messages, sampling, role="worker", at=self.at("model")
@@ -206,3 +212,10 @@ def _messages(value: Any) -> list[Message]:
     if not good or not value:
         raise CallbackError("usage", "messages must be a list of {role, content}")
     return [Message(role=m["role"], content=m["content"]) for m in value]
+
+
+def _with_prompt(messages: list[Message], prompt: str) -> list[Message]:
+    """The messages with another last message of the user's."""
+    last = max((i for i, m in enumerate(messages) if m["role"] == "user"), default=None)
+    asked = Message(role="user", content=prompt)
+    return [*messages, asked] if last is None else [*messages[:last], asked, *messages[last + 1 :]]

@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.clock import within
 from engine.context import RunContext
 from engine.control import Crossing
-from engine.events import StepFinished, StepStarted
-from engine.ids import content_key, new_id
+from engine.events import StepFinished, StepStarted, ValueEdited
+from engine.forks import RecordedStep
+from engine.ids import content_key, new_id, step_key
 from engine.ledger import BudgetExceededError
 from engine.models.base import Sampling
 from engine.operators.specs import OperatorSet, OperatorSpec
@@ -52,6 +53,18 @@ class _Request:
         with suppress(TimeoutError):
             return await asyncio.wait_for(asyncio.shield(self.locals), _LOCALS_S)
         return None
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What came of a step: `status` is "ok", "error" or "timeout"."""
+
+    value: Any = None
+    status: str = "ok"
+    error: str | None = None
+    stdout: str = ""
+    cpu_ms: float = 0.0
+    reused: bool = False
 
 
 class StepBroker:
@@ -99,6 +112,7 @@ class StepBroker:
 
     async def close(self) -> None:
         """End what is still being done; steps say how they ended before their execution does."""
+        self._context.fork.depart(self._seed)
         working = set(self._working)
         for work in working:
             work.cancel()
@@ -150,7 +164,13 @@ class StepBroker:
         # Seeds follow from what is asked, not from who is asked: two workers, or a worker and its
         # replay, meet the same draws.
         draw = content_key(identity, self._seed, occurrence)
-        key = content_key(draw, self._context.services.worker.name, sampling.to_json())
+        worker, fork = self._context.services.worker.name, self._context.fork
+        key = step_key(draw, worker, sampling.to_json())
+        recorded = fork.find(draw, worker, sampling)
+        if recorded is None:
+            fork.depart(self._seed)
+        else:
+            await fork.order.turn(recorded, "start", self._is_paused)
         try:
             self._context.ledger.admit_step()
         except BudgetExceededError as error:
@@ -168,8 +188,13 @@ class StepBroker:
                 inputs=inputs,
             )
         )
-        self.last_output = output = await self._finish(call, inputs, request)
+        if recorded is not None:
+            fork.order.passed(recorded, "start")
+        self.last_output = output = await self._finish(call, recorded, request)
         return output
+
+    def _is_paused(self) -> bool:
+        return self._context.control.stop is not None
 
     def _sampling(self, temperature: object) -> Sampling:
         """The run's sampling, at the temperature the workflow wants for this step where it names one."""
@@ -178,24 +203,24 @@ class StepBroker:
             return replace(sampling, temperature=float(temperature))
         return sampling
 
-    async def _finish(self, call: StepCall, inputs: Any, request: _Request) -> Any:
+    async def _finish(self, call: StepCall, recorded: RecordedStep | None, request: _Request) -> Any:
         """Serve or run the step, and emit exactly one StepFinished whatever happens."""
         ledger, control = self._context.ledger, self._context.control
         started = ledger.wall_s
         requests = StepRequests(self._context, call, self._abort)
-        status, output, error, outcome, reused = "cancelled", None, "cancelled", None, False
+        status, output, error, ended = "cancelled", None, "cancelled", _Ended()
         try:
-            go = await control.cross(requests.at("before", inputs), request.read_locals)
-            recorded = self._context.services.recorded.get(call.key)
+            kwargs, edited = self._edited(call, recorded, requests)
+            go = await control.cross(requests.at("before", jsonable(kwargs)), request.read_locals)
             if go.skipped:
+                self._context.fork.depart(self._seed)
                 output = go.value
-            elif recorded and not go.edited:
-                output, reused = recorded[0], True
             else:
-                outcome = await self._run(call, go.value if go.edited else call.kwargs, requests)
-                output = outcome.value
-                if outcome.status != "passed":
-                    status, error = _status(outcome), outcome.message or outcome.reason or outcome.status
+                kwargs, edited = (go.value, True) if go.edited else (kwargs, edited)
+                ended = await self._carried_out(call, kwargs, None if edited else recorded, requests)
+                output = ended.value
+                if ended.status != "ok":
+                    status, error = ended.status, ended.error or ended.status
                     # An execution that is being ended has nobody left to look at.
                     if self.aborted.done():
                         raise CallbackError("operator", error)
@@ -220,15 +245,47 @@ class StepBroker:
                     status=status,
                     output=jsonable(output),
                     error=error,
-                    reused=reused,
+                    reused=ended.reused,
                     wall_ms=(ledger.wall_s - started) * 1e3,
-                    cpu_ms=outcome.usage.cpu_ms if outcome else 0.0,
+                    cpu_ms=ended.cpu_ms,
                     tokens_in=spent.tokens_in,
                     tokens_out=spent.tokens_out,
                     cost_usd=spent.cost_usd,
-                    stdout=outcome.stdout if outcome else "",
+                    stdout=ended.stdout,
                 )
             )
+            if recorded is not None:
+                self._context.fork.order.passed(recorded, "finish")
+
+    def _edited(
+        self, call: StepCall, recorded: RecordedStep | None, requests: StepRequests
+    ) -> tuple[dict[str, Any], bool]:
+        """The arguments, as the fork wants them where it leaves its parent here, and whether it does."""
+        edit = self._context.fork.edit_of(call.operator.attribute, jsonable(call.kwargs), recorded)
+        requests.prompt = edit.prompt
+        if edit.inputs is None:
+            return call.kwargs, bool(edit)
+        self._context.emitter.emit(ValueEdited(step_id=call.step_id, what="inputs", value=edit.inputs))
+        return edit.inputs, True
+
+    async def _carried_out(
+        self,
+        call: StepCall,
+        kwargs: dict[str, Any],
+        recorded: RecordedStep | None,
+        requests: StepRequests,
+    ) -> _Ended:
+        """The step's result, from the record or from a process of its own."""
+        fork = self._context.fork
+        if recorded is not None and fork.serves(recorded):
+            await fork.order.turn(recorded, "finish", self._is_paused)
+            return _Ended(recorded.output, recorded.status, recorded.error, recorded.stdout, reused=True)
+        fork.depart(self._seed)
+        outcome = await self._run(call, kwargs, requests)
+        passed = outcome.status == "passed"
+        error = None if passed else outcome.message or outcome.reason or outcome.status
+        status = "ok" if passed else _status(outcome)
+        return _Ended(outcome.value, status, error, outcome.stdout, outcome.usage.cpu_ms)
 
     async def _run(self, call: StepCall, kwargs: dict[str, Any], requests: StepRequests) -> Outcome:
         """One operator in a process of its own."""

@@ -252,20 +252,6 @@ return str(len(several) + len(comprehended))
     assert [s.index for s in of(events, StepStarted)] == list(range(6))
 
 
-async def test_recorded_steps_are_served_without_calling_anyone(sandbox: Pool) -> None:
-    first = await run_events(sandbox, meta=TEST_AND_REVISE, worker=wrong_then_right)
-    keys = {s.step_id: s.key for s in of(first, StepStarted)}
-    recorded = {keys[e.step_id]: [e.output] for e in of(first, StepFinished)}
-    silent = ScriptedModel("worker", ModelError("connection", "nobody is there"))  # type: ignore[arg-type]
-    silent._answer = lambda *_: ModelError("connection", "nobody is there")
-    services = Services(ScriptedModel("meta", TEST_AND_REVISE), silent, sandbox, recorded)
-    second = await run_events(sandbox, services=services)
-    assert end(second).status == "passed"
-    assert silent.calls == []
-    assert all(e.reused for e in of(second, StepFinished))
-    assert [s.key for s in of(second, StepStarted)] == [s.key for s in of(first, StepStarted)]
-
-
 async def test_the_same_seed_gives_the_same_seeds_to_models(sandbox: Pool) -> None:
     seeds = []
     for seed in (1, 1, 2):

@@ -175,21 +175,6 @@ def test_model_calls_come_with_their_texts(reader: Reader) -> None:
     assert (call.tokens_in, call.tokens_out, call.cost_usd, call.ttft_ms) == (7, 3, 0.25, 5.0)
 
 
-def test_recorded_steps_are_listed_by_key_in_order(tmp_path: Path) -> None:
-    events = whole_run()
-    begin, end = events[8], events[10]
-    second = [
-        dataclasses.replace(begin, seq=20, step_id="s2"),
-        dataclasses.replace(end, seq=21, step_id="s2", output="second"),
-        dataclasses.replace(begin, seq=22, step_id="s3"),
-        dataclasses.replace(end, seq=23, step_id="s3", output=None, status="error", error="KeyError: 'a'"),
-    ]
-    store(tmp_path / "store.db", [*events, *second])
-
-    recorded = Reader(tmp_path / "store.db").recorded_steps("r1")
-    assert recorded == {"k1": [{"response": "y" * 5000, "$blob": 1}, "second"]}
-
-
 def test_a_workflow_is_read_by_its_id(reader: Reader) -> None:
     workflow = reader.workflow("wf1")
 
@@ -287,7 +272,6 @@ def test_a_missing_file_reads_as_an_empty_store(tmp_path: Path) -> None:
     assert reader.event_count("r1") == 0
     assert reader.steps("r1") == ()
     assert list(reader.model_calls("r1")) == []
-    assert reader.recorded_steps("r1") == {}
     assert reader.workflow("w") is None
     assert reader.search("x") == []
     assert reader.stats().runs == reader.stats().file_bytes == 0
