@@ -14,7 +14,7 @@ Kind = Literal["model", "rate-limit", "operator", "slot", "scoring", "stop", "ot
 
 
 class Waiting(NamedTuple):
-    """What kind of wait, on which model or operator, in words, and since when (seconds on the run's clock)."""
+    """What kind of wait, on which model or operator, in words, and since when (seconds of the run)."""
 
     kind: Kind
     name: str

@@ -16,6 +16,7 @@ from tui.outline import Piece
 INKS = (
     "muted", "faint", "title", "accent", "success", "warning", "error",
     "keyword", "string", "number", "comment", "call", "cursor", "cursor-blur", "header", "mark",
+    "hit", "found",
 )  # fmt: skip
 
 
@@ -51,6 +52,8 @@ class LineView(ScrollView, can_focus=True):
         & > .ink--comment { color: $foreground 60%; text-style: italic; }
         & > .ink--call { color: $text-accent; }
         & > .ink--mark { background: $primary-muted; }
+        & > .ink--hit { background: $warning-muted; color: $text-warning; }
+        & > .ink--found { background: $warning; color: $background; text-style: bold; }
         & > .ink--cursor { background: $primary-muted; text-style: bold; }
         & > .ink--cursor-blur { background: $surface; }
     }

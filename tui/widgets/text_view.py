@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,10 +15,14 @@ from textual.strip import Strip
 
 from tui.actions import bindings_for
 from tui.highlight import Span, paint
+from tui.matches import Query
 from tui.safe import MAX_CHARS, shown
 from tui.widgets.line_view import LineView
 
 GUTTER = 4
+COUNTS = 5
+MAX_HITS = 10_000
+_DIFF_INKS = {"+": "success", "-": "error", "@": "accent", "─": "title"}
 
 
 class _Row(NamedTuple):
@@ -61,6 +65,12 @@ class TextView(LineView):
         self._last_line = (0, 0, 1, "")  # offset, row, number and open quote where the last line starts
         self._marked: int | None = None
         self._stops: frozenset[int] = frozenset()
+        self._counts: Mapping[int, int] = {}
+        self._running: frozenset[int] = frozenset()
+        self._query: Query | None = None
+        self._hits: list[int] = []  # the row each hit begins in
+        self._hit_spans: dict[int, list[tuple[int, int, int]]] = {}  # per row: from, to, which hit
+        self._hit = -1
 
     # -- content ---------------------------------------------------------------------------------
 
@@ -107,6 +117,77 @@ class TextView(LineView):
             self._stops = frozenset(numbers)
             self.refresh()
 
+    def mark_counts(self, counts: Mapping[int, int], running: Set[int] = frozenset()) -> None:
+        """Say beside each line how often it has run, and which lines run now."""
+        if counts == self._counts and running == self._running:
+            return
+        resized = bool(counts) != bool(self._counts)
+        self._counts, self._running = dict(counts), frozenset(running)
+        if resized:
+            self._layout_rows(keep=False)
+        self.refresh()
+
+    @property
+    def _gutter(self) -> int:
+        return (GUTTER + (COUNTS if self._counts else 0)) if self._numbers else 0
+
+    # -- finding ---------------------------------------------------------------------------------
+
+    def find(self, query: Query | None) -> None:
+        """Point out every place that `query` matches; None takes that back."""
+        if query != self._query:
+            self._query, self._hit = query, -1
+            self._find_hits()
+            self.refresh()
+
+    @property
+    def hits(self) -> int:
+        """How many places match in what is shown."""
+        return len(self._hits)
+
+    def to_hit(self, by: int) -> bool:
+        """Go to the next (1) or previous (-1) match in this text; False at its end."""
+        hit = self._hit + by if self._hit >= 0 else (0 if by > 0 else len(self._hits) - 1)
+        if not 0 <= hit < len(self._hits):
+            return False
+        self._hit = hit
+        row, height = self._hits[hit], max(self.scrollable_content_region.height, 1)
+        if not self.scroll_offset.y <= row < self.scroll_offset.y + height:
+            self.scroll_to(0, max(row - height // 2, 0), animate=False, immediate=True)
+        self.refresh()
+        return True
+
+    def forget_hit(self) -> None:
+        """The next `to_hit` starts from the text's own start or end."""
+        self._hit = -1
+
+    def _find_hits(self) -> None:
+        """A line may lie on several rows, and a match across their ends."""
+        self._hits, self._hit_spans = [], {}
+        if self._query is None:
+            return
+        first = 0
+        while first < len(self._rows) and len(self._hits) < MAX_HITS:
+            end = first + 1
+            while end < len(self._rows) and not self._rows[end].number:
+                end += 1
+            line = "".join(row.text for row in self._rows[first:end])
+            for start, stop in self._query.spans(line):
+                self._note_hit(first, end, start, stop)
+            first = end
+
+    def _note_hit(self, first: int, end: int, start: int, stop: int) -> None:
+        at, begun = 0, False
+        for index in range(first, end):
+            length = len(self._rows[index].text)
+            a, b = max(start - at, 0), min(stop - at, length)
+            if a < b:
+                if not begun:
+                    self._hits.append(index)
+                    begun = True
+                self._hit_spans.setdefault(index, []).append((a, b, len(self._hits) - 1))
+            at += length
+
     def on_resize(self) -> None:
         if self._row_width() != self._width:
             self._layout_rows(keep=False)
@@ -125,12 +206,14 @@ class TextView(LineView):
         offset, row, number, quote = self._last_line if keep else (0, 0, 1, "")
         del self._rows[row:]
         lines = self._text[offset:].split("\n") if self._text else []
-        code = self._language == "python"
+        code, diff = self._language == "python", self._language == "diff"
         for line in lines:
             start, start_quote = len(self._rows), quote
             spans: list[Span] = []
             if code:
                 spans, quote = paint(line, quote)
+            elif diff and line[:1] in _DIFF_INKS:
+                spans = [(0, len(line), _DIFF_INKS[line[:1]])]
             if self._numbers:
                 self._rows.append(_Row(line, spans, number))
             else:
@@ -142,8 +225,9 @@ class TextView(LineView):
             self._last_line = (0, 0, 1, "")
         width = self._width
         if self._numbers:
-            width = GUTTER + 1 + max((cell_len(r.text) for r in self._rows), default=0)
+            width = self._gutter + 1 + max((cell_len(r.text) for r in self._rows), default=0)
         self.virtual_size = Size(width, len(self._rows))
+        self._find_hits()
         self.refresh()
 
     # -- drawing ---------------------------------------------------------------------------------
@@ -167,8 +251,13 @@ class TextView(LineView):
         gutter = Strip([])
         if self._numbers:
             dot = ("●", "error") if row.number in self._stops else (" ", "faint")
-            gutter = self.strip([(f"{row.number:>{GUTTER - 1}}", "faint"), dot], GUTTER)
-            width -= GUTTER
+            pieces = [(f"{row.number:>{GUTTER - 1}}", "faint"), dot]
+            if self._counts:
+                times = self._counts.get(row.number)
+                pieces.append((f"{f'{times}×' if times else '':>{COUNTS - 1}}", "muted"))
+                pieces.append(("▸", "accent") if row.number in self._running else (" ", ""))
+            gutter = self.strip(pieces, self._gutter)
+            width -= self._gutter
         strip = strip.crop_extend(scroll_x, scroll_x + width, plain + over if over else plain)
         return Strip.join([gutter, strip.apply_offsets(scroll_x, index)])
 
@@ -181,12 +270,17 @@ class TextView(LineView):
             start, end = span
             selected = (start, len(text) if end == -1 else end)
             cuts |= {min(p, len(text)) for p in selected}
+        found = self._hit_spans.get(index, [])
+        cuts |= {p for a, b, _ in found for p in (a, b)}
         marks = sorted(cuts)
         segments = []
         for a, b in pairwise(marks):
             style = next((s for x, y, s in styles if x <= a < y), self.ink(""))
             if over is not None:
                 style += Style(bgcolor=over.bgcolor)
+            for start, end, hit in found:
+                if start <= a < end:
+                    style += self.ink("found" if hit == self._hit else "hit")
             if selected and selected[0] <= a < selected[1]:
                 style += self.screen.get_component_rich_style("screen--selection")
             segments.append(Segment(text[a:b], style))
