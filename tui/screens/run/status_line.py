@@ -31,6 +31,8 @@ class StatusLine(Widget):
         glyph, ink, words = status_mark(state.status)
         colour = _COLOURS.get(ink, f"$text-{ink}")
         words = "loading" if self._session.loading else words
+        if state.stop is not None:
+            glyph, words, colour = "‖", "paused", "$text-warning"
         parts: list[tuple[str, str]] = [(f"{glyph} {words}", f"{colour} bold")]
         if state.finished and state.score is not None:
             parts.append((f"score {fmt.score(state.score)}", "bold"))
