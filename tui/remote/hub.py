@@ -99,6 +99,7 @@ class Hub:
                 control.finish_early()
             case "cancel":
                 self.live[run_id].run.cancel()
+                return {**self.state(run_id), "status": "cancelling"}
             case _:
                 raise ControlError(f"there is no action {action!r}")
         return self.state(run_id)
