@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from engine.events import Event, ModelDelta, from_json, to_json
+from engine.events import Event, ModelDelta, to_json
+from store.db import open_reader
+from store.errors import StoreError, explained
 from store.reader import Reader
 from store.redaction import Redactor
 
 _Stream = tuple[str, str]  # call id and channel
 
 
-def redacted_events(reader: Reader, run_id: str, redactor: Redactor) -> Iterator[dict[str, Any]]:
+def redacted_events(
+    reader: Reader, run_id: str, redactor: Redactor, kinds: tuple[str, ...] = ()
+) -> Iterator[dict[str, Any]]:
     """The run's events as JSON-ready data (`engine.events.to_json`) without what must not leave.
+
+    With `kinds`, only those.
 
     Streamed text comes in pieces, and a key may be cut in two by them. Where a whole streamed text would
     lose something that its pieces do not show, its first piece becomes the whole and the others are empty.
     """
-    yield from redact(reader.events(run_id), redactor, _split_secrets(reader, run_id, redactor))
+    streams = _split_secrets(reader, run_id, redactor) if not kinds or ModelDelta.kind in kinds else {}
+    yield from redact(reader.events(run_id, kinds=kinds), redactor, streams)
 
 
 def redact(
@@ -34,11 +42,6 @@ def redact(
             continue
         kind = data.pop("kind")
         yield {"kind": kind, **redactor.data(data)}
-
-
-def as_events(datas: Iterator[dict[str, Any]]) -> Iterator[Event]:
-    """Redacted data as events again."""
-    return map(from_json, datas)
 
 
 def _split_secrets(reader: Reader, run_id: str, redactor: Redactor) -> dict[_Stream, str]:
@@ -63,3 +66,21 @@ def _check(
     redacted = redactor.text("".join(texts))
     if redacted != "".join(map(redactor.text, texts)):
         whole[stream] = redacted
+
+
+def runs_in_set(path: Path, name: str) -> list[str]:
+    """Ids of the runs that were put into the training set `name`, oldest first. Raises StoreError."""
+    query = (
+        "SELECT a.run_id FROM annotations a JOIN runs r ON r.id = a.run_id"
+        " WHERE a.kind = 'training-set' AND a.value = ? ORDER BY r.started_at, r.id"
+    )
+    db = open_reader(path)
+    try:
+        with explained(path):
+            ids = [run_id for (run_id,) in db.execute(query, (name,))] if db else []
+    finally:
+        if db is not None:
+            db.close()
+    if not ids:
+        raise StoreError(f"No run is in a training set {name!r} in the store {path}.")
+    return ids

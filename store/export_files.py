@@ -70,10 +70,6 @@ def explained(path: Path) -> Iterator[None]:
     """Turn the system's errors inside the block into `ExportError`."""
     try:
         yield
-    except FileExistsError:
-        raise ExportError(
-            f"{path} exists already; name another place with --out, or replace it by --force"
-        ) from None
     except OSError as error:
         raise ExportError(f"{path}: {error.strerror or error}; name a place you may write to") from None
 
@@ -84,6 +80,8 @@ def _publish(part: Path, path: Path, *, force: bool) -> None:
         return
     try:
         os.link(part, path)  # unlike renaming, this never replaces
+    except FileExistsError:  # it came while we wrote
+        check_free(path, force=False)
     except PermissionError:  # a filesystem without hard links
         check_free(path, force=False)
         part.rename(path)

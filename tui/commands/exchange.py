@@ -28,6 +28,55 @@ def import_aflow(
     record(folder, load().store_path(), as_json=json)
 
 
+@import_app.command("bundle")
+def import_bundle(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `export --format bundle` wrote.")],
+    json: JsonFlag = False,
+) -> None:
+    """Store the runs of another workbench's bundle; those that are here already stay as they are."""
+    from engine.config import load
+    from tui.sharing import import_bundle as read
+
+    read(load(), file, as_json=json)
+
+
+@app.command("export")
+def export_runs(
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs' ids, the start of one, or `last`.")
+    ] = None,
+    format: Annotated[
+        Literal["bundle", "jsonl", "markdown", "html", "otlp", "parquet", "hf"],
+        typer.Option(help="What to write; see docs/sharing.md."),
+    ] = "bundle",
+    experiment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="All runs of an experiment, and the experiment.")
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="All runs that `runs --search WORDS` finds.")
+    ] = None,
+    training_set: Annotated[
+        str | None, typer.Option(metavar="NAME", help="All runs that were put into this training set.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; by default here, named after the runs. - is stdout.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="For otlp: where spans go, as in http://localhost:4318.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Write runs to share or to train on. Keys, home paths and the environment are taken out."""
+    from engine.config import load
+    from tui.sharing import Wanted, print_export
+    from tui.sharing import export_runs as write
+
+    wanted = Wanted(tuple(runs or ()), experiment, search, training_set)
+    exported = write(load(), wanted, format, out=out, endpoint=endpoint, force=force)
+    print_export(exported, as_json=json)
+
+
 @app.command("export-workflow")
 def export_workflow(
     name: Annotated[str, typer.Argument(metavar="RUN|WORKFLOW", help="A run's id, `last`, or a workflow's.")],
