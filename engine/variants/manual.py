@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 from typing import TypeVar
 
 from engine.context import RunConfig, RunContext
-from engine.operators.sets import MANUAL
+from engine.operators.sets import MANUAL, SETS
 from engine.problems import Kind
 from engine.variants import Options, Result, Variant, options_of
 from engine.variants.final import finish
 from engine.variants.proposal import emit_proposal
-from engine.workflows import Workflow, build_workflow
+from engine.workflows import Rejected, Workflow, build_workflow
+from engine.workflows.choice import build_for_its_set
 
 # How an answer in prose ends, so that it can be compared with a reference.
 _FORMS: dict[Kind, str] = {
@@ -46,6 +48,31 @@ def manual(name: str, options: type[O], calls: Callable[[O], int | None]) -> Var
         return await finish(context, workflow, round_number=1, val_score=None)
 
     return Variant(solve, options, most_calls=most_calls)
+
+
+def workflow_files(folder: Path, operators: str | None = None) -> Variant:
+    """The variant that runs `graph.py` and `prompt.py` of a folder, in any format of `engine.formats`.
+
+    `operators` names the set they call; by default it is the first that fits, or the run's where that is a
+    user's own.
+    """
+
+    async def solve(context: RunContext) -> Result:
+        try:
+            code, prompt = (folder / "graph.py").read_text(encoding="utf-8"), folder / "prompt.py"
+            prompts = prompt.read_text(encoding="utf-8") if prompt.is_file() else ""
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            return Result(None, None, None, None, f"{folder}: {why}; its graph.py cannot be read")
+        chosen = context.config.operators if context.config.operators.own else SETS.get(operators or "")
+        built = build_workflow(code, prompts, chosen) if chosen else build_for_its_set(code, prompts)
+        if isinstance(built, Rejected):
+            first = next((d for d in built.diagnostics if d.severity == "error"), built.diagnostics[0])
+            return Result(None, None, None, None, f"{folder / 'graph.py'}: {first.message}; {first.fix}")
+        emit_proposal(context, built, round_number=1)
+        return await finish(context, built, round_number=1, val_score=None)
+
+    return Variant(solve)
 
 
 def manual_workflow(name: str, kind: Kind, options: Options) -> Workflow:

@@ -1,0 +1,122 @@
+"""What a playground is to ask: a step's prompt and edits of it, of models, so often, with tests or without.
+
+It is a run like any other. An edit is a round, a cell an execution of it: `Plan.cell` says which. The
+prompts, the models and what they are edits of are the run's options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from engine.context import Origin, RunConfig
+from engine.ledger import Budget
+from engine.plain import answer_text
+from engine.playground.step import PlayedStep, PlaygroundError
+
+VARIANT = "playground"
+MAX_CELLS = 400
+
+
+class Cell(NamedTuple):
+    """A place in the grid: row, column, and which repeat of it, from 1."""
+
+    edit: int
+    model: int
+    repeat: int
+
+
+@dataclass(frozen=True)
+class PromptEdit:
+    """A row. `text` is the edited template, None where it is as it was recorded."""
+
+    name: str
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to ask: step `step` of run `run` with every edit, of every model, `repeats` times.
+
+    `test`: run what each cell gives against the problem's visible tests.
+    """
+
+    run: str
+    step: str
+    models: tuple[str, ...]
+    edits: tuple[PromptEdit, ...] = (PromptEdit("recorded"),)
+    repeats: int = 1
+    test: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises PlaygroundError."""
+        if not self.models or not self.edits or self.repeats < 1:
+            raise PlaygroundError("a playground needs a model, a prompt and at least one repeat")
+        for what, names in (("model", self.models), ("prompt", [e.name for e in self.edits])):
+            if twice := next((n for n in names if list(names).count(n) > 1), None):
+                raise PlaygroundError(f"the {what} {twice} is given twice; give each once")
+        if (cells := len(self.edits) * len(self.models) * self.repeats) > MAX_CELLS:
+            raise PlaygroundError(f"{cells} cells are more than {MAX_CELLS}: take fewer prompts or models")
+
+    def cell(self, round_number: int, repeat: int) -> Cell:
+        """Where the execution `repeat` of round `round_number` belongs."""
+        model, again = divmod(repeat - 1, self.repeats)
+        return Cell(round_number - 1, model, again + 1)
+
+    def place(self, cell: Cell) -> tuple[int, int]:
+        """Round and repeat of a cell's execution."""
+        return cell.edit + 1, cell.model * self.repeats + cell.repeat
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def plan_from_json(data: object) -> Plan:
+    """The plan that `Plan.to_json` wrote, also out of a run's options. Raises PlaygroundError."""
+    try:
+        assert isinstance(data, Mapping)
+        edits = tuple(PromptEdit(str(e["name"]), e["text"]) for e in data["edits"])
+        if not all(e.text is None or isinstance(e.text, str) for e in edits):
+            raise TypeError
+        models, repeats = tuple(map(str, data["models"])), int(data["repeats"])
+        return Plan(str(data["run"]), str(data["step"]), models, edits, repeats, bool(data["test"]))
+    except (AssertionError, KeyError, TypeError) as error:
+        raise PlaygroundError(f"this is no playground's plan ({error or 'no object'})") from None
+
+
+def check(played: PlayedStep, plan: Plan) -> None:
+    """Before anything is spent. Raises PlaygroundError and TemplateError."""
+    for edit in plan.edits:
+        if edit.text is not None and not played.template.fill(edit.text).strip():
+            raise PlaygroundError(f"the prompt {edit.name} is empty; write what is to be asked")
+    if not plan.test:
+        return
+    if played.problem.kind != "code" or not played.problem.tests.visible:
+        raise PlaygroundError(
+            f"problem {played.problem.id} has no visible tests to run answers against: leave --test out"
+        )
+    output = played.step.output
+    if output is not None and answer_text(output, played.problem) is None:
+        raise PlaygroundError(
+            f"{played.step.operator} gives no solution that could be tested: leave --test out"
+        )
+
+
+def playground_config(played: PlayedStep, plan: Plan, budget: Budget) -> RunConfig:
+    """The options of the grid's run. Raises OperatorSetError."""
+    options = {**plan.to_json(), "operator": played.step.operator, "template": played.template.text}
+    start = played.record.start
+    return RunConfig(
+        variant=VARIANT,
+        rounds=len(plan.edits),
+        repeats=plan.repeats,
+        seed=start.seed,
+        worker_sampling=played.sampling,
+        budget=budget,
+        options=options,
+    )
+
+
+def playground_origin(played: PlayedStep) -> Origin:
+    return Origin(parent=played.record.run_id, forked_at=played.step.id)

@@ -1,0 +1,201 @@
+"""The texts a workflow's author wrote, out of which its prompts are made: constants, literals, f-strings."""
+
+from __future__ import annotations
+
+import ast
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.formats.source import parse
+from engine.workflows.edits import Edit, Positions
+
+# A shorter text is found in prompts by chance.
+MIN_LETTERS = 8
+
+
+@dataclass(frozen=True)
+class Field:
+    """A place to fill in. `source` is how the author wrote it, braces included."""
+
+    name: str
+    source: str
+
+
+Part = str | Field
+
+
+@dataclass(frozen=True)
+class PromptSource:
+    """One text of the author's. `where` it stands is the prompts or the code of the workflow; `start` and
+    `end` are bytes there. `kind` says how it is used: as it stands, with `.format`, or as an f-string.
+    """
+
+    name: str
+    where: Literal["prompts", "code"]
+    kind: Literal["text", "format", "f-string"]
+    start: int
+    end: int
+    parts: tuple[Part, ...]
+
+    def match(self, value: str) -> tuple[tuple[Part, str], ...] | None:
+        """Each part with what of `value` it became; None where `value` did not come from this text."""
+        found: list[tuple[Part, str]] = []
+        at = 0
+        for number, part in enumerate(self.parts):
+            if isinstance(part, str):
+                if value[at : at + len(part)] != part:
+                    return None
+                end = at + len(part)
+            elif (end := self._end_of_field(number, value, at)) is None:
+                return None
+            found.append((part, value[at:end]))
+            at = end
+        filled = {part.name: text for part, text in found if isinstance(part, Field)}
+        same = all(filled[p.name] == text for p, text in found if isinstance(p, Field))
+        return tuple(found) if same and at == len(value) else None
+
+    def _end_of_field(self, number: int, value: str, at: int) -> int | None:
+        if number == len(self.parts) - 1:
+            return len(value)
+        following = self.parts[number + 1]
+        assert isinstance(following, str)  # fields side by side were made one
+        last = number + 1 == len(self.parts) - 1
+        end = len(value) - len(following) if last else value.find(following, at)
+        return end if end >= at else None
+
+    def written(self, parts: tuple[Part, ...]) -> str:
+        """The Python expression of this text with other parts."""
+        if self.kind == "text":
+            return _literal("".join(p if isinstance(p, str) else p.source for p in parts))
+        text = "".join(_doubled(p) if isinstance(p, str) else p.source for p in parts)
+        if self.kind == "format":
+            return _literal(text)
+        escaped = "".join(_escaped(_doubled(p)) if isinstance(p, str) else p.source for p in parts)
+        return f'f"""{escaped}"""'
+
+
+def sources_of(code: str, prompts: str) -> tuple[PromptSource, ...]:
+    """The texts of a workflow, longest first. What does not parse has none."""
+    found = [*_constants(prompts), *_literals(code)]
+    return tuple(sorted(found, key=lambda s: -sum(len(p) for p in s.parts if isinstance(p, str))))
+
+
+def rewritten(text: str, edits: dict[PromptSource, tuple[Part, ...]]) -> str:
+    """The prompts or the code of a workflow with these texts changed."""
+    return Positions(text).apply([Edit(s.start, s.end, s.written(parts)) for s, parts in edits.items()])
+
+
+def _constants(prompts: str) -> Iterator[PromptSource]:
+    tree = parse(prompts, what="prompt").tree
+    places, values = Positions(prompts), dict[str, str]()
+    for node in tree.body if tree else ():
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+            continue
+        name, value = node.targets[0].id, _constant(node.value, values)
+        if value is None:
+            continue
+        values[name] = value
+        start, end = places.start(node.value), places.end(node.value)
+        for kind, parts in _readings(value):
+            yield PromptSource(name, "prompts", kind, start, end, parts)
+
+
+def _literals(code: str) -> Iterator[PromptSource]:
+    tree = parse(code).tree
+    places = Positions(code)
+    inside: set[ast.AST] = set()
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.JoinedStr):
+            inside.update(child for child in ast.walk(node) if child is not node)
+    for node in ast.walk(tree) if tree else ():
+        if node in inside or not isinstance(node, ast.JoinedStr | ast.Constant):
+            continue
+        name, start, end = f"line {node.lineno}", places.start(node), places.end(node)
+        if isinstance(node, ast.JoinedStr):
+            parts = _merged([p for value in node.values for p in _of_formatted(value)])
+            if _is_telling(parts):
+                yield PromptSource(name, "code", "f-string", start, end, parts)
+        elif isinstance(node.value, str):
+            for kind, parts in _readings(node.value):
+                yield PromptSource(name, "code", kind, start, end, parts)
+
+
+def _constant(node: ast.expr, known: dict[str, str]) -> str | None:
+    """The text of a constant: literals and earlier constants, added up."""
+    match node:
+        case ast.Constant(value=str(value)):
+            return value
+        case ast.Name(id=name):
+            return known.get(name)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            first, second = _constant(left, known), _constant(right, known)
+            return None if first is None or second is None else first + second
+    return None
+
+
+def _readings(value: str) -> Iterator[tuple[Literal["text", "format"], tuple[Part, ...]]]:
+    """A text as it stands and, where it has fields, as what `.format` fills in."""
+    if _is_telling((value,)):
+        yield "text", (value,)
+    try:
+        pieces = list(string.Formatter().parse(value))
+    except ValueError:  # braces that are no fields
+        return
+    parts: list[Part] = []
+    for text, name, spec, conversion in pieces:
+        parts.append(text)
+        if name is None:
+            continue
+        if not name.isidentifier() or spec or conversion:
+            return
+        parts.append(Field(name, f"{{{name}}}"))
+    merged = _merged(parts)
+    if any(isinstance(p, Field) for p in merged) and _is_telling(merged):
+        yield "format", merged
+
+
+def _of_formatted(node: ast.expr) -> Iterator[Part]:
+    if isinstance(node, ast.Constant):
+        yield str(node.value)
+    elif isinstance(node, ast.FormattedValue):
+        expression = ast.unparse(node.value)
+        words = "".join(c if c.isalnum() or c == "_" else " " for c in expression).split()
+        name = "_".join(words) or "value"
+        source = ast.unparse(ast.JoinedStr(values=[node]))[2:-1]  # f'…' around it
+        yield Field(f"value_{name}" if name[0].isdigit() else name, source)
+
+
+def _merged(parts: list[Part]) -> tuple[Part, ...]:
+    """Texts side by side as one, and so fields: nothing tells where the one ends."""
+    merged: list[Part] = []
+    for part in parts:
+        last = merged[-1] if merged else None
+        if isinstance(part, str) and isinstance(last, str):
+            merged[-1] = last + part
+        elif isinstance(part, Field) and isinstance(last, Field):
+            merged[-1] = Field(f"{last.name}_{part.name}", last.source + part.source)
+        elif part:
+            merged.append(part)
+    return tuple(merged)
+
+
+def _is_telling(parts: tuple[Part, ...]) -> bool:
+    return sum(not c.isspace() for p in parts if isinstance(p, str) for c in p) >= MIN_LETTERS
+
+
+def _doubled(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _escaped(text: str) -> str:
+    """As it stands between triple quotes."""
+    plain = text.replace("\\", "\\\\").replace('"', '\\"')
+    return "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode() for c in plain)
+
+
+def _literal(text: str) -> str:
+    shown = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    readable = text.replace("\n", "").isprintable() and not text.endswith('"')
+    return f'"""{shown}"""' if "\n" in text and readable else repr(text)
