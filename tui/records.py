@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +14,10 @@ from tui.run_filter import parse_filter
 
 if TYPE_CHECKING:
     from engine.events import Event
+    from store.experiments import ExperimentRow
     from store.reader import Reader
     from store.rows import Cursor, RunPage, RunRow
+    from tui.compare.comparison import Comparison
 
 CHUNK = 200
 
@@ -56,6 +58,25 @@ class Records:
         events = await asyncio.to_thread(lambda: self._open().events(run_id, after_seq))
         while chunk := await asyncio.to_thread(lambda: list(islice(events, CHUNK))):
             yield chunk
+
+    async def experiments(self) -> list[ExperimentRow]:
+        """All experiments, newest first."""
+        return await asyncio.to_thread(lambda: self._open().experiments())
+
+    async def comparison(self, names: Sequence[str], baseline: int) -> Comparison:
+        """What `names` stand for, compared; `baseline` is the index of the side that comes first.
+
+        Raises CompareError and StoreError.
+        """
+
+        def read() -> Comparison:
+            from tui.compare.comparison import compare_sides, with_baseline
+            from tui.compare.sides import read_sides
+
+            reader = self._open()
+            return compare_sides(reader, with_baseline(read_sides(reader, names), baseline))
+
+        return await asyncio.to_thread(read)
 
     async def changed(self) -> bool:
         """Whether anything was written since the last call."""

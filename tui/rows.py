@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tui import format as fmt
@@ -50,12 +51,12 @@ ACTIVE_COLUMNS = (
 )
 
 
-def run_row(run: RunRow) -> Row:
-    """A run for `RUN_COLUMNS`."""
+def run_row(run: RunRow, marked: Sequence[str] = ()) -> Row:
+    """A run for `RUN_COLUMNS`; one that is marked has its letter in the comparison to come."""
     return Row(
         run.id,
         (
-            _mark(run.status),
+            ("ABCD"[marked.index(run.id)], "accent") if run.id in marked else _mark(run.status),
             (fmt.day_time(run.started_at), "muted"),
             (one_line(run.problem_id, 60), ""),
             (one_line(run.variant, 30), "muted"),

@@ -47,7 +47,7 @@ def lines(comparison: Comparison) -> Iterator[Line]:
         elif measure.key == "cost_usd":
             yield _plain("cost per pass", [_optional("usd", s.cost_per_pass) for s in summaries])
         elif measure.key == "meta_latency_ms":
-            yield _plain("time, meta-agent's share", [_meta_share(s) for s in summaries])
+            yield _plain("time, meta share", [_meta_share(s) for s in summaries])
         elif measure.key == "wall_ms":
             yield _plain("time per pass", [_optional("ms", s.ms_per_pass) for s in summaries])
     yield from _searches(comparison)
@@ -102,8 +102,7 @@ def _value(key: str, summary: Summary) -> str:
     if mean is None:
         return NONE
     text = number(BY_KEY[key].unit, mean.value)
-    whole = summary.counts.done
-    return text if mean.known == whole else f"{text} ({mean.known} of {whole})"
+    return text if mean.known == summary.counts.done else f"{text} ({mean.known})"
 
 
 def _optional(unit: Unit, value: float | None) -> str:
@@ -137,14 +136,15 @@ def delta_cell(unit: Unit, delta: Delta | None) -> str:
     if delta.interval is None:
         return text
     low, high = delta.interval
-    return f"{text} [{signed(unit, low)}, {signed(unit, high)}]"
+    ends = f"[{signed(unit, low)}, {signed(unit, high)}]".replace("$", "")
+    return f"{text} {ends}"
 
 
 def interval_cell(unit: Unit, interval: tuple[float, float] | None) -> str:
     if interval is None:
         return NONE
     low, high = (number(unit, end).removesuffix(" %") for end in interval)
-    return f"{low} – {high}"
+    return f"{low}–{high}"
 
 
 def _tone(better: str | None, delta: Delta | None) -> Tone:
@@ -162,6 +162,9 @@ def paired_sentence(one: Pair) -> str:
     who = f"{one.other} against {one.baseline}"
     if not one.scored:
         return f"{who}: nothing was scored on both"
+    if one.scored == len(one.problems) == 1:
+        before, after = outcome_cells(one.problems[0])
+        return f"{who} on {problem_name(one.problems[0])}: {before} → {after}"
     p_value = one.p_value if one.p_value is not None else 1.0
     return (
         f"{who}, {plural(one.scored, 'problem')} paired: {one.wins} won, {one.losses} lost, {one.ties} tied;"

@@ -28,7 +28,7 @@ KS = (1, 2, 3, 5, 10, 20, 50, 100)
 
 @dataclass(frozen=True)
 class Measure:
-    """Something every trial has, or has not (None). `better` is the end one wants, None for neither."""
+    """A number that a trial has, or has not (None). `better` is the end one wants, None for neither."""
 
     key: str
     title: str
@@ -85,7 +85,7 @@ MEASURES = (
     Measure("worker_latency_ms", "time, workers", "ms", "low", lambda t: t.worker.latency_ms),
     Measure("model_calls", "model calls", "count", "low", lambda t: t.meta.calls + t.worker.calls),
     Measure("steps", "operator calls", "count", None, lambda t: sum(t.operators.values())),
-    Measure("complexity", "workflow complexity", "count", "low", lambda t: t.complexity),
+    Measure("complexity", "complexity", "count", "low", lambda t: t.complexity),
 )
 BY_KEY = {measure.key: measure for measure in MEASURES}
 

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from store.errors import RunNotFoundError, StoreError
+from tui.compare import FEWEST, MOST
 
 if TYPE_CHECKING:
     from store.experiments import ExperimentRow, TrialRow
     from store.reader import Reader
     from store.rows import RunFacts
     from store.usage import SearchUsage
-
-FEWEST, MOST = 2, 4
 
 
 class CompareError(ValueError):

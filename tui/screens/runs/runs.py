@@ -12,6 +12,7 @@ from textual.widgets import Footer, Input, Label
 
 from tui.actions import bindings_for
 from tui.format import plural
+from tui.marks import Marks
 from tui.rows import RUN_COLUMNS, run_row
 from tui.safe import one_line
 from tui.widgets.line_list import LineList
@@ -19,7 +20,7 @@ from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
-    from store.rows import Cursor
+    from store.rows import Cursor, RunRow
     from tui.app import WorkbenchApp
 
 PAGE = 200
@@ -37,6 +38,9 @@ class RunsScreen(Screen[None]):
         self._search = ""
         self._pages: list[Cursor | None] = [None]  # where each page up to the shown one begins
         self._next: Cursor | None = None
+        self._runs: tuple[RunRow, ...] = ()
+        self._marks = Marks()
+        self._part = ""
 
     @property
     def workbench_app(self) -> WorkbenchApp:
@@ -97,9 +101,7 @@ class RunsScreen(Screen[None]):
             return
         narrowed = self._failed or self._search
         table.empty = "No run matches this filter." if narrowed else "No run yet. Press r to start one."
-        table.show([run_row(run) for run in page.rows])
-        table.refresh()
-        self._next = page.next_cursor
+        self._runs, self._next = page.rows, page.next_cursor
         self._count(len(page.rows), partial=page.is_partial)
 
     def _count(self, shown: int, *, partial: bool) -> None:
@@ -110,7 +112,15 @@ class RunsScreen(Screen[None]):
         else:
             more = ", older runs follow" if self._next else ", the oldest"
             text = f"page {number}: {plural(shown, 'run')}{more}"
-        self._table.border_subtitle = text + (" · newest matches only" if partial else "")
+        self._part = text + (" · newest matches only" if partial else "")
+        self._show()
+
+    def _show(self) -> None:
+        """The page's runs; marked ones have their letter where their status would be."""
+        table, marked = self._table, self._marks.keys
+        table.show([run_row(run, marked) for run in self._runs])
+        table.border_subtitle = " · ".join(filter(None, (self._marks.told, self._part)))
+        table.refresh()
 
     @on(Input.Submitted, "#search")
     def _submitted(self, event: Input.Submitted) -> None:
@@ -122,6 +132,19 @@ class RunsScreen(Screen[None]):
     def _open(self) -> None:
         if self._table.selected is not None:
             self.workbench_app.open_trace(self._table.selected)
+
+    def action_mark(self) -> None:
+        if self._table.selected is None:
+            return
+        if problem := self._marks.toggle(self._table.selected):
+            self.notify(problem)
+        self._show()
+
+    def action_compare(self) -> None:
+        if problem := self._marks.problem:
+            self.notify(problem)
+        else:
+            self.workbench_app.open_comparison(self._marks.keys)
 
     def action_search(self) -> None:
         self.query_one("#search").focus()

@@ -1,0 +1,82 @@
+"""What the Compare screen shows of a comparison: one pair at a time, differences or everything.
+
+Plain data without a terminal; the screen draws what this says.
+"""
+
+from __future__ import annotations
+
+from tui.compare.cells import Line, lines, paired_sentence
+from tui.compare.comparison import Comparison
+from tui.compare.pairs import Pair, ProblemPair
+from tui.compare.traces import RunPair, StepPair
+
+_MAIN = ("trials done", "pass rate", "pass rate, 95 %", "mean score")
+
+
+class CompareState:
+    """A comparison and what of it is looked at. `baseline` is the index of the baseline among the sides as
+    they were named.
+    """
+
+    def __init__(self) -> None:
+        self.comparison: Comparison | None = None
+        self.baseline = 0
+        self.only_differences = True
+        self.only_losses = False
+        self._pair = 0
+
+    def take(self, comparison: Comparison) -> None:
+        """Show this comparison from now on."""
+        self.comparison = comparison
+        self._pair = min(self._pair, len(comparison.pairs) - 1)
+
+    @property
+    def pair(self) -> Pair | None:
+        """The pair that is looked at."""
+        return self.comparison.pairs[self._pair] if self.comparison else None
+
+    @property
+    def runs(self) -> RunPair | None:
+        """The traces of that pair, where the sides are runs."""
+        return self.comparison.runs[self._pair] if self.comparison and self.comparison.runs else None
+
+    def next_pair(self) -> bool:
+        """Look at the next side against the baseline; False where there is only one."""
+        if self.comparison is None or len(self.comparison.pairs) < 2:
+            return False
+        self._pair = (self._pair + 1) % len(self.comparison.pairs)
+        return True
+
+    def lines(self) -> list[Line]:
+        """The table of measures."""
+        if self.comparison is None:
+            return []
+        found = list(lines(self.comparison))
+        return [one for one in found if not self.only_differences or one.differs or one.title in _MAIN]
+
+    def problems(self) -> list[ProblemPair]:
+        """The pair's problems: what differs or all, or only what the baseline did better."""
+        one = self.pair
+        if one is None:
+            return []
+        found = one.differing if self.only_differences or self.only_losses else one.problems
+        return [p for p in found if not self.only_losses or p.outcome in ("lost", "worse")]
+
+    def steps(self) -> list[StepPair]:
+        """The pair's aligned steps."""
+        runs = self.runs
+        if runs is None:
+            return []
+        return list(runs.differing if self.only_differences else runs.steps)
+
+    def settings(self) -> list[tuple[str, tuple[str, ...]]]:
+        return self.comparison.settings(every=not self.only_differences) if self.comparison else []
+
+    def summary(self) -> str:
+        """Who is who, what the paired tests say, and what to mind."""
+        if self.comparison is None:
+            return ""
+        legend = [f"{side.letter}  {side.name}" for side in self.comparison.sides]
+        tests = [paired_sentence(one) for one in self.comparison.pairs]
+        mind = [f"! {warning}" for warning in self.comparison.warnings]
+        return "\n".join([*legend, "", *tests, *mind])

@@ -1,0 +1,1 @@
+"""Screens: choosing what to compare, and a comparison."""

@@ -1,0 +1,88 @@
+"""Choosing what to compare: the variants of all experiments, two to four of which are marked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from tui.actions import bindings_for
+from tui.marks import Marks
+from tui.safe import one_line
+from tui.screens.compare.rows import CHOICE_COLUMNS, choice_rows
+from tui.widgets.line_list import LineList
+from tui.widgets.table_view import TableView
+from tui.widgets.title_bar import TitleBar
+
+if TYPE_CHECKING:
+    from store.experiments import ExperimentRow
+    from tui.app import WorkbenchApp
+
+
+class ChooseScreen(Screen[None]):
+    """Runs are marked on the Runs screen."""
+
+    BINDINGS = bindings_for("choose")
+
+    def __init__(self) -> None:
+        super().__init__(name="choose")
+        self._experiments: list[ExperimentRow] = []
+        self._marks = Marks()
+
+    @property
+    def workbench_app(self) -> WorkbenchApp:
+        return cast("WorkbenchApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar("Compare")
+        table = TableView(CHOICE_COLUMNS, id="variants", empty="Reading the store …")
+        table.border_title = "Experiments"
+        yield table
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self._table.focus()
+
+    def on_screen_resume(self) -> None:
+        self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
+        self.run_worker(self._load(), group="store", exclusive=True)
+
+    @property
+    def _table(self) -> TableView:
+        return self.query_one("#variants", TableView)
+
+    async def _load(self) -> None:
+        from store.errors import StoreError
+
+        try:
+            self._experiments = await self.workbench_app.records.experiments()
+        except StoreError as error:
+            self._table.empty = f"The store cannot be read: {one_line(str(error), 200)}"
+        else:
+            self._table.empty = (
+                "No experiment yet; start one with: flowreasoner bench BENCHMARK\n"
+                "Runs can be compared as well: mark them with space on the Runs screen (2)."
+            )
+        self._show()
+
+    def _show(self) -> None:
+        self._table.show(choice_rows(self._experiments, self._marks.keys))
+        self._table.border_subtitle = self._marks.told
+        self._table.refresh()
+
+    @on(LineList.Chosen, "#variants")
+    def action_mark(self) -> None:
+        if self._table.selected is None:
+            return
+        if problem := self._marks.toggle(self._table.selected):
+            self.notify(problem)
+        self._show()
+
+    def action_compare(self) -> None:
+        if problem := self._marks.problem:
+            self.notify(problem)
+        else:
+            self.workbench_app.open_comparison(self._marks.keys)

@@ -1,0 +1,116 @@
+"""A comparison as rows of the screen's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tui.compare.cells import Line, outcome_cells, problem_name
+from tui.compare.report import step_cells
+from tui.outline import Piece
+from tui.safe import one_line
+from tui.widgets.table_view import Column, Row
+
+if TYPE_CHECKING:
+    from store.experiments import ExperimentRow
+    from tui.compare.comparison import Comparison
+    from tui.compare.pairs import Pair, ProblemPair
+    from tui.compare.traces import StepPair
+
+_TONES = {"": "", "good": "success", "bad": "error"}
+_OUTCOMES = {"gained": "success", "lost": "error", "better": "success", "worse": "error"}
+_KINDS = {"same": "muted", "output": "warning", "inputs": "accent"}
+CHOICE_COLUMNS = (
+    Column("", 1),
+    Column("Experiment"),
+    Column("Variant", 24),
+    Column("Done", 11, right=True),
+    Column("Passed", 6, right=True),
+    Column("Benchmark", 16, since=100),
+)
+SETTING = Column("Setting", 22)
+
+
+def measure_columns(comparison: Comparison) -> tuple[Column, ...]:
+    """A column a side, and one a pair."""
+    sides = [Column(side.letter, 12, right=True) for side in comparison.sides]
+    pairs = [
+        Column(
+            f"{one.other} − {one.baseline}, 95 %", 27 if len(comparison.pairs) == 1 else 24, since=66 + 26 * i
+        )
+        for i, one in enumerate(comparison.pairs)
+    ]
+    return (Column("", 0), *sides, *pairs)
+
+
+def measure_row(line: Line, comparison: Comparison) -> Row:
+    """A measure for `measure_columns`."""
+    values: list[Piece] = [(value, "") for value in line.values]
+    deltas: list[Piece] = [(d, _TONES[t]) for d, t in zip(line.deltas, line.tones, strict=True)]
+    blank: list[Piece] = [("", "")] * (len(comparison.pairs) - len(deltas))
+    return Row(line.title, ((one_line(line.title, 40), "title"), *values, *deltas, *blank))
+
+
+def problem_columns(one: Pair) -> tuple[Column, ...]:
+    return (Column("Problem"), Column("", 6), Column(one.baseline, 14), Column(one.other, 14))
+
+
+def problem_row(number: int, one: ProblemPair) -> Row:
+    """A problem for `problem_columns`; its key is its place in the list."""
+    ink = _OUTCOMES.get(one.outcome, "muted")
+    before, after = outcome_cells(one)
+    outcome = "" if one.outcome == "unscored" else one.outcome
+    return Row(
+        str(number), ((one_line(problem_name(one), 60), ""), (outcome, ink), (before, "muted"), (after, ink))
+    )
+
+
+def setting_columns(comparison: Comparison) -> tuple[Column, ...]:
+    return (SETTING, *(Column(side.letter) for side in comparison.sides))
+
+
+def setting_row(key: str, values: Sequence[str]) -> Row:
+    ink = "warning" if len(set(values)) > 1 else "muted"
+    return Row(key, ((one_line(key, 40), "title"), *((one_line(v, 80) or "–", ink) for v in values)))
+
+
+def step_columns(one: Pair) -> tuple[Column, ...]:
+    return (
+        Column("Execution", 15, since=70),
+        Column("Step", 5),
+        Column("Operator"),
+        Column("Differs", 14),
+        Column(f"Output of {one.baseline}", since=100),
+        Column(f"Output of {one.other}", since=100),
+    )
+
+
+def step_row(number: int, pair: StepPair, names: tuple[str, str]) -> Row:
+    where, index, operator, differs, *outputs = step_cells(pair, names)
+    inks = ("muted", "muted", "title", _KINDS.get(pair.kind, "warning"), "", "")
+    return Row(str(number), tuple(zip((where, index, operator, differs, *outputs), inks, strict=True)))
+
+
+def choice_rows(experiments: Sequence[ExperimentRow], marked: Sequence[str]) -> list[Row]:
+    """Every variant of every experiment, marked ones with their letter."""
+    return [_choice(row, at, marked) for row in experiments for at in range(len(row.variants))]
+
+
+def _choice(row: ExperimentRow, at: int, marked: Sequence[str]) -> Row:
+    state = row.variants[at]
+    key = f"{row.name}:{state.label}"
+    rate = "–" if state.pass_rate is None else f"{state.pass_rate * 100:.0f}%"
+    cells: tuple[Piece, ...] = (
+        mark(key, marked),
+        (one_line(row.name, 60), "title" if at == 0 else "muted"),
+        (one_line(state.label, 60), ""),
+        (f"{state.done}/{state.total}", "muted"),
+        (rate, ""),
+        (one_line(row.benchmark.rpartition("/")[2], 40), "muted"),
+    )
+    return Row(key, cells)
+
+
+def mark(key: str, marked: Sequence[str]) -> Piece:
+    """The letter that a marked row has in the comparison to come."""
+    return ("ABCD"[marked.index(key)], "accent") if key in marked else ("", "")
