@@ -8,7 +8,7 @@ from store.rows import SearchHit
 from store.texts import excerpt, plain
 
 # A filter by text looks at this many hits, newest first; beyond it the page says it is partial.
-MAX_HITS = 10_000
+MAX_HITS = 4_000
 # A pasted page is a query too; the time that FTS5 takes grows faster than the number of words.
 _MAX_WORDS = 16
 _MAX_WORD_CHARS = 64

@@ -87,6 +87,12 @@ def fill(path: Path, runs: int) -> None:
         f"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {runs})"
         f" INSERT INTO runs({', '.join(names)}) SELECT {copied} FROM c, runs"
     )
+    # Each has a text to find it by: a word that all have, one that a hundredth has, one of its own.
+    db.execute(
+        "INSERT INTO search_texts(run_id, hash, kind, text)"
+        " SELECT id, id, 'query', 'Write a function ' || id || ' about topic' || (rowid % 100) FROM runs"
+        " WHERE id LIKE 'run-%'"
+    )
     db.commit()
     db.close()
 
@@ -131,6 +137,10 @@ def main() -> None:
             ("next page", lambda: reader.runs(before=cursor)),
             ("failed runs", lambda: reader.runs(failed=True)),
             ("one variant", lambda: reader.runs(variant="vanilla")),
+            ("search for a word that every run has", lambda: reader.runs(search="function")),
+            ("search for a word that one in a hundred has", lambda: reader.runs(search="topic37")),
+            ("search for one run's words", lambda: reader.runs(search=f"function {runs // 2:08d}")),
+            ("search among failed runs", lambda: reader.runs(failed=True, search="topic38")),
         ):
             print(f"{runs} runs, {subject}: {median_ms(action):.2f} ms")
         reader.close()
