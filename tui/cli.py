@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tui.commands import compare, exchange, experiments, live
+from tui.commands import compare, exchange, experiments, failures, live
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -30,6 +30,7 @@ app.add_typer(config_app, name="config", no_args_is_help=True)
 app.add_typer(exchange.app)
 app.add_typer(experiments.app)
 app.add_typer(compare.app)
+app.add_typer(failures.app)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 MetaAgent = Annotated[str | None, typer.Option(help="Model that writes workflows; see `models`.")]
@@ -51,7 +52,12 @@ UnsafeLocal = Annotated[
     typer.Option("--unsafe-local", help="No sandbox: generated code runs as you, with all you can reach."),
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder to save the answer and its workflow in.")]
-Search = Annotated[str | None, typer.Option(help="Words; status:, variant:, benchmark: or experiment:VALUE.")]
+Search = Annotated[
+    str | None,
+    typer.Option(
+        help="Words; status:, variant:, benchmark:, experiment:, label:, training-set:VALUE; bookmark:yes."
+    ),
+]
 PROBLEM = typer.Argument(
     metavar="PROBLEM", help="FILE.json, FILE.jsonl#ID, BENCHMARK:ID, or - for standard input."
 )

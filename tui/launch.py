@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.ports import RunRequest
+from store.errors import StoreError
+from tui.ports import ForkRequest, RunRequest
 from tui.remote.hub import Hub
 
 if TYPE_CHECKING:
@@ -75,14 +76,38 @@ class Workbench:
         """The run of this request, which begins when it is recorded. Raises as `run` does."""
         from engine.control import parse_breakpoint
         from engine.runner import Run, workflow_job
+        from tui.rerun import open_again
 
+        if request.fork is not None:
+            return await self._open_fork(request, request.fork)
         breakpoints = [parse_breakpoint(text) for text in request.breakpoints]
+        if request.again is not None:
+            run = await open_again(self, request.again)
+            run.control.set_breakpoints(breakpoints)
+            return run
         config = self._config(request)
         services = await self.services(request.meta_agent, request.worker)
         job = workflow_job(workflow) if workflow else None
         found = self._found(request)
         run = Run(request.problem, config, services, job=job, found=found)
         run.control.set_breakpoints(breakpoints)
+        return run
+
+    async def _open_fork(self, request: RunRequest, wanted: ForkRequest) -> Run:
+        """The fork this is. What of it is served needs no model, so one that cannot be opened is missed only
+        when it is called; the worker that was asked for by name must be there.
+        """
+        from engine.control import parse_breakpoint
+        from engine.ledger import Budget
+        from tui.forking import fork_run, read_record
+
+        record = await asyncio.to_thread(read_record, self.store_path, wanted.parent)
+        start = record.start
+        served = {start.meta_agent} | ({start.worker} if request.worker == start.worker else set())
+        services = await self.services(start.meta_agent, request.worker, may_lack=served)
+        budget = Budget(**self.settings.budget.model_dump())
+        run = fork_run(record, wanted, services, budget)
+        run.control.set_breakpoints([parse_breakpoint(text) for text in request.breakpoints])
         return run
 
     async def aclose(self) -> None:
@@ -129,16 +154,19 @@ class Workbench:
         assert self._recorder is not None  # opened with the services
         return self.hub.track(run, recorded(run, self._recorder))
 
-    async def services(self, meta_agent_name: str, worker_name: str) -> Services:
-        """What runs with these models share; opened once, closed by `aclose`.
+    async def services(
+        self, meta_agent_name: str, worker_name: str, *, may_lack: Collection[str] = ()
+    ) -> Services:
+        """What runs with these models share; opened once, closed by `aclose`. A model of `may_lack` that
+        cannot be opened raises its error when it is called.
 
         Raises ModelError, SandboxError and StoreError.
         """
         from engine.context import Services
 
         async with self._opening:
-            meta_agent = await self._model(meta_agent_name)
-            worker = await self._model(worker_name)
+            meta_agent = await self._model(meta_agent_name, may_lack)
+            worker = await self._model(worker_name, may_lack)
             if self._recorder is None:
                 self._recorder = await self._open_recorder()
             if self._sandboxes is None:
@@ -166,7 +194,18 @@ class Workbench:
         sandboxes = Sandboxes(self._prefer, guest_modules(), hosts=self.settings.docker_hosts)
         return await self._stack.enter_async_context(sandboxes)
 
-    async def _model(self, name: str) -> ChatModel:
+    async def _model(self, name: str, may_lack: Collection[str]) -> ChatModel:
+        from engine.models.base import ModelError
+        from engine.models.missing import MissingModel
+
+        try:
+            return await self._opened(name)
+        except (ModelError, StoreError) as error:
+            if name not in may_lack:
+                raise
+            return MissingModel(name, str(error))
+
+    async def _opened(self, name: str) -> ChatModel:
         if name not in self._models:
             if name.startswith("replay:"):
                 self._models[name] = await asyncio.to_thread(self._open_replay, name)

@@ -13,11 +13,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ForkRequest:
+    """What makes a run a fork: the run it is of, and what is changed at which of its steps.
+
+    `at` is a step's id; `inputs` are all of its arguments, `prompt` the user's message of its first model
+    call; `everywhere` changes every step with its operator and inputs. `workflow` is (code, prompts) of the
+    workflow to run in place of the parent's.
+    """
+
+    parent: str
+    at: str | None = None
+    inputs: dict[str, Any] | None = None
+    prompt: str | None = None
+    everywhere: bool = False
+    workflow: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """One run to start: what the new-run form edits and the workbench carries out.
+    """One run to start: what the new-run form edits and the workbench carries out. A `fork` has all but its
+    worker from the run it is of.
 
     `operators` is a set's name, or the path of the user's own FILE.toml; `breakpoints` are as a user
-    writes them (`engine.control.breakpoints`).
+    writes them (`engine.control.breakpoints`). `again` is the run to do once more: with it, nothing but the
+    breakpoints counts, and the rest is shown while the run opens.
     """
 
     problem: Problem
@@ -32,6 +51,8 @@ class RunRequest:
     operators: str = "paper"
     found: str | None = None
     breakpoints: tuple[str, ...] = ()
+    fork: ForkRequest | None = None
+    again: str | None = None
 
 
 class Settings(Protocol):

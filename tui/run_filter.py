@@ -1,31 +1,37 @@
-"""What people type to find runs: words, and `status:`, `variant:`, `benchmark:`, `experiment:` values."""
+"""What people type to find runs: words, and values such as `status:failed` or `label:undefined-name`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-FIELDS = ("status", "variant", "benchmark", "experiment")
+FIELDS = ("status", "variant", "benchmark", "experiment", "label", "training-set")
 
 
 @dataclass(frozen=True)
 class RunFilter:
-    """A search taken apart; None where it says nothing."""
+    """A search taken apart; None, and False, where it says nothing."""
 
     search: str | None = None
     status: str | None = None
     variant: str | None = None
     benchmark: str | None = None
     experiment: str | None = None
+    label: str | None = None
+    training_set: str | None = None
+    bookmark: bool = False
 
 
 def parse_filter(text: str) -> RunFilter:
     """`status:failed variant:vanilla median` as a filter. Other colons are part of the words."""
     values: dict[str, str] = {}
-    words = []
+    words: list[str] = []
+    bookmark = False
     for word in text.split():
         name, colon, value = word.partition(":")
-        if colon and value and name in FIELDS:
-            values[name] = value
+        if word == "bookmark:yes":
+            bookmark = True
+        elif colon and value and name in FIELDS:
+            values[name.replace("-", "_")] = value
         else:
             words.append(word)
-    return RunFilter(search=" ".join(words) or None, **values)
+    return RunFilter(search=" ".join(words) or None, bookmark=bookmark, **values)

@@ -16,6 +16,11 @@ from tui.run_filter import RunFilter, parse_filter
         ("median of", RunFilter(search="median of")),
         ("status:failed", RunFilter(status="failed")),
         ("status:failed a variant:vanilla b", RunFilter("a b", "failed", "vanilla")),
+        (
+            "label:undefined-name training-set:good x",
+            RunFilter("x", label="undefined-name", training_set="good"),
+        ),
+        ("bookmark:yes bookmark:no", RunFilter("bookmark:no", bookmark=True)),
         ("benchmark:humaneval x:y status:", RunFilter("x:y status:", benchmark="humaneval")),
     ],
 )

@@ -1,0 +1,135 @@
+"""Commands about failed runs: cluster them, say something of them, do them again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+By = Annotated[
+    Literal["signature", "label", "variant", "operator", "benchmark"],
+    typer.Option(help="What runs of a cluster have in common."),
+]
+UnsafeLocal = Annotated[
+    bool,
+    typer.Option("--unsafe-local", help="No sandbox: generated code runs as you, with all you can reach."),
+]
+Runs = typer.Argument(metavar="RUN…", help="Runs' ids, the starts of them, or `last`.")
+
+
+@app.command()
+def failures(
+    cluster: Annotated[
+        str | None,
+        typer.Argument(metavar="[CLUSTER|RUN]", help="A cluster, by its short id or name, or a run in it."),
+    ] = None,
+    by: By = "signature",
+    experiment: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this one.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Only runs since: 30m, 12h, 7d, or a date.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 20,
+    json: JsonFlag = False,
+) -> None:
+    """Cluster failed runs, list one cluster's, or say why a run failed, with the evidence."""
+    from engine.config import load
+    from tui.failure_reports import print_cluster, print_clusters
+
+    path = load().store_path()
+    if cluster is not None:
+        if experiment is not None or since is not None:
+            raise typer.BadParameter("--experiment and --since are for the list of clusters; leave one out")
+        print_cluster(path, by, cluster, limit=limit, as_json=json)
+        return
+    moment = _moment(since) if since is not None else None
+    print_clusters(path, by, experiment=experiment, since=moment, limit=limit, as_json=json)
+
+
+@app.command()
+def annotate(
+    run: Annotated[list[str], Runs],
+    label: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A label.")] = None,
+    note: Annotated[str | None, typer.Option(metavar="TEXT", help="A note.")] = None,
+    bookmark: Annotated[bool, typer.Option("--bookmark", help="A bookmark.")] = False,
+    training_set: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A training set to put them into.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it away instead.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Say something of runs, or take it away; print what is said of them.
+
+    `runs --search` finds them again by label:NAME, training-set:NAME and bookmark:yes.
+    """
+    from engine.config import load
+    from store.annotations import Kind, checked, unannotate
+    from store.annotations import annotate as say_of
+    from store.reader import Reader
+    from tui.failure_reports import print_annotations
+
+    path = load().store_path()
+    with Reader(path) as reader:
+        run_ids = list(dict.fromkeys(reader.run(one).id for one in run))
+    said: dict[Kind, list[str]] = {
+        "label": label or [],
+        "note": [note] if note is not None else [],
+        "bookmark": [""] if bookmark else [],
+        "training-set": training_set or [],
+    }
+    pairs: list[tuple[Kind, str]]
+    pairs = [(kind, checked(kind, value)) for kind, values in said.items() for value in values]
+    for kind, value in pairs:  # all of them checked before anything is written
+        if remove:
+            unannotate(path, run_ids, kind, value)
+        else:
+            say_of(path, run_ids, kind, value)
+    print_annotations(path, run_ids, as_json=json)
+
+
+@app.command()
+def rerun(
+    run: Annotated[list[str] | None, Runs] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="CLUSTER", help="All runs of a cluster, as for `failures`.")
+    ] = None,
+    by: By = "signature",
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="The newest so many of the cluster.")] = 100,
+    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Runs at once.")] = 4,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before running several.")] = False,
+    unsafe_local: UnsafeLocal = False,
+    json: JsonFlag = False,
+) -> None:
+    """Do runs again: same problem, variant, options, models and seed. The new runs name the old ones.
+
+    Exit code as for `run`; for several the worst one.
+    """
+    from engine.config import load
+    from tui.launch import Workbench
+    from tui.reruns import chosen, rerun_all
+
+    if bool(run) == (cluster is not None):
+        raise typer.BadParameter("name runs, or a --cluster of them")
+    settings = load()
+    run_ids = chosen(settings.store_path(), run or [], cluster, by, limit)
+    if len(run_ids) > 1 and not yes:
+        typer.confirm(f"Run {len(run_ids)} runs again?", abort=True, err=True)
+    bench = Workbench(settings, unsafe_local=unsafe_local)
+    raise typer.Exit(rerun_all(bench, run_ids, concurrency=concurrency, as_json=json))
+
+
+_UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
+
+
+def _moment(text: str) -> float:
+    """`7d` or `2026-11-21` as Unix seconds."""
+    number, unit = text[:-1], text[-1:]
+    if number.isascii() and number.isdecimal() and unit in _UNITS and len(number) < 7:
+        return datetime.now().timestamp() - int(number) * _UNITS[unit]
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text!r} is no time; write 30m, 12h, 7d, or 2026-11-21") from None
