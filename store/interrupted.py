@@ -19,11 +19,11 @@ def mark_interrupted(db: sqlite3.Connection) -> list[str]:
     Each gets a `RunFinished` of status "interrupted", dated at its last event, with the totals
     that are stored, so that readers see the stream of a run that ended.
     """
-    if not _abandoned(db):
+    if not abandoned(db):
         return []
     with write(db):
         # Looked up again under the lock: another process may have been faster.
-        run_ids = _abandoned(db)
+        run_ids = abandoned(db)
         for run_id in run_ids:
             event = _ending(db, run_id)
             project(db, event)
@@ -31,7 +31,8 @@ def mark_interrupted(db: sqlite3.Connection) -> list[str]:
     return run_ids
 
 
-def _abandoned(db: sqlite3.Connection) -> list[str]:
+def abandoned(db: sqlite3.Connection) -> list[str]:
+    """Runs without an end whose process is gone."""
     query = "SELECT id, owner_pid, owner_start, owner_boot FROM runs WHERE status = 'running'"
     return [run_id for run_id, *owner in db.execute(query).fetchall() if Owner(*owner).is_gone()]
 

@@ -19,7 +19,7 @@ from engine.events import Event, ModelCallFinished, ModelCallStarted
 from engine.experiments.tally import Attempt
 from engine.failures import Finding
 from store import annotations as remarks
-from store import blobs, costs, payloads
+from store import blobs, costs, interrupted, payloads
 from store import experiments as in_experiments
 from store import failures as in_failures
 from store import search as fulltext
@@ -368,6 +368,11 @@ class Reader:
                 version = db.execute("PRAGMA data_version").fetchone()[0]
         before, self._version = self._version, version
         return version is not None and version != before
+
+    def is_abandoned(self, run_id: str) -> bool:
+        """Whether the run is without an end because the process that recorded it is gone."""
+        with self._reading() as db:
+            return db is not None and run_id in interrupted.abandoned(db)
 
     def stats(self) -> Stats:
         """Counts of what is stored, and the size on disk."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tui.commands import compare, exchange, experiments, failures, live
+from tui.commands import compare, exchange, experiments, failures, fork, live, web
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -25,10 +25,12 @@ sandbox_app = typer.Typer(
 )
 config_app = typer.Typer(help="Where settings come from and what they are.", rich_markup_mode=None)
 app.add_typer(live.app)
+app.add_typer(fork.app)
 app.add_typer(sandbox_app, name="sandbox", no_args_is_help=True)
 app.add_typer(config_app, name="config", no_args_is_help=True)
 app.add_typer(exchange.app)
 app.add_typer(experiments.app)
+app.add_typer(web.app)
 app.add_typer(compare.app)
 app.add_typer(failures.app)
 

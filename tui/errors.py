@@ -26,6 +26,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from engine.config import ConfigError
     from engine.control import BreakpointError, ControlError
     from engine.experiments.plan import PlanError
+    from engine.forks.jobs import ForkError
+    from engine.forks.steps import StepError
     from engine.formats.format import FormatError
     from engine.models.base import ModelError
     from engine.models.registry import UnknownModelError
@@ -49,6 +51,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         OptionError,
         UnknownModelError,
         OperatorSetError,
+        ForkError,
+        StepError,
         CompareError,
     )
     usage = (ProblemError, LiveRunError, ConfigError, PlanError, WorkflowFileError, *named)

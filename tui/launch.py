@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from store.errors import StoreError
 from tui.ports import ForkRequest, RunRequest
 from tui.remote.hub import Hub
 
@@ -197,6 +196,7 @@ class Workbench:
     async def _model(self, name: str, may_lack: Collection[str]) -> ChatModel:
         from engine.models.base import ModelError
         from engine.models.missing import MissingModel
+        from store.errors import StoreError
 
         try:
             return await self._opened(name)

@@ -28,7 +28,7 @@ def load_workflow(path: Path, operators: OperatorSet | None = None) -> Workflow:
     from engine.workflows import Workflow, build_workflow
     from engine.workflows.choice import build_for_its_set
 
-    text, prompts = _read(path), _prompts_beside(path)
+    text, prompts = read_workflow_file(path)
     built = build_workflow(text, prompts, operators) if operators else build_for_its_set(text, prompts)
     if isinstance(built, Workflow):
         return built
@@ -38,6 +38,11 @@ def load_workflow(path: Path, operators: OperatorSet | None = None) -> Workflow:
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     read_as = f" (read as {FORMATS[built.format].title})" if built.format != "native" else ""
     raise WorkflowFileError(f"{where}: {first.message}; {first.fix}{more}{read_as}")
+
+
+def read_workflow_file(path: Path) -> tuple[str, str]:
+    """The source of a workflow that can be read, and its prompts. Raises WorkflowFileError."""
+    return _read(path), _prompts_beside(path)
 
 
 def _prompts_beside(path: Path) -> str:

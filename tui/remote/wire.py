@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from engine.problems import ProblemError, parse_problem
-from tui.ports import RunRequest
+from tui.ports import ForkRequest, RunRequest
 
 # A request carries at most an edited value, an event at most a step's texts: both may be large.
 MAX_LINE = 256 * 1024 * 1024
@@ -48,7 +48,8 @@ async def send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
 def request_to_json(request: RunRequest) -> dict[str, Any]:
     """A run request as JSON-ready data."""
     values = {f.name: getattr(request, f.name) for f in fields(request)}
-    return {**values, "problem": request.problem.to_json()}
+    fork = None if request.fork is None else asdict(request.fork)
+    return {**values, "problem": request.problem.to_json(), "fork": fork}
 
 
 def request_from_json(data: object) -> RunRequest:
@@ -61,6 +62,10 @@ def request_from_json(data: object) -> RunRequest:
     problem, breakpoints = data.get("problem"), tuple(map(str, data.get("breakpoints", ())))
     try:
         values = {**data, "problem": parse_problem(problem, "request"), "breakpoints": breakpoints}
+        if (fork := data.get("fork")) is not None:
+            workflow = fork.get("workflow")
+            fork["workflow"] = None if workflow is None else tuple(workflow)
+            values["fork"] = ForkRequest(**fork)
         return RunRequest(**values)
-    except (ProblemError, TypeError) as error:
+    except (ProblemError, TypeError, AttributeError) as error:
         raise WireError(str(error)) from None

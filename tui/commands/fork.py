@@ -1,0 +1,86 @@
+"""Commands that live a run through again: changed, or as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or `last`.")]
+
+
+@app.command()
+def fork(
+    run_id: RunId,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STEP", help="A step's id, or its place in the trace: val1:3, r2.test1:0, or 3 alone."
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="An input of the step: JSON, text, or @FILE."),
+    ] = None,
+    prompt: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What the step's first model call is to ask.")
+    ] = None,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Change every step with this operator and these inputs.")
+    ] = False,
+    worker: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Worker from the step on; without one, from the start."),
+    ] = None,
+    workflow: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Workflow to run in place of the run's.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Run a past run again from a step, with something changed; what is unchanged is served from its record.
+
+    Exit codes as for `run`.
+    """
+    from engine.config import load
+    from tui.forking import fork_request, read_record, read_text
+    from tui.headless import run as run_headless
+    from tui.launch import Workbench
+
+    settings = load()
+    record = read_record(settings.store_path(), run_id)
+    request = fork_request(
+        record,
+        at=at,
+        sets=set_ or [],
+        prompt=read_text(prompt, "prompt") if prompt else None,
+        worker=worker,
+        workflow=_workflow(workflow) if workflow else None,
+        everywhere=everywhere,
+    )
+    raise typer.Exit(run_headless(Workbench(settings), request, as_json=json))
+
+
+@app.command()
+def replay(
+    run_id: RunId,
+    speed: Annotated[float, typer.Option(min=1, max=50, help="How many times as fast as it was.")] = 1.0,
+    json: JsonFlag = False,
+) -> None:
+    """Print a recorded run as it came, at the pace it had. Needs no model, key or sandbox.
+
+    Exit codes as for `run`. Stretches without an event are shortened to two seconds, and said.
+    """
+    from engine.config import load
+    from tui.replaying import replay_run
+
+    raise typer.Exit(replay_run(load().store_path(), run_id, speed, as_json=json))
+
+
+def _workflow(path: Path) -> tuple[str, str]:
+    from tui.workflow_source import read_workflow_file
+
+    return read_workflow_file(path)

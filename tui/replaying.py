@@ -1,0 +1,112 @@
+"""A recorded run at the pace it had, or faster, out of the store alone."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE
+from tui.format import duration
+
+if TYPE_CHECKING:
+    from engine.events import Event
+
+SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+# Nobody watches a model think for minutes: a longer stretch without an event takes this long, at any speed.
+LONGEST_S = 2.0
+
+# Told of a stretch that is shortened, in recorded seconds.
+Shortened = Callable[[float], object]
+
+
+class Pace:
+    """How fast a recorded run is shown; it can be changed while it is."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self.speed = speed
+        self.paused = False
+        self._changed = asyncio.Event()
+
+    def toggle(self) -> None:
+        self._set(self.speed, not self.paused)
+
+    def faster(self) -> None:
+        self._set(next((s for s in SPEEDS if s > self.speed), SPEEDS[-1]), self.paused)
+
+    def slower(self) -> None:
+        self._set(next((s for s in reversed(SPEEDS) if s < self.speed), SPEEDS[0]), self.paused)
+
+    def _set(self, speed: float, paused: bool) -> None:
+        self.speed, self.paused = speed, paused
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait(self, seconds: float) -> None:
+        """Let so many recorded seconds pass, at whatever speed holds meanwhile."""
+        loop = asyncio.get_running_loop()
+        left = seconds
+        while left > 0 or self.paused:
+            changed, speed, since = self._changed, self.speed, loop.time()
+            if self.paused:
+                await changed.wait()
+                continue
+            try:
+                async with asyncio.timeout(left / speed):
+                    await changed.wait()
+            except TimeoutError:
+                return
+            left -= (loop.time() - since) * speed
+
+
+async def paced(
+    events: AsyncIterator[Event], pace: Pace, shortened: Shortened = lambda _: None
+) -> AsyncIterator[Event]:
+    """The events, each when it is due."""
+    before: float | None = None
+    async for event in events:
+        gap = 0.0 if before is None else max(event.mono - before, 0.0)
+        before = event.mono
+        if gap / pace.speed > LONGEST_S:
+            shortened(gap)
+            gap = LONGEST_S * pace.speed
+        # An interval that no eye can tell from none is left out: sleeping would cost more than it shows.
+        if gap / pace.speed > 0.001 or pace.paused:
+            await pace.wait(gap)
+        yield event
+
+
+def replay_run(store: Path, run_id: str, speed: float, *, as_json: bool) -> int:
+    """Print a run of the store at this speed; its exit code. Raises StoreError."""
+    try:
+        return asyncio.run(_replay(store, run_id, speed, as_json))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+async def _replay(store: Path, run_id: str, speed: float, as_json: bool) -> int:
+    from engine.events import RunFinished
+    from tui.headless import printer
+    from tui.records import Records
+
+    records, shown = Records(store), printer(as_json)
+
+    async def events() -> AsyncIterator[Event]:
+        async for chunk in records.events(row.id):
+            for event in chunk:
+                yield event
+
+    def shortened(seconds: float) -> None:
+        sys.stderr.write(f"({duration(seconds * 1000)} without an event, shortened)\n")
+
+    try:
+        row = await records.run(run_id)
+        status = row.status
+        async for event in paced(events(), Pace(speed), shortened):
+            shown(event)
+            status = event.status if isinstance(event, RunFinished) else status
+    finally:
+        await records.aclose()
+    return EXIT_BY_STATUS.get(status, UNAVAILABLE)
