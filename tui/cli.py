@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tui.commands import compare, exchange, experiments, failures, fork, live, web
+from tui.commands import compare, exchange, experiments, failures, fork, live, playground, web
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -26,6 +26,7 @@ sandbox_app = typer.Typer(
 config_app = typer.Typer(help="Where settings come from and what they are.", rich_markup_mode=None)
 app.add_typer(live.app)
 app.add_typer(fork.app)
+app.add_typer(playground.app)
 app.add_typer(sandbox_app, name="sandbox", no_args_is_help=True)
 app.add_typer(config_app, name="config", no_args_is_help=True)
 app.add_typer(exchange.app)
@@ -234,7 +235,7 @@ def doctor(
     """Check everything a run needs, and try to break out of the sandbox."""
     from tui.sandbox_reports import print_doctor
 
-    raise typer.Exit(print_doctor(fix=fix, brief=brief, as_json=json))
+    raise typer.Exit(print_doctor(_settings().docker_hosts, fix=fix, brief=brief, as_json=json))
 
 
 @app.command()

@@ -25,6 +25,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     """The sentence and exit code for an error that is expected to happen, else None."""
     from engine.config import ConfigError
     from engine.control import BreakpointError, ControlError
+    from engine.experiments.cluster_error import ClusterError
     from engine.experiments.plan import PlanError
     from engine.forks.jobs import ForkError
     from engine.forks.steps import StepError
@@ -32,6 +33,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from engine.models.base import ModelError
     from engine.models.registry import UnknownModelError
     from engine.operators.own import OperatorSetError
+    from engine.playground.step import PlaygroundError
+    from engine.playground.template import TemplateError
     from engine.problems import ProblemError
     from engine.variants import OptionError, UnknownVariantError
     from sandbox.types import SandboxError
@@ -54,11 +57,13 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         ForkError,
         StepError,
         CompareError,
+        PlaygroundError,
+        TemplateError,
     )
     usage = (ProblemError, LiveRunError, ConfigError, PlanError, WorkflowFileError, *named)
     if isinstance(error, usage):
         return str(error), USAGE
-    if isinstance(error, ModelError | SandboxError | StoreError | EngineError):
+    if isinstance(error, ModelError | SandboxError | StoreError | EngineError | ClusterError):
         return str(error), UNAVAILABLE
     return None
 

@@ -1,0 +1,28 @@
+"""The command that serves the workbench to a browser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def serve(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on this machine's loopback; 0 takes any free one.")
+    ] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(help="What the address has to hold; by default a random one. Other users see options."),
+    ] = None,
+) -> None:
+    """Open the workbench in a browser of this machine, for who has the address it prints.
+
+    From another machine: ssh -L 8000:127.0.0.1:8000 HOST, then open the address there.
+    """
+    from tui.serve import serve as run_server
+
+    run_server(port, token)
