@@ -14,6 +14,7 @@ from engine.experiments.keys import TrialKey
 from engine.experiments.plan import Plan, PlanError
 from engine.experiments.progress import Progress
 from engine.experiments.searching import search
+from engine.experiments.standing import Standing, Status
 from engine.experiments.tally import Attempt
 from engine.experiments.trials import Carry, TrialLog, TrialRequest
 from engine.ledger import BudgetExceededError
@@ -77,6 +78,30 @@ class Experiment:
             return "budget" if isinstance(self._stop, BudgetExceededError) else "sandbox"
         return "done" if self.progress.done == self.plan.total else "incomplete"
 
+    def standing(self) -> Standing:
+        """How it stands now."""
+        progress, guard = self.progress, self.guard
+        status: Status = "running"
+        if guard.paused:
+            status = "pausing" if progress.running else "paused"
+        return Standing(
+            experiment=self.plan.name,
+            benchmark=self.plan.benchmark,
+            status=status,
+            done=progress.done,
+            total=progress.total,
+            running=progress.running,
+            concurrency=self._concurrency,
+            elapsed_s=progress.elapsed_s,
+            eta_s=None if status == "paused" else progress.eta_s,
+            spent_usd=guard.spent_usd,
+            unknown_calls=guard.unknown_calls,
+            budget_usd=guard.budget_usd,
+            variants=tuple(progress.states()),
+            waits=guard.waits.told(),
+            failures=dict(self.failures),
+        )
+
     def todo(self) -> list[TrialKey]:
         """The trials to carry out, in the plan's order: those not done, or those chosen. Raises PlanError."""
         attempts = self.progress.attempts
@@ -113,19 +138,19 @@ class Experiment:
         except (SearchError, ModelError, SandboxError, BudgetExceededError) as error:
             self.failures[label] = str(error)
             self.progress.searches[label] = "failed"
-            self._may_start()  # what stopped the search may be what stops everything
+            await self._admitted()  # what stopped the search may be what stops everything
 
     async def _work(self, queue: Iterator[TrialKey], on_end: Ended) -> None:
         """Trials one after the other, until there is none left or none may start."""
         for key in queue:
-            if not self._may_start():
+            if not await self._admitted():
                 return
             on_end(key, await self._one(key))
 
-    def _may_start(self) -> bool:
-        """Whether another trial may start; those that run are left to end."""
+    async def _admitted(self) -> bool:
+        """Whether another trial may start; waits while paused. Those that run are left to end."""
         try:
-            self.guard.check()
+            await self.guard.admit()
         except (BudgetExceededError, SandboxError) as error:
             self._stop = error
         return self._stop is None

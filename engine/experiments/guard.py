@@ -1,8 +1,11 @@
-"""When an experiment stops by itself: its money is spent, or the sandbox is away."""
+"""When an experiment starts nothing more: it is paused, its money is spent, or the sandbox is away."""
 
 from __future__ import annotations
 
+import asyncio
+
 from engine.events import Event, ModelCallFinished
+from engine.experiments.waits import Waits
 from engine.ledger import BudgetExceededError
 from engine.search import Trial
 from sandbox.types import SandboxError
@@ -12,13 +15,36 @@ INFRA_IN_A_ROW = 10
 
 
 class Guard:
-    """Watches what trials cost and how they end. `spent_usd` is of known prices, call by call."""
+    """Watches what trials cost, what they wait for and how they end, and admits further ones.
+
+    `spent_usd` is of known prices, call by call.
+    """
 
     def __init__(self, budget_usd: float | None = None) -> None:
         self.budget_usd = budget_usd
         self.spent_usd, self.unknown_calls = 0.0, 0
+        self.waits = Waits()
         self._in_a_row = 0
         self._last_failure = ""
+        self._open = asyncio.Event()
+        self._open.set()
+
+    @property
+    def paused(self) -> bool:
+        return not self._open.is_set()
+
+    def pause(self) -> None:
+        """Admit nothing more; what runs is left to end."""
+        self._open.clear()
+
+    def go_on(self) -> None:
+        """Admit again what waits."""
+        self._open.set()
+
+    async def admit(self) -> None:
+        """Wait while paused, then `check`."""
+        await self._open.wait()
+        self.check()
 
     def resume(self, spent_usd: float, unknown_calls: int) -> None:
         """Begin with what was spent before."""
@@ -26,6 +52,7 @@ class Guard:
 
     def watch(self, event: Event) -> None:
         """Count a call's cost as soon as it is known."""
+        self.waits.watch(event)
         if not isinstance(event, ModelCallFinished) or event.error is not None:
             return
         if event.cost_usd is None:

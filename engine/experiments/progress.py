@@ -34,6 +34,11 @@ class Progress:
         return self._plan.total
 
     @property
+    def elapsed_s(self) -> float:
+        """Seconds since the first trial of this session could start."""
+        return self._clock() - self._started
+
+    @property
     def eta_s(self) -> float | None:
         """Seconds until all that is to do is done; None before a trial has ended."""
         if not self._ended:

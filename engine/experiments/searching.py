@@ -72,7 +72,7 @@ class Candidates:
         if (before := await self._log.ended(key)) is not None:
             return before
         async with self._slots:
-            self._guard.check()
+            await self._guard.admit()
             # Repeats of a candidate are trials, so that each is kept: a trial is one execution.
             config = replace(self._contestant.config, repeats=1, seed=self._plan.seed_of(repeat))
             origin = Origin(experiment=self._plan.name, trial=key, stage="search")
@@ -108,7 +108,7 @@ async def search(
         return Result(None, found.get("val_score"), json.dumps(found), found.get("workflow_id"))
 
     async def run() -> dict[str, Any]:
-        guard.check()
+        await guard.admit()
         # The limits of one run are not those of a search; the experiment's money is (`guard`).
         config = replace(contestant.config, seed=plan.seed, budget=Budget())
         trial = await carry(
