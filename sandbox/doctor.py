@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,14 +35,15 @@ class Check:
     required: bool = True
 
 
-def examine(*, fix: bool = False, progress: Progress | None = None) -> list[Check]:
-    """Check everything; with `fix`, apply what can be fixed and check again.
+def examine(hosts: Sequence[str] = (), *, fix: bool = False, progress: Progress | None = None) -> list[Check]:
+    """Check everything; with `fix`, apply what can be fixed and check again. `hosts` are Docker hosts to use
+    instead of this machine's own.
 
     Fixing needs root on Debian or Ubuntu for packages and the daemon; building the image does not.
     """
     say = progress or (lambda _: None)
     host = [_fixed(check, fix, say) for check in (_python, _client, _daemon, _image, _bubblewrap, _disk)]
-    return [*host, *asyncio.run(_probe())]
+    return [*host, *map(_reachable, hosts), *asyncio.run(_probe(hosts))]
 
 
 def healthy(checks: list[Check]) -> bool:
@@ -87,6 +88,16 @@ def _daemon() -> Check:
     return Check(
         "docker daemon", True, f"Docker {version['Version']}, API {version['ApiVersion']}", required=False
     )
+
+
+def _reachable(host: str) -> Check:
+    """A host the settings name has to answer, whatever else there is."""
+    name = f"docker host {host}"
+    try:
+        version = connect(timeout=10, host=host).version()
+    except SandboxError as error:
+        return Check(name, False, str(error), "start it, or take it out of docker_hosts in the settings")
+    return Check(name, True, f"Docker {version['Version']}")
 
 
 def _image() -> Check:
@@ -146,10 +157,10 @@ _PROBES: dict[str, str] = {
 }
 
 
-async def _probe() -> list[Check]:
+async def _probe(hosts: Sequence[str]) -> list[Check]:
     """Start the sandbox that would be used and try it."""
     try:
-        backend, *_ = await asyncio.to_thread(choose_backends)
+        backend, *_ = await asyncio.to_thread(choose_backends, "auto", hosts)
         async with Pool(backend, size=1) as pool:
             return [
                 await _smoke(pool),

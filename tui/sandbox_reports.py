@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from sandbox.recipes import ImageName
 
 
-def print_doctor(*, fix: bool, brief: bool, as_json: bool) -> int:
+def print_doctor(hosts: Sequence[str], *, fix: bool, brief: bool, as_json: bool) -> int:
     """`flowreasoner doctor`: every check, or with `brief` only what a user should act on."""
     from sandbox.doctor import examine, healthy
 
-    checks = examine(fix=fix, progress=_progress)
+    checks = examine(hosts, fix=fix, progress=_progress)
     sound = healthy(checks)
     if as_json:
         rows = [

@@ -94,3 +94,11 @@ def test_the_image_is_named_by_its_content(monkeypatch: pytest.MonkeyPatch) -> N
     files = images.guest_files()
     monkeypatch.setattr(images, "guest_files", lambda: {**files, "runner.py": files["runner.py"] + b"#"})
     assert images.tag() != before
+
+
+def test_a_host_of_the_settings_that_does_not_answer_is_named() -> None:
+    checks = doctor.examine(["unix:///nowhere.sock"])
+    named = next(check for check in checks if check.name == "docker host unix:///nowhere.sock")
+    assert not named.ok
+    assert named.required
+    assert "docker_hosts" in (named.fix or "")

@@ -73,7 +73,7 @@ async def test_without_docker_it_says_how_to_get_it(store: Path, monkeypatch: py
 
 
 async def test_checks_run_beside_the_loop(app: WorkbenchApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    def examine() -> list[doctor.Check]:
+    def examine(hosts: object) -> list[doctor.Check]:
         time.sleep(0.3)
         return [doctor.Check("python", True, "3.12"), doctor.Check("disk", False, "full", "free some")]
 

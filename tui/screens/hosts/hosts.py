@@ -126,7 +126,7 @@ class HostsScreen(Screen[None]):
     async def _check(self) -> None:
         from sandbox.doctor import examine, healthy
 
-        found = await asyncio.to_thread(examine)
+        found = await asyncio.to_thread(examine, self.workbench_app.workbench.settings.docker_hosts)
         checks = self._table("checks")
         checks.show([check_row(check) for check in found])
         sound = healthy(found)
