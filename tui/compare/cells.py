@@ -10,6 +10,7 @@ from tui.compare.comparison import Comparison
 from tui.compare.measures import BY_KEY, MEASURES, Summary, Unit
 from tui.compare.pairs import Delta, Pair, ProblemPair
 from tui.format import cost, count, duration, plural
+from tui.safe import one_line
 
 NONE = "–"
 Tone = Literal["", "good", "bad"]
@@ -164,7 +165,7 @@ def paired_sentence(one: Pair) -> str:
         return f"{who}: nothing was scored on both"
     if one.scored == len(one.problems) == 1:
         before, after = outcome_cells(one.problems[0])
-        return f"{who} on {problem_name(one.problems[0])}: {before} → {after}"
+        return f"{who} on {one_line(problem_name(one.problems[0]), 60)}: {before} → {after}"
     p_value = one.p_value if one.p_value is not None else 1.0
     return (
         f"{who}, {plural(one.scored, 'problem')} paired: {one.wins} won, {one.losses} lost, {one.ties} tied;"

@@ -78,7 +78,7 @@ class _Markdown:
 
 
 def _report(comparison: Comparison, out: _Plain | _Markdown, *, every: bool) -> Iterator[str]:
-    legend = [f"{side.letter}  {one_line(side.name, _WIDTH)}" for side in comparison.sides]
+    legend = [f"{side.letter}  {one_line(side.title, _WIDTH)}" for side in comparison.sides]
     yield from out.bullets(legend)
     yield ""
     letters = [side.letter for side in comparison.sides]
@@ -118,7 +118,10 @@ def _problems(one: Pair, out: _Plain | _Markdown, *, every: bool) -> Iterator[st
         return
     yield from out.title(f"Problems, {one.baseline} and {one.other}")
     limit = len(found) if every else LISTED
-    rows = [[one_line(problem_name(p), 60), p.outcome, *outcome_cells(p), *p.runs] for p in found[:limit]]
+    rows = [
+        [one_line(problem_name(p), 60), p.outcome, *outcome_cells(p), *(one_line(r, 60) for r in p.runs)]
+        for p in found[:limit]
+    ]
     head = ["problem", one.other, one.baseline, one.other, f"run of {one.baseline}", f"run of {one.other}"]
     yield from out.table(head, rows)
     if len(found) > limit:

@@ -61,6 +61,13 @@ class Side:
         return self.parts[0].trials[0].run_id
 
     @property
+    def title(self) -> str:
+        """The name, and of a run what it was."""
+        if not self.is_run:
+            return self.name
+        return f"{self.name}  {self.parts[0].label} on {self.parts[0].trials[0].problem_id}"
+
+    @property
     def facts(self) -> dict[str, str]:
         """The settings of all parts."""
         keys = dict.fromkeys(key for part in self.parts for key in part.facts)

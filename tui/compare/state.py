@@ -9,6 +9,7 @@ from tui.compare.cells import Line, lines, paired_sentence
 from tui.compare.comparison import Comparison
 from tui.compare.pairs import Pair, ProblemPair
 from tui.compare.traces import RunPair, StepPair
+from tui.safe import one_line
 
 _MAIN = ("trials done", "pass rate", "pass rate, 95 %", "mean score")
 
@@ -40,12 +41,10 @@ class CompareState:
         """The traces of that pair, where the sides are runs."""
         return self.comparison.runs[self._pair] if self.comparison and self.comparison.runs else None
 
-    def next_pair(self) -> bool:
-        """Look at the next side against the baseline; False where there is only one."""
-        if self.comparison is None or len(self.comparison.pairs) < 2:
-            return False
-        self._pair = (self._pair + 1) % len(self.comparison.pairs)
-        return True
+    def next_pair(self) -> None:
+        """Look at the next side against the baseline."""
+        if self.comparison is not None:
+            self._pair = (self._pair + 1) % len(self.comparison.pairs)
 
     def lines(self) -> list[Line]:
         """The table of measures."""
@@ -76,7 +75,7 @@ class CompareState:
         """Who is who, what the paired tests say, and what to mind."""
         if self.comparison is None:
             return ""
-        legend = [f"{side.letter}  {side.name}" for side in self.comparison.sides]
+        legend = [f"{side.letter}  {one_line(side.title, 160)}" for side in self.comparison.sides]
         tests = [paired_sentence(one) for one in self.comparison.pairs]
         mind = [f"! {warning}" for warning in self.comparison.warnings]
         return "\n".join([*legend, "", *tests, *mind])

@@ -68,7 +68,7 @@ class CompareScreen(Screen[None]):
             with Vertical(id="right"):
                 yield _table("problems", "Problems")
                 yield _table("settings", "Settings")
-                workflow = TextView(id="workflow", empty="The workflows are the same.")
+                workflow = TextView(id="workflow", language="diff", empty="The workflows are the same.")
                 workflow.border_title = "Workflow"
                 yield workflow
                 with Vertical(id="steps-page"):
@@ -105,6 +105,7 @@ class CompareScreen(Screen[None]):
         if found.are_runs:
             pages.remove("Problems")
         self.query_one("#pages", TabStrip).fill(pages)
+        self.refresh_bindings()  # what makes no sense here leaves the footer
         self.sync()
         if was_empty:
             self._show_page("Steps" if found.are_runs else "Problems", focus=self._is_wide)
@@ -221,6 +222,12 @@ class CompareScreen(Screen[None]):
 
     # -- actions ---------------------------------------------------------------------------------
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        found = self.state.comparison
+        if action == "next_pair":
+            return found is not None and len(found.pairs) > 1
+        return action != "losses" or found is None or not found.are_runs
+
     def action_differences(self) -> None:
         self.state.only_differences = not self.state.only_differences
         self.sync()
@@ -230,10 +237,8 @@ class CompareScreen(Screen[None]):
         self.sync()
 
     def action_next_pair(self) -> None:
-        if self.state.next_pair():
-            self.sync()
-        else:
-            self.notify("Only two are compared.")
+        self.state.next_pair()
+        self.sync()
 
     def action_baseline(self) -> None:
         """Make the next of the sides, as they were named, the baseline."""
