@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sandbox.backends import Prefer
     from sandbox.sandboxes import Sandboxes
     from store.recorder import Recorder
+    from store.recording import Recordable
 
 
 DEFAULT_ROUNDS = 10  # the FlowReasoner paper's l
@@ -47,6 +48,7 @@ class Workbench:
     def __init__(self, settings: Settings, *, unsafe_local: bool = False) -> None:
         """`unsafe_local`: no sandbox at all; never from the settings, only for who typed it."""
         self.settings = settings
+        self.unsafe_local = unsafe_local
         self.store_path: Path = settings.store_path()
         self.sandbox_note = ""
         self.hub = Hub()
@@ -82,6 +84,12 @@ class Workbench:
         breakpoints = [parse_breakpoint(text) for text in request.breakpoints]
         if request.again is not None:
             run = await open_again(self, request.again)
+            run.control.set_breakpoints(breakpoints)
+            return run
+        if request.playground is not None:
+            from tui.playing import open_playground
+
+            run = await open_playground(self, request.playground)
             run.control.set_breakpoints(breakpoints)
             return run
         config = self._config(request)
@@ -153,6 +161,18 @@ class Workbench:
         assert self._recorder is not None  # opened with the services
         return self.hub.track(run, recorded(run, self._recorder))
 
+    async def keep(self, run: Recordable) -> AsyncGenerator[Event, None]:
+        """Start a run that is carried out elsewhere and yield its events once they are stored; it cannot be
+        watched or controlled here. Raises StoreError.
+        """
+        from store.recording import recorded
+
+        async with self._opening:
+            recorder = await self._open_recorder()
+        async with aclosing(recorded(run, recorder)) as events:
+            async for event in events:
+                yield event
+
     async def services(
         self, meta_agent_name: str, worker_name: str, *, may_lack: Collection[str] = ()
     ) -> Services:
@@ -166,8 +186,7 @@ class Workbench:
         async with self._opening:
             meta_agent = await self._model(meta_agent_name, may_lack)
             worker = await self._model(worker_name, may_lack)
-            if self._recorder is None:
-                self._recorder = await self._open_recorder()
+            await self._open_recorder()
             if self._sandboxes is None:
                 self._sandboxes = await self._open_sandboxes()
             sandbox = await self._sandboxes.open()
@@ -184,7 +203,9 @@ class Workbench:
     async def _open_recorder(self) -> Recorder:
         from store.recorder import Recorder
 
-        return await self._stack.enter_async_context(Recorder(self.store_path))
+        if self._recorder is None:
+            self._recorder = await self._stack.enter_async_context(Recorder(self.store_path))
+        return self._recorder
 
     async def _open_sandboxes(self) -> Sandboxes:
         from engine.guest_modules import guest_modules

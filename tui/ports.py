@@ -36,7 +36,8 @@ class RunRequest:
 
     `operators` is a set's name, or the path of the user's own FILE.toml; `breakpoints` are as a user
     writes them (`engine.control.breakpoints`). `again` is the run to do once more: with it, nothing but the
-    breakpoints counts, and the rest is shown while the run opens.
+    breakpoints counts, and the rest is shown while the run opens. `playground` is the JSON form of an
+    `engine.playground.plan.Plan`: the run is its grid.
     """
 
     problem: Problem
@@ -53,6 +54,7 @@ class RunRequest:
     breakpoints: tuple[str, ...] = ()
     fork: ForkRequest | None = None
     again: str | None = None
+    playground: dict[str, Any] | None = None
 
 
 class Settings(Protocol):

@@ -73,9 +73,8 @@ async def play(
     )
     cells, events = Cells(), []
     async with aclosing(run.events()) as stream:
-        async for event in stream:
-            # As a reader in another process has it.
-            event = from_json(to_json(event))
+        async for emitted in stream:
+            event = from_json(to_json(emitted))  # as a reader in another process has it
             events.append(event)
             cells.take(event)
     return cells, events

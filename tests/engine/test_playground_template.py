@@ -17,7 +17,8 @@ SUM = "Check every step. " + BRACES
 '''
 CODE = """class Workflow:
     async def __call__(self, problem, entry_point):
-        first = await self.custom(input=f"Solve this now: {problem} in {entry_point!r}.", instruction="Be terse, please.")
+        first = await self.custom(
+            input=f"Solve this now: {problem} in {entry_point!r}.", instruction="Be terse, please.")
         return first["response"]
 """
 

@@ -1,0 +1,89 @@
+"""The command that asks a step's prompt again: edited, of other models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def playground(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or `last`.")],
+    step: Annotated[
+        str,
+        typer.Option(metavar="STEP", help="A step's id, or its place in the trace: val1:3, or 3 alone."),
+    ],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL", help="A column, any number of them; by default the step's model."),
+    ] = None,
+    prompt: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A row besides the recorded prompt: its template, edited."),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, max=100, help="How often each cell is asked.")] = 1,
+    test: Annotated[
+        bool, typer.Option("--test", help="Run what each cell gives against the visible tests.")
+    ] = False,
+    show: Annotated[
+        Literal["template", "message"] | None,
+        typer.Option(help="Ask nothing: print the template to edit, or the message a --prompt comes to."),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Ask nothing: write the workflow with the --prompt as a variant."),
+    ] = None,
+    unsafe_local: Annotated[
+        bool,
+        typer.Option(
+            "--unsafe-local", help="No sandbox: generated code runs as you, with all you can reach."
+        ),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """Ask a step's prompt again: every edit of it, of every model, in a grid of real calls.
+
+    Exit code: 0 a cell answered, 1 none did, 2 wrong usage, 3 a model, the sandbox or the budget did not
+    allow it, 130 interrupted.
+    """
+    from engine.config import load
+    from engine.playground.plan import Plan, PromptEdit
+    from engine.playground.step import PlaygroundError
+    from tui.launch import Workbench
+    from tui.playground_report import fill_grid, print_saved, print_template
+    from tui.playing import read_prompt, read_step
+    from tui.reports import emit
+
+    settings = load()
+    played = read_step(settings.store_path(), run_id, step)
+    files = prompt or []
+    names = [f.name for f in files]
+    edits = [
+        read_prompt(f, str(f) if names.count(f.name) > 1 else f.name, played.template.text) for f in files
+    ]
+    if show == "template":
+        print_template(played, as_json=json)
+        return
+    if show == "message" or save is not None:
+        if len(edits) > 1 or (save is not None and not edits):
+            raise PlaygroundError("say which edit with exactly one --prompt FILE")
+        text = (edits[0].text if edits else None) or played.template.text
+        if save is not None:
+            print_saved(played, text, save, as_json=json)
+        else:
+            message = played.template.fill(text)
+            emit({"message": message}, message.encode("utf-8", "replace").decode(), json)
+        return
+    plan = Plan(
+        played.record.run_id,
+        played.step.id,
+        tuple(model or [played.call.model]),
+        (PromptEdit("recorded"), *edits),
+        repeats,
+        test,
+    )
+    raise typer.Exit(fill_grid(Workbench(settings, unsafe_local=unsafe_local), played, plan, as_json=json))
