@@ -6,11 +6,13 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tui.bench_places import check_place, opened
 from tui.bench_reports import print_end, print_estimate, print_verification
 from tui.bench_view import View, view
 from tui.errors import FAILED, INTERRUPTED, PASSED, UNAVAILABLE, internal, say
@@ -46,6 +48,7 @@ class BenchRequest:
 
     resume: str | None = None
     retry: Sequence[str] = ()
+    on: str = "local"
     concurrency: int = DEFAULT_CONCURRENCY
     budget_usd: float | None = None
     verify: bool = False
@@ -87,6 +90,7 @@ def prepare(settings: Settings, store: Path, request: BenchRequest) -> Job:
     from engine.experiments.selection import reselect
     from engine.ledger import Budget
 
+    check_place(request.on)
     if request.resume is not None:
         plan = _stored_plan(store, request)
         selection = reselect(plan)
@@ -177,22 +181,21 @@ async def _bench(workbench: Workbench, job: Job, request: BenchRequest) -> int:
 async def _carry_out(workbench: Workbench, job: Job, request: BenchRequest) -> int:
     from engine.experiments.experiment import Experiment
     from engine.experiments.selection import task_of
-    from engine.experiments.trials import LocalTrials
     from store.experiment_log import ExperimentLog, create
 
     plan = job.plan
-    # Opened before anything is stored: a wrong model or a missing sandbox is no experiment.
-    for contestant in job.contestants.values():
-        await workbench.services(contestant.meta_agent, contestant.worker)
-    if job.is_new:
-        create(workbench.store_path, plan)
-    async with ExperimentLog(workbench.store_path, plan.name) as log:
+    async with AsyncExitStack() as stack:
+        # Opened before anything is stored: a wrong model or a missing sandbox is no experiment.
+        carry = await stack.enter_async_context(opened(workbench, job, request, _told_once()))
+        if job.is_new:
+            create(workbench.store_path, plan)
+        log = await stack.enter_async_context(ExperimentLog(workbench.store_path, plan.name))
         experiment = Experiment(
             plan,
             job.contestants,
             {problem.id: problem for problem in job.selection.report},
             task_of(plan.benchmark, job.selection),
-            LocalTrials(workbench.services, workbench.record, _told_once()),
+            carry,
             log,
             concurrency=request.concurrency,
             budget_usd=request.budget_usd,

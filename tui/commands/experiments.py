@@ -44,6 +44,10 @@ def bench(
     found: Annotated[
         str | None, typer.Option(metavar="EXPERIMENT", help="Use what its searches found, search no more.")
     ] = None,
+    on: Annotated[
+        str,
+        typer.Option(metavar="WHERE", help="Where trials run: local, ray, or ray://HOST:PORT (a cluster)."),
+    ] = "local",
     concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="Trials at once.")] = 8,
     budget: Annotated[
         float | None, typer.Option(min=0, metavar="USD", help="Start nothing more once so much is spent.")
@@ -89,6 +93,7 @@ def bench(
         found=found,
         resume=resume,
         retry=retry or (),
+        on=on,
         concurrency=concurrency,
         budget_usd=budget,
         verify=verify,

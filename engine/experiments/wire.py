@@ -1,0 +1,67 @@
+"""Trials as plain data, for a worker process that may be on another machine.
+
+What goes out is what `TrialRequest` says: the problem, the options, the models' names, what the search found.
+No key is in it: models are opened where they are called, by that machine's own configuration.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from engine.context import Origin, RunConfig
+from engine.experiments.trials import TrialRequest
+from engine.operators.own import recorded_set
+from engine.operators.specs import OperatorSet
+from engine.problems import parse_problem
+from engine.workflows import Workflow
+
+_CONFIG = TypeAdapter(RunConfig)
+_WORKFLOW = TypeAdapter(Workflow)
+
+
+def request_to_json(request: TrialRequest) -> dict[str, Any]:
+    """The request as JSON-ready data. A search's `job` is code: it is carried out where it was asked for."""
+    assert request.job is None
+    workflow = request.workflow
+    return {
+        "problem": request.problem.to_json(),
+        "config": _with_set(_CONFIG, request.config, request.config.operators),
+        "meta_agent": request.meta_agent,
+        "worker": request.worker,
+        "origin": request.origin.to_json(),
+        "repeat": request.repeat,
+        "workflow": workflow and _with_set(_WORKFLOW, workflow, workflow.operators),
+        "found": request.found,
+    }
+
+
+def request_from_json(data: dict[str, Any]) -> TrialRequest:
+    """The inverse of `request_to_json`.
+
+    Raises:
+        ProblemError, OperatorSetError, ValueError: it was written by another version.
+    """
+    workflow = data["workflow"]
+    return TrialRequest(
+        parse_problem(data["problem"], "the problem sent"),
+        _CONFIG.validate_python(_with_operators(data["config"])),
+        data["meta_agent"],
+        data["worker"],
+        Origin(**data["origin"]),
+        data["repeat"],
+        workflow and _WORKFLOW.validate_python(_with_operators(workflow)),
+        data["found"],
+    )
+
+
+def _with_set(adapter: TypeAdapter[Any], value: Any, operators: OperatorSet) -> dict[str, Any]:
+    """The value with its operator set as a run's record has it: by name, or whole where it is a user's."""
+    data = adapter.dump_python(value, mode="json", exclude={"operators"})
+    own = {"operator_set": operators.to_json()} if operators.own else {}
+    return {**data, "operators": {"operators": operators.name, **own}}
+
+
+def _with_operators(data: dict[str, Any]) -> dict[str, Any]:
+    return {**data, "operators": recorded_set(data["operators"])}
