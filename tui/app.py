@@ -90,7 +90,7 @@ class WorkbenchApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         where = self.screen.name
-        if action in ("new_run", "home", "runs", "live", "compare", "hosts"):
+        if action in ("new_run", "home", "runs", "live", "failures", "compare", "hosts"):
             # Not over a half-filled form, and not to where one is.
             return where not in ("form", "choose" if action == "compare" else action)
         return True
@@ -107,11 +107,12 @@ class WorkbenchApp(App[None]):
         """Sessions whose run has not ended."""
         return [s for s in self.sessions if not s.state.finished]
 
-    def start_run(self, request: RunRequest) -> RunSession:
-        """Start a run and show it."""
+    def start_run(self, request: RunRequest, *, show: bool = True) -> RunSession:
+        """Start a run, and show it."""
         session = RunSession(self.clock, live=True, title=request.problem.id)
         self._track(session, self._begin(session, request))
-        self.open_session(session)
+        if show:
+            self.open_session(session)
         return session
 
     async def _begin(self, session: RunSession, request: RunRequest) -> None:
@@ -231,6 +232,13 @@ class WorkbenchApp(App[None]):
         if not isinstance(self.screen, ChooseScreen):
             self._to_home()
             self.push_screen(ChooseScreen())
+
+    def action_failures(self) -> None:
+        from tui.screens.failures.failures import FailuresScreen
+
+        if not isinstance(self.screen, FailuresScreen):
+            self._to_home()
+            self.push_screen(FailuresScreen())
 
     def action_hosts(self) -> None:
         from tui.screens.hosts.hosts import HostsScreen

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tui.run_filter import parse_filter
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tui.compare.comparison import Comparison
 
 CHUNK = 200
+T = TypeVar("T")
 
 
 class Records:
@@ -48,6 +49,10 @@ class Records:
             return self._open().runs(failed=failed, limit=limit, before=before, **wanted)
 
         return await asyncio.to_thread(read)
+
+    async def read(self, function: Callable[[Reader], T]) -> T:
+        """What `function` reads, in a thread of its own."""
+        return await asyncio.to_thread(lambda: function(self._open()))
 
     async def run(self, run_id: str) -> RunRow:
         """The run of this id, unique beginning of one, or "last"."""

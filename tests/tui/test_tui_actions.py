@@ -11,6 +11,7 @@ from tui.actions import ACTIONS, SCREENS, UNSAFE_KEYS, actions_on, keymap_proble
 from tui.app import WorkbenchApp
 from tui.screens.compare.choose import ChooseScreen
 from tui.screens.compare.compare import CompareScreen
+from tui.screens.failures.failures import FailuresScreen
 from tui.screens.help.help import HelpScreen
 from tui.screens.hosts.hosts import HostsScreen
 from tui.screens.new_run.new_run import NewRunScreen
@@ -27,6 +28,7 @@ OWNERS: dict[str, tuple[type, ...]] = {
     "runs": (RunsScreen,),
     "choose": (ChooseScreen,),
     "compare": (CompareScreen,),
+    "failures": (FailuresScreen,),
     "hosts": (HostsScreen,),
     "form": (NewRunScreen,),
     "stop": (StopScreen,),

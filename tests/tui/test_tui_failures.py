@@ -1,0 +1,289 @@
+"""The Failures screen: clusters, the triage loop with its peek, and what can be said and done."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from engine.events import Event, RunFinished, RunStarted, WorkflowFinished
+from store.reader import Reader
+from tests.tui.pilots import SMALL, WIDE, app_of, record, told, until
+from tests.tui.scripted import RUN_ID, ScriptedWorkbench, failing_run, passing_run
+from tui.app import WorkbenchApp
+from tui.screens.ask.ask import AskScreen
+from tui.screens.confirm.confirm import ConfirmScreen
+from tui.screens.failures.failures import FailuresScreen
+from tui.screens.run.run import RunScreen
+from tui.widgets.table_view import TableView
+from tui.widgets.text_view import TextView
+
+SIZES = pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "160x48"])
+Compare = Callable[..., bool]
+STORE = Path("/nonexistent/store.db")
+NAME_ERROR = "NameError: name 'max_iterations' is not defined"
+
+
+def run_id(number: int) -> str:
+    return f"{RUN_ID}{number}"
+
+
+def other_failure(number: int) -> list[Event]:
+    """A run of another variant that failed in another way, on another problem."""
+    changed: dict[type[Event], dict[str, Any]] = {
+        WorkflowFinished: {"status": "error", "error": f"{NAME_ERROR} (workflow line 6)", "answer": None},
+        RunFinished: {"error": NAME_ERROR},
+    }
+    events = [
+        dataclasses.replace(e, **changed.get(type(e), {}))
+        for e in failing_run(run_id(number), 1.78e9 + number * 977)
+    ]
+    start = events[0]
+    assert isinstance(start, RunStarted)
+    problem = {**start.problem, "id": f"example/other-{number}"}
+    return [dataclasses.replace(start, problem=problem, variant="vanilla"), *events[1:]]
+
+
+@pytest.fixture
+def full_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four runs that failed alike, two that failed otherwise, one that passed."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("store.db")
+    runs = [failing_run(run_id(n), 1.78e9 + n * 977) for n in range(4)]
+    runs += [other_failure(n) for n in (4, 5)]
+    runs.append(passing_run(run_id(6), 1.78e9 + 6 * 977))
+    asyncio.run(record(path, runs))
+    return path
+
+
+def table(app: WorkbenchApp, id: str) -> TableView:
+    return app.screen.query_one(f"#{id}", TableView)
+
+
+def peek(app: WorkbenchApp) -> str:
+    return app.screen.query_one("#peek", TextView).whole
+
+
+async def opened(pilot: Pilot[Any]) -> None:
+    """The screen with its clusters, runs and peek."""
+    app = pilot.app
+    assert isinstance(app, WorkbenchApp)
+    await pilot.press("4")
+    await until(pilot, lambda: isinstance(app.screen, FailuresScreen) and table(app, "runs").count)
+    await until(pilot, lambda: "── why" in peek(app))
+
+
+async def test_clusters_runs_and_a_look(full_store: Path) -> None:
+    app = app_of(ScriptedWorkbench(full_store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        assert table(app, "clusters").count == 2
+        assert table(app, "runs").count == 4
+        assert "wrong answer" in peek(app)
+        assert "── workflow" in peek(app)
+        assert "expected 2.5, got 3" in peek(app)
+        await pilot.press("j")
+        await until(pilot, lambda: table(app, "runs").count == 2 and NAME_ERROR in peek(app))
+        assert "undefined-name" in peek(app)
+        assert "▶   6" in peek(app)
+
+
+async def test_the_peek_follows_the_cursor_and_enter_opens_the_trace(full_store: Path) -> None:
+    app = app_of(ScriptedWorkbench(full_store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "runs")
+        for number in (2, 1, 0):  # newest first
+            await pilot.press("j")
+            view = app.screen.query_one("#peek", TextView)
+            await until(pilot, lambda n=number, v=view: v.border_subtitle == run_id(n))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and not app.screen.session.loading)
+        assert app.screen.session.state.run_id == run_id(0)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, FailuresScreen) and table(app, "runs").count)
+
+
+async def test_a_held_key_reads_only_where_it_stops(
+    full_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = Reader.peek
+
+    def counted(self: Reader, wanted: str) -> Any:
+        read.append(wanted)
+        return real(self, wanted)
+
+    monkeypatch.setattr(Reader, "peek", counted)
+    app = app_of(ScriptedWorkbench(full_store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        await pilot.press("enter")
+        read.clear()
+        table(app, "runs").move(1)
+        table(app, "runs").move(2)
+        table(app, "runs").move(3)
+        await until(pilot, lambda: app.screen.query_one("#peek", TextView).border_subtitle == run_id(0))
+        assert read == [run_id(0)]
+
+
+async def test_grouping_is_toggled(full_store: Path) -> None:
+    app = app_of(ScriptedWorkbench(full_store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        seen = []
+        for by in ("label", "variant", "operator", "benchmark", "signature"):
+            await pilot.press("c")
+            await until(pilot, lambda by=by: table(app, "clusters").border_title == f"By {by}")
+            await until(pilot, lambda: table(app, "runs").count)
+            seen.append(table(app, "clusters").plain_text)
+        assert "undefined-name" in seen[0]
+        assert "vanilla" in seen[1]
+
+
+async def answer(pilot: Pilot[Any], key: str, text: str) -> None:
+    """Press a key that asks for a line, and give it."""
+    await pilot.press(key)
+    await until(pilot, lambda: isinstance(pilot.app.screen, AskScreen))
+    pilot.app.screen.query_one(Input).value = text
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(pilot.app.screen, FailuresScreen))
+
+
+async def test_labels_notes_bookmarks_and_training_sets(full_store: Path) -> None:
+    app = app_of(ScriptedWorkbench(full_store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        newest = run_id(3)
+
+        def kinds() -> list[tuple[str, str]]:
+            with Reader(full_store) as reader:
+                said = reader.annotations([newest]).get(newest, [])
+            return [(a.kind, a.value) for a in said if a.source == "user"]
+
+        await answer(pilot, "l", "agent-bug")
+        await until(pilot, lambda: ("label", "agent-bug") in kinds())
+        await until(pilot, lambda: "agent-bug" in table(app, "runs").plain_text)
+        await answer(pilot, "n", "look at [bold]this[/bold]")
+        await until(pilot, lambda: "note: look at [bold]this[/bold]" in peek(app))
+        await pilot.press("b")
+        await until(pilot, lambda: "★" in table(app, "runs").plain_text)
+        await answer(pilot, "t", "grpo-1")
+        await until(pilot, lambda: ("training-set", "grpo-1") in kinds())
+
+        await answer(pilot, "l", "agent-bug")  # again takes it away
+        await until(pilot, lambda: ("label", "agent-bug") not in kinds())
+        await pilot.press("b")
+        await until(pilot, lambda: ("bookmark", "") not in kinds())
+        await answer(pilot, "l", "two words")
+        await until(pilot, lambda: any("without spaces" in said for said in told(app)))
+
+
+async def test_known_labels_complete_what_is_typed(full_store: Path) -> None:
+    app = app_of(ScriptedWorkbench(full_store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen))
+        await pilot.press(*"special")
+        field = app.screen.query_one(Input)
+        await until(pilot, lambda: field._suggestion == "special-cased-inputs")
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: "special-cased-inputs" in table(app, "runs").plain_text)
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
+
+
+async def test_one_run_and_a_cluster_are_done_again(full_store: Path) -> None:
+    workbench = ScriptedWorkbench(full_store, passing_run("01K0SCRIPTEDAGAIN"))
+    app = app_of(workbench)
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        await pilot.press("R")
+        await until(pilot, lambda: [r.again for r in workbench.requests] == [run_id(3)])
+        assert isinstance(app.screen, FailuresScreen)
+        await pilot.press("A")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("enter")  # the safe answer
+        await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
+        assert len(workbench.requests) == 1
+        await pilot.press("A")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.click("#yes")
+        await until(pilot, lambda: len(workbench.requests) == 5)
+        assert {r.again for r in workbench.requests[1:]} == {run_id(n) for n in range(4)}
+        assert workbench.requests[0].seed == 0
+        assert workbench.requests[0].variant == "flowreasoner"
+
+
+async def test_without_failures_nothing_can_be_done(store: Path) -> None:
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
+        await until(pilot, lambda: table(app, "clusters").empty.startswith("No run has failed"))
+        await pilot.press("l", "n", "b", "t", "R", "A", "c", "enter")
+        assert any("Select a run first" in said for said in told(app))
+        assert any("no run here" in said for said in told(app))
+
+
+@pytest.fixture
+def damaged(store: Path) -> Path:
+    store.write_text("this is no database, and longer than its header: " + "x" * 200)
+    return store
+
+
+async def test_a_store_that_cannot_be_read_is_told(damaged: Path) -> None:
+    app = app_of(ScriptedWorkbench(damaged))
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
+        await until(pilot, lambda: "cannot be read" in table(app, "clusters").empty)
+
+
+async def test_hostile_texts_reach_the_screen_cleaned(store: Path) -> None:
+    hostile = "\x1b]0;owned\x07[red]NameError[/red]\u202e \x9b31m " + "x" * 5000
+    events = [
+        dataclasses.replace(e, error=hostile) if isinstance(e, RunFinished | WorkflowFinished) else e
+        for e in failing_run(run_id(1))
+    ]
+    await record(store, [events])
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        everything = peek(app) + table(app, "clusters").plain_text + table(app, "runs").plain_text
+        assert "[red]NameError[/red]" in everything
+        assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(everything)
+
+
+@SIZES
+def test_failures(snap_compare: Compare, size: tuple[int, int], full_store: Path) -> None:
+    app = app_of(ScriptedWorkbench(full_store))
+
+    async def ready(pilot: Pilot[Any]) -> None:
+        await opened(pilot)
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: table(app, "runs").count == 2 and NAME_ERROR in peek(app))
+
+    assert snap_compare(app, terminal_size=size, run_before=ready)
+
+
+@SIZES
+def test_no_failures(snap_compare: Compare, size: tuple[int, int]) -> None:
+    app = app_of(ScriptedWorkbench(STORE))
+
+    async def ready(pilot: Pilot[Any]) -> None:
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
+        await until(pilot, lambda: table(app, "clusters").empty.startswith("No run has failed"))
+
+    assert snap_compare(app, terminal_size=size, run_before=ready)

@@ -1,0 +1,1 @@
+"""Screen: ask for one line."""

@@ -1,0 +1,1 @@
+"""Screen: failed runs in clusters, with a look at each."""

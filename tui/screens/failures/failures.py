@@ -1,0 +1,308 @@
+"""Failed runs: clusters on the left, the runs of one in the middle, a look at one on the right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container, Horizontal
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Footer
+
+from tui.actions import bindings_for
+from tui.format import plural
+from tui.safe import one_line
+from tui.screens.failures.rows import CLUSTER_COLUMNS, RUN_COLUMNS, cluster_row, run_row
+from tui.widgets.line_list import LineList
+from tui.widgets.table_view import TableView
+from tui.widgets.text_view import TextView
+from tui.widgets.title_bar import TitleBar
+
+if TYPE_CHECKING:
+    from store.annotations import Annotation, Kind
+    from store.failures import Clusters, Grouping
+    from store.reader import Reader
+    from store.rows import RunRow
+    from tui.app import WorkbenchApp
+
+DEBOUNCE_S = 0.08  # a held-down key reads nothing but where it stops
+CLUSTERS, RUNS = 500, 500
+MOST_RERUNS = 20  # the command line does more, some at a time
+_LABELLED_AT_ONCE = 100
+
+
+class FailuresScreen(Screen[None]):
+    """What is selected on the left decides what is on its right; everything is read in threads."""
+
+    CSS_PATH = "failures.tcss"
+    BINDINGS = bindings_for("failures")
+
+    def __init__(self) -> None:
+        super().__init__(name="failures")
+        self._by: Grouping = "signature"
+        self._clusters: Clusters | None = None
+        self._runs: tuple[RunRow, ...] = ()
+        self._said: dict[str, list[Annotation]] = {}
+        self._waiting: dict[str, Timer] = {}
+
+    @property
+    def workbench_app(self) -> WorkbenchApp:
+        return cast("WorkbenchApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar("Failures")
+        with Horizontal(id="body"):
+            with Container(id="lists"):
+                yield TableView(CLUSTER_COLUMNS, id="clusters", empty="Reading the store …")
+                yield TableView(RUN_COLUMNS, id="runs")
+            yield TextView(id="peek", empty="Nothing is selected.")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self._table("runs").border_title = "Runs"
+        self.query_one("#peek").border_title = "Why"
+        self._table("clusters").focus()
+
+    def on_screen_resume(self) -> None:
+        self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
+        self.action_reload()
+        self.run_worker(self._label(), group="labels", exclusive=True)
+
+    def _table(self, id: str) -> TableView:
+        return self.query_one(f"#{id}", TableView)
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def action_reload(self) -> None:
+        self.run_worker(self._load(), group="store", exclusive=True)
+
+    async def _load(self) -> None:
+        """The clusters, then the runs of the selected one."""
+        from store.errors import StoreError
+
+        table, by = self._table("clusters"), self._by
+        table.border_title = f"By {by}"
+        try:
+            found = await self.workbench_app.records.read(lambda r: r.failures(by, limit=CLUSTERS))
+        except StoreError as error:
+            self._clusters = None
+            table.empty = f"The store cannot be read: {one_line(str(error), 200)}"
+            table.show([])
+            table.refresh()
+            return
+        self._clusters = found
+        table.empty = "No run has failed. What does is gathered here, by what went wrong."
+        table.show([cluster_row(by, cluster) for cluster in found.clusters])
+        table.border_subtitle = plural(found.total, "failed run") if found.total else ""
+        table.refresh()
+        await self._load_runs()
+
+    async def _load_runs(self) -> None:
+        key, by = self._table("clusters").selected, self._by
+        if key is None:
+            self._runs, self._said = (), {}
+            self._show_runs(more=False)
+            self._peek_later()
+            return
+
+        def read(reader: Reader) -> tuple[tuple[RunRow, ...], dict[str, list[Annotation]], bool]:
+            page = reader.runs(cluster=(by, key), limit=RUNS)
+            return page.rows, reader.annotations([r.id for r in page.rows]), page.next_cursor is not None
+
+        self._runs, self._said, more = await self.workbench_app.records.read(read)
+        self._show_runs(more=more)
+        self._peek_later()
+
+    def _show_runs(self, *, more: bool) -> None:
+        table = self._table("runs")
+        table.show([run_row(run, self._said.get(run.id, [])) for run in self._runs])
+        count = plural(len(self._runs), "run")
+        table.border_subtitle = f"the newest {count}" if more else count if self._runs else ""
+        table.refresh()
+
+    async def _label(self) -> None:
+        """Label what an older version recorded, or an import brought; the newest first."""
+        from store.annotations import classify_runs
+        from store.errors import StoreError
+
+        path = self.workbench_app.workbench.store_path
+        try:
+            waiting = await self.workbench_app.records.read(lambda r: r.unclassified())
+            for start in range(0, len(waiting), _LABELLED_AT_ONCE):
+                some = waiting[start : start + _LABELLED_AT_ONCE]
+                await asyncio.to_thread(lambda some=some: deque(classify_runs(path, some), maxlen=0))
+                self.action_reload()
+        except StoreError as error:
+            self.notify(one_line(str(error), 300), severity="warning")
+
+    # -- following the cursor ----------------------------------------------------------------------
+
+    @on(LineList.Highlighted, "#clusters")
+    def _cluster_selected(self) -> None:
+        self._later("runs", self._read_runs)
+
+    @on(LineList.Highlighted, "#runs")
+    def _peek_later(self) -> None:
+        self._later("peek", self._read_peek)
+
+    def _later(self, what: str, then: object) -> None:
+        if (timer := self._waiting.get(what)) is not None:
+            timer.stop()
+        self._waiting[what] = self.set_timer(DEBOUNCE_S, then)  # type: ignore[arg-type]
+
+    def _read_runs(self) -> None:
+        self._table("runs").move(0)
+        self.run_worker(self._load_runs(), group="runs", exclusive=True)
+
+    def _read_peek(self) -> None:
+        self.run_worker(self._load_peek(), group="peek", exclusive=True)
+
+    async def _load_peek(self) -> None:
+        from store.errors import StoreError
+        from tui.screens.failures.peek import peek_text
+
+        view = self.query_one("#peek", TextView)
+        run = self._selected
+        if run is None:
+            view.show("")
+            return
+        try:
+            text = await self.workbench_app.records.read(lambda r: peek_text(run, r.peek(run.id)))
+        except StoreError as error:
+            text = f"This run cannot be read: {one_line(str(error), 300)}"
+        view.show(text)
+        view.border_subtitle = run.id
+
+    @property
+    def _selected(self) -> RunRow | None:
+        key = self._table("runs").selected
+        return next((run for run in self._runs if run.id == key), None)
+
+    # -- opening -----------------------------------------------------------------------------------
+
+    @on(LineList.Chosen, "#clusters")
+    def _enter_cluster(self) -> None:
+        self._table("runs").focus()
+
+    @on(LineList.Chosen, "#runs")
+    def _open(self) -> None:
+        if (run := self._selected) is not None:
+            self.workbench_app.open_trace(run.id)
+
+    def action_group(self) -> None:
+        """The next way to cluster."""
+        from store.failures import GROUPINGS
+
+        self._by = GROUPINGS[(GROUPINGS.index(self._by) + 1) % len(GROUPINGS)]
+        self._table("clusters").move(0)
+        self.action_reload()
+
+    # -- saying something of a run -----------------------------------------------------------------
+
+    async def action_label(self) -> None:
+        await self._ask_name("label", "Label this run", "A label that it has is taken away.")
+
+    async def action_training_set(self) -> None:
+        await self._ask_name("training-set", "Put this run into a training set", "One it is in, it leaves.")
+
+    async def _ask_name(self, kind: Kind, question: str, hint: str) -> None:
+        from engine.failures import LABELS
+        from tui.screens.ask.ask import AskScreen
+
+        run = self._one()
+        if run is None:
+            return
+        used = [v for v, _ in await self.workbench_app.records.read(lambda r: r.annotation_values(kind))]
+        known = list(dict.fromkeys([*used, *(LABELS if kind == "label" else ())]))
+
+        def answered(name: str | None) -> None:
+            if name is not None:
+                has = any(a.kind == kind and a.value == name for a in self._said.get(run.id, []))
+                self._say(run, kind, name, remove=has)
+
+        self.app.push_screen(AskScreen(question, hint=hint, known=known), answered)
+
+    def action_note(self) -> None:
+        from tui.screens.ask.ask import AskScreen
+
+        run = self._one()
+        if run is None:
+            return
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                self._say(run, "note", text, remove=False)
+
+        self.app.push_screen(AskScreen("Note on this run"), answered)
+
+    def action_bookmark(self) -> None:
+        if (run := self._one()) is not None:
+            has = any(a.kind == "bookmark" for a in self._said.get(run.id, []))
+            self._say(run, "bookmark", "", remove=has)
+
+    def _one(self) -> RunRow | None:
+        if self._selected is None:
+            self.notify("Select a run first.")
+        return self._selected
+
+    def _say(self, run: RunRow, kind: Kind, value: str, *, remove: bool) -> None:
+        self.run_worker(self._write(run, kind, value, remove=remove), group="say")
+
+    async def _write(self, run: RunRow, kind: Kind, value: str, *, remove: bool) -> None:
+        from store.annotations import annotate, unannotate
+        from store.errors import StoreError
+
+        path = self.workbench_app.workbench.store_path
+        change = unannotate if remove else annotate
+        try:
+            await asyncio.to_thread(change, path, [run.id], kind, value)
+        except StoreError as error:
+            self.notify(one_line(str(error), 300), severity="error")
+            return
+        await self._load()
+
+    # -- doing runs again --------------------------------------------------------------------------
+
+    def action_rerun(self) -> None:
+        if (run := self._one()) is not None:
+            self._rerun([run.id])
+
+    def action_rerun_cluster(self) -> None:
+        from tui.screens.confirm.confirm import ConfirmScreen
+
+        run_ids = [run.id for run in self._runs[:MOST_RERUNS]]
+        if not run_ids:
+            self.notify("There is no run here.")
+            return
+        part = "the newest " if len(run_ids) < len(self._runs) else ""
+        question = f"Run {part}{plural(len(run_ids), 'run')} of this cluster again?"
+        if part:
+            question += " All of them: flowreasoner rerun --cluster"
+        self.app.push_screen(
+            ConfirmScreen(question, "Run them", "Leave it"), lambda yes: self._rerun(run_ids) if yes else None
+        )
+
+    def _rerun(self, run_ids: list[str]) -> None:
+        self.run_worker(self._start(run_ids), group="rerun")
+
+    async def _start(self, run_ids: list[str]) -> None:
+        from engine.problems import ProblemError
+        from store.errors import StoreError
+        from tui.rerun import again
+
+        path = self.workbench_app.workbench.store_path
+        begun = 0
+        for run_id in run_ids:
+            try:
+                request = await asyncio.to_thread(again, path, run_id)
+            except (StoreError, ProblemError) as error:
+                self.notify(one_line(str(error), 300), severity="error")
+                continue
+            self.workbench_app.start_run(request, show=False)
+            begun += 1
+        if begun:
+            self.notify(f"{plural(begun, 'run')} started again; 3 shows the latest, 1 all.")

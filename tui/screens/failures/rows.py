@@ -1,0 +1,55 @@
+"""Clusters and their runs, as rows of the screen's tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui import format as fmt
+from tui.failure_reports import marks_of, name_of
+from tui.outline import status_mark
+from tui.safe import one_line
+from tui.widgets.table_view import Column, Row
+
+if TYPE_CHECKING:
+    from store.annotations import Annotation
+    from store.failures import Cluster, Grouping
+    from store.rows import RunRow
+
+CLUSTER_COLUMNS = (
+    Column("Runs", 6, right=True),
+    Column("Share", 5, right=True, since=34),
+    Column("Cluster"),
+    Column("Last seen", 11, since=64),
+)
+RUN_COLUMNS = (
+    Column("", 1),
+    Column("Started", 11),
+    Column("Problem"),
+    Column("Variant", 12, since=60),
+    Column("Marks", 18, since=46),
+)
+
+
+def cluster_row(by: Grouping, cluster: Cluster) -> Row:
+    """A cluster for `CLUSTER_COLUMNS`."""
+    cells = (
+        (f"{cluster.runs:,}", "title"),
+        (f"{cluster.share * 100:.0f}%", "muted"),
+        (one_line(name_of(by, cluster.key), 160), ""),
+        (fmt.day_time(cluster.last_seen), "muted"),
+    )
+    return Row(cluster.key, cells)
+
+
+def run_row(run: RunRow, said: list[Annotation]) -> Row:
+    """A run for `RUN_COLUMNS`; a star before its problem says that it has a bookmark."""
+    glyph, ink, _ = status_mark(run.status)
+    starred = any(a.kind == "bookmark" for a in said)
+    cells = (
+        (glyph, ink),
+        (fmt.day_time(run.started_at), "muted"),
+        (f"{'★ ' if starred else ''}{one_line(run.problem_id, 60)}", ""),
+        (one_line(run.variant, 30), "muted"),
+        (one_line(marks_of([a for a in said if a.kind != "bookmark"]), 60), "accent"),
+    )
+    return Row(run.id, cells)
