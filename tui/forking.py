@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine.forks import KINDS, Fork, RunRecord, StepEdit
 from engine.forks.jobs import ForkError, config_of, edited_workflow, job_of, other_workflow_job, problem_of
 from engine.forks.steps import StepError, find_step, with_value
+from engine.operators.own import recorded_set
 from tui.ports import ForkRequest, RunRequest
 
 if TYPE_CHECKING:
@@ -48,20 +49,21 @@ def fork_request(
 
     Raises ForkError, StepError, ProblemError and OperatorSetError.
     """
-    if at is None and not worker and workflow is None:
-        raise ForkError("say where to fork with --at STEP, or what to change with --worker or --workflow")
-    if (sets or prompt is not None) and at is None:
-        raise ForkError("say with --at which step the inputs or the prompt are of")
-    if workflow is not None and (sets or prompt is not None):
+    edits = bool(sets) or prompt is not None
+    if edits and workflow is not None:
         raise ForkError(
             "another workflow and a changed step are two forks: give --workflow, or --set or --prompt"
         )
-    if everywhere and not (sets or prompt is not None):
+    if edits and at is None:
+        raise ForkError("say with --at which step the inputs or the prompt are of")
+    if at is None and not worker and workflow is None:
+        raise ForkError("say where to fork with --at STEP, or what to change with --worker or --workflow")
+    if everywhere and not edits:
         raise ForkError("--everywhere goes with --set or --prompt")
     step = find_step(record, at) if at is not None else None
     inputs: dict[str, Any] | None = None
     if step is not None and sets:
-        operator = config_of_sets(record, step.operator)
+        operator = recorded_set(record.start.config).get(step.operator)
         inputs = step.inputs
         for text in sets:
             path, equals, value = text.partition("=")
@@ -81,13 +83,6 @@ def fork_request(
         workflow=workflow,
     )
     return request_of(record, fork, worker or record.start.worker)
-
-
-def config_of_sets(record: RunRecord, operator: str) -> Any:
-    """The operator's description in the run's set, None where the set has no such operator."""
-    from engine.operators.own import recorded_set
-
-    return recorded_set(record.start.config).get(operator)
 
 
 def request_of(record: RunRecord, fork: ForkRequest, worker: str) -> RunRequest:

@@ -92,6 +92,8 @@ class PlainTrace:
     def _run_started(self, event: RunStarted) -> Iterator[str]:
         problem = event.problem
         yield f"run {event.run_id}: {event.variant}, meta-agent {event.meta_agent}, worker {event.worker}"
+        if parent := event.origin.get("parent"):
+            yield f"from run {one_line(str(parent))}"
         yield f"sandbox {event.sandbox}, seed {event.seed}, problem {one_line(str(problem.get('id', '')))}"
         yield from (f"  | {line}" for line in clean(str(problem.get("prompt", ""))).splitlines()[:20])
         for test in problem.get("tests", {}).get("visible", [])[:5]:

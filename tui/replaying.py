@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,7 @@ class Pace:
 
 async def paced(
     events: AsyncIterator[Event], pace: Pace, shortened: Shortened = lambda _: None
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """The events, each when it is due."""
     before: float | None = None
     async for event in events:

@@ -14,6 +14,7 @@ from tui.state import RunState
 
 if TYPE_CHECKING:
     from engine.events import Event
+    from tui.replaying import Pace
 
 # Objects added by one load from which on a collection of them would be felt.
 FREEZE_OBJECTS = 20_000
@@ -28,6 +29,7 @@ class RunSession:
         self.shown = self.state  # what the screens show: the run, or the run as it was
         self.position: int | None = None  # after how many events that was; None is now
         self.live = live
+        self.pace: Pace | None = None  # how fast a run of the store is played
         self.run_id = ""  # once it is known
         self.breakpoints: list[str] = []
         self.loading = not live
@@ -40,10 +42,10 @@ class RunSession:
         return self.state.problem_id or self._title
 
     def since_last_event(self) -> float:
-        """Seconds a running clock is ahead of the last event; 0 once the run or its recording ended, and
-        in the past.
+        """Seconds a running clock is ahead of the last event; 0 once the run or its recording ended, in the
+        past, and in a replay.
         """
-        if self.position is not None:
+        if self.position is not None or self.pace is not None:
             return 0.0
         return 0.0 if self.state.finished or not self.live else max(self._clock() - self._heard, 0.0)
 

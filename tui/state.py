@@ -54,6 +54,7 @@ class RunState:
         self.seed: int | None = None
         self.sandbox = ""
         self.config: Mapping[str, Any] = {}
+        self.origin: Mapping[str, Any] = {}
         self.status = WAITING
         self.score: float | None = None
         self.val_score: float | None = None
@@ -153,7 +154,7 @@ class RunState:
         self._close_open(status if status != "error" else "cancelled")
 
     def _run_started(self, event: ev.RunStarted) -> None:
-        self.problem, self.config = event.problem, event.config
+        self.problem, self.config, self.origin = event.problem, event.config, event.origin
         self.variant, self.meta_agent, self.worker = event.variant, event.meta_agent, event.worker
         self.seed, self.sandbox, self.started_at = event.seed, event.sandbox, event.at
         if not self.finished:

@@ -1,0 +1,150 @@
+"""`fork` and `replay` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.events import Event, StepFinished, StepStarted, from_json
+from tests.cli.conftest import Models, Shell
+from tests.support.openai_server import answer
+from tests.support.runs import DOUBLE, RIGHT, TEST_AND_REVISE, WRONG, end, of
+
+WORKFLOW = """
+class Workflow:
+    async def __call__(self, problem, entry_point):
+        solution = await self.custom_code_generate(problem=problem, entry_point=entry_point)
+        outcome = await self.test(problem=problem, solution=solution["response"], entry_point=entry_point)
+        return solution["response"]
+"""
+
+
+def events_of(out: str) -> list[Event]:
+    return [from_json(json.loads(line)) for line in out.splitlines()]
+
+
+async def failed(shell: Shell, models: Models, *options: str) -> str:
+    """A run whose answer fails; its id."""
+    models.replies["worker"] = answer(WRONG)
+    models.replies["meta"] = answer(TEST_AND_REVISE)
+    (shell.home / "double.json").write_text(json.dumps(DOUBLE.to_json()))
+    ended = await shell("run", "double.json", "--repeats", "1", "--rounds", "1", "--json", *options)
+    assert ended.code == 1, ended.err
+    return events_of(ended.out)[0].run_id
+
+
+async def test_a_failed_run_passes_after_a_changed_step(shell: Shell, models: Models) -> None:
+    run_id = await failed(shell, models)
+    models.replies["worker"] = answer(RIGHT)
+    asked = len(models.server.requests)
+    ended = await shell(
+        "fork", run_id[:15], "--at", "test 1 · step 0", "--set", "inputs.instruction=Double it.", "--json"
+    )
+    assert ended.code == 0, ended.err
+    events = events_of(ended.out)
+    assert len(models.server.requests) == asked + 1
+    assert "Double it." in json.dumps(models.server.requests[-1])
+    assert [e.reused for e in of(events, StepFinished)].count(
+        False
+    ) == 2  # the step, and the test of its answer
+    listed = [json.loads(line) for line in (await shell("runs", "--json")).out.splitlines()]
+    assert (listed[0]["parent"], listed[1]["parent"]) == (run_id, None)
+    shown = await shell("show", "last")
+    assert "(from the record)" in shown.out
+    assert f"from run {run_id}" in shown.out
+
+
+async def test_nothing_changed_needs_no_model_and_ends_the_same(shell: Shell, models: Models) -> None:
+    run_id = await failed(shell, models)
+    asked = len(models.server.requests)
+    for name in [n for n in shell.env if n.startswith("FLOWREASONER_ENDPOINTS")]:
+        del shell.env[name]
+    ended = await shell("fork", run_id, "--at", "test1:0", "--json")
+    assert ended.code == 1, ended.err
+    events = events_of(ended.out)
+    assert all(e.reused for e in of(events, StepFinished))
+    assert end(events).model_calls == 0
+    assert len(models.server.requests) == asked
+
+
+async def test_a_prompt_a_worker_and_a_workflow_from_files(shell: Shell, models: Models) -> None:
+    run_id = await failed(shell, models)
+    models.replies["worker"] = answer(RIGHT)
+    models.replies["other"] = answer(RIGHT)
+    (shell.home / "prompt.txt").write_text("Write f that doubles.")
+    ended = await shell("fork", run_id, "--at", "test1:0", "--prompt", "prompt.txt", "--json")
+    assert ended.code == 0, ended.err
+    assert models.server.requests[-1]["messages"] == [{"role": "user", "content": "Write f that doubles."}]
+    ended = await shell("fork", run_id, "--at", "test1:0", "--worker", "local/other", "--json")
+    assert ended.code == 0, ended.err
+    assert models.server.requests[-1]["model"] == "other"
+    (shell.home / "flow.py").write_text(WORKFLOW)
+    ended = await shell("fork", run_id, "--workflow", "flow.py", "--json")
+    assert ended.code == 1, ended.err
+    events = events_of(ended.out)
+    operators = {s.step_id: s.operator for s in of(events, StepStarted)}
+    assert [(operators[e.step_id], e.reused) for e in of(events, StepFinished)][0] == (
+        "custom_code_generate",
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--at", "nowhere"], "has no step 'nowhere'"),
+        (["--at", "77"], "has no step '77'"),
+        (["--at", "0"], "means several steps"),
+        ([], "say where to fork with --at"),
+        (["--set", "a=1"], "say with --at which step"),
+        (["--at", "test1:0", "--set", "nothing=1"], "'nothing' is not in inputs: there is "),
+        (["--at", "test1:0", "--set", "problem.deep=1"], "holds nothing"),
+        (["--at", "test1:0", "--set", "problem"], "write PATH=VALUE"),
+        (["--at", "test1:1", "--prompt", "double.json"], "asked no model"),
+        (["--at", "test1:0", "--prompt", "missing.txt"], "give a readable file"),
+        (["--at", "test1:0", "--worker", "nowhere/model"], "unknown model 'nowhere/model'"),
+        (["--workflow", "double.json"], "the workflow cannot run"),
+        (["--workflow", "missing.py"], "give a readable workflow file"),
+        (["--at", "test1:0", "--set", "problem=x", "--workflow", "double.json"], "are two forks"),
+        (["--at", "test1:0", "--everywhere"], "--everywhere goes with"),
+    ],
+)
+async def test_what_cannot_be_forked_is_said_in_a_sentence(
+    shell: Shell, models: Models, args: list[str], words: str
+) -> None:
+    run_id = await failed(shell, models)
+    ended = await shell("fork", run_id, *args)
+    assert ended.code in (2, 3)
+    assert words in ended.err
+    assert ended.err.count("\n") == 1
+    assert "Traceback" not in ended.err
+
+
+async def test_replay_prints_what_show_does_without_model_docker_or_torch(
+    shell: Shell, models: Models, tmp_path: Path
+) -> None:
+    run_id = await failed(shell, models)
+    shown = await shell("show", run_id)
+    bare: dict[str, Any] = {k: v for k, v in shell.env.items() if "ENDPOINTS" not in k}
+    bare["DOCKER_HOST"] = f"unix://{tmp_path}/no-docker.sock"
+    trap = tmp_path / "trap"
+    for module in ("torch", "transformers", "docker", "openai"):
+        (trap / module).mkdir(parents=True)
+        (trap / module / "__init__.py").write_text(f"raise SystemExit('{module} was imported')")
+    shell.env.clear()
+    shell.env.update(bare | {"PYTHONPATH": str(trap)})
+    replayed = await shell("replay", run_id, "--speed", "50")
+    assert replayed.code == 1, replayed.err
+    assert replayed.out == shown.out
+    as_json = await shell("replay", run_id, "--speed", "50", "--json")
+    assert as_json.out == (await shell("show", run_id, "--json")).out
+
+
+async def test_replay_refuses_what_it_cannot_do(shell: Shell) -> None:
+    ended = await shell("replay", "nothing")
+    assert ended.code == 3
+    assert "No run begins with 'nothing'" in ended.err
+    assert (await shell("replay", "nothing", "--speed", "0.5")).code == 2
