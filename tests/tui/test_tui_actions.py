@@ -12,6 +12,7 @@ from tui.app import WorkbenchApp
 from tui.screens.compare.choose import ChooseScreen
 from tui.screens.compare.compare import CompareScreen
 from tui.screens.failures.failures import FailuresScreen
+from tui.screens.fork.fork import ForkScreen
 from tui.screens.help.help import HelpScreen
 from tui.screens.hosts.hosts import HostsScreen
 from tui.screens.new_run.new_run import NewRunScreen
@@ -32,6 +33,7 @@ OWNERS: dict[str, tuple[type, ...]] = {
     "hosts": (HostsScreen,),
     "form": (NewRunScreen,),
     "stop": (StopScreen,),
+    "fork": (ForkScreen,),
     "dialog": (HelpScreen,),
     "list": (LineList,),
     "tree": (OutlineView,),

@@ -19,7 +19,8 @@ from tui.actions import bindings_for
 from tui.nodes import StepNode
 from tui.safe import one_line
 from tui.screens.run.detail_pane import DetailPane
-from tui.screens.run.live import LIVE_ONLY, LiveControl, StopBar
+from tui.screens.run.forks import ForkControl
+from tui.screens.run.live import LIVE_ONLY, StopBar
 from tui.screens.run.status_line import StatusLine
 from tui.session import RunSession
 from tui.subject import Subject, node_marks, subject_of
@@ -50,7 +51,7 @@ LAYOUT_SECONDS = 0.02
 LOADING_TICKS = 5
 
 
-class RunScreen(LiveControl):
+class RunScreen(ForkControl):
     """Shows a session; loads it first where `run_id` names a run of the store."""
 
     CSS_PATH = "run.tcss"
@@ -159,8 +160,7 @@ class RunScreen(LiveControl):
         if not fresh:
             return
         bar = self.query_one(TitleBar)
-        kind = "Live run" if self.session.live else "Trace"
-        bar.crumb = f"{kind}  ›  {one_line(self.session.title, 60)}"
+        bar.crumb = self.crumb()
         bar.note = self.workbench_app.workbench.sandbox_note if self.session.live else _note(state.sandbox)
         self.sync_stop()
         if (standing := (state.finished, state.stop is None)) != self._standing:

@@ -1,0 +1,1 @@
+"""Screen: what a fork is to change at a step."""

@@ -1,0 +1,113 @@
+"""A fork: the step's inputs, its prompt and the worker, to be changed before it runs again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Checkbox, Footer, Input, Label, TextArea
+
+from tui.actions import bindings_for
+from tui.editing import edit_text
+from tui.nodes import StepNode
+from tui.safe import clean, one_line
+from tui.widgets.title_bar import TitleBar
+
+HINT = "Steps that stay as they were are served from the record; nothing is called or paid again for them."
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What the fork is to change; None is unchanged."""
+
+    inputs: dict[str, Any] | None
+    prompt: str | None
+    everywhere: bool
+    worker: str
+
+
+class ForkScreen(Screen[Changes | None]):
+    """Dismisses with the changes, or None where there is to be no fork."""
+
+    CSS_PATH = "fork.tcss"
+    BINDINGS = bindings_for("fork")
+
+    def __init__(self, step: StepNode, prompt: str | None, worker: str) -> None:
+        """`prompt` is the user's message of the step's first model call, None where there is none here."""
+        super().__init__(name="fork")
+        self._step, self._worker = step, worker
+        self._inputs = _pretty(step.inputs)
+        self._prompt = None if prompt is None else clean(prompt)
+
+    def compose(self) -> ComposeResult:
+        step = self._step
+        yield TitleBar("Fork")
+        line = f", line {step.line}" if step.line else ""
+        place = f"Fork at step {step.index} {step.operator}{line}"
+        yield Label(one_line(place, 300), id="place", markup=False)
+        with Horizontal(id="panes"):
+            with Vertical(id="left"):
+                inputs = TextArea(self._inputs, id="inputs")
+                inputs.border_title = "Inputs of the step, JSON"
+                yield inputs
+            if self._prompt is not None:
+                with Vertical(id="right"):
+                    prompt = TextArea(self._prompt, id="prompt", soft_wrap=True)
+                    prompt.border_title = "Prompt, in place of what the operator writes"
+                    yield prompt
+        with Horizontal(id="options"):
+            with Horizontal(classes="field"):
+                yield Label("Worker")
+                yield Input(self._worker, id="worker", compact=True)
+            yield Checkbox("Every step with these inputs", id="everywhere", compact=True)
+        yield Label("", id="complaint", markup=False)
+        yield Label(HINT, id="hint", markup=False)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one("#complaint").display = False
+        self.query_one("#prompt" if self._prompt is not None else "#inputs").focus()
+
+    def action_start(self) -> None:
+        """Check what was changed and hand it over."""
+        text = self.query_one("#inputs", TextArea).text
+        inputs: Any = None
+        if text != self._inputs:
+            try:
+                inputs = json.loads(text)
+            except (ValueError, RecursionError) as error:
+                self._complain(f"The inputs are not JSON: {error}")
+                return
+            if not isinstance(inputs, dict):
+                self._complain("The inputs are an object of arguments by name.")
+                return
+        prompt = self.query_one("#prompt", TextArea).text if self._prompt is not None else None
+        worker = self.query_one("#worker", Input).value.strip()
+        if not worker:
+            self._complain("The worker is empty.")
+            return
+        everywhere = self.query_one("#everywhere", Checkbox).value
+        changed = prompt if prompt != self._prompt else None
+        self.dismiss(Changes(inputs, changed, everywhere, worker))
+
+    async def action_open_editor(self) -> None:
+        area = self.focused
+        if not isinstance(area, TextArea):
+            area = self.query_one("#inputs", TextArea)
+        edited = await edit_text(self.app, area.text, ".json" if area.id == "inputs" else ".txt")
+        if edited is not None:
+            area.load_text(edited)
+
+    def _complain(self, text: str) -> None:
+        label = self.query_one("#complaint", Label)
+        label.display = True
+        label.update(one_line(text, 300))
+
+
+def _pretty(value: Any) -> str:
+    """As JSON a person can edit. Control codes come out escaped; direction marks are taken out."""
+    return clean(json.dumps(value, ensure_ascii=False, indent=2))
