@@ -8,7 +8,7 @@ from dataclasses import replace
 from engine.context import RunContext
 from engine.events import Notice, TestsWritten
 from engine.ids import derived_seed
-from engine.operators.support import extract_code
+from engine.operators.support import extract_code, syntax_tree
 from engine.problems import Problem, Tests
 from engine.prompts import make_tests_messages
 
@@ -38,7 +38,7 @@ def read_asserts(code: str) -> tuple[str, ...]:
     asserts: list[str] = []
     for line in code.splitlines():
         try:
-            body = ast.parse(line.strip()).body
+            body = syntax_tree(line.strip()).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         asserts += [ast.unparse(node) for node in body if isinstance(node, ast.Assert)]

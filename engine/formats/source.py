@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.formats.findings import Diagnostic, error
+from engine.operators.support import syntax_tree
 
 # The largest workflow in the paper's appendix is about 2 kB. The limit keeps the host responsive:
 # checking this much of the worst text takes a second or two.
@@ -42,7 +43,7 @@ def parse(text: str, *, what: str = "graph") -> Parsed:
     try:
         with warnings.catch_warnings():  # "\d" in a plain string is not worth a line on stderr
             warnings.simplefilter("ignore")
-            tree = ast.parse(text)
+            tree = syntax_tree(text)
     except SyntaxError as failure:
         return Parsed(None, _syntax(failure, text, what))
     except (RecursionError, MemoryError):

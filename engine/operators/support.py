@@ -27,10 +27,23 @@ def join(*parts: str | None) -> str:
     return "\n\n".join(p.strip("\n") for p in parts if p and p.strip())
 
 
+def syntax_tree(code: str) -> ast.Module:
+    """The code's tree. Raises what `ast.parse` raises of the code.
+
+    Some versions of Python fail with a SystemError of their own when something is parsed while a tree is
+    made, which a traceback that is printed by the garbage collector is enough for.
+    """
+    while True:
+        try:
+            return ast.parse(code)
+        except SystemError:
+            continue
+
+
 def parses(code: str) -> bool:
     """Whether `code` is Python. Parsing executes nothing."""
     try:
-        ast.parse(code)
+        syntax_tree(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
@@ -41,7 +54,7 @@ def defines(code: str, name: str) -> bool:
     if not parses(code):
         return False
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    for node in ast.parse(code).body:
+    for node in syntax_tree(code).body:
         if isinstance(node, kinds) and node.name == name:
             return True
         if isinstance(node, ast.Assign) and any(
