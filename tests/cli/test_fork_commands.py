@@ -86,7 +86,7 @@ async def test_a_prompt_a_worker_and_a_workflow_from_files(shell: Shell, models:
     assert ended.code == 1, ended.err
     events = events_of(ended.out)
     operators = {s.step_id: s.operator for s in of(events, StepStarted)}
-    assert [(operators[e.step_id], e.reused) for e in of(events, StepFinished)][0] == (
+    assert next((operators[e.step_id], e.reused) for e in of(events, StepFinished)) == (
         "custom_code_generate",
         True,
     )
