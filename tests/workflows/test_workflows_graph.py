@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import time
 
 import pytest
 
@@ -150,18 +149,3 @@ def test_a_call_shows_before_it_is_finished(end: str) -> None:
     for start in ("x = ", "if x:\n            y = ", "try:\n            y = ", "y = [z for z in "):
         code = HEAD + f"        x = {A}\n        {start}{end}"
         assert [n.attribute for n in partial_graph(code, PAPER).nodes] == ["custom", "review"], code
-
-
-def test_five_kilobytes_take_less_than_ten_milliseconds() -> None:
-    body = "\n".join(
-        f"        for i in range(3):\n            x = {A}\n            try:\n                y = {B}\n"
-        f"            except ValueError as e:\n                print(f'{{e}} {{x}}')"
-        for _ in range(30)
-    )
-    code = (HEAD + body)[:5_000]
-    times = []
-    for end in range(4_800, 5_000, 10):
-        started = time.perf_counter()
-        assert partial_graph(code[:end], PAPER).nodes
-        times.append(time.perf_counter() - started)
-    assert sorted(times)[len(times) // 2] < 0.03  # measured: a third of that; machines differ
