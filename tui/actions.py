@@ -93,6 +93,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.copy", "y", "Copy", "Copy the focused text; a long one goes to a file instead.", "app"),
     Action("app.edit", "e", "Open in $EDITOR", "Open the whole focused text in $VISUAL or $EDITOR.", "app"),
     Action("app.export", "x", "Export", "Write the whole focused text to a file and say where.", "app"),
+    Action("app.share", "W", "Write run", "Write the run: bundle, report, events, spans, data set.", "app"),
     Action("app.jump", "ctrl+o", "Jump to pane", "Pick a pane by its letter.", "app"),
     Action("app.zoom", "z", "Zoom", "Give the focused pane the whole screen, or undo that.", "app"),
     Action("app.change_theme", "T", "Theme", "Pick a colour theme.", "app"),
@@ -141,6 +142,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("runs.failed", "f", "Failed only", "Show only runs that went wrong, or all again.", "runs", True),
     Action("runs.older", "n", "Older", "The next page of runs.", "runs", True),
     Action("runs.newer", "p", "Newer", "The page before.", "runs", True),
+    Action("runs.import_bundle", "I", "Import", "Store the runs of a bundle.", "runs"),
     Action("runs.reload", "ctrl+r", "Reload", "Read the first page from the store again.", "runs"),
     Action("runs.mark", "space", "Mark", "Mark the run for a comparison, or no longer.", "runs"),
     Action(

@@ -327,6 +327,11 @@ class WorkbenchApp(App[None]):
         if text:
             self.notify(f"Wrote {await self._write(name, text)}")
 
+    def action_share(self) -> None:
+        from tui.sharing_screens import share
+
+        share(self)
+
     async def _write(self, name: str, text: str) -> str:
         folder = self.workbench.store_path.parent / "exports"
         try:

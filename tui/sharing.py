@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
 if TYPE_CHECKING:
     from engine.config import Settings
+    from store.bundle_import import Imported
     from store.reader import Reader
     from store.redaction import Redactor
     from store.rows import RunRow
@@ -281,19 +282,30 @@ def sentence(exported: Exported) -> str:
     return f"{verb} {plural(exported.runs, 'run')}{counted} to {exported.where}{running}"
 
 
-def import_bundle(settings: Settings, path: Path, *, as_json: bool) -> None:
-    """Store the runs of a bundle, and say which are new.
+def print_import(settings: Settings, path: Path, *, as_json: bool) -> None:
+    """Store the runs of a bundle, and say which are new. Raises as `imported` does."""
+    from tui.reports import emit
+
+    done = imported(settings, path)
+    emit(dataclasses.asdict(done), imported_sentence(done), as_json)
+
+
+def imported(settings: Settings, path: Path) -> Imported:
+    """Store the runs of a bundle.
 
     Raises:
         ExportError: it is no bundle that can be imported; StoreError: the store cannot be written.
     """
-    from store.bundle_import import import_bundle as read
+    from store.bundle_import import import_bundle
     from store.redaction import redactor
-    from tui.format import plural
-    from tui.reports import emit
 
-    done = read(path, settings.store_path(), redactor(settings))
+    return import_bundle(path, settings.store_path(), redactor(settings))
+
+
+def imported_sentence(done: Imported) -> str:
+    """What an import did, for people."""
+    from tui.format import plural
+
     text = f"imported {plural(len(done.new), 'run')}"
     text += f", {len(done.known)} already there" if done.known else ""
-    text += f", {plural(len(done.experiments), 'experiment')}" if done.experiments else ""
-    emit(dataclasses.asdict(done), text, as_json)
+    return text + (f", {plural(len(done.experiments), 'experiment')}" if done.experiments else "")

@@ -35,9 +35,9 @@ def import_bundle(
 ) -> None:
     """Store the runs of another workbench's bundle; those that are here already stay as they are."""
     from engine.config import load
-    from tui.sharing import import_bundle as read
+    from tui.sharing import print_import
 
-    read(load(), file, as_json=json)
+    print_import(load(), file, as_json=json)
 
 
 @app.command("export")

@@ -167,5 +167,10 @@ class RunsScreen(Screen[None]):
             self._table.move(0)
             self._read()
 
+    def action_import_bundle(self) -> None:
+        from tui.sharing_screens import import_runs
+
+        import_runs(self.workbench_app)
+
     def action_reload(self) -> None:
         self._restart()

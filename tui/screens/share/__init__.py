@@ -1,0 +1,1 @@
+"""Where a run is written to, or read from."""
