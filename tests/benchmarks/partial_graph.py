@@ -1,7 +1,7 @@
 """Drawing a workflow that is being written: `python -m tests.benchmarks.partial_graph`.
 
-The screen parses the prefix it has, many times a second. Prints the median time for a prefix of 5 kB, and its ratio
-to parsing the whole source with `ast`, which is the least there is to do.
+The screen parses the prefix it has, many times a second. Prints the median time for a prefix of 5 kB, and its
+ratio to parsing the whole source with `ast`, which is the least there is to do.
 """
 
 from __future__ import annotations
