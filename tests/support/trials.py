@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,7 @@ def _body(ran: Ran, problem: str, variant: str, origin: dict[str, Any] | None) -
         yield from _call("c0", "meta", ran.meta_ms, ran.meta_usd)
     workflow_id = None
     if ran.code:
-        workflow_id = f"wf{abs(hash(ran.code)):x}"
+        workflow_id = f"{zlib.crc32(ran.code.encode()):08x}wf"
         yield WorkflowProposed(
             round=1,
             workflow_id=workflow_id,

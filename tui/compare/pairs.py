@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -141,7 +141,9 @@ def _to_look_at(left: Sequence[TrialRow], right: Sequence[TrialRow], outcome: Ou
     return left[0].run_id, right[0].run_id
 
 
-def _mean(measure: Measure, rows: Iterable[TrialRow]) -> float | None:
+def _mean(measure: Measure, rows: Sequence[TrialRow]) -> float | None:
+    if len(rows) == 1:  # by far the most there are
+        return measure.of(rows[0])
     values = [value for row in rows if (value := measure.of(row)) is not None]
     return statistics.fmean(values) if values else None
 

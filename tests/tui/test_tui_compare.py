@@ -1,0 +1,264 @@
+"""The Compare screens: choosing, comparing, going down to traces; and how the states that matter look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.support.trials import CODE, FAIL, PASS, Ran, Step, store_experiment
+from tests.tui.pilots import SMALL, WIDE, app_of, told, until
+from tests.tui.scripted import ScriptedWorkbench
+from tui.app import WorkbenchApp
+from tui.records import Records
+from tui.screens.compare.choose import ChooseScreen
+from tui.screens.compare.compare import CompareScreen
+from tui.screens.run.run import RunScreen
+from tui.widgets.table_view import TableView
+from tui.widgets.text_view import TextView
+
+SIZES = pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "160x48"])
+GONE = Path("/nonexistent/store.db")
+FIRST = Ran(
+    "passed",
+    worker_usd=0.002,
+    code=CODE,
+    steps=(Step("Custom", "draft"), Step("Test", {"result": True}, "t1")),
+)
+SECOND = Ran(
+    "failed",
+    meta_usd=0.01,
+    meta_ms=1500.0,
+    worker_usd=0.002,
+    val_score=1.0,
+    code=CODE.replace("custom", "custom_code_generate"),
+    steps=(
+        Step("Custom", "draft"),
+        Step("Review", "[b]no[/b]\x1b[2J", "r"),
+        Step("Test", {"result": False}, "t2"),
+    ),
+)
+
+
+@pytest.fixture
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An experiment of three variants on twelve problems, named the same on every machine."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("store.db")
+    letters = {"vanilla": "PPPFFFPPFFPF", "flow,rounds=3": "PPFPPPPPFPPE", "aflow": "FFFFFFPPFFPP"}
+    kinds = {
+        "vanilla": {"P": FIRST, "F": FAIL},
+        "flow,rounds=3": {"P": PASS, "F": SECOND, "E": Ran("error", error="boom")},
+        "aflow": {"P": PASS, "F": FAIL},
+    }
+    trials = {
+        label: {f"p{n}": [kinds[label][letter]] for n, letter in enumerate(side)}
+        for label, side in letters.items()
+    }
+    store_experiment(path, "first", trials)
+    return path
+
+
+def table(app: WorkbenchApp, id: str) -> TableView:
+    return app.screen.query_one(f"#{id}", TableView)
+
+
+async def comparing(pilot: Pilot[Any], *names: str) -> CompareScreen:
+    """Open a comparison and wait until it is there."""
+    app = pilot.app
+    assert isinstance(app, WorkbenchApp)
+    app.open_comparison(names)
+    return await compared(pilot)
+
+
+async def compared(pilot: Pilot[Any]) -> CompareScreen:
+    app = pilot.app
+    await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.state.comparison)
+    await until(pilot, lambda: app.focused is not None and app.focused.region.area)
+    assert isinstance(app.screen, CompareScreen)
+    return app.screen
+
+
+async def chosen(pilot: Pilot[Any], *keys: str) -> None:
+    await pilot.press("6")
+    await until(
+        pilot, lambda: isinstance(pilot.app.screen, ChooseScreen) and table(pilot.app, "variants").count
+    )  # type: ignore[arg-type]
+    await pilot.press(*keys)
+
+
+@SIZES
+async def test_variants_are_marked_and_compared_down_to_a_trace(full: Path, size: tuple[int, int]) -> None:
+    app = app_of(ScriptedWorkbench(full))
+    async with app.run_test(size=size) as pilot:
+        await chosen(pilot, "c")
+        assert "Mark two to four rows with space first." in told(app)
+        await pilot.press("space", "j", "space")
+        assert table(app, "variants").border_subtitle == "2 marked, A is the baseline"
+        await pilot.press("c")
+        screen = await compared(pilot)
+        assert "exact McNemar p = 0.3750" in screen.query_one("#summary", TextView).plain_text
+        rows = table(app, "metrics").plain_text.splitlines()
+        assert rows[0] == "\tA\tB\tB − A, 95 %"
+        assert any(row.startswith("pass rate\t50.0 %\t75.0 %\t+25.0 [") for row in rows)
+        if size == SMALL:
+            await pilot.press("right_square_bracket")
+        await until(pilot, lambda: app.focused is table(app, "problems"))
+        assert table(app, "problems").plain_text.splitlines()[1] == "p2\tlost\tpassed\tfailed"
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is not screen)
+        traces = await compared(pilot)
+        assert [side.name for side in traces.state.comparison.sides] == [
+            "first-vanilla-2-1",
+            "first-flow,rounds=3-2-1",
+        ]  # type: ignore[union-attr]
+        await pilot.press("u")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.session.state.finished)
+        assert app.screen.session.state.run_id == "first-flow,rounds=3-2-1"  # type: ignore[attr-defined]
+        await pilot.press("escape", "escape")
+        assert app.screen is screen
+
+
+async def test_only_differences_regressions_baseline_and_pairs(full: Path) -> None:
+    app = app_of(ScriptedWorkbench(full))
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await comparing(pilot, "first")
+        problems = table(app, "problems")
+        assert (problems.count, problems.border_subtitle) == (5, "5 · only differences")
+        await pilot.press("d")
+        assert problems.count == 12
+        await pilot.press("i")
+        assert problems.plain_text.splitlines()[1:] == ["p2\tlost\tpassed\tfailed"]
+        await pilot.press("i", "p")
+        assert problems.border_title == "Problems, C against A"
+        await pilot.press("b")
+        await until(pilot, lambda: screen.state.comparison.sides[0].name == "first:flow,rounds=3")  # type: ignore[union-attr]
+        assert screen.state.comparison is not None
+        assert [s.letter for s in screen.state.comparison.sides] == ["A", "B", "C"]
+
+
+async def test_runs_are_marked_on_the_runs_screen(full: Path) -> None:
+    app = app_of(ScriptedWorkbench(full))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: table(app, "runs").count == 36)
+        await pilot.press("space", "j", "space", "j", "space", "j", "space", "j", "space")
+        assert any("At most 4" in sentence for sentence in told(app))
+        await pilot.press("k", "space", "k", "space")
+        assert [row.partition("\t")[0] for row in table(app, "runs").plain_text.splitlines()[1:3]] == [
+            "A",
+            "B",
+        ]
+        await pilot.press("c")
+        screen = await compared(pilot)
+        assert screen.state.comparison is not None and screen.state.comparison.are_runs
+
+
+async def test_both_sides_of_a_step_are_beside_each_other(full: Path) -> None:
+    app = app_of(ScriptedWorkbench(full))
+    async with app.run_test(size=WIDE) as pilot:
+        await comparing(pilot, "first-vanilla-2-1", "first-flow,rounds=3-2-1")
+        assert [row.split("\t")[1:4] for row in table(app, "steps").plain_text.splitlines()[1:]] == [
+            ["–/1", "Review", "only in B"],
+            ["1/2", "Test", "other inputs"],
+        ]
+        assert app.screen.query_one("#step-a", TextView).plain_text == ""
+        assert "[b]no[/b]" in app.screen.query_one("#step-b", TextView).plain_text
+        await pilot.press("j")
+        await pilot.pause()
+        assert '"result": true' in app.screen.query_one("#step-a", TextView).plain_text
+        diff = app.screen.query_one("#workflow", TextView).plain_text
+        assert "+        return await self.custom_code_generate(" in diff
+
+
+async def test_what_cannot_be_compared_is_said_and_the_screen_stays(store: Path) -> None:
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=SMALL) as pilot:
+        app.open_comparison(["nothing", "[red]x"])
+        await until(pilot, lambda: any("neither an experiment 'nothing'" in one for one in told(app)))
+        await pilot.press("d", "i", "b", "p", "t", "enter", "right_square_bracket", "escape")
+        await chosen_empty(pilot)
+
+
+async def chosen_empty(pilot: Pilot[Any]) -> None:
+    await pilot.press("6")
+    await until(pilot, lambda: isinstance(pilot.app.screen, ChooseScreen))
+    await until(pilot, lambda: "No experiment yet" in pilot.app.screen.query_one(TableView).empty)
+    await pilot.press("space", "enter", "c")
+
+
+# -- pictures ------------------------------------------------------------------------------------
+
+Compare = Callable[..., bool]
+
+
+@SIZES
+def test_nothing_to_choose_from(snap_compare: Compare, size: tuple[int, int]) -> None:
+    app = app_of(ScriptedWorkbench(GONE))
+
+    async def ready(pilot: Pilot[Any]) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: "No experiment yet" in app.screen.query_one(TableView).empty)
+
+    assert snap_compare(app, terminal_size=size, run_before=ready)
+
+
+@SIZES
+def test_marked_variants(snap_compare: Compare, size: tuple[int, int], full: Path) -> None:
+    app = app_of(ScriptedWorkbench(full))
+    assert snap_compare(app, terminal_size=size, run_before=lambda p: chosen(p, "space", "j", "j", "space"))
+
+
+@SIZES
+def test_a_comparison_of_variants(snap_compare: Compare, size: tuple[int, int], full: Path) -> None:
+    app = app_of(ScriptedWorkbench(full))
+
+    async def ready(pilot: Pilot[Any]) -> None:
+        await comparing(pilot, "first:vanilla", "first:flow")
+
+    assert snap_compare(app, terminal_size=size, run_before=ready)
+
+
+@SIZES
+def test_aligned_steps_of_two_runs(snap_compare: Compare, size: tuple[int, int], full: Path) -> None:
+    app = app_of(ScriptedWorkbench(full))
+
+    async def ready(pilot: Pilot[Any]) -> None:
+        await comparing(pilot, "first-vanilla-2-1", "first-flow,rounds=3-2-1")
+        if size == SMALL:
+            await pilot.press("left_square_bracket", "left_square_bracket")
+        await until(pilot, lambda: app.focused is table(app, "steps"))
+
+    assert snap_compare(app, terminal_size=size, run_before=ready)
+
+
+@SIZES
+def test_while_it_is_compared(
+    snap_compare: Compare, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Records, "comparison", never)
+    app = app_of(ScriptedWorkbench(GONE))
+
+    async def ready(pilot: Pilot[Any]) -> None:
+        app.open_comparison(["a", "b"])
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.focused is not None)
+
+    assert snap_compare(app, terminal_size=size, run_before=ready)
+
+
+@SIZES
+def test_a_comparison_of_nothing(snap_compare: Compare, size: tuple[int, int]) -> None:
+    app = app_of(ScriptedWorkbench(GONE))
+
+    async def ready(pilot: Pilot[Any]) -> None:
+        app.open_comparison(["a", "b"])
+        await until(pilot, lambda: told(app) and app.focused is not None)
+
+    assert snap_compare(app, terminal_size=size, run_before=ready)
