@@ -36,6 +36,7 @@ _RATIO = 100
 _MANIFEST_BYTES = 64 << 20
 # The longest line, which has to be in memory at once.
 _LINE_BYTES = 128 << 20
+_ANNOTATE = "INSERT OR IGNORE INTO annotations(run_id, kind, value, source, at) VALUES (?, ?, ?, ?, ?)"
 
 
 @dataclass
@@ -192,6 +193,7 @@ class _Importer:
         db = open_writer(self._store)
         try:
             with explained(self._store):
+                annotations = self._annotations()
                 experiments = self._new_experiments(db)
                 todo = [run for run in self._bundle.runs if not self._is_known(db, run, done)]
                 for row in experiments:
@@ -199,7 +201,8 @@ class _Importer:
                 for run in todo:
                     self._add_run(db, run)
                     done.new.append(run["id"])
-                self._annotate(db, done)
+                with write(db):
+                    done.annotations = sum(db.execute(_ANNOTATE, row).rowcount for row in annotations)
         finally:
             db.close()
         return done
@@ -269,7 +272,8 @@ class _Importer:
             reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise self._bundle.fail(f"event {seq} of run {run['id']} cannot be stored: {reason}") from None
 
-    def _annotate(self, db: sqlite3.Connection, done: Imported) -> None:
+    def _annotations(self) -> list[tuple[Any, ...]]:
+        """Their rows, checked."""
         ours = {run["id"] for run in self._bundle.runs}
         rows = []
         for row in self._bundle.table("annotations"):
@@ -280,9 +284,7 @@ class _Importer:
             except StoreError as error:
                 raise self._bundle.fail(f"an annotation of run {row['run_id']}: {error}") from None
             rows.append((row["run_id"], row["kind"], value, row["source"], row["at"]))
-        query = "INSERT OR IGNORE INTO annotations(run_id, kind, value, source, at) VALUES (?, ?, ?, ?, ?)"
-        with write(db):
-            done.annotations = sum(db.execute(query, row).rowcount for row in rows)
+        return rows
 
 
 def _pairs(stored: Iterator[Event], sent: Iterator[Event]) -> Iterator[tuple[Event | None, Event | None]]:
