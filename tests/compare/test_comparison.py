@@ -260,7 +260,7 @@ def test_unknown_names_and_an_empty_store(path: Path) -> None:
     with pytest.raises(StoreError, match="neither an experiment 'x'"):
         compared(path, "x", "y")
     store_pair(path, "P", "F")
-    for name in ("nothing", HOSTILE, "\ud800", "", "no:a", "e-"):
+    for name in ("nothing", HOSTILE, "\ud800", "", "no:a", "e-", "\ud800:a", "e:\ud800", "é+x"):
         with pytest.raises((StoreError, CompareError)):
             compared(path, name, "e:a")
 

@@ -120,7 +120,7 @@ class _Names:
         experiment_name, colon, label = name.partition(":")
         experiment = self._experiment(experiment_name)
         if experiment is None:
-            if colon:
+            if colon and experiment_name.isascii():
                 self._reader.experiment(experiment_name)  # says that there is none
             return [self._run(name)]
         labels = list(experiment.plan["variants"])
@@ -137,7 +137,10 @@ class _Names:
     def _experiment(self, name: str) -> ExperimentRow | None:
         if not name.isascii():
             return None
-        return next((row for row in self._reader.experiments() if row.name == name), None)
+        try:
+            return self._reader.experiment(name)
+        except StoreError:  # a store that cannot be read is said when the run of this name is looked for
+            return None
 
     def _variant(self, experiment: ExperimentRow, label: str, rows: Iterable[TrialRow]) -> Part:
         plan = experiment.plan
