@@ -24,10 +24,13 @@ Scope = Literal[
     "form",
     "stop",
     "fork",
+    "playground",
+    "grid",
     "dialog",
     "text",
     "list",
     "tree",
+    "timeline",
 ]
 
 SCOPES: dict[Scope, str] = {
@@ -42,15 +45,18 @@ SCOPES: dict[Scope, str] = {
     "form": "New run",
     "stop": "At a stop",
     "fork": "Forking",
+    "playground": "Playground",
+    "grid": "In the playground's grid",
     "dialog": "In a dialog",
     "list": "In a list",
     "tree": "In the step tree",
+    "timeline": "In the timeline",
     "text": "In a text",
 }
 # Which scopes a screen brings along; bindings of one line must not clash.
 SCREENS: dict[str, tuple[Scope, ...]] = {
     "home": ("app", "home", "list"),
-    "run": ("app", "run", "list", "tree", "text"),
+    "run": ("app", "run", "list", "tree", "timeline", "text"),
     "runs": ("app", "runs", "list"),
     "choose": ("app", "choose", "list"),
     "compare": ("app", "compare", "list", "text"),
@@ -59,6 +65,7 @@ SCREENS: dict[str, tuple[Scope, ...]] = {
     "form": ("app", "form", "text"),
     "stop": ("app", "stop", "text"),
     "fork": ("app", "fork", "text"),
+    "playground": ("app", "playground", "grid", "text"),
 }
 # Keys a terminal cannot tell from others (enter, tab, backspace, newline), tmux's prefix, and interrupt.
 UNSAFE_KEYS = frozenset({"ctrl+m", "ctrl+i", "ctrl+h", "ctrl+j", "ctrl+b", "ctrl+c", "ctrl+z", "ctrl+s"})
@@ -86,7 +93,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.home", "1", "Home", "What runs now, what ran last, what is set up.", "app"),
     Action("app.runs", "2", "Runs", "Every run in the store.", "app", True),
     Action("app.live", "3", "Live run", "The run in progress, or the last one started here.", "app"),
-    Action("app.failures", "4", "Failures", "Failed runs in clusters, by what went wrong.", "app", True),
+    Action("app.failures", "4", "Failures", "Failed runs in clusters, by what went wrong.", "app"),
     Action("app.compare", "6", "Compare", "Choose variants of experiments to compare.", "app"),
     Action("app.hosts", "9", "Hosts", "Docker hosts, images, and the containers that run code.", "app"),
     Action("app.back", "escape", "Back", "Close what is on top; restore a zoomed pane.", "app"),
@@ -118,6 +125,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("run.change", "c", "Look and change", "While paused: variables, and what passes.", "run"),
     Action("run.finish", "E", "End and score", "End the run; what its last step gave is scored.", "run"),
     Action("run.fork", "F", "Fork here", "Run again from the selected step, changed.", "run", True, "Fork"),
+    Action("run.playground", "a", "Playground", "Ask the step's prompt again, edited, of others.", "run"),
     Action("run.parent", "P", "Parent", "Open the run that this one was forked from.", "run"),
     Action("run.replay", "R", "Replay", "Play the run as it came; in a replay, pause or go on.", "run"),
     Action("run.faster", "full_stop", "Faster", "Replay faster, up to 50 times.", "run"),
@@ -125,16 +133,34 @@ ACTIONS: tuple[Action, ...] = (
     Action("run.follow", "f", "Follow", "Keep the newest step selected while the run goes on.", "run"),
     Action("run.next_pane", "tab", "Next pane", "Go to the next pane.", "run"),
     Action("run.previous_pane", "shift+tab", "Previous pane", "Go to the pane before it.", "run"),
+    Action("run.next_view", "w", "View", "Steps as a tree, as a timeline, or as raw events.", "run", True),
     Action(
-        "run.next_tab",
-        "right_square_bracket",
-        "Next tab",
-        "The next tab that has text.",
+        "run.next_tab", "right_curly_bracket", "Next tab", "The next tab that has text.", "run", True, "Tab"
+    ),
+    Action("run.previous_tab", "left_curly_bracket", "Previous tab", "The tab before it.", "run"),
+    Action(
+        "run.earlier",
+        "left_square_bracket",
+        "Earlier",
+        "Show the run as it was an event earlier; streamed text counts as one.",
         "run",
         True,
-        "Tab",
     ),
-    Action("run.previous_tab", "left_square_bracket", "Previous tab", "The tab before it.", "run"),
+    Action("run.later", "right_square_bracket", "Later", "An event later; the last one is now.", "run"),
+    Action("run.earlier_step", "less_than_sign", "Step earlier", "Go back to where a step began.", "run"),
+    Action("run.later_step", "greater_than_sign", "Step later", "Go to where the next step begins.", "run"),
+    Action("run.now", "backslash", "Now", "Show the run as it is now.", "run"),
+    Action("run.search", "slash", "Search", "Keep only rows whose texts have these words.", "run", True),
+    Action("run.next_hit", "n", "Next hit", "Go to the next place that was found.", "run"),
+    Action("run.previous_hit", "N", "Previous hit", "Go to the place found before.", "run"),
+    Action("run.only_failures", "V", "Only failures", "Show only what failed, or everything again.", "run"),
+    Action(
+        "run.only_changes",
+        "d",
+        "Only changes",
+        "Show only what differs from the attempt before it, or everything again.",
+        "run",
+    ),
     Action(
         "run.next_failure", "v", "Next failure", "Go to the next row that failed.", "run", True, "Failure"
     ),
@@ -196,6 +222,41 @@ ACTIONS: tuple[Action, ...] = (
     Action("form.start", "ctrl+r", "Run", "Start the run as filled in.", "form", True),
     Action("fork.start", "ctrl+r", "Start", "Start the fork as changed.", "fork", True),
     Action("fork.open_editor", "f4", "$EDITOR", "Edit the text in $VISUAL or $EDITOR.", "fork", True),
+    Action("playground.run", "ctrl+r", "Run", "Ask every prompt of every model.", "playground", True),
+    Action("playground.add_edit", "ctrl+n", "Edit", "Another prompt, from this one.", "playground", True),
+    Action("playground.next_prompt", "ctrl+t", "Prompt", "Show the next prompt.", "playground", True),
+    Action("playground.add_model", "ctrl+l", "Model", "Type one more model.", "playground", True),
+    Action(
+        "playground.next_side",
+        "right_square_bracket",
+        "Variables, message, cell",
+        "Variables of the prompt, the message it comes to, or the cell, in turn.",
+        "playground",
+    ),
+    Action("playground.open_editor", "f4", "$EDITOR", "Edit the prompt in $VISUAL or $EDITOR.", "playground"),
+    Action("playground.cancel", "X", "Cancel", "Stop asking; what was answered stays stored.", "playground"),
+    Action(
+        "playground.fork",
+        "F",
+        "Fork with it",
+        "Run on from the step with the prompt and model of the cell.",
+        "playground",
+        True,
+        "Fork",
+    ),
+    Action(
+        "playground.save",
+        "S",
+        "Save as variant",
+        "Write the workflow with the cell's prompt as a variant of its own.",
+        "playground",
+        True,
+        "Save",
+    ),
+    Action("grid.cursor_down", "j,down", "Down", "The next prompt.", "grid"),
+    Action("grid.cursor_up", "k,up", "Up", "The prompt before.", "grid"),
+    Action("grid.cursor_right", "l,right", "Right", "The next model.", "grid"),
+    Action("grid.cursor_left", "h,left", "Left", "The model before.", "grid"),
     Action("stop.go_on", "ctrl+r", "Go on", "Go on with the text as it is now.", "stop", True),
     Action("stop.skip", "f2", "Skip or run", "Give an output instead of running the step.", "stop", True),
     Action("stop.open_editor", "f4", "$EDITOR", "Edit the text in $VISUAL or $EDITOR.", "stop", True),
@@ -210,6 +271,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("tree.expand", "l,right", "Expand", "Show what is inside the row.", "tree"),
     Action("tree.collapse", "h,left", "Collapse", "Hide it, or go to the row it belongs to.", "tree"),
     Action("tree.toggle_row", "space", "Toggle", "Expand or collapse the row.", "tree"),
+    Action("timeline.later", "l,right", "Later", "Move what is in view to the right.", "timeline"),
+    Action("timeline.earlier", "h,left", "Earlier", "Move it to the left.", "timeline"),
+    Action("timeline.zoom_in", "plus", "Zoom in", "Half the time, around the selected row.", "timeline"),
+    Action("timeline.zoom_out", "minus", "Zoom out", "Twice the time.", "timeline"),
+    Action("timeline.zoom_all", "0", "Whole run", "Fit the whole run.", "timeline"),
     Action("text.scroll_down", "j,down", "Scroll down", "One line down.", "text"),
     Action("text.scroll_up", "k,up", "Scroll up", "One line up.", "text"),
     Action("text.page_down", "pagedown,ctrl+d,space", "Page down", "One page down.", "text"),
@@ -244,7 +310,10 @@ def key_label(key: str) -> str:
     """A key as people write it."""
     names = {
         "question_mark": "?", "slash": "/", "escape": "esc", "right_square_bracket": "]",
-        "left_square_bracket": "[", "pagedown": "pgdn", "pageup": "pgup",
+        "left_square_bracket": "[", "right_curly_bracket": "}", "left_curly_bracket": "{",
+        "less_than_sign": "<", "greater_than_sign": ">", "backslash": "\\", "plus": "+", "minus": "-",
+        "full_stop": ".", "comma": ",",
+        "pagedown": "pgdn", "pageup": "pgup",
         "up": "↑", "down": "↓", "left": "←", "right": "→",
     }  # fmt: skip
     return names.get(key, key)
@@ -264,7 +333,9 @@ def keymap_problems(keymap: Mapping[str, str]) -> list[str]:
         for scope in scopes:
             taken: dict[str, Action] = {}
             for action in (
-                a for a in ACTIONS if a.scope in ("app", scope) or (scope == "tree" and a.scope == "list")
+                a
+                for a in ACTIONS
+                if a.scope in ("app", scope) or (scope in ("tree", "timeline") and a.scope == "list")
             ):
                 for key in keys_of(action, keymap):
                     other = taken.setdefault(key, action)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tui import format as fmt
-from tui.left_files import left_files
+from tui.left_files import file_texts, left_files
 from tui.nodes import (
     CallNode,
     CodeNode,
@@ -25,7 +25,7 @@ from tui.safe import one_line
 from tui.state import RunState
 
 VALUE_CHARS = 20_000
-TABS = ("Overview", "Prompt", "Response", "Code", "Stdout", "Error")
+TABS = ("Event", "Overview", "Prompt", "Response", "Code", "Stdout", "Files", "Diff", "Error")
 
 
 class Section(NamedTuple):
@@ -197,6 +197,7 @@ def _step(state: RunState, node: StepNode, limit: int | None) -> dict[str, Secti
         "Response": Section(_join(_response(c) + _retries(c) for c in calls)),
         "Code": Section(_join(c.code for c in codes) or _code_in(node), "python"),
         "Stdout": Section(_join([node.stdout, *(_streams(c.verdict) for c in codes)])),
+        "Files": Section(_join(file_texts(c.verdict, c.files) for c in codes)),
         "Error": Section(_join(errors)),
     }
 
@@ -213,6 +214,7 @@ def _code(state: RunState, node: CodeNode) -> dict[str, Section]:
         ),
         "Code": Section(node.code, "python"),
         "Stdout": Section(_streams(node.verdict)),
+        "Files": Section(file_texts(node.verdict, node.files)),
         "Error": Section(_failures(node.verdict)),
     }
 

@@ -37,10 +37,19 @@ class _Box:
         return self.x + self.width // 2
 
 
-def draw(graph: Mapping[str, Any], marks: Mapping[str, Piece] | None = None) -> list[list[Piece]]:
-    """The graph as lines of pieces. `marks` puts a glyph before a node, by its id."""
+def draw(
+    graph: Mapping[str, Any],
+    marks: Mapping[str, Piece] | None = None,
+    counts: Mapping[str, int] | None = None,
+) -> list[list[Piece]]:
+    """The graph as lines of pieces. `marks` puts a glyph before a node, by its id, and lights it up;
+    `counts` says how often it ran, where that is more than once.
+    """
     nodes = [n for n in _records(graph.get("nodes")) if "id" in n][:MAX_NODES]
-    boxes = {str(n["id"]): _Box(str(n["id"]), _label(n, (marks or {}).get(str(n["id"])))) for n in nodes}
+    marks, counts = marks or {}, counts or {}
+    boxes = {
+        id: _Box(id, _label(n, marks.get(id), counts.get(id, 0))) for n in nodes for id in (str(n["id"]),)
+    }
     order = {id: i for i, id in enumerate(boxes)}
     edges = {
         (source, target)
@@ -57,14 +66,17 @@ def draw(graph: Mapping[str, Any], marks: Mapping[str, Piece] | None = None) -> 
     return _paint(layers, links)
 
 
-def _label(node: Mapping[str, Any], mark: Piece | None) -> list[Piece]:
+def _label(node: Mapping[str, Any], mark: Piece | None, count: int) -> list[Piece]:
     name = one_line(str(node.get("operator") or node.get("attribute") or node.get("id")), 32)
     extra = "".join(sign for key, sign in SIGNS.items() if node.get(key))
     glyph, ink = mark or ("○", "muted")
+    # What has not run is dim, what has stands out, what runs or failed has its colour.
+    lit = {"muted": "box-muted", "success": "box"}.get(ink, f"box-{ink}")
+    extra += f" ×{count}" if count > 1 else ""
     return [
         ("▐", "box-edge"),
         (f"{glyph} ", f"box-{ink}"),
-        (f"{name}", "box"),
+        (f"{name}", lit),
         (extra, "box-muted"),
         ("▌", "box-edge"),
     ]

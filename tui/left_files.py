@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tui.safe import one_line
 
 _SHOWN = 8
+_TEXT_CHARS = 20_000
 
 
 def left_files(verdict: Mapping[str, Any]) -> str:
@@ -19,6 +22,30 @@ def left_files(verdict: Mapping[str, Any]) -> str:
     ]
     more = f" and {len(kept) - _SHOWN} more" if len(kept) > _SHOWN else ""
     return ", ".join(kept[:_SHOWN]) + more
+
+
+def file_texts(verdict: Mapping[str, Any], files: Iterable[Mapping[str, str]]) -> str:
+    """The files one by one: texts with what is in them, others with what they begin with."""
+    parts = [f"── {_name(file)} ──\n{_content(str(file.get('base64') or ''))}" for file in files]
+    parts += [
+        f"── {_name(file)} ──\nrefused: {one_line(str(file.get('reason')), 200)}"
+        for file in _records(verdict, "refused")
+    ]
+    return "\n\n".join(parts)
+
+
+def _content(encoded: str) -> str:
+    try:
+        data = base64.b64decode(encoded)
+    except (binascii.Error, ValueError):
+        return "damaged: it cannot be decoded"
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return f"{len(data):,} bytes, not text; they begin {data[:32].hex(' ')}"
+    if len(text) <= _TEXT_CHARS:
+        return text
+    return f"{text[:_TEXT_CHARS]}\n… {len(text) - _TEXT_CHARS:,} more characters; --out writes files whole"
 
 
 def _records(verdict: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

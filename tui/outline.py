@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from tui import format as fmt
@@ -66,16 +66,23 @@ class Cells(NamedTuple):
     cost: str
 
 
-def visible_rows(state: RunState, toggled: set[Key]) -> list[tuple[Key, int]]:
-    """Keys with their depth, top to bottom. `toggled` are those not in their default state."""
+def visible_rows(
+    state: RunState, toggled: set[Key], keep: Collection[Key] | None = None
+) -> list[tuple[Key, int]]:
+    """Keys with their depth, top to bottom. `toggled` are those not in their default state.
+
+    With `keep`, only those, all of them in view.
+    """
     rows: list[tuple[Key, int]] = []
     nodes = state.nodes
     stack = [(key, 0) for key in reversed(state.roots)]
     while stack:
         key, depth = stack.pop()
+        if keep is not None and key not in keep:
+            continue
         rows.append((key, depth))
         node = nodes[key]
-        if node.children and node.starts_open != (key in toggled):
+        if node.children and (keep is not None or node.starts_open != (key in toggled)):
             stack.extend((child, depth + 1) for child in reversed(node.children))
     return rows
 
@@ -132,6 +139,8 @@ def _label(state: RunState, node: Node) -> list[Piece]:
                 pieces.append((" ∥", "muted"))
             if node.reused:
                 pieces.append(("  reused", "muted"))
+            if node.edited:
+                pieces.append((f"  edited {', '.join(dict.fromkeys(node.edited))}", "warning"))
             return pieces + _tested(node.output) + _status_words(node)
         case CodeNode():
             return _code_label(state, node)

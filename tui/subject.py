@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from tui.completion import split_completion
 from tui.nodes import RUNNING, CallNode, ExecutionNode, Key, Node, ProposalNode, RoundNode, StepNode
 from tui.outline import Piece, status_mark
 from tui.state import RunState
+
+REUSED = "◇"
 
 
 @dataclass(frozen=True)
@@ -66,39 +68,87 @@ def subject_of(state: RunState, selected: Key | None) -> Subject:
 
 def node_marks(state: RunState, subject: Subject, graph: Mapping[str, Any]) -> dict[str, Piece]:
     """A glyph for each node of the graph, from the steps of the round's newest execution."""
-    owner = state.nodes.get(("round", str(subject.round)))
-    nodes = graph.get("nodes")
-    if not isinstance(owner, RoundNode) or not isinstance(nodes, list | tuple):
-        return {}
-    children = [state.nodes[k] for k in owner.children]
-    execution = next((n for n in reversed(children) if isinstance(n, ExecutionNode)), None)
-    if execution is None:
-        return {}
-    by_line: dict[int, str] = {}
-    for key in execution.children:
-        step = state.nodes[key]
-        if isinstance(step, StepNode) and step.line is not None:
-            by_line[step.line] = _worse(by_line.get(step.line), step.status)
+    steps = _by_line(_steps_of(_newest_execution(state, subject), state))
     marks: dict[str, Piece] = {}
-    for node in nodes:
-        status = _status_in(by_line, node) if isinstance(node, dict) else None
+    for node, found in _per_node(graph, steps):
+        status: str | None = None
+        for step in found:
+            status = _worse(status, step.status)
         if status is not None:
             glyph, ink, _ = status_mark(status)
-            marks[str(node.get("id"))] = (glyph, ink)
+            reused = status == "ok" and all(step.reused for step in found)
+            marks[str(node.get("id"))] = (REUSED, "muted") if reused else (glyph, ink)
     return marks
 
 
-def _status_in(by_line: Mapping[int, str], node: Mapping[str, Any]) -> str | None:
-    """The status of the steps that were called from the lines of `node`."""
-    start, end = node.get("line"), node.get("end_line")
-    if not isinstance(start, int):
-        return None
-    end = end if isinstance(end, int) else start
-    found: str | None = None
-    for line, status in by_line.items():
-        if start <= line <= end:
-            found = _worse(found, status)
+class NodeCounts(dict[str, int]):
+    """How often each node of the graph has run, by its id, and all of it in `words`."""
+
+    words = ""
+
+
+def node_counts(state: RunState, subject: Subject, graph: Mapping[str, Any]) -> NodeCounts:
+    """How often the nodes ran in the round's newest execution."""
+    steps = _steps_of(_newest_execution(state, subject), state)
+    counts = NodeCounts()
+    for node, found in _per_node(graph, _by_line(steps)):
+        if found:
+            counts[str(node.get("id"))] = len(found)
+    kinds = {
+        "running": sum(s.status == RUNNING for s in steps),
+        "done": sum(s.status == "ok" and not s.reused for s in steps),
+        "reused": sum(s.status == "ok" and s.reused for s in steps),
+        "failed": sum(s.status not in (RUNNING, "ok") for s in steps),
+    }
+    counts.words = " · ".join(f"{number} {kind}" for kind, number in kinds.items() if number)
+    return counts
+
+
+def lines_run(
+    state: RunState, subject: Subject, selected: Key | None
+) -> tuple[dict[int, int], frozenset[int]]:
+    """How often each source line has called an operator, and the lines whose call runs now.
+
+    Counted over the selected row's execution, or else the round's newest one.
+    """
+    node: Node | None = state.nodes.get(selected) if selected else None
+    while node is not None and not isinstance(node, ExecutionNode):
+        node = state.nodes.get(node.parent) if node.parent else None
+    steps = _by_line(_steps_of(node or _newest_execution(state, subject), state))
+    running = frozenset(n for n, found in steps.items() if any(s.status == RUNNING for s in found))
+    return {line: len(found) for line, found in steps.items()}, running
+
+
+def _newest_execution(state: RunState, subject: Subject) -> ExecutionNode | None:
+    owner = state.nodes.get(("round", str(subject.round)))
+    children = [state.nodes[k] for k in reversed(owner.children)] if isinstance(owner, RoundNode) else []
+    return next((n for n in children if isinstance(n, ExecutionNode)), None)
+
+
+def _steps_of(execution: ExecutionNode | None, state: RunState) -> list[StepNode]:
+    nodes = [state.nodes[key] for key in execution.children] if execution else []
+    return [node for node in nodes if isinstance(node, StepNode)]
+
+
+def _by_line(steps: Iterable[StepNode]) -> dict[int, list[StepNode]]:
+    found: dict[int, list[StepNode]] = {}
+    for step in steps:
+        if step.line is not None:
+            found.setdefault(step.line, []).append(step)
     return found
+
+
+def _per_node(
+    graph: Mapping[str, Any], steps: Mapping[int, list[StepNode]]
+) -> Iterator[tuple[Mapping[str, Any], list[StepNode]]]:
+    """Each node of the graph with the steps that its lines called."""
+    nodes = graph.get("nodes")
+    for node in nodes if isinstance(nodes, list | tuple) else ():
+        start = node.get("line") if isinstance(node, dict) else None
+        if isinstance(start, int):
+            end = node.get("end_line")
+            end = end if isinstance(end, int) else start
+            yield node, [step for line in steps if start <= line <= end for step in steps[line]]
 
 
 def _worse(before: str | None, now: str) -> str:

@@ -16,12 +16,15 @@ from tui.screens.fork.fork import ForkScreen
 from tui.screens.help.help import HelpScreen
 from tui.screens.hosts.hosts import HostsScreen
 from tui.screens.new_run.new_run import NewRunScreen
+from tui.screens.playground.grid import GridTable
+from tui.screens.playground.playground import PlaygroundScreen
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
 from tui.screens.stop.stop import StopScreen
 from tui.widgets.line_list import LineList
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.text_view import TextView
+from tui.widgets.timeline_view import TimelineView
 
 OWNERS: dict[str, tuple[type, ...]] = {
     "app": (WorkbenchApp,),
@@ -34,9 +37,12 @@ OWNERS: dict[str, tuple[type, ...]] = {
     "form": (NewRunScreen,),
     "stop": (StopScreen,),
     "fork": (ForkScreen,),
+    "playground": (PlaygroundScreen,),
+    "grid": (GridTable,),
     "dialog": (HelpScreen,),
     "list": (LineList,),
     "tree": (OutlineView,),
+    "timeline": (TimelineView,),
     "text": (TextView,),
 }
 

@@ -121,7 +121,7 @@ async def test_selecting_a_step_shows_it_whole(store: Path) -> None:
         await until(pilot, lambda: str(pane.border_title).startswith("ScEnsemble"))
         for tab, words in (("Prompt", "── user ──"), ("Response", "?"), ("Error", "no letter in the answer")):
             while app.screen.query_one("#detail-tabs", TabStrip).active != tab:
-                await pilot.press("right_square_bracket")
+                await pilot.press("right_curly_bracket")
             assert words in shown(app, "detail-text")
         # The workflow's line that made the call is pointed out.
         assert app.screen.query_one("#workflow", TextView)._marked == 8
@@ -137,7 +137,8 @@ async def test_a_run_in_progress_can_be_followed_and_cancelled(store: Path) -> N
         await until(pilot, lambda: session.state.proposal is not None and session.state.meta_call is not None)
         await until(pilot, lambda: "result = await" in shown(app, "workflow"))
         outline = app.screen.query_one(OutlineView)
-        assert outline.follow and outline.selected == ("call", "call-8")
+        await until(pilot, lambda: outline.selected == ("call", "call-8"))
+        assert outline.follow
         await pilot.press("k")
         assert not outline.follow
         await pilot.press("f")
@@ -433,7 +434,7 @@ async def test_hostile_text_is_only_text(store: Path, kind: str) -> None:
             pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).session.state.finished
         )
         for _ in range(6):
-            await pilot.press("v", "right_square_bracket")
+            await pilot.press("v", "right_curly_bracket")
         await pilot.press("g", *["j"] * 6, "enter", "j", "j")
         for pane in ("query", "workflow", "reasoning", "detail-text"):
             rows = app.screen.query_one(f"#{pane}", TextView)._rows

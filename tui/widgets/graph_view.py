@@ -27,15 +27,18 @@ class GraphView(LineView):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._shown: tuple[Mapping[str, Any], Mapping[str, Piece]] | None = None
+        self._shown: tuple[Mapping[str, Any], Mapping[str, Piece], Mapping[str, int]] | None = None
         self._lines: list[list[Piece]] = []
 
-    def show(self, graph: Mapping[str, Any], marks: Mapping[str, Piece]) -> None:
-        """Show `graph` with a glyph per node, by node id."""
-        if self._shown == (graph, marks):
+    def show(
+        self, graph: Mapping[str, Any], marks: Mapping[str, Piece], counts: Mapping[str, int] | None = None
+    ) -> None:
+        """Show `graph` with a glyph per node and how often it ran, by node id."""
+        counts = counts or {}
+        if self._shown == (graph, marks, counts):
             return
-        self._shown = (graph, dict(marks))
-        self._lines = draw(graph, marks)
+        self._shown = (graph, dict(marks), dict(counts))
+        self._lines = draw(graph, marks, counts)
         width = max((_width(line) for line in self._lines), default=0)
         size = Size(width, len(self._lines))
         self.refresh(layout=size != self.virtual_size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from rich.cells import cell_len
 
@@ -27,6 +27,7 @@ class OutlineView(LineList):
         super().__init__(id=id, empty="Nothing has happened yet.")
         self.state = state
         self.follow = True
+        self.keep: Collection[Key] | None = None  # the rows that a filter leaves
         self._since = since_last_event
         self._rows: list[tuple[Key, int]] = []
         self._index: dict[Key, int] = {}
@@ -35,6 +36,11 @@ class OutlineView(LineList):
         self._placing = False
 
     # -- state to rows ---------------------------------------------------------------------------
+
+    def show_state(self, state: RunState) -> None:
+        """Draw another state of the run."""
+        self.state = state
+        self.sync(force=True)
 
     def sync(self, *, force: bool = False) -> None:
         """Take over what has changed since the last call."""
@@ -46,7 +52,7 @@ class OutlineView(LineList):
 
     def _rebuild(self) -> None:
         selected = self.selected
-        self._rows = visible_rows(self.state, self._toggled)
+        self._rows = visible_rows(self.state, self._toggled, self.keep)
         self._index = {key: i for i, (key, _) in enumerate(self._rows)}
         self.rows_changed()
         target = self._newest() if self.follow else selected
@@ -75,6 +81,8 @@ class OutlineView(LineList):
     def select(self, key: Key) -> None:
         """Select `key`, opening what it is in."""
         self.follow = False
+        if self.selected == key:
+            return
         node = self.state.nodes.get(key)
         parent = node.parent if node else None
         while parent is not None:
@@ -82,7 +90,8 @@ class OutlineView(LineList):
             if not is_expanded(owner, self._toggled):
                 self._toggled ^= {parent}
             parent = owner.parent
-        self._rebuild()
+        if key not in self._index:
+            self._rebuild()
         row = self._row_of(key)
         if row is not None:
             self.move(row)
@@ -98,6 +107,9 @@ class OutlineView(LineList):
         after = failed.index(current) + 1 if current in failed else 0
         self.select(failed[after % len(failed)])
         return True
+
+    def _expanded(self, node: Node) -> bool:
+        return self.keep is not None or is_expanded(node, self._toggled)
 
     # -- LineList --------------------------------------------------------------------------------
 
@@ -123,7 +135,7 @@ class OutlineView(LineList):
     def _arrow(self, node: Node) -> str:
         if not node.children:
             return "  "
-        return "▾ " if is_expanded(node, self._toggled) else "▸ "
+        return "▾ " if self._expanded(node) else "▸ "
 
     @property
     def plain_text(self) -> str:
@@ -157,7 +169,7 @@ class OutlineView(LineList):
         if key is None:
             return
         node = self.state.nodes[key]
-        if node.children and not is_expanded(node, self._toggled):
+        if node.children and not self._expanded(node):
             self._toggle(key)
         elif node.children:
             self.action_down()
@@ -167,7 +179,7 @@ class OutlineView(LineList):
         if key is None:
             return
         node = self.state.nodes[key]
-        if node.children and is_expanded(node, self._toggled):
+        if self.keep is None and node.children and self._expanded(node):
             self._toggle(key)
         elif node.parent is not None:
             self.move(self._index[node.parent])

@@ -60,6 +60,10 @@ class TimelineView(LineList):
     def selected(self) -> Key | None:
         return self._rows[self.cursor][0] if self.cursor < len(self._rows) else None
 
+    def has(self, key: Key) -> bool:
+        """Whether `key` is a row of its own."""
+        return key in self._index
+
     def select(self, key: Key | None) -> None:
         """Put the cursor on `key`, or on what it is in."""
         while key is not None and key not in self._index:

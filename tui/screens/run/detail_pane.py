@@ -1,4 +1,4 @@
-"""The selected row in tabs: overview, prompt, response, code, stdout, error."""
+"""The selected row in tabs: overview, prompt, response, code, stdout, files, diff, error, and its event."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from tui import detail
-from tui.nodes import Key
+from engine.events import Event, to_json
+from tui import attempts, detail
+from tui.nodes import RUNNING, Key
 from tui.state import RunState
 from tui.widgets.tab_strip import TabStrip
 from tui.widgets.text_view import TextView
@@ -47,6 +48,8 @@ class DetailPane(Vertical):
         self._key: Key | None = None
         self._picked: str | None = None  # kept while rows that lack this tab pass by
         self._seen = -1
+        self._event: Event | None = None
+        self._before: tuple[int, dict[Key, Key]] = (-1, {})
 
     def compose(self) -> ComposeResult:
         yield TabStrip(detail.TABS, id="detail-tabs")
@@ -59,19 +62,54 @@ class DetailPane(Vertical):
         self._seen, self._key = self._state.revision, key
         self._refresh()
 
+    def show_state(self, state: RunState) -> None:
+        """Show another state of the run."""
+        self._state, self._seen, self._before = state, -1, (-1, {})
+
+    def show_event(self, event: Event | None) -> None:
+        """Have a tab with this event's JSON, None for none."""
+        if event is not self._event:
+            self._event = event
+            self._refresh()
+
+    def pick(self, tab: str) -> None:
+        """Open a tab, if the row has it."""
+        self._picked = tab
+        self._refresh()
+
     @property
     def whole_text(self) -> str:
-        found = detail.sections(self._state, self._key, limit=None)
-        section = found.get(self.query_one(TabStrip).active)
-        return section.text if section else ""
+        return self._section(self.query_one(TabStrip).active, limit=None).text
+
+    def _section(self, tab: str, limit: int | None = detail.VALUE_CHARS) -> detail.Section:
+        """What a tab says. Comparing takes time, so it waits until somebody looks."""
+        if tab == "Event" and self._event is not None:
+            return detail.Section(detail.pretty(to_json(self._event), limit))
+        if tab == "Diff" and self._key is not None and (before := self._attempt_before()) is not None:
+            return detail.Section(attempts.diff(self._state, self._key, before), "diff")
+        return detail.sections(self._state, self._key, limit).get(tab, detail.Section(""))
+
+    def _attempt_before(self) -> Key | None:
+        """The attempt before the row that is shown; None while it runs, or where it is the first."""
+        node = self._state.nodes.get(self._key) if self._key else None
+        if node is None or node.status == RUNNING:
+            return None
+        if self._before[0] != len(self._state.nodes):
+            self._before = (len(self._state.nodes), attempts.previous_attempts(self._state))
+        return self._before[1].get(node.key)
 
     def _refresh(self) -> None:
-        found = detail.sections(self._state, self._key)
+        found = list(detail.sections(self._state, self._key))
+        if self._event is not None:
+            found.insert(0, "Event")
+        if self._attempt_before() is not None:
+            found.append("Diff")
         strip, text = self.query_one(TabStrip), self.query_one(DetailText)
-        strip.fill(found.keys())
-        wanted = self._picked or detail.first_tab(self._state, self._key)
-        strip.active = wanted if wanted in found else next(iter(found), detail.TABS[0])
-        section = found.get(strip.active, detail.Section(""))
+        strip.fill(found)
+        first = detail.first_tab(self._state, self._key) if self._event is None else "Event"
+        wanted = self._picked or first
+        strip.active = wanted if wanted in found else next(iter(found), "Overview")
+        section = self._section(strip.active)
         self.border_title = detail.title(self._state, self._key).replace("[", "\\[")
         text.show(section.text, section.language)
 

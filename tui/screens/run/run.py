@@ -21,14 +21,20 @@ from tui.safe import one_line
 from tui.screens.run.detail_pane import DetailPane
 from tui.screens.run.forks import ForkControl
 from tui.screens.run.live import LIVE_ONLY, StopBar
+from tui.screens.run.play import PlaygroundControl
+from tui.screens.run.scrub_bar import ScrubBar
+from tui.screens.run.search_bar import SearchBar
 from tui.screens.run.status_line import StatusLine
+from tui.screens.run.trace import IN_THE_PAST, VIEWS, TraceControl
 from tui.session import RunSession
-from tui.subject import Subject, node_marks, subject_of
+from tui.subject import Subject, lines_run, node_counts, node_marks, subject_of
+from tui.widgets.events_view import EventsView
 from tui.widgets.graph_view import GraphView
 from tui.widgets.line_list import LineList
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.tab_strip import TabStrip
 from tui.widgets.text_view import TextView
+from tui.widgets.timeline_view import TimelineView
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
@@ -42,6 +48,8 @@ PANES = {
     "workflow": "Workflow",
     "graph": "Graph",
     "steps": "Steps",
+    "timeline": "Steps",
+    "events": "Steps",
     "detail-text": "Steps",
 }
 PAGES = tuple(dict.fromkeys(PANES.values()))
@@ -51,7 +59,7 @@ LAYOUT_SECONDS = 0.02
 LOADING_TICKS = 5
 
 
-class RunScreen(ForkControl):
+class RunScreen(ForkControl, PlaygroundControl, TraceControl):
     """Shows a session; loads it first where `run_id` names a run of the store."""
 
     CSS_PATH = "run.tcss"
@@ -74,6 +82,7 @@ class RunScreen(ForkControl):
         yield TitleBar("Run")
         yield StatusLine(self.session)
         yield StopBar(self.session)
+        yield ScrubBar(self.session)
         yield TabStrip(PAGES, id="pages")
         with Vertical(id="body"):
             with Horizontal(id="top"):
@@ -94,13 +103,19 @@ class RunScreen(ForkControl):
                     yield _titled(code, "Workflow")
                     yield _titled(GraphView(id="graph"), "Graph")
                 with Vertical(id="right"):
+                    yield TabStrip(list(VIEWS), id="views")
                     yield _titled(OutlineView(state, self.session.since_last_event, id="steps"), "Steps")
+                    yield _titled(
+                        TimelineView(state, self.session.since_last_event, id="timeline"), "Timeline"
+                    )
+                    yield _titled(EventsView(self.session.history, id="events"), "Events")
             yield DetailPane(state, id="detail")
+        yield SearchBar()
         yield Footer()
 
     def on_mount(self) -> None:
-        self.show_pane("steps")
         self.query_one(OutlineView).follow = self.session.live
+        self.show_view("Tree")
         if self._run_id is not None:
             self.run_worker(self._load(self._run_id), group="load", exclusive=True)
         self._timer = self.set_interval(self.workbench_app.tick, self._tick)
@@ -146,17 +161,17 @@ class RunScreen(ForkControl):
         self._ticks += 1
         if self.session.loading and self._ticks % LOADING_TICKS:
             return
-        if self.session.state.revision != self._seen or self.session.state.open or self.session.loading:
+        shown = self.session.shown
+        if shown.revision != self._seen or shown.open or self.session.loading:
             self.sync()
 
     def sync(self) -> None:
         """Bring every pane up to date. Panes compare; what has not changed costs next to nothing."""
-        state = self.session.state
+        state = self.session.shown
         fresh = state.revision != self._seen
         self._seen = state.revision
         self.query_one(StatusLine).refresh()
-        outline = self.query_one(OutlineView)
-        outline.sync()
+        self.sync_views()
         if not fresh:
             return
         bar = self.query_one(TitleBar)
@@ -166,7 +181,6 @@ class RunScreen(ForkControl):
         if (standing := (state.finished, state.stop is None)) != self._standing:
             self._standing = standing
             self.refresh_bindings()  # what can no longer be done leaves the footer
-        outline.border_subtitle = "following" if outline.follow and not state.finished else ""
         self.query_one("#query", TextView).show(state.query)
         tests = self.query_one("#tests", TextView)
         tests.show(self._tests())
@@ -174,8 +188,14 @@ class RunScreen(ForkControl):
         self._sync_subject()
         self._sync_detail()
 
+    def look_again(self) -> None:
+        self._seen = -1
+        self.sync()
+        self._sync_graph()
+        self.refresh_bindings()
+
     def _tests(self) -> str:
-        state = self.session.state
+        state = self.session.shown
         titles = {"visible": "the workflow sees them", "val": "search uses them", "test": "held back"}
         parts = []
         for split, title in titles.items():
@@ -186,7 +206,7 @@ class RunScreen(ForkControl):
 
     def _subject(self) -> Subject:
         outline = self.query_one(OutlineView)
-        return subject_of(self.session.state, None if outline.follow else outline.selected)
+        return subject_of(self.session.shown, None if outline.follow else outline.selected)
 
     def _sync_subject(self) -> None:
         subject = self._subject()
@@ -196,6 +216,8 @@ class RunScreen(ForkControl):
         where = f" · round {subject.round}" if subject.round else ""
         workflow.border_title = f"Workflow{where}" + (f" · {subject.heading}" if subject.heading else "")
         self.query_one("#reasoning", TextView).border_title = f"Reasoning{where}"
+        key = self.query_one(OutlineView).selected
+        workflow.mark_counts(*lines_run(self.session.shown, subject, key))
 
     def _sync_graph(self) -> None:
         """Redraw the graph; parsing a prefix of code is work for a thread, and not for every tick."""
@@ -206,7 +228,10 @@ class RunScreen(ForkControl):
             self._graph_of = subject.code
             self.run_worker(self._parse(subject.code), group="graph", exclusive=True)
         view = self.query_one(GraphView)
-        view.show(self._graph, node_marks(self.session.state, subject, self._graph))
+        state = self.session.shown
+        counts = node_counts(state, subject, self._graph)
+        view.show(self._graph, node_marks(state, subject, self._graph), counts)
+        view.border_subtitle = counts.words
 
     async def _parse(self, code: str) -> None:
         from tui.partial import partial_graph
@@ -219,7 +244,7 @@ class RunScreen(ForkControl):
     def _sync_detail(self) -> None:
         key = self.query_one(OutlineView).selected
         self.query_one("#detail", DetailPane).show(key)
-        node = self.session.state.nodes.get(key) if key else None
+        node = self.session.shown.nodes.get(key) if key else None
         line = node.line if isinstance(node, StepNode) else None
         self.query_one("#workflow", TextView).mark_line(line)
 
@@ -258,14 +283,15 @@ class RunScreen(ForkControl):
             self.set_timer(LAYOUT_SECONDS, self._arrive)
 
     def _step_pane(self, by: int) -> None:
-        panes = list(PANES)
+        panes = [p for p in PANES if p not in VIEWS.values() or p == self.steps_pane]
         focused = self.focused.id if self.focused else None
-        at = panes.index(focused) if focused in PANES else panes.index("steps")
+        at = panes.index(focused) if focused in panes else panes.index(self.steps_pane)
         self.show_pane(panes[(at + by) % len(panes)])
 
     @on(TabStrip.Picked, "#pages")
     def _picked_page(self, event: TabStrip.Picked) -> None:
-        self.show_pane(next(pane for pane, page in PANES.items() if page == event.name))
+        pane = next(pane for pane, page in PANES.items() if page == event.name)
+        self.show_pane(self.steps_pane if pane == "steps" else pane)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         # When a page is hidden Textual moves the focus somewhere; that is not where the user is going.
@@ -277,6 +303,8 @@ class RunScreen(ForkControl):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in LIVE_ONLY:
             return self._can(action)
+        if action in IN_THE_PAST:
+            return self.session.position is not None
         return action != "follow" or not self.session.state.finished
 
     def action_next_pane(self) -> None:

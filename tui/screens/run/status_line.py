@@ -26,7 +26,7 @@ class StatusLine(Widget):
         self._session = session
 
     def render(self) -> RenderResult:
-        state = self._session.state
+        state = self._session.shown
         width = self.content_region.width
         glyph, ink, words = status_mark(state.status)
         colour = _COLOURS.get(ink, f"$text-{ink}")
@@ -56,7 +56,7 @@ class StatusLine(Widget):
         return Content.assemble(left, " " * gap, totals)
 
     def _totals(self, width: int) -> Content:
-        state = self._session.state
+        state = self._session.shown
         parts = [(fmt.clock(state.elapsed_ms(self._session.since_last_event()) / 1000), "bold")]
         if width >= 70:
             parts.insert(0, (f"{fmt.count(state.spent.tokens)} tokens", "$foreground 60%"))
