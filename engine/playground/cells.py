@@ -74,6 +74,7 @@ class Cells:
         self.status = "waiting"
         self.error: str | None = None
         self.revision = 0
+        self.last_seq = -1
         self._cells: dict[Cell, CellState] = {}
         self._executions: dict[str, Cell] = {}
         self._steps: dict[str, CellState] = {}
@@ -102,6 +103,7 @@ class Cells:
     def take(self, event: Event) -> None:
         """Take one event in. Raises PlaygroundError where the run is no playground's."""
         self.revision += 1
+        self.last_seq = event.seq
         match event:
             case RunStarted():
                 options = event.config.get("options", {})

@@ -1,0 +1,1 @@
+"""Screen: a step's prompt, edited and asked of several models."""

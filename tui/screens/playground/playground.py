@@ -1,0 +1,493 @@
+"""The playground: the step's template, its variables apart, and the grid of prompts and models.
+
+The calls are made where runs are made, in the engine's process; this screen follows their events, and can be
+left and opened again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.suggester import SuggestFromList
+from textual.widgets import Checkbox, DataTable, Footer, Input, Label, TextArea
+
+from tui.actions import bindings_for
+from tui.editing import edit_text
+from tui.safe import clean, one_line
+from tui.screens.playground.grid import GridTable, cell_text, variables_text
+from tui.widgets.tab_strip import TabStrip
+from tui.widgets.text_view import TextView
+from tui.widgets.title_bar import TitleBar
+
+if TYPE_CHECKING:
+    from engine.playground.cells import Cells, CellState
+    from engine.playground.plan import Plan
+    from engine.playground.step import PlayedStep
+    from tui.app import WorkbenchApp
+    from tui.ports import RunRequest
+    from tui.session import RunSession
+
+RECORDED = "recorded"
+SIDES = ("Variables", "Message", "Cell")
+# A template above this is edited in $EDITOR: a text area would hold up the screen.
+MAX_EDITED = 100_000
+
+
+@dataclass
+class _Row:
+    """A prompt: `text` is the template as edited, `shown` what of it is on the screen."""
+
+    name: str
+    text: str
+    shown: str
+
+
+class PlaygroundScreen(Screen[None]):
+    """Opens on a step of a run; with `grid`, on a grid of it that was filled before, or is being filled."""
+
+    CSS_PATH = "playground.tcss"
+    BINDINGS = bindings_for("playground")
+
+    def __init__(self, run_id: str, step_id: str, *, grid: str | None = None) -> None:
+        super().__init__(name="playground")
+        self._run_id, self._step_id, self._grid_id = run_id, step_id, grid
+        self._played: PlayedStep | None = None
+        self._cells: Cells | None = None
+        self._session: RunSession | None = None
+        self._rows: list[_Row] = []
+        self._at = 0
+        self._side = SIDES[0]
+        self._seen = (-1, -1)
+
+    @property
+    def workbench_app(self) -> WorkbenchApp:
+        return cast("WorkbenchApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar("Playground")
+        with Horizontal(id="panes"):
+            with Vertical(id="left"):
+                yield TabStrip((RECORDED,), id="prompts")
+                area = TextArea("", id="template", soft_wrap=True)
+                area.border_title = "Prompt"
+                yield area
+                with Horizontal(classes="field"):
+                    yield Label("Models")
+                    yield Input(
+                        id="models",
+                        select_on_focus=False,
+                        compact=True,
+                        placeholder="NAME, NAME, … as `flowreasoner models` has them",
+                    )
+                with Horizontal(classes="field"):
+                    yield Label("Repeats")
+                    yield Input("1", id="repeats", compact=True, type="integer", max_length=3)
+                    yield Checkbox("Run against the visible tests", id="test", compact=True)
+                yield Label("", id="complaint", markup=False)
+                grid = GridTable(id="grid")
+                grid.border_title = "Grid"
+                yield grid
+            with Vertical(id="right"):
+                yield TabStrip(SIDES, id="sides")
+                side = TextView(id="side", classes="pane", empty="Reading the step …")
+                yield side
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one("#template", TextArea).read_only = True
+        self.query_one("#complaint").display = False
+        self.run_worker(self._load(), group="step", exclusive=True)
+        self.set_interval(self.workbench_app.tick, self._sync)
+
+    async def _load(self) -> None:
+        from engine.playground.cells import Cells
+        from tui.errors import explain
+        from tui.playing import read_step
+
+        app = self.workbench_app
+        try:
+            if self._grid_id is not None:
+                self._cells = Cells()
+                async for chunk in app.records.events(self._grid_id):
+                    for event in chunk:
+                        self._cells.take(event)
+            self._played = await asyncio.to_thread(
+                read_step, app.workbench.store_path, self._run_id, self._step_id
+            )
+        except Exception as error:
+            told = explain(error)
+            if told is None:
+                raise
+            self.notify(one_line(told[0], 300), severity="error", timeout=10)
+            self.dismiss()
+            return
+        self._fill()
+        if self._cells is not None and not self._cells.finished and self._grid_id:
+            await self._follow(self._grid_id)
+
+    def _fill(self) -> None:
+        """What was read into the form."""
+        played = self._played
+        assert played is not None
+        plan = self._cells.plan if self._cells else None
+        template = played.template.text
+        self._rows = [_Row(RECORDED, template, clean(template))]
+        for edit in plan.edits if plan else ():
+            if edit.text is not None:
+                self._rows.append(_Row(edit.name, edit.text, clean(edit.text)))
+        if len(self._rows) == 1:
+            self._add_row(template)
+        place = played.record.place(played.step)
+        self.query_one(TitleBar).crumb = one_line(f"Playground  ›  {place} {played.step.operator}", 100)
+        self.query_one("#models", Input).value = ", ".join(plan.models if plan else (played.call.model,))
+        if plan:
+            self.query_one("#repeats", Input).value = str(plan.repeats)
+        can_test = played.problem.kind == "code" and bool(played.problem.tests.visible)
+        box = self.query_one("#test", Checkbox)
+        box.display = can_test
+        box.value = plan.test if plan else can_test and "response" in str(played.step.output)
+        self.run_worker(self._suggest(), group="models")
+        self._show_row(len(self._rows) - 1)
+        (self.query_one("#grid") if plan else self.query_one("#template")).focus()
+
+    async def _suggest(self) -> None:
+        from engine.config import ConfigError, load
+        from engine.models.registry import available
+
+        try:
+            names = [info.name for info in await asyncio.to_thread(lambda: available(load()))]
+        except ConfigError:
+            return  # the settings in force were read before the file was broken
+        self.query_one("#models", Input).suggester = _LastName(names)
+
+    # -- prompts ---------------------------------------------------------------------------------
+
+    def _add_row(self, text: str) -> None:
+        taken = {row.name for row in self._rows}
+        number = next(n for n in range(1, len(taken) + 2) if f"edit {n}" not in taken)
+        self._rows.append(_Row(f"edit {number}", text, clean(text)))
+
+    def _show_row(self, at: int) -> None:
+        self._at = at
+        row, area = self._rows[at], self.query_one("#template", TextArea)
+        strip = self.query_one("#prompts", TabStrip)
+        strip.names = tuple(r.name for r in self._rows)
+        strip.fill(strip.names)
+        strip.active = row.name
+        too_long = len(row.shown) > MAX_EDITED
+        area.load_text(row.shown[:MAX_EDITED] + "\n…" if too_long else row.shown)
+        area.read_only = at == 0 or too_long
+        why = (
+            ", as it was sent"
+            if at == 0
+            else ", too long to edit here: open it in $EDITOR"
+            if too_long
+            else ""
+        )
+        area.border_title = f"Prompt · {row.name}{why}".replace("[", "\\[")
+        self._sync(force=True)
+
+    def _keep(self) -> None:
+        """Take over what was typed. A text that was not touched stays as it is, whatever is hidden of it."""
+        row, area = self._rows[self._at], self.query_one("#template", TextArea)
+        if not area.read_only and area.text != row.shown:
+            row.text = row.shown = area.text
+
+    @on(TextArea.Changed, "#template")
+    def _typed(self) -> None:
+        if self._rows:
+            self._keep()
+            self._sync(force=True)
+
+    @on(TabStrip.Picked, "#prompts")
+    def _pick_prompt(self, event: TabStrip.Picked) -> None:
+        self._show_row(next(i for i, row in enumerate(self._rows) if row.name == event.name))
+
+    def action_add_edit(self) -> None:
+        """Another prompt, starting from the one on the screen."""
+        if self._rows:
+            self._add_row(self._rows[self._at].text)
+            self._show_row(len(self._rows) - 1)
+            self.query_one("#template").focus()
+
+    def action_next_prompt(self) -> None:
+        if self._rows:
+            self._show_row((self._at + 1) % len(self._rows))
+
+    def action_add_model(self) -> None:
+        box = self.query_one("#models", Input)
+        box.value = box.value.rstrip(", ") + ", " if box.value.strip(", ") else ""
+        box.focus()
+        box.cursor_position = len(box.value)
+
+    async def action_open_editor(self) -> None:
+        if not self._rows:
+            return
+        if self._at == 0:
+            self.action_add_edit()
+        row = self._rows[self._at]
+        edited = await edit_text(self.app, row.shown, ".txt")
+        if edited is not None:
+            edited = edited if row.shown.endswith("\n") else edited.removesuffix("\n")
+            if edited != row.shown:
+                row.text = row.shown = edited
+            self._show_row(self._at)
+
+    # -- the grid --------------------------------------------------------------------------------
+
+    def _models(self) -> tuple[str, ...]:
+        names = (name.strip() for name in self.query_one("#models", Input).value.split(","))
+        return tuple(dict.fromkeys(name for name in names if name))
+
+    def _plan(self) -> Plan:
+        """What the form says. Raises PlaygroundError."""
+        from engine.playground.plan import Plan, PromptEdit
+
+        played = self._played
+        assert played is not None
+        asked = [PromptEdit(RECORDED)]
+        for row in self._rows[1:]:
+            if row.text != played.template.text:  # the recorded prompt is not asked twice
+                asked.append(PromptEdit(row.name, row.text))
+        repeats = int(self.query_one("#repeats", Input).value or 0)
+        box = self.query_one("#test", Checkbox)
+        return Plan(
+            played.record.run_id,
+            played.step.id,
+            self._models(),
+            tuple(asked),
+            repeats,
+            box.display and box.value,
+        )
+
+    def action_run(self) -> None:
+        """Check the form and have the grid filled."""
+        from tui.errors import explain
+        from tui.playing import request_of
+
+        if self._played is None:
+            return
+        if self._session is not None and not self._session.state.finished:
+            self._complain("The grid is being filled; cancel it first.")
+            return
+        try:
+            request = request_of(self._played, self._plan())
+        except ValueError as error:
+            told = explain(error)
+            self._complain(told[0] if told else f"Repeats: {error}")
+            return
+        self._complain("")
+        self._begin(request)
+
+    def _begin(self, request: RunRequest) -> None:
+        from engine.playground.cells import Cells
+
+        self._cells = Cells()
+        self._session = self.workbench_app.start_run(request, show=False)
+        self._side = "Cell"
+        self.query_one("#grid").focus()
+        self._grid_id = None
+        self._sync(force=True)
+
+    def _watch(self) -> None:
+        """Follow the run that was started once it has begun."""
+        session, cells = self._session, self._cells
+        if session is None or cells is None or self._grid_id is not None:
+            return
+        if session.run_id:
+            self._grid_id = session.run_id
+            self.run_worker(self._follow(session.run_id), group="follow", exclusive=True)
+        elif session.state.finished and not cells.finished:
+            cells.end(session.state.status, session.state.error)
+
+    async def _follow(self, run_id: str) -> None:
+        from tui.remote.sockets import EngineError
+
+        cells = self._cells
+        assert cells is not None
+        known = cells.last_seq
+        try:
+            async for event in self.workbench_app.workbench.follow(run_id, known):
+                cells.take(event)
+        except EngineError as error:
+            cells.end("interrupted", str(error))
+
+    def action_cancel(self) -> None:
+        if self._session is not None and not self._session.state.finished:
+            self.workbench_app.cancel_run(self._session)
+        else:
+            self.notify("Nothing is being asked.")
+
+    def _states(self, row: int, column: int) -> list[CellState]:
+        """The repeats of a cell as the last grid has them, by the names of its prompt and model."""
+        from engine.playground.plan import Cell
+
+        plan = self._cells.plan if self._cells else None
+        models = self._models()
+        if plan is None or self._cells is None or row >= len(self._rows) or column >= len(models):
+            return []
+        edits = [e.name for e in plan.edits]
+        if self._rows[row].name not in edits or models[column] not in plan.models:
+            return []
+        edit, model = edits.index(self._rows[row].name), plan.models.index(models[column])
+        return [self._cells[Cell(edit, model, r)] for r in range(1, plan.repeats + 1)]
+
+    # -- state to widgets ------------------------------------------------------------------------
+
+    def _sync(self, force: bool = False) -> None:
+        if self._played is None or not self._rows:
+            return
+        self._watch()
+        seen = (self._cells.revision if self._cells else -1, id(self._cells))
+        grid = self.query_one("#grid", GridTable)
+        if not force and seen == self._seen:
+            return
+        self._seen = seen
+        models = self._models()
+        grid.shape([row.name for row in self._rows], models)
+        for row in range(len(self._rows)):
+            for column in range(len(models)):
+                grid.tell(row, column, self._states(row, column))
+        cells = self._cells
+        status = "" if cells is None else "starting" if cells.status == "waiting" else cells.status
+        note = one_line(f"{status}: {cells.error}", 100) if cells and cells.error else status
+        grid.border_subtitle = note.replace("[", "\\[")
+        self._sync_side()
+
+    def _sync_side(self) -> None:
+        from engine.playground.template import TemplateError
+
+        played, view = self._played, self.query_one("#side", TextView)
+        assert played is not None
+        self.query_one("#sides", TabStrip).active = self._side
+        if self._side == "Variables":
+            template = played.template
+            listed = [(v.name, v.origin, v.value) for v in template.variables.values()]
+            kept = f"Prompts of the workflow in it: {', '.join(template.prompts) or 'none'}\n\n"
+            view.show(kept + variables_text(listed, [v.name for v in template.absent]))
+        elif self._side == "Message":
+            try:
+                view.show(played.template.fill(self._rows[self._at].text))
+            except TemplateError as error:
+                view.show(f"This cannot be filled in: {error}")
+        else:
+            at = self.query_one("#grid", GridTable).cursor_coordinate
+            models = self._models()
+            if at.row < len(self._rows) and at.column < len(models):
+                heading = f"{self._rows[at.row].name} · {models[at.column]}"
+                view.show(cell_text(heading, self._states(at.row, at.column)))
+
+    @on(TabStrip.Picked, "#sides")
+    def _pick_side(self, event: TabStrip.Picked) -> None:
+        self._side = event.name
+        self._sync(force=True)
+
+    @on(DataTable.CellHighlighted, "#grid")
+    def _pick_cell(self) -> None:
+        if self.focused is self.query_one("#grid"):
+            self._side = "Cell"
+        self._sync(force=True)
+
+    @on(Input.Changed, "#models")
+    def _models_typed(self) -> None:
+        self._sync(force=True)
+
+    def action_next_side(self) -> None:
+        self.query_one("#sides", TabStrip).step(1)
+
+    def _complain(self, text: str) -> None:
+        label = self.query_one("#complaint", Label)
+        label.display = bool(text)
+        label.update(one_line(text, 300))
+
+    # -- keeping an edit -------------------------------------------------------------------------
+
+    def _chosen(self) -> tuple[_Row, str] | None:
+        """The prompt and the model under the grid's cursor."""
+        at, models = self.query_one("#grid", GridTable).cursor_coordinate, self._models()
+        if self._played is None or at.row >= len(self._rows) or at.column >= len(models):
+            return None
+        return self._rows[at.row], models[at.column]
+
+    def action_fork(self) -> None:
+        """The run again from the step on, with the prompt and the model of the cell."""
+        if chosen := self._chosen():
+            self.run_worker(self._fork(*chosen), group="promote", exclusive=True)
+
+    async def _fork(self, row: _Row, model: str) -> None:
+        from tui.errors import explain
+        from tui.forking import fork_request, read_record
+
+        played = self._played
+        assert played is not None
+
+        def request() -> RunRequest:
+            edited = row.text != played.template.text
+            record = read_record(self.workbench_app.workbench.store_path, played.record.run_id)
+            return fork_request(
+                record,
+                at=played.step.id,
+                prompt=played.template.fill(row.text) if edited else None,
+                worker=model if model != record.start.worker else None,
+            )
+
+        try:
+            self.workbench_app.start_run(await asyncio.to_thread(request))
+        except Exception as error:
+            told = explain(error)
+            if told is None:
+                raise
+            self._complain(told[0])
+
+    def action_save(self) -> None:
+        """The workflow with the prompt of the cell, as a variant."""
+        from tui.screens.ask.ask import AskScreen
+
+        chosen, played = self._chosen(), self._played
+        if chosen is None or played is None:
+            return
+        folder = self.workbench_app.workbench.store_path.parent / "variants"
+        hint = f"A new folder; a bare name is made in {one_line(str(folder), 60)}."
+
+        def save(name: str | None) -> None:
+            if name:
+                where = folder / name if "/" not in name else Path(name).expanduser()
+                self.run_worker(self._save(chosen[0], where), group="promote", exclusive=True)
+
+        self.app.push_screen(AskScreen("Save the workflow with this prompt as", hint=hint), save)
+
+    async def _save(self, row: _Row, folder: Path) -> None:
+        from engine.playground.promote import save_variant
+        from tui.errors import explain
+
+        assert self._played is not None
+        try:
+            files = await asyncio.to_thread(save_variant, self._played, row.text, folder)
+        except ValueError as error:
+            told = explain(error)
+            if told is None:
+                raise
+            self._complain(told[0])
+            return
+        self._complain("")
+        self.notify(f"Saved; give {one_line(str(files[-1]), 200)} as the variant of a run.", timeout=10)
+
+
+class _LastName(SuggestFromList):
+    """Completes the last of several names."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(names)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        before, comma, last = value.rpartition(",")
+        stripped = last.lstrip()
+        found = await super().get_suggestion(stripped) if stripped else None
+        return None if found is None else f"{before}{comma}{last[: len(last) - len(stripped)]}{found}"

@@ -1,0 +1,30 @@
+"""From a step on the run screen to the playground."""
+
+from __future__ import annotations
+
+from tui.nodes import CallNode
+from tui.screens.run.live import LiveControl
+
+
+class PlaygroundControl(LiveControl):
+    """The action that opens the playground; on a run that is a grid itself, that grid."""
+
+    def action_playground(self) -> None:
+        from tui.screens.playground.playground import PlaygroundScreen
+
+        state, step = self.session.state, self._selected_step()
+        if state.variant == "playground":
+            parent, at = state.origin.get("parent"), state.origin.get("forked_at")
+            if isinstance(parent, str) and isinstance(at, str):
+                self.app.push_screen(PlaygroundScreen(parent, at, grid=state.run_id))
+            return
+        if step is None:
+            self.notify("Select the step whose prompt to play with first.")
+        elif not any(isinstance(state.nodes[key], CallNode) for key in step.children):
+            self.notify(
+                f"{step.operator} asked no model, so it has no prompt."
+                if not step.reused
+                else "This step was served from the parent's record: play with it there (P opens it)."
+            )
+        else:
+            self.app.push_screen(PlaygroundScreen(state.run_id, step.key[1]))
