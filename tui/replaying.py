@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 # Nobody watches a model think for minutes: a longer stretch without an event takes this long, at any speed.
 LONGEST_S = 2.0
+_CATCH_UP_S = 1.0
 
 # Told of a stretch that is shortened, in recorded seconds.
 Shortened = Callable[[float], object]
@@ -28,6 +30,7 @@ class Pace:
     def __init__(self, speed: float = 1.0) -> None:
         self.speed = speed
         self.paused = False
+        self._due: float | None = None  # when the last event was to come, by the loop's clock
         self._changed = asyncio.Event()
 
     def toggle(self) -> None:
@@ -45,20 +48,24 @@ class Pace:
         self._changed = asyncio.Event()
 
     async def wait(self, seconds: float) -> None:
-        """Let so many recorded seconds pass, at whatever speed holds meanwhile."""
+        """Let so many recorded seconds pass since the last call's, at whatever speed holds meanwhile.
+
+        Who is late, because drawing took its time, does not wait, until it has caught up.
+        """
         loop = asyncio.get_running_loop()
-        left = seconds
-        while left > 0 or self.paused:
-            changed, speed, since = self._changed, self.speed, loop.time()
-            if self.paused:
-                await changed.wait()
-                continue
-            try:
-                async with asyncio.timeout(left / speed):
+        now = loop.time()
+        before = now if self._due is None else max(self._due, now - _CATCH_UP_S)
+        self._due = before + seconds / self.speed
+        while self._due > now or self.paused:
+            changed, speed, left = self._changed, self.speed, max(self._due - now, 0.0)
+            stood = self.paused
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if stood else left):
                     await changed.wait()
-            except TimeoutError:
-                return
-            left -= (loop.time() - since) * speed
+            passed = 0.0 if stood else loop.time() - now
+            now = loop.time()
+            # What is left of it takes as long as the speed that holds now makes it.
+            self._due = now + (left - passed) * speed / self.speed
 
 
 async def paced(
@@ -72,9 +79,7 @@ async def paced(
         if gap / pace.speed > LONGEST_S:
             shortened(gap)
             gap = LONGEST_S * pace.speed
-        # An interval that no eye can tell from none is left out: sleeping would cost more than it shows.
-        if gap / pace.speed > 0.001 or pace.paused:
-            await pace.wait(gap)
+        await pace.wait(gap)
         yield event
 
 
