@@ -19,7 +19,7 @@ from engine.events import Event, ModelCallFinished, ModelCallStarted
 from engine.experiments.tally import Attempt
 from engine.failures import Finding
 from store import annotations as remarks
-from store import blobs, costs, interrupted, payloads
+from store import blobs, costs, interrupted, payloads, stalls
 from store import experiments as in_experiments
 from store import failures as in_failures
 from store import search as fulltext
@@ -359,6 +359,11 @@ class Reader:
         """Queries, prompts, responses and reasoning with all words of `text`, best first."""
         with self._reading() as db:
             return fulltext.search(db, text, limit) if db else []
+
+    def usual_waits(self) -> dict[tuple[str, str], float]:
+        """How many seconds waits usually take at most (`store.stalls.usual_waits`)."""
+        with self._reading() as db:
+            return stalls.usual_waits(db) if db else {}
 
     def changed(self) -> bool:
         """Whether another connection has written since the last call of this; true at first."""

@@ -20,12 +20,15 @@ from tui.records import Records
 from tui.safe import one_line
 from tui.screens.home.home import HomeScreen
 from tui.session import RunSession
+from tui.stalls import Stalls
 from tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.screen import Screen
     from textual.widget import Widget
+
+STALL_SECONDS = 2.0
 
 
 class WorkbenchApp(App[None]):
@@ -52,6 +55,7 @@ class WorkbenchApp(App[None]):
         self.workbench = workbench
         self.records = Records(workbench.store_path)
         self.clock = clock
+        self.stalls = Stalls(self.records, clock)
         self.sessions: list[RunSession] = []
         self._run_workers: dict[Worker[Any], RunSession] = {}
         self._initial = (initial_request, initial_run_id)
@@ -82,11 +86,18 @@ class WorkbenchApp(App[None]):
         for problem in keymap_problems(keymap):
             self.notify(problem, severity="warning", timeout=15)
         self.run_worker(self._find_live(), group="attach", exit_on_error=False)
+        self.set_interval(STALL_SECONDS, self._look_for_stalls)
         request, run_id = self._initial
         if run_id is not None:
             self.open_trace(run_id)
         elif request is not None:
             self.open_form(request)
+
+    def _look_for_stalls(self) -> None:
+        if self.running:
+            self.run_worker(
+                self.stalls.look(self.running), group="stalls", exclusive=True, exit_on_error=False
+            )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         where = self.screen.name

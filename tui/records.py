@@ -83,6 +83,16 @@ class Records:
 
         return await asyncio.to_thread(read)
 
+    async def usual_waits(self) -> dict[tuple[str, str], float]:
+        """How many seconds waits usually take at most, by kind and model or operator."""
+        return await asyncio.to_thread(lambda: self._open().usual_waits())
+
+    async def write_locked(self) -> bool:
+        """Whether somebody is writing to the store now."""
+        from store.stalls import write_locked
+
+        return await asyncio.to_thread(write_locked, self.path)
+
     async def changed(self) -> bool:
         """Whether anything was written since the last call."""
         return await asyncio.to_thread(lambda: self._open().changed())

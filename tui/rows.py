@@ -101,8 +101,8 @@ def failure_row(run: RunRow) -> Row:
     )
 
 
-def active_row(number: int, session: RunSession) -> Row:
-    """A session for `ACTIVE_COLUMNS`."""
+def active_row(number: int, session: RunSession, stalled: str = "") -> Row:
+    """A session for `ACTIVE_COLUMNS`; `stalled` says what it has waited for too long."""
     state = session.state
     planned = f"/{state.rounds_planned}" if state.rounds_planned else ""
     return Row(
@@ -111,7 +111,7 @@ def active_row(number: int, session: RunSession) -> Row:
             _mark(state.status),
             (one_line(session.title, 60), ""),
             (f"{state.round.number}{planned}" if state.round else "", "muted"),
-            (one_line(state.waiting_for(), 120), "accent"),
+            (one_line(stalled or state.waiting_for(), 120), "warning" if stalled else "accent"),
             (fmt.count(state.spent.tokens), "muted"),
             (fmt.clock(state.elapsed_ms(session.since_last_event()) / 1000), "muted"),
         ),

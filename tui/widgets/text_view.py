@@ -66,7 +66,7 @@ class TextView(LineView):
         self._marked: int | None = None
         self._stops: frozenset[int] = frozenset()
         self._counts: Mapping[int, int] = {}
-        self._running: frozenset[int] = frozenset()
+        self._now_running: frozenset[int] = frozenset()
         self._query: Query | None = None
         self._hits: list[int] = []  # the row each hit begins in
         self._hit_spans: dict[int, list[tuple[int, int, int]]] = {}  # per row: from, to, which hit
@@ -119,10 +119,10 @@ class TextView(LineView):
 
     def mark_counts(self, counts: Mapping[int, int], running: Set[int] = frozenset()) -> None:
         """Say beside each line how often it has run, and which lines run now."""
-        if counts == self._counts and running == self._running:
+        if counts == self._counts and running == self._now_running:
             return
         resized = bool(counts) != bool(self._counts)
-        self._counts, self._running = dict(counts), frozenset(running)
+        self._counts, self._now_running = dict(counts), frozenset(running)
         if resized:
             self._layout_rows(keep=False)
         self.refresh()
@@ -255,7 +255,7 @@ class TextView(LineView):
             if self._counts:
                 times = self._counts.get(row.number)
                 pieces.append((f"{f'{times}×' if times else '':>{COUNTS - 1}}", "muted"))
-                pieces.append(("▸", "accent") if row.number in self._running else (" ", ""))
+                pieces.append(("▸", "accent") if row.number in self._now_running else (" ", ""))
             gutter = self.strip(pieces, self._gutter)
             width -= self._gutter
         strip = strip.crop_extend(scroll_x, scroll_x + width, plain + over if over else plain)

@@ -102,7 +102,11 @@ class HomeScreen(Screen[None]):
         if not self.is_current:
             return
         sessions = self.workbench_app.sessions
-        rows = [active_row(n, s) for n, s in enumerate(sessions) if not s.state.finished]
+        rows = [
+            active_row(n, s, self.workbench_app.stalls.told(s))
+            for n, s in enumerate(sessions)
+            if not s.state.finished
+        ]
         self.query_one("#active", TableView).show(rows)
         self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from textual.app import RenderResult
 from textual.content import Content
 from textual.widget import Widget
@@ -10,6 +12,9 @@ from tui import format as fmt
 from tui.outline import status_mark
 from tui.safe import one_line
 from tui.session import RunSession
+
+if TYPE_CHECKING:
+    from tui.app import WorkbenchApp
 
 _COLOURS = {"muted": "$foreground 60%", "accent": "$text-accent"}
 
@@ -48,12 +53,18 @@ class StatusLine(Widget):
         totals = self._totals(width)
         left = _spread(parts)
         room = width - left.cell_length - totals.cell_length - 4
-        rest = state.error if state.finished else state.waiting_for()
+        stalled = self._stalled()
+        rest = state.error if state.finished else stalled or state.waiting_for()
         if rest and room > 12:
-            style = "$text-error" if state.finished else "$text-accent"
+            style = "$text-error" if state.finished else "$text-warning" if stalled else "$text-accent"
             left = Content.assemble(left, ("  ·  ", "$foreground 35%"), (one_line(rest, room - 5), style))
         gap = max(width - left.cell_length - totals.cell_length, 1)
         return Content.assemble(left, " " * gap, totals)
+
+    def _stalled(self) -> str:
+        if not self._session.live or self._session.position is not None:
+            return ""
+        return cast("WorkbenchApp", self.app).stalls.told(self._session)
 
     def _totals(self, width: int) -> Content:
         state = self._session.shown

@@ -68,8 +68,17 @@ class TraceControl(Screen[None]):
             timeline.sync(force=True)
             timeline.select(self.query_one(OutlineView).selected)
         self.sync_views()
+        if view == "Events":
+            self._to_event_of(self.query_one(OutlineView).selected)
         self._show_event()
         self.call_after_refresh(self.show_pane, self.steps_pane)
+
+    def _to_event_of(self, key: Key | None) -> None:
+        """Put the cursor on the first event of a row."""
+        if key is not None and not self.query_one(OutlineView).follow:
+            own = (i for i, event in enumerate(self.session.history.events) if key_of(event) == key)
+            if (index := next(own, None)) is not None:
+                self.query_one(EventsView).select(index)
 
     @on(TabStrip.Picked, "#views")
     def _picked_view(self, event: TabStrip.Picked) -> None:

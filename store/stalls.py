@@ -1,0 +1,77 @@
+"""How long waits usually take, from the newest runs, and whether somebody holds the store."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from pathlib import Path
+from urllib.parse import quote
+
+RUNS = 200
+EVENT_RUNS = 50
+ENOUGH = 5  # waits of a kind, under which there is nothing usual about them
+QUANTILE = 0.95
+
+# Kind of wait and the model or operator waited for, "" where it is neither.
+Wait = tuple[str, str]
+
+
+def usual_waits(db: sqlite3.Connection) -> dict[Wait, float]:
+    """The 95th percentile, in seconds, of waits for each model and operator, a container slot and a score."""
+    newest = "SELECT id FROM runs ORDER BY started_at DESC LIMIT ?"
+    runs = json.dumps([run_id for (run_id,) in db.execute(newest, (RUNS,))])
+    waits: dict[Wait, list[float]] = defaultdict(list)
+    among = "run_id IN (SELECT value FROM json_each(?)) AND wall_ms IS NOT NULL"
+    for model, ms in db.execute(
+        f"SELECT model, wall_ms FROM model_calls WHERE {among} AND error IS NULL", (runs,)
+    ):
+        waits["model", model].append(ms / 1000)
+    for operator, ms in db.execute(
+        f"SELECT operator, wall_ms FROM steps WHERE {among} AND reused = 0 AND status = 'ok'", (runs,)
+    ):
+        waits["operator", operator].append(ms / 1000)
+    few = json.dumps(json.loads(runs)[:EVENT_RUNS])
+    _of_containers(db, few, waits)
+    return {wait: _quantile(found) for wait, found in waits.items() if len(found) >= ENOUGH}
+
+
+def _of_containers(db: sqlite3.Connection, runs: str, waits: dict[Wait, list[float]]) -> None:
+    """Slots: from a workflow to its start in a container. Scoring: from an answer to its score."""
+    ends = {
+        "workflow_started": ("workflow_proposed", "slot"),
+        "evaluation_finished": ("workflow_finished", "scoring"),
+    }
+    began: dict[tuple[str, str], float] = {}
+    query = (
+        "SELECT run_id, kind, at FROM events WHERE run_id IN (SELECT value FROM json_each(?)) AND kind IN"
+        " ('workflow_proposed', 'workflow_started', 'workflow_finished', 'evaluation_finished')"
+        " ORDER BY run_id, seq"
+    )
+    for run_id, kind, at in db.execute(query, (runs,)):
+        if kind in ends:
+            start, name = ends[kind]
+            if (since := began.pop((run_id, start), None)) is not None:
+                waits[name, ""].append(max(at - since, 0.0))
+        else:
+            began[run_id, kind] = at
+
+
+def _quantile(values: list[float]) -> float:
+    return sorted(values)[round(QUANTILE * (len(values) - 1))]
+
+
+def write_locked(path: Path) -> bool:
+    """Whether another connection is writing now, so that whoever records has to wait."""
+    try:
+        db = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=0, isolation_level=None)
+    except sqlite3.Error:
+        return False
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        return "locked" in str(error)
+    finally:
+        db.close()
+    return False
