@@ -53,7 +53,8 @@ class Run:
             options_of(variant.options, config.options)
             job = variant.solve
         self.id = new_id()
-        self._job, self._origin = job, origin
+        self.origin = origin
+        self._job = job
         emitter, ledger = Emitter(self.id), Ledger(config.budget)
         # What may be done to the run while it runs.
         self.control = Control(emitter, ledger)
@@ -119,7 +120,7 @@ class Run:
                 seed=context.config.seed,
                 sandbox=services.sandbox.name,
                 config=context.config.to_json(),
-                origin=self._origin.to_json(),
+                origin=self.origin.to_json(),
             )
         )
         if services.sandbox.name != "docker":

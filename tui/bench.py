@@ -6,17 +6,18 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.bench_places import check_place, opened
+from tui.bench_places import check_place
 from tui.bench_reports import print_end, print_estimate, print_verification
 from tui.bench_view import View, view
+from tui.carrying import open_experiment
 from tui.errors import FAILED, INTERRUPTED, PASSED, UNAVAILABLE, internal, say
 from tui.found import found_for
+from tui.remote.server import Server
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -179,34 +180,16 @@ async def _bench(workbench: Workbench, job: Job, request: BenchRequest) -> int:
 
 
 async def _carry_out(workbench: Workbench, job: Job, request: BenchRequest) -> int:
-    from engine.experiments.experiment import Experiment
-    from engine.experiments.selection import task_of
-    from store.experiment_log import ExperimentLog, create
-
-    plan = job.plan
-    async with AsyncExitStack() as stack:
-        # Opened before anything is stored: a wrong model or a missing sandbox is no experiment.
-        carry = await stack.enter_async_context(opened(workbench, job, request, _told_once()))
-        if job.is_new:
-            create(workbench.store_path, plan)
-        log = await stack.enter_async_context(ExperimentLog(workbench.store_path, plan.name))
-        experiment = Experiment(
-            plan,
-            job.contestants,
-            {problem.id: problem for problem in job.selection.report},
-            task_of(plan.benchmark, job.selection),
-            carry,
-            log,
-            concurrency=request.concurrency,
-            budget_usd=request.budget_usd,
-            retry=request.retry,
-            found=job.found,
-        )
-        shown = view(experiment, as_json=request.as_json)
+    async with (
+        # Other terminals may follow and control the experiment meanwhile.
+        Server(workbench.store_path, workbench.hub),
+        open_experiment(workbench, job, request, _told_once()) as experiment,
+    ):
+        shown = view(experiment.standing, as_json=request.as_json)
         with shown:
-            end = await experiment.run(partial(_ended, experiment, shown))
-    print_end(workbench.store_path, experiment, end, as_json=request.as_json)
-    return PASSED if end == "done" else UNAVAILABLE
+            ended = await workbench.hub.experiments.carry_out(experiment, partial(_ended, experiment, shown))
+    print_end(workbench.store_path, ended, as_json=request.as_json)
+    return PASSED if ended.end == "done" else UNAVAILABLE
 
 
 def _ended(experiment: Experiment, shown: View, key: Any, trial: Any) -> None:

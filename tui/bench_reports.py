@@ -15,7 +15,7 @@ from tui.safe import one_line
 
 if TYPE_CHECKING:
     from engine.benchmarks.verify import Report
-    from engine.experiments.experiment import End, Experiment
+    from engine.experiments.standing import Standing
     from store.costs import RunCost
     from store.experiments import ExperimentRow, TrialRow
     from tui.bench import Job
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
 _SHOWN = 20  # trials that are listed by name; the others are counted
 
 
-def print_end(store: Path, experiment: Experiment, end: End, *, as_json: bool) -> None:
+def print_end(store: Path, ended: Standing, *, as_json: bool) -> None:
     """How the experiment stands after this session, from the store."""
     from store.reader import Reader
 
-    name = experiment.plan.name
+    name = ended.experiment
     with Reader(store) as reader:
         row = reader.experiment(name)
         open_trials = [t for t in reader.trials(name) if t.status == "infra"]
-    resume = None if end == "done" else f"flowreasoner bench --resume {name}"
+    resume = None if ended.end == "done" else f"flowreasoner bench --resume {name}"
     if as_json:
         data = experiment_json(row) | {
             "kind": "experiment",
-            "end": end,
-            "stopped": experiment.stopped,
-            "failed_searches": experiment.failures,
+            "end": ended.end,
+            "stopped": ended.stopped,
+            "failed_searches": ended.failures,
             "resume": resume,
         }
         emit(data, "", True)
         return
     lines = [table(HEAD, [cells(state) for state in row.variants]), f"spent: {_spent(row)}"]
-    hint = "" if experiment.plan.search_problems else "; --split sets problems apart for searches"
-    for label, why in experiment.failures.items():
+    hint = "" if row.plan["search_problems"] else "; --split sets problems apart for searches"
+    for label, why in ended.failures.items():
         lines.append(one_line(f"the search of {label} came to nothing: {why}{hint}", 600))
     lines += _no_verdict(open_trials)
-    if experiment.stopped:
-        lines.append(one_line(f"stopped: {experiment.stopped}", 400))
+    if ended.stopped:
+        lines.append(one_line(f"stopped: {ended.stopped}", 400))
     if resume is not None:
         lines.append(f"{plural(row.total - row.done, 'trial')} to do; go on with: {resume}")
     else:
@@ -115,35 +115,43 @@ def _spent(row: ExperimentRow) -> str:
 
 def print_estimate(store: Path, job: Job, *, as_json: bool) -> None:
     """`bench --dry-run`: what is to do and what it may take, by what earlier runs took."""
+    rows = estimate(store, job)
+    if as_json:
+        emit({"kind": "estimate", "name": job.plan.name, "variants": rows}, "", True)
+        return
+    emit(None, table(ESTIMATE_HEAD, [estimate_cells(row) for row in rows]), False)
+    emit(None, f"{estimate_total(rows)}; nothing was run", False)
+
+
+def estimate(store: Path, job: Job) -> list[dict[str, Any]]:
+    """What each variant's trials still to do may take, from earlier runs or, without any, from its bounds."""
     from store.reader import Reader
 
-    plan = job.plan
     with Reader(store) as reader:
-        known = {} if job.is_new else reader.attempts(plan.name)
-        rows = [_estimate(reader, job, label, known) for label in plan.variants]
-    if as_json:
-        emit({"kind": "estimate", "name": plan.name, "variants": rows}, "", True)
-        return
-    head = (
-        "variant",
-        "runs",
-        "meta-agent calls",
-        "worker calls",
-        "meta tokens",
-        "worker tokens",
-        "cost",
-        "from",
-    )
-    emit(None, table(head, [_estimate_cells(row) for row in rows]), False)
+        known = {} if job.is_new else reader.attempts(job.plan.name)
+        return [_estimate(reader, job, label, known) for label in job.plan.variants]
+
+
+ESTIMATE_HEAD = (
+    "variant",
+    "runs",
+    "meta-agent calls",
+    "worker calls",
+    "meta tokens",
+    "worker tokens",
+    "cost",
+    "from",
+)
+
+
+def estimate_total(rows: list[dict[str, Any]]) -> str:
+    """`40 runs, estimated cost $0.12`."""
     costs = [row["cost_usd"] for row in rows]
     total = "unknown" if None in costs else cost(sum(costs))
-    emit(
-        None, f"{plural(sum(r['runs'] for r in rows), 'run')}, estimated cost {total}; nothing was run", False
-    )
+    return f"{plural(sum(row['runs'] for row in rows), 'run')}, estimated cost {total}"
 
 
 def _estimate(reader: Any, job: Job, label: str, known: dict[str, Any]) -> dict[str, Any]:
-    """One variant's trials still to do, from the mean of earlier runs or, without any, from its bounds."""
     contestant, plan = job.contestants[label], job.plan
     todo = [k for k in plan.trials() if k.label == label]
     runs = sum(1 for k in todo if (a := known.get(str(k))) is None or not a.is_done)
@@ -181,7 +189,8 @@ def _estimate(reader: Any, job: Job, label: str, known: dict[str, Any]) -> dict[
     return row
 
 
-def _estimate_cells(row: dict[str, Any]) -> tuple[str, ...]:
+def estimate_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """A variant's row under `ESTIMATE_HEAD`."""
     most = "≤ " if row["is_bound"] else ""
 
     def calls(role: str) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from tui.errors import say
 from tui.format import clock, cost, plural, score
@@ -17,10 +17,12 @@ from tui.safe import one_line
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from engine.experiments.experiment import Experiment
     from engine.experiments.keys import TrialKey
+    from engine.experiments.standing import Standing
     from engine.experiments.tally import VariantState
     from engine.search import Trial
+
+    Now = Callable[[], Standing]
 
 _EVERY_S = 5.0  # between two plain lines: a log of a thousand trials stays readable
 LABEL_CHARS = 60
@@ -44,16 +46,16 @@ class View(Protocol):
         ...
 
 
-def view(experiment: Experiment, *, as_json: bool) -> View:
-    """JSON lines where asked for, a live table on a terminal, else plain lines."""
+def view(now: Now, *, as_json: bool) -> View:
+    """JSON lines where asked for, a live table on a terminal, else plain lines; `now` is how it stands."""
     if as_json:
-        return JsonView(experiment)
-    return LiveView(experiment) if sys.stdout.isatty() else PlainView(experiment)
+        return JsonView(now)
+    return LiveView(now) if sys.stdout.isatty() else PlainView(now)
 
 
 class _Base:
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
+    def __init__(self, now: Now) -> None:
+        self.now = now
         self._said: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -74,7 +76,7 @@ class JsonView(_Base):
     """One object per ended trial."""
 
     def ended(self, key: TrialKey, trial: Trial) -> None:
-        data = asdict(trial) | {"kind": "trial", "label": key.label, "done": self.experiment.progress.done}
+        data = asdict(trial) | {"kind": "trial", "label": key.label, "done": self.now().done}
         del data["answer"]  # it is in the store, and may be long
         sys.stdout.write(json.dumps(data, ensure_ascii=True) + "\n")
         sys.stdout.flush()
@@ -83,22 +85,24 @@ class JsonView(_Base):
 class PlainView(_Base):
     """A line every few seconds, and one for each trial without a verdict."""
 
-    def __init__(self, experiment: Experiment, now: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(experiment)
-        self._now, self._last = now, now()
+    def __init__(self, now: Now, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(now)
+        self._clock, self._last = clock, clock()
 
     def __enter__(self) -> Self:
-        plan = self.experiment.plan
-        many = plural(plan.total, "trial")
-        self._print(f"{plan.name}: {plural(len(plan.variants), 'variant')} on {plan.benchmark}, {many}")
+        self._print(planned(self.now()))
         return self
 
     def ended(self, key: TrialKey, trial: Trial) -> None:
         if trial.status == "infra":
             self._print(f"no verdict: {key.label} on {key.problem_id}: {trial.error}")
-        if self._now() - self._last >= _EVERY_S:
-            self._last = self._now()
-            self._print(summary(self.experiment))
+        self.passed()
+
+    def passed(self) -> None:
+        """Time has passed, or more: print how it stands, if that was not printed just now."""
+        if self._clock() - self._last >= _EVERY_S:
+            self._last = self._clock()
+            self._print(summary(self.now()))
 
     def _print(self, line: str) -> None:
         sys.stdout.write(one_line(line, 400) + "\n")
@@ -128,9 +132,9 @@ class LiveView(_Base):
         from rich.table import Table
         from rich.text import Text
 
-        title = f"{self.experiment.plan.name}: {_in_short(self.experiment)}"
-        table = Table(*HEAD, box=None, title=Text(title), title_justify="left")
-        for state in self.experiment.progress.states():
+        now = self.now()
+        table = Table(*HEAD, box=None, title=Text(f"{now.experiment}: {in_short(now)}"), title_justify="left")
+        for state in now.variants:
             table.add_row(*(Text(cell) for cell in cells(state)))
         return table
 
@@ -151,29 +155,40 @@ def cells(state: VariantState) -> tuple[str, ...]:
     )
 
 
-def summary(experiment: Experiment) -> str:
-    """`12/40 done, vanilla 50%, $0.0123 spent, 0:43 left`."""
-    progress = experiment.progress
-    parts = [
-        f"{one_line(s.label, LABEL_CHARS)} {score(s.pass_rate)}{f' ({s.errors} errors)' if s.errors else ''}"
-        for s in progress.states()
-    ]
-    parts += [f"{one_line(label, 30)}: {state}" for label, state in progress.searches.items()]
-    return _in_short(experiment, *parts)
+def planned(now: Standing) -> str:
+    """`first: 2 variants on humaneval, 40 trials`."""
+    return (
+        f"{now.experiment}: {plural(len(now.variants), 'variant')} on {now.benchmark},"
+        f" {plural(now.total, 'trial')}"
+    )
 
 
-def _in_short(experiment: Experiment, *details: str) -> str:
-    progress = experiment.progress
-    parts = [f"{progress.done}/{progress.total} done", *details, f"{spent(experiment)} spent"]
-    if progress.eta_s is not None:
-        parts.append(f"{clock(progress.eta_s)} left")
+def summary(now: Standing) -> str:
+    """`12/40 done, vanilla 50%, $0.0123 spent, 0:43 left`, and what it waits for."""
+    parts = [rate(state) for state in now.variants]
+    parts += [f"{one_line(s.label, 30)}: {s.search}" for s in now.variants if s.search]
+    waits = f"; waiting: {', '.join(now.waits)}" if now.waits else ""
+    return f"{in_short(now, *parts)}{waits}"
+
+
+def rate(state: VariantState) -> str:
+    """`vanilla 50% (2 errors)`."""
+    errors = f" ({plural(state.errors, 'error')})" if state.errors else ""
+    return f"{one_line(state.label, LABEL_CHARS)} {score(state.pass_rate)}{errors}"
+
+
+def in_short(now: Standing, *details: str) -> str:
+    """How far it is, its money and its time."""
+    stands = "" if now.status == "running" else f" ({now.status})"
+    parts = [f"{now.done}/{now.total} done{stands}", *details, f"{spent(now)} spent"]
+    if now.eta_s is not None:
+        parts.append(f"{clock(now.eta_s)} left")
     return ", ".join(parts)
 
 
-def spent(experiment: Experiment) -> str:
+def spent(now: Standing) -> str:
     """What the experiment has cost; calls of unknown price are said to be there."""
-    guard: Any = experiment.guard
-    known = cost(guard.spent_usd)
-    if not guard.unknown_calls:
+    known = cost(now.spent_usd)
+    if not now.unknown_calls:
         return known
-    return f"{known} and {plural(guard.unknown_calls, 'call')} of unknown price"
+    return f"{known} and {plural(now.unknown_calls, 'call')} of unknown price"

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tui.ports import RunRequest
 from tui.remote.sockets import EngineError, engines
-from tui.remote.wire import MAX_LINE, WireError, receive, request_to_json, send
+from tui.remote.wire import MAX_LINE, WireError, bench_to_json, receive, request_to_json, send
 
 if TYPE_CHECKING:
     from engine.events import Event
+    from engine.experiments.standing import Standing
+    from tui.bench import BenchRequest
 
 
 class Client:
@@ -56,6 +58,17 @@ class Client:
             yield from_json(message["event"])
             message = await self._next()
 
+    async def start_experiment(self, request: BenchRequest) -> str:
+        """Start or resume an experiment there and give its name. Raises EngineError."""
+        return (await self.ask("start_experiment", request=bench_to_json(request)))["experiment"]
+
+    async def progress(self, name: str) -> AsyncGenerator[Standing, None]:
+        """How the experiment stands, whenever that has changed, until it has ended. Raises EngineError."""
+        message = await self._ask({"do": "attach", "experiment": name})
+        while "standing" in message:
+            yield standing_from(message["standing"])
+            message = await self._next()
+
     async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._streams is not None, "used outside its context"
         try:
@@ -82,11 +95,30 @@ class Client:
 
 async def live_runs(store: Path) -> list[tuple[Path, dict[str, Any]]]:
     """Every run in progress on this store, with the socket of its engine and how it stands."""
+    return await _everywhere(store, "runs")
+
+
+async def live_experiments(store: Path) -> list[tuple[Path, Standing]]:
+    """Every experiment that an engine of this store knows, ended ones included, with its socket."""
+    return [(path, standing_from(data)) for path, data in await _everywhere(store, "experiments")]
+
+
+def standing_from(data: Any) -> Standing:
+    """Raises EngineError where it was sent by another version."""
+    from engine.experiments.standing import Standing
+
+    try:
+        return Standing.from_json(data)
+    except (KeyError, TypeError, AttributeError):
+        raise EngineError("the engine is another version; let what it runs end, then start again") from None
+
+
+async def _everywhere(store: Path, do: str) -> list[tuple[Path, dict[str, Any]]]:
     found: list[tuple[Path, dict[str, Any]]] = []
     for path in await asyncio.to_thread(engines, store):
         try:
             async with Client(path) as client:
-                found += [(path, state) for state in await client.ask("runs")]
+                found += [(path, state) for state in await client.ask(do)]
         except EngineError:  # it ended between the two questions
             continue
     return found

@@ -8,14 +8,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Coroutine
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tui.remote.server import Server
 from tui.remote.sockets import EngineError, folder
 
 if TYPE_CHECKING:
+    from tui.bench import BenchRequest
     from tui.launch import Workbench
     from tui.ports import RunRequest
 
@@ -31,7 +33,11 @@ class Engine:
         self._workbench, self._idle_s = workbench, idle_s
         self._runs: set[asyncio.Task[None]] = set()
         self._server = Server(
-            workbench.store_path, workbench.hub, self._start, lambda: workbench.sandbox_note
+            workbench.store_path,
+            workbench.hub,
+            self._start,
+            lambda: workbench.sandbox_note,
+            self._start_experiment,
         )
 
     async def serve(self, ready_fd: int | None = None) -> None:
@@ -74,13 +80,38 @@ class Engine:
             finally:
                 begun.set()
 
-        task = asyncio.create_task(drive())
+        await self._in_background(drive(), begun)
+        return run.id
+
+    async def _start_experiment(self, request: BenchRequest) -> str:
+        """Start an experiment; gives its name once its plan is stored and it can be attached to."""
+        from tui.bench import prepare
+        from tui.carrying import open_experiment
+        from tui.errors import internal
+
+        workbench = self._workbench
+        job = await asyncio.to_thread(prepare, workbench.settings, workbench.store_path, request)
+        begun = asyncio.Event()
+
+        async def drive() -> None:
+            try:
+                async with open_experiment(workbench, job, request, internal) as experiment:
+                    begun.set()  # whoever waits for it goes on once the next line has made it known
+                    await workbench.hub.experiments.carry_out(experiment)
+            finally:
+                begun.set()
+
+        await self._in_background(drive(), begun)
+        return job.plan.name
+
+    async def _in_background(self, work: Coroutine[Any, Any, None], begun: asyncio.Event) -> None:
+        """Let it run until its end, and return when it has begun. Raises why it could not even begin."""
+        task = asyncio.create_task(work)
         self._runs.add(task)
         task.add_done_callback(self._runs.discard)
         await begun.wait()
         if task.done():
-            task.result()  # raises why it could not even begin
-        return run.id
+            task.result()
 
 
 def spawn(store: Path) -> Path:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.control import Breakpoint, BreakpointError, Control, ControlError, parse_breakpoint
 from engine.plain import jsonable
+from tui.remote.experiments import LiveExperiments
 
 if TYPE_CHECKING:
     from engine.events import Event
@@ -32,10 +33,11 @@ class Live:
 
 
 class Hub:
-    """Runs by id."""
+    """Runs by id, and experiments by name."""
 
     def __init__(self) -> None:
         self.live: dict[str, Live] = {}
+        self.experiments = LiveExperiments()
 
     async def track(self, run: Run, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
         """The events of `run`, which come stored; meanwhile it can be watched and controlled here."""
@@ -62,6 +64,7 @@ class Hub:
             shown["locals"] = stop.locals
         return {
             "run": run_id,
+            "experiment": self.live[run_id].run.origin.experiment,
             "status": status,
             "breakpoints": [str(b) for b in control.breakpoints],
             "stop": shown,

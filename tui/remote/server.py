@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from engine.control import ControlError
 from engine.events import to_json
@@ -15,23 +15,35 @@ from tui.ports import RunRequest
 from tui.records import Records
 from tui.remote.hub import Hub
 from tui.remote.sockets import leave, listen
-from tui.remote.wire import MAX_LINE, WireError, receive, request_from_json, send
+from tui.remote.wire import MAX_LINE, WireError, bench_from_json, receive, request_from_json, send
+
+if TYPE_CHECKING:
+    from tui.bench import BenchRequest
 
 Start = Callable[[RunRequest], Awaitable[str]]
+StartExperiment = Callable[["BenchRequest"], Awaitable[str]]
 
 
 class Server:
-    """Serves one hub on a socket of this process; `start` begins a run and gives its id, where runs may be
-    started from outside; `sandbox_note` says what isolates them. Use as a context manager.
+    """Serves one hub on a socket of this process. Use as a context manager.
+
+    `start` begins a run and gives its id, `start_experiment` an experiment and gives its name, where they may
+    be started from outside; `sandbox_note` says what isolates them.
     """
 
     def __init__(
-        self, store: Path, hub: Hub, start: Start | None = None, sandbox_note: Callable[[], str] = str
+        self,
+        store: Path,
+        hub: Hub,
+        start: Start | None = None,
+        sandbox_note: Callable[[], str] = str,
+        start_experiment: StartExperiment | None = None,
     ) -> None:
         self.sandbox_note = sandbox_note
         self.path: Path | None = None
         self.connections = 0
-        self._store, self._hub, self._start = store, hub, start
+        self._store, self._hub = store, hub
+        self._start, self._start_experiment = start, start_experiment
         self._records = Records(store)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,7 +88,8 @@ class Server:
                 return
             try:
                 if message.get("do") == "attach":
-                    await self._stream(message, writer)
+                    stream = self._follow if "experiment" in message else self._stream
+                    await stream(message, writer)
                 else:
                     await send(writer, {"ok": await self._answer(message)})
             except asyncio.CancelledError:
@@ -92,7 +105,7 @@ class Server:
                 await send(writer, {"error": known[0] if known else internal(error)})
 
     async def _answer(self, message: dict[str, Any]) -> Any:
-        do, run_id = message.get("do"), message.get("run")
+        do, run_id, name = message.get("do"), message.get("run"), message.get("experiment")
         match do:
             case "hello":
                 return {"pid": os.getpid(), "starts": self._start is not None, "sandbox": self.sandbox_note()}
@@ -100,9 +113,25 @@ class Server:
                 return [self._hub.state(run_id) for run_id in self._hub.live]
             case "start" if self._start is not None:
                 return {"run": await self._start(request_from_json(message.get("request")))}
+            case "experiments":
+                return [standing.to_json() for standing in self._hub.experiments.states()]
+            case "start_experiment" if self._start_experiment is not None:
+                return {"experiment": await self._start_experiment(bench_from_json(message.get("request")))}
+        if isinstance(do, str) and isinstance(name, str):
+            return self._hub.experiments.act(name, do).to_json()
         if not isinstance(do, str) or not isinstance(run_id, str):
             raise ControlError(f"there is no request {do!r} here")
         return self._hub.act(run_id, do, message)
+
+    async def _follow(self, message: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        """Send how the experiment stands, again and again, until it has ended."""
+        name = message["experiment"]
+        if not isinstance(name, str):
+            raise ControlError("attach to an experiment by its name")
+        async with aclosing(self._hub.experiments.follow(name)) as standings:
+            async for standing in standings:
+                await send(writer, {"standing": standing.to_json()})
+        await send(writer, {"end": True})
 
     async def _stream(self, message: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         """Send the run's events from the store, then more of them as they are stored."""

@@ -2,6 +2,7 @@
 
 → {"do": "pause", "run": "01j…"}          ← {"ok": {…}}  or  {"error": "one sentence"}
 → {"do": "attach", "run": "01j…"}         ← {"event": {…}} …  then  {"end": true}
+→ {"do": "attach", "experiment": "e"}     ← {"standing": {…}} …  then  {"end": true}
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import asdict, fields
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from engine.problems import ProblemError, parse_problem
 from tui.ports import ForkRequest, RunRequest
+
+if TYPE_CHECKING:
+    from tui.bench import BenchRequest
 
 # A request carries at most an edited value, an event at most a step's texts: both may be large.
 MAX_LINE = 256 * 1024 * 1024
@@ -69,3 +74,28 @@ def request_from_json(data: object) -> RunRequest:
         return RunRequest(**values)
     except (ProblemError, TypeError, AttributeError) as error:
         raise WireError(str(error)) from None
+
+
+def bench_to_json(request: BenchRequest) -> dict[str, Any]:
+    """A request for an experiment as JSON-ready data."""
+    values = {f.name: getattr(request, f.name) for f in fields(request)}
+    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+
+
+def bench_from_json(data: object) -> BenchRequest:
+    """The request that `bench_to_json` wrote. Raises WireError."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from tui.bench import BenchRequest
+
+    if not isinstance(data, dict):
+        raise WireError("a request for an experiment is a JSON object")
+    if unknown := set(data) - {f.name for f in fields(BenchRequest)}:
+        raise WireError(
+            f"a request for an experiment has no {sorted(unknown)[0]!r}: is the other side another version?"
+        )
+    try:
+        return TypeAdapter(BenchRequest).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise WireError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
