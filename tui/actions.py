@@ -125,7 +125,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("run.change", "c", "Look and change", "While paused: variables, and what passes.", "run"),
     Action("run.finish", "E", "End and score", "End the run; what its last step gave is scored.", "run"),
     Action("run.fork", "F", "Fork here", "Run again from the selected step, changed.", "run", True, "Fork"),
-    Action("run.playground", "a", "Playground", "Ask the step's prompt again, edited, of others.", "run"),
+    Action("run.playground", "a", "Playground", "Edit the step's prompt and ask several models.", "run"),
     Action("run.parent", "P", "Parent", "Open the run that this one was forked from.", "run"),
     Action("run.replay", "R", "Replay", "Play the run as it came; in a replay, pause or go on.", "run"),
     Action("run.faster", "full_stop", "Faster", "Replay faster, up to 50 times.", "run"),

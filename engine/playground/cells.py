@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product, starmap
 from typing import Any
 
 from engine.events import (
@@ -92,13 +93,8 @@ class Cells:
         plan = self.plan
         if plan is None:
             return []
-        return [
-            (cell, self[cell])
-            for edit in range(len(plan.edits))
-            for model in range(len(plan.models))
-            for repeat in range(1, plan.repeats + 1)
-            if (cell := Cell(edit, model, repeat))
-        ]
+        places = product(range(len(plan.edits)), range(len(plan.models)), range(1, plan.repeats + 1))
+        return [(cell, self[cell]) for cell in starmap(Cell, places)]
 
     def take(self, event: Event) -> None:
         """Take one event in. Raises PlaygroundError where the run is no playground's."""

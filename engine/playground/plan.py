@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from engine.context import Origin, RunConfig
 from engine.ledger import Budget
+from engine.operators.support import defines
 from engine.plain import answer_text
 from engine.playground.step import PlayedStep, PlaygroundError
 
@@ -74,15 +75,25 @@ class Plan:
 
 def plan_from_json(data: object) -> Plan:
     """The plan that `Plan.to_json` wrote, also out of a run's options. Raises PlaygroundError."""
+    if not isinstance(data, Mapping):
+        raise PlaygroundError("this is no playground's plan: it is not an object")
     try:
-        assert isinstance(data, Mapping)
         edits = tuple(PromptEdit(str(e["name"]), e["text"]) for e in data["edits"])
         if not all(e.text is None or isinstance(e.text, str) for e in edits):
             raise TypeError
         models, repeats = tuple(map(str, data["models"])), int(data["repeats"])
-        return Plan(str(data["run"]), str(data["step"]), models, edits, repeats, bool(data["test"]))
-    except (AssertionError, KeyError, TypeError) as error:
-        raise PlaygroundError(f"this is no playground's plan ({error or 'no object'})") from None
+        run, step, test = str(data["run"]), str(data["step"]), bool(data["test"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise PlaygroundError(f"this is no playground's plan ({type(error).__name__}: {error})") from None
+    return Plan(run, step, models, edits, repeats, test)
+
+
+def is_solution(played: PlayedStep) -> bool:
+    """Whether the step gave code that the problem's visible tests can say something about."""
+    problem, output = played.problem, played.step.output
+    if problem.kind != "code" or not problem.tests.visible or problem.entry_point is None:
+        return False
+    return defines(answer_text(output, problem) or "", problem.entry_point)
 
 
 def check(played: PlayedStep, plan: Plan) -> None:

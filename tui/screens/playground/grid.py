@@ -82,6 +82,8 @@ def cell_lines(states: Sequence[CellState]) -> tuple[str, str]:
     else:
         glyph, ink, _ = status_mark("ok")
         head = f"{glyph} answered" + (f" {len(states)}" if len(states) > 1 else "")
+    if not any(s.tokens_out for s in states):  # nothing was bought
+        return f"{head}\n", ink
     return f"{head}  {_latency(states)}\n{_spent(states)}", ink
 
 
@@ -104,9 +106,9 @@ def cell_text(heading: str, states: Sequence[CellState]) -> str:
     parts = [heading]
     for number, state in enumerate(states, 1):
         lines = [f"── repeat {number}"] if len(states) > 1 else []
-        lines.append(
-            f"{status_mark(state.status)[2] or state.status}, {_spent([state])}, {_latency([state])}"
-        )
+        lines.append(status_mark(state.status)[2] or state.status)
+        if state.tokens_out:
+            lines[-1] += f", {_spent([state])}, {_latency([state])}"
         if state.ttft_ms is not None:
             lines[-1] += f", first token after {duration(state.ttft_ms)}"
         if state.calls > 1:

@@ -89,7 +89,7 @@ class PlaygroundScreen(Screen[None]):
                 with Horizontal(classes="field"):
                     yield Label("Repeats")
                     yield Input("1", id="repeats", compact=True, type="integer", max_length=3)
-                    yield Checkbox("Run against the visible tests", id="test", compact=True)
+                    yield Checkbox("Run visible tests", id="test", compact=True)
                 yield Label("", id="complaint", markup=False)
                 grid = GridTable(id="grid")
                 grid.border_title = "Grid"
@@ -130,10 +130,14 @@ class PlaygroundScreen(Screen[None]):
             return
         self._fill()
         if self._cells is not None and not self._cells.finished and self._grid_id:
+            self._session = next((s for s in app.sessions if s.run_id == self._grid_id), None)
+            await app.workbench.live()  # another terminal may have started it since
             await self._follow(self._grid_id)
 
     def _fill(self) -> None:
         """What was read into the form."""
+        from engine.playground.plan import is_solution
+
         played = self._played
         assert played is not None
         plan = self._cells.plan if self._cells else None
@@ -152,7 +156,7 @@ class PlaygroundScreen(Screen[None]):
         can_test = played.problem.kind == "code" and bool(played.problem.tests.visible)
         box = self.query_one("#test", Checkbox)
         box.display = can_test
-        box.value = plan.test if plan else can_test and "response" in str(played.step.output)
+        box.value = plan.test if plan else is_solution(played)
         self.run_worker(self._suggest(), group="models")
         self._show_row(len(self._rows) - 1)
         (self.query_one("#grid") if plan else self.query_one("#template")).focus()
