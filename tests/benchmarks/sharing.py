@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-FORMATS = ("bundle", "jsonl", "markdown", "html", "parquet", "hf", "otlp")
+FORMATS = ("bundle", "jsonl", "otlp", "markdown", "html", "parquet", "hf")
 
 
 def make(path: Path, steps: int) -> None:
