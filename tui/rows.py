@@ -58,7 +58,7 @@ def run_row(run: RunRow, marked: Sequence[str] = ()) -> Row:
         (
             ("ABCD"[marked.index(run.id)], "accent") if run.id in marked else _mark(run.status),
             (fmt.day_time(run.started_at), "muted"),
-            (("⑂ " if run.parent else "") + one_line(run.problem_id, 60), ""),
+            (("↳ " if run.parent else "") + one_line(run.problem_id, 60), ""),
             (one_line(run.variant, 30), "muted"),
             (one_line(run.meta_agent, 30), "muted"),
             (one_line(run.worker, 30), "muted"),

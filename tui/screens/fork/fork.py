@@ -17,7 +17,7 @@ from tui.nodes import StepNode
 from tui.safe import clean, one_line
 from tui.widgets.title_bar import TitleBar
 
-HINT = "Steps that stay as they were are served from the record; nothing is called or paid again for them."
+HINT = "What stays as it was is served from the record: not called, not paid again."
 
 
 @dataclass(frozen=True)
