@@ -14,6 +14,7 @@ from tui.state import RunState
 # Comparing lines takes time that grows with the square of their number.
 MAX_LINES = 600
 MAX_CHARS = 100_000
+MAX_LINE = 2_000
 
 
 def previous_attempts(state: RunState) -> dict[Key, Key]:
@@ -123,8 +124,12 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=repr)
 
 
+def _cut(line: str) -> str:
+    return line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]} … {len(line) - MAX_LINE:,} more"
+
+
 def _unified(old: str, new: str) -> str:
-    cut = [text[:MAX_CHARS].splitlines() for text in (old, new)]
+    cut = [[_cut(line) for line in text[:MAX_CHARS].splitlines()] for text in (old, new)]
     lines = difflib.unified_diff(cut[0][:MAX_LINES], cut[1][:MAX_LINES], lineterm="", n=2)
     text = "\n".join(list(lines)[2:])  # without the two lines that name files
     if len(old) > MAX_CHARS or len(new) > MAX_CHARS or max(map(len, cut)) > MAX_LINES:
