@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from tui.carrying import open_experiment
 from tui.errors import FAILED, INTERRUPTED, PASSED, UNAVAILABLE, internal, say
 from tui.found import found_for
 from tui.remote.server import Server
+from tui.reports import emit
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -79,6 +80,42 @@ def bench(workbench: Workbench, request: BenchRequest) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         say(f"interrupted; go on with: flowreasoner bench --resume {job.plan.name}")
         return INTERRUPTED
+
+
+def detach(settings: Settings, request: BenchRequest, *, unsafe_local: bool) -> int:
+    """Start the request in an engine of its own, which goes on when this process has ended."""
+    from engine.experiments.plan import PlanError
+    from tui.remote.client import Client
+    from tui.remote.engine import spawn
+
+    if wrong := [
+        option
+        for option, is_on in (
+            ("--dry-run", request.dry_run),
+            ("--verify", request.verify),
+            ("--unsafe-local", unsafe_local),
+        )
+        if is_on
+    ]:
+        raise PlanError(f"{wrong[0]} is for this terminal, and --detach leaves it; leave one of them out")
+    store = settings.store_path()
+    # What is wrong with the request is told with its own exit code, and before there is an engine.
+    name = prepare(settings, store, request).plan.name
+    if request.resume is None:
+        request = replace(request, name=name)
+
+    async def start() -> None:
+        async with Client(await asyncio.to_thread(spawn, store)) as client:
+            await client.start_experiment(request)
+
+    asyncio.run(start())
+    follow = f"flowreasoner attach {name}"
+    text = (
+        f"{name} has begun; follow it with: {follow}\n"
+        f"  flowreasoner control {name} state|pause|continue|cancel"
+    )
+    emit({"kind": "detached", "name": name, "follow": follow}, text, request.as_json)
+    return PASSED
 
 
 def prepare(settings: Settings, store: Path, request: BenchRequest) -> Job:

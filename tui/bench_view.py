@@ -72,6 +72,28 @@ class _Base:
             say(sentence)
 
 
+def follower(*, as_json: bool) -> Callable[[Standing], None]:
+    """Shows an experiment that is carried out elsewhere, each time it is told how that stands."""
+    if as_json:
+
+        def write(now: Standing) -> None:
+            sys.stdout.write(json.dumps({"kind": "standing"} | now.to_json(), ensure_ascii=True) + "\n")
+            sys.stdout.flush()
+
+        return write
+    views: list[PlainView] = []
+
+    def show(now: Standing) -> None:
+        if not views:
+            views.append(PlainView(lambda: now))
+            views[0].print(planned(now))
+            views[0].print(summary(now))
+        views[0].now = lambda: now
+        views[0].passed()
+
+    return show
+
+
 class JsonView(_Base):
     """One object per ended trial."""
 
@@ -90,21 +112,22 @@ class PlainView(_Base):
         self._clock, self._last = clock, clock()
 
     def __enter__(self) -> Self:
-        self._print(planned(self.now()))
+        self.print(planned(self.now()))
         return self
 
     def ended(self, key: TrialKey, trial: Trial) -> None:
         if trial.status == "infra":
-            self._print(f"no verdict: {key.label} on {key.problem_id}: {trial.error}")
+            self.print(f"no verdict: {key.label} on {key.problem_id}: {trial.error}")
         self.passed()
 
     def passed(self) -> None:
         """Time has passed, or more: print how it stands, if that was not printed just now."""
         if self._clock() - self._last >= _EVERY_S:
             self._last = self._clock()
-            self._print(summary(self.now()))
+            self.print(summary(self.now()))
 
-    def _print(self, line: str) -> None:
+    def print(self, line: str) -> None:
+        """A line, safe to print whatever it quotes."""
         sys.stdout.write(one_line(line, 400) + "\n")
         sys.stdout.flush()
 
@@ -153,6 +176,14 @@ def cells(state: VariantState) -> tuple[str, ...]:
         str(state.infra or ""),
         state.search or "",
     )
+
+
+def described(now: Standing) -> list[str]:
+    """How it stands, in lines."""
+    lines = [f"{now.experiment}  {now.end or now.status}", f"  so far   {in_short(now)}"]
+    lines += [f"  variant  {s.done}/{s.total} {rate(s)}" for s in now.variants]
+    lines += [f"  waiting  {place}" for place in now.waits]
+    return [one_line(line, 400) for line in lines]
 
 
 def planned(now: Standing) -> str:

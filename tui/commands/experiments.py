@@ -65,6 +65,9 @@ def bench(
         bool, typer.Option("--verify", help="Check first that the reference solutions pass.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, run nothing.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Run it in the background, and say how to follow it.")
+    ] = False,
     unsafe_local: UnsafeLocal = False,
     json: JsonFlag = False,
 ) -> None:
@@ -76,6 +79,7 @@ def bench(
     from engine.config import load
     from tui.bench import BenchRequest
     from tui.bench import bench as run_bench
+    from tui.bench import detach as start_bench
     from tui.launch import Workbench
 
     request = BenchRequest(
@@ -100,6 +104,8 @@ def bench(
         dry_run=dry_run,
         as_json=json,
     )
+    if detach:
+        raise typer.Exit(start_bench(load(), request, unsafe_local=unsafe_local))
     raise typer.Exit(run_bench(Workbench(load(), unsafe_local=unsafe_local), request))
 
 

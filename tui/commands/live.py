@@ -18,13 +18,16 @@ How = Literal["into", "over", "out"]
 def attach(
     run_id: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="Its id, or the start of one; the only one if left out."),
+        typer.Argument(
+            metavar="[RUN]",
+            help="A run's id, or the start of one, or an experiment's name; the only one if left out.",
+        ),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Follow a run that is in progress elsewhere, from its beginning to its end.
+    """Follow a run that is in progress elsewhere, from its beginning, or an experiment, to its end.
 
-    Interrupting this leaves the run alone. Exit codes as for `run`.
+    Interrupting this leaves it alone. Exit codes as for `run` and `bench`.
     """
     from engine.config import load
     from tui.remote.terminal import attach as follow
@@ -35,7 +38,11 @@ def attach(
 @app.command()
 def control(
     run_id: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run in progress: its id, or the start of one.")
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="A run in progress, by its id or the start of one; or an experiment, by its name.",
+        ),
     ],
     action: Annotated[Action, typer.Argument(help="What to do.")] = "state",
     how: Annotated[How, typer.Option(help="For `step`: into calls, over the step, out of it.")] = "over",
@@ -52,7 +59,8 @@ def control(
 ) -> None:
     """Pause a run, look at where it stands, change what passes, let it go on, or end it.
 
-    `finish` ends it with what its last step gave, scored; `cancel` ends it unscored.
+    `finish` ends it with what its last step gave, scored; `cancel` ends it unscored. An experiment takes
+    `state`, `pause` (what runs ends, nothing more starts), `continue` and `cancel`.
     """
     from engine.config import load
     from tui.remote.terminal import control as carry_out

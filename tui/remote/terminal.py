@@ -1,4 +1,4 @@
-"""Runs in progress elsewhere, from the command line."""
+"""Runs and experiments in progress elsewhere, from the command line."""
 
 from __future__ import annotations
 
@@ -6,46 +6,65 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tui.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE
-from tui.remote.client import Client, live_runs
+from tui.errors import EXIT_BY_STATUS, INTERRUPTED, PASSED, UNAVAILABLE
+from tui.remote.client import Client, live_experiments, live_runs, standing_from
 from tui.safe import one_line
+
+if TYPE_CHECKING:
+    from engine.experiments.standing import Standing
 
 _SHOWN_CHARS = 2_000
 
 
 class LiveRunError(ValueError):
-    """No run in progress, or several, are meant; or a value is not JSON."""
+    """No run or experiment in progress, or several, are meant; or a value is not JSON."""
 
 
-def attach(store: Path, run_id: str | None, *, as_json: bool) -> int:
-    """Print a live run from its beginning until its end; gives its exit code.
+def attach(store: Path, name: str | None, *, as_json: bool) -> int:
+    """Print a live run from its beginning, or how a live experiment stands, until its end.
 
-    Raises LiveRunError and EngineError.
+    Gives the exit code. Raises LiveRunError and EngineError.
     """
     try:
-        return asyncio.run(_attach(store, run_id, as_json))
+        return asyncio.run(_attach(store, name, as_json))
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
-async def _attach(store: Path, run_id: str | None, as_json: bool) -> int:
+async def _attach(store: Path, name: str | None, as_json: bool) -> int:
     from engine.events import RunFinished
     from tui.headless import printer
 
-    path, state = await _find(store, run_id)
+    path, what, found = await _find(store, name)
+    if what == "experiment":
+        return await _follow(store, path, found, as_json)
     shown, status = printer(as_json), ""
     async with Client(path) as client:
-        async for event in client.events(state["run"]):
+        async for event in client.events(found):
             shown(event)
             status = event.status if isinstance(event, RunFinished) else status
     return EXIT_BY_STATUS.get(status, UNAVAILABLE)
 
 
+async def _follow(store: Path, path: Path, name: str, as_json: bool) -> int:
+    from tui.bench_reports import print_end
+    from tui.bench_view import follower
+
+    latest: Standing | None = None
+    shown = follower(as_json=as_json)
+    async with Client(path) as client:
+        async for latest in client.progress(name):
+            shown(latest)
+    assert latest is not None  # an experiment stands somehow
+    print_end(store, latest, as_json=as_json)
+    return PASSED if latest.end == "done" else INTERRUPTED if latest.end == "cancelled" else UNAVAILABLE
+
+
 def control(
     store: Path,
-    run_id: str,
+    name: str,
     action: str,
     args: dict[str, Any],
     at: list[str],
@@ -53,36 +72,52 @@ def control(
     *,
     as_json: bool,
 ) -> None:
-    """Carry out one action on a live run and print how it stands. Raises LiveRunError and EngineError."""
+    """Carry out one action on a live run or experiment and print how it stands.
+
+    Raises LiveRunError and EngineError.
+    """
     if action == "break":
         args["breakpoints"] = at
     elif action == "continue" and at:
         args["until"] = at[0]
     elif action in ("edit", "skip"):
         args["value" if action == "edit" else "output"] = _value(action, value)
-    state = asyncio.run(_control(store, run_id, action, args))
+    state = asyncio.run(_control(store, name, action, args))
     sys.stdout.write(json.dumps(state) + "\n" if as_json else _describe(state))
 
 
-async def _control(store: Path, run_id: str, action: str, args: dict[str, Any]) -> dict[str, Any]:
-    path, state = await _find(store, run_id)
+async def _control(store: Path, name: str, action: str, args: dict[str, Any]) -> dict[str, Any]:
+    path, what, found = await _find(store, name)
     async with Client(path) as client:
-        return await client.ask(action, run=state["run"], **args)
+        return await client.ask(action, **{what: found}, **args)
 
 
-async def _find(store: Path, run_id: str | None) -> tuple[Path, dict[str, Any]]:
-    found = await live_runs(store)
-    meant = [(path, s) for path, s in found if run_id in (None, "last") or s["run"].startswith(run_id or "")]
-    if run_id == "last":
-        meant = sorted(meant, key=lambda pair: pair[1]["run"])[-1:]
+async def _find(store: Path, name: str | None) -> tuple[Path, str, str]:
+    """The engine's socket, "experiment" or "run", and the whole name or id of what is meant."""
+    runs = await live_runs(store)
+    experiments = [(path, s.experiment) for path, s in await live_experiments(store) if s.status != "ended"]
+    # Of an experiment, it is meant itself: its trials only by their ids.
+    alone = [(path, state["run"]) for path, state in runs if name or not state["experiment"]]
+    meant: list[tuple[Path, str, str]]
+    if name == "last":
+        meant = [(path, "run", run_id) for path, run_id in sorted(alone, key=lambda pair: pair[1])[-1:]]
+    else:
+        meant = [(path, "experiment", known) for path, known in experiments if name in (None, known)]
+        if not meant or name is None:
+            meant += [(path, "run", run_id) for path, run_id in alone if run_id.startswith(name or "")]
     if len(meant) == 1:
         return meant[0]
-    running = ", ".join(state["run"] for _, state in found[:5])
-    if not found:
-        raise LiveRunError("no run is in progress on this store; see past ones with `flowreasoner runs`")
+    running = ", ".join([known for _, known in experiments] + [state["run"] for _, state in runs][:5])
+    if not running:
+        raise LiveRunError(
+            "no run and no experiment is in progress on this store;"
+            " see past ones with `flowreasoner runs` and `flowreasoner experiments`"
+        )
     if not meant:
-        raise LiveRunError(f"no run in progress begins with {run_id!r}; in progress: {running}")
-    raise LiveRunError(f"several runs are meant ({running}); give more of the id")
+        raise LiveRunError(
+            f"no run in progress begins with {name!r}, and no experiment is called so; in progress: {running}"
+        )
+    raise LiveRunError(f"several are meant ({running}); give a name, or more of the id")
 
 
 def _value(action: str, text: str | None) -> Any:
@@ -98,7 +133,11 @@ def _value(action: str, text: str | None) -> Any:
 
 
 def _describe(state: dict[str, Any]) -> str:
-    """How a run stands, in lines."""
+    """How a run or an experiment stands, in lines."""
+    if "run" not in state:
+        from tui.bench_view import described
+
+        return "\n".join(described(standing_from(state))) + "\n"
     lines = [f"{state['run']}  {state['status']}"]
     if stop := state["stop"]:
         place = " ".join(str(p) for p in (stop["where"], stop["operator"]) if p)

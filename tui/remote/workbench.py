@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from tui.launch import default_request
 from tui.ports import RunRequest
-from tui.remote.client import Client, live_runs
+from tui.remote.client import Client, live_experiments, live_runs, standing_from
 from tui.remote.engine import spawn
 from tui.remote.sockets import EngineError
 
 if TYPE_CHECKING:
     from engine.config import Settings
     from engine.events import Event
+    from engine.experiments.standing import Standing
+    from tui.bench import BenchRequest
 
 
 class RemoteWorkbench:
@@ -28,6 +30,7 @@ class RemoteWorkbench:
         self._own: Path | None = None
         self._starting = asyncio.Lock()
         self._where: dict[str, Path] = {}
+        self._experiments: dict[str, Path] = {}
 
     def default_request(self) -> RunRequest:
         """The bundled example with the configured models."""
@@ -60,10 +63,43 @@ class RemoteWorkbench:
             return await client.ask(action, run=run_id, **args)
 
     async def live(self) -> list[str]:
-        """The ids of all runs in progress on this store, whoever started them."""
+        """The ids of the runs in progress on this store, whoever started them, but those of experiments."""
         found = await live_runs(self.store_path)
         self._where |= {state["run"]: path for path, state in found}
-        return [state["run"] for _, state in found]
+        return [state["run"] for _, state in found if not state["experiment"]]
+
+    async def estimate(self, request: BenchRequest) -> list[dict[str, Any]]:
+        """What an experiment may take, by variant (`tui.bench_reports.estimate`).
+
+        Raises what `tui.bench.prepare` raises.
+        """
+        from tui.bench import prepare
+        from tui.bench_reports import estimate
+
+        def plan() -> list[dict[str, Any]]:
+            return estimate(self.store_path, prepare(self.settings, self.store_path, request))
+
+        return await asyncio.to_thread(plan)
+
+    async def start_experiment(self, request: BenchRequest) -> str:
+        """Start or resume an experiment and give its name. Raises EngineError."""
+        async with Client(await self._engine()) as client:
+            return await client.start_experiment(request)
+
+    async def experiments(self) -> list[Standing]:
+        """How every experiment stands that is in progress, or ended a moment ago."""
+        found = await live_experiments(self.store_path)
+        # One that ended in one engine may go on in another: what goes on is told.
+        found.sort(key=lambda pair: pair[1].status != "ended")
+        self._experiments = {standing.experiment: path for path, standing in found}
+        return list({standing.experiment: standing for _, standing in found}.values())
+
+    async def act_on_experiment(self, name: str, action: str) -> Standing:
+        """Carry out an action of `tui.remote.experiments`. Raises EngineError."""
+        if name not in self._experiments:
+            raise EngineError(f"no experiment {name} is in progress")
+        async with Client(self._experiments[name]) as client:
+            return standing_from(await client.ask(action, experiment=name))
 
     async def aclose(self) -> None:
         """Nothing is held: the engine ends by itself when it is idle."""
