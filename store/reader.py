@@ -379,6 +379,10 @@ class Reader:
         with self._reading() as db:
             return db is not None and run_id in interrupted.abandoned(db)
 
+    def newest_event(self) -> int:
+        """A number that grows with every event that is stored; unlike `changed`, for any number of askers."""
+        return self._all("SELECT max(id) FROM events", empty=(0,))[0][0] or 0
+
     def stats(self) -> Stats:
         """Counts of what is stored, and the size on disk."""
         tables = ("runs", "events", "model_calls", "workflows", "blobs")

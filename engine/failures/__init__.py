@@ -55,10 +55,12 @@ def classify(events: Iterable[Event], baseline: Baseline | None = None) -> tuple
         return ()
     rules = RULES if trace.failed else _CHEATS if trace.end.status == "passed" else ()
     kept: Counter[str] = Counter()
-    found: list[Finding] = []
+    # What went wrong in every repeat is told once.
+    found: dict[tuple[str, str, int | None, str], Finding] = {}
     for finding in (f for rule in rules for f in rule(trace, baseline)):
-        if finding not in found and kept[finding.label] < _PER_LABEL:
+        same = (finding.label, finding.text, finding.line, finding.quote)
+        if same not in found and kept[finding.label] < _PER_LABEL:
             kept[finding.label] += 1
-            found.append(finding)
+            found[same] = finding
     order = list(LABELS)
-    return tuple(sorted(found, key=lambda f: (order.index(f.label), f.seq)))
+    return tuple(sorted(found.values(), key=lambda f: (order.index(f.label), f.seq)))

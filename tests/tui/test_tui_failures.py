@@ -203,6 +203,18 @@ async def test_known_labels_complete_what_is_typed(full_store: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
 
 
+async def test_what_fails_meanwhile_appears_and_the_cursor_stays(full_store: Path) -> None:
+    app = app_of(ScriptedWorkbench(full_store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        await pilot.press("enter", "j")
+        view = app.screen.query_one("#peek", TextView)
+        await until(pilot, lambda: view.border_subtitle == run_id(2))
+        await record(full_store, [failing_run(run_id(7), 1.78e9 + 9e4)])
+        await until(pilot, lambda: table(app, "runs").count == 5)
+        assert table(app, "runs").selected == run_id(2)
+
+
 async def test_one_run_and_a_cluster_are_done_again(full_store: Path) -> None:
     workbench = ScriptedWorkbench(full_store, passing_run("01K0SCRIPTEDAGAIN"))
     app = app_of(workbench)

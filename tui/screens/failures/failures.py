@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from store.rows import RunRow
     from tui.app import WorkbenchApp
 
+REREAD_S = 2.0
 DEBOUNCE_S = 0.08  # a held-down key reads nothing but where it stops
 CLUSTERS, RUNS = 500, 500
 MOST_RERUNS = 20  # the command line does more, some at a time
@@ -45,6 +46,7 @@ class FailuresScreen(Screen[None]):
         super().__init__(name="failures")
         self._by: Grouping = "signature"
         self._clusters: Clusters | None = None
+        self._newest = 0  # event in the store when all of this was read
         self._runs: tuple[RunRow, ...] = ()
         self._said: dict[str, list[Annotation]] = {}
         self._waiting: dict[str, Timer] = {}
@@ -66,6 +68,7 @@ class FailuresScreen(Screen[None]):
         self._table("runs").border_title = "Runs"
         self.query_one("#peek").border_title = "Why"
         self._table("clusters").focus()
+        self.set_interval(REREAD_S, self._reread)
 
     def on_screen_resume(self) -> None:
         self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
@@ -80,26 +83,35 @@ class FailuresScreen(Screen[None]):
     def action_reload(self) -> None:
         self.run_worker(self._load(), group="store", exclusive=True)
 
-    async def _load(self) -> None:
-        """The clusters, then the runs of the selected one."""
+    def _reread(self) -> None:
+        if self.is_current:
+            self.run_worker(self._load(force=False), group="store", exclusive=True)
+
+    async def _load(self, *, force: bool = True) -> None:
+        """The clusters, then the runs of the selected one; without `force`, where anything was written."""
         from store.errors import StoreError
 
         table, by = self._table("clusters"), self._by
-        table.border_title = f"By {by}"
         try:
+            newest = await self.workbench_app.records.read(lambda r: r.newest_event())
+            if newest == self._newest and not force:
+                return
             found = await self.workbench_app.records.read(lambda r: r.failures(by, limit=CLUSTERS))
         except StoreError as error:
             self._clusters = None
+            table.border_title = f"By {by}"
             table.empty = f"The store cannot be read: {one_line(str(error), 200)}"
             table.show([])
             table.refresh()
             return
         self._clusters = found
-        table.empty = "No run has failed. What does is gathered here, by what went wrong."
+        table.border_title = f"By {by}"
+        table.empty = "No run has failed.\nWhat fails is gathered here,\nby what went wrong."
         table.show([cluster_row(by, cluster) for cluster in found.clusters])
         table.border_subtitle = plural(found.total, "failed run") if found.total else ""
         table.refresh()
         await self._load_runs()
+        self._newest = newest
 
     async def _load_runs(self) -> None:
         key, by = self._table("clusters").selected, self._by

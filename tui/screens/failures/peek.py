@@ -70,8 +70,10 @@ def _step(events: tuple[Event, ...]) -> Iterator[str]:
             case StepFinished():
                 if event.error:
                     yield f"{event.status}: {one_line(event.error, 400)}"
-                if event.output is not None:
-                    yield from _value("output", event.output)
+                output = event.output if isinstance(event.output, dict) else {"output": event.output}
+                for name, value in output.items():
+                    if value is not None:
+                        yield from _value(f"→ {name}", value)
             case _:
                 pass
 

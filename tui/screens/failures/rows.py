@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CLUSTER_COLUMNS = (
     Column("Runs", 6, right=True),
-    Column("Share", 5, right=True, since=34),
+    Column("Share", 5, right=True, since=44),
     Column("Cluster"),
     Column("Last seen", 11, since=64),
 )
@@ -35,10 +35,18 @@ def cluster_row(by: Grouping, cluster: Cluster) -> Row:
     cells = (
         (f"{cluster.runs:,}", "title"),
         (f"{cluster.share * 100:.0f}%", "muted"),
-        (one_line(name_of(by, cluster.key), 160), ""),
+        (one_line(_told(by, cluster.key), 160), ""),
         (fmt.day_time(cluster.last_seen), "muted"),
     )
     return Row(cluster.key, cells)
+
+
+def _told(by: Grouping, key: str) -> str:
+    """A cluster's name; of a signature first what happened, then where, as there is little room."""
+    where, colon, what = key.partition(": ")
+    if by != "signature" or not colon:
+        return name_of(by, key)
+    return what if where == "run" else f"{what} · {where}"
 
 
 def run_row(run: RunRow, said: list[Annotation]) -> Row:
