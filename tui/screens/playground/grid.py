@@ -117,7 +117,8 @@ def cell_text(heading: str, states: Sequence[CellState]) -> str:
             lines.append(f"Error: {state.error}")
         if state.total is not None:
             lines.append(f"Visible tests: {state.passed} of {state.total} passed")
-            lines += [f"  {t.get('message')}" for t in test_results(state.verdict) if t.get("message")]
+            failed = (t for t in test_results(state.verdict) if t.get("status") != "passed")
+            lines += [f"  {t['message']}" for t in failed if t.get("message")]
         parts += ["\n".join(lines), state.reply]
         if state.output is not None and (output := _output(state.output)) != state.reply:
             parts.append(f"What the step gave:\n{output}")
@@ -125,6 +126,8 @@ def cell_text(heading: str, states: Sequence[CellState]) -> str:
 
 
 def _output(value: Any) -> str:
+    if isinstance(value, dict) and len(value) == 1:
+        return str(next(iter(value.values())))
     if isinstance(value, dict):
         return "\n".join(f"{name}: {item}" for name, item in value.items())
     return str(value)

@@ -7,21 +7,19 @@ left and opened again.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
-from textual.suggester import SuggestFromList
 from textual.widgets import Checkbox, DataTable, Footer, Input, Label, TextArea
 
 from tui.actions import bindings_for
-from tui.editing import edit_text
 from tui.safe import clean, one_line
 from tui.screens.playground.grid import GridTable, cell_text, variables_text
+from tui.screens.playground.keeping import Row
+from tui.screens.playground.prompts import RECORDED, PromptsControl
+from tui.screens.playground.suggesting import LastName
 from tui.widgets.tab_strip import TabStrip
 from tui.widgets.text_view import TextView
 from tui.widgets.title_bar import TitleBar
@@ -30,26 +28,13 @@ if TYPE_CHECKING:
     from engine.playground.cells import Cells, CellState
     from engine.playground.plan import Plan
     from engine.playground.step import PlayedStep
-    from tui.app import WorkbenchApp
     from tui.ports import RunRequest
     from tui.session import RunSession
 
-RECORDED = "recorded"
 SIDES = ("Variables", "Message", "Cell")
-# A template above this is edited in $EDITOR: a text area would hold up the screen.
-MAX_EDITED = 100_000
 
 
-@dataclass
-class _Row:
-    """A prompt: `text` is the template as edited, `shown` what of it is on the screen."""
-
-    name: str
-    text: str
-    shown: str
-
-
-class PlaygroundScreen(Screen[None]):
+class PlaygroundScreen(PromptsControl):
     """Opens on a step of a run; with `grid`, on a grid of it that was filled before, or is being filled."""
 
     CSS_PATH = "playground.tcss"
@@ -61,14 +46,10 @@ class PlaygroundScreen(Screen[None]):
         self._played: PlayedStep | None = None
         self._cells: Cells | None = None
         self._session: RunSession | None = None
-        self._rows: list[_Row] = []
+        self._rows: list[Row] = []
         self._at = 0
         self._side = SIDES[0]
         self._seen = (-1, -1)
-
-    @property
-    def workbench_app(self) -> WorkbenchApp:
-        return cast("WorkbenchApp", self.app)
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Playground")
@@ -142,10 +123,10 @@ class PlaygroundScreen(Screen[None]):
         assert played is not None
         plan = self._cells.plan if self._cells else None
         template = played.template.text
-        self._rows = [_Row(RECORDED, template, clean(template))]
+        self._rows = [Row(RECORDED, template, clean(template))]
         for edit in plan.edits if plan else ():
             if edit.text is not None:
-                self._rows.append(_Row(edit.name, edit.text, clean(edit.text)))
+                self._rows.append(Row(edit.name, edit.text, clean(edit.text)))
         if len(self._rows) == 1:
             self._add_row(template)
         place = played.record.place(played.step)
@@ -169,86 +150,9 @@ class PlaygroundScreen(Screen[None]):
             names = [info.name for info in await asyncio.to_thread(lambda: available(load()))]
         except ConfigError:
             return  # the settings in force were read before the file was broken
-        self.query_one("#models", Input).suggester = _LastName(names)
-
-    # -- prompts ---------------------------------------------------------------------------------
-
-    def _add_row(self, text: str) -> None:
-        taken = {row.name for row in self._rows}
-        number = next(n for n in range(1, len(taken) + 2) if f"edit {n}" not in taken)
-        self._rows.append(_Row(f"edit {number}", text, clean(text)))
-
-    def _show_row(self, at: int) -> None:
-        self._at = at
-        row, area = self._rows[at], self.query_one("#template", TextArea)
-        strip = self.query_one("#prompts", TabStrip)
-        strip.names = tuple(r.name for r in self._rows)
-        strip.fill(strip.names)
-        strip.active = row.name
-        too_long = len(row.shown) > MAX_EDITED
-        area.load_text(row.shown[:MAX_EDITED] + "\n…" if too_long else row.shown)
-        area.read_only = at == 0 or too_long
-        why = (
-            ", as it was sent"
-            if at == 0
-            else ", too long to edit here: open it in $EDITOR"
-            if too_long
-            else ""
-        )
-        area.border_title = f"Prompt · {row.name}{why}".replace("[", "\\[")
-        self._sync(force=True)
-
-    def _keep(self) -> None:
-        """Take over what was typed. A text that was not touched stays as it is, whatever is hidden of it."""
-        row, area = self._rows[self._at], self.query_one("#template", TextArea)
-        if not area.read_only and area.text != row.shown:
-            row.text = row.shown = area.text
-
-    @on(TextArea.Changed, "#template")
-    def _typed(self) -> None:
-        if self._rows:
-            self._keep()
-            self._sync(force=True)
-
-    @on(TabStrip.Picked, "#prompts")
-    def _pick_prompt(self, event: TabStrip.Picked) -> None:
-        self._show_row(next(i for i, row in enumerate(self._rows) if row.name == event.name))
-
-    def action_add_edit(self) -> None:
-        """Another prompt, starting from the one on the screen."""
-        if self._rows:
-            self._add_row(self._rows[self._at].text)
-            self._show_row(len(self._rows) - 1)
-            self.query_one("#template").focus()
-
-    def action_next_prompt(self) -> None:
-        if self._rows:
-            self._show_row((self._at + 1) % len(self._rows))
-
-    def action_add_model(self) -> None:
-        box = self.query_one("#models", Input)
-        box.value = box.value.rstrip(", ") + ", " if box.value.strip(", ") else ""
-        box.focus()
-        box.cursor_position = len(box.value)
-
-    async def action_open_editor(self) -> None:
-        if not self._rows:
-            return
-        if self._at == 0:
-            self.action_add_edit()
-        row = self._rows[self._at]
-        edited = await edit_text(self.app, row.shown, ".txt")
-        if edited is not None:
-            edited = edited if row.shown.endswith("\n") else edited.removesuffix("\n")
-            if edited != row.shown:
-                row.text = row.shown = edited
-            self._show_row(self._at)
+        self.query_one("#models", Input).suggester = LastName(names)
 
     # -- the grid --------------------------------------------------------------------------------
-
-    def _models(self) -> tuple[str, ...]:
-        names = (name.strip() for name in self.query_one("#models", Input).value.split(","))
-        return tuple(dict.fromkeys(name for name in names if name))
 
     def _plan(self) -> Plan:
         """What the form says. Raises PlaygroundError."""
@@ -405,93 +309,3 @@ class PlaygroundScreen(Screen[None]):
 
     def action_next_side(self) -> None:
         self.query_one("#sides", TabStrip).step(1)
-
-    def _complain(self, text: str) -> None:
-        label = self.query_one("#complaint", Label)
-        label.display = bool(text)
-        label.update(one_line(text, 300))
-
-    # -- keeping an edit -------------------------------------------------------------------------
-
-    def _chosen(self) -> tuple[_Row, str] | None:
-        """The prompt and the model under the grid's cursor."""
-        at, models = self.query_one("#grid", GridTable).cursor_coordinate, self._models()
-        if self._played is None or at.row >= len(self._rows) or at.column >= len(models):
-            return None
-        return self._rows[at.row], models[at.column]
-
-    def action_fork(self) -> None:
-        """The run again from the step on, with the prompt and the model of the cell."""
-        if chosen := self._chosen():
-            self.run_worker(self._fork(*chosen), group="promote", exclusive=True)
-
-    async def _fork(self, row: _Row, model: str) -> None:
-        from tui.errors import explain
-        from tui.forking import fork_request, read_record
-
-        played = self._played
-        assert played is not None
-
-        def request() -> RunRequest:
-            edited = row.text != played.template.text
-            record = read_record(self.workbench_app.workbench.store_path, played.record.run_id)
-            return fork_request(
-                record,
-                at=played.step.id,
-                prompt=played.template.fill(row.text) if edited else None,
-                worker=model if model != record.start.worker else None,
-            )
-
-        try:
-            self.workbench_app.start_run(await asyncio.to_thread(request))
-        except Exception as error:
-            told = explain(error)
-            if told is None:
-                raise
-            self._complain(told[0])
-
-    def action_save(self) -> None:
-        """The workflow with the prompt of the cell, as a variant."""
-        from tui.screens.ask.ask import AskScreen
-
-        chosen, played = self._chosen(), self._played
-        if chosen is None or played is None:
-            return
-        folder = self.workbench_app.workbench.store_path.parent / "variants"
-        hint = f"A new folder; a bare name is made in {one_line(str(folder), 60)}."
-
-        def save(name: str | None) -> None:
-            if name:
-                where = folder / name if "/" not in name else Path(name).expanduser()
-                self.run_worker(self._save(chosen[0], where), group="promote", exclusive=True)
-
-        self.app.push_screen(AskScreen("Save the workflow with this prompt as", hint=hint), save)
-
-    async def _save(self, row: _Row, folder: Path) -> None:
-        from engine.playground.promote import save_variant
-        from tui.errors import explain
-
-        assert self._played is not None
-        try:
-            files = await asyncio.to_thread(save_variant, self._played, row.text, folder)
-        except ValueError as error:
-            told = explain(error)
-            if told is None:
-                raise
-            self._complain(told[0])
-            return
-        self._complain("")
-        self.notify(f"Saved; give {one_line(str(files[-1]), 200)} as the variant of a run.", timeout=10)
-
-
-class _LastName(SuggestFromList):
-    """Completes the last of several names."""
-
-    def __init__(self, names: list[str]) -> None:
-        super().__init__(names)
-
-    async def get_suggestion(self, value: str) -> str | None:
-        before, comma, last = value.rpartition(",")
-        stripped = last.lstrip()
-        found = await super().get_suggestion(stripped) if stripped else None
-        return None if found is None else f"{before}{comma}{last[: len(last) - len(stripped)]}{found}"

@@ -1,0 +1,118 @@
+"""What a cell of the playground is kept as: a fork of the run, or a variant."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from textual.screen import Screen
+from textual.widgets import Input, Label
+
+from tui.safe import one_line
+from tui.screens.playground.grid import GridTable
+
+if TYPE_CHECKING:
+    from engine.playground.step import PlayedStep
+    from tui.app import WorkbenchApp
+    from tui.ports import RunRequest
+
+
+@dataclass
+class Row:
+    """A prompt: `text` is the template as edited, `shown` what of it is on the screen."""
+
+    name: str
+    text: str
+    shown: str
+
+
+class KeepControl(Screen[None]):
+    """The actions that keep the prompt and the model under the grid's cursor."""
+
+    _played: PlayedStep | None
+    _rows: list[Row]
+
+    @property
+    def workbench_app(self) -> WorkbenchApp:
+        return cast("WorkbenchApp", self.app)
+
+    def _models(self) -> tuple[str, ...]:
+        names = (name.strip() for name in self.query_one("#models", Input).value.split(","))
+        return tuple(dict.fromkeys(name for name in names if name))
+
+    def _complain(self, text: str) -> None:
+        label = self.query_one("#complaint", Label)
+        label.display = bool(text)
+        label.update(one_line(text, 300))
+
+    def _chosen(self) -> tuple[Row, str] | None:
+        """The prompt and the model under the grid's cursor."""
+        at, models = self.query_one("#grid", GridTable).cursor_coordinate, self._models()
+        if self._played is None or at.row >= len(self._rows) or at.column >= len(models):
+            return None
+        return self._rows[at.row], models[at.column]
+
+    def action_fork(self) -> None:
+        """The run again from the step on, with the prompt and the model of the cell."""
+        if chosen := self._chosen():
+            self.run_worker(self._fork(*chosen), group="promote", exclusive=True)
+
+    async def _fork(self, row: Row, model: str) -> None:
+        from tui.errors import explain
+        from tui.forking import fork_request, read_record
+
+        played = self._played
+        assert played is not None
+
+        def request() -> RunRequest:
+            edited = row.text != played.template.text
+            record = read_record(self.workbench_app.workbench.store_path, played.record.run_id)
+            return fork_request(
+                record,
+                at=played.step.id,
+                prompt=played.template.fill(row.text) if edited else None,
+                worker=model if model != record.start.worker else None,
+            )
+
+        try:
+            self.workbench_app.start_run(await asyncio.to_thread(request))
+        except Exception as error:
+            told = explain(error)
+            if told is None:
+                raise
+            self._complain(told[0])
+
+    def action_save(self) -> None:
+        """The workflow with the prompt of the cell, as a variant."""
+        from tui.screens.ask.ask import AskScreen
+
+        chosen, played = self._chosen(), self._played
+        if chosen is None or played is None:
+            return
+        folder = self.workbench_app.workbench.store_path.parent / "variants"
+        hint = f"A new folder; a bare name is made in {one_line(str(folder), 60)}."
+
+        def save(name: str | None) -> None:
+            if name:
+                where = folder / name if "/" not in name else Path(name).expanduser()
+                self.run_worker(self._save(chosen[0], where), group="promote", exclusive=True)
+
+        self.app.push_screen(AskScreen("Save the workflow with this prompt as", hint=hint), save)
+
+    async def _save(self, row: Row, folder: Path) -> None:
+        from engine.playground.promote import save_variant
+        from tui.errors import explain
+
+        assert self._played is not None
+        try:
+            files = await asyncio.to_thread(save_variant, self._played, row.text, folder)
+        except ValueError as error:
+            told = explain(error)
+            if told is None:
+                raise
+            self._complain(told[0])
+            return
+        self._complain("")
+        self.notify(f"Saved; give {one_line(str(files[-1]), 200)} as the variant of a run.", timeout=10)
