@@ -84,7 +84,9 @@ class FailuresScreen(Screen[None]):
         self.run_worker(self._load(), group="store", exclusive=True)
 
     def _reread(self) -> None:
-        if self.is_current:
+        # It must not cut off what somebody asked for.
+        reading = any(w.group == "store" and not w.is_finished for w in self.workers)
+        if self.is_current and not reading:
             self.run_worker(self._load(force=False), group="store", exclusive=True)
 
     async def _load(self, *, force: bool = True) -> None:
