@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import warnings
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -181,7 +182,8 @@ class Crew:
 
 @asynccontextmanager
 async def connected(where: str) -> AsyncGenerator[Any, None]:
-    """Ray, connected to the cluster of this machine (one is started where there is none) or to `where`.
+    """Ray, connected to the cluster that `where` names. "ray" is the one of RAY_ADDRESS or, where that is not
+    set, one on this machine that is started now and ends with this process.
 
     Raises ClusterError.
     """
@@ -189,35 +191,36 @@ async def connected(where: str) -> AsyncGenerator[Any, None]:
         import ray
     except ImportError:
         raise ClusterError("--on ray needs Ray: pip install 'flowreasoner[ray]'") from None
-    if where != "ray":
-        await _reach(where)
+    address = os.environ.get("RAY_ADDRESS", "local") if where == "ray" else where
+    if address.startswith("ray://"):
+        await _reach(address)
     try:
-        await asyncio.to_thread(_connect, ray, where)
+        await asyncio.to_thread(_connect, ray, address)
     # The edge to a library that raises a dozen kinds, RuntimeError and Exception among them.
     except Exception as error:
-        raise ClusterError(_sentence(f"the Ray cluster at {where} cannot be used", error)) from error
+        sentence = _sentence(f"the Ray cluster at {address} cannot be used", error)
+        hint = "; if it wants a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
+        raise ClusterError(sentence + (hint if isinstance(error, ConnectionError) else "")) from error
     try:
         yield ray
     finally:
         await asyncio.to_thread(ray.shutdown)
 
 
-def _connect(ray: Any, where: str) -> None:
+def _connect(ray: Any, address: str) -> None:
     # Messages of Ray's would go to standard output, between our own lines.
     import ray._private.worker as messages
 
     messages._worker_logs_enabled = False
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if where != "ray":
-        ray.init(where, **quiet)
-        return
-    try:
-        ray.init("auto", **quiet)
-    except ConnectionError:
+    warnings.filterwarnings("ignore", module=r"ray\.")
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "local":
         # What runs here is nobody else's business.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Workers see the GPUs, for models that run in their process.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        ray.init("local", include_dashboard=False, **quiet)
+        options["include_dashboard"] = False
+    ray.init(address, **options)
 
 
 async def _reach(where: str) -> None:

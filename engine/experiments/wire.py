@@ -6,6 +6,7 @@ No key is in it: models are opened where they are called, by that machine's own 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -33,6 +34,8 @@ def request_to_json(request: TrialRequest) -> dict[str, Any]:
         "origin": request.origin.to_json(),
         "repeat": request.repeat,
         "workflow": workflow and _with_set(_WORKFLOW, workflow, workflow.operators),
+        # A model's words: pydantic takes no lone surrogates.
+        "modification": workflow and workflow.modification,
         "found": request.found,
     }
 
@@ -44,6 +47,9 @@ def request_from_json(data: dict[str, Any]) -> TrialRequest:
         ProblemError, OperatorSetError, ValueError: it was written by another version.
     """
     workflow = data["workflow"]
+    if workflow is not None:
+        workflow = _WORKFLOW.validate_python({**_with_operators(workflow), "modification": ""})
+        workflow = replace(workflow, modification=data["modification"])
     return TrialRequest(
         parse_problem(data["problem"], "the problem sent"),
         _CONFIG.validate_python(_with_operators(data["config"])),
@@ -51,14 +57,14 @@ def request_from_json(data: dict[str, Any]) -> TrialRequest:
         data["worker"],
         Origin(**data["origin"]),
         data["repeat"],
-        workflow and _WORKFLOW.validate_python(_with_operators(workflow)),
+        workflow,
         data["found"],
     )
 
 
 def _with_set(adapter: TypeAdapter[Any], value: Any, operators: OperatorSet) -> dict[str, Any]:
     """The value with its operator set as a run's record has it: by name, or whole where it is a user's."""
-    data = adapter.dump_python(value, mode="json", exclude={"operators"})
+    data = adapter.dump_python(value, exclude={"operators", "modification"})
     own = {"operator_set": operators.to_json()} if operators.own else {}
     return {**data, "operators": {"operators": operators.name, **own}}
 

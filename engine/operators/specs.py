@@ -121,6 +121,7 @@ class OperatorSpec:
             "extras": list(self.extras),
             "function": self.function,
             "bound": list(self.bound),
+            **({"tempered": True} if self.tempered else {}),
         }
 
 
