@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from store.errors import StoreError
 
 _BLOB = "$blob"
 _MAP = "$map"
+# Fields that many events of a run have in common.
+_RECURRING = ("call_id", "step_id", "execution_id", "channel", "operator", "model")
 _COLUMNS = ("kind", "run_id", "seq", "at")
 
 Row = tuple[str, int, float, str, str | bytes]
@@ -50,6 +53,9 @@ def decode(db: sqlite3.Connection, row: Row) -> Event:
         payload = payload.decode("utf-8", "surrogatepass")
     try:
         data = json.loads(payload)
+        for name in _RECURRING:
+            if isinstance(value := data.get(name), str):
+                data[name] = sys.intern(value)
         if '"$' in payload:
             data = _restore(data, lambda name: blobs.get(db, name))
         return from_json({"kind": kind, "run_id": run_id, "seq": seq, "at": at, **data})

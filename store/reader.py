@@ -182,7 +182,8 @@ class Reader:
                     f"{_SELECT_EVENTS} AND seq > ?{of_kind} ORDER BY seq LIMIT ?",
                     (run_id, after_seq, *kinds, _CHUNK_EVENTS),
                 ).fetchall()
-                chunk = [payloads.decode(db, row) for row in rows]
+                # One string for all of them: a large trace has 100,000 events.
+                chunk = [payloads.decode(db, (run_id, *row[1:])) for row in rows]
             yield from chunk
             if len(chunk) < _CHUNK_EVENTS:
                 return

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from tui.completion import split_completion
+from tui.completion import Parts, split_completion
 from tui.nodes import RUNNING, CallNode, ExecutionNode, Key, Node, ProposalNode, RoundNode, StepNode
 from tui.outline import Piece, status_mark
 from tui.state import RunState
@@ -54,7 +55,7 @@ def subject_of(state: RunState, selected: Key | None) -> Subject:
     number = owner.number if owner else 0
     reasoning, code, prompts = "", "", ""
     if call is not None:
-        parts = split_completion(call.text.text)
+        parts = _split(call.text.text)
         modification = parts.modification and f"── modification ──\n{parts.modification}"
         pieces = (call.reasoning.text, parts.reasoning, parts.prose, modification)
         reasoning = "\n\n".join(piece for piece in pieces if piece.strip())
@@ -64,6 +65,12 @@ def subject_of(state: RunState, selected: Key | None) -> Subject:
         code, prompts = proposal.code or code, proposal.prompts or prompts
         return Subject(number, reasoning, code, prompts, proposal)
     return Subject(number, reasoning, code, prompts, None, writing)
+
+
+@lru_cache(maxsize=2)
+def _split(text: str) -> Parts:
+    """A completion may be megabytes long, and is asked for at every move of the cursor."""
+    return split_completion(text)
 
 
 def node_marks(state: RunState, subject: Subject, graph: Mapping[str, Any]) -> dict[str, Piece]:

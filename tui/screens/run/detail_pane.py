@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from engine.events import Event, to_json
 from tui import attempts, detail
-from tui.nodes import RUNNING, Key
+from tui.nodes import RUNNING, ExecutionNode, Key, ProposalNode, StepNode
 from tui.state import RunState
 from tui.widgets.tab_strip import TabStrip
 from tui.widgets.text_view import TextView
@@ -49,7 +51,7 @@ class DetailPane(Vertical):
         self._picked: str | None = None  # kept while rows that lack this tab pass by
         self._seen = -1
         self._event: Event | None = None
-        self._before: tuple[int, dict[Key, Key]] = (-1, {})
+        self._before: dict[Key, Key | None] = {}
 
     def compose(self) -> ComposeResult:
         yield TabStrip(detail.TABS, id="detail-tabs")
@@ -64,7 +66,7 @@ class DetailPane(Vertical):
 
     def show_state(self, state: RunState) -> None:
         """Show another state of the run."""
-        self._state, self._seen, self._before = state, -1, (-1, {})
+        self._state, self._seen, self._before = state, -1, {}
 
     def show_event(self, event: Event | None) -> None:
         """Have a tab with this event's JSON, None for none."""
@@ -79,27 +81,32 @@ class DetailPane(Vertical):
 
     @property
     def whole_text(self) -> str:
-        return self._section(self.query_one(TabStrip).active, limit=None).text
+        found = detail.sections(self._state, self._key, limit=None)
+        return self._section(self.query_one(TabStrip).active, found, limit=None).text
 
-    def _section(self, tab: str, limit: int | None = detail.VALUE_CHARS) -> detail.Section:
+    def _section(
+        self, tab: str, found: Mapping[str, detail.Section], limit: int | None = detail.VALUE_CHARS
+    ) -> detail.Section:
         """What a tab says. Comparing takes time, so it waits until somebody looks."""
         if tab == "Event" and self._event is not None:
             return detail.Section(detail.pretty(to_json(self._event), limit))
         if tab == "Diff" and self._key is not None and (before := self._attempt_before()) is not None:
             return detail.Section(attempts.diff(self._state, self._key, before), "diff")
-        return detail.sections(self._state, self._key, limit).get(tab, detail.Section(""))
+        return found.get(tab, detail.Section(""))
 
     def _attempt_before(self) -> Key | None:
         """The attempt before the row that is shown; None while it runs, or where it is the first."""
         node = self._state.nodes.get(self._key) if self._key else None
-        if node is None or node.status == RUNNING:
+        if not isinstance(node, StepNode | ProposalNode | ExecutionNode) or node.status == RUNNING:
             return None
-        if self._before[0] != len(self._state.nodes):
-            self._before = (len(self._state.nodes), attempts.previous_attempts(self._state))
-        return self._before[1].get(node.key)
+        if node.key not in self._before:  # what came before a node stays what it is as more come
+            found = attempts.previous_attempts(self._state)
+            self._before = {key: found.get(key) for key in self._state.nodes}
+        return self._before[node.key]
 
     def _refresh(self) -> None:
-        found = list(detail.sections(self._state, self._key))
+        sections = detail.sections(self._state, self._key)
+        found = list(sections)
         if self._event is not None:
             found.insert(0, "Event")
         if self._attempt_before() is not None:
@@ -109,7 +116,7 @@ class DetailPane(Vertical):
         first = detail.first_tab(self._state, self._key) if self._event is None else "Event"
         wanted = self._picked or first
         strip.active = wanted if wanted in found else next(iter(found), "Overview")
-        section = self._section(strip.active)
+        section = self._section(strip.active, sections)
         self.border_title = detail.title(self._state, self._key).replace("[", "\\[")
         text.show(section.text, section.language)
 

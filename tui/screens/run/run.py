@@ -159,7 +159,8 @@ class RunScreen(ForkControl, PlaygroundControl, TraceControl):
     def _tick(self) -> None:
         # Laying out a tree that grows by thousands of rows a second ten times a second would only slow it.
         self._ticks += 1
-        if self.session.loading and self._ticks % LOADING_TICKS:
+        # The first rows are what one waits for, though.
+        if self.session.loading and self._seen > 0 and self._ticks % LOADING_TICKS:
             return
         shown = self.session.shown
         if shown.revision != self._seen or shown.open or self.session.loading:
