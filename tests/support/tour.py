@@ -1,0 +1,130 @@
+"""From a failed HumanEval run to a passing fork, on the real screens.
+
+The worker is a server on this machine that stands in for a model: it forgets a case until the prompt names
+it. Everything else is the workbench as users have it: command line, store, engine, sandbox, screens. A test
+counts the keys; `python -m tests.support.tour HumanEval.jsonl docs/images` draws what docs/tour.md shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from tests.support.openai_server import OpenAIServer, Reply, answer
+from tests.tui.pilots import until
+from tui.app import WorkbenchApp
+from tui.remote.workbench import RemoteWorkbench
+from tui.screens.fork.fork import ForkScreen
+from tui.screens.run.run import RunScreen
+from tui.screens.runs.runs import RunsScreen
+from tui.widgets.table_view import TableView
+
+PROBLEM = "HumanEval/0"
+HINT = "Compare every pair of numbers, not only neighbours."
+RIGHT = """```python
+def has_close_elements(numbers, threshold):
+    return any(
+        abs(a - b) < threshold for i, a in enumerate(numbers) for b in numbers[i + 1 :]
+    )
+```"""
+WRONG = """```python
+def has_close_elements(numbers, threshold):
+    return any(abs(a - b) < threshold for a, b in zip(numbers, numbers[1:]))
+```"""
+SIZE = (120, 36)
+
+
+@dataclass(frozen=True)
+class Toured:
+    """How it went: the keys pressed after the run was selected, and how the fork ended."""
+
+    keys: list[str]
+    status: str
+    reused: int
+
+
+def model(request: dict[str, Any]) -> Reply:
+    """The stand-in: right once it is told what it forgets."""
+    return answer(RIGHT if HINT in request["messages"][-1]["content"] else WRONG)
+
+
+@asynccontextmanager
+async def failed_run(data: Path, folder: Path) -> AsyncIterator[Path]:
+    """A store with one failed run of `PROBLEM`, made by the command line; the stand-in goes on answering."""
+    store = folder / "store.db"
+    async with OpenAIServer(model) as server:
+        os.environ["FLOWREASONER_ENDPOINTS__STAND__BASE_URL"] = server.url
+        os.environ["XDG_RUNTIME_DIR"] = str(folder)
+        command = [sys.executable, "-m", "tui.cli", "run", f"humaneval:{PROBLEM}", "--data", str(data)]
+        command += ["--variant", "vanilla", "--worker", "stand/model", "--repeats", "1"]
+        env = {**os.environ, "FLOWREASONER_STORE": str(store)}
+        process = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.DEVNULL)
+        assert await process.wait() == 1, "the run was to fail its tests"
+        yield store
+
+
+async def tour(store: Path, snap: Callable[[WorkbenchApp, str], None]) -> Toured:
+    """Press the keys of docs/tour.md; `snap` is called where there is something to see."""
+    from engine.config import load
+
+    app = WorkbenchApp(RemoteWorkbench(load().model_copy(update={"store": store})))
+    keys: list[str] = []
+
+    async def press(pilot: Pilot[Any], *pressed: str) -> None:
+        keys.extend(pressed)
+        await pilot.press(*pressed)
+
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("2")
+        await until(
+            pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.query_one(TableView).count
+        )
+        snap(app, "runs")
+        await press(pilot, "enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.session.state.finished)
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "steps")
+        await press(pilot, "v")
+        await pilot.pause()
+        snap(app, "failure")
+        await press(pilot, "k")
+        await press(pilot, "F")
+        await until(pilot, lambda: isinstance(app.screen, ForkScreen))
+        await pilot.press(*HINT, "enter")  # typed, not pressed
+        snap(app, "fork")
+        await press(pilot, "ctrl+r")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.session.live, 60)
+        assert isinstance(app.screen, RunScreen)
+        state = app.screen.session.state
+        screen = app.screen
+        await until(pilot, lambda: state.finished and screen._seen == state.revision, 60)
+        await pilot.pause()
+        snap(app, "passed")
+    reused = sum(bool(getattr(node, "reused", False)) for node in state.nodes.values())
+    return Toured(keys, state.status, reused)
+
+
+def main() -> None:
+    data, out = Path(sys.argv[1]), Path(sys.argv[2])
+
+    def snap(app: WorkbenchApp, name: str) -> None:
+        app.save_screenshot(f"tour-{name}.svg", path=str(out))
+
+    async def draw() -> Toured:
+        with tempfile.TemporaryDirectory() as folder:
+            async with failed_run(data, Path(folder)) as store:
+                return await tour(store, snap)
+
+    print(asyncio.run(draw()))
+
+
+if __name__ == "__main__":
+    main()
