@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from textual.screen import Screen
     from textual.widget import Widget
 
+    from engine.experiments.standing import Standing
+
 STALL_SECONDS = 2.0
 
 
@@ -61,6 +63,7 @@ class WorkbenchApp(App[None]):
         self._initial = (initial_request, initial_run_id)
         self._clashes: set[str] = set()
         self._left = False
+        self._under_way: set[str] = set()  # experiments
         # A repaint costs a round trip's worth of bytes over SSH, so there everything moves less often.
         remote = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
         self.tick = 0.5 if remote else 0.1
@@ -101,9 +104,9 @@ class WorkbenchApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         where = self.screen.name
-        if action in ("new_run", "home", "runs", "live", "failures", "compare", "hosts"):
+        if action in ("new_run", "home", "runs", "live", "failures", "experiments", "compare", "hosts"):
             # Not over a half-filled form, and not to where one is.
-            return where not in ("form", "choose" if action == "compare" else action)
+            return where not in ("form", "bench", "choose" if action == "compare" else action)
         return True
 
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
@@ -205,6 +208,46 @@ class WorkbenchApp(App[None]):
                 return
         self.push_screen(RunScreen(RunSession(self.clock, live=False, title=run_id), run_id=run_id))
 
+    def open_run(self, run_id: str) -> None:
+        """Show a run of the store that may be in progress elsewhere; then it is followed."""
+        self.run_worker(self._open_run(run_id), group="open", exclusive=True)
+
+    async def _open_run(self, run_id: str) -> None:
+        from store.errors import StoreError
+        from tui.screens.run.run import RunScreen
+
+        try:
+            row = await self.records.run(run_id)
+        except StoreError as error:
+            self.notify(one_line(str(error), 300), severity="warning")
+            return
+        if row.status == "running" and all(s.run_id != run_id for s in self.sessions):
+            await self.workbench.live()  # which engine it is in
+            session = RunSession(self.clock, live=True, title=row.problem_id)
+            session.run_id = run_id
+            self._track(session, session.drive(self.workbench.follow(run_id)))
+            self.push_screen(RunScreen(session))
+            return
+        self.open_trace(run_id)
+
+    async def standings(self) -> list[Standing]:
+        """How the experiments in progress stand; the user is told of those that have ended meanwhile."""
+        from tui.remote.sockets import EngineError
+
+        try:
+            found = await self.workbench.experiments()
+        except EngineError as error:
+            self.notify(one_line(str(error), 300), severity="warning")
+            return []
+        live = [now for now in found if now.status != "ended"]
+        for now in found:
+            if now.status == "ended" and now.experiment in self._under_way:
+                why = f": {now.stopped}" if now.stopped else ""
+                told = f"{now.experiment} has ended ({now.end}), {now.done} of {now.total} trials done{why}"
+                self.notify(one_line(told, 300), severity="information" if now.end == "done" else "warning")
+        self._under_way = {now.experiment for now in live}
+        return live
+
     def open_form(self, request: RunRequest) -> None:
         from tui.screens.new_run.new_run import NewRunScreen
 
@@ -236,6 +279,17 @@ class WorkbenchApp(App[None]):
         from tui.screens.compare.compare import CompareScreen
 
         self.push_screen(CompareScreen(names))
+
+    def action_experiments(self) -> None:
+        self.open_experiments()
+
+    def open_experiments(self, selected: str | None = None) -> None:
+        """Show all experiments, with the cursor on `selected`."""
+        from tui.screens.experiments.experiments import ExperimentsScreen
+
+        if not isinstance(self.screen, ExperimentsScreen):
+            self._to_home()
+            self.push_screen(ExperimentsScreen(selected))
 
     def action_compare(self) -> None:
         from tui.screens.compare.choose import ChooseScreen

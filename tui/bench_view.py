@@ -180,10 +180,11 @@ def cells(state: VariantState) -> tuple[str, ...]:
 
 def described(now: Standing) -> list[str]:
     """How it stands, in lines."""
-    lines = [f"{now.experiment}  {now.end or now.status}", f"  so far   {in_short(now)}"]
-    lines += [f"  variant  {s.done}/{s.total} {rate(s)}" for s in now.variants]
-    lines += [f"  waiting  {place}" for place in now.waits]
-    return [one_line(line, 400) for line in lines]
+    lines = [("so far", in_short(now))]
+    lines += [("variant", f"{s.done}/{s.total} {rate(s)}") for s in now.variants]
+    lines += [("waiting", place) for place in now.waits]
+    head = f"{one_line(now.experiment, 100)}  {now.end or now.status}"
+    return [head, *(f"  {name:<8} {one_line(value, 400)}" for name, value in lines)]
 
 
 def planned(now: Standing) -> str:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from engine.events import Event
+    from engine.experiments.standing import Standing
     from engine.problems import Problem
+    from tui.bench import BenchRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,25 @@ class Workbench(Protocol):
 
     async def live(self) -> list[str]:
         """The ids of all runs in progress on this store, whoever started them."""
+        ...
+
+    async def estimate(self, request: BenchRequest) -> list[dict[str, Any]]:
+        """What an experiment may take, by variant (`tui.bench_reports.estimate`).
+
+        Raises what `tui.bench.prepare` raises.
+        """
+        ...
+
+    async def start_experiment(self, request: BenchRequest) -> str:
+        """Start or resume an experiment and give its name; it goes on without the screen."""
+        ...
+
+    async def experiments(self) -> list[Standing]:
+        """How every experiment stands that is in progress, or ended a moment ago."""
+        ...
+
+    async def act_on_experiment(self, name: str, action: str) -> Standing:
+        """Carry out an action of `tui.remote.experiments`; gives how the experiment stands then."""
         ...
 
     def default_request(self) -> RunRequest:

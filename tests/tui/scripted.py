@@ -11,7 +11,9 @@ from typing import Any
 
 from engine import events as ev
 from engine.events import Event
+from engine.experiments.standing import Standing
 from engine.problems import Problem, Tests
+from tui.bench import BenchRequest
 from tui.ports import RunRequest
 
 RUN_ID = "01K0SCRIPTED0000000000RUN1"
@@ -571,6 +573,18 @@ class ScriptedWorkbench:
 
     async def live(self) -> list[str]:
         return []
+
+    async def estimate(self, request: BenchRequest) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+    async def start_experiment(self, request: BenchRequest) -> str:
+        raise NotImplementedError
+
+    async def experiments(self) -> list[Standing]:
+        return []
+
+    async def act_on_experiment(self, name: str, action: str) -> Standing:
+        raise NotImplementedError
 
     async def aclose(self) -> None:
         self.closed = True

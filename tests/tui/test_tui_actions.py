@@ -11,10 +11,13 @@ from tui.actions import ACTIONS, SCREENS, UNSAFE_KEYS, actions_on, keymap_proble
 from tui.app import WorkbenchApp
 from tui.screens.compare.choose import ChooseScreen
 from tui.screens.compare.compare import CompareScreen
+from tui.screens.experiments.experiments import ExperimentsScreen
+from tui.screens.experiments.trials import TrialsScreen
 from tui.screens.failures.failures import FailuresScreen
 from tui.screens.fork.fork import ForkScreen
 from tui.screens.help.help import HelpScreen
 from tui.screens.hosts.hosts import HostsScreen
+from tui.screens.new_experiment.new_experiment import NewExperimentScreen
 from tui.screens.new_run.new_run import NewRunScreen
 from tui.screens.playground.grid import GridTable
 from tui.screens.playground.playground import PlaygroundScreen
@@ -33,6 +36,9 @@ OWNERS: dict[str, tuple[type, ...]] = {
     "choose": (ChooseScreen,),
     "compare": (CompareScreen,),
     "failures": (FailuresScreen,),
+    "experiments": (ExperimentsScreen,),
+    "trials": (TrialsScreen,),
+    "bench": (NewExperimentScreen,),
     "hosts": (HostsScreen,),
     "form": (NewRunScreen,),
     "stop": (StopScreen,),

@@ -20,6 +20,7 @@ from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
+    from engine.experiments.standing import Standing
     from tui.app import WorkbenchApp
 
 RECENT = 50
@@ -33,6 +34,7 @@ class HomeScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__(name="home")
+        self._experiments: list[Standing] = []
 
     @property
     def workbench_app(self) -> WorkbenchApp:
@@ -83,6 +85,7 @@ class HomeScreen(Screen[None]):
         from store.errors import StoreError
 
         records = self.workbench_app.records
+        self._experiments = await self.workbench_app.standings()
         recent, failures = self.query_one("#recent", TableView), self.query_one("#failures", TableView)
         try:
             if not await records.changed() and not force:
@@ -107,6 +110,10 @@ class HomeScreen(Screen[None]):
             for n, s in enumerate(sessions)
             if not s.state.finished
         ]
+        if self._experiments:
+            from tui.screens.experiments.rows import active_row as experiment_row
+
+            rows = [*map(experiment_row, self._experiments), *rows]
         self.query_one("#active", TableView).show(rows)
         self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
 
@@ -129,7 +136,9 @@ class HomeScreen(Screen[None]):
         table = event.view
         if not isinstance(table, TableView) or table.selected is None:
             return
-        if table.id == "active":
+        if table.selected.startswith("experiment:"):
+            self.workbench_app.open_experiments(table.selected.removeprefix("experiment:"))
+        elif table.id == "active":
             self.workbench_app.open_session(self.workbench_app.sessions[int(table.selected)])
         else:
             self.workbench_app.open_trace(table.selected)

@@ -1,0 +1,126 @@
+"""Experiments followed and controlled over a socket; requests for them on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from engine.experiments.experiment import Experiment
+from tests.engine.test_experiment import Memory, experiment, plan
+from tests.engine.test_experiment_standing import Gated
+from tui.bench import BenchRequest
+from tui.remote.client import Client, live_experiments
+from tui.remote.hub import Hub
+from tui.remote.server import Server
+from tui.remote.sockets import EngineError
+from tui.remote.wire import WireError, bench_from_json, bench_to_json
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class Served:
+    """An experiment of four trials, two at a time, that is carried out and served by this process."""
+
+    def __init__(self) -> None:
+        self.gated, self.hub = Gated(), Hub()
+        self.experiment: Experiment = experiment(plan(), self.gated, Memory(), concurrency=2)  # type: ignore[arg-type]
+        self.path = Path()
+
+    def let(self, count: int) -> None:
+        for _ in range(count):
+            self.gated.let.release()
+
+
+@pytest_asyncio.fixture
+async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    made = Served()
+    async with Server(tmp_path / "store.db", made.hub) as server:
+        assert server.path is not None
+        made.path = server.path
+        task = asyncio.create_task(made.hub.experiments.carry_out(made.experiment))
+        await made.gated.begun.get()
+        await made.gated.begun.get()
+        yield made
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_it_is_found_paused_continued_and_followed_to_its_end(served: Served, tmp_path: Path) -> None:
+    ((path, found),) = await live_experiments(tmp_path / "store.db")
+    assert (path, found.experiment, found.status, found.running) == (served.path, "e", "running", 2)
+    async with Client(served.path) as client, Client(served.path) as other:
+        assert (await client.ask("pause", experiment="e"))["status"] == "pausing"
+        stream = other.progress("e")
+        assert (await anext(stream)).status == "pausing"
+        served.let(2)
+        async for standing in stream:
+            if standing.status == "paused":
+                break
+        assert (standing.done, standing.running) == (2, 0)
+        assert served.gated.begun.empty()
+        assert (await client.ask("continue", experiment="e"))["status"] == "running"
+        served.let(2)
+        async for _ in stream:  # goes on where it was left
+            pass
+    async with Client(served.path) as client:
+        last = [s async for s in client.progress("e")][-1]
+        assert (last.status, last.end, last.done, last.variants[0].pass_rate) == ("ended", "done", 4, 1.0)
+        with pytest.raises(EngineError, match="the experiment e has ended: done"):
+            await client.ask("pause", experiment="e")
+
+
+async def test_it_can_be_cancelled_and_says_so(served: Served) -> None:
+    async with Client(served.path) as client:
+        assert (await client.ask("cancel", experiment="e"))["status"] in ("cancelling", "ended")
+        last = [s async for s in client.progress("e")][-1]
+    assert (last.end, last.done) == ("cancelled", 0)
+
+
+async def test_what_cannot_be_asked_is_a_sentence(served: Served) -> None:
+    async with Client(served.path) as client:
+        for asked, said in [
+            ({"do": "pause", "experiment": "f"}, "no experiment f is in progress here"),
+            ({"do": "step", "experiment": "e"}, "takes state, pause, continue, cancel, not 'step'"),
+            ({"do": "attach", "experiment": 3}, "by its name"),
+            (
+                {"do": "start_experiment", "request": {}},
+                "no request 'start_experiment'",
+            ),  # only engines start
+        ]:
+            with pytest.raises(EngineError, match=said):
+                await client.ask(**asked)  # type: ignore[arg-type]
+
+
+def test_a_request_survives_the_way() -> None:
+    request = BenchRequest(
+        benchmark="pocket", variants=("vanilla", "aflow,rounds=2"), data=Path("/d"), retry=("infra",), limit=3
+    )
+    again = bench_from_json(bench_to_json(request))
+    assert (again.benchmark, list(again.variants), again.data) == (
+        "pocket",
+        list(request.variants),
+        Path("/d"),
+    )
+    assert (list(again.retry), again.limit, again.concurrency) == (["infra"], 3, request.concurrency)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (3, "a JSON object"),
+        ({"speed": 3}, "no 'speed'"),
+        ({"limit": "many"}, "limit"),
+        ({"variants": 3}, "variants"),
+    ],
+)
+def test_a_hostile_request_is_a_sentence(data: Any, said: str) -> None:
+    with pytest.raises(WireError, match=said):
+        bench_from_json(data)

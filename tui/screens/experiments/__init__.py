@@ -1,0 +1,1 @@
+"""Screens: experiments, the trials of one."""

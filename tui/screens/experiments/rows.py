@@ -1,0 +1,194 @@
+"""Experiments, their variants and trials as rows of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tui import format as fmt
+from tui.bench_view import in_short, rate
+from tui.outline import Piece, status_mark
+from tui.safe import one_line
+from tui.widgets.table_view import Column, Row
+
+if TYPE_CHECKING:
+    from engine.experiments.standing import Standing
+    from engine.experiments.tally import VariantState
+    from store.experiments import ExperimentRow, TrialRow
+
+EXPERIMENT_COLUMNS = (
+    Column("", 1),
+    Column("Experiment", 24),
+    Column("Started", 11, since=110),
+    Column("Benchmark", 18, since=100),
+    Column("Progress", 22),
+    Column("Pass rate of its variants"),
+    Column("Spent", 8, right=True, since=66),
+    Column("Left", 8, right=True, since=56),
+)
+VARIANT_COLUMNS = (
+    Column("Variant"),
+    Column("Done", 9, right=True),
+    Column("Pass", 4, right=True),
+    Column("Score", 5, right=True, since=46),
+    Column("Errors", 6, right=True),
+    Column("No verdict", 10, right=True, since=52),
+    Column("Search", 9, since=62),
+)
+TRIAL_COLUMNS = (
+    Column("", 1),
+    Column("Problem", 20),
+    Column("Variant", 22),
+    Column("Rep.", 4, right=True, since=90),
+    Column("Score", 5, right=True),
+    Column("What went wrong"),
+    Column("Tries", 5, right=True, since=100),
+    Column("Cost", 7, right=True, since=84),
+    Column("Time", 6, right=True, since=60),
+)
+_BAR = 10
+_MARKS: dict[str, Piece] = {
+    "running": ("●", "accent"),
+    "pausing": ("◐", "warning"),
+    "paused": ("‖", "warning"),
+    "cancelling": ("◌", "warning"),
+}
+
+
+def experiment_row(row: ExperimentRow, now: Standing | None) -> Row:
+    """An experiment of the store for `EXPERIMENT_COLUMNS`, as it stands `now` where it is in progress."""
+    states = now.variants if now else row.variants
+    done, total = (now.done, now.total) if now else (row.done, row.total)
+    spent = fmt.cost(now.spent_usd if now else row.known_cost_usd)
+    unknown = now.unknown_calls if now else row.cost_usd is None
+    left = ""
+    if now is not None:
+        left = fmt.clock(now.eta_s) if now.eta_s is not None else ""
+        left = left if now.status == "running" else now.status[:8]
+    return Row(
+        row.name,
+        (
+            _mark(row, now),
+            (one_line(row.name, 60), ""),
+            (fmt.day_time(row.started_at), "muted"),
+            (benchmark(row), "muted"),
+            (f"{bar(done, total)} {done:,}/{total:,}", "accent" if now else "muted"),
+            (", ".join(rate(state) for state in states), ""),
+            (f"{spent}{'+' if unknown else ''}", "muted"),
+            (left, "muted"),
+        ),
+    )
+
+
+def variant_rows(states: Iterable[VariantState]) -> list[Row]:
+    """Variants for `VARIANT_COLUMNS`."""
+    return [
+        Row(
+            s.label,
+            (
+                (one_line(s.label, 80), ""),
+                (f"{s.done:,}/{s.total:,}", "muted"),
+                (fmt.score(s.pass_rate), ""),
+                (fmt.score(s.score), "muted"),
+                (str(s.errors or ""), "error"),
+                (str(s.infra or ""), "warning"),
+                (s.search or "", "muted"),
+            ),
+        )
+        for s in states
+    ]
+
+
+def trial_row(trial: TrialRow) -> Row:
+    """A trial for `TRIAL_COLUMNS`."""
+    glyph, ink, words = status_mark(trial.status)
+    wrong = "" if trial.status in ("passed", "answered") else one_line(trial.error or words, 160)
+    costs = (trial.meta.cost_usd, trial.worker.cost_usd)
+    return Row(
+        trial.run_id,
+        (
+            (glyph, ink),
+            (one_line(trial.problem_id, 60), ""),
+            (one_line(trial.label, 60), "muted"),
+            (str(trial.repeat), "muted"),
+            (fmt.score(trial.score), ""),
+            (wrong, ink if trial.status != "failed" else "muted"),
+            (str(trial.attempts) if trial.attempts > 1 else "", "warning"),
+            (fmt.cost(None if None in costs else sum(c for c in costs if c is not None)), "muted"),
+            (fmt.duration(trial.wall_ms), "muted"),
+        ),
+    )
+
+
+def active_row(now: Standing) -> Row:
+    """An experiment in progress for Home's table of what runs."""
+    rates = ", ".join(rate(state) for state in now.variants)
+    waits = f" · {', '.join(now.waits)}" if now.waits else ""
+    told = f"{now.status}, {rates}" if now.status != "running" else f"{rates}{waits}"
+    return Row(
+        f"experiment:{now.experiment}",
+        (
+            _MARKS.get(now.status, ("●", "accent")),
+            (one_line(now.experiment, 60), ""),
+            (f"{now.done}/{now.total}"[:5], "muted"),
+            (one_line(told, 200), "accent"),
+            ("", ""),
+            (fmt.clock(now.elapsed_s), "muted"),
+        ),
+    )
+
+
+def facts(row: ExperimentRow, now: Standing | None) -> list[tuple[str, str]]:
+    """What an experiment consists of and how it stands, by name."""
+    plan: dict[str, Any] = row.plan
+    searched = len(plan["search_problems"])
+    executions = fmt.plural(plan["executions"], "execution")
+    shown = [
+        ("Benchmark", benchmark(row)),
+        (
+            "Problems",
+            f"{len(plan['problems']):,}" + (f", {searched:,} more to search on" if searched else ""),
+        ),
+        ("Trials", f"{plan['repeats']} each, {executions}, seed {plan['seed']}"),
+        ("Models", f"{plan['meta_agent']}, {plan['worker']}"),
+    ]
+    if plan.get("found"):
+        shown.append(("Found by", plan["found"]))
+    if now is not None:
+        shown.append(("Now", in_short(now)))
+        if now.waits:
+            shown.append(("Waits", ", ".join(now.waits)))
+        shown += [("Search", f"{label}: {why}") for label, why in now.failures.items()]
+    elif row.holder is not None:
+        shown.append(("Now", f"under way in process {row.holder}"))
+    elif row.done < row.total:
+        shown.append(("To do", f"{fmt.plural(row.total - row.done, 'trial')}; u goes on"))
+    tokens = fmt.count(row.tokens_in + row.tokens_out)
+    shown.append(("Used", f"{tokens} tokens in {fmt.plural(row.runs, 'run')}"))
+    return [(name, one_line(value, 300)) for name, value in shown]
+
+
+def benchmark(row: ExperimentRow) -> str:
+    """The benchmark's name and its division."""
+    division = row.plan.get("split")
+    return one_line(f"{Path(row.benchmark).name}{f' {division}' if division else ''}", 40)
+
+
+def bar(done: int, total: int) -> str:
+    """`████░░░░░░`; never full before all is done."""
+    filled = done * _BAR // total if total else 0
+    return "█" * filled + "░" * (_BAR - filled)
+
+
+def went_wrong(trial: TrialRow) -> bool:
+    """Whether a trial ended without a pass."""
+    return trial.status not in ("passed", "answered", "running")
+
+
+def _mark(row: ExperimentRow, now: Standing | None) -> Piece:
+    if now is not None:
+        return _MARKS.get(now.status, ("●", "accent"))
+    if row.holder is not None:
+        return _MARKS["running"]
+    return ("✓", "success") if row.done == row.total else ("–", "warning")

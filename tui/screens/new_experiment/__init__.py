@@ -1,0 +1,1 @@
+"""Screen: the form that starts an experiment."""

@@ -1,0 +1,184 @@
+"""The form that starts an experiment; what it would take is told before it can be started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import Screen
+from textual.suggester import SuggestFromList
+from textual.validation import Integer, Number, Validator
+from textual.widgets import Button, Footer, Input, Label, Static, TextArea
+
+from engine.benchmarks import CATALOGUE
+from engine.variants.own import available
+from tui.actions import bindings_for
+from tui.bench import DEFAULT_CONCURRENCY, BenchRequest
+from tui.ports import Workbench
+from tui.safe import clean, one_line
+from tui.widgets.title_bar import TitleBar
+
+FIELDS = {
+    "benchmark": ("Benchmark", "A name, or a JSONL file of problems"),
+    "data": ("Data", "Its local file or folder, where it needs one"),
+    "split": ("Split", "As in aflow-1:4; empty for all problems"),
+    "name": ("Name", "Empty: one is made"),
+    "limit": ("Limit", "At most so many problems; empty for all"),
+    "repeats": ("Repeats", "Trials per variant and problem"),
+    "executions": ("Executions", "Of a workflow in a trial"),
+    "concurrency": ("Concurrency", "Trials at once"),
+    "budget_usd": ("Budget", "US dollars; nothing more starts once spent"),
+    "seed": ("Seed", "Of the first repeat; 1 more each"),
+}
+NUMBERS: dict[str, Validator] = {
+    "limit": Integer(minimum=1),
+    "repeats": Integer(minimum=1, maximum=1000),
+    "executions": Integer(minimum=1, maximum=100),
+    "concurrency": Integer(minimum=1, maximum=10_000),
+    "budget_usd": Number(minimum=0),
+    "seed": Integer(minimum=0),
+}
+_FILLED = {
+    "benchmark": "pocket",
+    "repeats": "1",
+    "executions": "3",
+    "concurrency": str(DEFAULT_CONCURRENCY),
+    "seed": "0",
+}
+
+
+class SpecArea(TextArea):
+    """Variants, one a line; the name being typed is completed with the right arrow."""
+
+    def update_suggestion(self) -> None:
+        """Textual's hook: the rest of the first variant that begins like the line at the cursor."""
+        row, column = self.cursor_location
+        line = self.document.get_line(row)
+        found = next((n for n in available() if n.startswith(line) and n != line), "") if line else ""
+        self.suggestion = found[len(line) :] if found and column == len(line) else ""
+
+
+class NewExperimentScreen(Screen[BenchRequest | None]):
+    """Dismisses with the request as filled in, or None."""
+
+    CSS_PATH = "new_experiment.tcss"
+    BINDINGS = bindings_for("bench")
+
+    def __init__(self, workbench: Workbench) -> None:
+        super().__init__(name="bench")
+        self._workbench = workbench
+        self._previewed: BenchRequest | None = None
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar("New experiment")
+        with VerticalScroll(id="form"):
+            with Vertical(id="specs") as specs:
+                specs.border_title = "Variants, one a line: NAME or NAME,KEY=VALUE"
+                yield SpecArea(clean(self._workbench.settings.variant), id="variants", compact=True)
+            for field, (name, hint) in FIELDS.items():
+                with Horizontal(classes="field"):
+                    yield Label(name, classes="name")
+                    known = SuggestFromList(CATALOGUE) if field == "benchmark" else None
+                    value = _FILLED.get(field, "")
+                    yield Input(value, id=field, compact=True, suggester=known)
+                    yield Label(hint, classes="hint")
+            yield Label("", id="complaint", markup=False)
+            yield Static("", id="preview", markup=False)
+            with Horizontal(id="buttons"):
+                yield Button("Preview", variant="primary", id="look", compact=True)
+                yield Button("Start", id="begin", compact=True, disabled=True)
+                yield Label("Preview tells the calls and the cost; nothing runs before Start", classes="hint")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one("#variants").focus()
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def _edited(self) -> None:
+        """What was told is no longer what would start."""
+        self._previewed = None
+        self.query_one("#begin", Button).disabled = True
+        self.query_one("#preview", Static).update("")
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#look")
+    def action_preview(self) -> None:
+        """Tell what the experiment as filled in would take."""
+        request = self._request()
+        if request is not None:
+            self._complain("")
+            self.query_one("#preview", Static).update("Reading the problems …")
+            self.run_worker(self._look(request), group="preview", exclusive=True)
+
+    @on(Button.Pressed, "#begin")
+    def action_start(self) -> None:
+        """Start what was previewed; preview first."""
+        if self._previewed is None:
+            self.action_preview()
+        else:
+            self.dismiss(self._previewed)
+
+    async def _look(self, request: BenchRequest) -> None:
+        from tui.bench_reports import ESTIMATE_HEAD, estimate_cells, estimate_total
+        from tui.errors import explain
+        from tui.reports import table
+
+        shown = self.query_one("#preview", Static)
+        try:
+            rows = await self._workbench.estimate(request)
+        except Exception as error:
+            if (known := explain(error)) is None:
+                raise
+            shown.update("")
+            self._complain(known[0])
+            return
+        # Of all that the command prints, what fits beside a form.
+        cells = [estimate_cells(row) for row in rows]
+        columns = (0, 1, 2, 3, 6, 7) if self.size.width >= 110 else (0, 1, 2, 3, 6)
+        head = [ESTIMATE_HEAD[i] for i in columns]
+        text = table(head, [[row[i] for i in columns] for row in cells])
+        shown.update(f"{text}\n{estimate_total(rows)}")
+        self._previewed = request
+        begin = self.query_one("#begin", Button)
+        begin.disabled = False
+        begin.focus()
+        self.call_after_refresh(begin.scroll_visible, animate=False)
+
+    def _request(self) -> BenchRequest | None:
+        """What is filled in; None after telling what is wrong."""
+        values = {field: self.query_one(f"#{field}", Input).value.strip() for field in FIELDS}
+        for field, validator in NUMBERS.items():
+            result = validator.validate(values[field])
+            if values[field] and not result.is_valid:
+                self._complain(f"{FIELDS[field][0]}: {result.failure_descriptions[0]}")
+                self.query_one(f"#{field}").focus()
+                return None
+        specs = [line.strip() for line in self.query_one("#variants", TextArea).text.splitlines()]
+        if not values["benchmark"] or not any(specs):
+            missing = "benchmark" if not values["benchmark"] else "variants"
+            self._complain("Name a benchmark" if missing == "benchmark" else "Name a variant")
+            self.query_one(f"#{missing}").focus()
+            return None
+
+        def number(field: str) -> int | None:
+            return int(values[field]) if values[field] else None
+
+        return BenchRequest(
+            benchmark=values["benchmark"],
+            variants=tuple(spec for spec in specs if spec),
+            name=values["name"] or None,
+            split=values["split"] or None,
+            data=Path(values["data"]) if values["data"] else None,
+            limit=number("limit"),
+            repeats=number("repeats"),
+            executions=number("executions"),
+            seed=number("seed"),
+            concurrency=number("concurrency") or DEFAULT_CONCURRENCY,
+            budget_usd=float(values["budget_usd"]) if values["budget_usd"] else None,
+        )
+
+    def _complain(self, text: str) -> None:
+        self.query_one("#complaint", Label).update(one_line(text, 300))
