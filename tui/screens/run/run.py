@@ -23,7 +23,6 @@ from tui.screens.run.forks import ForkControl
 from tui.screens.run.live import LIVE_ONLY, StopBar
 from tui.screens.run.play import PlaygroundControl
 from tui.screens.run.scrub_bar import ScrubBar
-from tui.screens.run.search_bar import SearchBar
 from tui.screens.run.status_line import StatusLine
 from tui.screens.run.trace import IN_THE_PAST, VIEWS, TraceControl
 from tui.session import RunSession
@@ -110,7 +109,6 @@ class RunScreen(ForkControl, PlaygroundControl, TraceControl):
                     )
                     yield _titled(EventsView(self.session.history, id="events"), "Events")
             yield DetailPane(state, id="detail")
-        yield SearchBar()
         yield Footer()
 
     def on_mount(self) -> None:

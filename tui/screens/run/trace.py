@@ -8,7 +8,7 @@ from typing import cast
 from textual import on
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Input
+from textual.widgets import Footer, Input
 
 from engine import events as ev
 from tui import format as fmt
@@ -245,7 +245,9 @@ class TraceControl(Screen[None]):
         self._hits = tuple(await asyncio.to_thread(hits, nodes, query))
         self.look_again()
 
-    def action_search(self) -> None:
+    async def action_search(self) -> None:
+        if not self.query(SearchBar):  # most traces are never searched, and an input is slow to make
+            await self.mount(SearchBar(), before=self.query_one(Footer))
         self.query_one(SearchBar).open()
 
     @on(Input.Changed, "#search-words")
