@@ -33,7 +33,8 @@ def main() -> None:
                 page = reader.runs(cluster=(by, found.clusters[0].key), limit=200)
                 runs = time.perf_counter() - begun
                 counts = f"{len(found.clusters)} clusters of {found.total:,} runs"
-                print(f"{by:10} {clusters * 1e3:6.0f} ms {counts}; {runs * 1e3:5.0f} ms {len(page.rows)} runs")
+                one = f"{runs * 1e3:5.0f} ms {len(page.rows)} runs of one"
+                print(f"{by:10} {clusters * 1e3:6.0f} ms {counts}; {one}")
             begun = time.perf_counter()
             waiting = len(reader.unclassified())
             print(f"unlabelled {(time.perf_counter() - begun) * 1e3:6.0f} ms {waiting:,} found")

@@ -41,16 +41,21 @@ def test_what_every_programmer_writes_is_none(name: str) -> None:
     assert special_cases(HONEST[name], "f", TESTS) == []
 
 
+BOTH = "def f(a, b):\n    if a == 5 and b == 'xy':\n        return 9"
+LIST = "def f(a):\n    if a == [4, 5]:\n        return 9"
+WORD = "def f(a):\n    if a == 'word':\n        return 1.5"
+
+
 @pytest.mark.parametrize(
     ("code", "test"),
     [
-        ("def f(a, b):\n    if a == 5 and b == 'xy':\n        return 9", "assert f(5, 'xy') == 9"),
-        ("def f(a, b):\n    if (a, b) == (5, 'xy'):\n        return 9", "assert f(5, 'xy') == 9"),
-        ("def f(a):\n    if a == [4, 5]:\n        return 9", "def check(candidate):\n    assert candidate([4, 5]) == 9"),
-        ("def f(a):\n    if a == 'word':\n        return 1.5", "assert abs(f('word') - 1.5) < 1e-6"),
-        ("def f(a):\n    if a == 'word':\n        return 1.5", "class T:\n    def t(self): self.assertEqual(f('word'), 1.5)"),
+        (BOTH, "assert f(5, 'xy') == 9"),
+        (BOTH.replace("a == 5 and b == 'xy'", "(a, b) == (5, 'xy')"), "assert f(5, 'xy') == 9"),
+        (LIST, "def check(candidate):\n    assert candidate([4, 5]) == 9"),
+        (WORD, "assert abs(f('word') - 1.5) < 1e-6"),
+        (WORD, "class T:\n    def t(self):\n        self.assertEqual(f('word'), 1.5)"),
     ],
-)  # fmt: skip
+)
 def test_tests_and_arguments_of_every_shape(code: str, test: str) -> None:
     assert len(special_cases(code, "f", [test])) == 1
 
