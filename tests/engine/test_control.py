@@ -65,8 +65,10 @@ def test_a_breakpoint_reads_as_it_is_written(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "sometimes", "line", "line 0", "line x", "tokens", "tokens > -1", "cost > much", "error now"]
-    + ["match", "match word", "match //", "match /(/", "latency > nan x", "line 99999999999999999999x"],
+    [
+        *("", "sometimes", "line", "line 0", "line x", "tokens", "tokens > -1", "cost > much", "error now"),
+        *("match", "match word", "match //", "match /(/", "latency > nan x", "line 99999999999999999999x"),
+    ],
 )
 def test_what_is_no_breakpoint_says_how_one_is_written(text: str) -> None:
     with pytest.raises(BreakpointError, match=r"is no (breakpoint|regular expression)"):

@@ -68,5 +68,3 @@ async def test_bubblewrap_does_not_stand_in_for_an_image_it_does_not_have(
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
     with pytest.raises(SandboxError, match="Docker"):
         choose_backends("auto", image="science")
-
-

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 EXPERIMENT_COLUMNS = (
     Column("", 1),
-    Column("Experiment", 24),
+    Column("Experiment", 17),
     Column("Started", 11, since=110),
     Column("Benchmark", 18, since=100),
-    Column("Progress", 22),
-    Column("Pass rate of its variants"),
+    Column("Progress", 16),
+    Column("Pass rates"),
     Column("Spent", 8, right=True, since=66),
     Column("Left", 8, right=True, since=56),
 )
@@ -31,23 +31,22 @@ VARIANT_COLUMNS = (
     Column("Variant"),
     Column("Done", 9, right=True),
     Column("Pass", 4, right=True),
-    Column("Score", 5, right=True, since=46),
+    Column("Score", 5, right=True, since=66),
     Column("Errors", 6, right=True),
     Column("No verdict", 10, right=True, since=52),
-    Column("Search", 9, since=62),
 )
 TRIAL_COLUMNS = (
     Column("", 1),
-    Column("Problem", 20),
-    Column("Variant", 22),
-    Column("Rep.", 4, right=True, since=90),
+    Column("Problem", 16),
+    Column("Variant", 17),
+    Column("Rep.", 4, right=True, since=100),
     Column("Score", 5, right=True),
     Column("What went wrong"),
     Column("Tries", 5, right=True, since=100),
-    Column("Cost", 7, right=True, since=84),
+    Column("Cost", 7, right=True, since=94),
     Column("Time", 6, right=True, since=60),
 )
-_BAR = 10
+_BAR = 6
 _MARKS: dict[str, Piece] = {
     "running": ("●", "accent"),
     "pausing": ("◐", "warning"),
@@ -87,13 +86,12 @@ def variant_rows(states: Iterable[VariantState]) -> list[Row]:
         Row(
             s.label,
             (
-                (one_line(s.label, 80), ""),
+                (one_line(f"{s.label}{f' · {s.search}' if s.search else ''}", 80), ""),
                 (f"{s.done:,}/{s.total:,}", "muted"),
                 (fmt.score(s.pass_rate), ""),
                 (fmt.score(s.score), "muted"),
                 (str(s.errors or ""), "error"),
                 (str(s.infra or ""), "warning"),
-                (s.search or "", "muted"),
             ),
         )
         for s in states
@@ -176,7 +174,7 @@ def benchmark(row: ExperimentRow) -> str:
 
 
 def bar(done: int, total: int) -> str:
-    """`████░░░░░░`; never full before all is done."""
+    """`███░░░`; never full before all is done."""
     filled = done * _BAR // total if total else 0
     return "█" * filled + "░" * (_BAR - filled)
 
