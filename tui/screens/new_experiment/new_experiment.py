@@ -89,7 +89,7 @@ class NewExperimentScreen(Screen[BenchRequest | None]):
             with Horizontal(id="buttons"):
                 yield Button("Preview", variant="primary", id="look", compact=True)
                 yield Button("Start", id="begin", compact=True, disabled=True)
-                yield Label("Preview tells the calls and the cost; nothing runs before Start", classes="hint")
+                yield Label("Preview tells calls and cost; Start runs it", classes="hint")
         yield Footer()
 
     def on_mount(self) -> None:
