@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui.errors import say
-from tui.format import day_time, plural
+from tui.format import day_time, marks_of, plural
 from tui.reports import emit, table
 from tui.safe import one_line
 
@@ -166,14 +166,6 @@ def evidence_lines(findings: tuple[Finding, ...]) -> list[str]:
         if finding.quote:
             lines.append(f"    | {one_line(finding.quote, 240)}")
     return lines
-
-
-def marks_of(said: list[Annotation]) -> str:
-    """What is said of a run in a few characters: a star for a bookmark, labels, sets."""
-    labels = [a.value for a in said if a.kind == "label"]
-    sets = [f"+{a.value}" for a in said if a.kind == "training-set"]
-    star = ["★"] if any(a.kind == "bookmark" for a in said) else []
-    return " ".join([*star, *labels, *sets, *("✎" for a in said[:1] if any(b.kind == "note" for b in said))])
 
 
 def _print_why(reader: Reader, run: RunRow, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from engine.forks import KINDS, Fork, RunRecord, StepEdit
 from engine.forks.jobs import ForkError, config_of, edited_workflow, job_of, other_workflow_job, problem_of
 from engine.forks.steps import StepError, find_step, with_value
 from engine.operators.own import recorded_set
+from engine.playground.plan import VARIANT
 from tui.ports import ForkRequest, RunRequest
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ def read_record(store: Path, run_id: str) -> RunRecord:
         row = reader.run(run_id)
         if row.status == "running" and not reader.is_abandoned(row.id):
             raise ForkError(f"run {row.id} is still running; cancel it or wait for its end, then fork it")
+        if row.variant == VARIANT:
+            raise ForkError(
+                f"run {row.id} is a playground and has no workflow to run on; fork the run whose step it asks"
+                f"{f', {row.parent}' if row.parent else ''}, with the prompt of a cell"
+            )
         try:
             return RunRecord(reader.events_of_kind(row.id, *KINDS))
         except ValueError as error:

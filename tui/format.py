@@ -1,8 +1,13 @@
-"""Numbers as people read them, in columns of a fixed width."""
+"""Numbers and marks as people read them, in columns of a fixed width."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from store.annotations import Annotation
 
 UNKNOWN = "?"
 
@@ -66,3 +71,12 @@ def plural(number: int, noun: str, many: str | None = None) -> str:
 def day_time(at: float) -> str:
     """Local date and time, minutes precise."""
     return datetime.fromtimestamp(at).strftime("%m-%d %H:%M")
+
+
+def marks_of(said: Sequence[Annotation]) -> str:
+    """What is said of a run in a few characters: a star for a bookmark, labels, sets, a pen for notes."""
+    labels = [a.value for a in said if a.kind == "label"]
+    sets = [f"+{a.value}" for a in said if a.kind == "training-set"]
+    kinds = {a.kind for a in said}
+    star, pen = "★" * ("bookmark" in kinds), "✎" * ("note" in kinds)
+    return " ".join(filter(None, (star, *labels, *sets, pen)))

@@ -12,12 +12,14 @@ from tui.session import RunSession
 from tui.widgets.table_view import Column, Row
 
 if TYPE_CHECKING:
+    from store.annotations import Annotation
     from store.rows import RunRow
 
 RUN_COLUMNS = (
     Column("", 1),
     Column("Started", 11),
     Column("Problem"),
+    Column("Marks", 24, since=140),
     Column("Variant", 13, since=74),
     Column("Meta-agent", 16, since=112),
     Column("Worker", 16, since=112),
@@ -51,14 +53,18 @@ ACTIVE_COLUMNS = (
 )
 
 
-def run_row(run: RunRow, marked: Sequence[str] = ()) -> Row:
-    """A run for `RUN_COLUMNS`; one that is marked has its letter in the comparison to come."""
+def run_row(run: RunRow, marked: Sequence[str] = (), said: Sequence[Annotation] = ()) -> Row:
+    """A run for `RUN_COLUMNS` with what is `said` of it: a star before its problem is a bookmark. One that is
+    marked has its letter in the comparison to come.
+    """
+    starred = any(a.kind == "bookmark" for a in said)
     return Row(
         run.id,
         (
             ("ABCD"[marked.index(run.id)], "accent") if run.id in marked else _mark(run.status),
             (fmt.day_time(run.started_at), "muted"),
-            (("↳ " if run.parent else "") + one_line(run.problem_id, 60), ""),
+            (f"{'★ ' if starred else ''}{'↳ ' if run.parent else ''}{one_line(run.problem_id, 60)}", ""),
+            (one_line(fmt.marks_of([a for a in said if a.kind != "bookmark"]), 60), "accent"),
             (one_line(run.variant, 30), "muted"),
             (one_line(run.meta_agent, 30), "muted"),
             (one_line(run.worker, 30), "muted"),

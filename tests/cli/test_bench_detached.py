@@ -17,18 +17,18 @@ from tests.cli.conftest import Models, Shell
 from tests.cli.test_bench import COUNT, check_ledger, gate, problems
 from tests.support.openai_server import answer
 from tests.support.runs import RIGHT
+from tests.support.runtime import runtime
 from tui.remote.sockets import engines
 
-__all__ = ["problems"]  # a fixture
+__all__ = ["problems", "runtime"]  # fixtures
 ONE = ("--executions", "1", "--concurrency", "1")
 pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(autouse=True)
-def runtime(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Sockets in the test's own folder; engines that are left are ended."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(shell.home))
-    shell.env["XDG_RUNTIME_DIR"] = str(shell.home)
+def ended(shell: Shell, runtime: str) -> Iterator[None]:
+    """Engines that are left are ended."""
+    shell.env["XDG_RUNTIME_DIR"] = runtime
     yield
     for path in engines(shell.store):
         end(int(path.stem), signal.SIGTERM)

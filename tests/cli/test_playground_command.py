@@ -64,6 +64,11 @@ async def test_from_a_failed_run_to_a_variant_and_a_fork_that_pass(shell: Shell,
     replayed = await shell("show", told["run"])
     assert "Think of the sign." in (await shell("show", told["run"], "--json")).out
     assert replayed.code == 0
+    refused = await shell("fork", told["run"], "--worker", "local/other")
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+    assert f"is a playground and has no workflow to run on; fork the run whose step it asks, {parent}" in (
+        refused.err
+    )
 
     saved = await shell(
         "playground", parent, "--step", "0", "--prompt", "sign.txt", "--save", "better", "--json"

@@ -24,7 +24,7 @@ from store.reader import Reader
 from tui.ports import RunRequest
 from tui.remote.client import Client, live_runs
 from tui.remote.engine import spawn
-from tui.remote.sockets import EngineError, engines, folder
+from tui.remote.sockets import EngineError, engines, folder, listen
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -215,3 +215,11 @@ async def test_killing_the_starter_leaves_the_run(tmp_path: Path) -> None:
         events = [event async for event in client.events(run_id)]
     assert isinstance(events[-1], RunFinished)
     await stop(path)
+
+
+def test_a_folder_that_is_too_deep_for_a_socket_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("deep" * 30)))
+    with pytest.raises(EngineError, match="set XDG_RUNTIME_DIR to a folder with a short path"):
+        listen(tmp_path / "store.db")

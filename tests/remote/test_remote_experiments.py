@@ -14,6 +14,7 @@ import pytest_asyncio
 from engine.experiments.experiment import Experiment
 from tests.engine.test_experiment import Memory, experiment, plan
 from tests.engine.test_experiment_standing import Gated
+from tests.support.runtime import runtime
 from tui.bench import BenchRequest
 from tui.remote.client import Client, live_experiments
 from tui.remote.hub import Hub
@@ -21,6 +22,7 @@ from tui.remote.server import Server
 from tui.remote.sockets import EngineError
 from tui.remote.wire import WireError, bench_from_json, bench_to_json
 
+__all__ = ["runtime"]  # a fixture
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -38,8 +40,7 @@ class Served:
 
 
 @pytest_asyncio.fixture
-async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+async def served(tmp_path: Path, runtime: str) -> AsyncIterator[Served]:
     made = Served()
     async with Server(tmp_path / "store.db", made.hub) as server:
         assert server.path is not None

@@ -16,6 +16,7 @@ from engine.benchmarks.pocket import EXAMPLE_ID
 from engine.playground.cells import Cells
 from engine.playground.plan import Plan, PromptEdit
 from store.reader import Reader
+from tests.support.runtime import runtime
 from tui.playing import read_step, request_of
 from tui.ports import RunRequest
 from tui.remote.client import Client
@@ -23,12 +24,12 @@ from tui.remote.engine import spawn
 from tui.remote.sockets import EngineError
 from tui.remote.wire import request_from_json, request_to_json
 
+__all__ = ["runtime"]  # a fixture
 pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str) -> Path:
     monkeypatch.delenv("FLOWREASONER_STORE", raising=False)
     return tmp_path / "store.db"
 

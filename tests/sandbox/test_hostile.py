@@ -67,7 +67,7 @@ ENDINGS: dict[str, tuple[str, set[str]]] = {
     "semaphores and queues left": ("import ctypes\nlibc = ctypes.CDLL(None)\nfor n in range(1, 9):\n    libc.semget(n, 4, 0o1666)\n"
                                    "    libc.msgget(n, 0o1666)\n    libc.shmget(n, 1 << 20, 0o1666)", {"passed"}),
     "memory in files without names": ("import os\nkept = []\nwhile True:\n    fd = os.memfd_create('x')\n    kept.append(fd)\n"
-                                      "    for _ in range(30):\n        os.write(fd, bytes(1 << 20))", {"failed", "oom"}),
+                                      "    for _ in range(30):\n        os.write(fd, bytes(1 << 20))", {"failed", "oom", "timeout-cpu"}),
     "a signal to come later": ("import os, signal\nfor pid in range(2, 400):\n    try:\n        os.kill(pid, signal.SIGSTOP)\n"
                                "    except OSError:\n        pass", {"passed", "timeout-wall", "timeout-cpu"}),
     "children that stop": ("import os, signal\nfor _ in range(8):\n    if os.fork() == 0:\n        os.setsid()\n"

@@ -377,12 +377,12 @@ def test_the_editor_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_keymap_moves_keys_and_its_faults_are_told(store: Path) -> None:
-    settings = ScriptedSettings(keymap={"app.runs": "R", "app.nope": "a"}, theme="no-such-theme")
+    settings = ScriptedSettings(keymap={"app.runs": "Q", "app.nope": "a"}, theme="no-such-theme")
     app = app_of(ScriptedWorkbench(store, settings=settings))
     async with app.run_test(size=WIDE) as pilot:
         await until(pilot, lambda: len(told(app)) == 2)
         assert app.theme == "flowreasoner"
-        await pilot.press("R")
+        await pilot.press("Q")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
 
 

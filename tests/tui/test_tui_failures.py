@@ -21,6 +21,7 @@ from tui.screens.ask.ask import AskScreen
 from tui.screens.confirm.confirm import ConfirmScreen
 from tui.screens.failures.failures import FailuresScreen
 from tui.screens.run.run import RunScreen
+from tui.screens.runs.runs import RunsScreen
 from tui.widgets.table_view import TableView
 from tui.widgets.text_view import TextView
 
@@ -177,6 +178,12 @@ async def test_labels_notes_bookmarks_and_training_sets(full_store: Path) -> Non
         await until(pilot, lambda: "★" in table(app, "runs").plain_text)
         await answer(pilot, "t", "grpo-1")
         await until(pilot, lambda: ("training-set", "grpo-1") in kinds())
+        await pilot.press("2")  # the list of all runs shows them too
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and table(app, "runs").count)
+        (row,) = (row for row in table(app, "runs").plain_text.splitlines() if "★" in row)
+        assert "agent-bug" in row and "+grpo-1 ✎" in row
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
 
         await answer(pilot, "l", "agent-bug")  # again takes it away
         await until(pilot, lambda: ("label", "agent-bug") not in kinds())

@@ -68,7 +68,10 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gaps]:
 class StreamingWorkbench(ScriptedWorkbench):
     """Streams four-character tokens, twenty deltas a second, as emitters do."""
 
-    async def run(self, request: RunRequest) -> AsyncGenerator[Event, None]:
+    async def start(self, request: RunRequest) -> str:
+        return "r"
+
+    async def follow(self, run_id: str, after: int = -1) -> AsyncGenerator[Event, None]:
         script = Script()
         script.start()
         script.add(ev.RoundStarted(round=1))

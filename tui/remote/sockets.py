@@ -57,7 +57,10 @@ def listen(store: Path) -> tuple[socket.socket, Path]:
         server.bind(str(path))
     except OSError as error:
         server.close()
-        raise EngineError(f"{path} cannot be made: {error.strerror or error}") from None
+        raise EngineError(
+            f"the socket {path} cannot be made: {error.strerror or error}; "
+            "set XDG_RUNTIME_DIR to a folder with a short path"
+        ) from None
     finally:
         os.umask(before)
     server.listen()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui import format as fmt
-from tui.failure_reports import marks_of, name_of
+from tui.failure_reports import name_of
 from tui.outline import status_mark
 from tui.safe import one_line
 from tui.widgets.table_view import Column, Row
@@ -58,6 +58,6 @@ def run_row(run: RunRow, said: list[Annotation]) -> Row:
         (fmt.day_time(run.started_at), "muted"),
         (f"{'★ ' if starred else ''}{one_line(run.problem_id, 60)}", ""),
         (one_line(run.variant, 30), "muted"),
-        (one_line(marks_of([a for a in said if a.kind != "bookmark"]), 60), "accent"),
+        (one_line(fmt.marks_of([a for a in said if a.kind != "bookmark"]), 60), "accent"),
     )
     return Row(run.id, cells)

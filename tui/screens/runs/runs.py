@@ -20,6 +20,7 @@ from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
+    from store.annotations import Annotation
     from store.rows import Cursor, RunRow
     from tui.app import WorkbenchApp
 
@@ -40,6 +41,7 @@ class RunsScreen(Screen[None]):
         self._next: Cursor | None = None
         self._runs: tuple[RunRow, ...] = ()
         self._marks = Marks()
+        self._said: dict[str, list[Annotation]] = {}
         self._part = ""
 
     @property
@@ -90,10 +92,12 @@ class RunsScreen(Screen[None]):
         from store.errors import StoreError
 
         table = self._table
+        records = self.workbench_app.records
         try:
-            page = await self.workbench_app.records.runs(
+            page = await records.runs(
                 failed=self._failed, search=self._search, limit=PAGE, before=self._pages[-1]
             )
+            self._said = await records.read(lambda reader: reader.annotations([run.id for run in page.rows]))
         except StoreError as error:
             table.empty = f"The store cannot be read: {one_line(str(error), 200)}"
             table.show([])
@@ -118,7 +122,7 @@ class RunsScreen(Screen[None]):
     def _show(self) -> None:
         """The page's runs; marked ones have their letter where their status would be."""
         table, marked = self._table, self._marks.keys
-        table.show([run_row(run, marked) for run in self._runs])
+        table.show([run_row(run, marked, self._said.get(run.id, ())) for run in self._runs])
         table.border_subtitle = " · ".join(filter(None, (self._marks.told, self._part)))
         table.refresh()
 
