@@ -20,7 +20,7 @@ from tui.records import Records
 from tui.safe import one_line
 from tui.screens.home.home import HomeScreen
 from tui.session import RunSession
-from tui.stalls import Stalls
+from tui.trace.stalls import Stalls
 from tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
@@ -393,7 +393,7 @@ class WorkbenchApp(App[None]):
             self.notify(f"Wrote {await self._write(name, text)}")
 
     def action_share(self) -> None:
-        from tui.sharing_screens import share
+        from tui.sharing.screens import share
 
         share(self)
 

@@ -187,7 +187,7 @@ def runs(
     json: JsonFlag = False,
 ) -> None:
     """List recorded runs, newest first."""
-    from tui.reports import print_runs
+    from tui.reports.tables import print_runs
 
     print_runs(_settings().store_path(), failed=failed, search=search, limit=limit, as_json=json)
 
@@ -217,7 +217,7 @@ def prune(
     json: JsonFlag = False,
 ) -> None:
     """Delete old runs and what only they used."""
-    from tui.reports import print_prune
+    from tui.reports.tables import print_prune
 
     if older_than is None and keep is None:
         raise typer.BadParameter("say what may go: --older-than DAYS, --keep N, or both")
@@ -233,7 +233,7 @@ def doctor(
     json: JsonFlag = False,
 ) -> None:
     """Check everything a run needs, and try to break out of the sandbox."""
-    from tui.sandbox_reports import print_doctor
+    from tui.reports.sandbox import print_doctor
 
     raise typer.Exit(print_doctor(_settings().docker_hosts, fix=fix, brief=brief, as_json=json))
 
@@ -241,7 +241,7 @@ def doctor(
 @app.command()
 def models(json: JsonFlag = False) -> None:
     """List the models that can be named."""
-    from tui.reports import print_models
+    from tui.reports.tables import print_models
 
     print_models(_settings(), as_json=json)
 
@@ -254,7 +254,7 @@ def variants(
     json: JsonFlag = False,
 ) -> None:
     """List the variants, or one variant's options with their defaults and where those come from."""
-    from tui.variant_reports import print_variants
+    from tui.reports.variants import print_variants
 
     print_variants(name, as_json=json)
 
@@ -267,7 +267,7 @@ def operator_sets(
     json: JsonFlag = False,
 ) -> None:
     """List the operator sets, or one set's operators with their signatures."""
-    from tui.operator_reports import print_operators
+    from tui.reports.operators import print_operators
 
     print_operators(name, as_json=json)
 
@@ -275,7 +275,7 @@ def operator_sets(
 @app.command()
 def benchmarks(data: Data = None, json: JsonFlag = False) -> None:
     """List the benchmarks that can be named, their sizes, metrics, splits, and where their data is."""
-    from tui.benchmark_reports import print_benchmarks
+    from tui.reports.benchmarks import print_benchmarks
 
     print_benchmarks(data or _settings().data, as_json=json)
 
@@ -293,7 +293,7 @@ def verify(
 
     Exit code: 0 all pass, 1 some fail, 2 wrong usage, 3 the sandbox gave no verdict.
     """
-    from tui.benchmark_reports import print_verify
+    from tui.reports.benchmarks import print_verify
 
     settings = _settings()
     raise typer.Exit(print_verify(settings, benchmark, data or settings.data, limit, as_json=json))
@@ -310,7 +310,7 @@ def sandbox_build(
     json: JsonFlag = False,
 ) -> None:
     """Build a sandbox image, unless it is up to date."""
-    from tui.sandbox_reports import print_build
+    from tui.reports.sandbox import print_build
 
     print_build(image, _settings().docker_hosts, as_json=json)
 
@@ -318,7 +318,7 @@ def sandbox_build(
 @sandbox_app.command("status")
 def sandbox_status(json: JsonFlag = False) -> None:
     """Show the image and the containers that exist now."""
-    from tui.sandbox_reports import print_sandbox_status
+    from tui.reports.sandbox import print_sandbox_status
 
     print_sandbox_status(_settings().docker_hosts, as_json=json)
 
@@ -326,7 +326,7 @@ def sandbox_status(json: JsonFlag = False) -> None:
 @sandbox_app.command("prune")
 def sandbox_prune(json: JsonFlag = False) -> None:
     """Remove images that newer ones replaced and containers whose owner is gone."""
-    from tui.sandbox_reports import print_sandbox_prune
+    from tui.reports.sandbox import print_sandbox_prune
 
     print_sandbox_prune(_settings().docker_hosts, as_json=json)
 
@@ -335,7 +335,7 @@ def sandbox_prune(json: JsonFlag = False) -> None:
 def config_path(json: JsonFlag = False) -> None:
     """Print where the config file is looked for."""
     from engine.config import config_path as path
-    from tui.reports import emit
+    from tui.reports.tables import emit
 
     emit({"path": str(path())}, str(path()), json)
 
@@ -343,7 +343,7 @@ def config_path(json: JsonFlag = False) -> None:
 @config_app.command("show")
 def config_show(json: JsonFlag = False) -> None:
     """Print the settings in force. Keys are never shown."""
-    from tui.reports import print_settings
+    from tui.reports.tables import print_settings
 
     print_settings(_settings(), as_json=json)
 

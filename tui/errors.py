@@ -43,7 +43,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from tui.compare.sides import CompareError
     from tui.remote.sockets import EngineError
     from tui.remote.terminal import LiveRunError
-    from tui.serve import ServeError
+    from tui.sharing.serve import ServeError
     from tui.workflow_source import WorkflowFileError
 
     named = (

@@ -11,9 +11,9 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.artefacts import Artefacts
 from tui.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE, say
 from tui.remote.server import Server
+from tui.reports.artefacts import Artefacts
 
 if TYPE_CHECKING:
     from engine.events import Event
@@ -27,7 +27,7 @@ Print = Callable[["Event"], None]
 def printer(as_json: bool) -> Print:
     """How events are printed: one JSON object a line, or the plain trace."""
     from engine.events import to_json
-    from tui.plain import PlainTrace
+    from tui.reports.plain import PlainTrace
 
     trace = PlainTrace()
 

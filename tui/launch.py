@@ -77,7 +77,7 @@ class Workbench:
         """The run of this request, which begins when it is recorded. Raises as `run` does."""
         from engine.control import parse_breakpoint
         from engine.runner import Run, workflow_job
-        from tui.rerun import open_again
+        from tui.derived.rerun import open_again
 
         if request.fork is not None:
             return await self._open_fork(request, request.fork)
@@ -87,7 +87,7 @@ class Workbench:
             run.control.set_breakpoints(breakpoints)
             return run
         if request.playground is not None:
-            from tui.playing import open_playground
+            from tui.derived.playing import open_playground
 
             run = await open_playground(self, request.playground)
             run.control.set_breakpoints(breakpoints)
@@ -106,7 +106,7 @@ class Workbench:
         """
         from engine.control import parse_breakpoint
         from engine.ledger import Budget
-        from tui.forking import fork_run, read_record
+        from tui.derived.forking import fork_run, read_record
 
         record = await asyncio.to_thread(read_record, self.store_path, wanted.parent)
         start = record.start
@@ -128,7 +128,7 @@ class Workbench:
         if request.found is None:
             return None
         from engine.variants.spec import parse_spec
-        from tui.found import found_for
+        from tui.experiments.found import found_for
 
         return found_for(self.store_path, request.found, parse_spec(request.variant).label)
 

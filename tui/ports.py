@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from engine.events import Event
     from engine.experiments.standing import Standing
     from engine.problems import Problem
-    from tui.bench import BenchRequest
+    from tui.experiments.bench import BenchRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +117,9 @@ class Workbench(Protocol):
         ...
 
     async def estimate(self, request: BenchRequest) -> list[dict[str, Any]]:
-        """What an experiment may take, by variant (`tui.bench_reports.estimate`).
+        """What an experiment may take, by variant (`tui.reports.experiments.estimate`).
 
-        Raises what `tui.bench.prepare` raises.
+        Raises what `tui.experiments.bench.prepare` raises.
         """
         ...
 

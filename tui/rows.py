@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tui import format as fmt
-from tui.outline import Piece, status_mark
 from tui.safe import one_line
 from tui.session import RunSession
+from tui.trace.outline import Piece, status_mark
 from tui.widgets.table_view import Column, Row
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from engine.variants.manual import manual_workflow
 from sandbox.pool import Pool
 from tests.support.runs import DOUBLE, RIGHT, WRONG, end, of, run_events
 from tests.support.scripted import Answer, ScriptedModel
-from tui.nodes import ProposalNode, StepNode
-from tui.state import RunState
+from tui.trace.nodes import ProposalNode, StepNode
+from tui.trace.state import RunState
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

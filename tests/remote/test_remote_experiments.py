@@ -15,7 +15,7 @@ from engine.experiments.experiment import Experiment
 from tests.engine.test_experiment import Memory, experiment, plan
 from tests.engine.test_experiment_standing import Gated
 from tests.support.runtime import runtime
-from tui.bench import BenchRequest
+from tui.experiments.bench import BenchRequest
 from tui.remote.client import Client, live_experiments
 from tui.remote.hub import Hub
 from tui.remote.server import Server

@@ -17,7 +17,7 @@ from engine.playground.cells import Cells
 from engine.playground.plan import Plan, PromptEdit
 from store.reader import Reader
 from tests.support.runtime import runtime
-from tui.playing import read_step, request_of
+from tui.derived.playing import read_step, request_of
 from tui.ports import RunRequest
 from tui.remote.client import Client
 from tui.remote.engine import spawn

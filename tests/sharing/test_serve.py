@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tui.serve import make_app
+from tui.sharing.serve import make_app
 
 COMMAND = Path(sys.executable).with_name("flowreasoner")
 TOKEN = "a-token-of-the-tests"

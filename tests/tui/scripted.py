@@ -13,7 +13,7 @@ from engine import events as ev
 from engine.events import Event
 from engine.experiments.standing import Standing
 from engine.problems import Problem, Tests
-from tui.bench import BenchRequest
+from tui.experiments.bench import BenchRequest
 from tui.ports import RunRequest
 
 RUN_ID = "01K0SCRIPTED0000000000RUN1"

@@ -18,7 +18,7 @@ from tests.tui.experiment_samples import HOSTILE, filled, plan_of, standing
 from tests.tui.pilots import SMALL, WIDE, app_of, told, until
 from tests.tui.scripted import ScriptedWorkbench
 from tui.app import WorkbenchApp
-from tui.bench import BenchRequest
+from tui.experiments.bench import BenchRequest
 from tui.remote.sockets import EngineError
 from tui.screens.confirm.confirm import ConfirmScreen
 from tui.screens.experiments.experiments import ExperimentsScreen

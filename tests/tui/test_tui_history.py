@@ -10,9 +10,9 @@ import pytest
 
 from engine.events import Event
 from tests.tui.scripted import failing_run, long_run, mid_stream_run, passing_run
-from tui.history import MAX_COPIES, History
-from tui.nodes import Buffer
-from tui.state import RunState
+from tui.trace.history import MAX_COPIES, History
+from tui.trace.nodes import Buffer
+from tui.trace.state import RunState
 
 
 def plain(value: Any) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import engine.events as ev
 from sandbox import File, Outcome, RefusedFile
-from tui.left_files import left_files
-from tui.plain import PlainTrace
+from tui.reports.plain import PlainTrace
+from tui.trace.left_files import left_files
 
 OUTCOME = Outcome(
     "passed",

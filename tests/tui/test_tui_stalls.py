@@ -15,8 +15,8 @@ from tests.tui.scripted import RUN_ID, Script, ScriptedWorkbench, mid_stream_run
 from tui.records import Records
 from tui.screens.run.status_line import StatusLine
 from tui.session import RunSession
-from tui.stalls import Stalls
-from tui.waiting import waiting_on
+from tui.trace.stalls import Stalls
+from tui.trace.waiting import waiting_on
 from tui.widgets.table_view import TableView
 
 

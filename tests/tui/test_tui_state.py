@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from engine import events as ev
 from tests.tui.scripted import Script, failing_run, mid_stream_run, passing_run, verdict
-from tui import detail
-from tui.nodes import CallNode, EvaluationNode, ExecutionNode, ProposalNode, RoundNode, StepNode
-from tui.outline import cells, visible_rows
-from tui.state import RunState
-from tui.subject import node_marks, subject_of
+from tui.trace import detail
+from tui.trace.nodes import CallNode, EvaluationNode, ExecutionNode, ProposalNode, RoundNode, StepNode
+from tui.trace.outline import cells, visible_rows
+from tui.trace.state import RunState
+from tui.trace.subject import node_marks, subject_of
 
 
 def reduced(events: list[ev.Event]) -> RunState:

@@ -9,11 +9,11 @@ from rich.cells import cell_len
 
 from tests.tui.scripted import CODE, GRAPH, completion
 from tui import format as fmt
-from tui.completion import split_completion
-from tui.graph import draw
 from tui.highlight import paint
-from tui.partial import partial_graph
 from tui.safe import MAX_LINE, clean, one_line, shown
+from tui.trace.completion import split_completion
+from tui.trace.graph import draw
+from tui.trace.partial import partial_graph
 
 
 @pytest.mark.parametrize(

@@ -15,18 +15,18 @@ from textual.widgets import Input
 from engine import events as ev
 from tests.tui.pilots import SMALL, WIDE, app_of, shown, told, until
 from tests.tui.scripted import PROBLEM, SOLUTION, WRONG, Script, ScriptedWorkbench, failing_run, passing_run
-from tui import attempts, bars, detail
 from tui.app import WorkbenchApp
-from tui.bars import Window
-from tui.matches import Query, hits
-from tui.nodes import StepNode
 from tui.screens.run.detail_pane import DetailPane
 from tui.screens.run.run import RunScreen
 from tui.screens.run.scrub_bar import ScrubBar
 from tui.screens.run.search_bar import SearchBar
-from tui.state import RunState
-from tui.subject import lines_run, node_counts, node_marks, subject_of
-from tui.trace_filter import TraceFilter, kept
+from tui.trace import attempts, bars, detail
+from tui.trace.bars import Window
+from tui.trace.filter import TraceFilter, kept
+from tui.trace.matches import Query, hits
+from tui.trace.nodes import StepNode
+from tui.trace.state import RunState
+from tui.trace.subject import lines_run, node_counts, node_marks, subject_of
 from tui.widgets.events_view import EventsView
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.tab_strip import TabStrip
@@ -396,7 +396,7 @@ async def test_hostile_text_is_shown_safely_in_every_view(store: Path, text: str
 
 
 def test_a_search_finds_across_pieces_and_minds_capitals() -> None:
-    from tui.matches import PIECE
+    from tui.trace.matches import PIECE
 
     text = "a" * (PIECE - 3) + "NeedLe" + "b" * PIECE
     assert (

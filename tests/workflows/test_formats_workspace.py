@@ -25,7 +25,7 @@ from engine.formats.rounds import Workspace
 from engine.formats.workspace import read_workspaces
 from tests.support.runs import of
 from tests.workflows import format_samples as samples
-from tui.state import RunState
+from tui.trace.state import RunState
 
 
 def write(path: Path, data: Any) -> None:

@@ -31,7 +31,7 @@ def compare(
     from tui.compare.comparison import compare as compare_names
     from tui.compare.comparison import to_json
     from tui.compare.report import text
-    from tui.reports import emit
+    from tui.reports.tables import emit
 
     if markdown and json:
         raise typer.BadParameter("choose one of --markdown and --json")

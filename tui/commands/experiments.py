@@ -77,9 +77,9 @@ def bench(
     do, 130 interrupted.
     """
     from engine.config import load
-    from tui.bench import BenchRequest
-    from tui.bench import bench as run_bench
-    from tui.bench import detach as start_bench
+    from tui.experiments.bench import BenchRequest
+    from tui.experiments.bench import bench as run_bench
+    from tui.experiments.bench import detach as start_bench
     from tui.launch import Workbench
 
     request = BenchRequest(
@@ -113,6 +113,6 @@ def bench(
 def experiments(json: JsonFlag = False) -> None:
     """List experiments, newest first: how far they are and how well their variants do."""
     from engine.config import load
-    from tui.bench_reports import print_experiments
+    from tui.reports.experiments import print_experiments
 
     print_experiments(load().store_path(), as_json=json)

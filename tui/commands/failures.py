@@ -37,7 +37,7 @@ def failures(
 ) -> None:
     """Cluster failed runs, list one cluster's, or say why a run failed, with the evidence."""
     from engine.config import load
-    from tui.failure_reports import print_cluster, print_clusters
+    from tui.reports.failures import print_cluster, print_clusters
 
     path = load().store_path()
     if cluster is not None:
@@ -69,7 +69,7 @@ def annotate(
     from store.annotations import Kind, checked, unannotate
     from store.annotations import annotate as say_of
     from store.reader import Reader
-    from tui.failure_reports import print_annotations
+    from tui.reports.failures import print_annotations
 
     path = load().store_path()
     with Reader(path) as reader:
@@ -108,8 +108,8 @@ def rerun(
     Exit code as for `run`; for several the worst one.
     """
     from engine.config import load
+    from tui.derived.reruns import chosen, rerun_all
     from tui.launch import Workbench
-    from tui.reruns import chosen, rerun_all
 
     if bool(run) == (cluster is not None):
         raise typer.BadParameter("name runs, or a --cluster of them")

@@ -46,7 +46,7 @@ def fork(
     Exit codes as for `run`.
     """
     from engine.config import load
-    from tui.forking import fork_request, read_record, read_text
+    from tui.derived.forking import fork_request, read_record, read_text
     from tui.headless import run as run_headless
     from tui.launch import Workbench
 
@@ -75,7 +75,7 @@ def replay(
     Exit codes as for `run`. Stretches without an event are shortened to two seconds, and said.
     """
     from engine.config import load
-    from tui.replaying import replay_run
+    from tui.derived.replaying import replay_run
 
     raise typer.Exit(replay_run(load().store_path(), run_id, speed, as_json=json))
 

@@ -53,10 +53,10 @@ def playground(
     from engine.config import load
     from engine.playground.plan import Plan, PromptEdit
     from engine.playground.step import PlaygroundError
+    from tui.derived.playing import read_prompt, read_step
     from tui.launch import Workbench
-    from tui.playground_report import fill_grid, print_saved, print_template
-    from tui.playing import read_prompt, read_step
-    from tui.reports import emit
+    from tui.reports.playground import fill_grid, print_saved, print_template
+    from tui.reports.tables import emit
 
     settings = load()
     played = read_step(settings.store_path(), run_id, step)

@@ -23,6 +23,6 @@ def serve(
 
     From another machine: ssh -L 8000:127.0.0.1:8000 HOST, then open the address there.
     """
-    from tui.serve import serve as run_server
+    from tui.sharing.serve import serve as run_server
 
     run_server(port, token)

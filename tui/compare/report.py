@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tui.compare.cells import Line, lines, outcome_cells, paired_sentence, problem_name
 from tui.compare.traces import RunPair, Step, StepPair, text_of
-from tui.reports import table
+from tui.reports.tables import table
 from tui.safe import clean, one_line
 
 if TYPE_CHECKING:

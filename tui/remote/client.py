@@ -14,7 +14,7 @@ from tui.remote.wire import MAX_LINE, WireError, bench_to_json, receive, request
 if TYPE_CHECKING:
     from engine.events import Event
     from engine.experiments.standing import Standing
-    from tui.bench import BenchRequest
+    from tui.experiments.bench import BenchRequest
 
 
 class Client:

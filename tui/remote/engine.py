@@ -17,7 +17,7 @@ from tui.remote.server import Server
 from tui.remote.sockets import EngineError, folder
 
 if TYPE_CHECKING:
-    from tui.bench import BenchRequest
+    from tui.experiments.bench import BenchRequest
     from tui.launch import Workbench
     from tui.ports import RunRequest
 
@@ -85,9 +85,9 @@ class Engine:
 
     async def _start_experiment(self, request: BenchRequest) -> str:
         """Start an experiment; gives its name once its plan is stored and it can be attached to."""
-        from tui.bench import prepare
-        from tui.carrying import open_experiment
         from tui.errors import internal
+        from tui.experiments.bench import prepare
+        from tui.experiments.carrying import open_experiment
 
         workbench = self._workbench
         job = await asyncio.to_thread(prepare, workbench.settings, workbench.store_path, request)

@@ -18,7 +18,7 @@ from tui.remote.sockets import leave, listen
 from tui.remote.wire import MAX_LINE, WireError, bench_from_json, receive, request_from_json, send
 
 if TYPE_CHECKING:
-    from tui.bench import BenchRequest
+    from tui.experiments.bench import BenchRequest
 
 Start = Callable[[RunRequest], Awaitable[str]]
 StartExperiment = Callable[["BenchRequest"], Awaitable[str]]

@@ -49,8 +49,8 @@ async def _attach(store: Path, name: str | None, as_json: bool) -> int:
 
 
 async def _follow(store: Path, path: Path, name: str, as_json: bool) -> int:
-    from tui.bench_reports import print_end
-    from tui.bench_view import follower
+    from tui.reports.experiments import print_end
+    from tui.reports.progress import follower
 
     latest: Standing | None = None
     shown = follower(as_json=as_json)
@@ -135,7 +135,7 @@ def _value(action: str, text: str | None) -> Any:
 def _describe(state: dict[str, Any]) -> str:
     """How a run or an experiment stands, in lines."""
     if "run" not in state:
-        from tui.bench_view import described
+        from tui.reports.progress import described
 
         return "\n".join(described(standing_from(state))) + "\n"
     lines = [f"{state['run']}  {state['status']}"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from engine.config import Settings
     from engine.events import Event
     from engine.experiments.standing import Standing
-    from tui.bench import BenchRequest
+    from tui.experiments.bench import BenchRequest
 
 
 class RemoteWorkbench:
@@ -69,12 +69,12 @@ class RemoteWorkbench:
         return [state["run"] for _, state in found if not state["experiment"]]
 
     async def estimate(self, request: BenchRequest) -> list[dict[str, Any]]:
-        """What an experiment may take, by variant (`tui.bench_reports.estimate`).
+        """What an experiment may take, by variant (`tui.reports.experiments.estimate`).
 
-        Raises what `tui.bench.prepare` raises.
+        Raises what `tui.experiments.bench.prepare` raises.
         """
-        from tui.bench import prepare
-        from tui.bench_reports import estimate
+        from tui.experiments.bench import prepare
+        from tui.reports.experiments import estimate
 
         def plan() -> list[dict[str, Any]]:
             return estimate(self.store_path, prepare(self.settings, self.store_path, request))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.events import Event
-from tui.gist import failed, gist
-from tui.history import History
-from tui.outline import Piece
+from tui.trace.gist import failed, gist
+from tui.trace.history import History
+from tui.trace.outline import Piece
 from tui.widgets.line_list import LineList
 from tui.widgets.line_view import fit
 

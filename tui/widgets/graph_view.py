@@ -11,8 +11,8 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from tui.actions import bindings_for
-from tui.graph import draw
-from tui.outline import Piece
+from tui.trace.graph import draw
+from tui.trace.outline import Piece
 from tui.widgets.line_view import LineView
 
 

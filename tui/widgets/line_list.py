@@ -9,7 +9,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from tui.actions import bindings_for
-from tui.outline import Piece
+from tui.trace.outline import Piece
 from tui.widgets.line_view import LineView
 
 

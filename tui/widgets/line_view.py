@@ -11,7 +11,7 @@ from rich.style import Style
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.outline import Piece
+from tui.trace.outline import Piece
 
 INKS = (
     "muted", "faint", "title", "accent", "success", "warning", "error",

@@ -15,8 +15,8 @@ from textual.strip import Strip
 
 from tui.actions import bindings_for
 from tui.highlight import Span, paint
-from tui.matches import Query
 from tui.safe import MAX_CHARS, shown
+from tui.trace.matches import Query
 from tui.widgets.line_view import LineView
 
 GUTTER = 4

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from tui import bars
 from tui.actions import bindings_for
-from tui.bars import Window
-from tui.nodes import Key
-from tui.outline import Piece, cells
-from tui.state import RunState
+from tui.trace import bars
+from tui.trace.bars import Window
+from tui.trace.nodes import Key
+from tui.trace.outline import Piece, cells
+from tui.trace.state import RunState
 from tui.widgets.line_list import LineList
 from tui.widgets.line_view import fit
 

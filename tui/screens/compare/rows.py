@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from tui.compare.cells import Line, outcome_cells, problem_name
 from tui.compare.report import step_cells
-from tui.outline import Piece
 from tui.safe import one_line
+from tui.trace.outline import Piece
 from tui.widgets.table_view import Column, Row
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from store.experiments import ExperimentRow, TrialRow
     from store.reader import Reader
     from tui.app import WorkbenchApp
-    from tui.bench import BenchRequest
+    from tui.experiments.bench import BenchRequest
 
 REREAD_S = 1.0
 LATEST = 200
@@ -218,7 +218,7 @@ class ExperimentsScreen(Screen[None]):
             self._carry_on("infra")
 
     def _carry_on(self, *retry: str) -> None:
-        from tui.bench import BenchRequest
+        from tui.experiments.bench import BenchRequest
 
         if (row := self._selected) is None:
             return

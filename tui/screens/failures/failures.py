@@ -306,7 +306,7 @@ class FailuresScreen(Screen[None]):
     async def _start(self, run_ids: list[str]) -> None:
         from engine.problems import ProblemError
         from store.errors import StoreError
-        from tui.rerun import again
+        from tui.derived.rerun import again
 
         path = self.workbench_app.workbench.store_path
         begun = 0

@@ -14,9 +14,9 @@ from engine.events import (
     WorkflowProposed,
 )
 from tui import format as fmt
-from tui.failure_reports import evidence_lines
-from tui.outline import status_mark, test_results
+from tui.reports.failures import evidence_lines
 from tui.safe import clean, one_line
+from tui.trace.outline import status_mark, test_results
 
 if TYPE_CHECKING:
     from store.failures import Peek

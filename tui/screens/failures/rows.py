@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui import format as fmt
-from tui.failure_reports import name_of
-from tui.outline import status_mark
+from tui.reports.failures import name_of
 from tui.safe import one_line
+from tui.trace.outline import status_mark
 from tui.widgets.table_view import Column, Row
 
 if TYPE_CHECKING:

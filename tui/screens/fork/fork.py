@@ -13,8 +13,8 @@ from textual.widgets import Checkbox, Footer, Input, Label, TextArea
 
 from tui.actions import bindings_for
 from tui.editing import edit_text
-from tui.nodes import StepNode
 from tui.safe import clean, one_line
+from tui.trace.nodes import StepNode
 from tui.widgets.title_bar import TitleBar
 
 HINT = "What stays as it was is served from the record: not called, not paid again."

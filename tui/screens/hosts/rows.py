@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tui.reports.sandbox import container_cells, image_line, mib
 from tui.safe import one_line
-from tui.sandbox_reports import container_cells, image_line, mib
 from tui.widgets.table_view import Column, Row
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from textual.widgets import Button, Footer, Input, Label, Static, TextArea
 from engine.benchmarks import CATALOGUE
 from engine.variants.own import available
 from tui.actions import bindings_for
-from tui.bench import DEFAULT_CONCURRENCY, BenchRequest
+from tui.experiments.bench import DEFAULT_CONCURRENCY, BenchRequest
 from tui.ports import Workbench
 from tui.safe import clean, one_line
 from tui.widgets.title_bar import TitleBar
@@ -122,9 +122,9 @@ class NewExperimentScreen(Screen[BenchRequest | None]):
             self.dismiss(self._previewed)
 
     async def _look(self, request: BenchRequest) -> None:
-        from tui.bench_reports import ESTIMATE_HEAD, estimate_cells, estimate_total
         from tui.errors import explain
-        from tui.reports import table
+        from tui.reports.experiments import ESTIMATE_HEAD, estimate_cells, estimate_total
+        from tui.reports.tables import table
 
         shown = self.query_one("#preview", Static)
         try:

@@ -11,8 +11,8 @@ from textual.widgets import DataTable
 
 from tui.actions import bindings_for
 from tui.format import cost, count, duration
-from tui.outline import status_mark, test_results
 from tui.safe import one_line, shown
+from tui.trace.outline import status_mark, test_results
 
 if TYPE_CHECKING:
     from engine.playground.cells import CellState

@@ -60,8 +60,8 @@ class KeepControl(Screen[None]):
             self.run_worker(self._fork(*chosen), group="promote", exclusive=True)
 
     async def _fork(self, row: Row, model: str) -> None:
+        from tui.derived.forking import fork_request, read_record
         from tui.errors import explain
-        from tui.forking import fork_request, read_record
 
         played = self._played
         assert played is not None

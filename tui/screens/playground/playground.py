@@ -89,8 +89,8 @@ class PlaygroundScreen(PromptsControl):
 
     async def _load(self) -> None:
         from engine.playground.cells import Cells
+        from tui.derived.playing import read_step
         from tui.errors import explain
-        from tui.playing import read_step
 
         app = self.workbench_app
         try:
@@ -177,8 +177,8 @@ class PlaygroundScreen(PromptsControl):
 
     def action_run(self) -> None:
         """Check the form and have the grid filled."""
+        from tui.derived.playing import request_of
         from tui.errors import explain
-        from tui.playing import request_of
 
         if self._played is None:
             return

@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from engine.events import Event, to_json
-from tui import attempts, detail
-from tui.nodes import RUNNING, ExecutionNode, Key, ProposalNode, StepNode
-from tui.state import RunState
+from tui.trace import attempts, detail
+from tui.trace.nodes import RUNNING, ExecutionNode, Key, ProposalNode, StepNode
+from tui.trace.state import RunState
 from tui.widgets.tab_strip import TabStrip
 from tui.widgets.text_view import TextView
 

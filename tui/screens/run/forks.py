@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
-from tui.nodes import CallNode, StepNode
-from tui.replaying import Pace, paced
+from tui.derived.replaying import Pace, paced
 from tui.safe import one_line
 from tui.screens.run.live import LiveControl
 from tui.session import RunSession
+from tui.trace.nodes import CallNode, StepNode
 
 if TYPE_CHECKING:
     from engine.events import Event
@@ -73,7 +73,7 @@ class ForkControl(LiveControl):
         self.workbench_app.start_run(request)
 
     def _request(self, step_id: str, changes: Changes) -> RunRequest:
-        from tui.forking import read_record, request_of
+        from tui.derived.forking import read_record, request_of
         from tui.ports import ForkRequest
 
         record = read_record(self.workbench_app.workbench.store_path, self.session.state.run_id)

@@ -9,9 +9,9 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui.nodes import StepNode
 from tui.safe import one_line
 from tui.session import RunSession
+from tui.trace.nodes import StepNode
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.text_view import TextView
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tui.nodes import CallNode
 from tui.screens.run.live import LiveControl
+from tui.trace.nodes import CallNode
 
 
 class PlaygroundControl(LiveControl):

@@ -16,7 +16,6 @@ from textual.widget import Widget
 from textual.widgets import Footer
 
 from tui.actions import bindings_for
-from tui.nodes import StepNode
 from tui.safe import one_line
 from tui.screens.run.detail_pane import DetailPane
 from tui.screens.run.forks import ForkControl
@@ -26,7 +25,8 @@ from tui.screens.run.scrub_bar import ScrubBar
 from tui.screens.run.status_line import StatusLine
 from tui.screens.run.trace import IN_THE_PAST, VIEWS, TraceControl
 from tui.session import RunSession
-from tui.subject import Subject, lines_run, node_counts, node_marks, subject_of
+from tui.trace.nodes import StepNode
+from tui.trace.subject import Subject, lines_run, node_counts, node_marks, subject_of
 from tui.widgets.events_view import EventsView
 from tui.widgets.graph_view import GraphView
 from tui.widgets.line_list import LineList
@@ -233,7 +233,7 @@ class RunScreen(ForkControl, PlaygroundControl, TraceControl):
         view.border_subtitle = counts.words
 
     async def _parse(self, code: str) -> None:
-        from tui.partial import partial_graph
+        from tui.trace.partial import partial_graph
 
         graph = await asyncio.to_thread(partial_graph, code, self.session.state.config)
         # While a line is half written less may parse than before; a graph that flickers helps nobody.

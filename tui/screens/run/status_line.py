@@ -9,9 +9,9 @@ from textual.content import Content
 from textual.widget import Widget
 
 from tui import format as fmt
-from tui.outline import status_mark
 from tui.safe import one_line
 from tui.session import RunSession
+from tui.trace.outline import status_mark
 
 if TYPE_CHECKING:
     from tui.app import WorkbenchApp

@@ -12,13 +12,13 @@ from textual.widgets import Footer, Input
 
 from engine import events as ev
 from tui import format as fmt
-from tui.matches import Hit, Query, hits
-from tui.nodes import Key
 from tui.screens.run.detail_pane import DetailPane
 from tui.screens.run.scrub_bar import ScrubBar
 from tui.screens.run.search_bar import SearchBar
 from tui.session import RunSession
-from tui.trace_filter import TraceFilter, kept, kept_events, key_of
+from tui.trace.filter import TraceFilter, kept, kept_events, key_of
+from tui.trace.matches import Hit, Query, hits
+from tui.trace.nodes import Key
 from tui.widgets.events_view import EventsView
 from tui.widgets.line_list import LineList
 from tui.widgets.outline_view import OutlineView

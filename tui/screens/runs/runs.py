@@ -172,7 +172,7 @@ class RunsScreen(Screen[None]):
             self._read()
 
     def action_import_bundle(self) -> None:
-        from tui.sharing_screens import import_runs
+        from tui.sharing.screens import import_runs
 
         import_runs(self.workbench_app)
 

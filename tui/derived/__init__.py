@@ -1,0 +1,1 @@
+"""Runs made from recorded ones: forks, replays, playgrounds, runs done again."""

@@ -1,0 +1,1 @@
+"""Experiments on this machine or a cluster, from a command, a screen or an engine."""

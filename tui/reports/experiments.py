@@ -1,0 +1,225 @@
+"""What experiments print: how one ended, which there are, and what one would cost."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tui.format import cost, count, day_time, plural, score
+from tui.reports.progress import HEAD, cells
+from tui.reports.tables import emit, table
+from tui.safe import one_line
+
+if TYPE_CHECKING:
+    from engine.benchmarks.verify import Report
+    from engine.experiments.standing import Standing
+    from store.costs import RunCost
+    from store.experiments import ExperimentRow, TrialRow
+    from tui.experiments.bench import Job
+
+_SHOWN = 20  # trials that are listed by name; the others are counted
+
+
+def print_end(store: Path, ended: Standing, *, as_json: bool) -> None:
+    """How the experiment stands after this session, from the store."""
+    from store.reader import Reader
+
+    name = ended.experiment
+    with Reader(store) as reader:
+        row = reader.experiment(name)
+        open_trials = [t for t in reader.trials(name) if t.status == "infra"]
+    resume = None if ended.end == "done" else f"flowreasoner bench --resume {name}"
+    if as_json:
+        data = experiment_json(row) | {
+            "kind": "experiment",
+            "end": ended.end,
+            "stopped": ended.stopped,
+            "failed_searches": ended.failures,
+            "resume": resume,
+        }
+        emit(data, "", True)
+        return
+    lines = [table(HEAD, [cells(state) for state in row.variants]), f"spent: {_spent(row)}"]
+    hint = "" if row.plan["search_problems"] else "; --split sets problems apart for searches"
+    for label, why in ended.failures.items():
+        lines.append(one_line(f"the search of {label} came to nothing: {why}{hint}", 600))
+    lines += _no_verdict(open_trials)
+    if ended.stopped:
+        lines.append(one_line(f"stopped: {ended.stopped}", 400))
+    if resume is not None:
+        lines.append(f"{plural(row.total - row.done, 'trial')} to do; go on with: {resume}")
+    else:
+        lines.append(
+            f"all {plural(row.total, 'trial')} done; see: flowreasoner runs --search experiment:{name}"
+        )
+    emit(None, "\n".join(lines), False)
+
+
+def _no_verdict(rows: list[TrialRow]) -> list[str]:
+    lines = [one_line(f"no verdict: {t.label} on {t.problem_id}: {t.error}", 400) for t in rows[:_SHOWN]]
+    if len(rows) > _SHOWN:
+        lines.append(f"and {plural(len(rows) - _SHOWN, 'trial')} more without a verdict")
+    return lines
+
+
+def print_experiments(store: Path, *, as_json: bool) -> None:
+    """`flowreasoner experiments`. Raises StoreError."""
+    from store.reader import Reader
+
+    with Reader(store) as reader:
+        rows = reader.experiments()
+    if as_json:
+        for row in rows:
+            emit(experiment_json(row), "", True)
+        return
+    if not rows:
+        emit(None, "no experiments yet; start one with: flowreasoner bench BENCHMARK", False)
+        return
+    head = ("experiment", "started", "benchmark", "done", "variant", "pass rate", "score", "errors", "search")
+    lines = []
+    for row in rows:
+        first = (row.name, day_time(row.started_at), _benchmark(row), f"{row.done}/{row.total}")
+        for index, state in enumerate(row.variants):
+            label, _, rate, mean, errors, _, search = cells(state)
+            lines.append((*(first if index == 0 else ("",) * 4), label, rate, mean, errors, search))
+    emit(None, table(head, lines), False)
+    emit(None, "\n".join(f"{row.name}: {_spent(row)}{_held(row)}" for row in rows), False)
+
+
+def experiment_json(row: ExperimentRow) -> dict[str, Any]:
+    """An experiment for programs; its plan without the ids of its problems, which may be thousands."""
+    data = asdict(row) | {"done": row.done, "total": row.total}
+    data["variants"] = [asdict(state) | {"pass_rate": state.pass_rate} for state in row.variants]
+    data["plan"] = {k: v for k, v in row.plan.items() if k not in ("problems", "search_problems")}
+    return data
+
+
+def _benchmark(row: ExperimentRow) -> str:
+    split = row.plan.get("split")
+    return one_line(f"{Path(row.benchmark).name}{f' {split}' if split else ''}", 32)
+
+
+def _held(row: ExperimentRow) -> str:
+    return f", under way in process {row.holder}" if row.holder is not None else ""
+
+
+def _spent(row: ExperimentRow) -> str:
+    money = cost(row.known_cost_usd)
+    if row.cost_usd is None:
+        money += " and what is of unknown price"
+    return f"{money}, {count(row.tokens_in + row.tokens_out)} tokens in {plural(row.runs, 'run')}"
+
+
+def print_estimate(store: Path, job: Job, *, as_json: bool) -> None:
+    """`bench --dry-run`: what is to do and what it may take, by what earlier runs took."""
+    rows = estimate(store, job)
+    if as_json:
+        emit({"kind": "estimate", "name": job.plan.name, "variants": rows}, "", True)
+        return
+    emit(None, table(ESTIMATE_HEAD, [estimate_cells(row) for row in rows]), False)
+    emit(None, f"{estimate_total(rows)}; nothing was run", False)
+
+
+def estimate(store: Path, job: Job) -> list[dict[str, Any]]:
+    """What each variant's trials still to do may take, from earlier runs or, without any, from its bounds."""
+    from store.reader import Reader
+
+    with Reader(store) as reader:
+        known = {} if job.is_new else reader.attempts(job.plan.name)
+        return [_estimate(reader, job, label, known) for label in job.plan.variants]
+
+
+ESTIMATE_HEAD = (
+    "variant",
+    "runs",
+    "meta-agent calls",
+    "worker calls",
+    "meta tokens",
+    "worker tokens",
+    "cost",
+    "from",
+)
+
+
+def estimate_total(rows: list[dict[str, Any]]) -> str:
+    """`40 runs, estimated cost $0.12`."""
+    costs = [row["cost_usd"] for row in rows]
+    total = "unknown" if None in costs else cost(sum(costs))
+    return f"{plural(sum(row['runs'] for row in rows), 'run')}, estimated cost {total}"
+
+
+def _estimate(reader: Any, job: Job, label: str, known: dict[str, Any]) -> dict[str, Any]:
+    contestant, plan = job.contestants[label], job.plan
+    todo = [k for k in plan.trials() if k.label == label]
+    runs = sum(1 for k in todo if (a := known.get(str(k))) is None or not a.is_done)
+    mean: RunCost | None = reader.mean_cost(
+        variant=contestant.config.variant,
+        meta_agent=contestant.meta_agent,
+        worker=contestant.worker,
+        config=contestant.config.to_json(),
+        problems=plan.problems,
+    )
+    row: dict[str, Any] = {"label": label, "runs": runs, "earlier_runs": mean.runs if mean else 0}
+    search = contestant.variant.search is not None and label not in job.found
+    first = reader.search_cost(label, contestant.meta_agent, contestant.worker) if search else None
+    row["search"] = None if not search else "estimated" if first else "unknown"
+    if mean is not None:
+        for role in ("meta", "worker"):
+            each, once = asdict(getattr(mean, role)), asdict(getattr(first, role)) if first else {}
+            for key in ("calls", "tokens_in", "tokens_out"):
+                row[f"{role}_{key}"] = round(each[key] * runs + once.get(key, 0))
+        once_usd = first.cost_usd if first else None if search else 0.0
+        row["cost_usd"] = (
+            None if mean.cost_usd is None or once_usd is None else mean.cost_usd * runs + once_usd
+        )
+        row["is_bound"] = False
+        return row
+    bound = contestant.variant.most_calls
+    meta, worker = bound(contestant.config) if bound else (None, None)
+    most = contestant.config.budget.model_calls
+    for role, calls in (("meta", meta), ("worker", worker)):
+        limit = most if calls is None else calls if most is None else min(calls, most)
+        row[f"{role}_calls"] = None if limit is None else limit * runs
+        row[f"{role}_tokens_in"] = row[f"{role}_tokens_out"] = 0 if limit == 0 else None
+    row["cost_usd"] = None
+    row["is_bound"] = True
+    return row
+
+
+def estimate_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """A variant's row under `ESTIMATE_HEAD`."""
+    most = "≤ " if row["is_bound"] else ""
+
+    def calls(role: str) -> str:
+        value = row[f"{role}_calls"]
+        return "unbounded" if value is None else f"{most if value else ''}{value:,}"
+
+    def tokens(role: str) -> str:
+        value = row[f"{role}_tokens_in"]
+        return "unknown" if value is None else count(value + row[f"{role}_tokens_out"])
+
+    ground = "its bounds" if row["is_bound"] else f"the mean of {plural(row['earlier_runs'], 'run')}"
+    if row["search"] == "unknown":
+        ground += ", without its search"
+    price = cost(row["cost_usd"], unknown="unknown")
+    label = one_line(row["label"], 60)
+    cells_of = (calls("meta"), calls("worker"), tokens("meta"), tokens("worker"))
+    return (label, f"{row['runs']:,}", *cells_of, price, ground)
+
+
+def print_verification(report: Report, *, as_json: bool) -> None:
+    """`bench --verify`: which reference solutions do not pass their own tests."""
+    if as_json:
+        sys.stdout.write(json.dumps({"kind": "verification"} | report.to_json(), ensure_ascii=True) + "\n")
+        return
+    wrong = [c for c in report.checks if c.status in ("failed", "infra")]
+    lines = [one_line(f"{c.status}: {c.id}: {c.message}", 400) for c in wrong[:_SHOWN]]
+    if len(wrong) > _SHOWN:
+        lines.append(f"and {len(wrong) - _SHOWN} more")
+    share = score(report.count("passed") / len(report.checks)) if report.checks else "–"
+    counts = [f"{report.count(status)} {status}" for status in ("passed", "failed", "infra", "unchecked")]
+    lines.append(f"reference solutions: {', '.join(counts)} ({share} pass)")
+    emit(None, "\n".join(lines), False)

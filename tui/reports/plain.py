@@ -1,0 +1,191 @@
+"""A run's events as plain lines, for pipes, logs and people without a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from engine.events import (
+    CodeExecuted,
+    EvaluationFinished,
+    Event,
+    ModelCallFinished,
+    ModelCallStarted,
+    ModelRetry,
+    Notice,
+    RoundFinished,
+    RoundStarted,
+    RunFinished,
+    RunPaused,
+    RunResumed,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    TestsWritten,
+    ValueEdited,
+    WorkflowFinished,
+    WorkflowProposed,
+    WorkflowStarted,
+)
+from tui.format import cost, count, duration, plural, score
+from tui.safe import clean, one_line
+from tui.trace.left_files import left_files
+
+WIDTH = 160
+
+
+class PlainTrace:
+    """Turns each event into the lines that tell it. Feed the events of one run in order."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, StepStarted] = {}
+        self._executions: dict[str, WorkflowStarted] = {}
+        self._calls: dict[str, ModelCallStarted] = {}
+
+    def lines(self, event: Event) -> Iterator[str]:
+        """The lines for `event`; none for one that says nothing a reader waits for."""
+        match event:
+            case RunStarted():
+                yield from self._run_started(event)
+            case Notice():
+                yield f"{event.level}: {one_line(event.text, WIDTH)}"
+            case TestsWritten():
+                yield from (f"  visible (model-written): {one_line(t, WIDTH)}" for t in event.visible)
+            case RoundStarted():
+                yield f"round {event.round}"
+            case ModelCallStarted():
+                self._calls[event.call_id] = event
+            case ModelRetry():
+                yield f"  retry {event.attempt} in {event.wait_s:.1f} s: {one_line(event.reason, WIDTH)}"
+            case ModelCallFinished():
+                yield from self._call_finished(event)
+            case WorkflowProposed():
+                yield from _proposed(event)
+            case WorkflowStarted():
+                self._executions[event.execution_id] = event
+            case StepStarted():
+                self._steps[event.step_id] = event
+            case CodeExecuted():
+                yield from self._executed(event)
+            case StepFinished():
+                yield self._step_finished(event)
+            case WorkflowFinished() if event.status != "ok":
+                where = self._where(event.execution_id)
+                yield f"  {where} ended: {event.status}: {one_line(event.error or '', WIDTH)}"
+            case EvaluationFinished():
+                yield self._evaluated(event)
+            case RoundFinished():
+                yield f"  round {event.round}: val {score(event.score)}"
+            case RunPaused():
+                place = " ".join(p for p in (event.where, event.operator) if p)
+                line = f", line {event.line}" if event.line else ""
+                yield f"  paused {one_line(place, WIDTH)}{line} ({one_line(event.reason, WIDTH)})"
+            case RunResumed():
+                yield f"  went on: {one_line(event.action, WIDTH)}"
+            case ValueEdited():
+                yield f"  edited {event.what}: {one_line(str(event.value), WIDTH)}"
+            case RunFinished():
+                yield from _finished(event)
+            case _:
+                return
+
+    def _run_started(self, event: RunStarted) -> Iterator[str]:
+        problem = event.problem
+        yield f"run {event.run_id}: {event.variant}, meta-agent {event.meta_agent}, worker {event.worker}"
+        if parent := event.origin.get("parent"):
+            yield f"from run {one_line(str(parent))}"
+        yield f"sandbox {event.sandbox}, seed {event.seed}, problem {one_line(str(problem.get('id', '')))}"
+        yield from (f"  | {line}" for line in clean(str(problem.get("prompt", ""))).splitlines()[:20])
+        for test in problem.get("tests", {}).get("visible", [])[:5]:
+            yield f"  visible: {one_line(test, WIDTH)}"
+
+    def _call_finished(self, event: ModelCallFinished) -> Iterator[str]:
+        call = self._calls.get(event.call_id)
+        if call is None or call.role != "meta":
+            return
+        spent = f"{count(event.tokens_out)} tokens, {duration(event.wall_ms)}"
+        yield f"  meta-agent {call.model}: {event.error or spent}"
+        if event.reasoning:
+            yield f"  thinking: {one_line(event.reasoning, WIDTH)}"
+
+    def _where(self, execution_id: str | None) -> str:
+        execution = self._executions.get(execution_id or "")
+        return f"{execution.purpose} {execution.repeat}" if execution else "execution"
+
+    def _step_finished(self, event: StepFinished) -> str:
+        step = self._steps.get(event.step_id)
+        if step is None:
+            return f"  step {event.step_id}: {event.status}"
+        tokens = event.tokens_in + event.tokens_out
+        spent = [duration(event.wall_ms), plural(tokens, "token") if tokens else ""]
+        told = event.error if event.status != "ok" else _summary(event.output)
+        reused = " (from the record)" if event.reused else ""
+        head = (
+            f"  {self._where(step.execution_id)} · step {step.index} {step.operator}{reused}: {event.status}"
+        )
+        return f"{head}, {', '.join(s for s in spent if s)}: {one_line(told or '', WIDTH)}"
+
+    def _executed(self, event: CodeExecuted) -> Iterator[str]:
+        step = self._steps.get(event.step_id or "")
+        where = self._where(step.execution_id if step else None)
+        tests = event.verdict.get("tests")
+        if not tests:
+            left = left_files(event.verdict)
+            what = f"{event.verdict.get('status')}{f', left {left}' if left else ''}"
+            yield f"  {where} · {event.purpose}: {what}"
+            return
+        passed = sum(t.get("status") == "passed" for t in tests)
+        yield f"  {where} · {event.purpose}: {passed} of {len(tests)} passed"
+        for test in tests:
+            if test.get("status") != "passed":
+                yield f"      failed: {one_line(str(test.get('message') or test.get('status')), WIDTH)}"
+
+    def _evaluated(self, event: EvaluationFinished) -> str:
+        result = "no verdict" if event.score is None else f"{event.passed} of {event.total} passed"
+        notes = [] if event.strict else ["repaired workflow; strictly it would not run"]
+        if event.tests_written_by == "model":
+            notes.append("model-written tests")
+        tail = f" ({'; '.join(notes)})" if notes else ""
+        return f"  {self._where(event.execution_id)} · {event.split} tests: {result}{tail}"
+
+
+def _proposed(event: WorkflowProposed) -> Iterator[str]:
+    if event.modification:
+        yield f"  modification: {one_line(event.modification, WIDTH)}"
+    if event.workflow_id:
+        operators = " → ".join(str(n.get("attribute")) for n in event.graph.get("nodes", []))
+        name = event.workflow_id[:8]
+        yield f"  workflow {name}, complexity {event.complexity}: {one_line(operators, WIDTH)}"
+        yield from (f"  | {line}" for line in clean(event.code).splitlines())
+    for repair in event.repairs:
+        yield f"  repaired: {one_line(str(repair.get('message')), WIDTH)}"
+    for diagnostic in event.diagnostics:
+        line = f"line {diagnostic['line']}: " if diagnostic.get("line") else ""
+        yield f"  {diagnostic.get('severity')}: {line}{one_line(str(diagnostic.get('message')), WIDTH)}"
+
+
+def _finished(event: RunFinished) -> Iterator[str]:
+    if event.answer is not None:
+        yield "answer"
+        yield from (f"  | {line}" for line in clean(event.answer).splitlines()[:200])
+    if event.error:
+        yield f"error: {one_line(event.error, WIDTH * 2)}"
+    parts = (
+        f"test {score(event.score)}",
+        f"val {score(event.val_score)}",
+        plural(event.model_calls, "model call"),
+        plural(event.steps, "step"),
+        f"{count(event.tokens_in)} + {count(event.tokens_out)} tokens",
+        cost(event.cost_usd, "unknown cost"),
+        duration(event.wall_ms),
+    )
+    yield f"{event.status}: {', '.join(parts)}"
+
+
+def _summary(output: Any) -> str:
+    """An operator's result in one line: its feedback or text, shortened by the caller."""
+    if not isinstance(output, dict):
+        return str(output)
+    if "result" in output:
+        return str(output.get("feedback", output["result"]))
+    return str(next(iter(output.values()), ""))

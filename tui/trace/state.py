@@ -1,0 +1,436 @@
+"""A run as the screens see it, reduced from its events.
+
+Live runs and stored ones go through `RunState.apply` alike. It is plain Python without a terminal and
+accepts events in any order: a store may have lost the start of a run, and a screen must still open it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import count
+from typing import Any, TypeVar
+
+from engine import events as ev
+from tui.trace.nodes import (
+    RUNNING,
+    WAITING,
+    CallNode,
+    CodeNode,
+    EvaluationNode,
+    ExecutionNode,
+    Key,
+    Node,
+    NoticeNode,
+    Pause,
+    ProposalNode,
+    Retry,
+    RoundNode,
+    Spent,
+    StepNode,
+    StopState,
+)
+from tui.trace.waiting import waiting_on
+
+_N = TypeVar("_N", bound=Node)
+_IDENTITIES = count(1)
+FINAL = ("passed", "failed", "answered", "error", "budget", "cancelled", "infra", "interrupted")
+
+
+class RunState:
+    """Everything known about one run so far.
+
+    `changed` lists the keys of nodes touched, in order and with repeats: a widget remembers how far
+    it has read. `revision` grows with every event.
+    """
+
+    def __init__(self, run_id: str = "") -> None:
+        self.run_id = run_id
+        self.problem: Mapping[str, Any] = {}
+        self.variant = ""
+        self.meta_agent = ""
+        self.worker = ""
+        self.seed: int | None = None
+        self.sandbox = ""
+        self.config: Mapping[str, Any] = {}
+        self.origin: Mapping[str, Any] = {}
+        self.status = WAITING
+        self.score: float | None = None
+        self.val_score: float | None = None
+        self.answer: str | None = None
+        self.workflow_id: str | None = None
+        self.error: str | None = None
+        self.spent = Spent()
+        self.steps_done = 0
+        self.steps_total = 0
+        self.wall_ms: float | None = None
+        self.started_at: float | None = None
+        self.mono = 0.0
+        self.last_seq = -1
+
+        self.nodes: dict[Key, Node] = {}
+        self.roots: list[Key] = []
+        self.open: dict[Key, None] = {}  # what has started and not finished, oldest first
+        self.round: RoundNode | None = None
+        self.meta_call: CallNode | None = None
+        self.proposal: ProposalNode | None = None
+        self.evaluations: list[EvaluationNode] = []
+        self.stop: StopState | None = None
+        self.pauses: list[Pause] = []
+
+        self.revision = 0
+        self.changed: list[Key] = []
+        self._identity = 0
+        self._edits: dict[str, tuple[str, ...]] = {}
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    @property
+    def finished(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def query(self) -> str:
+        return _text(self.problem.get("prompt"))
+
+    @property
+    def problem_id(self) -> str:
+        return _text(self.problem.get("id"))
+
+    @property
+    def tests_written_by_model(self) -> bool:
+        return _mapping(self.problem.get("tests")).get("written_by") == "model"
+
+    @property
+    def rounds_planned(self) -> int | None:
+        rounds = self.config.get("rounds")
+        return rounds if isinstance(rounds, int) else None
+
+    def tests(self, split: str) -> tuple[str, ...]:
+        found = _mapping(self.problem.get("tests")).get(split)
+        return tuple(map(_text, found)) if isinstance(found, list | tuple) else ()
+
+    def elapsed_ms(self, since_last_event_s: float = 0.0) -> float:
+        if self.wall_ms is not None:
+            return self.wall_ms
+        return (self.mono + since_last_event_s) * 1000
+
+    def waiting_for(self) -> str:
+        """The innermost thing that has started and not finished, in words."""
+        return waiting_on(self).text
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def apply(self, event: ev.Event) -> None:
+        """Take one event in. Never raises: what cannot be placed is placed under the current round."""
+        if event.run_id and not self.run_id:
+            self.run_id = event.run_id
+        self.revision += 1
+        self.last_seq = max(self.last_seq, event.seq)
+        self.mono = max(self.mono, event.mono)
+        handler = _HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event)
+
+    def fork(self) -> RunState:
+        """This state as it is now, for good: nodes are shared until one of the two changes them."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, dict | list | Spent):
+                setattr(other, name, copy.copy(value))
+        other.changed = self.changed[-1:]
+        self._identity, other._identity = next(_IDENTITIES), next(_IDENTITIES)
+        return other
+
+    def close(self, status: str, error: str | None = None) -> None:
+        """End a run whose own end never arrived: it was cancelled, or its source failed."""
+        if self.finished:
+            return
+        self.revision += 1
+        self.status, self.error = status, error
+        self.wall_ms = self.mono * 1000
+        self._resume(self.mono)
+        self._close_open(status if status != "error" else "cancelled")
+
+    def _run_started(self, event: ev.RunStarted) -> None:
+        self.problem, self.config, self.origin = event.problem, event.config, event.origin
+        self.variant, self.meta_agent, self.worker = event.variant, event.meta_agent, event.worker
+        self.seed, self.sandbox, self.started_at = event.seed, event.sandbox, event.at
+        if not self.finished:
+            self.status = RUNNING
+
+    def _paused(self, event: ev.RunPaused) -> None:
+        self._resume(event.mono)
+        self.pauses.append(Pause(event.mono, None))
+        step = ("step", event.step_id) if event.step_id else None
+        self.stop = StopState(event.where, event.reason, event.operator, event.line, step, event.locals)
+
+    def _resumed(self, event: ev.RunResumed) -> None:
+        self._resume(event.mono)
+
+    def _resume(self, mono: float) -> None:
+        self.stop = None
+        if self.pauses and self.pauses[-1].ended is None:
+            self.pauses[-1] = replace(self.pauses[-1], ended=mono)
+
+    def _notice(self, event: ev.Notice) -> None:
+        key = ("notice", str(self.revision))
+        node = NoticeNode(key, None, event.level, event.mono, level=event.level, text=event.text)
+        self._add(node, self.round)
+
+    def _round_started(self, event: ev.RoundStarted) -> None:
+        self.round = self._round(event.round, event.mono)
+
+    def _round_finished(self, event: ev.RoundFinished) -> None:
+        node = self._round(event.round, event.mono)
+        node.workflow_id, node.score, node.feedback = event.workflow_id, event.score, event.feedback
+        self._end(node, "ok", (event.mono - node.started) * 1000)
+
+    def _call_started(self, event: ev.ModelCallStarted) -> None:
+        node = self._call(event.call_id, event.mono, event.role, event.step_id)
+        node.model, node.messages, node.params = event.model, event.messages, event.params
+        self._touch(node)
+
+    def _delta(self, event: ev.ModelDelta) -> None:
+        node = self._call(event.call_id, event.mono)
+        (node.reasoning if event.channel == "reasoning" else node.text).append(event.text)
+
+    def _retry(self, event: ev.ModelRetry) -> None:
+        node = self._call(event.call_id, event.mono)
+        node.retries.append(Retry(event.attempt, event.reason, event.wait_s, event.mono))
+        node.text.replace("")  # the next attempt streams from the beginning
+        node.reasoning.replace("")
+        self._touch(node)
+
+    def _call_finished(self, event: ev.ModelCallFinished) -> None:
+        node = self._call(event.call_id, event.mono)
+        node.text.replace(event.text)
+        node.reasoning.replace(event.reasoning)
+        node.finish, node.flags, node.error = event.finish, event.flags, event.error
+        node.ttft_ms = event.ttft_ms
+        if not node.spent.calls:
+            self._spend(node, event.tokens_in, event.tokens_out, event.cost_usd)
+        self._end(node, "error" if event.error else "ok", event.wall_ms)
+
+    def _proposed(self, event: ev.WorkflowProposed) -> None:
+        owner = self._round(event.round, event.mono)
+        node = ProposalNode(("workflow", str(self.revision)), None, "ok", event.mono)
+        node.round, node.workflow_id, node.complexity = event.round, event.workflow_id, event.complexity
+        node.code, node.prompts, node.modification = event.code, event.prompts, event.modification
+        node.strict_ok, node.graph = event.strict_ok, event.graph
+        node.diagnostics = tuple(d for d in event.diagnostics if isinstance(d, dict))
+        node.repairs = tuple(r for r in event.repairs if isinstance(r, dict))
+        node.status = {"valid": "ok", "repaired": "repaired", "invalid": "error"}[node.verdict]
+        self.proposal = node
+        self._add(node, owner)
+
+    def _workflow_started(self, event: ev.WorkflowStarted) -> None:
+        node = self._execution(event.execution_id, event.mono, event.round)
+        node.workflow_id, node.round, node.repeat = event.workflow_id, event.round, event.repeat
+        node.purpose, node.container_id = event.purpose, event.container_id
+        self._touch(node)
+
+    def _workflow_finished(self, event: ev.WorkflowFinished) -> None:
+        node = self._execution(event.execution_id, event.mono)
+        node.answer, node.error, node.stdout = event.answer, event.error, event.stdout
+        node.cpu_ms = event.cpu_ms
+        self._end(node, event.status, event.wall_ms)
+
+    def _step_started(self, event: ev.StepStarted) -> None:
+        node = self._step(event.step_id, event.mono, event.execution_id)
+        node.index, node.operator, node.line = event.index, event.operator, event.line
+        node.call_key, node.inputs = event.key, event.inputs
+        for other in map(self.nodes.get, self.open):
+            if isinstance(other, StepNode) and other is not node and other.execution_id == node.execution_id:
+                node.concurrent = True
+                if not other.concurrent:
+                    self._own(other).concurrent = True
+                    self._touch(other)
+        self._touch(node)
+
+    def _step_finished(self, event: ev.StepFinished) -> None:
+        node = self._step(event.step_id, event.mono)
+        node.output, node.error, node.reused = event.output, event.error, event.reused
+        node.cpu_ms, node.stdout = event.cpu_ms, event.stdout
+        # The ledger's word is final; the sum of the calls seen was only a preview of it.
+        node.spent = Spent(event.tokens_in, event.tokens_out, event.cost_usd, max(node.spent.calls, 0))
+        if node.wall_ms is None:
+            self.steps_done += 1
+        self._end(node, event.status, event.wall_ms)
+
+    def _code_executed(self, event: ev.CodeExecuted) -> None:
+        owner = self._step(event.step_id, event.mono) if event.step_id else self.round
+        node = CodeNode(
+            ("code", str(self.revision)), None, _text(event.verdict.get("status")) or "ok", event.mono
+        )
+        node.wall_ms = _wall_ms(event.verdict)
+        node.purpose, node.code, node.verdict = event.purpose, event.code, event.verdict
+        node.files, node.ended = event.files, event.mono
+        self._add(node, owner)
+
+    def _evaluated(self, event: ev.EvaluationFinished) -> None:
+        owner = self._execution(event.execution_id, event.mono) if event.execution_id else self.round
+        if event.score is None:
+            status = "infra"
+        else:
+            status = "passed" if event.passed == event.total else "failed"
+        key = ("evaluation", str(self.revision))
+        node = EvaluationNode(key, None, status, event.mono, _wall_ms(event.verdict))
+        node.split, node.repeat, node.score = event.split, event.repeat, event.score
+        node.passed, node.total, node.strict = event.passed, event.total, event.strict
+        node.written_by, node.verdict = event.tests_written_by, event.verdict
+        self.evaluations.append(node)
+        self._add(node, owner)
+
+    def _tests_written(self, event: ev.TestsWritten) -> None:
+        tests = {**_mapping(self.problem.get("tests")), "visible": event.visible, "written_by": "model"}
+        self.problem = {**self.problem, "tests": tests}
+
+    def _edited(self, event: ev.ValueEdited) -> None:
+        if event.step_id is None:
+            return
+        self._edits[event.step_id] = (*self._edits.get(event.step_id, ()), event.what)
+        if ("step", event.step_id) in self.nodes:
+            self._touch(self._step(event.step_id, event.mono))
+
+    def _run_finished(self, event: ev.RunFinished) -> None:
+        self.status, self.error, self.answer = event.status, event.error, event.answer
+        self.score, self.val_score, self.workflow_id = event.score, event.val_score, event.workflow_id
+        self.spent = Spent(event.tokens_in, event.tokens_out, event.cost_usd, event.model_calls)
+        self.steps_total, self.wall_ms = event.steps, event.wall_ms
+        self._resume(event.mono)
+        self._close_open("cancelled" if event.status == "cancelled" else "interrupted")
+        if event.status in ("passed", "failed", "answered"):
+            for key in self.roots:  # an early stop may end a run within its last round
+                if self.nodes[key].status == "interrupted":
+                    self._own(self.nodes[key]).status = "ok"
+
+    # -- placing nodes ---------------------------------------------------------------------------
+
+    def _round(self, number: int, mono: float) -> RoundNode:
+        key = ("round", str(number))
+        node = self.nodes.get(key)
+        if not isinstance(node, RoundNode):
+            node = RoundNode(key, None, started=mono, number=number)
+            self._add(node, None)
+        node = self._own(node)
+        if self.round is None or number > self.round.number:
+            self.round = node
+        return node
+
+    def _call(self, call_id: str, mono: float, role: str = "worker", step_id: str | None = None) -> CallNode:
+        key = ("call", call_id)
+        node = self.nodes.get(key)
+        if not isinstance(node, CallNode):
+            node = CallNode(key, None, started=mono, role=role)
+            node.round = self.round.number if self.round else 0
+            self._add(node, self._step(step_id, mono) if step_id else self.round)
+            if role == "meta":
+                self.meta_call = node
+        return self._own(node)
+
+    def _execution(self, execution_id: str, mono: float, round_number: int | None = None) -> ExecutionNode:
+        key = ("execution", execution_id)
+        node = self.nodes.get(key)
+        if not isinstance(node, ExecutionNode):
+            node = ExecutionNode(key, None, started=mono)
+            self._add(node, self.round if round_number is None else self._round(round_number, mono))
+        return self._own(node)
+
+    def _step(self, step_id: str, mono: float, execution_id: str | None = None) -> StepNode:
+        key = ("step", step_id)
+        node = self.nodes.get(key)
+        if not isinstance(node, StepNode):
+            node = StepNode(key, None, started=mono, execution_id=execution_id or "")
+            self.steps_total += 1
+            self._add(node, self.round if execution_id is None else self._execution(execution_id, mono))
+        node = self._own(node)
+        node.edited = self._edits.get(step_id, ())
+        return node
+
+    def _own(self, node: _N) -> _N:
+        """The node itself, or where another state shares it a copy in its place."""
+        if node.of == self._identity:
+            return node
+        own = node.copied()
+        own.of = self._identity
+        self.nodes[own.key] = own
+        if isinstance(own, RoundNode) and own.key == (self.round.key if self.round else None):
+            self.round = own
+        if isinstance(own, CallNode) and self.meta_call is node:
+            self.meta_call = own
+        return own
+
+    def _add(self, node: Node, owner: Node | None) -> None:
+        node.of = self._identity
+        self.nodes[node.key] = node
+        if owner is None:
+            self.roots.append(node.key)
+        else:
+            owner = self._own(owner)
+            node.parent = owner.key
+            owner.children.append(node.key)
+        if node.status == RUNNING:
+            self.open[node.key] = None
+        self._touch(node)
+
+    def _touch(self, node: Node) -> None:
+        self.changed.append(node.key)
+
+    def _end(self, node: Node, status: str, wall_ms: float) -> None:
+        node.status, node.wall_ms, node.ended = status, wall_ms, self.mono
+        self.open.pop(node.key, None)
+        self._touch(node)
+
+    def _close_open(self, status: str) -> None:
+        for key in list(self.open):
+            node = self._own(self.nodes[key])
+            self._end(node, status, max(self.mono - node.started, 0.0) * 1000)
+
+    def _spend(self, call: CallNode, tokens_in: int, tokens_out: int, cost_usd: float | None) -> None:
+        """Book a call on itself and on all it belongs to."""
+        self.spent.add(tokens_in, tokens_out, cost_usd)
+        node: Node | None = call
+        while node is not None:
+            if isinstance(node, CallNode | StepNode | ExecutionNode | RoundNode):
+                node = self._own(node)
+                node.spent.add(tokens_in, tokens_out, cost_usd)
+            node = self.nodes.get(node.parent) if node.parent else None
+
+
+def _wall_ms(verdict: Mapping[str, Any]) -> float | None:
+    wall = _mapping(verdict.get("usage")).get("wall_ms")
+    return float(wall) if isinstance(wall, int | float) else None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+_HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
+    ev.RunStarted: RunState._run_started,
+    ev.Notice: RunState._notice,
+    ev.RoundStarted: RunState._round_started,
+    ev.RoundFinished: RunState._round_finished,
+    ev.ModelCallStarted: RunState._call_started,
+    ev.ModelDelta: RunState._delta,
+    ev.ModelRetry: RunState._retry,
+    ev.ModelCallFinished: RunState._call_finished,
+    ev.WorkflowProposed: RunState._proposed,
+    ev.WorkflowStarted: RunState._workflow_started,
+    ev.WorkflowFinished: RunState._workflow_finished,
+    ev.StepStarted: RunState._step_started,
+    ev.StepFinished: RunState._step_finished,
+    ev.CodeExecuted: RunState._code_executed,
+    ev.EvaluationFinished: RunState._evaluated,
+    ev.RunPaused: RunState._paused,
+    ev.RunResumed: RunState._resumed,
+    ev.TestsWritten: RunState._tests_written,
+    ev.ValueEdited: RunState._edited,
+    ev.RunFinished: RunState._run_finished,
+}

@@ -1,0 +1,172 @@
+"""What the middle of the run screen is about: the round of the selected row, or the newest one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from tui.trace.completion import Parts, split_completion
+from tui.trace.nodes import RUNNING, CallNode, ExecutionNode, Key, Node, ProposalNode, RoundNode, StepNode
+from tui.trace.outline import Piece, status_mark
+from tui.trace.state import RunState
+
+REUSED = "◇"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A round's meta-agent call and workflow; parts of it while it is being written."""
+
+    round: int = 0
+    reasoning: str = ""
+    code: str = ""
+    prompts: str = ""
+    proposal: ProposalNode | None = None
+    writing: bool = False
+
+    @property
+    def source(self) -> str:
+        """The code, with the prompts below it."""
+        return self.code + (f"\n\n# prompts\n\n{self.prompts}" if self.prompts.strip() else "")
+
+    @property
+    def heading(self) -> str:
+        """What became of the workflow, in a few words."""
+        if self.writing:
+            return "being written"
+        if self.proposal is None:
+            return ""
+        words = {"valid": "valid as written", "repaired": "repaired", "invalid": "invalid"}
+        return words[self.proposal.verdict]
+
+
+def subject_of(state: RunState, selected: Key | None) -> Subject:
+    """The subject for a selection; None means the newest round."""
+    owner = _round_of(state, selected) or state.round
+    nodes = [state.nodes[k] for k in (owner.children if owner else state.roots)]
+    call = next((n for n in reversed(nodes) if isinstance(n, CallNode) and n.role == "meta"), None)
+    proposal = next((n for n in reversed(nodes) if isinstance(n, ProposalNode)), None)
+    if proposal is None and owner is not None and call is None:
+        proposal = state.proposal  # a workflow that was given, or kept from an earlier round
+    if call is None and proposal is None:
+        return Subject(owner.number if owner else 0)
+    number = owner.number if owner else 0
+    reasoning, code, prompts = "", "", ""
+    if call is not None:
+        parts = _split(call.text.text)
+        modification = parts.modification and f"── modification ──\n{parts.modification}"
+        pieces = (call.reasoning.text, parts.reasoning, parts.prose, modification)
+        reasoning = "\n\n".join(piece for piece in pieces if piece.strip())
+        code, prompts = parts.code, parts.prompts
+    writing = call is not None and call.status == RUNNING
+    if proposal is not None and not writing:
+        code, prompts = proposal.code or code, proposal.prompts or prompts
+        return Subject(number, reasoning, code, prompts, proposal)
+    return Subject(number, reasoning, code, prompts, None, writing)
+
+
+@lru_cache(maxsize=2)
+def _split(text: str) -> Parts:
+    """A completion may be megabytes long, and is asked for at every move of the cursor."""
+    return split_completion(text)
+
+
+def node_marks(state: RunState, subject: Subject, graph: Mapping[str, Any]) -> dict[str, Piece]:
+    """A glyph for each node of the graph, from the steps of the round's newest execution."""
+    steps = _by_line(_steps_of(_newest_execution(state, subject), state))
+    marks: dict[str, Piece] = {}
+    for node, found in _per_node(graph, steps):
+        status: str | None = None
+        for step in found:
+            status = _worse(status, step.status)
+        if status is not None:
+            glyph, ink, _ = status_mark(status)
+            reused = status == "ok" and all(step.reused for step in found)
+            marks[str(node.get("id"))] = (REUSED, "muted") if reused else (glyph, ink)
+    return marks
+
+
+class NodeCounts(dict[str, int]):
+    """How often each node of the graph has run, by its id, and all of it in `words`."""
+
+    words = ""
+
+
+def node_counts(state: RunState, subject: Subject, graph: Mapping[str, Any]) -> NodeCounts:
+    """How often the nodes ran in the round's newest execution."""
+    steps = _steps_of(_newest_execution(state, subject), state)
+    counts = NodeCounts()
+    for node, found in _per_node(graph, _by_line(steps)):
+        if found:
+            counts[str(node.get("id"))] = len(found)
+    kinds = {
+        "running": sum(s.status == RUNNING for s in steps),
+        "done": sum(s.status == "ok" and not s.reused for s in steps),
+        "reused": sum(s.status == "ok" and s.reused for s in steps),
+        "failed": sum(s.status not in (RUNNING, "ok") for s in steps),
+    }
+    counts.words = " · ".join(f"{number} {kind}" for kind, number in kinds.items() if number)
+    return counts
+
+
+def lines_run(
+    state: RunState, subject: Subject, selected: Key | None
+) -> tuple[dict[int, int], frozenset[int]]:
+    """How often each source line has called an operator, and the lines whose call runs now.
+
+    Counted over the selected row's execution, or else the round's newest one.
+    """
+    node: Node | None = state.nodes.get(selected) if selected else None
+    while node is not None and not isinstance(node, ExecutionNode):
+        node = state.nodes.get(node.parent) if node.parent else None
+    steps = _by_line(_steps_of(node or _newest_execution(state, subject), state))
+    running = frozenset(n for n, found in steps.items() if any(s.status == RUNNING for s in found))
+    return {line: len(found) for line, found in steps.items()}, running
+
+
+def _newest_execution(state: RunState, subject: Subject) -> ExecutionNode | None:
+    owner = state.nodes.get(("round", str(subject.round)))
+    children = [state.nodes[k] for k in reversed(owner.children)] if isinstance(owner, RoundNode) else []
+    return next((n for n in children if isinstance(n, ExecutionNode)), None)
+
+
+def _steps_of(execution: ExecutionNode | None, state: RunState) -> list[StepNode]:
+    nodes = [state.nodes[key] for key in execution.children] if execution else []
+    return [node for node in nodes if isinstance(node, StepNode)]
+
+
+def _by_line(steps: Iterable[StepNode]) -> dict[int, list[StepNode]]:
+    found: dict[int, list[StepNode]] = {}
+    for step in steps:
+        if step.line is not None:
+            found.setdefault(step.line, []).append(step)
+    return found
+
+
+def _per_node(
+    graph: Mapping[str, Any], steps: Mapping[int, list[StepNode]]
+) -> Iterator[tuple[Mapping[str, Any], list[StepNode]]]:
+    """Each node of the graph with the steps that its lines called."""
+    nodes = graph.get("nodes")
+    for node in nodes if isinstance(nodes, list | tuple) else ():
+        start = node.get("line") if isinstance(node, dict) else None
+        if isinstance(start, int):
+            end = node.get("end_line")
+            end = end if isinstance(end, int) else start
+            yield node, [step for line in steps if start <= line <= end for step in steps[line]]
+
+
+def _worse(before: str | None, now: str) -> str:
+    """One status for all calls of a line: running wins, then any failure."""
+    if before is None or now == RUNNING:
+        return now
+    return now if before == "ok" else before
+
+
+def _round_of(state: RunState, key: Key | None) -> RoundNode | None:
+    node: Node | None = state.nodes.get(key) if key else None
+    while node is not None and not isinstance(node, RoundNode):
+        node = state.nodes.get(node.parent) if node.parent else None
+    return node
