@@ -39,7 +39,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from engine.variants import OptionError, UnknownVariantError
     from sandbox.types import SandboxError
     from store.errors import StoreError
-    from store.export_files import ExportError
+    from store.exports.files import ExportError
     from tui.compare.sides import CompareError
     from tui.remote.sockets import EngineError
     from tui.remote.terminal import LiveRunError

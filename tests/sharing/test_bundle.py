@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from engine.config import Settings
 from engine.events import to_json
 from engine.experiments.plan import Plan
-from store.bundle import MANIFEST
 from store.errors import StoreError
 from store.experiment_log import create
-from store.export_files import ExportError
+from store.exports.bundle import MANIFEST
+from store.exports.files import ExportError
 from store.reader import Reader
 from tests.sharing.conftest import Place
 from tests.store.samples import store, whole_run

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.config import Settings
-from store.redaction import Redactor, redactor
+from store.exports.redaction import Redactor, redactor
 from tests.sharing.conftest import KEY, SHAPED, VALUE, Place
 from tests.sharing.otlp_server import OtlpServer
 from tui.sharing.runs import FORMATS, Format, Wanted, export_runs

@@ -16,8 +16,8 @@ import pytest
 
 from engine.events import Event, Notice, StepFinished, to_json
 from store.errors import StoreError
-from store.export_files import ExportError, new_file, new_folder
-from store.export_rows import COLUMNS
+from store.exports.files import ExportError, new_file, new_folder
+from store.exports.rows import COLUMNS
 from tests.sharing.conftest import Place
 from tests.sharing.otlp_server import OtlpServer, attributes
 from tests.store.samples import store, whole_run
@@ -251,7 +251,7 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
 
 def test_kill_leaves_no_half_file(place: Place, tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom pathlib import Path\nfrom store.export_files import new_file\n"
+        "import sys\nfrom pathlib import Path\nfrom store.exports.files import new_file\n"
         "with new_file(Path(sys.argv[1])) as f:\n"
         "    f.write(b'x' * 1000000); f.flush()\n    print('half', flush=True)\n    sys.stdin.read()\n"
     )

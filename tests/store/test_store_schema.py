@@ -19,7 +19,7 @@ from store.schema_doc import schema_markdown
 from tests.store.samples import started, store, whole_run
 
 _SCHEMAS = sorted(Path(__file__).with_name("schemas").glob("*.sql"))
-_SOURCES = sorted(Path(package.__file__).parent.glob("*.py"))
+_SOURCES = sorted(Path(package.__file__).parent.rglob("*.py"))
 
 
 def schema(db: sqlite3.Connection) -> set[tuple[str, str | None]]:

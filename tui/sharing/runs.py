@@ -1,4 +1,4 @@
-"""`export` and `import bundle`: runs out of the workbench and in, redacted by `store.redaction`."""
+"""`export` and `import bundle`: runs out of the workbench and in, redacted by `store.exports.redaction`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
 if TYPE_CHECKING:
     from engine.config import Settings
-    from store.bundle_import import Imported
+    from store.exports.bundle_import import Imported
+    from store.exports.redaction import Redactor
     from store.reader import Reader
-    from store.redaction import Redactor
     from store.rows import RunRow
 
 Format = Literal["bundle", "jsonl", "markdown", "html", "otlp", "parquet", "hf"]
@@ -79,7 +79,7 @@ class _Job:
     def events(self, run_id: str, kinds: tuple[str, ...] = ()) -> Iterator[Any]:
         """A run's redacted events."""
         from engine.events import from_json
-        from store.export_events import redacted_events
+        from store.exports.events import redacted_events
 
         return map(from_json, redacted_events(self.reader, run_id, self.redactor, kinds))
 
@@ -101,9 +101,9 @@ def export_runs(
             missing, or no run that has ended is meant.
         StoreError: there is no such run, or several; the store cannot be read.
     """
-    from store.export_files import ExportError
+    from store.exports.files import ExportError
+    from store.exports.redaction import redactor
     from store.reader import Reader
-    from store.redaction import redactor
 
     if (endpoint is None) == (format == "otlp"):
         raise ExportError("--endpoint URL goes with --format otlp, and only with it")
@@ -120,8 +120,8 @@ def export_runs(
 
 def _select(reader: Reader, wanted: Wanted) -> tuple[Iterator[RunRow], str]:
     """The runs, and a name for their file."""
-    from store.export_events import runs_in_set
-    from store.export_files import ExportError
+    from store.exports.events import runs_in_set
+    from store.exports.files import ExportError
     from tui.run_filter import parse_filter
 
     ways = [way for way in (wanted.runs, wanted.experiment, wanted.search, wanted.training_set) if way]
@@ -158,7 +158,7 @@ def _pages(reader: Reader, conditions: dict[str, Any]) -> Iterator[RunRow]:
 
 def _write(job: _Job, format: Format, path: Path, force: bool) -> int | None:
     """Write a file or folder; how many rows, where the format has them."""
-    from store.export_files import ExportError, new_file, new_folder
+    from store.exports.files import ExportError, new_file, new_folder
 
     writers: dict[str, Callable[[_Job, Any], int | None]] = {
         "bundle": _bundle,
@@ -183,14 +183,14 @@ def _write(job: _Job, format: Format, path: Path, force: bool) -> int | None:
 
 
 def _bundle(job: _Job, file: BinaryIO) -> None:
-    from store.bundle import write_bundle
+    from store.exports.bundle import write_bundle
 
     write_bundle(job.reader, job.ended(), job.redactor, file, experiment=job.experiment)
 
 
 def _jsonl(job: _Job, file: BinaryIO) -> None:
-    from store.bundle import line
-    from store.export_events import redacted_events
+    from store.exports.bundle import line
+    from store.exports.events import redacted_events
 
     for row in job.ended():
         for data in redacted_events(job.reader, row.id, job.redactor):
@@ -224,27 +224,27 @@ def _reports(job: _Job) -> Iterator[Any]:
 
 
 def _parquet(job: _Job, file: BinaryIO) -> int:
-    from store.export_dataset import write_parquet
+    from store.exports.dataset import write_parquet
 
     return write_parquet(_training_rows(job), file)
 
 
 def _hf(job: _Job, folder: Path) -> int:
-    from store.export_dataset import write_dataset
+    from store.exports.dataset import write_dataset
 
     return write_dataset(_training_rows(job), folder)
 
 
 def _training_rows(job: _Job) -> Iterator[dict[str, Any]]:
-    from store.export_rows import KINDS, rows_of
+    from store.exports.rows import KINDS, rows_of
 
     for row in job.ended():
         yield from rows_of(job.events(row.id, KINDS))
 
 
 def _send(job: _Job, endpoint: str) -> Exported:
-    from store.export_files import ExportError
-    from store.export_otlp import OtlpSender
+    from store.exports.files import ExportError
+    from store.exports.otlp import OtlpSender
 
     with closing(OtlpSender(endpoint)) as sender:
         for row in job.ended():
@@ -296,8 +296,8 @@ def imported(settings: Settings, path: Path) -> Imported:
     Raises:
         ExportError: it is no bundle that can be imported; StoreError: the store cannot be written.
     """
-    from store.bundle_import import import_bundle
-    from store.redaction import redactor
+    from store.exports.bundle_import import import_bundle
+    from store.exports.redaction import redactor
 
     return import_bundle(path, settings.store_path(), redactor(settings))
 

@@ -57,7 +57,7 @@ def import_runs(app: WorkbenchApp) -> None:
 async def _export(app: WorkbenchApp, run_id: str, choice: Choice) -> None:
     from engine.config import ConfigError
     from store.errors import StoreError
-    from store.export_files import ExportError
+    from store.exports.files import ExportError
     from tui.sharing.runs import Wanted, export_runs, sentence
 
     def write() -> str:
@@ -75,7 +75,7 @@ async def _export(app: WorkbenchApp, run_id: str, choice: Choice) -> None:
 async def _import(app: WorkbenchApp, path: Path) -> None:
     from engine.config import ConfigError
     from store.errors import StoreError
-    from store.export_files import ExportError
+    from store.exports.files import ExportError
     from tui.screens.runs.runs import RunsScreen
     from tui.sharing.runs import imported, imported_sentence
 

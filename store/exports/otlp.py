@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from engine.events import Event
-from store.export_files import ExportError
-from store.export_spans import SpanBuilder
+from store.exports.files import ExportError
+from store.exports.spans import SpanBuilder
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

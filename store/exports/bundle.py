@@ -18,9 +18,9 @@ from typing import IO, Any, BinaryIO
 from store import migrations
 from store.db import open_reader
 from store.errors import explained
-from store.export_events import redacted_events
+from store.exports.events import redacted_events
+from store.exports.redaction import Redactor
 from store.reader import Reader
-from store.redaction import Redactor
 from store.rows import RunRow
 
 FORMAT = "flowreasoner-bundle"

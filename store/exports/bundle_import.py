@@ -19,16 +19,16 @@ from typing import Any
 from engine.events import Event, RunFinished, from_json
 from store import payloads
 from store.annotations import KINDS, checked
-from store.bundle import FORMAT, MANIFEST, VERSION, line, sha256_of
-from store.bundle_shapes import BUNDLE_RUN_ID, MEMBER, ShapeError, check_event, check_row
 from store.db import open_writer, write
 from store.errors import StoreError, explained
-from store.export_events import redact
-from store.export_files import ExportError
+from store.exports.bundle import FORMAT, MANIFEST, VERSION, line, sha256_of
+from store.exports.bundle_shapes import BUNDLE_RUN_ID, MEMBER, ShapeError, check_event, check_row
+from store.exports.events import redact
+from store.exports.files import ExportError
+from store.exports.redaction import Redactor
 from store.projections import project
 from store.reader import Reader
 from store.recorder import UNSUITABLE
-from store.redaction import Redactor
 
 # A bundle may not grow to more than this when unpacked: a fixed part, and so much for each byte of the file.
 _FREE_BYTES = 256 << 20

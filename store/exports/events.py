@@ -9,8 +9,8 @@ from typing import Any
 from engine.events import Event, ModelDelta, to_json
 from store.db import open_reader
 from store.errors import StoreError, explained
+from store.exports.redaction import Redactor
 from store.reader import Reader
-from store.redaction import Redactor
 
 _Stream = tuple[str, str]  # call id and channel
 

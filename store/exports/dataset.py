@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from store.export_files import ExportError
-from store.export_rows import COLUMNS
+from store.exports.files import ExportError
+from store.exports.rows import COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow
