@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE, say
-from tui.remote.server import Server
+from tui.remote.server import served
 from tui.reports.artefacts import Artefacts
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ async def _run(
     try:
         # Other terminals may watch and control the run meanwhile.
         async with (
-            Server(workbench.store_path, workbench.hub),
+            served(workbench.store_path, workbench.hub),
             aclosing(workbench.run(request, workflow)) as events,
         ):
             async for event in events:

@@ -242,7 +242,7 @@ def _check_names(operators: list[OperatorSpec], path: Path) -> None:
         for name in (spec.attribute, spec.name):
             if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_") or name in _TAKEN:
                 raise OperatorSetError(f"{path}: an operator cannot be called {name!r}; choose another name")
-        for name in {spec.attribute, spec.name}:
+        for name in dict.fromkeys((spec.name, spec.attribute)):
             if name in seen:
                 raise OperatorSetError(f"{path}: two operators are called {name!r}; name them apart")
             seen.add(name)

@@ -208,7 +208,8 @@ async def test_ctrl_c_says_how_to_go_on(shell: Shell, models: Models, problems: 
     code, _, _ = await ended(await shell.start("bench", "--resume", "e"))
     assert code == 0
     statuses = check_ledger(shell, COUNT)
-    assert (statuses["passed"], statuses["failed"], statuses["cancelled"]) == (2, 4, 2)
+    assert (statuses["passed"], statuses["failed"]) == (2, 4)
+    assert 1 <= statuses["cancelled"] <= 2  # two at once, of which one may not have begun
 
 
 async def test_a_second_process_is_told_who_holds_the_experiment(

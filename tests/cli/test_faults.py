@@ -116,3 +116,13 @@ async def test_without_docker_it_runs_in_bubblewrap_and_says_so(
     assert ended.code == 0, ended.err
     assert "warning: Docker cannot be used" in ended.out
     assert "sandbox bwrap" in ended.out
+
+
+async def test_where_no_socket_can_be_made_it_runs_and_says_so(
+    shell: Shell, models: Models, problem_file: Path
+) -> None:
+    shell.env["XDG_RUNTIME_DIR"] = str(shell.home / ("deep" * 30))
+    ended = await shell("run", str(problem_file), "--repeats", "1")
+    assert ended.code == 0, ended.err
+    (told,) = ended.err.splitlines()
+    assert "attach and control will not find" in told and "a folder with a short path" in told

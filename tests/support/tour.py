@@ -63,7 +63,6 @@ async def failed_run(data: Path, folder: Path) -> AsyncIterator[Path]:
     store = folder / "store.db"
     async with OpenAIServer(model) as server:
         os.environ["FLOWREASONER_ENDPOINTS__STAND__BASE_URL"] = server.url
-        os.environ["XDG_RUNTIME_DIR"] = str(folder)
         command = [sys.executable, "-m", "tui.cli", "run", f"humaneval:{PROBLEM}", "--data", str(data)]
         command += ["--variant", "vanilla", "--worker", "stand/model", "--repeats", "1"]
         env = {**os.environ, "FLOWREASONER_STORE": str(store)}
@@ -120,6 +119,7 @@ def main() -> None:
 
     async def draw() -> Toured:
         with tempfile.TemporaryDirectory() as folder:
+            os.environ["XDG_RUNTIME_DIR"] = folder
             async with failed_run(data, Path(folder)) as store:
                 return await tour(store, snap)
 

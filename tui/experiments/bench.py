@@ -15,7 +15,7 @@ from tui.errors import FAILED, INTERRUPTED, PASSED, UNAVAILABLE, internal, say
 from tui.experiments.carrying import open_experiment
 from tui.experiments.found import found_for
 from tui.experiments.places import check_place
-from tui.remote.server import Server
+from tui.remote.server import served
 from tui.reports.experiments import print_end, print_estimate, print_verification
 from tui.reports.progress import View, view
 from tui.reports.tables import emit
@@ -219,7 +219,7 @@ async def _bench(workbench: Workbench, job: Job, request: BenchRequest) -> int:
 async def _carry_out(workbench: Workbench, job: Job, request: BenchRequest) -> int:
     async with (
         # Other terminals may follow and control the experiment meanwhile.
-        Server(workbench.store_path, workbench.hub),
+        served(workbench.store_path, workbench.hub),
         open_experiment(workbench, job, request, _told_once()) as experiment,
     ):
         shown = view(experiment.standing, as_json=request.as_json)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.control import ControlError
 from engine.events import to_json
+from tui.errors import say
 from tui.ports import RunRequest
 from tui.records import Records
 from tui.remote.hub import Hub
-from tui.remote.sockets import leave, listen
+from tui.remote.sockets import EngineError, leave, listen
 from tui.remote.wire import MAX_LINE, WireError, bench_from_json, receive, request_from_json, send
 
 if TYPE_CHECKING:
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 
 Start = Callable[[RunRequest], Awaitable[str]]
 StartExperiment = Callable[["BenchRequest"], Awaitable[str]]
+
+
+@asynccontextmanager
+async def served(store: Path, hub: Hub) -> AsyncIterator[None]:
+    """Let other terminals watch and control what runs here meanwhile; it runs without a socket too."""
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(Server(store, hub))
+        except EngineError as error:
+            say(f"attach and control will not find what runs here: {error}")
+        yield
 
 
 class Server:

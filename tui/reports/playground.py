@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tui.derived.playing import request_of
 from tui.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE, say
 from tui.format import cost, count, duration
-from tui.remote.server import Server
+from tui.remote.server import served
 from tui.reports.tables import emit, table
 from tui.safe import one_line, shown
 
@@ -51,7 +51,7 @@ async def _fill(workbench: Workbench, played: PlayedStep, plan: Plan) -> Cells:
     total = len(plan.edits) * len(plan.models) * plan.repeats
     try:
         async with (
-            Server(workbench.store_path, workbench.hub),
+            served(workbench.store_path, workbench.hub),
             aclosing(workbench.run(request_of(played, plan))) as events,
         ):
             async for event in events:
