@@ -28,7 +28,8 @@ docs: $(VENV)/.test  ## Regenerate the generated parts of the docs
 	@$(BIN)/cog -r docs/*.md README.md
 
 bench: $(VENV)/.test setup-sandbox  ## Print the benchmark tables
-	@for file in tests/benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in tests/benchmarks/*.py; do name=$$(basename $$file .py); echo "== $$name"; \
+		$(BIN)/python -m tests.benchmarks.$$name || exit 1; done
 
 setup-sandbox: $(VENV)/.run
 	@echo "sandbox: checking Docker and the image"

@@ -1,6 +1,6 @@
 """How long a comparison takes: reading it from the store, and computing it, by the number of trials.
 
-    python tests/benchmarks/compare.py [--trials 10000] [--repeats 4]
+    python -m tests.benchmarks.compare [--trials 10000] [--repeats 4]
 
 Each side has so many trials, once of as many problems and once with repeats. The ratio of the largest to a
 tenth of it says how the cost grows; SciPy's import is told apart, as it is paid once a process.
@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import argparse
 import random
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from store.reader import Reader
 from tests.support.trials import Ran, store_experiment

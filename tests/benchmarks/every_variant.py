@@ -1,7 +1,7 @@
 """Every variant on all of HumanEval with the embedded models: does each run end in a verdict, and do the
 books add up?
 
-    FLOWREASONER_DATA=FOLDER python tests/benchmarks/every_variant.py [--limit N] [--variant NAME …]
+    FLOWREASONER_DATA=FOLDER python -m tests.benchmarks.every_variant [--limit N] [--variant NAME …]
 
 `flowreasoner bench humaneval` runs each variant in a process of its own, as a user runs it; the store is
 then read by SQL. Variants that search do so on the 33 problems of the `val` part of `aflow-1:4` and are
@@ -26,8 +26,6 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from engine.experiments.keys import DONE
 from engine.variants import VARIANTS, load_variant

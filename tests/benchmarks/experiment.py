@@ -1,6 +1,6 @@
 """Many runs at once against an endpoint that takes its time: throughput beside the ideal, and memory.
 
-    python tests/benchmarks/experiment.py [--runs 1000] [--concurrency 128] [--latency 0.2]
+    python -m tests.benchmarks.experiment [--runs 1000] [--concurrency 128] [--latency 0.2]
 
 `flowreasoner bench` runs vanilla (one worker call, one execution, one evaluation: everything a trial
 needs) as a user runs it, in a process of its own; the endpoint is another. The ideal throughput is the
@@ -28,8 +28,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.support.openai_server import CUT, HANG, RESET, OpenAIServer, Reply, answer, chunk, failure
 from tests.support.runs import DOUBLE, RIGHT
@@ -84,7 +82,15 @@ async def endpoint(
     latency_s: float, share: float, *, in_turn: bool
 ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     """Its URL, and a dictionary that has its counts afterwards."""
-    args = (__file__, "--serve", "--latency", str(latency_s), "--failing", str(share))
+    args = (
+        "-m",
+        "tests.benchmarks.experiment",
+        "--serve",
+        "--latency",
+        str(latency_s),
+        "--failing",
+        str(share),
+    )
     args += ("--in-turn",) if in_turn else ()
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(sys.executable, *args, stdin=pipe, stdout=pipe)

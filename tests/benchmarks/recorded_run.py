@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from engine.benchmarks import find_problem
 from engine.benchmarks.pocket import EXAMPLE_ID

@@ -1,6 +1,6 @@
 """What running code in the sandbox costs, beside the ways others do it; all in one interleaved run.
 
-    python tests/benchmarks/sandbox.py [--rounds N] [--soak N]
+    python -m tests.benchmarks.sandbox [--rounds N] [--soak N]
 
 Absolute times depend on the machine and on what else it does; the ratios are what counts. With
 FLOWREASONER_DATA set to a folder that has HumanEval.jsonl, its 164 problems are timed as well.
@@ -15,13 +15,10 @@ import random
 import resource
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this file is named like the package
 
 from sandbox import Limits, Pool, hosts, open_sandbox, worker
 from sandbox.docker_backend import DockerBackend

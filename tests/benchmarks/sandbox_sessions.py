@@ -1,6 +1,6 @@
 """Many workflows at once that mostly wait for a model: what they take over the wait itself.
 
-    python tests/benchmarks/sandbox_sessions.py [--sessions N] [--calls N] [--latency MS] [--backend docker]
+    python -m tests.benchmarks.sandbox_sessions [--sessions N] [--calls N] [--latency MS] [--backend docker]
 
 Each session runs one workflow process, which calls the host `--calls` times, one after the other; each
 answer takes `--latency`. The ideal is that wait and nothing else, for all of them side by side.
@@ -11,12 +11,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-import sys
 import time
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a folder here is named like the package
 
 from sandbox import Limits, Pool, open_sandbox
 from sandbox.docker_backend import DockerBackend

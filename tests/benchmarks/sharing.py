@@ -7,14 +7,10 @@ with the run.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 
 FORMATS = ("bundle", "jsonl", "otlp", "markdown", "html", "parquet", "hf")
 
@@ -86,13 +82,13 @@ def main() -> None:
             for name in ("small", "large"):
                 args = [
                     sys.executable,
-                    __file__,
+                    "-m",
+                    "tests.benchmarks.sharing",
                     str(place / f"{name}.db"),
                     format,
                     str(place / f"{name}-{format}"),
                 ]
-                env = os.environ | {"PYTHONPATH": str(ROOT)}
-                told = subprocess.run(args, check=True, capture_output=True, text=True, env=env).stdout
+                told = subprocess.run(args, check=True, capture_output=True, text=True).stdout
                 seconds, peak, size = json.loads(told.splitlines()[-1])
                 cells.append(f"{seconds:6.2f} s {peak:5.0f} MiB {size / 1e6:6.1f} MB")
             print(f"{format:9} {cells[0]:>26} {cells[1]:>26}", flush=True)
