@@ -142,6 +142,16 @@ async def test_weights_load_once_for_all_models_of_a_folder(folder: Path) -> Non
     assert scheduler._open == {}
 
 
+async def test_models_of_several_folders_load_at_once(folder: Path, tmp_path: Path) -> None:
+    folders = [shutil.copytree(folder, tmp_path / str(n)) for n in range(8)]
+    models = [LocalModel(f"hf:{path.name}", str(path), device="cpu") for path in folders]
+    sampling = Sampling(max_tokens=2, temperature=0.0)
+    ended = await asyncio.gather(*(finish(model, "q", sampling) for model in models))
+    assert [done.tokens_out for _, done in ended] == [2] * len(models)
+    for model in models:
+        await model.aclose()
+
+
 async def test_closing_during_a_call_fails_the_call(folder: Path) -> None:
     model = LocalModel("hf:tiny", str(folder), device="cpu")
     stream = model.stream(ask("q"), Sampling(temperature=1.0, seed=1))
