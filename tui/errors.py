@@ -41,8 +41,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from store.errors import StoreError
     from store.exports.files import ExportError
     from tui.compare.sides import CompareError
-    from tui.remote.sockets import EngineError
-    from tui.remote.terminal import LiveRunError
+    from tui.remote.sockets import EngineError, LiveRunError
     from tui.sharing.serve import ServeError
     from tui.workflow_source import WorkflowFileError
 

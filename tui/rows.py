@@ -9,6 +9,7 @@ from tui import format as fmt
 from tui.safe import one_line
 from tui.session import RunSession
 from tui.trace.outline import Piece, status_mark
+from tui.trace.waiting import waiting_on
 from tui.widgets.table_view import Column, Row
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def active_row(number: int, session: RunSession, stalled: str = "") -> Row:
             _mark(state.status),
             (one_line(session.title, 60), ""),
             (f"{state.round.number}{planned}" if state.round else "", "muted"),
-            (one_line(stalled or state.waiting_for(), 120), "warning" if stalled else "accent"),
+            (one_line(stalled or waiting_on(state).text, 120), "warning" if stalled else "accent"),
             (fmt.count(state.spent.tokens), "muted"),
             (fmt.clock(state.elapsed_ms(session.since_last_event()) / 1000), "muted"),
         ),

@@ -17,6 +17,7 @@ from tui.screens.breakpoints.breakpoints import BreakpointsScreen
 from tui.screens.run.live import StopBar
 from tui.screens.run.run import RunScreen
 from tui.screens.stop.stop import StopScreen
+from tui.trace.waiting import waiting_on
 from tui.widgets.text_view import TextView
 
 HOSTILE = "[red]x[/] \x1b[31m \u202e \x00 [@click=app.quit]y[/]"
@@ -69,7 +70,7 @@ async def test_a_standing_run_says_where_and_each_key_asks_the_engine(workbench:
         bar = app.screen.query_one(StopBar)
         await until(pilot, lambda: bar.display)
         assert "stopped: before test, line 8" in str(bar.render())
-        assert session.state.waiting_for() == "a breakpoint: before test, line 8"
+        assert waiting_on(session.state).text == "a breakpoint: before test, line 8"
         await pilot.press("s", "S", "O", "p", "E")
         await until(pilot, lambda: len(workbench.acts) == 5)
     assert workbench.acts == [

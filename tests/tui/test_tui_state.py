@@ -15,6 +15,7 @@ from tui.trace.nodes import CallNode, EvaluationNode, ExecutionNode, ProposalNod
 from tui.trace.outline import cells, visible_rows
 from tui.trace.state import RunState
 from tui.trace.subject import node_marks, subject_of
+from tui.trace.waiting import waiting_on
 
 
 def reduced(events: list[ev.Event]) -> RunState:
@@ -46,7 +47,7 @@ def test_totals_add_up_while_a_run_goes_on() -> None:
     assert not state.finished
     assert state.spent.calls == 7
     assert state.spent.tokens == 7 * 492
-    assert state.waiting_for() == "meta-agent writing a workflow"
+    assert waiting_on(state).text == "meta-agent writing a workflow"
     assert next(reversed(state.open)) == ("call", "call-8")
 
 
@@ -204,7 +205,7 @@ def test_no_order_of_events_makes_the_screens_raise(events: list[ev.Event]) -> N
         subject = subject_of(state, key)
         node_marks(state, subject, subject.proposal.graph if subject.proposal else {})
     detail.sections(state, None)
-    state.waiting_for()
+    waiting_on(state).text
     for split in ("visible", "val", "test"):
         state.tests(split)
     state.close("cancelled")

@@ -17,6 +17,10 @@ class EngineError(Exception):
     """An engine cannot be started or reached; the message says why and what to do."""
 
 
+class LiveRunError(ValueError):
+    """No run or experiment in progress, or several, are meant; or a value is not JSON."""
+
+
 def _folder(store: Path) -> Path:
     # A hash, because the path of a socket may have no more than about 100 bytes.
     name = hashlib.blake2b(str(store.absolute()).encode(), digest_size=8).hexdigest()

@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from tui.errors import EXIT_BY_STATUS, INTERRUPTED, PASSED, UNAVAILABLE
 from tui.remote.client import Client, live_experiments, live_runs, standing_from
+from tui.remote.sockets import LiveRunError
 from tui.safe import one_line
 
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
 
 _SHOWN_CHARS = 2_000
-
-
-class LiveRunError(ValueError):
-    """No run or experiment in progress, or several, are meant; or a value is not JSON."""
 
 
 def attach(store: Path, name: str | None, *, as_json: bool) -> int:

@@ -31,7 +31,6 @@ from tui.trace.nodes import (
     StepNode,
     StopState,
 )
-from tui.trace.waiting import waiting_on
 
 _N = TypeVar("_N", bound=Node)
 _IDENTITIES = count(1)
@@ -115,10 +114,6 @@ class RunState:
         if self.wall_ms is not None:
             return self.wall_ms
         return (self.mono + since_last_event_s) * 1000
-
-    def waiting_for(self) -> str:
-        """The innermost thing that has started and not finished, in words."""
-        return waiting_on(self).text
 
     # -- writing ---------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from tui import format as fmt
 from tui.safe import one_line
 from tui.session import RunSession
 from tui.trace.outline import status_mark
+from tui.trace.waiting import waiting_on
 
 if TYPE_CHECKING:
     from tui.app import WorkbenchApp
@@ -54,7 +55,7 @@ class StatusLine(Widget):
         left = _spread(parts)
         room = width - left.cell_length - totals.cell_length - 4
         stalled = self._stalled()
-        rest = state.error if state.finished else stalled or state.waiting_for()
+        rest = state.error if state.finished else stalled or waiting_on(state).text
         if rest and room > 12:
             style = "$text-error" if state.finished else "$text-warning" if stalled else "$text-accent"
             left = Content.assemble(left, ("  ·  ", "$foreground 35%"), (one_line(rest, room - 5), style))
