@@ -205,7 +205,7 @@ def test_no_order_of_events_makes_the_screens_raise(events: list[ev.Event]) -> N
         subject = subject_of(state, key)
         node_marks(state, subject, subject.proposal.graph if subject.proposal else {})
     detail.sections(state, None)
-    waiting_on(state).text
+    assert waiting_on(state).text is not None
     for split in ("visible", "val", "test"):
         state.tests(split)
     state.close("cancelled")
