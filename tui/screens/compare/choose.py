@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.screen import Screen
 from textual.widgets import Footer
 
 from tui.actions import bindings_for
 from tui.marks import Marks
 from tui.safe import one_line
+from tui.screens.base import WorkbenchScreen
 from tui.screens.compare.rows import CHOICE_COLUMNS, choice_rows
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
@@ -19,10 +19,9 @@ from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
     from store.experiments import ExperimentRow
-    from tui.app import WorkbenchApp
 
 
-class ChooseScreen(Screen[None]):
+class ChooseScreen(WorkbenchScreen[None]):
     """Runs are marked on the Runs screen."""
 
     BINDINGS = bindings_for("choose")
@@ -31,10 +30,6 @@ class ChooseScreen(Screen[None]):
         super().__init__(name="choose")
         self._experiments: list[ExperimentRow] = []
         self._marks = Marks()
-
-    @property
-    def workbench_app(self) -> WorkbenchApp:
-        return cast("WorkbenchApp", self.app)
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Compare")

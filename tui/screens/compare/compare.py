@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widgets import Footer
 
 from tui.actions import bindings_for
 from tui.compare.state import CompareState
 from tui.compare.traces import Step, text_of
 from tui.safe import one_line
+from tui.screens.base import WorkbenchScreen
 from tui.screens.compare import rows
 from tui.widgets.line_list import LineList
 from tui.widgets.tab_strip import TabStrip
@@ -23,7 +23,7 @@ from tui.widgets.text_view import TextView
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
-    from tui.app import WorkbenchApp
+    pass
 
 # Pages and what is focused on each. The first two are the left column where there is room for two.
 PAGES = {
@@ -39,7 +39,7 @@ OF_RUNS = ("Workflow", "Steps")
 LAYOUT_SECONDS = 0.02
 
 
-class CompareScreen(Screen[None]):
+class CompareScreen(WorkbenchScreen[None]):
     """Reads and compares what `names` stand for (`tui.compare.sides`), in a thread."""
 
     CSS_PATH = "compare.tcss"
@@ -51,10 +51,6 @@ class CompareScreen(Screen[None]):
         self.state = CompareState()
         self._names = tuple(names)
         self._page = ""
-
-    @property
-    def workbench_app(self) -> WorkbenchApp:
-        return cast("WorkbenchApp", self.app)
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Compare")

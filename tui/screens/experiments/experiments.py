@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from tui.actions import bindings_for
 from tui.format import plural
 from tui.safe import one_line
+from tui.screens.base import WorkbenchScreen
 from tui.screens.experiments.rows import (
     EXPERIMENT_COLUMNS,
     TRIAL_COLUMNS,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from engine.experiments.standing import Standing
     from store.experiments import ExperimentRow, TrialRow
     from store.reader import Reader
-    from tui.app import WorkbenchApp
     from tui.experiments.bench import BenchRequest
 
 REREAD_S = 1.0
@@ -41,7 +40,7 @@ LATEST = 200
 EMPTY = "No experiment yet.\nn starts one: variants on the problems of a benchmark, in the background."
 
 
-class ExperimentsScreen(Screen[None]):
+class ExperimentsScreen(WorkbenchScreen[None]):
     """What the store knows, and over it how experiments in progress stand now."""
 
     CSS_PATH = "experiments.tcss"
@@ -55,10 +54,6 @@ class ExperimentsScreen(Screen[None]):
         self._trials: list[TrialRow] = []
         self._only_failed = False
         self._newest = -1  # event in the store when all of this was read
-
-    @property
-    def workbench_app(self) -> WorkbenchApp:
-        return cast("WorkbenchApp", self.app)
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Experiments")

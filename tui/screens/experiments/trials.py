@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.screen import Screen
 from textual.widgets import Footer
 
 from tui.actions import bindings_for
 from tui.format import plural
 from tui.safe import one_line
+from tui.screens.base import WorkbenchScreen
 from tui.screens.experiments.rows import TRIAL_COLUMNS, trial_row, went_wrong
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
@@ -19,12 +19,11 @@ from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
     from store.experiments import TrialRow
-    from tui.app import WorkbenchApp
 
 REREAD_S = 2.0
 
 
-class TrialsScreen(Screen[None]):
+class TrialsScreen(WorkbenchScreen[None]):
     """Of each trial, the run that is reported."""
 
     CSS_PATH = "trials.tcss"
@@ -36,10 +35,6 @@ class TrialsScreen(Screen[None]):
         self._trials: list[TrialRow] = []
         self._only_failed = False
         self._newest = -1
-
-    @property
-    def workbench_app(self) -> WorkbenchApp:
-        return cast("WorkbenchApp", self.app)
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Trials")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer
 
 from tui.actions import bindings_for
 from tui.format import plural
 from tui.safe import one_line
+from tui.screens.base import WorkbenchScreen
 from tui.screens.failures.rows import CLUSTER_COLUMNS, RUN_COLUMNS, cluster_row, run_row
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from store.failures import Clusters, Grouping
     from store.reader import Reader
     from store.rows import RunRow
-    from tui.app import WorkbenchApp
 
 REREAD_S = 2.0
 DEBOUNCE_S = 0.08  # a held-down key reads nothing but where it stops
@@ -36,7 +35,7 @@ MOST_RERUNS = 20  # the command line does more, some at a time
 _LABELLED_AT_ONCE = 100
 
 
-class FailuresScreen(Screen[None]):
+class FailuresScreen(WorkbenchScreen[None]):
     """What is selected on the left decides what is on its right; everything is read in threads."""
 
     CSS_PATH = "failures.tcss"
@@ -50,10 +49,6 @@ class FailuresScreen(Screen[None]):
         self._runs: tuple[RunRow, ...] = ()
         self._said: dict[str, list[Annotation]] = {}
         self._waiting: dict[str, Timer] = {}
-
-    @property
-    def workbench_app(self) -> WorkbenchApp:
-        return cast("WorkbenchApp", self.app)
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Failures")

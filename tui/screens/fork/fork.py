@@ -8,12 +8,12 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widgets import Checkbox, Footer, Input, Label, TextArea
 
 from tui.actions import bindings_for
 from tui.editing import edit_text
 from tui.safe import clean, one_line
+from tui.screens.base import WorkbenchScreen
 from tui.trace.nodes import StepNode
 from tui.widgets.title_bar import TitleBar
 
@@ -30,7 +30,7 @@ class Changes:
     worker: str
 
 
-class ForkScreen(Screen[Changes | None]):
+class ForkScreen(WorkbenchScreen[Changes | None]):
     """Dismisses with the changes, or None where there is to be no fork."""
 
     CSS_PATH = "fork.tcss"

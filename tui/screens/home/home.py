@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from tui.actions import bindings_for
 from tui.ports import Workbench
 from tui.rows import ACTIVE_COLUMNS, FAILURE_COLUMNS, RECENT_COLUMNS, active_row, failure_row, recent_row
 from tui.safe import one_line
+from tui.screens.base import WorkbenchScreen
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
-    from tui.app import WorkbenchApp
 
 RECENT = 50
 STORE_SECONDS = 2.0
 
 
-class HomeScreen(Screen[None]):
+class HomeScreen(WorkbenchScreen[None]):
     """The first screen. It paints before the store is opened."""
 
     BINDINGS = bindings_for("home")
@@ -35,10 +34,6 @@ class HomeScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__(name="home")
         self._experiments: list[Standing] = []
-
-    @property
-    def workbench_app(self) -> WorkbenchApp:
-        return cast("WorkbenchApp", self.app)
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Home")

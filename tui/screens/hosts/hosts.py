@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult, SuspendNotSupported
-from textual.screen import Screen
 from textual.widgets import Footer
 
 from tui.actions import bindings_for
 from tui.format import plural
 from tui.safe import one_line
+from tui.screens.base import WorkbenchScreen
 from tui.screens.hosts.rows import (
     CHECK_COLUMNS,
     CONTAINER_COLUMNS,
@@ -31,7 +31,6 @@ from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
     from sandbox.inspection import Survey
-    from tui.app import WorkbenchApp
 
 _AT_ONCE_S = 2.0  # a shell that ends sooner, and not well, never was one
 _TABLES = (
@@ -42,7 +41,7 @@ _TABLES = (
 )
 
 
-class HostsScreen(Screen[None]):
+class HostsScreen(WorkbenchScreen[None]):
     """Everything is asked in threads: a daemon may take its time, or never answer."""
 
     CSS_PATH = "hosts.tcss"
@@ -51,10 +50,6 @@ class HostsScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__(name="hosts")
         self._surveys: list[Survey] = []
-
-    @property
-    def workbench_app(self) -> WorkbenchApp:
-        return cast("WorkbenchApp", self.app)
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Hosts & sandboxes")

@@ -7,7 +7,6 @@ from pathlib import Path
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import Screen
 from textual.suggester import SuggestFromList
 from textual.validation import Integer, Number, Validator
 from textual.widgets import Button, Footer, Input, Label, Static, TextArea
@@ -18,6 +17,7 @@ from tui.actions import bindings_for
 from tui.experiments.bench import DEFAULT_CONCURRENCY, BenchRequest
 from tui.ports import Workbench
 from tui.safe import clean, one_line
+from tui.screens.base import WorkbenchScreen
 from tui.widgets.title_bar import TitleBar
 
 FIELDS = {
@@ -60,7 +60,7 @@ class SpecArea(TextArea):
         self.suggestion = found[len(line) :] if found and column == len(line) else ""
 
 
-class NewExperimentScreen(Screen[BenchRequest | None]):
+class NewExperimentScreen(WorkbenchScreen[BenchRequest | None]):
     """Dismisses with the request as filled in, or None."""
 
     CSS_PATH = "new_experiment.tcss"

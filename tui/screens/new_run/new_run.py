@@ -9,7 +9,6 @@ from pathlib import Path
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import Screen
 from textual.suggester import SuggestFromList
 from textual.validation import Integer
 from textual.widgets import Button, Checkbox, Footer, Input, Label, TextArea
@@ -24,6 +23,7 @@ from tui.actions import bindings_for
 from tui.ports import RunRequest
 from tui.problem_source import resolve
 from tui.safe import clean, one_line
+from tui.screens.base import WorkbenchScreen
 from tui.widgets.title_bar import TitleBar
 
 FIELDS = {
@@ -54,7 +54,7 @@ _SUGGESTED = {
 }
 
 
-class NewRunScreen(Screen[RunRequest | None]):
+class NewRunScreen(WorkbenchScreen[RunRequest | None]):
     """Dismisses with the request as filled in, or None."""
 
     CSS_PATH = "new_run.tcss"

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from textual.screen import Screen
 from textual.widgets import Input, Label
 
 from tui.safe import one_line
+from tui.screens.base import WorkbenchScreen
 from tui.screens.playground.grid import GridTable
 
 if TYPE_CHECKING:
     from engine.playground.step import PlayedStep
-    from tui.app import WorkbenchApp
     from tui.ports import RunRequest
 
 
@@ -28,15 +27,11 @@ class Row:
     shown: str
 
 
-class KeepControl(Screen[None]):
+class KeepControl(WorkbenchScreen[None]):
     """The actions that keep the prompt and the model under the grid's cursor."""
 
     _played: PlayedStep | None
     _rows: list[Row]
-
-    @property
-    def workbench_app(self) -> WorkbenchApp:
-        return cast("WorkbenchApp", self.app)
 
     def _models(self) -> tuple[str, ...]:
         names = (name.strip() for name in self.query_one("#models", Input).value.split(","))

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from textual.app import RenderResult
 from textual.content import Content
-from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.safe import one_line
+from tui.screens.base import WorkbenchScreen
 from tui.session import RunSession
 from tui.trace.nodes import StepNode
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.text_view import TextView
 
 if TYPE_CHECKING:
-    from tui.app import WorkbenchApp
     from tui.screens.stop.stop import Decision
 
 STOPPED_ONLY = ("step_over", "step_into", "step_out", "change", "run_to")
@@ -54,14 +53,10 @@ class StopBar(Widget):
         return Content.assemble((told, "bold"), " " * (room - len(told) + 2), links)
 
 
-class LiveControl(Screen[None]):
+class LiveControl(WorkbenchScreen[None]):
     """The actions of a run in progress. Their outcome comes as events, like everything else."""
 
     session: RunSession
-
-    @property
-    def workbench_app(self) -> WorkbenchApp:
-        return cast("WorkbenchApp", self.app)
 
     def _can(self, action: str) -> bool:
         """Whether a live action can be taken now; what cannot leaves the footer."""

@@ -6,12 +6,12 @@ import asyncio
 from typing import cast
 
 from textual import on
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Input
 
 from engine import events as ev
 from tui import format as fmt
+from tui.screens.base import WorkbenchScreen
 from tui.screens.run.detail_pane import DetailPane
 from tui.screens.run.scrub_bar import ScrubBar
 from tui.screens.run.search_bar import SearchBar
@@ -32,7 +32,7 @@ IN_THE_PAST = ("later", "later_step", "now")
 TYPING_SECONDS = 0.15
 
 
-class TraceControl(Screen[None]):
+class TraceControl(WorkbenchScreen[None]):
     """The part of the run screen that reads; what it shows is a state of the run, now or in the past."""
 
     session: RunSession

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.screen import Screen
 from textual.widgets import Footer, Input, Label
 
 from tui.actions import bindings_for
@@ -15,6 +14,7 @@ from tui.format import plural
 from tui.marks import Marks
 from tui.rows import RUN_COLUMNS, run_row
 from tui.safe import one_line
+from tui.screens.base import WorkbenchScreen
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar
@@ -22,12 +22,11 @@ from tui.widgets.title_bar import TitleBar
 if TYPE_CHECKING:
     from store.annotations import Annotation
     from store.rows import Cursor, RunRow
-    from tui.app import WorkbenchApp
 
 PAGE = 200
 
 
-class RunsScreen(Screen[None]):
+class RunsScreen(WorkbenchScreen[None]):
     """Pages are read by keyset, so that the thousandth costs as much as the first."""
 
     CSS_PATH = "runs.tcss"
@@ -43,10 +42,6 @@ class RunsScreen(Screen[None]):
         self._marks = Marks()
         self._said: dict[str, list[Annotation]] = {}
         self._part = ""
-
-    @property
-    def workbench_app(self) -> WorkbenchApp:
-        return cast("WorkbenchApp", self.app)
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Runs")

@@ -9,12 +9,12 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widgets import Footer, Label, TextArea
 
 from tui.actions import bindings_for
 from tui.editing import edit_text
 from tui.safe import clean, one_line
+from tui.screens.base import WorkbenchScreen
 from tui.widgets.text_view import TextView
 from tui.widgets.title_bar import TitleBar
 
@@ -34,7 +34,7 @@ class Decision:
     acts: tuple[tuple[str, Mapping[str, Any]], ...]
 
 
-class StopScreen(Screen[Decision | None]):
+class StopScreen(WorkbenchScreen[Decision | None]):
     """Dismisses with what to do, or None: the run then stays where it is."""
 
     CSS_PATH = "stop.tcss"

@@ -1,0 +1,23 @@
+"""What all screens that work in the background have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.screen import Screen, ScreenResultType
+
+if TYPE_CHECKING:
+    from tui.app import WorkbenchApp
+
+
+class WorkbenchScreen(Screen[ScreenResultType]):
+    """A screen of the workbench, whose workers end before its widgets do."""
+
+    @property
+    def workbench_app(self) -> WorkbenchApp:
+        return cast("WorkbenchApp", self.app)
+
+    def _on_prune(self) -> None:
+        """The screen is being closed. Textual cancels its workers only once its widgets are gone, and one
+        that comes back from the store in between would look for them."""
+        self.workers.cancel_node(self)
