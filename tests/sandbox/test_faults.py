@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from sandbox import Limits, Pool, SandboxError, labels, open_sandbox, reaper
+from sandbox import worker as workers
 from sandbox.docker_backend import DockerBackend
 from tests.sandbox.helpers import refuse, until
 
@@ -169,6 +170,23 @@ async def test_a_pool_refills_and_recycles(docker_pool: Pool) -> None:
     outcome = await docker_pool.run_program("while True: pass", limits=Limits(wall_s=9, cpu_s=0.1))
     assert outcome.status == "timeout-cpu"
     assert first not in docker_pool.idle
+    await until(lambda: _warm(docker_pool))
+
+
+async def test_a_container_that_served_its_share_is_replaced(
+    docker_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "MAX_REQUESTS", 3)
+    await until(lambda: _warm(docker_pool))
+    first = docker_pool.idle[0]
+    for _ in range(20):  # the containers have their turns
+        assert (await docker_pool.run_program("print(1)")).status == "passed"
+    assert first.requests == 3
+
+    async def gone() -> bool:
+        return first.id not in _owned_by(_client(docker_pool), os.getpid())
+
+    await until(gone)
     await until(lambda: _warm(docker_pool))
 
 
