@@ -5,35 +5,32 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding
-from textual.worker import Worker, WorkerState
 
-from tui import output, theme
+from tui import focused_text, theme
 from tui.actions import actions_on, bindings_for, key_label, keymap_problems
-from tui.editing import edit_text
+from tui.engines import EnginesApp
 from tui.ports import RunRequest, Workbench
 from tui.records import Records
 from tui.safe import one_line
 from tui.screens.home.home import HomeScreen
 from tui.session import RunSession
 from tui.trace.stalls import Stalls
-from tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.screen import Screen
     from textual.widget import Widget
 
-    from engine.experiments.standing import Standing
 
 STALL_SECONDS = 2.0
 
 
-class WorkbenchApp(App[None]):
+class WorkbenchApp(EnginesApp):
     """Opens on Home, on a form for `initial_request`, or on the trace of `initial_run_id`.
 
     `clock` is monotonic seconds; tests freeze it.
@@ -53,17 +50,12 @@ class WorkbenchApp(App[None]):
         initial_run_id: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__()
-        self.workbench = workbench
+        super().__init__(workbench, clock)
         self.records = Records(workbench.store_path)
-        self.clock = clock
         self.stalls = Stalls(self.records, clock)
-        self.sessions: list[RunSession] = []
-        self._run_workers: dict[Worker[Any], RunSession] = {}
         self._initial = (initial_request, initial_run_id)
         self._clashes: set[str] = set()
         self._left = False
-        self._under_way: set[str] = set()  # experiments
         # A repaint costs a round trip's worth of bytes over SSH, so there everything moves less often.
         remote = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
         self.tick = 0.5 if remote else 0.1
@@ -88,7 +80,7 @@ class WorkbenchApp(App[None]):
         self.set_keymap(keymap)
         for problem in keymap_problems(keymap):
             self.notify(problem, severity="warning", timeout=15)
-        self.run_worker(self._find_live(), group="attach", exit_on_error=False)
+        self.run_worker(self.find_live(), group="attach", exit_on_error=False)
         self.set_interval(STALL_SECONDS, self._look_for_stalls)
         request, run_id = self._initial
         if run_id is not None:
@@ -114,83 +106,14 @@ class WorkbenchApp(App[None]):
             self._clashes.add(binding.id or "")
             self.notify(f"The key of {binding.id} is taken twice; see the keymap.", severity="warning")
 
-    # -- runs ------------------------------------------------------------------------------------
-
-    @property
-    def running(self) -> list[RunSession]:
-        """Sessions whose run has not ended."""
-        return [s for s in self.sessions if not s.state.finished]
+    # -- screens ---------------------------------------------------------------------------------
 
     def start_run(self, request: RunRequest, *, show: bool = True) -> RunSession:
         """Start a run, and show it."""
-        session = RunSession(self.clock, live=True, title=request.problem.id)
-        self._track(session, self._begin(session, request))
+        session = self.begin(request)
         if show:
             self.open_session(session)
         return session
-
-    async def _begin(self, session: RunSession, request: RunRequest) -> None:
-        session.breakpoints = list(request.breakpoints)
-        session.run_id = await self.workbench.start(request)
-        await session.drive(self.workbench.follow(session.run_id))
-
-    def _track(self, session: RunSession, work: Coroutine[Any, Any, None]) -> None:
-        worker = self.run_worker(work, name="run", group="runs", exit_on_error=False)
-        self._run_workers[worker] = session
-        self.sessions.append(session)
-
-    async def _find_live(self) -> None:
-        """Follow what runs already: of an earlier screen, another terminal, or a colleague's."""
-        from tui.remote.sockets import EngineError
-
-        try:
-            live = await self.workbench.live()
-        except EngineError as error:
-            self.notify(one_line(str(error), 300), severity="warning")
-            return
-        here = {session.run_id for session in self.sessions}
-        for run_id in live:
-            if run_id not in here:
-                session = RunSession(self.clock, live=True, title=run_id)
-                session.run_id = run_id
-                self._track(session, session.drive(self.workbench.follow(run_id)))
-
-    def cancel_run(self, session: RunSession) -> None:
-        self.act(session, "cancel")
-
-    def act(self, session: RunSession, action: str, **args: Any) -> None:
-        """Have a control action carried out; what comes of it comes as events."""
-        self.act_all(session, [(action, args)])
-
-    def act_all(self, session: RunSession, acts: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        """As `act`, of several, one after the other."""
-        if session.run_id:
-            self.run_worker(self._act(session.run_id, acts), group="control", exit_on_error=False)
-        else:
-            self.notify("The run has not begun yet.")
-
-    async def _act(self, run_id: str, acts: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        from tui.remote.sockets import EngineError
-
-        try:
-            for action, args in acts:
-                await self.workbench.act(run_id, action, **args)
-        except EngineError as error:
-            self.notify(one_line(str(error), 300), severity="warning")
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        session = self._run_workers.get(event.worker)
-        if session is None or event.state in (WorkerState.PENDING, WorkerState.RUNNING):
-            return
-        del self._run_workers[event.worker]
-        if event.state is WorkerState.ERROR:
-            reason = one_line(f"{event.worker.error}" or type(event.worker.error).__name__, 300)
-            session.state.close("error", reason)
-            self.notify(reason, title="The run stopped", severity="error", timeout=15)
-        elif event.state is WorkerState.SUCCESS:
-            session.state.close("interrupted", "The run's events stopped before its end.")
-
-    # -- screens ---------------------------------------------------------------------------------
 
     def open_session(self, session: RunSession) -> None:
         from tui.screens.run.run import RunScreen
@@ -223,30 +146,9 @@ class WorkbenchApp(App[None]):
             return
         if row.status == "running" and all(s.run_id != run_id for s in self.sessions):
             await self.workbench.live()  # which engine it is in
-            session = RunSession(self.clock, live=True, title=row.problem_id)
-            session.run_id = run_id
-            self._track(session, session.drive(self.workbench.follow(run_id)))
-            self.push_screen(RunScreen(session))
+            self.push_screen(RunScreen(self.follow(run_id, row.problem_id)))
             return
         self.open_trace(run_id)
-
-    async def standings(self) -> list[Standing]:
-        """How the experiments in progress stand; the user is told of those that have ended meanwhile."""
-        from tui.remote.sockets import EngineError
-
-        try:
-            found = await self.workbench.experiments()
-        except EngineError as error:
-            self.notify(one_line(str(error), 300), severity="warning")
-            return []
-        live = [now for now in found if now.status != "ended"]
-        for now in found:
-            if now.status == "ended" and now.experiment in self._under_way:
-                why = f": {now.stopped}" if now.stopped else ""
-                told = f"{now.experiment} has ended ({now.end}), {now.done} of {now.total} trials done{why}"
-                self.notify(one_line(told, 300), severity="information" if now.end == "done" else "warning")
-        self._under_way = {now.experiment for now in live}
-        return live
 
     def open_form(self, request: RunRequest) -> None:
         from tui.screens.new_run.new_run import NewRunScreen
@@ -369,45 +271,19 @@ class WorkbenchApp(App[None]):
 
     # -- text out --------------------------------------------------------------------------------
 
-    def _focused_text(self) -> tuple[str, str]:
-        """The whole text of what is focused, and a name for it; empty text after telling why."""
-        widget = self.screen.focused
-        text = widget.plain_text if isinstance(widget, LineView) else ""
-        if not text:
-            self.notify("There is no text here; focus a pane with text first.")
-        return text, f"{self.screen.name}-{widget.id if widget else ''}"
-
     async def action_copy(self) -> None:
-        selected = self.screen.get_selected_text()
-        text, name = (selected, "selection") if selected else self._focused_text()
-        if text and output.fits_clipboard(text):
-            self.copy_to_clipboard(text)
-            self.notify(f"Copied {len(text):,} characters.")
-        elif text:
-            path = await self._write(name, text)
-            self.notify(f"{len(text):,} characters are too many for a terminal's clipboard; wrote {path}")
+        await focused_text.copy(self)
 
     async def action_export(self) -> None:
-        text, name = self._focused_text()
-        if text:
-            self.notify(f"Wrote {await self._write(name, text)}")
+        await focused_text.export(self)
+
+    async def action_edit(self) -> None:
+        await focused_text.edit(self)
 
     def action_share(self) -> None:
         from tui.sharing.screens import share
 
         share(self)
-
-    async def _write(self, name: str, text: str) -> str:
-        folder = self.workbench.store_path.parent / "exports"
-        try:
-            return str(await asyncio.to_thread(output.export, folder, name, text))
-        except OSError as error:
-            return f"nothing: {error.strerror or error}"
-
-    async def action_edit(self) -> None:
-        text, _ = self._focused_text()
-        if text:
-            await edit_text(self, text, ".py" if "def " in text[:4000] else ".txt")
 
     # -- leaving ---------------------------------------------------------------------------------
 
@@ -423,7 +299,6 @@ class WorkbenchApp(App[None]):
         if self._left:
             return
         self._left = True
-        for worker in self._run_workers:
-            worker.cancel()
+        self.leave_runs()
         await self.records.aclose()
         await self.workbench.aclose()
