@@ -1,0 +1,315 @@
+"""Reading runs: which there are, their events as they happened, and what they were made of.
+
+Every query is short and on a read-only connection, so that a reader never holds up a recorder. A
+missing file reads as an empty store.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self
+
+from engine.events import Event, ModelCallFinished, ModelCallStarted
+from store import blobs, interrupted, payloads
+from store import failures as in_failures
+from store import search as fulltext
+from store.annotations import Kind
+from store.db import open_reader
+from store.errors import AmbiguousRunError, RunNotFoundError, StoreError, explained
+from store.failures import Grouping
+from store.rows import (
+    FAILED,
+    Cursor,
+    ModelCall,
+    RunPage,
+    RunRow,
+    StepRow,
+    StoredWorkflow,
+)
+
+_CHUNK_EVENTS = 500
+_LAST_CHARACTER = "\U0010ffff"
+_RUN_COLUMNS = ", ".join(f"runs.{f.name}" for f in fields(RunRow) if f.name not in ("config", "parent"))
+_SELECT_RUNS = (
+    f"SELECT {_RUN_COLUMNS}, v.config, o.parent FROM runs JOIN variants v ON v.id = runs.variant_id"
+    " LEFT JOIN origins o ON o.run_id = runs.id"
+)
+# Left to itself SQLite prefers the index by status, and then sorts every failure there is.
+_SELECT_FAILED = _SELECT_RUNS.replace("FROM runs", "FROM runs INDEXED BY runs_failed")
+_SELECT_STEPS = f"SELECT {', '.join(f.name for f in fields(StepRow))} FROM steps"
+_SELECT_EVENTS = "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ?"
+_FAILED = f"runs.status IN ({', '.join(repr(status) for status in FAILED)})"
+
+
+class RunReader:
+    """Reads the runs of one store. Safe to share between threads; close it, or use it as a context manager.
+
+    Every method raises StoreError where the file cannot be read.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+        self._version: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file; the next call opens it again."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+            self._db = None
+
+    def changed(self) -> bool:
+        """Whether another connection has written since the last call of this; true at first."""
+        version: int | None = None
+        with self._reading() as db:
+            if db is not None:
+                version = db.execute("PRAGMA data_version").fetchone()[0]
+        before, self._version = self._version, version
+        return version is not None and version != before
+
+    def runs(
+        self,
+        *,
+        failed: bool = False,
+        search: str | None = None,
+        variant: str | None = None,
+        status: str | None = None,
+        benchmark: str | None = None,
+        experiment: str | None = None,
+        label: str | None = None,
+        bookmark: bool = False,
+        training_set: str | None = None,
+        cluster: tuple[Grouping, str] | None = None,
+        limit: int = 100,
+        before: Cursor | None = None,
+    ) -> RunPage:
+        """Runs that meet every given condition, newest first; pass `next_cursor` as `before` for more.
+
+        `cluster` is a grouping and a cluster's key in it.
+        """
+        conditions: list[str] = [_FAILED] if failed else []
+        values: list[Any] = []
+        for column, value in (("variant", variant), ("status", status), ("benchmark", benchmark)):
+            if value is not None:
+                conditions.append(f"runs.{column} = ?")
+                values.append(value)
+        if experiment is not None:
+            conditions.append("runs.id IN (SELECT run_id FROM origins WHERE experiment = ?)")
+            values.append(experiment)
+        said: tuple[tuple[Kind, str | None], ...] = (
+            ("label", label),
+            ("bookmark", "" if bookmark else None),
+            ("training-set", training_set),
+        )
+        clauses = [in_failures.annotated(kind, value) for kind, value in said if value is not None]
+        if cluster is not None:
+            clauses.append(in_failures.condition(*cluster))
+        for clause, its_values in clauses:
+            conditions.append(clause)
+            values.extend(its_values)
+        if before is not None:
+            conditions.append("(runs.started_at, runs.id) < (?, ?)")
+            values.extend(before)
+        is_partial = False
+        with self._reading() as db:
+            if db is None:
+                return RunPage((), None)
+            if search and search.strip():
+                run_ids, is_partial = fulltext.matching_runs(db, search)
+                conditions.append("runs.id IN (SELECT value FROM json_each(?))")
+                values.append(json.dumps(run_ids))
+            where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+            select = _SELECT_FAILED if failed and not search and not clauses else _SELECT_RUNS
+            query = f"{select}{where} ORDER BY runs.started_at DESC, runs.id DESC LIMIT ?"
+            rows = [_run_row(row) for row in db.execute(query, (*values, limit + 1))]
+        page = tuple(rows[:limit])
+        more = len(rows) > limit and page
+        return RunPage(page, Cursor(page[-1].started_at, page[-1].id) if more else None, is_partial)
+
+    def run(self, run_id: str) -> RunRow:
+        """The run of this id or unique beginning of one; "last" is the newest.
+
+        Raises:
+            RunNotFoundError, AmbiguousRunError: no run, or several, are meant.
+        """
+        if run_id == "last":
+            newest = self.runs(limit=1).rows
+            if not newest:
+                raise RunNotFoundError(f"The store {self.path} holds no run yet; start one first.")
+            return newest[0]
+        with self._reading() as db:
+            if db is None or not run_id:
+                raise self._no_run(run_id)
+            query = f"{_SELECT_RUNS} WHERE runs.id >= ? AND runs.id < ? ORDER BY runs.id LIMIT 2"
+            try:
+                rows = [_run_row(row) for row in db.execute(query, (run_id, run_id + _LAST_CHARACTER))]
+            except UnicodeEncodeError:
+                raise self._no_run(run_id) from None
+        if not rows:
+            raise self._no_run(run_id)
+        if len(rows) > 1 and rows[0].id != run_id:
+            raise AmbiguousRunError(
+                f"Several runs begin with {run_id!r} ({rows[0].id}, {rows[1].id}, …); give more of the id."
+            )
+        return rows[0]
+
+    def events(self, run_id: str, after_seq: int = -1, *, kinds: tuple[str, ...] = ()) -> Iterator[Event]:
+        """The run's events behind number `after_seq`, in order, a few hundred in memory at a time.
+
+        With `kinds`, only those. Later events that arrive while this runs are included.
+        """
+        of_kind = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+        while True:
+            with self._reading() as db:
+                if db is None:
+                    return
+                rows = db.execute(
+                    f"{_SELECT_EVENTS} AND seq > ?{of_kind} ORDER BY seq LIMIT ?",
+                    (run_id, after_seq, *kinds, _CHUNK_EVENTS),
+                ).fetchall()
+                # One string for all of them: a large trace has 100,000 events.
+                chunk = [payloads.decode(db, (run_id, *row[1:])) for row in rows]
+            yield from chunk
+            if len(chunk) < _CHUNK_EVENTS:
+                return
+            after_seq = chunk[-1].seq
+
+    def events_of_kind(self, run_id: str, *kinds: str) -> list[Event]:
+        """The run's events of these kinds, in order."""
+        marks = ", ".join("?" * len(kinds))
+        with self._reading() as db:
+            if db is None:
+                return []
+            rows = db.execute(f"{_SELECT_EVENTS} AND kind IN ({marks}) ORDER BY seq", (run_id, *kinds))
+            return [payloads.decode(db, row) for row in rows]
+
+    def event(self, run_id: str, seq: int) -> Event:
+        """One event, such as the one a step's inputs or output are in."""
+        with self._reading() as db:
+            row = db.execute(f"{_SELECT_EVENTS} AND seq = ?", (run_id, seq)).fetchone() if db else None
+            if db is None or row is None:
+                raise StoreError(f"Run {run_id} has no event {seq} in the store {self.path}.")
+            return payloads.decode(db, row)
+
+    def event_count(self, run_id: str) -> int:
+        """How many events of the run are stored."""
+        return self._all("SELECT count(*) FROM events WHERE run_id = ?", run_id, empty=(0,))[0][0]
+
+    def steps(self, run_id: str) -> tuple[StepRow, ...]:
+        """The run's operator calls in the order they began, without inputs and outputs."""
+        rows = self._all(f"{_SELECT_STEPS} WHERE run_id = ? ORDER BY started_seq", run_id)
+        return tuple(_step_row(row) for row in rows)
+
+    def model_calls(self, run_id: str) -> Iterator[ModelCall]:
+        """The run's model calls in the order they began, with their texts, one in memory at a time."""
+        query = (
+            "SELECT finish, retries, tokens_in, tokens_out, cost_usd, ttft_ms, wall_ms,"
+            " started_seq, finished_seq FROM model_calls WHERE run_id = ? ORDER BY started_seq"
+        )
+        for finish, *numbers, started_seq, finished_seq in self._all(query, run_id):
+            started = self.event(run_id, started_seq)
+            ended = None if finished_seq is None else self.event(run_id, finished_seq)
+            assert isinstance(started, ModelCallStarted)
+            assert ended is None or isinstance(ended, ModelCallFinished)
+            yield _model_call(started, ended, finish, numbers)
+
+    def workflow(self, workflow_id: str) -> StoredWorkflow | None:
+        """A generated workflow, None where the store does not hold it."""
+        query = (
+            "SELECT id, code_hash, prompts_hash, graph, complexity, first_seen FROM workflows WHERE id = ?"
+        )
+        with self._reading() as db:
+            row = db.execute(query, (workflow_id,)).fetchone() if db else None
+            if db is None or row is None:
+                return None
+            code, prompts = blobs.get(db, row[1]), blobs.get(db, row[2])
+            return StoredWorkflow(row[0], code, prompts, json.loads(row[3]), row[4], row[5])
+
+    def workflow_id(self, beginning: str) -> str | None:
+        """The id of the one generated workflow whose id begins so, None where it is none or several."""
+        query = "SELECT id FROM workflows WHERE id >= ? AND id < ? LIMIT 2"
+        rows = self._all(query, beginning, beginning + "g") if beginning.isalnum() else []
+        return rows[0][0] if len(rows) == 1 or (rows and rows[0][0] == beginning) else None
+
+    def is_abandoned(self, run_id: str) -> bool:
+        """Whether the run is without an end because the process that recorded it is gone."""
+        with self._reading() as db:
+            return db is not None and run_id in interrupted.abandoned(db)
+
+    def _all(
+        self, query: str, *values: object, empty: tuple[Any, ...] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """All rows; without a store, `empty` as the only one."""
+        with self._reading() as db:
+            if db is None:
+                return [] if empty is None else [empty]
+            return db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """The connection, None while there is no store."""
+        with self._lock, explained(self.path):
+            if self._db is None:
+                self._db = open_reader(self.path)
+            yield self._db
+
+    def _no_run(self, run_id: str) -> RunNotFoundError:
+        return RunNotFoundError(
+            f"No run begins with {run_id!r} in the store {self.path}; list them with `runs`."
+        )
+
+
+def _model_call(
+    started: ModelCallStarted, ended: ModelCallFinished | None, finish: str | None, numbers: list[Any]
+) -> ModelCall:
+    retries, tokens_in, tokens_out, cost_usd, ttft_ms, wall_ms = numbers
+    return ModelCall(
+        id=started.call_id,
+        step_id=started.step_id,
+        role=started.role,
+        model=started.model,
+        messages=started.messages,
+        params=started.params,
+        text=ended.text if ended else "",
+        reasoning=ended.reasoning if ended else "",
+        finish=finish,
+        flags=ended.flags if ended else (),
+        error=ended.error if ended else None,
+        retries=retries,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        cost_usd=cost_usd,
+        ttft_ms=ttft_ms,
+        wall_ms=wall_ms,
+    )
+
+
+def _run_row(row: tuple[Any, ...]) -> RunRow:
+    values = dict(zip((f.name for f in fields(RunRow)), row, strict=True))
+    values["strict"] = _flag(values["strict"])
+    values["config"] = json.loads(values["config"])
+    return RunRow(**values)
+
+
+def _step_row(row: tuple[Any, ...]) -> StepRow:
+    values = dict(zip((f.name for f in fields(StepRow)), row, strict=True))
+    values["reused"] = _flag(values["reused"])
+    return StepRow(**values)
+
+
+def _flag(value: int | None) -> bool | None:
+    return None if value is None else bool(value)
