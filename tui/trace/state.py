@@ -6,45 +6,34 @@ accepts events in any order: a store may have lost the start of a run, and a scr
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 from engine import events as ev
 from tui.trace.nodes import (
     RUNNING,
     WAITING,
-    CallNode,
     CodeNode,
     EvaluationNode,
-    ExecutionNode,
-    Key,
-    Node,
     NoticeNode,
     Pause,
     ProposalNode,
     Retry,
-    RoundNode,
     Spent,
     StepNode,
     StopState,
 )
+from tui.trace.tree import TraceTree
 
-_N = TypeVar("_N", bound=Node)
-_IDENTITIES = count(1)
 FINAL = ("passed", "failed", "answered", "error", "budget", "cancelled", "infra", "interrupted")
 
 
-class RunState:
-    """Everything known about one run so far.
-
-    `changed` lists the keys of nodes touched, in order and with repeats: a widget remembers how far
-    it has read. `revision` grows with every event.
-    """
+class RunState(TraceTree):
+    """Everything known about one run so far; `revision` grows with every event."""
 
     def __init__(self, run_id: str = "") -> None:
+        super().__init__()
         self.run_id = run_id
         self.problem: Mapping[str, Any] = {}
         self.variant = ""
@@ -60,28 +49,17 @@ class RunState:
         self.answer: str | None = None
         self.workflow_id: str | None = None
         self.error: str | None = None
-        self.spent = Spent()
         self.steps_done = 0
-        self.steps_total = 0
         self.wall_ms: float | None = None
         self.started_at: float | None = None
-        self.mono = 0.0
         self.last_seq = -1
 
-        self.nodes: dict[Key, Node] = {}
-        self.roots: list[Key] = []
-        self.open: dict[Key, None] = {}  # what has started and not finished, oldest first
-        self.round: RoundNode | None = None
-        self.meta_call: CallNode | None = None
         self.proposal: ProposalNode | None = None
         self.evaluations: list[EvaluationNode] = []
         self.stop: StopState | None = None
         self.pauses: list[Pause] = []
 
         self.revision = 0
-        self.changed: list[Key] = []
-        self._identity = 0
-        self._edits: dict[str, tuple[str, ...]] = {}
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -127,16 +105,6 @@ class RunState:
         handler = _HANDLERS.get(type(event))
         if handler is not None:
             handler(self, event)
-
-    def fork(self) -> RunState:
-        """This state as it is now, for good: nodes are shared until one of the two changes them."""
-        other = copy.copy(self)
-        for name, value in vars(self).items():
-            if isinstance(value, dict | list | Spent):
-                setattr(other, name, copy.copy(value))
-        other.changed = self.changed[-1:]
-        self._identity, other._identity = next(_IDENTITIES), next(_IDENTITIES)
-        return other
 
     def close(self, status: str, error: str | None = None) -> None:
         """End a run whose own end never arrived: it was cancelled, or its source failed."""
@@ -300,98 +268,6 @@ class RunState:
             for key in self.roots:  # an early stop may end a run within its last round
                 if self.nodes[key].status == "interrupted":
                     self._own(self.nodes[key]).status = "ok"
-
-    # -- placing nodes ---------------------------------------------------------------------------
-
-    def _round(self, number: int, mono: float) -> RoundNode:
-        key = ("round", str(number))
-        node = self.nodes.get(key)
-        if not isinstance(node, RoundNode):
-            node = RoundNode(key, None, started=mono, number=number)
-            self._add(node, None)
-        node = self._own(node)
-        if self.round is None or number > self.round.number:
-            self.round = node
-        return node
-
-    def _call(self, call_id: str, mono: float, role: str = "worker", step_id: str | None = None) -> CallNode:
-        key = ("call", call_id)
-        node = self.nodes.get(key)
-        if not isinstance(node, CallNode):
-            node = CallNode(key, None, started=mono, role=role)
-            node.round = self.round.number if self.round else 0
-            self._add(node, self._step(step_id, mono) if step_id else self.round)
-            if role == "meta":
-                self.meta_call = node
-        return self._own(node)
-
-    def _execution(self, execution_id: str, mono: float, round_number: int | None = None) -> ExecutionNode:
-        key = ("execution", execution_id)
-        node = self.nodes.get(key)
-        if not isinstance(node, ExecutionNode):
-            node = ExecutionNode(key, None, started=mono)
-            self._add(node, self.round if round_number is None else self._round(round_number, mono))
-        return self._own(node)
-
-    def _step(self, step_id: str, mono: float, execution_id: str | None = None) -> StepNode:
-        key = ("step", step_id)
-        node = self.nodes.get(key)
-        if not isinstance(node, StepNode):
-            node = StepNode(key, None, started=mono, execution_id=execution_id or "")
-            self.steps_total += 1
-            self._add(node, self.round if execution_id is None else self._execution(execution_id, mono))
-        node = self._own(node)
-        node.edited = self._edits.get(step_id, ())
-        return node
-
-    def _own(self, node: _N) -> _N:
-        """The node itself, or where another state shares it a copy in its place."""
-        if node.of == self._identity:
-            return node
-        own = node.copied()
-        own.of = self._identity
-        self.nodes[own.key] = own
-        if isinstance(own, RoundNode) and own.key == (self.round.key if self.round else None):
-            self.round = own
-        if isinstance(own, CallNode) and self.meta_call is node:
-            self.meta_call = own
-        return own
-
-    def _add(self, node: Node, owner: Node | None) -> None:
-        node.of = self._identity
-        self.nodes[node.key] = node
-        if owner is None:
-            self.roots.append(node.key)
-        else:
-            owner = self._own(owner)
-            node.parent = owner.key
-            owner.children.append(node.key)
-        if node.status == RUNNING:
-            self.open[node.key] = None
-        self._touch(node)
-
-    def _touch(self, node: Node) -> None:
-        self.changed.append(node.key)
-
-    def _end(self, node: Node, status: str, wall_ms: float) -> None:
-        node.status, node.wall_ms, node.ended = status, wall_ms, self.mono
-        self.open.pop(node.key, None)
-        self._touch(node)
-
-    def _close_open(self, status: str) -> None:
-        for key in list(self.open):
-            node = self._own(self.nodes[key])
-            self._end(node, status, max(self.mono - node.started, 0.0) * 1000)
-
-    def _spend(self, call: CallNode, tokens_in: int, tokens_out: int, cost_usd: float | None) -> None:
-        """Book a call on itself and on all it belongs to."""
-        self.spent.add(tokens_in, tokens_out, cost_usd)
-        node: Node | None = call
-        while node is not None:
-            if isinstance(node, CallNode | StepNode | ExecutionNode | RoundNode):
-                node = self._own(node)
-                node.spent.add(tokens_in, tokens_out, cost_usd)
-            node = self.nodes.get(node.parent) if node.parent else None
 
 
 def _wall_ms(verdict: Mapping[str, Any]) -> float | None:
