@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from tui.commands.options import JsonFlag
+
 app = typer.Typer(rich_markup_mode=None)
 
 
@@ -20,7 +22,7 @@ def compare(
     ],
     every: Annotated[bool, typer.Option("--all", help="Also what does not differ.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    json: JsonFlag = False,
 ) -> None:
     """Compare two to four experiments, variants or runs, paired by problem; the first is the baseline.
 

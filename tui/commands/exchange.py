@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from tui.commands.options import JsonFlag
+
 app = typer.Typer(rich_markup_mode=None)
 import_app = typer.Typer(help="Bring in what other tools made.", rich_markup_mode=None)
 app.add_typer(import_app, name="import", no_args_is_help=True)
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
 @import_app.command("aflow")

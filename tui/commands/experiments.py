@@ -7,13 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(rich_markup_mode=None)
+from tui.commands.options import JsonFlag, MetaAgent, UnsafeLocal, Worker
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-UnsafeLocal = Annotated[
-    bool,
-    typer.Option("--unsafe-local", help="No sandbox: generated code runs as you, with all you can reach."),
-]
+app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()
@@ -38,8 +34,8 @@ def bench(
         int | None, typer.Option(min=1, max=100, help="Executions of a workflow in a trial.  [default: 3]")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the first repeat; 1 more each.")] = None,
-    meta_agent: Annotated[str | None, typer.Option(help="Model that writes workflows; see `models`.")] = None,
-    worker: Annotated[str | None, typer.Option(help="Model that operators call; see `models`.")] = None,
+    meta_agent: MetaAgent = None,
+    worker: Worker = None,
     data: Annotated[Path | None, typer.Option(help="Local data of the benchmark: a file or folder.")] = None,
     found: Annotated[
         str | None, typer.Option(metavar="EXPERIMENT", help="Use what its searches found, search no more.")

@@ -7,16 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from tui.commands.options import JsonFlag, UnsafeLocal
+
 app = typer.Typer(rich_markup_mode=None)
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 By = Annotated[
     Literal["signature", "label", "variant", "operator", "benchmark"],
     typer.Option(help="What runs of a cluster have in common."),
-]
-UnsafeLocal = Annotated[
-    bool,
-    typer.Option("--unsafe-local", help="No sandbox: generated code runs as you, with all you can reach."),
 ]
 Runs = typer.Argument(metavar="RUN…", help="Runs' ids, the starts of them, or `last`.")
 

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(rich_markup_mode=None)
+from tui.commands.options import JsonFlag, RunId
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or `last`.")]
+app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()

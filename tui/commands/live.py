@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from tui.commands.options import JsonFlag
+
 app = typer.Typer(rich_markup_mode=None)
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Action = Literal["state", "pause", "continue", "step", "break", "edit", "skip", "finish", "cancel"]
 How = Literal["into", "over", "out"]
 

@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from tui.commands.options import JsonFlag, RunId, UnsafeLocal
+
 app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command()
 def playground(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or `last`.")],
+    run_id: RunId,
     step: Annotated[
         str,
         typer.Option(metavar="STEP", help="A step's id, or its place in the trace: val1:3, or 3 alone."),
@@ -37,13 +39,8 @@ def playground(
         Path | None,
         typer.Option(metavar="DIR", help="Ask nothing: write the workflow with the --prompt as a variant."),
     ] = None,
-    unsafe_local: Annotated[
-        bool,
-        typer.Option(
-            "--unsafe-local", help="No sandbox: generated code runs as you, with all you can reach."
-        ),
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    unsafe_local: UnsafeLocal = False,
+    json: JsonFlag = False,
 ) -> None:
     """Ask a step's prompt again: every edit of it, of every model, in a grid of real calls.
 

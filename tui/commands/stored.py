@@ -1,0 +1,65 @@
+"""Commands about recorded runs: list them, print one, delete old ones."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tui.commands.options import JsonFlag, RunId
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def runs(
+    failed: Annotated[bool, typer.Option("--failed", help="Only runs that did not pass.")] = False,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            help="Words; status:, variant:, benchmark:, experiment:, label:, "
+            "training-set:VALUE; bookmark:yes."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
+    json: JsonFlag = False,
+) -> None:
+    """List recorded runs, newest first."""
+    from engine.config import load
+    from tui.reports.tables import print_runs
+
+    print_runs(load().store_path(), failed=failed, search=search, limit=limit, as_json=json)
+
+
+@app.command()
+def show(
+    run_id: RunId,
+    json: JsonFlag = False,
+) -> None:
+    """Print a recorded run exactly as it was printed live."""
+    from engine.config import load
+    from store.reader import Reader
+    from tui.headless import printer
+
+    with Reader(load().store_path()) as reader:
+        row, shown = reader.run(run_id), printer(json)
+        for event in reader.events(row.id):
+            shown(event)
+
+
+@app.command()
+def prune(
+    older_than: Annotated[
+        float | None, typer.Option(min=0, help="Delete runs older than this many days.")
+    ] = None,
+    keep: Annotated[int | None, typer.Option(min=0, help="Keep only this many of the newest runs.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, delete nothing.")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Delete old runs and what only they used."""
+    from engine.config import load
+    from tui.reports.tables import print_prune
+
+    if older_than is None and keep is None:
+        raise typer.BadParameter("say what may go: --older-than DAYS, --keep N, or both")
+    print_prune(load().store_path(), older_than, keep, dry_run=dry_run, as_json=json)
