@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
@@ -80,7 +81,7 @@ class WorkbenchApp(EnginesApp):
         self.set_keymap(keymap)
         for problem in keymap_problems(keymap):
             self.notify(problem, severity="warning", timeout=15)
-        self.run_worker(self.find_live(), group="attach", exit_on_error=False)
+        self.run_worker(self.find_live, group="attach", exit_on_error=False)
         self.set_interval(STALL_SECONDS, self._look_for_stalls)
         request, run_id = self._initial
         if run_id is not None:
@@ -91,7 +92,7 @@ class WorkbenchApp(EnginesApp):
     def _look_for_stalls(self) -> None:
         if self.running:
             self.run_worker(
-                self.stalls.look(self.running), group="stalls", exclusive=True, exit_on_error=False
+                partial(self.stalls.look, self.running), group="stalls", exclusive=True, exit_on_error=False
             )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -133,7 +134,7 @@ class WorkbenchApp(EnginesApp):
 
     def open_run(self, run_id: str) -> None:
         """Show a run of the store that may be in progress elsewhere; then it is followed."""
-        self.run_worker(self._open_run(run_id), group="open", exclusive=True)
+        self.run_worker(partial(self._open_run, run_id), group="open", exclusive=True)
 
     async def _open_run(self, run_id: str) -> None:
         from store.errors import StoreError
@@ -222,7 +223,7 @@ class WorkbenchApp(EnginesApp):
             self.open_session(latest)
 
     def action_new_run(self) -> None:
-        self.run_worker(self._new_run(), group="form", exclusive=True)
+        self.run_worker(self._new_run, group="form", exclusive=True)
 
     async def _new_run(self) -> None:
         # Finding the bundled example reads files and imports its benchmark.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App
@@ -35,7 +36,7 @@ class EnginesApp(App[None]):
     def begin(self, request: RunRequest) -> RunSession:
         """Start a run in an engine of its own."""
         session = RunSession(self.clock, live=True, title=request.problem.id)
-        self._track(session, self._begin(session, request))
+        self._track(session, partial(self._begin, session, request))
         return session
 
     async def _begin(self, session: RunSession, request: RunRequest) -> None:
@@ -43,7 +44,7 @@ class EnginesApp(App[None]):
         session.run_id = await self.workbench.start(request)
         await session.drive(self.workbench.follow(session.run_id))
 
-    def _track(self, session: RunSession, work: Coroutine[Any, Any, None]) -> None:
+    def _track(self, session: RunSession, work: Callable[[], Awaitable[None]]) -> None:
         worker = self.run_worker(work, name="run", group="runs", exit_on_error=False)
         self._run_workers[worker] = session
         self.sessions.append(session)
@@ -52,7 +53,7 @@ class EnginesApp(App[None]):
         """Follow a run that is in progress in some engine."""
         session = RunSession(self.clock, live=True, title=title)
         session.run_id = run_id
-        self._track(session, session.drive(self.workbench.follow(run_id)))
+        self._track(session, partial(session.drive, self.workbench.follow(run_id)))
         return session
 
     async def find_live(self) -> None:
@@ -84,7 +85,7 @@ class EnginesApp(App[None]):
     def act_all(self, session: RunSession, acts: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """As `act`, of several, one after the other."""
         if session.run_id:
-            self.run_worker(self._act(session.run_id, acts), group="control", exit_on_error=False)
+            self.run_worker(partial(self._act, session.run_id, acts), group="control", exit_on_error=False)
         else:
             self.notify("The run has not begun yet.")
 

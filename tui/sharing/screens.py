@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def share(app: WorkbenchApp) -> None:
 
     def write(choice: Choice | None) -> None:
         if choice is not None:
-            app.run_worker(_export(app, run_id, choice), group="share", exit_on_error=False)
+            app.run_worker(partial(_export, app, run_id, choice), group="share", exit_on_error=False)
 
     app.push_screen(ShareScreen(run_id, app.workbench.store_path.parent / "exports"), write)
 
@@ -49,7 +50,7 @@ def import_runs(app: WorkbenchApp) -> None:
 
     def read(path: str | None) -> None:
         if path is not None:
-            app.run_worker(_import(app, Path(path).expanduser()), group="share", exit_on_error=False)
+            app.run_worker(partial(_import, app, Path(path).expanduser()), group="share", exit_on_error=False)
 
     app.push_screen(ImportScreen(), read)
 

@@ -43,7 +43,7 @@ class ChooseScreen(WorkbenchScreen[None]):
 
     def on_screen_resume(self) -> None:
         self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
-        self.run_worker(self._load(), group="store", exclusive=True)
+        self.run_worker(self._load, group="store", exclusive=True)
 
     @property
     def _table(self) -> TableView:

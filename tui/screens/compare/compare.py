@@ -84,7 +84,7 @@ class CompareScreen(WorkbenchScreen[None]):
     # -- reading ---------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        self.run_worker(self._load(), group="compare", exclusive=True)
+        self.run_worker(self._load, group="compare", exclusive=True)
 
     async def _load(self) -> None:
         from store.errors import StoreError

@@ -91,7 +91,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
 
     def _reread(self) -> None:
         if self.is_current:
-            self.run_worker(self._load(), group="store", exclusive=True)
+            self.run_worker(self._load, group="store", exclusive=True)
 
     async def _load(self) -> None:
         """How experiments stand; and what the store has, where anything was written."""
@@ -163,7 +163,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
     def _moved(self) -> None:
         self._trials = []
         self._show_details()
-        self.run_worker(self._load_trials(), group="trials", exclusive=True)
+        self.run_worker(self._load_trials, group="trials", exclusive=True)
 
     # -- opening -----------------------------------------------------------------------------------
 
@@ -278,4 +278,4 @@ class ExperimentsScreen(WorkbenchScreen[None]):
                 self.notify(one_line(known[0], 300), severity="warning", timeout=10)
             self.action_reload()
 
-        self.run_worker(do(), group="control", exit_on_error=False)
+        self.run_worker(do, group="control", exit_on_error=False)

@@ -59,7 +59,7 @@ class TrialsScreen(WorkbenchScreen[None]):
 
     def _reread(self) -> None:
         if self.is_current:
-            self.run_worker(self._load(), group="store", exclusive=True)
+            self.run_worker(self._load, group="store", exclusive=True)
 
     async def _load(self) -> None:
         from store.errors import StoreError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -68,7 +69,7 @@ class FailuresScreen(WorkbenchScreen[None]):
     def on_screen_resume(self) -> None:
         self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
         self.action_reload()
-        self.run_worker(self._label(), group="labels", exclusive=True)
+        self.run_worker(self._label, group="labels", exclusive=True)
 
     def _table(self, id: str) -> TableView:
         return self.query_one(f"#{id}", TableView)
@@ -76,13 +77,13 @@ class FailuresScreen(WorkbenchScreen[None]):
     # -- reading -----------------------------------------------------------------------------------
 
     def action_reload(self) -> None:
-        self.run_worker(self._load(), group="store", exclusive=True)
+        self.run_worker(self._load, group="store", exclusive=True)
 
     def _reread(self) -> None:
         # It must not cut off what somebody asked for.
         reading = any(w.group == "store" and not w.is_finished for w in self.workers)
         if self.is_current and not reading:
-            self.run_worker(self._load(force=False), group="store", exclusive=True)
+            self.run_worker(partial(self._load, force=False), group="store", exclusive=True)
 
     async def _load(self, *, force: bool = True) -> None:
         """The clusters, then the runs of the selected one; without `force`, where anything was written."""
@@ -165,10 +166,10 @@ class FailuresScreen(WorkbenchScreen[None]):
 
     def _read_runs(self) -> None:
         self._table("runs").move(0)
-        self.run_worker(self._load_runs(), group="runs", exclusive=True)
+        self.run_worker(self._load_runs, group="runs", exclusive=True)
 
     def _read_peek(self) -> None:
-        self.run_worker(self._load_peek(), group="peek", exclusive=True)
+        self.run_worker(self._load_peek, group="peek", exclusive=True)
 
     async def _load_peek(self) -> None:
         from store.errors import StoreError
@@ -259,7 +260,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         return self._selected
 
     def _say(self, run: RunRow, kind: Kind, value: str, *, remove: bool) -> None:
-        self.run_worker(self._write(run, kind, value, remove=remove), group="say")
+        self.run_worker(partial(self._write, run, kind, value, remove=remove), group="say")
 
     async def _write(self, run: RunRow, kind: Kind, value: str, *, remove: bool) -> None:
         from store.annotations import annotate, unannotate
@@ -296,7 +297,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         )
 
     def _rerun(self, run_ids: list[str]) -> None:
-        self.run_worker(self._start(run_ids), group="rerun")
+        self.run_worker(partial(self._start, run_ids), group="rerun")
 
     async def _start(self, run_ids: list[str]) -> None:
         from engine.problems import ProblemError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -70,11 +71,11 @@ class HomeScreen(WorkbenchScreen[None]):
         self._read()
 
     def _read(self) -> None:
-        self.run_worker(self._load(force=True), group="store", exclusive=True)
+        self.run_worker(partial(self._load, force=True), group="store", exclusive=True)
 
     def _reread(self) -> None:
         if self.is_current:
-            self.run_worker(self._load(force=False), group="store", exclusive=True)
+            self.run_worker(partial(self._load, force=False), group="store", exclusive=True)
 
     async def _load(self, *, force: bool) -> None:
         from store.errors import StoreError

@@ -72,7 +72,7 @@ class HostsScreen(WorkbenchScreen[None]):
     # -- what is there ---------------------------------------------------------------------------
 
     def action_reload(self) -> None:
-        self.run_worker(self._load(), group="survey", exclusive=True)
+        self.run_worker(self._load, group="survey", exclusive=True)
 
     async def _load(self) -> None:
         from sandbox.inspection import survey
@@ -116,7 +116,7 @@ class HostsScreen(WorkbenchScreen[None]):
         checks.add_class("-on")
         checks.show([])
         checks.refresh()
-        self.run_worker(self._check(), group="check", exclusive=True)
+        self.run_worker(self._check, group="check", exclusive=True)
 
     async def _check(self) -> None:
         from sandbox.doctor import examine, healthy
@@ -130,7 +130,7 @@ class HostsScreen(WorkbenchScreen[None]):
         )
 
     def action_reap(self) -> None:
-        self.run_worker(self._reap(), group="reap", exclusive=True)
+        self.run_worker(self._reap, group="reap", exclusive=True)
 
     async def _reap(self) -> None:
         from sandbox.types import SandboxError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from textual import on
@@ -111,7 +112,7 @@ class NewExperimentScreen(WorkbenchScreen[BenchRequest | None]):
         if request is not None:
             self._complain("")
             self.query_one("#preview", Static).update("Reading the problems …")
-            self.run_worker(self._look(request), group="preview", exclusive=True)
+            self.run_worker(partial(self._look, request), group="preview", exclusive=True)
 
     @on(Button.Pressed, "#begin")
     def action_start(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ class KeepControl(WorkbenchScreen[None]):
     def action_fork(self) -> None:
         """The run again from the step on, with the prompt and the model of the cell."""
         if chosen := self._chosen():
-            self.run_worker(self._fork(*chosen), group="promote", exclusive=True)
+            self.run_worker(partial(self._fork, *chosen), group="promote", exclusive=True)
 
     async def _fork(self, row: Row, model: str) -> None:
         from tui.derived.forking import fork_request, read_record
@@ -92,7 +93,7 @@ class KeepControl(WorkbenchScreen[None]):
         def save(name: str | None) -> None:
             if name:
                 where = folder / name if "/" not in name else Path(name).expanduser()
-                self.run_worker(self._save(chosen[0], where), group="promote", exclusive=True)
+                self.run_worker(partial(self._save, chosen[0], where), group="promote", exclusive=True)
 
         self.app.push_screen(AskScreen("Save the workflow with this prompt as", hint=hint), save)
 

@@ -7,6 +7,7 @@ left and opened again.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -84,7 +85,7 @@ class PlaygroundScreen(PromptsControl):
     def on_mount(self) -> None:
         self.query_one("#template", TextArea).read_only = True
         self.query_one("#complaint").display = False
-        self.run_worker(self._load(), group="step", exclusive=True)
+        self.run_worker(self._load, group="step", exclusive=True)
         self.set_interval(self.workbench_app.tick, self._sync)
 
     async def _load(self) -> None:
@@ -138,7 +139,7 @@ class PlaygroundScreen(PromptsControl):
         box = self.query_one("#test", Checkbox)
         box.display = can_test
         box.value = plan.test if plan else is_solution(played)
-        self.run_worker(self._suggest(), group="models")
+        self.run_worker(self._suggest, group="models")
         self._show_row(len(self._rows) - 1)
         (self.query_one("#grid") if plan else self.query_one("#template")).focus()
 
@@ -211,7 +212,7 @@ class PlaygroundScreen(PromptsControl):
             return
         if session.run_id:
             self._grid_id = session.run_id
-            self.run_worker(self._follow(session.run_id), group="follow", exclusive=True)
+            self.run_worker(partial(self._follow, session.run_id), group="follow", exclusive=True)
         elif session.state.finished and not cells.finished:
             cells.end(session.state.status, session.state.error)
 

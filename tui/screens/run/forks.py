@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tui.derived.replaying import Pace, paced
@@ -23,7 +24,7 @@ class ForkControl(LiveControl):
 
     def on_mount(self) -> None:
         if self.session.pace is not None:
-            self.run_worker(self._play(self.session.pace), group="replay")
+            self.run_worker(partial(self._play, self.session.pace), group="replay")
 
     def _can(self, action: str) -> bool:
         # What is played from the store is not a run that could be stopped.
@@ -57,7 +58,7 @@ class ForkControl(LiveControl):
 
     def _fork(self, step: StepNode, changes: Changes | None) -> None:
         if changes is not None:
-            self.run_worker(self._start_fork(step, changes), group="fork", exclusive=True)
+            self.run_worker(partial(self._start_fork, step, changes), group="fork", exclusive=True)
 
     async def _start_fork(self, step: StepNode, changes: Changes) -> None:
         from tui.errors import explain

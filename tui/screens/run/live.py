@@ -116,7 +116,7 @@ class LiveControl(WorkbenchScreen[None]):
         self.app.push_screen(BreakpointsScreen(self.session.breakpoints, suggested), take)
 
     def action_change(self) -> None:
-        self.run_worker(self._change(), group="stop", exclusive=True)
+        self.run_worker(self._change, group="stop", exclusive=True)
 
     async def _change(self) -> None:
         from tui.remote.sockets import EngineError

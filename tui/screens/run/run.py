@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual import events, on
@@ -115,7 +116,7 @@ class RunScreen(ForkControl, PlaygroundControl, TraceControl):
         self.query_one(OutlineView).follow = self.session.live
         self.show_view("Tree")
         if self._run_id is not None:
-            self.run_worker(self._load(self._run_id), group="load", exclusive=True)
+            self.run_worker(partial(self._load, self._run_id), group="load", exclusive=True)
         self._timer = self.set_interval(self.workbench_app.tick, self._tick)
         self._graph_timer = self.set_interval(max(GRAPH_SECONDS, self.workbench_app.tick), self._sync_graph)
         self.sync()
@@ -225,7 +226,7 @@ class RunScreen(ForkControl, PlaygroundControl, TraceControl):
             self._graph, self._graph_of = subject.proposal.graph, subject.code
         elif subject.code != self._graph_of:
             self._graph_of = subject.code
-            self.run_worker(self._parse(subject.code), group="graph", exclusive=True)
+            self.run_worker(partial(self._parse, subject.code), group="graph", exclusive=True)
         view = self.query_one(GraphView)
         state = self.session.shown
         counts = node_counts(state, subject, self._graph)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import cast
 
 from textual import on
@@ -160,7 +161,7 @@ class TraceControl(WorkbenchScreen[None]):
 
     def scrub(self, position: int) -> None:
         """Show the run as it was after `position` events."""
-        self.run_worker(self._scrub(position), group="scrub", exclusive=True)
+        self.run_worker(partial(self._scrub, position), group="scrub", exclusive=True)
 
     async def _scrub(self, position: int) -> None:
         await self.session.look_back(position)
@@ -227,7 +228,7 @@ class TraceControl(WorkbenchScreen[None]):
         state = self.session.shown
         if self._wanted.query is not None and self._searched != state.revision:
             self._searched = state.revision
-            self.run_worker(self._find(self._wanted.query), group="find", exclusive=True)
+            self.run_worker(partial(self._find, self._wanted.query), group="find", exclusive=True)
         now = (state.revision if self._wanted else 0, self._wanted, self._hits)
         if now == self._filtered:
             return

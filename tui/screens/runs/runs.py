@@ -70,7 +70,7 @@ class RunsScreen(WorkbenchScreen[None]):
         return self.query_one("#runs", TableView)
 
     def _read(self) -> None:
-        self.run_worker(self._load(), group="store", exclusive=True)
+        self.run_worker(self._load, group="store", exclusive=True)
 
     def _restart(self) -> None:
         self._pages, self._next = [None], None
