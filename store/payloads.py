@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from engine.events import Event, UnknownEventError, from_json, to_json
+from engine.event_json import UnknownEventError, from_json, to_json
+from engine.events import Event
 from store import blobs
 from store.errors import StoreError
 

@@ -26,7 +26,7 @@ Print = Callable[["Event"], None]
 
 def printer(as_json: bool) -> Print:
     """How events are printed: one JSON object a line, or the plain trace."""
-    from engine.events import to_json
+    from engine.event_json import to_json
     from tui.reports.plain import PlainTrace
 
     trace = PlainTrace()

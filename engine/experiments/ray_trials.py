@@ -11,14 +11,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from itertools import count
 
-from engine.events import (
-    Event,
-    ModelCallFinished,
-    RoundFinished,
-    RunFinished,
-    StepStarted,
-    from_json,
-)
+from engine.event_json import from_json
+from engine.events import Event, ModelCallFinished, RoundFinished, RunFinished, StepStarted
 from engine.experiments.cluster_error import ClusterError
 from engine.experiments.ray_cluster import Crew, LostWorkerError, Member
 from engine.experiments.trials import Carry, TrialRequest, Watch, trial_of

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.config import ConfigError, Settings, load
 from engine.context import Services
-from engine.events import to_json
+from engine.event_json import to_json
 from engine.experiments.wire import request_from_json
 from engine.guest_modules import guest_modules
 from engine.models.base import ChatModel, ModelError

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.events import Event, RunFinished, from_json
+from engine.event_json import from_json
+from engine.events import Event, RunFinished
 from store import payloads
 from store.annotations import KINDS, checked
 from store.db import open_writer, write

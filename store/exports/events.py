@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.events import Event, ModelDelta, to_json
+from engine.event_json import to_json
+from engine.events import Event, ModelDelta
 from store.db import open_reader
 from store.errors import StoreError, explained
 from store.exports.redaction import Redactor
@@ -18,7 +19,7 @@ _Stream = tuple[str, str]  # call id and channel
 def redacted_events(
     reader: Reader, run_id: str, redactor: Redactor, kinds: tuple[str, ...] = ()
 ) -> Iterator[dict[str, Any]]:
-    """The run's events as JSON-ready data (`engine.events.to_json`) without what must not leave.
+    """The run's events as JSON-ready data (`engine.event_json.to_json`) without what must not leave.
 
     With `kinds`, only those.
 

@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engine.events import Event, ModelDelta, to_json
+from engine.event_json import to_json
+from engine.events import Event, ModelDelta
 from store.db import write
 from store.reader import Reader
 from store.recorder import Recorder

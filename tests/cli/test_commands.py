@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import from_json
+from engine.event_json import from_json
 from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import answer, failure
 from tests.support.runs import DOUBLE, RIGHT, WRONG, completion

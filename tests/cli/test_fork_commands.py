@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.events import Event, StepFinished, StepStarted, from_json
+from engine.event_json import from_json
+from engine.events import Event, StepFinished, StepStarted
 from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import answer
 from tests.support.runs import DOUBLE, RIGHT, TEST_AND_REVISE, WRONG, end, of

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import events
-from engine.events import EVENTS, Event, UnknownEventError, from_json, to_json
+from engine.event_json import UnknownEventError, from_json, to_json
+from engine.events import EVENTS, Event
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),

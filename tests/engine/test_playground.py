@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from engine.context import RunConfig, Services
-from engine.events import Event, ModelCallStarted, RunStarted, ValueEdited, from_json, to_json
+from engine.event_json import from_json, to_json
+from engine.events import Event, ModelCallStarted, RunStarted, ValueEdited
 from engine.ledger import Budget
 from engine.models.base import Message, ModelError, Sampling
 from engine.operators.sets import PAPER

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.config import Settings
-from engine.events import to_json
+from engine.event_json import to_json
 from engine.experiments.plan import Plan
 from store.errors import StoreError
 from store.experiment_log import create

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from engine.events import Event, Notice, StepFinished, to_json
+from engine.event_json import to_json
+from engine.events import Event, Notice, StepFinished
 from store.errors import StoreError
 from store.exports.files import ExportError, new_file, new_folder
 from store.exports.rows import COLUMNS

@@ -51,7 +51,7 @@ class Client:
 
     async def events(self, run_id: str, after: int = -1) -> AsyncGenerator[Event, None]:
         """The run's events behind number `after`, until it ends. Raises EngineError."""
-        from engine.events import from_json
+        from engine.event_json import from_json
 
         message = await self._ask({"do": "attach", "run": run_id, "after": after})
         while "event" in message:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.control import ControlError
-from engine.events import to_json
+from engine.event_json import to_json
 from tui.errors import say
 from tui.ports import RunRequest
 from tui.records import Records

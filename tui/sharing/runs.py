@@ -78,7 +78,7 @@ class _Job:
 
     def events(self, run_id: str, kinds: tuple[str, ...] = ()) -> Iterator[Any]:
         """A run's redacted events."""
-        from engine.events import from_json
+        from engine.event_json import from_json
         from store.exports.events import redacted_events
 
         return map(from_json, redacted_events(self.reader, run_id, self.redactor, kinds))

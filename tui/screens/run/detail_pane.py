@@ -8,7 +8,8 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from engine.events import Event, to_json
+from engine.event_json import to_json
+from engine.events import Event
 from tui.trace import attempts, detail
 from tui.trace.nodes import RUNNING, ExecutionNode, Key, ProposalNode, StepNode
 from tui.trace.state import RunState
