@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import pytest
 import pytest_asyncio
 
 from engine.guest_modules import guest_modules
 from sandbox.pool import Pool, open_sandbox
 from sandbox.types import SandboxError
+from tests.support.missing import skip_where_missing
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -18,7 +18,7 @@ async def sandbox() -> AsyncIterator[Pool]:
         context = open_sandbox(guest_modules=guest_modules())
         pool = await context.__aenter__()
     except SandboxError as error:
-        pytest.skip(f"no sandbox on this machine: {error}")
+        skip_where_missing(error)
     try:
         yield pool
     finally:

@@ -18,6 +18,7 @@ from engine.scoring import score_answer
 from sandbox.pool import Pool
 from sandbox.sandboxes import Sandboxes
 from sandbox.types import Sandbox, SandboxError
+from tests.support.missing import skip_where_missing
 from tests.support.runs import completion, end, of, run_events
 from tests.support.scripted import ScriptedModel
 
@@ -30,7 +31,7 @@ async def images() -> AsyncIterator[Open]:
         try:
             await sandboxes.open("math")
         except SandboxError as error:
-            pytest.skip(f"the math image is not here: {error}")
+            skip_where_missing(error)
         yield sandboxes.open
 
 

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from sandbox import Limits, Pool, SandboxError, open_sandbox
+from tests.support.missing import skip_where_missing
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -55,7 +56,7 @@ async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
         context = open_sandbox(request.param, GUEST_MODULES, size=2, build=True)
         pool = await context.__aenter__()
     except SandboxError as error:
-        pytest.skip(f"no {request.param} sandbox here: {error}")
+        skip_where_missing(error)
     yield pool
     await context.__aexit__(None, None, None)
 

@@ -17,6 +17,7 @@ from sandbox import Limits, Pool, SandboxError, labels, open_sandbox, reaper
 from sandbox import worker as workers
 from sandbox.docker_backend import DockerBackend
 from tests.sandbox.helpers import refuse, until
+from tests.support.missing import skip_where_missing
 
 MODULES = {"steps": "import time\nasync def sleep(host, args):\n    time.sleep(60)\n"}
 
@@ -27,7 +28,7 @@ async def docker_pool() -> AsyncIterator[Pool]:
         context = open_sandbox("docker", MODULES, size=2, build=True)
         pool = await context.__aenter__()
     except SandboxError as error:
-        pytest.skip(f"no Docker here: {error}")
+        skip_where_missing(error)
     yield pool
     await context.__aexit__(None, None, None)
 
@@ -223,7 +224,7 @@ async def test_without_docker_bubblewrap_says_so(monkeypatch: pytest.MonkeyPatch
             assert pool.description.startswith("Docker cannot be used (no Docker daemon here")
             assert pool.description.count("\n") == 0
     except SandboxError as error:
-        pytest.skip(f"no bubblewrap here: {error}")
+        skip_where_missing(error)
 
 
 async def test_with_neither_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:

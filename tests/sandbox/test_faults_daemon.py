@@ -12,6 +12,7 @@ from sandbox.backends import _spread_image
 from sandbox.docker_backend import connect
 from tests.sandbox.daemon import MAIN_HOST, Daemon, LoopDisk
 from tests.sandbox.helpers import until
+from tests.support.missing import skip_where_missing
 
 SLOW = "import time\ntime.sleep(0.4)\ndef f():\n    return 1"
 
@@ -45,7 +46,7 @@ def _bring_image(daemon: Daemon) -> None:
     try:
         clients = {MAIN_HOST: connect(host=MAIN_HOST), daemon.host: daemon.client()}
     except SandboxError as error:
-        pytest.skip(f"no Docker here: {error}")
+        skip_where_missing(error)
     _spread_image(clients, True, "core", None)
 
 

@@ -15,6 +15,7 @@ import pytest_asyncio
 from sandbox import Limits, Pool, SandboxError, open_sandbox, reaper
 from sandbox.docker_backend import DockerBackend
 from tests.sandbox.helpers import assert_healthy
+from tests.support.missing import skip_where_missing
 
 # Memory that no process holds: to the kernel, the one that used it is no larger than any other.
 EAT = "import os\nfd = os.memfd_create('x')\nwhile True:\n    os.write(fd, bytes(1 << 14))"
@@ -32,7 +33,7 @@ async def pool() -> AsyncIterator[Pool]:
         context = open_sandbox("docker", MODULES, size=2, build=True)
         pool = await context.__aenter__()
     except SandboxError as error:
-        pytest.skip(f"no Docker here: {error}")
+        skip_where_missing(error)
     if not _client(pool).api.base_url.startswith("http+docker"):
         pytest.skip("the daemon is not on this machine")
     yield pool

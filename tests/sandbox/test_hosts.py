@@ -12,6 +12,7 @@ from sandbox import Limits, Pool, SandboxError, open_sandbox, reaper
 from sandbox.hosts import Host
 from tests.sandbox.daemon import MAIN_HOST, Daemon
 from tests.sandbox.helpers import until
+from tests.support.missing import skip_where_missing
 
 SLOW = "import time\ntime.sleep(0.4)\ndef f():\n    return 1"
 
@@ -36,7 +37,7 @@ async def pool(daemon: Daemon) -> AsyncIterator[Pool]:
         context = open_sandbox("docker", hosts=[MAIN_HOST, daemon.host], size=2, build=True)
         pool = await context.__aenter__()
     except SandboxError as error:
-        pytest.skip(f"no Docker here: {error}")
+        skip_where_missing(error)
     yield pool
     await context.__aexit__(None, None, None)
 
@@ -90,7 +91,7 @@ async def test_a_host_that_does_not_answer_is_left_out(daemon: Daemon) -> None:
         async with open_sandbox("docker", hosts=hosts, size=1, progress=said.append) as pool:
             assert len(pool.hosts) == 1
     except SandboxError as error:
-        pytest.skip(f"no Docker here: {error}")
+        skip_where_missing(error)
     assert any("is left out" in line for line in said)
 
 

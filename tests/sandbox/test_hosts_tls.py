@@ -17,6 +17,7 @@ from sandbox.backends import _spread_image
 from sandbox.docker_backend import connect
 from tests.sandbox.daemon import MAIN_HOST, Daemon
 from tests.sandbox.helpers import assert_healthy, until
+from tests.support.missing import skip_where_missing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,7 +69,7 @@ def host(certificates: Path) -> Iterator[str]:
         try:
             clients = {MAIN_HOST: connect(host=MAIN_HOST), daemon.host: daemon.client()}
         except SandboxError as error:
-            pytest.skip(f"no Docker here: {error}")
+            skip_where_missing(error)
         _spread_image(clients, True, "core", None)
         yield address
         assert not reaper.containers(daemon.client())

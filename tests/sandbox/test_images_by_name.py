@@ -10,6 +10,7 @@ from sandbox import SandboxError, images
 from sandbox.backends import choose_backends
 from sandbox.docker_backend import connect
 from sandbox.sandboxes import Sandboxes
+from tests.support.missing import skip_where_missing
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 FRACTION = """
@@ -24,7 +25,7 @@ def docker() -> None:
     try:
         connect()
     except SandboxError as error:
-        pytest.skip(f"no Docker here: {error}")
+        skip_where_missing(error)
 
 
 async def test_an_image_is_opened_once_by_its_first_use(docker: None) -> None:
@@ -32,7 +33,7 @@ async def test_an_image_is_opened_once_by_its_first_use(docker: None) -> None:
         try:
             math = await sandboxes.open("math")
         except SandboxError as error:
-            pytest.skip(f"the math image cannot be built here: {error}")
+            skip_where_missing(error)
         assert await sandboxes.open("math") is math
         assert (await math.run_program(FRACTION, entry="main")).value is True
         core = await sandboxes.open()

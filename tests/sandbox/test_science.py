@@ -1,17 +1,15 @@
-"""The science image, built for real; minutes, so only where FLOWREASONER_LONG is set."""
+"""The science image, built for real: minutes, the first time."""
 
 from __future__ import annotations
-
-import os
 
 import pytest
 
 from sandbox import SandboxError, open_sandbox
+from tests.support.missing import skip_where_missing
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="function"),
     pytest.mark.timeout(1800),
-    pytest.mark.skipif("FLOWREASONER_LONG" not in os.environ, reason="minutes; set FLOWREASONER_LONG=1"),
 ]
 
 SOLUTION = """
@@ -61,4 +59,4 @@ async def test_data_science_runs_in_the_science_image() -> None:
                 outcome = await sandbox.run_program(f"import {name}")
                 assert outcome.status == "passed", (name, outcome.message)
     except SandboxError as error:
-        pytest.skip(f"no Docker here: {error}")
+        skip_where_missing(error)

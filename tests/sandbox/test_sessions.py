@@ -13,6 +13,7 @@ import pytest_asyncio
 from sandbox import Limits, Pool, SandboxError, open_sandbox
 from sandbox.hosts import SESSIONS_EACH
 from sandbox.pool import PooledSession
+from tests.support.missing import skip_where_missing
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -85,7 +86,7 @@ async def pool(request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
         context = open_sandbox(request.param, MODULES, size=1, build=True)
         pool = await context.__aenter__()
     except SandboxError as error:
-        pytest.skip(f"no {request.param} sandbox here: {error}")
+        skip_where_missing(error)
     if not pool.hosts[0].backend.own_uids:
         pytest.skip("one uid for all: sessions are told apart by it")
     yield pool
