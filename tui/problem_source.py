@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.operators.support import extract_code
 from engine.problems import Problem, ProblemError, Tests, load_problems, parse_problem, read_records
+from tui.text_file import read_text
 
 
 def resolve(argument: str, data: Path | None = None) -> Problem:
@@ -77,12 +78,7 @@ def _read_tests(path: Path) -> Tests:
         if isinstance(data, list):
             data = {"test": data}
         return parse_problem({"id": "tests", "prompt": "-", "tests": data}, where).tests
-    try:
-        source = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ProblemError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
-    except OSError as error:
-        raise ProblemError(f"{path}: {error.strerror or error}; give a readable file of tests") from None
+    source = read_text(path, "tests", ProblemError)
     return divide(extract_code(source), str(path))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui.text_file import read_text
+
 if TYPE_CHECKING:
     from engine.operators.specs import OperatorSet
     from engine.workflows import Workflow
@@ -53,11 +55,4 @@ def _prompts_beside(path: Path) -> str:
 
 
 def _read(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise WorkflowFileError(f"{path}: larger than 1 MiB, which no workflow is; give its source file")
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise WorkflowFileError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
-    except OSError as error:
-        raise WorkflowFileError(f"{path}: {error.strerror or error}; give a readable workflow file") from None
+    return read_text(path, "workflow", WorkflowFileError, MAX_BYTES)

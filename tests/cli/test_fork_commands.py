@@ -108,7 +108,7 @@ async def test_a_prompt_a_worker_and_a_workflow_from_files(shell: Shell, models:
         (["--at", "test1:0", "--prompt", "missing.txt"], "give a readable file"),
         (["--at", "test1:0", "--worker", "nowhere/model"], "unknown model 'nowhere/model'"),
         (["--workflow", "double.json"], "the workflow cannot run"),
-        (["--workflow", "missing.py"], "give a readable workflow file"),
+        (["--workflow", "missing.py"], "give a readable file for the workflow"),
         (["--at", "test1:0", "--set", "problem=x", "--workflow", "double.json"], "are two forks"),
         (["--at", "test1:0", "--everywhere"], "--everywhere goes with"),
     ],

@@ -9,16 +9,8 @@ from typing import Any
 
 import pytest
 
-from engine.events import (
-    Event,
-    Notice,
-    RoundFinished,
-    RunFinished,
-    RunStarted,
-    WorkflowProposed,
-    from_json,
-    to_json,
-)
+from engine.event_json import from_json, to_json
+from engine.events import Event, Notice, RoundFinished, RunFinished, RunStarted, WorkflowProposed
 from engine.formats.format import FormatError
 from engine.formats.imported import events_of
 from engine.formats.rounds import Workspace

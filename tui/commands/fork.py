@@ -45,9 +45,11 @@ def fork(
     Exit codes as for `run`.
     """
     from engine.config import load
-    from tui.derived.forking import fork_request, read_record, read_text
+    from engine.forks.jobs import ForkError
+    from tui.derived.forking import fork_request, read_record
     from tui.headless import run as run_headless
     from tui.launch import Workbench
+    from tui.text_file import read_text
 
     settings = load()
     record = read_record(settings.store_path(), run_id)
@@ -55,7 +57,7 @@ def fork(
         record,
         at=at,
         sets=set_ or [],
-        prompt=read_text(prompt, "prompt") if prompt else None,
+        prompt=read_text(prompt, "prompt", ForkError) if prompt else None,
         worker=worker,
         workflow=_workflow(workflow) if workflow else None,
         everywhere=everywhere,

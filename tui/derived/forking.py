@@ -13,13 +13,12 @@ from engine.forks.steps import StepError, find_step, with_value
 from engine.operators.own import recorded_set
 from engine.playground.plan import VARIANT
 from tui.ports import ForkRequest, RunRequest
+from tui.text_file import read_text
 
 if TYPE_CHECKING:
     from engine.context import Services
     from engine.ledger import Budget
     from engine.runner import Run
-
-MAX_PROMPT_BYTES = 16 * 1024 * 1024
 
 
 def read_record(store: Path, run_id: str) -> RunRecord:
@@ -135,22 +134,10 @@ def fork_run(record: RunRecord, wanted: ForkRequest, services: Services, budget:
     return Run(problem_of(record), config_of(record, budget), services, job=job, origin=origin, fork=fork)
 
 
-def read_text(path: Path, what: str) -> str:
-    """A file the user gave. Raises ForkError."""
-    try:
-        if path.stat().st_size > MAX_PROMPT_BYTES:
-            raise ForkError(f"{path}: larger than 16 MiB, which no {what} is")
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ForkError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
-    except OSError as error:
-        raise ForkError(f"{path}: {error.strerror or error}; give a readable file for the {what}") from None
-
-
 def _value(text: str) -> Any:
     """JSON, else the text itself; @FILE is what the file holds, as text."""
     if text.startswith("@"):
-        return read_text(Path(text[1:]), "value")
+        return read_text(Path(text[1:]), "value", ForkError)
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

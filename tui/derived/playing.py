@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui.ports import RunRequest
+from tui.text_file import read_text
 
 if TYPE_CHECKING:
     from engine.playground.plan import Plan, PromptEdit
     from engine.playground.step import PlayedStep
     from engine.runner import Run
     from tui.launch import Workbench
-
-MAX_PROMPT_BYTES = 16 * 1024 * 1024
 
 
 def read_step(store: Path, run_id: str, step: str) -> PlayedStep:
@@ -45,14 +44,7 @@ def read_prompt(path: Path, name: str, template: str) -> PromptEdit:
     from engine.playground.plan import PromptEdit
     from engine.playground.step import PlaygroundError
 
-    try:
-        if path.stat().st_size > MAX_PROMPT_BYTES:
-            raise PlaygroundError(f"{path}: larger than 16 MiB, which no prompt is")
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise PlaygroundError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
-    except OSError as error:
-        raise PlaygroundError(f"{path}: {error.strerror or error}; give a readable prompt file") from None
+    text = read_text(path, "prompt", PlaygroundError)
     return PromptEdit(name, text if template.endswith("\n") else text.removesuffix("\n"))
 
 
