@@ -49,6 +49,12 @@ async def start(pilot: Pilot[Any], done: Callable[[RunScreen], object]) -> None:
     await until(pilot, lambda: app.focused is not None and app.focused.id == "steps")
 
 
+@pytest.fixture(autouse=True)
+def no_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a picture may take longer than the workbench waits before it calls a wait a stall."""
+    monkeypatch.setattr("tui.app.STALL_SECONDS", 3600.0)
+
+
 @SIZES
 def test_home_without_runs(snap_compare: Compare, size: tuple[int, int]) -> None:
     app = app_of(ScriptedWorkbench(STORE))

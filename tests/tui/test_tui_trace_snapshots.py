@@ -41,6 +41,12 @@ def snapped(
     return compare(app, terminal_size=size, run_before=ready)
 
 
+@pytest.fixture(autouse=True)
+def no_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a picture may take longer than the workbench waits before it calls a wait a stall."""
+    monkeypatch.setattr("tui.app.STALL_SECONDS", 3600.0)
+
+
 @SIZES
 def test_timeline_of_a_run_that_failed(snap_compare: Compare, size: tuple[int, int]) -> None:
     assert snapped(snap_compare, size, failing_run(), "v", "w", drawn="ScEnsemble")
