@@ -24,10 +24,8 @@ EXIT_BY_STATUS = {
 def explain(error: BaseException) -> tuple[str, int] | None:
     """The sentence and exit code for an error that is expected to happen, else None."""
     from engine.config import ConfigError
-    from engine.control import BreakpointError, ControlError
     from engine.experiments.cluster_error import ClusterError
     from engine.experiments.plan import PlanError
-    from engine.forks.jobs import ForkError
     from engine.forks.steps import StepError
     from engine.formats.format import FormatError
     from engine.models.base import ModelError
@@ -36,6 +34,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from engine.playground.step import PlaygroundError
     from engine.playground.template import TemplateError
     from engine.problems import ProblemError
+    from engine.recorded_job import ForkError
+    from engine.run.control import BreakpointError, ControlError
     from engine.variants import OptionError, UnknownVariantError
     from sandbox.types import SandboxError
     from store.errors import StoreError

@@ -13,9 +13,9 @@ from tui.remote.hub import Hub
 
 if TYPE_CHECKING:
     from engine.config import Settings
-    from engine.context import RunConfig, Services
     from engine.events import Event
     from engine.models.base import ChatModel
+    from engine.run.context import RunConfig, Services
     from engine.runner import Run
     from engine.workflows import Workflow
     from sandbox.backends import Prefer
@@ -75,7 +75,7 @@ class Workbench:
 
     async def open_run(self, request: RunRequest, workflow: Workflow | None = None) -> Run:
         """The run of this request, which begins when it is recorded. Raises as `run` does."""
-        from engine.control import parse_breakpoint
+        from engine.run.control import parse_breakpoint
         from engine.runner import Run, workflow_job
         from tui.derived.rerun import open_again
 
@@ -104,8 +104,8 @@ class Workbench:
         """The fork this is. What of it is served needs no model, so one that cannot be opened is missed only
         when it is called; the worker that was asked for by name must be there.
         """
-        from engine.control import parse_breakpoint
-        from engine.ledger import Budget
+        from engine.run.control import parse_breakpoint
+        from engine.run.ledger import Budget
         from tui.derived.forking import fork_run, read_record
 
         record = await asyncio.to_thread(read_record, self.store_path, wanted.parent)
@@ -133,9 +133,9 @@ class Workbench:
         return found_for(self.store_path, request.found, parse_spec(request.variant).label)
 
     def _config(self, request: RunRequest) -> RunConfig:
-        from engine.context import RunConfig
-        from engine.ledger import Budget
         from engine.operators.own import load_set
+        from engine.run.context import RunConfig
+        from engine.run.ledger import Budget
         from engine.variants.spec import parse_spec
 
         spec = parse_spec(request.variant)
@@ -181,7 +181,7 @@ class Workbench:
 
         Raises ModelError, SandboxError and StoreError.
         """
-        from engine.context import Services
+        from engine.run.context import Services
 
         async with self._opening:
             meta_agent = await self._model(meta_agent_name, may_lack)

@@ -17,12 +17,12 @@ import time
 from contextlib import aclosing
 from pathlib import Path
 
-from engine.context import RunConfig, Services
 from engine.events import ModelCallStarted
 from engine.guest_modules import guest_modules
-from engine.ledger import Budget
 from engine.operators.sets import PAPER
 from engine.problems import Problem
+from engine.run.context import RunConfig, Services
+from engine.run.ledger import Budget
 from engine.runner import Run, workflow_job
 from engine.workflows import Workflow, build_workflow
 from sandbox.pool import Pool, open_sandbox

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.metrics import pass_at_k
-from engine.statistics import mean_intervals, pass_rate_interval, proportion_interval
+from engine.scores.metrics import pass_at_k
+from engine.scores.statistics import mean_intervals, pass_rate_interval, proportion_interval
 from store.errors import StoreError
 from store.reader import Reader
 from tests.support.trials import CODE, FAIL, PASS, Ran, Step, store_experiment, store_run

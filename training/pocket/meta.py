@@ -6,11 +6,11 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from engine.execution import Execution
 from engine.operators.sets import PAPER
 from engine.problems import Problem, Tests
 from engine.prompts import Experience, propose_messages
-from engine.scoring import Score
+from engine.run.execution import Execution
+from engine.scores.scoring import Score
 from engine.variants.final import mean_score
 from engine.variants.flowreasoner import feedback_on
 from engine.workflows import Workflow, build_workflow

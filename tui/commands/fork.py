@@ -45,7 +45,7 @@ def fork(
     Exit codes as for `run`.
     """
     from engine.config import load
-    from engine.forks.jobs import ForkError
+    from engine.recorded_job import ForkError
     from tui.derived.forking import fork_request, read_record
     from tui.headless import run as run_headless
     from tui.launch import Workbench

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from engine.metrics import pass_at_k
-from engine.statistics import Interval, pass_rate_interval
+from engine.scores.metrics import pass_at_k
+from engine.scores.statistics import Interval, pass_rate_interval
 
 if TYPE_CHECKING:
     from store.experiments import TrialRow

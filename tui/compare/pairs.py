@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from engine.statistics import Interval, mcnemar, mean_intervals
+from engine.scores.statistics import Interval, mcnemar, mean_intervals
 from tui.compare.measures import BY_KEY, MEASURES, Key, Measure, by_problem, is_scored
 
 if TYPE_CHECKING:

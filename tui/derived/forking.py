@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.forks import KINDS, Fork, RunRecord, StepEdit
-from engine.forks.jobs import ForkError, config_of, edited_workflow, job_of, other_workflow_job, problem_of
 from engine.forks.steps import StepError, find_step, with_value
 from engine.operators.own import recorded_set
 from engine.playground.plan import VARIANT
+from engine.recorded_job import ForkError, config_of, edited_workflow, job_of, other_workflow_job, problem_of
 from tui.ports import ForkRequest, RunRequest
 from tui.text_file import read_text
 
 if TYPE_CHECKING:
-    from engine.context import Services
-    from engine.ledger import Budget
+    from engine.run.context import Services
+    from engine.run.ledger import Budget
     from engine.runner import Run
 
 
@@ -92,7 +92,7 @@ def fork_request(
 
 def request_of(record: RunRecord, fork: ForkRequest, worker: str) -> RunRequest:
     """The fork as a run request, which says for the parent what it was. Raises as `fork_run` would."""
-    from engine.ledger import Budget
+    from engine.run.ledger import Budget
 
     config = config_of(record, Budget())
     if fork.workflow is None:
@@ -116,7 +116,7 @@ def request_of(record: RunRecord, fork: ForkRequest, worker: str) -> RunRequest:
 
 def fork_run(record: RunRecord, wanted: ForkRequest, services: Services, budget: Budget) -> Run:
     """The run that this fork is. Raises ForkError, StepError, ProblemError and OperatorSetError."""
-    from engine.context import Origin
+    from engine.run.context import Origin
     from engine.runner import Run
 
     step = find_step(record, wanted.at) if wanted.at is not None else None

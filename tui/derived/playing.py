@@ -72,9 +72,9 @@ async def open_playground(workbench: Workbench, data: dict[str, Any]) -> Run:
         PlaygroundError, TemplateError, StepError, ProblemError, OperatorSetError: it cannot be filled.
         ModelError, SandboxError, StoreError: what it needs cannot be had.
     """
-    from engine.ledger import Budget
     from engine.playground.grid import playground_job
     from engine.playground.plan import check, plan_from_json, playground_config, playground_origin
+    from engine.run.ledger import Budget
     from engine.runner import Run
 
     plan = plan_from_json(data)

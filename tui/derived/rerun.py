@@ -44,9 +44,9 @@ async def open_again(workbench: Workbench, run_id: str) -> Run:
         ForkError, ProblemError, OperatorSetError, UnknownVariantError, OptionError: it cannot be done again.
         ModelError, SandboxError, StoreError, PlanError: what it needs cannot be had.
     """
-    from engine.context import Origin
-    from engine.forks.jobs import config_of, job_of, problem_of
-    from engine.ledger import Budget
+    from engine.recorded_job import config_of, job_of, problem_of
+    from engine.run.context import Origin
+    from engine.run.ledger import Budget
     from engine.runner import Run
 
     record = await asyncio.to_thread(_record, workbench.store_path, run_id)

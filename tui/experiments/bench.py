@@ -126,7 +126,7 @@ def prepare(settings: Settings, store: Path, request: BenchRequest) -> Job:
     """
     from engine.experiments.contestants import contestants
     from engine.experiments.selection import reselect
-    from engine.ledger import Budget
+    from engine.run.ledger import Budget
 
     check_place(request.on)
     if request.resume is not None:

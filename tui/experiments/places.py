@@ -44,8 +44,8 @@ async def opened(
     if is_here:
         yield here
         return
-    from engine.experiments.ray_cluster import Crew, connected
-    from engine.experiments.ray_trials import RayTrials
+    from engine.experiments.ray.cluster import Crew, connected
+    from engine.experiments.ray.trials import RayTrials
 
     models = dict.fromkeys((c.meta_agent, c.worker) for c in job.contestants.values())
     async with (

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.control import ControlError
 from engine.experiments.standing import Standing
+from engine.run.control import ControlError
 
 if TYPE_CHECKING:
     from engine.experiments.experiment import Ended, Experiment

@@ -8,8 +8,8 @@ from contextlib import aclosing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from engine.control import Breakpoint, BreakpointError, Control, ControlError, parse_breakpoint
 from engine.plain import jsonable
+from engine.run.control import Breakpoint, BreakpointError, Control, ControlError, parse_breakpoint
 from tui.remote.experiments import LiveExperiments
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from engine.control import ControlError
 from engine.event_json import to_json
+from engine.run.control import ControlError
 from tui.errors import say
 from tui.ports import RunRequest
 from tui.records import Records

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.formats.aflow_export import Exported
+    from engine.exchange.aflow_export import Exported
     from store.rows import StoredWorkflow
 
 
@@ -17,7 +17,7 @@ def export_workflow(store: Path, name: str, out: Path, *, dataset: str | None, a
         FormatError: it cannot be put into the layout, or `out` holds such files already.
         StoreError: there is no such run or workflow.
     """
-    from engine.formats.aflow_export import DATASETS, export_aflow
+    from engine.exchange.aflow_export import DATASETS, export_aflow
     from engine.workflows.choice import build_for_its_set
     from tui.reports.tables import emit
 

@@ -17,7 +17,7 @@ def import_aflow(folder: Path, store: Path, *, as_json: bool) -> None:
     Raises:
         FormatError: there is no workspace; StoreError: the store cannot be written.
     """
-    from engine.formats.imported import events_of
+    from engine.exchange.imported import events_of
     from engine.formats.workspace import read_workspaces
     from tui.reports.tables import emit
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from engine.experiments.cluster_error import ClusterError
-from engine.experiments.ray_worker import TrialWorker
+from engine.experiments.ray.worker import TrialWorker
 
 REACH_S = 10.0  # to a cluster's port
 PATIENCE_S = 20.0  # with a cluster that has no room, before that is said

@@ -14,7 +14,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from engine.config import ConfigError, Settings, load
-from engine.context import Services
 from engine.event_json import to_json
 from engine.experiments.wire import request_from_json
 from engine.guest_modules import guest_modules
@@ -22,6 +21,7 @@ from engine.models.base import ChatModel, ModelError
 from engine.models.registry import open_model
 from engine.operators.own import OperatorSetError
 from engine.problems import ProblemError
+from engine.run.context import Services
 from engine.runner import Run, workflow_job
 from engine.variants import OptionError, UnknownVariantError
 from sandbox.sandboxes import Sandboxes

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from engine.context import RunConfig, RunContext
-from engine.execution import Purpose
 from engine.forks.record import RecordedStep, RunRecord
-from engine.ledger import Budget
 from engine.models.base import Sampling
 from engine.operators.own import recorded_set
 from engine.operators.sets import MANUAL, SETS
 from engine.operators.specs import OperatorSet
 from engine.problems import Problem, parse_problem
+from engine.run.context import RunConfig, RunContext
+from engine.run.execution import Purpose
+from engine.run.ledger import Budget
 from engine.runner import Job
 from engine.variants import Result, UnknownVariantError, load_variant
 from engine.variants.final import finish, mean_score, run_repeats

@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from engine.control import Control
-from engine.emitter import Emitter
 from engine.forks import Fork
-from engine.gateway import Gateway
-from engine.ledger import Budget, Ledger
 from engine.models.base import ChatModel, Sampling
 from engine.operators.sets import PAPER
 from engine.operators.specs import OperatorSet
 from engine.problems import Problem
+from engine.run.control import Control
+from engine.run.emitter import Emitter
+from engine.run.gateway import Gateway
+from engine.run.ledger import Budget, Ledger
 from sandbox.types import Sandbox, SandboxError
 
 Stage = Literal["search", "final"]

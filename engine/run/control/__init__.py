@@ -1,8 +1,8 @@
 """Live control: stop a run at a crossing, look, change what passes, go on."""
 
-from engine.control.breakpoints import Breakpoint, BreakpointError, parse_breakpoint
-from engine.control.control import Control, ControlError, Pass, Stop
-from engine.control.crossing import Crossing, Where
+from engine.run.control.breakpoints import Breakpoint, BreakpointError, parse_breakpoint
+from engine.run.control.control import Control, ControlError, Pass, Stop
+from engine.run.control.crossing import Crossing, Where
 
 __all__ = [
     "Breakpoint",

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from engine.ledger import Ledger
+from engine.run.ledger import Ledger
 
 T = TypeVar("T")
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.context import RunContext
 from engine.events import EvaluationFinished, Split
-from engine.execution import Execution
-from engine.math_answers import Open, compare
-from engine.metrics import exact_match, same_last_number, token_f1
 from engine.problems import Problem
-from engine.step_requests import limits_of_tests
+from engine.run.context import RunContext
+from engine.run.execution import Execution
+from engine.run.step_requests import limits_of_tests
+from engine.scores.math_answers import Open, compare
+from engine.scores.metrics import exact_match, same_last_number, token_f1
 from engine.workflows import Workflow
 from sandbox.types import SandboxError, Verdict
 

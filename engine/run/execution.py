@@ -7,14 +7,14 @@ import contextlib
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.context import RunContext
 from engine.events import Notice, WorkflowFinished, WorkflowStarted
 from engine.formats.catalog import FORMATS
 from engine.ids import derived_seed, new_id
-from engine.ledger import BudgetExceededError
 from engine.models.base import ModelError
 from engine.plain import answer_text
-from engine.steps import StepBroker
+from engine.run.context import RunContext
+from engine.run.ledger import BudgetExceededError
+from engine.run.steps import StepBroker
 from engine.workflows import Workflow
 from sandbox.types import Limits, Outcome, SandboxError, Session
 

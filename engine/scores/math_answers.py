@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from engine.metrics import last_boxed
+from engine.scores.metrics import last_boxed
 from sandbox.types import Limits, Sandbox, SandboxError
 
 IMAGE = "math"

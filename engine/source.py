@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
-from engine.formats.findings import Diagnostic, error
+from engine.diagnostics import Diagnostic, error
 from engine.operators.support import syntax_tree
 
 # The largest workflow in the paper's appendix is about 2 kB. The limit keeps the host responsive:

@@ -14,7 +14,7 @@ from itertools import count
 from engine.event_json import from_json
 from engine.events import Event, ModelCallFinished, RoundFinished, RunFinished, StepStarted
 from engine.experiments.cluster_error import ClusterError
-from engine.experiments.ray_cluster import Crew, LostWorkerError, Member
+from engine.experiments.ray.cluster import Crew, LostWorkerError, Member
 from engine.experiments.trials import Carry, TrialRequest, Watch, trial_of
 from engine.experiments.wire import request_to_json
 from engine.search import Trial

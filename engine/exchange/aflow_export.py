@@ -12,13 +12,13 @@ import ast
 from dataclasses import dataclass
 from textwrap import indent
 
-from engine.formats.aflow_calls import CallEdits, aflow_set
+from engine.diagnostics import Diagnostic
+from engine.exchange.aflow_calls import CallEdits, aflow_set
 from engine.formats.catalog import NATIVE, format_of
-from engine.formats.findings import Diagnostic
 from engine.formats.format import FormatError
 from engine.formats.module import BOUND
-from engine.formats.source import parse
 from engine.operators.specs import OperatorSet
+from engine.source import parse
 from engine.workflows import build_workflow
 from engine.workflows.edits import Edit, overlapping
 from engine.workflows.tree import FunctionNode, call_method, methods, self_attribute, walk_scope

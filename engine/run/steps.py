@@ -13,17 +13,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.clock import within
-from engine.context import RunContext
-from engine.control import Crossing
 from engine.events import StepFinished, StepStarted, ValueEdited
 from engine.forks import RecordedStep
 from engine.ids import content_key, new_id, step_key
-from engine.ledger import BudgetExceededError
 from engine.models.base import Sampling
 from engine.operators.specs import OperatorSet, OperatorSpec
 from engine.plain import jsonable
-from engine.step_requests import StepCall, StepRequests
+from engine.run.clock import within
+from engine.run.context import RunContext
+from engine.run.control import Crossing
+from engine.run.ledger import BudgetExceededError
+from engine.run.step_requests import StepCall, StepRequests
 from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session
 
 # An operator waits for models, so its wall limit is generous, and kept by the run's clock, which stands

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.context import RunContext
-from engine.control import Crossing, Where
 from engine.events import CodeExecuted, ValueEdited
 from engine.ids import derived_seed
-from engine.ledger import BudgetExceededError
 from engine.models.base import Message, ModelError, Sampling
 from engine.operators.specs import OperatorSpec
 from engine.plain import jsonable
 from engine.problems import Problem
+from engine.run.context import RunContext
+from engine.run.control import Crossing, Where
+from engine.run.ledger import BudgetExceededError
 from sandbox.types import CallbackError, Limits, SandboxError, TestResult, Verdict
 
 _TEST_LIMITS = {

@@ -11,8 +11,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.control import Control, Crossing
-from engine.emitter import Emitter
 from engine.events import (
     Channel,
     ModelCallFinished,
@@ -25,8 +23,10 @@ from engine.events import (
 )
 from engine.forks import Fork
 from engine.ids import new_id
-from engine.ledger import Ledger
 from engine.models.base import ChatModel, Completion, Delta, Message, ModelError, Retry, Sampling
+from engine.run.control import Control, Crossing
+from engine.run.emitter import Emitter
+from engine.run.ledger import Ledger
 
 FLUSH_S = 0.05  # a delta event at most this often per call: twenty a second read as streaming
 

@@ -6,7 +6,7 @@ import ast
 import re
 from dataclasses import replace
 
-from engine.formats.findings import Diagnostic, warning
+from engine.diagnostics import Diagnostic, warning
 from engine.formats.format import FormatError
 from engine.operators.sets import AFLOW
 from engine.operators.specs import OperatorSet, OperatorSpec, Parameter

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from engine.context import RunContext
 from engine.events import Notice, TestsWritten
 from engine.ids import derived_seed
 from engine.operators.support import extract_code, syntax_tree
 from engine.problems import Problem, Tests
 from engine.prompts import make_tests_messages
+from engine.run.context import RunContext
 
 MAX_TESTS = 8
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from engine.control.crossing import Crossing
+from engine.run.control.crossing import Crossing
 
 On = Literal["before", "after", "model", "error", "verdict", "line", "tokens", "cost", "latency", "match"]
 Side = Literal["input", "output"]

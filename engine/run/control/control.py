@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from engine.control.breakpoints import Breakpoint
-from engine.control.crossing import Crossing
-from engine.emitter import Emitter
 from engine.events import RunPaused, RunResumed, ValueEdited
-from engine.ledger import Ledger
+from engine.run.control.breakpoints import Breakpoint
+from engine.run.control.crossing import Crossing
+from engine.run.emitter import Emitter
+from engine.run.ledger import Ledger
 
 Step = Literal["into", "over", "out"]
 # Reads the workflow's local variables from its process, as JSON-ready data capped in size.
