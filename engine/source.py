@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.diagnostics import Diagnostic, error
-from engine.operators.support import syntax_tree
+from engine.guest.syntax import syntax_tree
 
 # The largest workflow in the paper's appendix is about 2 kB. The limit keeps the host responsive:
 # checking this much of the worst text takes a second or two.

@@ -6,8 +6,9 @@ import ast
 from dataclasses import replace
 
 from engine.events import Notice, TestsWritten
+from engine.guest.syntax import syntax_tree
 from engine.ids import derived_seed
-from engine.operators.support import extract_code, syntax_tree
+from engine.operators.support import extract_code
 from engine.problems import Problem, Tests
 from engine.prompts import make_tests_messages
 from engine.run.context import RunContext

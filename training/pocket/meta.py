@@ -15,7 +15,7 @@ from engine.variants.final import mean_score
 from engine.variants.flowreasoner import feedback_on
 from engine.workflows import Workflow, build_workflow
 from training.pocket import tokens
-from training.pocket.courses import Course
+from training.pocket.course import Course
 from training.pocket.flows import Plan, Written, choose, improve, write
 from training.pocket.foreign import foreign_problem
 from training.pocket.generate import generate
