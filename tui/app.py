@@ -178,7 +178,7 @@ class WorkbenchApp(EnginesApp):
         self.push_screen("runs")
 
     def open_comparison(self, names: Sequence[str]) -> None:
-        """Compare two to four experiments, variants or runs (`tui.compare.sides`)."""
+        """Compare two to four experiments, variants or runs (`store.compare.sides`)."""
         from tui.screens.compare.compare import CompareScreen
 
         self.push_screen(CompareScreen(names))

@@ -37,9 +37,9 @@ class RunRequest:
     worker from the run it is of.
 
     `operators` is a set's name, or the path of the user's own FILE.toml; `breakpoints` are as a user
-    writes them (`engine.run.control.breakpoints`). `again` is the run to do once more: with it, nothing but the
-    breakpoints counts, and the rest is shown while the run opens. `playground` is the JSON form of an
-    `engine.playground.plan.Plan`: the run is its grid.
+    writes them (`engine.run.control.breakpoints`). `again` is the run to do once more: with it, nothing
+    but the breakpoints counts, and the rest is shown while the run opens. `playground` is the JSON form of
+    an `engine.playground.plan.Plan`: the run is its grid.
     """
 
     problem: Problem

@@ -18,7 +18,7 @@ from engine.event_json import to_json
 from engine.events import Event, Notice, StepFinished
 from store.errors import StoreError
 from store.exports.files import ExportError, new_file, new_folder
-from store.exports.rows import COLUMNS
+from store.exports.training_rows import COLUMNS
 from tests.sharing.conftest import Place
 from tests.sharing.otlp_server import OtlpServer, attributes
 from tests.store.samples import store, whole_run

@@ -38,9 +38,9 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from engine.run.control import BreakpointError, ControlError
     from engine.variants import OptionError, UnknownVariantError
     from sandbox.types import SandboxError
+    from store.compare.sides import CompareError
     from store.errors import StoreError
     from store.exports.files import ExportError
-    from tui.compare.sides import CompareError
     from tui.remote.sockets import EngineError, LiveRunError
     from tui.sharing.serve import ServeError
     from tui.workflow_source import WorkflowFileError

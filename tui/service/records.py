@@ -10,14 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tui.run_filter import parse_filter
+from store.run_filter import parse_filter
 
 if TYPE_CHECKING:
     from engine.events import Event
-    from store.experiments import ExperimentRow
+    from store.compare.comparison import Comparison
+    from store.experiment_reader import ExperimentRow
     from store.reader import Reader
     from store.rows import Cursor, RunPage, RunRow
-    from tui.compare.comparison import Comparison
 
 CHUNK = 200
 T = TypeVar("T")
@@ -75,8 +75,8 @@ class Records:
         """
 
         def read() -> Comparison:
-            from tui.compare.comparison import compare_sides, with_baseline
-            from tui.compare.sides import read_sides
+            from store.compare.comparison import compare_sides, with_baseline
+            from store.compare.sides import read_sides
 
             reader = self._open()
             return compare_sides(reader, with_baseline(read_sides(reader, names), baseline))

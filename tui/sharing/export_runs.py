@@ -122,7 +122,7 @@ def _select(reader: Reader, wanted: Wanted) -> tuple[Iterator[RunRow], str]:
     """The runs, and a name for their file."""
     from store.exports.events import runs_in_set
     from store.exports.files import ExportError
-    from tui.run_filter import parse_filter
+    from store.run_filter import parse_filter
 
     ways = [way for way in (wanted.runs, wanted.experiment, wanted.search, wanted.training_set) if way]
     if len(ways) != 1:
@@ -236,7 +236,7 @@ def _hf(job: _Job, folder: Path) -> int:
 
 
 def _training_rows(job: _Job) -> Iterator[dict[str, Any]]:
-    from store.exports.rows import KINDS, rows_of
+    from store.exports.training_rows import KINDS, rows_of
 
     for row in job.ended():
         yield from rows_of(job.events(row.id, KINDS))

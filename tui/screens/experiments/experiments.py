@@ -31,7 +31,7 @@ from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
-    from store.experiments import ExperimentRow, TrialRow
+    from store.experiment_reader import ExperimentRow, TrialRow
     from store.reader import Reader
     from tui.experiments.bench import BenchRequest
 

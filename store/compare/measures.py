@@ -1,8 +1,8 @@
 """What is measured of a trial, and what a side comes to.
 
-A trial counts once its run ended by itself (`store.experiments.TrialRow.is_done`). Errors and spent budgets
-are failures: they stay in every denominator. What the sandbox failed, and what has not been tried yet, is
-no verdict and in none.
+A trial counts once its run ended by itself (`store.experiment_reader.TrialRow.is_done`). Errors and spent
+budgets are failures: they stay in every denominator. What the sandbox failed, and what has not been tried
+yet, is no verdict and in none.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from engine.scores.metrics import pass_at_k
 from engine.scores.statistics import Interval, pass_rate_interval
 
 if TYPE_CHECKING:
-    from store.experiments import TrialRow
+    from store.compare.sides import Side
+    from store.experiment_reader import TrialRow
     from store.usage import Usage
-    from tui.compare.sides import Side
 
 Unit = Literal["share", "usd", "count", "ms"]
 Key = tuple[str, str]  # benchmark ("" where there is only one) and problem

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from store.compare import FEWEST, MOST
 from store.errors import RunNotFoundError, StoreError
-from tui.compare import FEWEST, MOST
 
 if TYPE_CHECKING:
-    from store.experiments import ExperimentRow, TrialRow
+    from store.experiment_reader import ExperimentRow, TrialRow
     from store.reader import Reader
     from store.rows import RunFacts
     from store.usage import SearchUsage

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tui.compare.measures import Summary, summarise
-from tui.compare.pairs import Pair, pair
-from tui.compare.sides import Side, read_sides
-from tui.compare.traces import RunPair, read_run_pair
-from tui.format import plural
+from store.compare.measures import Summary, summarise
+from store.compare.pairs import Pair, pair
+from store.compare.sides import Side, read_sides
+from store.compare.traces import RunPair, read_run_pair
 
 if TYPE_CHECKING:
     from store.reader import Reader
@@ -92,7 +91,7 @@ def _warnings(sides: Sequence[Side], summaries: Sequence[Summary], pairs: Sequen
         counts = summary.counts
         if left := counts.todo + counts.no_verdict:
             infra = f", {counts.no_verdict} of them without a verdict" if counts.no_verdict else ""
-            yield f"{side.letter} has {plural(left, 'trial')} of {counts.planned} to do{infra}"
+            yield f"{side.letter}: {left} of {counts.planned} trials are still to do{infra}"
         if counts.done and counts.done == counts.answered:
             yield f"{side.letter} was not scored: its problems have neither tests nor an answer"
         if counts.repaired:
@@ -102,11 +101,7 @@ def _warnings(sides: Sequence[Side], summaries: Sequence[Summary], pairs: Sequen
             yield f"{one.baseline} and {one.other} have no problem with a result in common"
         for letter, keys in ((one.baseline, one.only_baseline), (one.other, one.only_other)):
             if one.problems and keys:
-                against = one.other if letter == one.baseline else one.baseline
-                yield (
-                    f"{plural(len(keys), 'problem')} of {letter} without a result in {against}"
-                    " left out of what is paired"
-                )
+                yield f"{letter} alone has a result for {len(keys)} of its problems: not paired"
     if len(pairs) > 1:
         yield f"{len(pairs)} comparisons with the baseline: the p-values are not corrected for that"
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from engine.scores.statistics import Interval, mcnemar, mean_intervals
-from tui.compare.measures import BY_KEY, MEASURES, Key, Measure, by_problem, is_scored
+from store.compare.measures import BY_KEY, MEASURES, Key, Measure, by_problem, is_scored
 
 if TYPE_CHECKING:
-    from store.experiments import TrialRow
-    from tui.compare.sides import Side
+    from store.compare.sides import Side
+    from store.experiment_reader import TrialRow
 
 Outcome = Literal["gained", "lost", "better", "worse", "same", "unscored"]
 
