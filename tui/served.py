@@ -7,7 +7,7 @@ def main() -> None:
     """Open the workbench, whatever standard input and output are."""
     from engine.config import load
     from tui.app import WorkbenchApp
-    from tui.remote.workbench import RemoteWorkbench
+    from tui.service.workbench import RemoteWorkbench
 
     workbench = RemoteWorkbench(load())
     WorkbenchApp(workbench, initial_request=workbench.default_request()).run()

@@ -10,7 +10,7 @@ from tui import format as fmt
 from tui.trace.waiting import Waiting, waiting_on
 
 if TYPE_CHECKING:
-    from tui.records import Records
+    from tui.service.records import Records
     from tui.session import RunSession
 
 # What is long where the store does not know what is usual.

@@ -30,7 +30,7 @@ from store.recorder import Recorder
 from store.recording import recorded
 from tests.support.runs import completion
 from tests.support.scripted import ScriptedModel
-from tui.derived.forking import fork_request, fork_run, read_record
+from tui.service.asked.fork import fork_request, fork_run, read_record
 
 STEPS = 100
 LIMIT_S = 0.5

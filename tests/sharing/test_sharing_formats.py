@@ -22,7 +22,7 @@ from store.exports.training_rows import COLUMNS
 from tests.sharing.conftest import Place
 from tests.sharing.otlp_server import OtlpServer, attributes
 from tests.store.samples import store, whole_run
-from tui.sharing.runs import Wanted, export_runs, sentence
+from tui.sharing.export_runs import Wanted, export_runs, sentence
 
 HOSTILE = "</pre><script>alert(1)</script>\x1b[31m\u202e```\n# h\n[x](javascript:1) <img src=x onerror=a>\x00"
 

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.errors import EXIT_BY_STATUS, INTERRUPTED, PASSED, UNAVAILABLE
-from tui.remote.client import Client, live_experiments, live_runs, standing_from
-from tui.remote.sockets import LiveRunError
 from tui.safe import one_line
+from tui.service.engine_process.client import Client, live_experiments, live_runs, standing_from
+from tui.service.engine_process.sockets import LiveRunError
+from tui.service.errors import EXIT_BY_STATUS, INTERRUPTED, PASSED, UNAVAILABLE
 
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
@@ -32,7 +32,7 @@ def attach(store: Path, name: str | None, *, as_json: bool) -> int:
 
 async def _attach(store: Path, name: str | None, as_json: bool) -> int:
     from engine.events import RunFinished
-    from tui.headless import printer
+    from tui.headless.run import printer
 
     path, what, found = await _find(store, name)
     if what == "experiment":

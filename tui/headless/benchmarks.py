@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.errors import FAILED, PASSED, UNAVAILABLE
 from tui.reports.experiments import print_verification
 from tui.reports.tables import emit, table
+from tui.service.errors import FAILED, PASSED, UNAVAILABLE
 
 if TYPE_CHECKING:
     from engine.benchmarks import Benchmark
@@ -89,7 +89,7 @@ def print_verify(
 
 async def _verify(settings: Settings, problems: list[Any]) -> Report:
     from engine.benchmarks.verify import verify
-    from tui.launch import Workbench
+    from tui.service.runtime import Workbench
 
     done = 0
 

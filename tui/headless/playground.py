@@ -10,18 +10,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.derived.playing import request_of
-from tui.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE, say
 from tui.format import cost, count, duration
-from tui.remote.server import served
 from tui.reports.tables import emit, table
 from tui.safe import one_line, shown
+from tui.service.asked.playground import request_of
+from tui.service.engine_process.server import served
+from tui.service.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE, say
 
 if TYPE_CHECKING:
     from engine.playground.cells import Cells, CellState
     from engine.playground.plan import Plan
     from engine.playground.step import PlayedStep
-    from tui.launch import Workbench
+    from tui.service.runtime import Workbench
 
 _VALUE_CHARS = 60
 

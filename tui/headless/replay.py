@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE
 from tui.format import duration
+from tui.service.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE
 
 if TYPE_CHECKING:
     from engine.events import Event
@@ -93,8 +93,8 @@ def replay_run(store: Path, run_id: str, speed: float, *, as_json: bool) -> int:
 
 async def _replay(store: Path, run_id: str, speed: float, as_json: bool) -> int:
     from engine.events import RunFinished
-    from tui.headless import printer
-    from tui.records import Records
+    from tui.headless.run import printer
+    from tui.service.records import Records
 
     records, shown = Records(store), printer(as_json)
 

@@ -9,15 +9,24 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.derived.rerun import again
-from tui.errors import EXIT_BY_STATUS, FAILED, INTERRUPTED, PASSED, UNAVAILABLE, explain, internal, say
 from tui.format import plural, score
 from tui.safe import one_line
+from tui.service.asked.again import again
+from tui.service.errors import (
+    EXIT_BY_STATUS,
+    FAILED,
+    INTERRUPTED,
+    PASSED,
+    UNAVAILABLE,
+    explain,
+    internal,
+    say,
+)
 
 if TYPE_CHECKING:
     from engine.events import RunFinished
     from store.failures import Grouping
-    from tui.launch import Workbench
+    from tui.service.runtime import Workbench
 
 
 def chosen(store: Path, runs: list[str], cluster: str | None, by: Grouping, limit: int) -> list[str]:
@@ -37,7 +46,7 @@ def chosen(store: Path, runs: list[str], cluster: str | None, by: Grouping, limi
 def rerun_all(workbench: Workbench, run_ids: list[str], *, concurrency: int, as_json: bool) -> int:
     """Do them again and return the exit code. SIGINT and SIGTERM cancel what runs, recorded."""
     if len(run_ids) == 1:
-        from tui.headless import run
+        from tui.headless.run import run
 
         return run(workbench, again(workbench.store_path, run_ids[0]), as_json=as_json)
     try:

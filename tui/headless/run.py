@@ -11,15 +11,15 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE, say
-from tui.remote.server import served
 from tui.reports.artefacts import Artefacts
+from tui.service.engine_process.server import served
+from tui.service.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE, say
 
 if TYPE_CHECKING:
     from engine.events import Event
     from engine.workflows import Workflow
-    from tui.launch import Workbench
     from tui.ports import RunRequest
+    from tui.service.runtime import Workbench
 
 Print = Callable[["Event"], None]
 

@@ -41,9 +41,9 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from store.compare.sides import CompareError
     from store.errors import StoreError
     from store.exports.files import ExportError
-    from tui.remote.sockets import EngineError, LiveRunError
+    from tui.service.asked.workflow import WorkflowFileError
+    from tui.service.engine_process.sockets import EngineError, LiveRunError
     from tui.sharing.serve import ServeError
-    from tui.workflow_source import WorkflowFileError
 
     named = (
         BreakpointError,

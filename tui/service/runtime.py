@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui.ports import ForkRequest, RunRequest
-from tui.remote.hub import Hub
+from tui.service.engine_process.hub import Hub
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -77,7 +77,7 @@ class Workbench:
         """The run of this request, which begins when it is recorded. Raises as `run` does."""
         from engine.run.control import parse_breakpoint
         from engine.runner import Run, workflow_job
-        from tui.derived.rerun import open_again
+        from tui.service.asked.again import open_again
 
         if request.fork is not None:
             return await self._open_fork(request, request.fork)
@@ -87,7 +87,7 @@ class Workbench:
             run.control.set_breakpoints(breakpoints)
             return run
         if request.playground is not None:
-            from tui.derived.playing import open_playground
+            from tui.service.asked.playground import open_playground
 
             run = await open_playground(self, request.playground)
             run.control.set_breakpoints(breakpoints)
@@ -106,7 +106,7 @@ class Workbench:
         """
         from engine.run.control import parse_breakpoint
         from engine.run.ledger import Budget
-        from tui.derived.forking import fork_run, read_record
+        from tui.service.asked.fork import fork_run, read_record
 
         record = await asyncio.to_thread(read_record, self.store_path, wanted.parent)
         start = record.start
@@ -128,7 +128,7 @@ class Workbench:
         if request.found is None:
             return None
         from engine.variants.spec import parse_spec
-        from tui.experiments.found import found_for
+        from tui.service.experiments.found import found_for
 
         return found_for(self.store_path, request.found, parse_spec(request.variant).label)
 

@@ -7,17 +7,17 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.launch import default_request
 from tui.ports import RunRequest
-from tui.remote.client import Client, live_experiments, live_runs, standing_from
-from tui.remote.engine import spawn
-from tui.remote.sockets import EngineError
+from tui.service.engine_process.client import Client, live_experiments, live_runs, standing_from
+from tui.service.engine_process.process import spawn
+from tui.service.engine_process.sockets import EngineError
+from tui.service.runtime import default_request
 
 if TYPE_CHECKING:
     from engine.config import Settings
     from engine.events import Event
     from engine.experiments.standing import Standing
-    from tui.experiments.bench import BenchRequest
+    from tui.service.experiments.prepare import BenchRequest
 
 
 class RemoteWorkbench:
@@ -58,7 +58,7 @@ class RemoteWorkbench:
                 yield event
 
     async def act(self, run_id: str, action: str, **args: Any) -> dict[str, Any]:
-        """Carry out a control action (`tui.remote.hub`); gives how the run stands. Raises EngineError."""
+        """Carry out a control action (`Hub.act`); gives how the run stands. Raises EngineError."""
         async with Client(self._engine_of(run_id)) as client:
             return await client.ask(action, run=run_id, **args)
 
@@ -71,10 +71,10 @@ class RemoteWorkbench:
     async def estimate(self, request: BenchRequest) -> list[dict[str, Any]]:
         """What an experiment may take, by variant (`tui.reports.experiments.estimate`).
 
-        Raises what `tui.experiments.bench.prepare` raises.
+        Raises what `tui.service.experiments.prepare.prepare` raises.
         """
-        from tui.experiments.bench import prepare
         from tui.reports.experiments import estimate
+        from tui.service.experiments.prepare import prepare
 
         def plan() -> list[dict[str, Any]]:
             return estimate(self.store_path, prepare(self.settings, self.store_path, request))
@@ -95,7 +95,7 @@ class RemoteWorkbench:
         return list({standing.experiment: standing for _, standing in found}.values())
 
     async def act_on_experiment(self, name: str, action: str) -> Standing:
-        """Carry out an action of `tui.remote.experiments`. Raises EngineError."""
+        """Carry out an action of `tui.service.engine_process.live_experiments`. Raises EngineError."""
         if name not in self._experiments:
             raise EngineError(f"no experiment {name} is in progress")
         async with Client(self._experiments[name]) as client:

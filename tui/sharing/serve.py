@@ -147,7 +147,7 @@ def _is_ours(origin: str | None, host: str) -> bool:
 
 def _workbench() -> str:
     """What a shell starts for each page."""
-    return shlex.join([sys.executable, "-m", "tui.sharing.served"])
+    return shlex.join([sys.executable, "-m", "tui.served"])
 
 
 def _listen(port: int) -> socket.socket:

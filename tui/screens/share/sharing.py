@@ -59,7 +59,7 @@ async def _export(app: WorkbenchApp, run_id: str, choice: Choice) -> None:
     from engine.config import ConfigError
     from store.errors import StoreError
     from store.exports.files import ExportError
-    from tui.sharing.runs import Wanted, export_runs, sentence
+    from tui.sharing.export_runs import Wanted, export_runs, sentence
 
     def write() -> str:
         wanted, settings = Wanted((run_id,)), _settings(app)
@@ -78,7 +78,7 @@ async def _import(app: WorkbenchApp, path: Path) -> None:
     from store.errors import StoreError
     from store.exports.files import ExportError
     from tui.screens.runs.runs import RunsScreen
-    from tui.sharing.runs import imported, imported_sentence
+    from tui.sharing.export_runs import imported, imported_sentence
 
     try:
         done = await asyncio.to_thread(lambda: imported(_settings(app), path))

@@ -11,7 +11,7 @@ from tui.ports import RunRequest
 if TYPE_CHECKING:
     from engine.forks import RunRecord
     from engine.runner import Run
-    from tui.launch import Workbench
+    from tui.service.runtime import Workbench
 
 
 def again(store: Path, run_id: str) -> RunRequest:
@@ -69,7 +69,7 @@ def _record(store: Path, run_id: str) -> RunRecord:
 def _found(store: Path, record: RunRecord) -> dict[str, Any] | None:
     """What the run's variant had from the search of its experiment, where it was a trial of one."""
     from engine.variants import load_variant
-    from tui.experiments.found import found_for
+    from tui.service.experiments.found import found_for
 
     experiment = record.start.origin.get("experiment")
     if experiment is None or load_variant(record.start.variant).search is None:

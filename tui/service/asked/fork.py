@@ -13,7 +13,7 @@ from engine.operators.own import recorded_set
 from engine.playground.plan import VARIANT
 from engine.recorded_job import ForkError, config_of, edited_workflow, job_of, other_workflow_job, problem_of
 from tui.ports import ForkRequest, RunRequest
-from tui.text_file import read_text
+from tui.service.asked.text_file import read_text
 
 if TYPE_CHECKING:
     from engine.run.context import Services

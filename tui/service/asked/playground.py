@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui.ports import RunRequest
-from tui.text_file import read_text
+from tui.service.asked.text_file import read_text
 
 if TYPE_CHECKING:
     from engine.playground.plan import Plan, PromptEdit
     from engine.playground.step import PlayedStep
     from engine.runner import Run
-    from tui.launch import Workbench
+    from tui.service.runtime import Workbench
 
 
 def read_step(store: Path, run_id: str, step: str) -> PlayedStep:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.operators.support import extract_code
 from engine.problems import Problem, ProblemError, Tests, load_problems, parse_problem, read_records
-from tui.text_file import read_text
+from tui.service.asked.text_file import read_text
 
 
 def resolve(argument: str, data: Path | None = None) -> Problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.text_file import read_text
+from tui.service.asked.text_file import read_text
 
 if TYPE_CHECKING:
     from engine.operators.specs import OperatorSet

@@ -1,1 +1,1 @@
-"""Runs that outlive the screen: engines in processes of their own, spoken to over Unix sockets."""
+"""Engine processes: runs that outlive whoever started them, and who follows them."""

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tui.ports import RunRequest
-from tui.remote.sockets import EngineError, engines
-from tui.remote.wire import MAX_LINE, WireError, bench_to_json, receive, request_to_json, send
+from tui.service.engine_process.sockets import EngineError, engines
+from tui.service.engine_process.wire import MAX_LINE, WireError, bench_to_json, receive, request_to_json, send
 
 if TYPE_CHECKING:
     from engine.events import Event
     from engine.experiments.standing import Standing
-    from tui.experiments.bench import BenchRequest
+    from tui.service.experiments.prepare import BenchRequest
 
 
 class Client:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.plain import jsonable
 from engine.run.control import Breakpoint, BreakpointError, Control, ControlError, parse_breakpoint
-from tui.remote.experiments import LiveExperiments
+from tui.service.engine_process.live_experiments import LiveExperiments
 
 if TYPE_CHECKING:
     from engine.events import Event

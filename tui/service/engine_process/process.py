@@ -13,13 +13,13 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.remote.server import Server
-from tui.remote.sockets import EngineError, folder
+from tui.service.engine_process.server import Server
+from tui.service.engine_process.sockets import EngineError, folder
 
 if TYPE_CHECKING:
-    from tui.experiments.bench import BenchRequest
-    from tui.launch import Workbench
     from tui.ports import RunRequest
+    from tui.service.experiments.prepare import BenchRequest
+    from tui.service.runtime import Workbench
 
 # An engine nobody is connected to and nothing runs in ends after this.
 IDLE_S = 60.0
@@ -85,9 +85,9 @@ class Engine:
 
     async def _start_experiment(self, request: BenchRequest) -> str:
         """Start an experiment; gives its name once its plan is stored and it can be attached to."""
-        from tui.errors import internal
-        from tui.experiments.bench import prepare
-        from tui.experiments.carrying import open_experiment
+        from tui.service.errors import internal
+        from tui.service.experiments.carry import open_experiment
+        from tui.service.experiments.prepare import prepare
 
         workbench = self._workbench
         job = await asyncio.to_thread(prepare, workbench.settings, workbench.store_path, request)

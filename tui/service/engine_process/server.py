@@ -11,15 +11,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 from engine.event_json import to_json
 from engine.run.control import ControlError
-from tui.errors import say
 from tui.ports import RunRequest
-from tui.records import Records
-from tui.remote.hub import Hub
-from tui.remote.sockets import EngineError, leave, listen
-from tui.remote.wire import MAX_LINE, WireError, bench_from_json, receive, request_from_json, send
+from tui.service.engine_process.hub import Hub
+from tui.service.engine_process.sockets import EngineError, leave, listen
+from tui.service.engine_process.wire import (
+    MAX_LINE,
+    WireError,
+    bench_from_json,
+    receive,
+    request_from_json,
+    send,
+)
+from tui.service.errors import say
+from tui.service.records import Records
 
 if TYPE_CHECKING:
-    from tui.experiments.bench import BenchRequest
+    from tui.service.experiments.prepare import BenchRequest
 
 Start = Callable[[RunRequest], Awaitable[str]]
 StartExperiment = Callable[["BenchRequest"], Awaitable[str]]
@@ -111,7 +118,7 @@ class Server:
             except WireError as error:
                 await send(writer, {"error": str(error)})
             except Exception as error:  # noqa: BLE001  the connection's edge: whoever asked is told
-                from tui.errors import explain, internal
+                from tui.service.errors import explain, internal
 
                 known = explain(error)
                 await send(writer, {"error": known[0] if known else internal(error)})

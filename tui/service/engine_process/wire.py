@@ -17,7 +17,7 @@ from engine.problems import ProblemError, parse_problem
 from tui.ports import ForkRequest, RunRequest
 
 if TYPE_CHECKING:
-    from tui.experiments.bench import BenchRequest
+    from tui.service.experiments.prepare import BenchRequest
 
 # A request carries at most an edited value, an event at most a step's texts: both may be large.
 MAX_LINE = 256 * 1024 * 1024
@@ -86,7 +86,7 @@ def bench_from_json(data: object) -> BenchRequest:
     """The request that `bench_to_json` wrote. Raises WireError."""
     from pydantic import TypeAdapter, ValidationError
 
-    from tui.experiments.bench import BenchRequest
+    from tui.service.experiments.prepare import BenchRequest
 
     if not isinstance(data, dict):
         raise WireError("a request for an experiment is a JSON object")

@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tui.experiments.places import opened
+from tui.service.experiments.places import opened
 
 if TYPE_CHECKING:
     from engine.experiments.experiment import Experiment
-    from tui.experiments.bench import BenchRequest, Job
-    from tui.launch import Workbench
+    from tui.service.experiments.prepare import BenchRequest, Job
+    from tui.service.runtime import Workbench
 
 
 @asynccontextmanager

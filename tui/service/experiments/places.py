@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tui.errors import say
+from tui.service.errors import say
 
 if TYPE_CHECKING:
     from engine.experiments.trials import Carry
-    from tui.experiments.bench import BenchRequest, Job
-    from tui.launch import Workbench
+    from tui.service.experiments.prepare import BenchRequest, Job
+    from tui.service.runtime import Workbench
 
 _ADDRESS = re.compile(r"ray://[^/@\s]+:\d{1,5}/?", re.ASCII)
 

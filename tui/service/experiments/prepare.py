@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.errors import FAILED, INTERRUPTED, PASSED, UNAVAILABLE, internal, say
-from tui.experiments.carrying import open_experiment
-from tui.experiments.found import found_for
-from tui.experiments.places import check_place
-from tui.remote.server import served
 from tui.reports.experiments import print_end, print_estimate, print_verification
 from tui.reports.progress import View, view
 from tui.reports.tables import emit
+from tui.service.engine_process.server import served
+from tui.service.errors import FAILED, INTERRUPTED, PASSED, UNAVAILABLE, internal, say
+from tui.service.experiments.carry import open_experiment
+from tui.service.experiments.found import found_for
+from tui.service.experiments.places import check_place
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from engine.experiments.experiment import Experiment
     from engine.experiments.plan import Plan
     from engine.experiments.selection import Selection
-    from tui.launch import Workbench
+    from tui.service.runtime import Workbench
 
 DEFAULT_CONCURRENCY = 8
 
@@ -85,8 +85,8 @@ def bench(workbench: Workbench, request: BenchRequest) -> int:
 def detach(settings: Settings, request: BenchRequest, *, unsafe_local: bool) -> int:
     """Start the request in an engine of its own, which goes on when this process has ended."""
     from engine.experiments.plan import PlanError
-    from tui.remote.client import Client
-    from tui.remote.engine import spawn
+    from tui.service.engine_process.client import Client
+    from tui.service.engine_process.process import spawn
 
     if wrong := [
         option
