@@ -15,7 +15,7 @@ from textual.binding import Binding
 from tui import focused_text, theme
 from tui.actions import actions_on, bindings_for, key_label, keymap_problems
 from tui.engines import EnginesApp
-from tui.ports import RunRequest, Workbench
+from tui.ports import Workbench
 from tui.safe import one_line
 from tui.screens.home.home import HomeScreen
 from tui.service.records import Records
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.screen import Screen
     from textual.widget import Widget
+
+    from tui.service.requests import NewRun, RunRequest
 
 
 STALL_SECONDS = 2.0
@@ -47,7 +49,7 @@ class WorkbenchApp(EnginesApp):
         self,
         workbench: Workbench,
         *,
-        initial_request: RunRequest | None = None,
+        initial_request: NewRun | None = None,
         initial_run_id: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -151,10 +153,10 @@ class WorkbenchApp(EnginesApp):
             return
         self.open_trace(run_id)
 
-    def open_form(self, request: RunRequest) -> None:
+    def open_form(self, request: NewRun) -> None:
         from tui.screens.new_run.new_run import NewRunScreen
 
-        def start(filled: RunRequest | None) -> None:
+        def start(filled: NewRun | None) -> None:
             if filled is not None:
                 self.start_run(filled)
 

@@ -61,10 +61,10 @@ def workbench(context: typer.Context) -> None:
         WorkbenchApp(workbench, initial_request=workbench.default_request()).run()
         return
     from tui.headless.run import run as run_headless
-    from tui.service.runtime import Workbench
+    from tui.service.asked.run import default_request
+    from tui.service.runtime import Runtime
 
-    bench = Workbench(settings)
-    raise typer.Exit(run_headless(bench, bench.default_request()))
+    raise typer.Exit(run_headless(Runtime(settings), default_request(settings)))
 
 
 def main() -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App
 from textual.worker import Worker, WorkerState
 
-from tui.ports import RunRequest, Workbench
+from tui.ports import Workbench
 from tui.safe import one_line
 from tui.session import RunSession
 
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
+    from tui.service.requests import RunRequest
 
 
 class EnginesApp(App[None]):
@@ -35,7 +36,7 @@ class EnginesApp(App[None]):
 
     def begin(self, request: RunRequest) -> RunSession:
         """Start a run in an engine of its own."""
-        session = RunSession(self.clock, live=True, title=request.problem.id)
+        session = RunSession(self.clock, live=True, title=request.title)
         self._track(session, partial(self._begin, session, request))
         return session
 

@@ -3,63 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from engine.events import Event
     from engine.experiments.standing import Standing
-    from engine.problems import Problem
-    from tui.service.experiments.prepare import BenchRequest
+    from tui.service.requests import ExperimentRequest, NewRun, Placement, RunRequest
 
 
-@dataclass(frozen=True, kw_only=True)
-class ForkRequest:
-    """What makes a run a fork: the run it is of, and what is changed at which of its steps.
-
-    `at` is a step's id; `inputs` are all of its arguments, `prompt` the user's message of its first model
-    call; `everywhere` changes every step with its operator and inputs. `workflow` is (code, prompts) of the
-    workflow to run in place of the parent's.
-    """
-
-    parent: str
-    at: str | None = None
-    inputs: dict[str, Any] | None = None
-    prompt: str | None = None
-    everywhere: bool = False
-    workflow: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRequest:
-    """One run to start: what the new-run form edits and the workbench carries out. A `fork` has all but its
-    worker from the run it is of.
-
-    `operators` is a set's name, or the path of the user's own FILE.toml; `breakpoints` are as a user
-    writes them (`engine.run.control.breakpoints`). `again` is the run to do once more: with it, nothing
-    but the breakpoints counts, and the rest is shown while the run opens. `playground` is the JSON form of
-    an `engine.playground.plan.Plan`: the run is its grid.
-    """
-
-    problem: Problem
-    variant: str
-    meta_agent: str
-    worker: str
-    rounds: int
-    seed: int
-    repeats: int = 3
-    stop_early: bool = True
-    make_tests: bool = False
-    operators: str = "paper"
-    found: str | None = None
-    breakpoints: tuple[str, ...] = ()
-    fork: ForkRequest | None = None
-    again: str | None = None
-    playground: dict[str, Any] | None = None
-
-
-class Settings(Protocol):
+class ScreenSettings(Protocol):
     """The part of the settings the screens read."""
 
     @property
@@ -90,7 +43,7 @@ class Workbench(Protocol):
     """The services behind the screens. Nothing is opened before the first run asks for it."""
 
     @property
-    def settings(self) -> Settings: ...
+    def settings(self) -> ScreenSettings: ...
 
     @property
     def store_path(self) -> Path: ...
@@ -116,14 +69,14 @@ class Workbench(Protocol):
         """The ids of all runs in progress on this store, whoever started them."""
         ...
 
-    async def estimate(self, request: BenchRequest) -> list[dict[str, Any]]:
-        """What an experiment may take, by variant (`tui.reports.experiments.estimate`).
+    async def estimate(self, request: ExperimentRequest) -> list[dict[str, Any]]:
+        """What an experiment may take, by variant (`tui.service.experiments.estimate`).
 
         Raises what `tui.service.experiments.prepare.prepare` raises.
         """
         ...
 
-    async def start_experiment(self, request: BenchRequest) -> str:
+    async def start_experiment(self, request: ExperimentRequest, placement: Placement) -> str:
         """Start or resume an experiment and give its name; it goes on without the screen."""
         ...
 
@@ -135,7 +88,7 @@ class Workbench(Protocol):
         """Carry out one of `live_experiments.ACTIONS`; gives how the experiment stands then."""
         ...
 
-    def default_request(self) -> RunRequest:
+    def default_request(self) -> NewRun:
         """The bundled example with the configured models."""
         ...
 

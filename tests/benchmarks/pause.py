@@ -19,16 +19,16 @@ from pathlib import Path
 from engine.benchmarks import find_problem
 from engine.benchmarks.pocket import EXAMPLE_ID
 from engine.events import RunPaused
-from tui.ports import RunRequest
 from tui.service.engine_process.client import Client
 from tui.service.engine_process.process import spawn
+from tui.service.requests import NewRun
 
 TARGET_MS = 50.0
 
 
 async def measure(store: Path) -> tuple[list[float], list[float]]:
     """Milliseconds from each stop to its being seen, and from each request to the next stop being seen."""
-    request = RunRequest(
+    request = NewRun(
         problem=find_problem("pocket", EXAMPLE_ID),
         variant="flowreasoner",
         meta_agent="pocket-meta",

@@ -21,10 +21,10 @@ from engine.benchmarks import find_problem
 from engine.benchmarks.pocket import EXAMPLE_ID
 from engine.events import Event, RunFinished, RunPaused, RunResumed, StepFinished, StepStarted, ValueEdited
 from store.reader import Reader
-from tui.ports import RunRequest
 from tui.service.engine_process.client import Client, live_runs
 from tui.service.engine_process.process import spawn
 from tui.service.engine_process.sockets import EngineError, engines, folder, listen
+from tui.service.requests import NewRun
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -51,14 +51,14 @@ def engine(store: Path, runtime: None) -> Iterator[Path]:
     assert not path.exists()
 
 
-def request(**more: Any) -> RunRequest:
+def request(**more: Any) -> NewRun:
     values: dict[str, Any] = {
         "variant": "flowreasoner",
         "meta_agent": "pocket-meta",
         "worker": "pocket-worker",
     }
     values |= {"problem": find_problem("pocket", EXAMPLE_ID), "rounds": 1, "seed": 0, "repeats": 1}
-    return RunRequest(**(values | more))
+    return NewRun(**(values | more))
 
 
 async def stop(path: Path) -> None:

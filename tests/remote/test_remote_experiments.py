@@ -19,8 +19,8 @@ from tui.service.engine_process.client import Client, live_experiments
 from tui.service.engine_process.hub import Hub
 from tui.service.engine_process.server import Server
 from tui.service.engine_process.sockets import EngineError
-from tui.service.engine_process.wire import WireError, bench_from_json, bench_to_json
-from tui.service.experiments.prepare import BenchRequest
+from tui.service.engine_process.wire import WireError, experiment_from_json, experiment_to_json
+from tui.service.requests import ExperimentRequest, NewExperiment, Placement, Resume
 
 __all__ = ["runtime"]  # a fixture
 pytestmark = pytest.mark.timeout(120)
@@ -100,28 +100,40 @@ async def test_what_cannot_be_asked_is_a_sentence(served: Served) -> None:
                 await client.ask(**asked)  # type: ignore[arg-type]
 
 
-def test_a_request_survives_the_way() -> None:
-    request = BenchRequest(
-        benchmark="pocket", variants=("vanilla", "aflow,rounds=2"), data=Path("/d"), retry=("infra",), limit=3
-    )
-    again = bench_from_json(bench_to_json(request))
-    assert (again.benchmark, list(again.variants), again.data) == (
-        "pocket",
-        list(request.variants),
-        Path("/d"),
-    )
-    assert (list(again.retry), again.limit, again.concurrency) == (["infra"], 3, request.concurrency)
+@pytest.mark.parametrize(
+    "request_",
+    [
+        NewExperiment(benchmark="pocket", variants=["vanilla", "aflow,rounds=2"], data=Path("/d"), limit=3),
+        Resume(name="e", retry=["infra"]),
+    ],
+)
+def test_a_request_survives_the_way(request_: ExperimentRequest) -> None:
+    placement = Placement(on="ray", concurrency=3, budget_usd=1.5)
+    assert experiment_from_json(experiment_to_json(request_, placement)) == (request_, placement)
 
 
 @pytest.mark.parametrize(
     ("data", "said"),
     [
         (3, "a JSON object"),
-        ({"speed": 3}, "no 'speed'"),
-        ({"limit": "many"}, "limit"),
-        ({"variants": 3}, "variants"),
+        ({"kind": "NewExperiment", "speed": 3}, "no 'speed'"),
+        ({"kind": "NewExperiment", "benchmark": "pocket", "limit": "many"}, "limit"),
+        ({"kind": "NewExperiment", "benchmark": "pocket", "variants": 3}, "variants"),
+        ({"kind": "NewExperiment"}, "benchmark: "),
+        ({"kind": "Placement"}, "no experiment of kind 'Placement'"),
+        ({"kind": ["Resume"], "name": "e"}, "no experiment of kind"),
+        ({"name": "e"}, "no experiment of kind None"),
     ],
 )
 def test_a_hostile_request_is_a_sentence(data: Any, said: str) -> None:
+    whole = {"placement": {"kind": "Placement"}, **data} if isinstance(data, dict) else data
     with pytest.raises(WireError, match=said):
-        bench_from_json(data)
+        experiment_from_json(whole)
+
+
+def test_a_placement_is_checked_too() -> None:
+    with pytest.raises(WireError, match="a JSON object"):
+        experiment_from_json({"kind": "Resume", "name": "e"})
+    with pytest.raises(WireError, match="concurrency"):
+        placement = {"kind": "Placement", "concurrency": "many"}
+        experiment_from_json({"kind": "Resume", "name": "e", "placement": placement})

@@ -17,12 +17,12 @@ from engine.playground.cells import Cells
 from engine.playground.plan import Plan, PromptEdit
 from store.reader import Reader
 from tests.support.runtime import runtime
-from tui.ports import RunRequest
-from tui.service.asked.playground import read_step, request_of
+from tui.service.asked.playground import grid_request, read_step
 from tui.service.engine_process.client import Client
 from tui.service.engine_process.process import spawn
 from tui.service.engine_process.sockets import EngineError
 from tui.service.engine_process.wire import request_from_json, request_to_json
+from tui.service.requests import NewRun
 
 __all__ = ["runtime"]  # a fixture
 pytestmark = pytest.mark.timeout(180)
@@ -49,7 +49,7 @@ async def test_a_grid_is_filled_by_the_engine_and_kept(engine: Path, store: Path
     problem = find_problem("pocket", EXAMPLE_ID)
     async with Client(engine) as client:
         parent = await client.start(
-            RunRequest(
+            NewRun(
                 problem=problem,
                 variant="vanilla",
                 meta_agent="pocket-meta",
@@ -64,7 +64,7 @@ async def test_a_grid_is_filled_by_the_engine_and_kept(engine: Path, store: Path
     played = await asyncio.to_thread(read_step, store, parent, "0")
     edit = PromptEdit("edit 1", played.template.text + "\nBe quick.")
     plan = Plan(parent, played.step.id, ("pocket-worker",), (PromptEdit("recorded"), edit), test=True)
-    request = request_of(played, plan)
+    request = grid_request(played, plan)
     assert request_from_json(request_to_json(request)) == request
 
     cells = Cells()
@@ -74,7 +74,7 @@ async def test_a_grid_is_filled_by_the_engine_and_kept(engine: Path, store: Path
             cells.take(event)
         with pytest.raises(EngineError, match="unknown model 'nobody'"):
             unknown = Plan(parent, played.step.id, ("nobody",))
-            await client.start(request_of(played, unknown))
+            await client.start(grid_request(played, unknown))
 
     states = [state for _, state in cells.all()]
     assert [s.status for s in states] == ["ok", "ok"]

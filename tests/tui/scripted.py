@@ -13,8 +13,7 @@ from engine import events as ev
 from engine.events import Event
 from engine.experiments.standing import Standing
 from engine.problems import Problem, Tests
-from tui.ports import RunRequest
-from tui.service.experiments.prepare import BenchRequest
+from tui.service.requests import ExperimentRequest, NewRun, Placement
 
 RUN_ID = "01K0SCRIPTED0000000000RUN1"
 STARTED_AT = 1_780_000_000.0
@@ -534,14 +533,14 @@ class ScriptedWorkbench:
         self.store_path = store_path
         self.settings = settings or ScriptedSettings()
         self.sandbox_note = note
-        self.requests: list[RunRequest] = []
+        self.requests: list[Any] = []
         self.acts: list[tuple[str, dict[str, Any]]] = []
         self.cancelled = asyncio.Event()
         self.closed = False
         self._script, self._hold, self._pace, self._error = list(script), hold, pace, error
 
-    def default_request(self) -> RunRequest:
-        return RunRequest(
+    def default_request(self) -> NewRun:
+        return NewRun(
             problem=PROBLEM,
             variant="flowreasoner",
             meta_agent="pocket-meta",
@@ -550,7 +549,7 @@ class ScriptedWorkbench:
             seed=0,
         )
 
-    async def start(self, request: RunRequest) -> str:
+    async def start(self, request: Any) -> str:
         self.requests.append(request)
         if self._error is not None:
             raise self._error
@@ -574,10 +573,10 @@ class ScriptedWorkbench:
     async def live(self) -> list[str]:
         return []
 
-    async def estimate(self, request: BenchRequest) -> list[dict[str, Any]]:
+    async def estimate(self, request: ExperimentRequest) -> list[dict[str, Any]]:
         raise NotImplementedError
 
-    async def start_experiment(self, request: BenchRequest) -> str:
+    async def start_experiment(self, request: ExperimentRequest, placement: Placement) -> str:
         raise NotImplementedError
 
     async def experiments(self) -> list[Standing]:

@@ -24,7 +24,7 @@ from tui.screens.experiments.trials import TrialsScreen
 from tui.screens.new_experiment.new_experiment import NewExperimentScreen
 from tui.screens.run.run import RunScreen
 from tui.service.engine_process.sockets import EngineError
-from tui.service.experiments.prepare import BenchRequest
+from tui.service.requests import ExperimentRequest, NewExperiment, Placement, Resume
 from tui.widgets.table_view import TableView
 
 
@@ -34,13 +34,14 @@ class Engines(ScriptedWorkbench):
     def __init__(self, store: Path, *standings: Standing, refuse: Exception | None = None) -> None:
         super().__init__(store)
         self.standings, self.refuse = list(standings), refuse
-        self.started: list[BenchRequest] = []
+        self.started: list[tuple[ExperimentRequest, Placement]] = []
         self.asked: list[tuple[str, str]] = []
 
     async def experiments(self) -> list[Standing]:
         return self.standings
 
-    async def estimate(self, request: BenchRequest) -> list[dict[str, Any]]:
+    async def estimate(self, request: ExperimentRequest) -> list[dict[str, Any]]:
+        assert isinstance(request, NewExperiment)
         if self.refuse:
             raise self.refuse
         numbers = {
@@ -49,11 +50,11 @@ class Engines(ScriptedWorkbench):
         row = {"runs": 4, "earlier_runs": 2, "search": None, "is_bound": False, "cost_usd": 0.25}
         return [{"label": v, **numbers, **row} for v in request.variants]
 
-    async def start_experiment(self, request: BenchRequest) -> str:
+    async def start_experiment(self, request: ExperimentRequest, placement: Placement) -> str:
         if self.refuse:
             raise self.refuse
-        self.started.append(request)
-        return request.resume or "made"
+        self.started.append((request, placement))
+        return request.name or "made"
 
     async def act_on_experiment(self, name: str, action: str) -> Standing:
         self.asked.append((name, action))
@@ -146,7 +147,10 @@ async def test_what_is_left_is_resumed_and_only_what_the_sandbox_failed_is_retri
         await until(pilot, lambda: len(workbench.started) == 1)
         await pilot.press("R")
         await until(pilot, lambda: len(workbench.started) == 2)
-    assert [(r.resume, tuple(r.retry)) for r in workbench.started] == [("first", ()), ("first", ("infra",))]
+    assert [request for request, _ in workbench.started] == [
+        Resume(name="first"),
+        Resume(name="first", retry=("infra",)),
+    ]
 
 
 async def test_a_form_tells_the_cost_before_it_starts_anything(store: Path) -> None:
@@ -175,9 +179,10 @@ async def test_a_form_tells_the_cost_before_it_starts_anything(store: Path) -> N
         await until(pilot, lambda: not form.query_one("#begin", Button).disabled)
         await pilot.press("f2")
         await until(pilot, lambda: len(workbench.started) == 1)
-    (request,) = workbench.started
+    ((request, placement),) = workbench.started
+    assert isinstance(request, NewExperiment)
     assert request.variants == ("vanilla", "aflow,rounds=2")
-    assert (request.benchmark, request.limit, request.budget_usd, request.seed) == ("pocket", 4, 1.5, 7)
+    assert (request.benchmark, request.limit, placement.budget_usd, request.seed) == ("pocket", 4, 1.5, 7)
 
 
 async def test_a_name_of_a_variant_is_completed(store: Path) -> None:

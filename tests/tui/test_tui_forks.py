@@ -17,6 +17,7 @@ from tui.app import WorkbenchApp
 from tui.screens.fork.fork import ForkScreen
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
+from tui.service.requests import NewFork
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar
@@ -74,10 +75,10 @@ async def test_a_changed_prompt_and_inputs_become_a_fork(store: Path) -> None:
         await pilot.press("ctrl+r")
         await until(pilot, lambda: workbench.requests)
         (request,) = workbench.requests
-        assert request.fork is not None
-        assert (request.fork.parent, request.fork.at, request.worker) == (RUN_ID, "e0-0", "better")
-        assert request.fork.inputs == {**given, "instruction": "Sort first."}
-        assert (request.fork.prompt, request.fork.everywhere) == ("Write median.", True)
+        assert isinstance(request, NewFork)
+        assert (request.parent, request.at, request.worker) == (RUN_ID, "e0-0", "better")
+        assert request.inputs == {**given, "instruction": "Sort first."}
+        assert (request.prompt, request.everywhere) == ("Write median.", True)
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.session.state.finished)
         assert f"from {RUN_ID[:10]}" in crumb(app)
         await pilot.press("P")
@@ -102,8 +103,8 @@ async def test_unchanged_fields_are_no_edits(store: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, ForkScreen))
         await pilot.press("ctrl+r")
         await until(pilot, lambda: workbench.requests)
-    fork = workbench.requests[0].fork
-    assert fork is not None
+    fork = workbench.requests[0]
+    assert isinstance(fork, NewFork)
     assert (fork.at, fork.inputs, fork.prompt, fork.everywhere) == ("e0-1", None, None, False)
 
 

@@ -85,7 +85,7 @@ async def test_from_a_step_to_an_edit_a_grid_and_a_fork(stored: Path) -> None:
         await until(pilot, lambda: screen._cells is not None and screen._cells.finished)
         await until(pilot, lambda: "2/2 tests" in cells(screen)[1][0])
 
-        assert plan_from_json(workbench.requests[0].playground) == PLAN
+        assert plan_from_json(workbench.requests[0].plan) == PLAN
         shown = cells(screen)
         assert "1/2 tests" in shown[0][0] and "1.8s" in shown[0][0] and "310→182 tok $0" in shown[0][0]
         assert "2/2 tests" in shown[0][1]
@@ -96,7 +96,7 @@ async def test_from_a_step_to_an_edit_a_grid_and_a_fork(stored: Path) -> None:
 
         await pilot.press("F")
         await until(pilot, lambda: len(workbench.requests) == 2)
-        fork = workbench.requests[1].fork
+        fork = workbench.requests[1]
         assert fork is not None
         assert (fork.parent, fork.at) == (PARENT, STEP)
         assert fork.prompt is not None and fork.prompt.startswith("Sort a copy first; mind lists")
@@ -215,7 +215,7 @@ async def test_hostile_and_huge_texts_are_shown_safely_and_kept_whole(store: Pat
         await pilot.press("ctrl+r")
         await until(pilot, lambda: len(workbench.requests) == 1)
         # Nobody touched it, so it is not asked as an edit.
-        assert len(plan_from_json(workbench.requests[0].playground).edits) == 1
+        assert len(plan_from_json(workbench.requests[0].plan).edits) == 1
         await pilot.press("right_square_bracket")
         assert screen._rows[1].text == hostile
 

@@ -22,8 +22,8 @@ from engine import events as ev
 from engine.events import Event
 from tests.tui.pilots import WIDE, app_of, record, until
 from tests.tui.scripted import CODE, REASONING, Script, ScriptedWorkbench, long_run
-from tui.ports import RunRequest
 from tui.screens.run.run import RunScreen
+from tui.service.requests import RunRequest
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.text_view import TextView
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tui.commands.options import JsonFlag, MetaAgent, UnsafeLocal, Worker
+
+if TYPE_CHECKING:
+    from tui.service.requests import Resume
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -73,36 +77,74 @@ def bench(
     do, 130 interrupted.
     """
     from engine.config import load
-    from tui.service.experiments.prepare import BenchRequest
-    from tui.service.experiments.prepare import bench as run_bench
-    from tui.service.experiments.prepare import detach as start_bench
-    from tui.service.runtime import Workbench
+    from tui.headless.bench import bench as carry_out
+    from tui.headless.bench import detach as start_elsewhere
+    from tui.headless.bench import estimate_only, verify_only
+    from tui.service.experiments.places import check_place
+    from tui.service.requests import NewExperiment, Placement
+    from tui.service.runtime import Runtime
 
-    request = BenchRequest(
-        benchmark=benchmark,
-        variants=variant or (),
-        name=name,
-        limit=limit,
-        split=split,
-        repeats=repeats,
-        executions=executions,
-        seed=seed,
-        data=data,
-        meta_agent=meta_agent,
-        worker=worker,
-        found=found,
-        resume=resume,
-        retry=retry or (),
-        on=on,
-        concurrency=concurrency,
-        budget_usd=budget,
-        verify=verify,
-        dry_run=dry_run,
-        as_json=json,
-    )
+    parts = {
+        "variants": tuple(variant or ()),
+        "name": name,
+        "limit": limit,
+        "split": split,
+        "repeats": repeats,
+        "executions": executions,
+        "seed": seed,
+        "data": data,
+        "meta_agent": meta_agent,
+        "worker": worker,
+        "found": found,
+    }
+    if resume is not None:
+        request = _resumed(resume, benchmark, tuple(retry or ()), parts)
+    else:
+        request = NewExperiment(benchmark=_benchmark(benchmark, retry), **parts)
+    placement = Placement(on=on, concurrency=concurrency, budget_usd=budget)
+    check_place(placement.on)
+    settings = load()
     if detach:
-        raise typer.Exit(start_bench(load(), request, unsafe_local=unsafe_local))
-    raise typer.Exit(run_bench(Workbench(load(), unsafe_local=unsafe_local), request))
+        _for_this_terminal(("--dry-run", dry_run), ("--verify", verify), ("--unsafe-local", unsafe_local))
+        raise typer.Exit(start_elsewhere(settings, request, placement, as_json=json))
+    if dry_run:
+        raise typer.Exit(estimate_only(settings, request, as_json=json))
+    runtime = Runtime(settings, unsafe_local=unsafe_local)
+    if verify and not variant and resume is None:
+        raise typer.Exit(verify_only(runtime, request, as_json=json))
+    raise typer.Exit(carry_out(runtime, request, placement, verify=verify, as_json=json))
+
+
+def _resumed(name: str, benchmark: str | None, retry: tuple[str, ...], parts: Mapping[str, Any]) -> Resume:
+    """Raises PlanError: an option would change what the experiment consists of."""
+    from engine.experiments.plan import PlanError
+    from tui.service.requests import Resume
+
+    for option, value in parts.items():
+        if value not in (None, ()):
+            shown = option.rstrip("s") if option == "variants" else option.replace("_", "-")
+            raise PlanError(
+                f"--{shown} cannot change what {name} consists of; leave it out, or start a new one"
+            )
+    return Resume(name=name, benchmark=benchmark, retry=retry)
+
+
+def _benchmark(name: str | None, retry: list[str] | None) -> str:
+    from engine.experiments.plan import PlanError
+
+    if name is None:
+        raise PlanError("name a benchmark or a file of problems, or an experiment to --resume")
+    if retry:
+        raise PlanError("--retry is for an experiment there is; name it with --resume NAME")
+    return name
+
+
+def _for_this_terminal(*options: tuple[str, bool]) -> None:
+    from engine.experiments.plan import PlanError
+
+    for option, is_on in options:
+        if is_on:
+            raise PlanError(f"{option} is for this terminal, and --detach leaves it; leave one of them out")
 
 
 @app.command()

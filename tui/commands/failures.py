@@ -106,7 +106,7 @@ def rerun(
     """
     from engine.config import load
     from tui.headless.reruns import chosen, rerun_all
-    from tui.service.runtime import Workbench
+    from tui.service.runtime import Runtime
 
     if bool(run) == (cluster is not None):
         raise typer.BadParameter("name runs, or a --cluster of them")
@@ -114,8 +114,8 @@ def rerun(
     run_ids = chosen(settings.store_path(), run or [], cluster, by, limit)
     if len(run_ids) > 1 and not yes:
         typer.confirm(f"Run {len(run_ids)} runs again?", abort=True, err=True)
-    bench = Workbench(settings, unsafe_local=unsafe_local)
-    raise typer.Exit(rerun_all(bench, run_ids, concurrency=concurrency, as_json=json))
+    runtime = Runtime(settings, unsafe_local=unsafe_local)
+    raise typer.Exit(rerun_all(runtime, run_ids, concurrency=concurrency, as_json=json))
 
 
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}

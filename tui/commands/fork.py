@@ -49,7 +49,7 @@ def fork(
     from tui.headless.run import run as run_headless
     from tui.service.asked.fork import fork_request, read_record
     from tui.service.asked.text_file import read_text
-    from tui.service.runtime import Workbench
+    from tui.service.runtime import Runtime
 
     settings = load()
     record = read_record(settings.store_path(), run_id)
@@ -62,7 +62,7 @@ def fork(
         workflow=_workflow(workflow) if workflow else None,
         everywhere=everywhere,
     )
-    raise typer.Exit(run_headless(Workbench(settings), request, as_json=json))
+    raise typer.Exit(run_headless(Runtime(settings), request, as_json=json))
 
 
 @app.command()

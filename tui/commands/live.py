@@ -80,7 +80,7 @@ def engine(
 
     from engine.config import load
     from tui.service.engine_process.process import Engine
-    from tui.service.runtime import Workbench
+    from tui.service.runtime import Runtime
 
     settings = load()
-    asyncio.run(Engine(Workbench(settings.model_copy(update={"store": store}))).serve(ready_fd))
+    asyncio.run(Engine(Runtime(settings.model_copy(update={"store": store}))).serve(ready_fd))

@@ -53,7 +53,7 @@ def playground(
     from tui.headless.playground import fill_grid, print_saved, print_template
     from tui.reports.tables import emit
     from tui.service.asked.playground import read_prompt, read_step
-    from tui.service.runtime import Workbench
+    from tui.service.runtime import Runtime
 
     settings = load()
     played = read_step(settings.store_path(), run_id, step)
@@ -83,4 +83,4 @@ def playground(
         repeats,
         test,
     )
-    raise typer.Exit(fill_grid(Workbench(settings, unsafe_local=unsafe_local), played, plan, as_json=json))
+    raise typer.Exit(fill_grid(Runtime(settings, unsafe_local=unsafe_local), played, plan, as_json=json))

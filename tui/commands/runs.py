@@ -59,11 +59,11 @@ def run(
     """
     from engine.config import load
     from tui.headless.run import run as run_headless
-    from tui.ports import RunRequest
-    from tui.service.runtime import Workbench
+    from tui.service.requests import NewRun
+    from tui.service.runtime import Runtime
 
     settings = load()
-    request = RunRequest(
+    request = NewRun(
         problem=_problem(problem, tests, entry_point, data or settings.data),
         variant=variant or settings.variant,
         meta_agent=meta_agent or settings.meta_agent,
@@ -76,8 +76,8 @@ def run(
         operators=operators,
         found=found,
     )
-    bench = Workbench(settings, unsafe_local=unsafe_local)
-    raise typer.Exit(run_headless(bench, request, as_json=json, out=out))
+    runtime = Runtime(settings, unsafe_local=unsafe_local)
+    raise typer.Exit(run_headless(runtime, request, as_json=json, out=out))
 
 
 @app.command("run-workflow")
@@ -102,25 +102,24 @@ def run_workflow(
     from engine.config import load
     from engine.operators.own import load_set
     from tui.headless.run import run as run_headless
-    from tui.ports import RunRequest
     from tui.service.asked.workflow import load_workflow
-    from tui.service.runtime import Workbench
+    from tui.service.requests import GivenWorkflow
+    from tui.service.runtime import Runtime
 
     settings = load()
     workflow = load_workflow(file, load_set(operators) if operators else None)
-    request = RunRequest(
+    request = GivenWorkflow(
+        workflow=workflow,
         problem=_problem(problem, tests, entry_point, data or settings.data),
-        variant="workflow-file",
         meta_agent=settings.meta_agent,
         worker=worker or settings.worker,
-        rounds=1,
         seed=seed,
         repeats=repeats,
         make_tests=make_tests,
         operators=operators or workflow.operators.name,
     )
-    bench = Workbench(settings, unsafe_local=unsafe_local)
-    raise typer.Exit(run_headless(bench, request, workflow=workflow, as_json=json, out=out))
+    runtime = Runtime(settings, unsafe_local=unsafe_local)
+    raise typer.Exit(run_headless(runtime, request, as_json=json, out=out))
 
 
 def _problem(argument: str, tests: Path | None, entry_point: str | None, data: Path | None) -> Any:

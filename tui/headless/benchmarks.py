@@ -89,7 +89,7 @@ def print_verify(
 
 async def _verify(settings: Settings, problems: list[Any]) -> Report:
     from engine.benchmarks.verify import verify
-    from tui.service.runtime import Workbench
+    from tui.service.runtime import Runtime
 
     done = 0
 
@@ -99,12 +99,12 @@ async def _verify(settings: Settings, problems: list[Any]) -> Report:
         if done % _TOLD_EVERY == 0 and done < len(problems):
             sys.stderr.write(f"{done} of {len(problems)} references checked\n")
 
-    workbench = Workbench(settings)
+    runtime = Runtime(settings)
     try:
-        sandboxes = await workbench.sandboxes()
+        sandboxes = await runtime.sandboxes()
         return await verify(problems, sandboxes.open, told)
     finally:
-        await workbench.aclose()
+        await runtime.aclose()
 
 
 def _facts(benchmark: Benchmark) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tui.format import cost, count, duration
 from tui.reports.tables import emit, table
 from tui.safe import one_line, shown
-from tui.service.asked.playground import request_of
+from tui.service.asked.playground import grid_request
 from tui.service.engine_process.server import served
 from tui.service.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE, say
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from engine.playground.cells import Cells, CellState
     from engine.playground.plan import Plan
     from engine.playground.step import PlayedStep
-    from tui.service.runtime import Workbench
+    from tui.service.runtime import Runtime
 
 _VALUE_CHARS = 60
 
 
-def fill_grid(workbench: Workbench, played: PlayedStep, plan: Plan, *, as_json: bool) -> int:
+def fill_grid(runtime: Runtime, played: PlayedStep, plan: Plan, *, as_json: bool) -> int:
     """Carry out the plan, print the grid and return the exit code. SIGINT and SIGTERM cancel it, recorded.
 
     Raises PlaygroundError, TemplateError, ModelError, SandboxError and StoreError.
     """
     try:
-        cells = asyncio.run(_fill(workbench, played, plan))
+        cells = asyncio.run(_fill(runtime, played, plan))
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("interrupted; what had happened is in the store")
         return INTERRUPTED
@@ -40,9 +40,10 @@ def fill_grid(workbench: Workbench, played: PlayedStep, plan: Plan, *, as_json: 
     return EXIT_BY_STATUS.get(cells.status, UNAVAILABLE)
 
 
-async def _fill(workbench: Workbench, played: PlayedStep, plan: Plan) -> Cells:
+async def _fill(runtime: Runtime, played: PlayedStep, plan: Plan) -> Cells:
     from engine.events import WorkflowFinished
     from engine.playground.cells import Cells
+    from tui.service.asked.open import open_run
 
     task = asyncio.current_task()
     assert task is not None  # inside asyncio.run
@@ -51,8 +52,8 @@ async def _fill(workbench: Workbench, played: PlayedStep, plan: Plan) -> Cells:
     total = len(plan.edits) * len(plan.models) * plan.repeats
     try:
         async with (
-            served(workbench.store_path, workbench.hub),
-            aclosing(workbench.run(request_of(played, plan))) as events,
+            served(runtime.store_path, runtime.hub),
+            aclosing(runtime.record(await open_run(runtime, grid_request(played, plan)))) as events,
         ):
             async for event in events:
                 cells.take(event)
@@ -61,7 +62,7 @@ async def _fill(workbench: Workbench, played: PlayedStep, plan: Plan) -> Cells:
                     if sys.stderr.isatty():
                         sys.stderr.write(f"\r{done}/{total} cells" + ("\n" if done == total else ""))
     finally:
-        await workbench.aclose()
+        await runtime.aclose()
     return cells
 
 

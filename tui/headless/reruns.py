@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tui.format import plural, score
 from tui.safe import one_line
-from tui.service.asked.again import again
+from tui.service.asked.again import rerun_request
 from tui.service.errors import (
     EXIT_BY_STATUS,
     FAILED,
@@ -26,7 +26,7 @@ from tui.service.errors import (
 if TYPE_CHECKING:
     from engine.events import RunFinished
     from store.failures import Grouping
-    from tui.service.runtime import Workbench
+    from tui.service.runtime import Runtime
 
 
 def chosen(store: Path, runs: list[str], cluster: str | None, by: Grouping, limit: int) -> list[str]:
@@ -43,20 +43,20 @@ def chosen(store: Path, runs: list[str], cluster: str | None, by: Grouping, limi
         return [row.id for row in reader.runs(cluster=(grouping, key or ""), limit=limit).rows]
 
 
-def rerun_all(workbench: Workbench, run_ids: list[str], *, concurrency: int, as_json: bool) -> int:
+def rerun_all(runtime: Runtime, run_ids: list[str], *, concurrency: int, as_json: bool) -> int:
     """Do them again and return the exit code. SIGINT and SIGTERM cancel what runs, recorded."""
     if len(run_ids) == 1:
         from tui.headless.run import run
 
-        return run(workbench, again(workbench.store_path, run_ids[0]), as_json=as_json)
+        return run(runtime, rerun_request(runtime.store_path, run_ids[0]), as_json=as_json)
     try:
-        return asyncio.run(_several(workbench, run_ids, concurrency, as_json))
+        return asyncio.run(_several(runtime, run_ids, concurrency, as_json))
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("interrupted; what had happened is in the store")
         return INTERRUPTED
 
 
-async def _several(workbench: Workbench, run_ids: list[str], concurrency: int, as_json: bool) -> int:
+async def _several(runtime: Runtime, run_ids: list[str], concurrency: int, as_json: bool) -> int:
     task = asyncio.current_task()
     assert task is not None  # inside asyncio.run
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -65,28 +65,29 @@ async def _several(workbench: Workbench, run_ids: list[str], concurrency: int, a
 
     async def one(run_id: str) -> None:
         async with slots:
-            codes.append(await _one(workbench, run_id, as_json))
+            codes.append(await _one(runtime, run_id, as_json))
 
     try:
         async with asyncio.TaskGroup() as group:
             for run_id in run_ids:
                 group.create_task(one(run_id))
     finally:
-        await workbench.aclose()
+        await runtime.aclose()
     if not as_json:
         sys.stdout.write(f"{codes.count(PASSED)} of {plural(len(codes), 'run')} passed\n")
     return max(codes, key=[PASSED, FAILED, UNAVAILABLE, INTERRUPTED].index, default=PASSED)
 
 
-async def _one(workbench: Workbench, run_id: str, as_json: bool) -> int:
+async def _one(runtime: Runtime, run_id: str, as_json: bool) -> int:
     """Do one again and print its line; a run that cannot be done again does not stop the others."""
     from engine.events import RunFinished
     from tui.reports.tables import emit
+    from tui.service.asked.open import open_run
 
     end: RunFinished | None = None
     try:
-        request = await asyncio.to_thread(again, workbench.store_path, run_id)
-        async with aclosing(workbench.run(request)) as events:
+        request = await asyncio.to_thread(rerun_request, runtime.store_path, run_id)
+        async with aclosing(runtime.record(await open_run(runtime, request))) as events:
             async for event in events:
                 if isinstance(event, RunFinished):
                     end = event

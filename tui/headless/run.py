@@ -17,9 +17,8 @@ from tui.service.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE, say
 
 if TYPE_CHECKING:
     from engine.events import Event
-    from engine.workflows import Workflow
-    from tui.ports import RunRequest
-    from tui.service.runtime import Workbench
+    from tui.service.requests import GivenWorkflow, RunRequest
+    from tui.service.runtime import Runtime
 
 Print = Callable[["Event"], None]
 
@@ -41,39 +40,38 @@ def printer(as_json: bool) -> Print:
 
 
 def run(
-    workbench: Workbench,
-    request: RunRequest,
+    runtime: Runtime,
+    request: RunRequest | GivenWorkflow,
     *,
-    workflow: Workflow | None = None,
     as_json: bool = False,
     out: Path | None = None,
 ) -> int:
     """Run the request to its end and return the exit code. SIGINT and SIGTERM cancel it, recorded."""
     try:
-        return asyncio.run(_run(workbench, request, workflow, printer(as_json), out))
+        return asyncio.run(_run(runtime, request, printer(as_json), out))
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("interrupted; what had happened is in the store")
         return INTERRUPTED
 
 
-async def _run(
-    workbench: Workbench, request: RunRequest, workflow: Workflow | None, show: Print, out: Path | None
-) -> int:
+async def _run(runtime: Runtime, request: RunRequest | GivenWorkflow, show: Print, out: Path | None) -> int:
     task = asyncio.current_task()
     assert task is not None  # inside asyncio.run
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    from tui.service.asked.open import open_run
+
     made = Artefacts()
     try:
         # Other terminals may watch and control the run meanwhile.
         async with (
-            served(workbench.store_path, workbench.hub),
-            aclosing(workbench.run(request, workflow)) as events,
+            served(runtime.store_path, runtime.hub),
+            aclosing(runtime.record(await open_run(runtime, request))) as events,
         ):
             async for event in events:
                 show(event)
                 made.add(event)
     finally:
-        await workbench.aclose()
+        await runtime.aclose()
     if out is not None:
-        made.save(out, request.problem)
+        made.save(out)
     return EXIT_BY_STATUS.get(made.status, UNAVAILABLE)

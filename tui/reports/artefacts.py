@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from engine.events import CodeExecuted, Event, RunFinished, WorkflowProposed
-from engine.problems import Problem, ProblemError
+from engine.events import CodeExecuted, Event, RunFinished, RunStarted, WorkflowProposed
+from engine.problems import ProblemError
 
 
 class Artefacts:
@@ -15,6 +17,7 @@ class Artefacts:
 
     def __init__(self) -> None:
         self.status = ""
+        self._problem: Mapping[str, Any] = {}
         self._answer: str | None = None
         self._workflow_id: str | None = None
         self._workflows: dict[str, WorkflowProposed] = {}
@@ -23,6 +26,8 @@ class Artefacts:
     def add(self, event: Event) -> None:
         """Take note of an event; of files of one name the last is kept."""
         match event:
+            case RunStarted():
+                self._problem = event.problem
             case WorkflowProposed(workflow_id=str(workflow_id)):
                 self._workflows[workflow_id] = event
             case CodeExecuted():
@@ -30,16 +35,16 @@ class Artefacts:
             case RunFinished():
                 self.status, self._answer, self._workflow_id = event.status, event.answer, event.workflow_id
 
-    def save(self, folder: Path, problem: Problem) -> None:
+    def save(self, folder: Path) -> None:
         """Write everything into `folder`, program files into `files/` below it.
 
         Raises:
             ProblemError: the folder cannot be written.
         """
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", problem.id).strip("._") or "answer"
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", str(self._problem.get("id", ""))).strip("._") or "answer"
         workflow = self._workflows.get(self._workflow_id or "")
         texts = {
-            f"{stem}.{'py' if problem.kind == 'code' else 'txt'}": self._answer,
+            f"{stem}.{'py' if self._problem.get('kind') == 'code' else 'txt'}": self._answer,
             f"{stem}.workflow.py": workflow.code if workflow else None,
             f"{stem}.prompt.py": workflow.prompts if workflow else None,
         }

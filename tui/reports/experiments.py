@@ -16,9 +16,7 @@ from tui.safe import one_line
 if TYPE_CHECKING:
     from engine.benchmarks.verify import Report
     from engine.experiments.standing import Standing
-    from store.costs import RunCost
     from store.experiment_reader import ExperimentRow, TrialRow
-    from tui.service.experiments.prepare import Job
 
 _SHOWN = 20  # trials that are listed by name; the others are counted
 
@@ -113,23 +111,13 @@ def _spent(row: ExperimentRow) -> str:
     return f"{money}, {count(row.tokens_in + row.tokens_out)} tokens in {plural(row.runs, 'run')}"
 
 
-def print_estimate(store: Path, job: Job, *, as_json: bool) -> None:
-    """`bench --dry-run`: what is to do and what it may take, by what earlier runs took."""
-    rows = estimate(store, job)
+def print_estimate(name: str, rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    """`bench --dry-run`: what is to do and what it may take (`tui.service.experiments.estimate`)."""
     if as_json:
-        emit({"kind": "estimate", "name": job.plan.name, "variants": rows}, "", True)
+        emit({"kind": "estimate", "name": name, "variants": rows}, "", True)
         return
     emit(None, table(ESTIMATE_HEAD, [estimate_cells(row) for row in rows]), False)
     emit(None, f"{estimate_total(rows)}; nothing was run", False)
-
-
-def estimate(store: Path, job: Job) -> list[dict[str, Any]]:
-    """What each variant's trials still to do may take, from earlier runs or, without any, from its bounds."""
-    from store.reader import Reader
-
-    with Reader(store) as reader:
-        known = {} if job.is_new else reader.attempts(job.plan.name)
-        return [_estimate(reader, job, label, known) for label in job.plan.variants]
 
 
 ESTIMATE_HEAD = (
@@ -149,44 +137,6 @@ def estimate_total(rows: list[dict[str, Any]]) -> str:
     costs = [row["cost_usd"] for row in rows]
     total = "unknown" if None in costs else cost(sum(costs))
     return f"{plural(sum(row['runs'] for row in rows), 'run')}, estimated cost {total}"
-
-
-def _estimate(reader: Any, job: Job, label: str, known: dict[str, Any]) -> dict[str, Any]:
-    contestant, plan = job.contestants[label], job.plan
-    todo = [k for k in plan.trials() if k.label == label]
-    runs = sum(1 for k in todo if (a := known.get(str(k))) is None or not a.is_done)
-    mean: RunCost | None = reader.mean_cost(
-        variant=contestant.config.variant,
-        meta_agent=contestant.meta_agent,
-        worker=contestant.worker,
-        config=contestant.config.to_json(),
-        problems=plan.problems,
-    )
-    row: dict[str, Any] = {"label": label, "runs": runs, "earlier_runs": mean.runs if mean else 0}
-    search = contestant.variant.search is not None and label not in job.found
-    first = reader.search_cost(label, contestant.meta_agent, contestant.worker) if search else None
-    row["search"] = None if not search else "estimated" if first else "unknown"
-    if mean is not None:
-        for role in ("meta", "worker"):
-            each, once = asdict(getattr(mean, role)), asdict(getattr(first, role)) if first else {}
-            for key in ("calls", "tokens_in", "tokens_out"):
-                row[f"{role}_{key}"] = round(each[key] * runs + once.get(key, 0))
-        once_usd = first.cost_usd if first else None if search else 0.0
-        row["cost_usd"] = (
-            None if mean.cost_usd is None or once_usd is None else mean.cost_usd * runs + once_usd
-        )
-        row["is_bound"] = False
-        return row
-    bound = contestant.variant.most_calls
-    meta, worker = bound(contestant.config) if bound else (None, None)
-    most = contestant.config.budget.model_calls
-    for role, calls in (("meta", meta), ("worker", worker)):
-        limit = most if calls is None else calls if most is None else min(calls, most)
-        row[f"{role}_calls"] = None if limit is None else limit * runs
-        row[f"{role}_tokens_in"] = row[f"{role}_tokens_out"] = 0 if limit == 0 else None
-    row["cost_usd"] = None
-    row["is_bound"] = True
-    return row
 
 
 def estimate_cells(row: dict[str, Any]) -> tuple[str, ...]:

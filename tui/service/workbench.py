@@ -7,17 +7,16 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.ports import RunRequest
+from tui.service.asked.run import default_request
 from tui.service.engine_process.client import Client, live_experiments, live_runs, standing_from
 from tui.service.engine_process.process import spawn
 from tui.service.engine_process.sockets import EngineError
-from tui.service.runtime import default_request
 
 if TYPE_CHECKING:
     from engine.config import Settings
     from engine.events import Event
     from engine.experiments.standing import Standing
-    from tui.service.experiments.prepare import BenchRequest
+    from tui.service.requests import ExperimentRequest, NewRun, Placement, RunRequest
 
 
 class RemoteWorkbench:
@@ -32,7 +31,7 @@ class RemoteWorkbench:
         self._where: dict[str, Path] = {}
         self._experiments: dict[str, Path] = {}
 
-    def default_request(self) -> RunRequest:
+    def default_request(self) -> NewRun:
         """The bundled example with the configured models."""
         return default_request(self.settings)
 
@@ -68,12 +67,12 @@ class RemoteWorkbench:
         self._where |= {state["run"]: path for path, state in found}
         return [state["run"] for _, state in found if not state["experiment"]]
 
-    async def estimate(self, request: BenchRequest) -> list[dict[str, Any]]:
-        """What an experiment may take, by variant (`tui.reports.experiments.estimate`).
+    async def estimate(self, request: ExperimentRequest) -> list[dict[str, Any]]:
+        """What an experiment may take, by variant (`tui.service.experiments.estimate`).
 
         Raises what `tui.service.experiments.prepare.prepare` raises.
         """
-        from tui.reports.experiments import estimate
+        from tui.service.experiments.estimate import estimate
         from tui.service.experiments.prepare import prepare
 
         def plan() -> list[dict[str, Any]]:
@@ -81,10 +80,10 @@ class RemoteWorkbench:
 
         return await asyncio.to_thread(plan)
 
-    async def start_experiment(self, request: BenchRequest) -> str:
+    async def start_experiment(self, request: ExperimentRequest, placement: Placement) -> str:
         """Start or resume an experiment and give its name. Raises EngineError."""
         async with Client(await self._engine()) as client:
-            return await client.start_experiment(request)
+            return await client.start_experiment(request, placement)
 
     async def experiments(self) -> list[Standing]:
         """How every experiment stands that is in progress, or ended a moment ago."""

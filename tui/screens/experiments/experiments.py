@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from engine.experiments.standing import Standing
     from store.experiment_reader import ExperimentRow, TrialRow
     from store.reader import Reader
-    from tui.service.experiments.prepare import BenchRequest
+    from tui.service.requests import ExperimentRequest, NewExperiment, Placement
 
 REREAD_S = 1.0
 LATEST = 200
@@ -196,9 +196,9 @@ class ExperimentsScreen(WorkbenchScreen[None]):
     def action_new(self) -> None:
         from tui.screens.new_experiment.new_experiment import NewExperimentScreen
 
-        def start(request: BenchRequest | None) -> None:
-            if request is not None:
-                self._start(request)
+        def start(filled: tuple[NewExperiment, Placement] | None) -> None:
+            if filled is not None:
+                self._start(filled)
 
         self.app.push_screen(NewExperimentScreen(self.workbench_app.workbench), start)
 
@@ -213,7 +213,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
             self._carry_on("infra")
 
     def _carry_on(self, *retry: str) -> None:
-        from tui.service.experiments.prepare import BenchRequest
+        from tui.service.requests import Placement, Resume
 
         if (row := self._selected) is None:
             return
@@ -222,11 +222,11 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         elif row.done == row.total:
             self.notify(f"All {plural(row.total, 'trial')} of {row.name} are done.")
         else:
-            self._start(BenchRequest(resume=row.name, retry=retry))
+            self._start((Resume(name=row.name, retry=retry), Placement()))
 
-    def _start(self, request: BenchRequest) -> None:
+    def _start(self, asked: tuple[ExperimentRequest, Placement]) -> None:
         async def start() -> None:
-            name = await self.workbench_app.workbench.start_experiment(request)
+            name = await self.workbench_app.workbench.start_experiment(*asked)
             self._wanted = name
             self.notify(f"{name} has begun; it goes on when this is closed.")
 

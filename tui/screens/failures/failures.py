@@ -302,13 +302,13 @@ class FailuresScreen(WorkbenchScreen[None]):
     async def _start(self, run_ids: list[str]) -> None:
         from engine.problems import ProblemError
         from store.errors import StoreError
-        from tui.service.asked.again import again
+        from tui.service.asked.again import rerun_request
 
         path = self.workbench_app.workbench.store_path
         begun = 0
         for run_id in run_ids:
             try:
-                request = await asyncio.to_thread(again, path, run_id)
+                request = await asyncio.to_thread(rerun_request, path, run_id)
             except (StoreError, ProblemError) as error:
                 self.notify(one_line(str(error), 300), severity="error")
                 continue

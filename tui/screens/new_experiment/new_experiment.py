@@ -18,7 +18,7 @@ from tui.actions import bindings_for
 from tui.ports import Workbench
 from tui.safe import clean, one_line
 from tui.screens.base import WorkbenchScreen
-from tui.service.experiments.prepare import DEFAULT_CONCURRENCY, BenchRequest
+from tui.service.requests import DEFAULT_CONCURRENCY, NewExperiment, Placement
 from tui.widgets.title_bar import TitleBar
 
 FIELDS = {
@@ -61,8 +61,11 @@ class SpecArea(TextArea):
         self.suggestion = found[len(line) :] if found and column == len(line) else ""
 
 
-class NewExperimentScreen(WorkbenchScreen[BenchRequest | None]):
-    """Dismisses with the request as filled in, or None."""
+Filled = tuple[NewExperiment, Placement]
+
+
+class NewExperimentScreen(WorkbenchScreen[Filled | None]):
+    """Dismisses with the request and where it is to run, as filled in, or None."""
 
     CSS_PATH = "new_experiment.tcss"
     BINDINGS = bindings_for("bench")
@@ -70,7 +73,7 @@ class NewExperimentScreen(WorkbenchScreen[BenchRequest | None]):
     def __init__(self, workbench: Workbench) -> None:
         super().__init__(name="bench")
         self._workbench = workbench
-        self._previewed: BenchRequest | None = None
+        self._previewed: Filled | None = None
 
     def compose(self) -> ComposeResult:
         yield TitleBar("New experiment")
@@ -108,11 +111,11 @@ class NewExperimentScreen(WorkbenchScreen[BenchRequest | None]):
     @on(Button.Pressed, "#look")
     def action_preview(self) -> None:
         """Tell what the experiment as filled in would take."""
-        request = self._request()
-        if request is not None:
+        filled = self._filled()
+        if filled is not None:
             self._complain("")
             self.query_one("#preview", Static).update("Reading the problems …")
-            self.run_worker(partial(self._look, request), group="preview", exclusive=True)
+            self.run_worker(partial(self._look, filled), group="preview", exclusive=True)
 
     @on(Button.Pressed, "#begin")
     def action_start(self) -> None:
@@ -122,14 +125,14 @@ class NewExperimentScreen(WorkbenchScreen[BenchRequest | None]):
         else:
             self.dismiss(self._previewed)
 
-    async def _look(self, request: BenchRequest) -> None:
+    async def _look(self, filled: Filled) -> None:
         from tui.reports.experiments import ESTIMATE_HEAD, estimate_cells, estimate_total
         from tui.reports.tables import table
         from tui.service.errors import explain
 
         shown = self.query_one("#preview", Static)
         try:
-            rows = await self._workbench.estimate(request)
+            rows = await self._workbench.estimate(filled[0])
         except Exception as error:
             if (known := explain(error)) is None:
                 raise
@@ -142,13 +145,13 @@ class NewExperimentScreen(WorkbenchScreen[BenchRequest | None]):
         head = [ESTIMATE_HEAD[i] for i in columns]
         text = table(head, [[row[i] for i in columns] for row in cells])
         shown.update(f"{text}\n{estimate_total(rows)}")
-        self._previewed = request
+        self._previewed = filled
         begin = self.query_one("#begin", Button)
         begin.disabled = False
         begin.focus()
         self.call_after_refresh(begin.scroll_visible, animate=False)
 
-    def _request(self) -> BenchRequest | None:
+    def _filled(self) -> Filled | None:
         """What is filled in; None after telling what is wrong."""
         values = {field: self.query_one(f"#{field}", Input).value.strip() for field in FIELDS}
         for field, validator in NUMBERS.items():
@@ -167,7 +170,7 @@ class NewExperimentScreen(WorkbenchScreen[BenchRequest | None]):
         def number(field: str) -> int | None:
             return int(values[field]) if values[field] else None
 
-        return BenchRequest(
+        request = NewExperiment(
             benchmark=values["benchmark"],
             variants=tuple(spec for spec in specs if spec),
             name=values["name"] or None,
@@ -177,9 +180,12 @@ class NewExperimentScreen(WorkbenchScreen[BenchRequest | None]):
             repeats=number("repeats"),
             executions=number("executions"),
             seed=number("seed"),
+        )
+        placement = Placement(
             concurrency=number("concurrency") or DEFAULT_CONCURRENCY,
             budget_usd=float(values["budget_usd"]) if values["budget_usd"] else None,
         )
+        return request, placement
 
     def _complain(self, text: str) -> None:
         self.query_one("#complaint", Label).update(one_line(text, 300))

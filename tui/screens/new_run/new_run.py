@@ -20,10 +20,10 @@ from engine.variants import OptionError, UnknownVariantError, load_variant, opti
 from engine.variants.own import available
 from engine.variants.spec import parse_spec
 from tui.actions import bindings_for
-from tui.ports import RunRequest
 from tui.safe import clean, one_line
 from tui.screens.base import WorkbenchScreen
 from tui.service.asked.problem import resolve
+from tui.service.requests import NewRun
 from tui.widgets.title_bar import TitleBar
 
 FIELDS = {
@@ -54,13 +54,13 @@ _SUGGESTED = {
 }
 
 
-class NewRunScreen(WorkbenchScreen[RunRequest | None]):
+class NewRunScreen(WorkbenchScreen[NewRun | None]):
     """Dismisses with the request as filled in, or None."""
 
     CSS_PATH = "new_run.tcss"
     BINDINGS = bindings_for("form")
 
-    def __init__(self, request: RunRequest, data: Path | None = None) -> None:
+    def __init__(self, request: NewRun, data: Path | None = None) -> None:
         """`data` is the folder with the benchmarks' files."""
         super().__init__(name="form")
         self._request = request

@@ -16,7 +16,7 @@ from tui.screens.playground.grid import GridTable
 
 if TYPE_CHECKING:
     from engine.playground.step import PlayedStep
-    from tui.ports import RunRequest
+    from tui.service.requests import NewFork
 
 
 @dataclass
@@ -62,7 +62,7 @@ class KeepControl(WorkbenchScreen[None]):
         played = self._played
         assert played is not None
 
-        def request() -> RunRequest:
+        def request() -> NewFork:
             edited = row.text != played.template.text
             record = read_record(self.workbench_app.workbench.store_path, played.record.run_id)
             return fork_request(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from engine.playground.cells import Cells, CellState
     from engine.playground.plan import Plan
     from engine.playground.step import PlayedStep
-    from tui.ports import RunRequest
+    from tui.service.requests import RunRequest
     from tui.session import RunSession
 
 SIDES = ("Variables", "Message", "Cell")
@@ -178,7 +178,7 @@ class PlaygroundScreen(PromptsControl):
 
     def action_run(self) -> None:
         """Check the form and have the grid filled."""
-        from tui.service.asked.playground import request_of
+        from tui.service.asked.playground import grid_request
         from tui.service.errors import explain
 
         if self._played is None:
@@ -187,7 +187,7 @@ class PlaygroundScreen(PromptsControl):
             self._complain("The grid is being filled; cancel it first.")
             return
         try:
-            request = request_of(self._played, self._plan())
+            request = grid_request(self._played, self._plan())
         except ValueError as error:
             told = explain(error)
             self._complain(told[0] if told else f"Repeats: {error}")

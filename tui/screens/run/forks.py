@@ -15,8 +15,8 @@ from tui.trace.nodes import CallNode, StepNode
 
 if TYPE_CHECKING:
     from engine.events import Event
-    from tui.ports import RunRequest
     from tui.screens.fork.fork import Changes
+    from tui.service.requests import NewFork
 
 
 class ForkControl(LiveControl):
@@ -73,19 +73,21 @@ class ForkControl(LiveControl):
             return
         self.workbench_app.start_run(request)
 
-    def _request(self, step_id: str, changes: Changes) -> RunRequest:
-        from tui.ports import ForkRequest
-        from tui.service.asked.fork import read_record, request_of
+    def _request(self, step_id: str, changes: Changes) -> NewFork:
+        from tui.service.asked.fork import check_fork, read_record
+        from tui.service.requests import NewFork
 
         record = read_record(self.workbench_app.workbench.store_path, self.session.state.run_id)
-        fork = ForkRequest(
+        request = NewFork(
             parent=record.run_id,
             at=step_id,
             inputs=changes.inputs,
             prompt=changes.prompt,
             everywhere=changes.everywhere,
+            worker=changes.worker,
         )
-        return request_of(record, fork, changes.worker)
+        check_fork(record, request)
+        return request
 
     def _prompt_of(self, step: StepNode) -> str | None:
         """The user's message of the step's first model call, None where it made none or was served."""

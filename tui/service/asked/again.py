@@ -6,16 +6,19 @@ import asyncio
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from tui.ports import RunRequest
+from tui.service.requests import Rerun
 
 if TYPE_CHECKING:
     from engine.forks import RunRecord
     from engine.runner import Run
-    from tui.service.runtime import Workbench
+    from tui.service.runtime import Runtime
 
 
-def again(store: Path, run_id: str) -> RunRequest:
-    """The request to do the run of this id again. Raises StoreError and ProblemError."""
+def rerun_request(store: Path, run_id: str) -> Rerun:
+    """The request to do the run of this id, the start of one or "last" again.
+
+    Raises StoreError and ProblemError where too little of it was recorded.
+    """
     from engine.events import RunStarted
     from engine.problems import parse_problem
     from store.errors import StoreError
@@ -26,34 +29,24 @@ def again(store: Path, run_id: str) -> RunRequest:
         start = next(reader.events(row.id), None)
     if not isinstance(start, RunStarted):
         raise StoreError(f"The start of run {row.id} is not in the store {store}, so it cannot be run again.")
-    return RunRequest(
-        problem=parse_problem(start.problem, f"run {row.id}"),
-        variant=start.variant,
-        meta_agent=start.meta_agent,
-        worker=start.worker,
-        rounds=int(start.config.get("rounds") or 1),
-        seed=start.seed,
-        again=row.id,
-    )
+    parse_problem(start.problem, f"run {row.id}")
+    return Rerun(run=row.id)
 
 
-async def open_again(workbench: Workbench, run_id: str) -> Run:
-    """The run that does the run of this id again; its origin names that one. The budget is today's.
+async def open_rerun(runtime: Runtime, request: Rerun) -> Run:
+    """The run that does a recorded one again; its origin names that one. The budget is today's.
 
-    Raises:
-        ForkError, ProblemError, OperatorSetError, UnknownVariantError, OptionError: it cannot be done again.
-        ModelError, SandboxError, StoreError, PlanError: what it needs cannot be had.
+    Raises as `open_run` does.
     """
     from engine.recorded_job import config_of, job_of, problem_of
     from engine.run.context import Origin
-    from engine.run.ledger import Budget
     from engine.runner import Run
 
-    record = await asyncio.to_thread(_record, workbench.store_path, run_id)
-    config = config_of(record, Budget(**workbench.settings.budget.model_dump()))
+    record = await asyncio.to_thread(_record, runtime.store_path, request.run)
+    config = config_of(record, runtime.budget())
     job = job_of(record)
-    found = None if job else _found(workbench.store_path, record)
-    services = await workbench.services(record.start.meta_agent, record.start.worker)
+    found = None if job else _found(runtime.store_path, record)
+    services = await runtime.services(record.start.meta_agent, record.start.worker)
     origin = Origin(parent=record.run_id)
     return Run(problem_of(record), config, services, job=job, found=found, origin=origin)
 

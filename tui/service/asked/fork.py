@@ -1,7 +1,8 @@
-"""Forks as requests: from what a user typed, or changed in the dialog, to a run."""
+"""Forks: from what a user typed, or changed in the dialog, to a run."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +13,14 @@ from engine.forks.steps import StepError, find_step, with_value
 from engine.operators.own import recorded_set
 from engine.playground.plan import VARIANT
 from engine.recorded_job import ForkError, config_of, edited_workflow, job_of, other_workflow_job, problem_of
-from tui.ports import ForkRequest, RunRequest
 from tui.service.asked.text_file import read_text
+from tui.service.requests import NewFork
 
 if TYPE_CHECKING:
     from engine.run.context import Services
     from engine.run.ledger import Budget
     from engine.runner import Run
+    from tui.service.runtime import Runtime
 
 
 def read_record(store: Path, run_id: str) -> RunRecord:
@@ -49,7 +51,7 @@ def fork_request(
     worker: str | None = None,
     workflow: tuple[str, str] | None = None,
     everywhere: bool = False,
-) -> RunRequest:
+) -> NewFork:
     """The request for a fork as the command line has it: `sets` are PATH=VALUE.
 
     Raises ForkError, StepError, ProblemError and OperatorSetError.
@@ -79,56 +81,63 @@ def fork_request(
         raise StepError(
             f"{record.place(step)} {step.operator} asked no model, so it has no prompt; use --set"
         )
-    fork = ForkRequest(
+    request = NewFork(
         parent=record.run_id,
         at=step.id if step else None,
         inputs=inputs,
         prompt=prompt,
         everywhere=everywhere,
+        worker=worker,
         workflow=workflow,
     )
-    return request_of(record, fork, worker or record.start.worker)
+    check_fork(record, request)
+    return request
 
 
-def request_of(record: RunRecord, fork: ForkRequest, worker: str) -> RunRequest:
-    """The fork as a run request, which says for the parent what it was. Raises as `fork_run` would."""
+def check_fork(record: RunRecord, request: NewFork) -> None:
+    """Whether the recorded run can be forked so, before anything is opened for it.
+
+    Raises ForkError, StepError, ProblemError and OperatorSetError.
+    """
     from engine.run.ledger import Budget
 
-    config = config_of(record, Budget())
-    if fork.workflow is None:
+    config_of(record, Budget())
+    problem_of(record)
+    if request.workflow is None:
         job_of(record)
     else:
-        edited_workflow(record, *fork.workflow)
-    return RunRequest(
-        problem=problem_of(record),
-        variant=record.start.variant,
-        meta_agent=record.start.meta_agent,
-        worker=worker,
-        rounds=config.rounds,
-        seed=config.seed,
-        repeats=config.repeats,
-        stop_early=config.stop_early,
-        make_tests=config.make_tests,
-        operators=config.operators.name,
-        fork=fork,
-    )
+        edited_workflow(record, *request.workflow)
 
 
-def fork_run(record: RunRecord, wanted: ForkRequest, services: Services, budget: Budget) -> Run:
+async def open_fork(runtime: Runtime, request: NewFork) -> Run:
+    """The run that this fork is.
+
+    What of it is served from the record needs no model, so one that cannot be opened is missed only when it
+    is called; a worker that was asked for by name must be there. Raises as `open_run` does.
+    """
+    record = await asyncio.to_thread(read_record, runtime.store_path, request.parent)
+    start = record.start
+    worker = request.worker or start.worker
+    recorded = {start.meta_agent} | ({start.worker} if worker == start.worker else set())
+    services = await runtime.services(start.meta_agent, worker, may_lack=recorded)
+    return fork_run(record, request, services, runtime.budget())
+
+
+def fork_run(record: RunRecord, request: NewFork, services: Services, budget: Budget) -> Run:
     """The run that this fork is. Raises ForkError, StepError, ProblemError and OperatorSetError."""
     from engine.run.context import Origin
     from engine.runner import Run
 
-    step = find_step(record, wanted.at) if wanted.at is not None else None
+    step = find_step(record, request.at) if request.at is not None else None
     job = job_of(record)
-    if wanted.workflow is not None:
-        job = other_workflow_job(record, edited_workflow(record, *wanted.workflow), step)
+    if request.workflow is not None:
+        job = other_workflow_job(record, edited_workflow(record, *request.workflow), step)
     fork = Fork(
         record,
         worker=services.worker.name,
         at=step,
-        edit=StepEdit(wanted.inputs, wanted.prompt, wanted.everywhere),
-        same_job=wanted.workflow is None,
+        edit=StepEdit(request.inputs, request.prompt, request.everywhere),
+        same_job=request.workflow is None,
     )
     origin = Origin(parent=record.run_id, forked_at=step.id if step else None)
     return Run(problem_of(record), config_of(record, budget), services, job=job, origin=origin, fork=fork)

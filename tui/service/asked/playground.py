@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tui.ports import RunRequest
 from tui.service.asked.text_file import read_text
+from tui.service.requests import NewGrid
 
 if TYPE_CHECKING:
     from engine.playground.plan import Plan, PromptEdit
     from engine.playground.step import PlayedStep
     from engine.runner import Run
-    from tui.service.runtime import Workbench
+    from tui.service.runtime import Runtime
 
 
 def read_step(store: Path, run_id: str, step: str) -> PlayedStep:
@@ -48,44 +48,28 @@ def read_prompt(path: Path, name: str, template: str) -> PromptEdit:
     return PromptEdit(name, text if template.endswith("\n") else text.removesuffix("\n"))
 
 
-def request_of(played: PlayedStep, plan: Plan) -> RunRequest:
+def grid_request(played: PlayedStep, plan: Plan) -> NewGrid:
     """The request for the grid's run. Raises PlaygroundError and TemplateError where it cannot be filled."""
-    from engine.playground.plan import VARIANT, check
+    from engine.playground.plan import check
 
     check(played, plan)
-    return RunRequest(
-        problem=played.problem,
-        variant=VARIANT,
-        meta_agent=plan.models[0],
-        worker=plan.models[0],
-        rounds=len(plan.edits),
-        seed=played.record.start.seed,
-        repeats=plan.repeats,
-        playground=plan.to_json(),
-    )
+    return NewGrid(plan=plan.to_json())
 
 
-async def open_playground(workbench: Workbench, data: dict[str, Any]) -> Run:
-    """The run that fills a grid.
-
-    Raises:
-        PlaygroundError, TemplateError, StepError, ProblemError, OperatorSetError: it cannot be filled.
-        ModelError, SandboxError, StoreError: what it needs cannot be had.
-    """
+async def open_grid(runtime: Runtime, request: NewGrid) -> Run:
+    """The run that fills a grid. Raises as `open_run` does."""
     from engine.playground.grid import playground_job
     from engine.playground.plan import check, plan_from_json, playground_config, playground_origin
-    from engine.run.ledger import Budget
     from engine.runner import Run
 
-    plan = plan_from_json(data)
-    played = await asyncio.to_thread(read_step, workbench.store_path, plan.run, plan.step)
+    plan = plan_from_json(request.plan)
+    played = await asyncio.to_thread(read_step, runtime.store_path, plan.run, plan.step)
     check(played, plan)
-    models = [(await workbench.services(name, name)).worker for name in plan.models]
-    config = playground_config(played, plan, Budget(**workbench.settings.budget.model_dump()))
+    models = [(await runtime.services(name, name)).worker for name in plan.models]
     return Run(
         played.problem,
-        config,
-        await workbench.services(plan.models[0], plan.models[0]),
+        playground_config(played, plan, runtime.budget()),
+        await runtime.services(plan.models[0], plan.models[0]),
         job=playground_job(played, plan, models),
         origin=playground_origin(played),
     )

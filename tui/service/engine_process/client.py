@@ -7,14 +7,20 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tui.ports import RunRequest
 from tui.service.engine_process.sockets import EngineError, engines
-from tui.service.engine_process.wire import MAX_LINE, WireError, bench_to_json, receive, request_to_json, send
+from tui.service.engine_process.wire import (
+    MAX_LINE,
+    WireError,
+    experiment_to_json,
+    receive,
+    request_to_json,
+    send,
+)
 
 if TYPE_CHECKING:
     from engine.events import Event
     from engine.experiments.standing import Standing
-    from tui.service.experiments.prepare import BenchRequest
+    from tui.service.requests import ExperimentRequest, Placement, RunRequest
 
 
 class Client:
@@ -58,9 +64,10 @@ class Client:
             yield from_json(message["event"])
             message = await self._next()
 
-    async def start_experiment(self, request: BenchRequest) -> str:
+    async def start_experiment(self, request: ExperimentRequest, placement: Placement) -> str:
         """Start or resume an experiment there and give its name. Raises EngineError."""
-        return (await self.ask("start_experiment", request=bench_to_json(request)))["experiment"]
+        asked = experiment_to_json(request, placement)
+        return (await self.ask("start_experiment", request=asked))["experiment"]
 
     async def progress(self, name: str) -> AsyncGenerator[Standing, None]:
         """How the experiment stands, whenever that has changed, until it has ended. Raises EngineError."""

@@ -17,9 +17,8 @@ from tui.service.engine_process.server import Server
 from tui.service.engine_process.sockets import EngineError, folder
 
 if TYPE_CHECKING:
-    from tui.ports import RunRequest
-    from tui.service.experiments.prepare import BenchRequest
-    from tui.service.runtime import Workbench
+    from tui.service.requests import ExperimentRequest, Placement, RunRequest
+    from tui.service.runtime import Runtime
 
 # An engine nobody is connected to and nothing runs in ends after this.
 IDLE_S = 60.0
@@ -29,14 +28,14 @@ START_S = 30.0
 class Engine:
     """Runs what it is asked to and nothing else; ends when it has been idle, or is told to."""
 
-    def __init__(self, workbench: Workbench, *, idle_s: float = IDLE_S) -> None:
-        self._workbench, self._idle_s = workbench, idle_s
+    def __init__(self, runtime: Runtime, *, idle_s: float = IDLE_S) -> None:
+        self._runtime, self._idle_s = runtime, idle_s
         self._runs: set[asyncio.Task[None]] = set()
         self._server = Server(
-            workbench.store_path,
-            workbench.hub,
+            runtime.store_path,
+            runtime.hub,
             self._start,
-            lambda: workbench.sandbox_note,
+            lambda: runtime.sandbox_note,
             self._start_experiment,
         )
 
@@ -55,7 +54,7 @@ class Engine:
                     task.cancel()
                 await asyncio.gather(*self._runs, return_exceptions=True)
         finally:
-            await self._workbench.aclose()
+            await self._runtime.aclose()
 
     async def _until_idle(self, stop: asyncio.Event) -> None:
         idle = False
@@ -69,12 +68,14 @@ class Engine:
 
     async def _start(self, request: RunRequest) -> str:
         """Start a run; gives its id once its beginning is stored, so that it can be attached to."""
-        run = await self._workbench.open_run(request)
+        from tui.service.asked.open import open_run
+
+        run = await open_run(self._runtime, request)
         begun = asyncio.Event()
 
         async def drive() -> None:
             try:
-                async with aclosing(self._workbench.record(run)) as events:
+                async with aclosing(self._runtime.record(run)) as events:
                     async for _ in events:
                         begun.set()
             finally:
@@ -83,26 +84,26 @@ class Engine:
         await self._in_background(drive(), begun)
         return run.id
 
-    async def _start_experiment(self, request: BenchRequest) -> str:
+    async def _start_experiment(self, request: ExperimentRequest, placement: Placement) -> str:
         """Start an experiment; gives its name once its plan is stored and it can be attached to."""
         from tui.service.errors import internal
         from tui.service.experiments.carry import open_experiment
         from tui.service.experiments.prepare import prepare
 
-        workbench = self._workbench
-        job = await asyncio.to_thread(prepare, workbench.settings, workbench.store_path, request)
+        runtime = self._runtime
+        prepared = await asyncio.to_thread(prepare, runtime.settings, runtime.store_path, request)
         begun = asyncio.Event()
 
         async def drive() -> None:
             try:
-                async with open_experiment(workbench, job, request, internal) as experiment:
+                async with open_experiment(runtime, prepared, placement, internal) as experiment:
                     begun.set()  # whoever waits for it goes on once the next line has made it known
-                    await workbench.hub.experiments.carry_out(experiment)
+                    await runtime.hub.experiments.carry_out(experiment)
             finally:
                 begun.set()
 
         await self._in_background(drive(), begun)
-        return job.plan.name
+        return prepared.plan.name
 
     async def _in_background(self, work: Coroutine[Any, Any, None], begun: asyncio.Event) -> None:
         """Let it run until its end, and return when it has begun. Raises why it could not even begin."""

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from engine.event_json import to_json
 from engine.run.control import ControlError
-from tui.ports import RunRequest
 from tui.service.engine_process.hub import Hub
 from tui.service.engine_process.sockets import EngineError, leave, listen
 from tui.service.engine_process.wire import (
     MAX_LINE,
     WireError,
-    bench_from_json,
+    experiment_from_json,
     receive,
     request_from_json,
     send,
@@ -26,10 +25,10 @@ from tui.service.errors import say
 from tui.service.records import Records
 
 if TYPE_CHECKING:
-    from tui.service.experiments.prepare import BenchRequest
+    from tui.service.requests import ExperimentRequest, Placement, RunRequest
 
-Start = Callable[[RunRequest], Awaitable[str]]
-StartExperiment = Callable[["BenchRequest"], Awaitable[str]]
+Start = Callable[["RunRequest"], Awaitable[str]]
+StartExperiment = Callable[["ExperimentRequest", "Placement"], Awaitable[str]]
 
 
 @asynccontextmanager
@@ -135,7 +134,8 @@ class Server:
             case "experiments":
                 return [standing.to_json() for standing in self._hub.experiments.states()]
             case "start_experiment" if self._start_experiment is not None:
-                return {"experiment": await self._start_experiment(bench_from_json(message.get("request")))}
+                asked = experiment_from_json(message.get("request"))
+                return {"experiment": await self._start_experiment(*asked)}
         if isinstance(do, str) and isinstance(name, str):
             return self._hub.experiments.act(name, do).to_json()
         if not isinstance(do, str) or not isinstance(run_id, str):

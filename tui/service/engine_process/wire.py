@@ -9,15 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar, cast
 
 from engine.problems import ProblemError, parse_problem
-from tui.ports import ForkRequest, RunRequest
+from tui.service.requests import (
+    ExperimentRequest,
+    NewExperiment,
+    NewFork,
+    NewGrid,
+    NewRun,
+    Placement,
+    Rerun,
+    Resume,
+    RunRequest,
+)
 
-if TYPE_CHECKING:
-    from tui.service.experiments.prepare import BenchRequest
+_Kind = TypeVar("_Kind")
 
 # A request carries at most an edited value, an event at most a step's texts: both may be large.
 MAX_LINE = 256 * 1024 * 1024
@@ -51,51 +60,61 @@ async def send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
 
 
 def request_to_json(request: RunRequest) -> dict[str, Any]:
-    """A run request as JSON-ready data."""
-    values = {f.name: getattr(request, f.name) for f in fields(request)}
-    fork = None if request.fork is None else asdict(request.fork)
-    return {**values, "problem": request.problem.to_json(), "fork": fork}
+    """A request for a run as JSON-ready data; `kind` says which."""
+    data = _to_json(request)
+    return data | {"problem": request.problem.to_json()} if isinstance(request, NewRun) else data
 
 
 def request_from_json(data: object) -> RunRequest:
     """The request that `request_to_json` wrote. Raises WireError."""
-    if not isinstance(data, dict):
-        raise WireError("a run request is a JSON object")
-    names = {f.name for f in fields(RunRequest)}
-    if unknown := set(data) - names:
-        raise WireError(f"a run request has no {sorted(unknown)[0]!r}: is the other side another version?")
-    problem, breakpoints = data.get("problem"), tuple(map(str, data.get("breakpoints", ())))
-    try:
-        values = {**data, "problem": parse_problem(problem, "request"), "breakpoints": breakpoints}
-        if (fork := data.get("fork")) is not None:
-            workflow = fork.get("workflow")
-            fork["workflow"] = None if workflow is None else tuple(workflow)
-            values["fork"] = ForkRequest(**fork)
-        return RunRequest(**values)
-    except (ProblemError, TypeError, AttributeError) as error:
-        raise WireError(str(error)) from None
+    values = _object(data, "run")
+    if values.get("kind") == NewRun.__name__:
+        try:
+            values["problem"] = parse_problem(values.get("problem"), "request")
+        except ProblemError as error:
+            raise WireError(str(error)) from None
+    return _from_json(values, "run", (NewRun, NewFork, Rerun, NewGrid))
 
 
-def bench_to_json(request: BenchRequest) -> dict[str, Any]:
-    """A request for an experiment as JSON-ready data."""
+def experiment_to_json(request: ExperimentRequest, placement: Placement) -> dict[str, Any]:
+    """A request for an experiment, and where it is to be carried out, as JSON-ready data."""
+    return {**_to_json(request), "placement": _to_json(placement)}
+
+
+def experiment_from_json(data: object) -> tuple[ExperimentRequest, Placement]:
+    """The request and the placement that `experiment_to_json` wrote. Raises WireError."""
+    values = _object(data, "experiment")
+    placement = _object(values.pop("placement", None), "placement")
+    return (
+        _from_json(values, "experiment", (NewExperiment, Resume)),
+        _from_json(placement, "placement", (Placement,)),
+    )
+
+
+def _to_json(request: Any) -> dict[str, Any]:
     values = {f.name: getattr(request, f.name) for f in fields(request)}
-    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+    data = {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+    return {"kind": type(request).__name__, **data}
 
 
-def bench_from_json(data: object) -> BenchRequest:
-    """The request that `bench_to_json` wrote. Raises WireError."""
+def _object(data: object, what: str) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise WireError(f"a request for a {what} is a JSON object")
+    return dict(data)
+
+
+def _from_json(data: dict[str, Any], what: str, kinds: tuple[type[_Kind], ...]) -> _Kind:
+    """The one of `kinds` that `data` names, its fields checked. Raises WireError."""
     from pydantic import TypeAdapter, ValidationError
 
-    from tui.service.experiments.prepare import BenchRequest
-
-    if not isinstance(data, dict):
-        raise WireError("a request for an experiment is a JSON object")
-    if unknown := set(data) - {f.name for f in fields(BenchRequest)}:
-        raise WireError(
-            f"a request for an experiment has no {sorted(unknown)[0]!r}: is the other side another version?"
-        )
+    wanted = data.pop("kind", None)
+    kind = next((kind for kind in kinds if kind.__name__ == wanted), None)
+    if kind is None:
+        raise WireError(f"there is no {what} of kind {wanted!r}: is the other side another version?")
+    if unknown := set(data) - {f.name for f in fields(cast("Any", kind))}:
+        raise WireError(f"a {wanted} has no {sorted(unknown)[0]!r}: is the other side another version?")
     try:
-        return TypeAdapter(BenchRequest).validate_python(data)
+        return TypeAdapter(kind).validate_python(data)
     except ValidationError as error:
         first = error.errors()[0]
         raise WireError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

@@ -10,15 +10,19 @@ from tui.service.experiments.places import opened
 
 if TYPE_CHECKING:
     from engine.experiments.experiment import Experiment
-    from tui.service.experiments.prepare import BenchRequest, Job
-    from tui.service.runtime import Workbench
+    from tui.service.experiments.prepare import PreparedExperiment
+    from tui.service.requests import Placement
+    from tui.service.runtime import Runtime
 
 
 @asynccontextmanager
 async def open_experiment(
-    workbench: Workbench, job: Job, request: BenchRequest, report_bug: Callable[[Exception], object]
+    runtime: Runtime,
+    prepared: PreparedExperiment,
+    placement: Placement,
+    report_bug: Callable[[Exception], object],
 ) -> AsyncGenerator[Experiment, None]:
-    """The job's experiment, stored and held by this process, with everything its trials need open.
+    """The experiment, stored and held by this process, with everything its trials need open.
 
     Raises ModelError, SandboxError, StoreError and ClusterError.
     """
@@ -26,21 +30,21 @@ async def open_experiment(
     from engine.experiments.selection import task_of
     from store.experiment_log import ExperimentLog, create
 
-    plan = job.plan
+    plan = prepared.plan
     # Opened before anything is stored: a wrong model or a missing sandbox is no experiment.
-    async with opened(workbench, job, request, report_bug) as carry:
-        if job.is_new:
-            create(workbench.store_path, plan)
-        async with ExperimentLog(workbench.store_path, plan.name) as log:
+    async with opened(runtime, prepared, placement, report_bug) as carry:
+        if prepared.is_new:
+            create(runtime.store_path, plan)
+        async with ExperimentLog(runtime.store_path, plan.name) as log:
             yield Experiment(
                 plan,
-                job.contestants,
-                {problem.id: problem for problem in job.selection.report},
-                task_of(plan.benchmark, job.selection),
+                prepared.contestants,
+                {problem.id: problem for problem in prepared.selection.report},
+                task_of(plan.benchmark, prepared.selection),
                 carry,
                 log,
-                concurrency=request.concurrency,
-                budget_usd=request.budget_usd,
-                retry=request.retry,
-                found=job.found,
+                concurrency=placement.concurrency,
+                budget_usd=placement.budget_usd,
+                retry=prepared.retry,
+                found=prepared.found,
             )

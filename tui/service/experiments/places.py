@@ -11,8 +11,9 @@ from tui.service.errors import say
 
 if TYPE_CHECKING:
     from engine.experiments.trials import Carry
-    from tui.service.experiments.prepare import BenchRequest, Job
-    from tui.service.runtime import Workbench
+    from tui.service.experiments.prepare import PreparedExperiment
+    from tui.service.requests import Placement
+    from tui.service.runtime import Runtime
 
 _ADDRESS = re.compile(r"ray://[^/@\s]+:\d{1,5}/?", re.ASCII)
 
@@ -27,29 +28,33 @@ def check_place(on: str) -> None:
 
 @asynccontextmanager
 async def opened(
-    workbench: Workbench, job: Job, request: BenchRequest, report_bug: Callable[[Exception], object]
+    runtime: Runtime,
+    prepared: PreparedExperiment,
+    placement: Placement,
+    report_bug: Callable[[Exception], object],
 ) -> AsyncGenerator[Carry, None]:
     """What carries trials out there, with everything they need open.
 
-    Raises ModelError, SandboxError, StoreError and ClusterError.
+    Raises PlanError, ModelError, SandboxError, StoreError and ClusterError.
     """
+    check_place(placement.on)
     from engine.experiments.trials import LocalTrials
 
-    here = LocalTrials(workbench.services, workbench.record, report_bug)
-    is_here = request.on == "local"
-    for label, contestant in job.contestants.items():
+    here = LocalTrials(runtime.services, runtime.record, report_bug)
+    is_here = placement.on == "local"
+    for label, contestant in prepared.contestants.items():
         # A search runs here wherever its candidates do.
-        if is_here or (contestant.variant.search is not None and label not in job.found):
-            await workbench.services(contestant.meta_agent, contestant.worker)
+        if is_here or (contestant.variant.search is not None and label not in prepared.found):
+            await runtime.services(contestant.meta_agent, contestant.worker)
     if is_here:
         yield here
         return
     from engine.experiments.ray.cluster import Crew, connected
     from engine.experiments.ray.trials import RayTrials
 
-    models = dict.fromkeys((c.meta_agent, c.worker) for c in job.contestants.values())
+    models = dict.fromkeys((c.meta_agent, c.worker) for c in prepared.contestants.values())
     async with (
-        connected(request.on) as ray,
-        Crew(ray, request.concurrency, [*models], say, unsafe_local=workbench.unsafe_local) as crew,
+        connected(placement.on) as ray,
+        Crew(ray, placement.concurrency, [*models], say, unsafe_local=runtime.unsafe_local) as crew,
     ):
-        yield RayTrials(crew, workbench.keep, report_bug, here)
+        yield RayTrials(crew, runtime.keep, report_bug, here)
