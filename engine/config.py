@@ -28,6 +28,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from sandbox.errors import ExpectedError, UsageError
+
 APP = "flowreasoner"
 ENV_PREFIX = "FLOWREASONER_"
 OPENAI: dict[str, Any] = {"base_url": "https://api.openai.com/v1", "api_key_env": "OPENAI_API_KEY"}
@@ -39,8 +41,10 @@ Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class ConfigError(Exception):
+class ConfigError(ExpectedError):
     """The configuration cannot be used. The message names the place, the key and the remedy."""
+
+    exit_code = UsageError.exit_code
 
 
 class ModelQuirks(BaseModel):

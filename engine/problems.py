@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from sandbox.errors import UsageError
 from sandbox.types import ModeChoice
 
 Kind = Literal["code", "math", "qa", "open"]
@@ -23,7 +24,7 @@ _NEEDS_ENTRY = re.compile(r"^def check\(\s*\w", re.MULTILINE)
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
 
-class ProblemError(ValueError):
+class ProblemError(UsageError):
     """The input is not a problem; the message says what, where, and what to do."""
 
 

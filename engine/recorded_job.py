@@ -20,9 +20,10 @@ from engine.variants.final import finish, mean_score, run_repeats
 from engine.variants.flowreasoner import search_split
 from engine.variants.proposal import emit_proposal
 from engine.workflows import Workflow, build_workflow
+from sandbox.errors import UsageError
 
 
-class ForkError(ValueError):
+class ForkError(UsageError):
     """The run cannot be forked so; the message says why, and what can be done."""
 
 

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from sandbox.errors import UnavailableError
 from sandbox.files import File, RefusedFile
 
 Status = Literal[
@@ -33,7 +34,7 @@ class CallbackError(Exception):
         self.kind = kind
 
 
-class SandboxError(Exception):
+class SandboxError(UnavailableError):
     """The sandbox, not the code in it, failed. `reason` names how; the message says what to do."""
 
     def __init__(self, reason: InfraReason, message: str, *, out_of_memory: bool = False) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sandbox.errors import UnavailableError
 
-class StoreError(Exception):
+
+class StoreError(UnavailableError):
     """The store cannot do what was asked; the message is one sentence for the user."""
 
 

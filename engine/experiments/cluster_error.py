@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sandbox.errors import UnavailableError
 
-class ClusterError(Exception):
+
+class ClusterError(UnavailableError):
     """The cluster, or a worker of it, cannot carry trials out; the message says why and what to do."""

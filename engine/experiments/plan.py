@@ -11,11 +11,12 @@ from typing import Any
 
 from engine.experiments.keys import TrialKey
 from engine.problems import Problem
+from sandbox.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", re.ASCII)
 
 
-class PlanError(ValueError):
+class PlanError(UsageError):
     """The experiment cannot be planned or carried on like this; the message says what to do."""
 
 

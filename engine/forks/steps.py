@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.forks.record import RecordedStep, RunRecord
 from engine.operators.specs import OperatorSpec
+from sandbox.errors import UsageError
 
 # "val 1 · step 3" as the trace prints it, "r2.test1:0", "val1:3".
 _PLACE = re.compile(
@@ -18,7 +19,7 @@ _PLACE = re.compile(
 _LISTED = 5
 
 
-class StepError(ValueError):
+class StepError(UsageError):
     """No step, or several, are meant, or its inputs cannot be changed so."""
 
 

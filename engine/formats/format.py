@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from engine.diagnostics import Diagnostic
 from engine.operators.specs import RUN_INPUTS
+from sandbox.errors import UsageError
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-class FormatError(ValueError):
+class FormatError(UsageError):
     """Something cannot be read or written in a format; the message says what, where, and what to do."""
 
 

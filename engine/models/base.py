@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypedDict
 
+from sandbox.errors import UnavailableError
+
 ErrorKind = Literal[
     "auth",
     "not-found",
@@ -26,7 +28,7 @@ class Message(TypedDict):
     content: str
 
 
-class ModelError(Exception):
+class ModelError(UnavailableError):
     """A model call failed for good (after retries). The message says what, where and what to do."""
 
     def __init__(self, kind: ErrorKind, message: str) -> None:

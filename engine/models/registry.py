@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from engine.models.base import ChatModel, ModelError
+from sandbox.errors import UsageError
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -32,6 +33,8 @@ class ModelInfo:
 
 class UnknownModelError(ModelError):
     """No model goes by this name; the message names the nearest ones and the command that lists all."""
+
+    exit_code = UsageError.exit_code
 
     def __init__(self, name: str, known: list[str], why: str = "") -> None:
         near = _near(name, known, 0.5)

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from engine.operators.sets import SETS
 from engine.operators.specs import RUN_INPUTS, OperatorSet, OperatorSpec, Parameter
 from engine.source import parse
+from sandbox.errors import UsageError
 
 MAX_BYTES = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -31,7 +32,7 @@ _TAKEN = frozenset({"llm", "name", "dataset"})
 Function = ast.AsyncFunctionDef
 
 
-class OperatorSetError(ValueError):
+class OperatorSetError(UsageError):
     """There is no such set, or its files cannot be used; the message says where, and what to do."""
 
 

@@ -18,9 +18,10 @@ from engine.playground.sources import sources_of
 from engine.playground.template import Template, find_template, flat_texts
 from engine.problems import Problem, parse_problem
 from engine.workflows import Workflow, build_workflow
+from sandbox.errors import UsageError
 
 
-class PlaygroundError(ValueError):
+class PlaygroundError(UsageError):
     """The step cannot be played with so; the message says why, and what can be done."""
 
 

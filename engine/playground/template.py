@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.playground.sources import Field, Part, PromptSource
+from sandbox.errors import UsageError
 
 MAX_VARIABLES = 200
 # A value that the workflow put into a longer text is told from chance by its length.
@@ -19,7 +20,7 @@ _MIN_QUOTED = 20
 _NAME = re.compile(r"\{\{([^\W\d][\w.]*)\}\}")
 
 
-class TemplateError(ValueError):
+class TemplateError(UsageError):
     """An edited template cannot be filled in, or not be traced to the workflow's prompts."""
 
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.run.context import RunConfig, RunContext
 from engine.search import SearchContext
+from sandbox.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,11 @@ VARIANTS: dict[str, tuple[str, str]] = {
 }
 
 
-class UnknownVariantError(ValueError):
+class UnknownVariantError(UsageError):
     """No variant of that name."""
 
 
-class OptionError(ValueError):
+class OptionError(UsageError):
     """An option a variant does not have, or a value it cannot take."""
 
 

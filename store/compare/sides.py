@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox.errors import UsageError
 from store.compare import FEWEST, MOST
 from store.errors import RunNotFoundError, StoreError
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from store.usage import SearchUsage
 
 
-class CompareError(ValueError):
+class CompareError(UsageError):
     """What was named cannot be compared; the message says what to do."""
 
 

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from sandbox.errors import UsageError
 
-class ExportError(ValueError):
+
+class ExportError(UsageError):
     """Something cannot be exported or imported; the message says what, where, and what to do."""
 
 

@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from sandbox.errors import UsageError
+
 if TYPE_CHECKING:
     from aiohttp import web
 
@@ -32,7 +34,7 @@ _POLICY = (
 Handler = Callable[["web.Request"], Awaitable["web.StreamResponse"]]
 
 
-class ServeError(ValueError):
+class ServeError(UsageError):
     """It cannot be served like this; the message says what to do."""
 
 

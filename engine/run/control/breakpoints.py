@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from engine.run.control.crossing import Crossing
+from sandbox.errors import UsageError
 
 On = Literal["before", "after", "model", "error", "verdict", "line", "tokens", "cost", "latency", "match"]
 Side = Literal["input", "output"]
@@ -27,7 +28,7 @@ _GRAMMAR = (
 )
 
 
-class BreakpointError(ValueError):
+class BreakpointError(UsageError):
     """Text that is no breakpoint; the message says how one is written."""
 
 

@@ -16,6 +16,7 @@ from engine.run.control.breakpoints import Breakpoint
 from engine.run.control.crossing import Crossing
 from engine.run.emitter import Emitter
 from engine.run.ledger import Ledger
+from sandbox.errors import ExpectedError, UsageError
 
 Step = Literal["into", "over", "out"]
 # Reads the workflow's local variables from its process, as JSON-ready data capped in size.
@@ -25,8 +26,10 @@ Edited = Literal["inputs", "messages", "output"]
 _EDITED: dict[str, Edited] = {"before": "inputs", "model": "messages", "after": "output", "error": "output"}
 
 
-class ControlError(Exception):
+class ControlError(ExpectedError):
     """What was asked cannot be done now; the message says why and what can."""
+
+    exit_code = UsageError.exit_code
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.errors import UsageError
 from tui.service.asked.text_file import read_text
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1024 * 1024
 
 
-class WorkflowFileError(ValueError):
+class WorkflowFileError(UsageError):
     """The file is no workflow that can run; the message names the line and the fix."""
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 
 from platformdirs import user_runtime_path
 
+from sandbox.errors import UnavailableError, UsageError
 
-class EngineError(Exception):
+
+class EngineError(UnavailableError):
     """An engine cannot be started or reached; the message says why and what to do."""
 
 
-class LiveRunError(ValueError):
+class LiveRunError(UsageError):
     """No run or experiment in progress, or several, are meant; or a value is not JSON."""
 
 
