@@ -163,14 +163,14 @@ def _from_registry(client: Any, recipe: Recipe, name: str, say: Progress) -> Non
 def _add_wheels(client: Any, below: str, recipe: Recipe, name: str, say: Progress) -> None:
     """The base `name`: `below` with the recipe's wheels unpacked. Raises SandboxError."""
     say(f"fetching {', '.join(recipe.added)}")
-    wheels = _wheels(recipe)
+    wheels = fetch_wheels(recipe)
     say(f"unpacking {len(wheels)} packages on {below}")
     owner = {BASE_LABEL: f"{below}@{_find(client, below)}"}
     _build(client, _ADD_DOCKERFILE.format(base=below), name, owner, network="none", files=wheels)
 
 
-def _wheels(recipe: Recipe) -> dict[str, bytes]:
-    """The packages that the recipe adds, from PyPI, by their names in a build context. Raises SandboxError."""
+def fetch_wheels(recipe: Recipe) -> dict[str, bytes]:
+    """The packages that the recipe adds, from PyPI, by name in a build context. Raises SandboxError."""
     with tempfile.TemporaryDirectory(prefix="flowreasoner-wheels-") as folder:
         # No pip of the working folder's or of PYTHONPATH's; one in the user's site may be the only one.
         command = [sys.executable, "-P", "-E", "-m", "pip", "download", "--disable-pip-version-check"]
