@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import os
 import re
@@ -197,3 +198,19 @@ async def test_the_runners_of_sandboxes(here: Strangers, kind: str) -> None:
         raise
     assert verdict.status == "passed"
     assert here.ran == []
+
+
+def test_no_python_is_started_with_the_working_folder_on_its_path() -> None:
+    """Of new ones, too: next to the interpreter stands what keeps the folder out."""
+    root = Path(__file__).parents[2]
+    files = [root / "flowreasoner.py", *(file for name in NAMES for file in (root / name).rglob("*.py"))]
+    started = [
+        (file.name, node.elts[1])
+        for file in files
+        if "sys.executable" in (source := file.read_text())
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.List) and node.elts and ast.unparse(node.elts[0]) == "sys.executable"
+    ]
+    assert {name for name, _ in started} >= {"flowreasoner.py", "images.py", "local_backend.py"}
+    for name, flag in started:
+        assert isinstance(flag, ast.Constant) and flag.value in ("-P", "-I"), name
