@@ -37,7 +37,7 @@ class Event:
 class RunStarted(Event):
     """A run begins. `problem` is `Problem.to_json()`, `config` the options it was started with.
 
-    `origin` is the JSON form of `engine.context.Origin`: the experiment and trial, or the run that this
+    `origin` is the JSON form of `engine.run.context.Origin`: the experiment and trial, or the run that this
     one was forked from; empty for a run of its own.
     """
 
@@ -271,7 +271,7 @@ class EvaluationFinished(Event):
 @dataclass(frozen=True, kw_only=True)
 class RunPaused(Event):
     """The run stands still: its clock does not tick. `where` is the kind of crossing
-    (`engine.control.crossing`), `reason` "pause", "step" or the breakpoint; `locals` are the workflow's
+    (`engine.run.control.crossing`), `reason` "pause", "step" or the breakpoint; `locals` are the workflow's
     variables as JSON, cut in size, None where they were not read.
     """
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from sandbox.types import ModeChoice
 
 Kind = Literal["code", "math", "qa", "open"]
-# How an answer becomes a score; see `engine.scoring` and `engine.metrics`.
+# How an answer becomes a score; see `engine.scores.scoring` and `engine.scores.metrics`.
 Metric = Literal["tests", "math", "last-number", "exact-match", "f1"]
 SPLITS = ("visible", "val", "test")
 _NEEDS_ENTRY = re.compile(r"^def check\(\s*\w", re.MULTILINE)

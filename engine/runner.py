@@ -7,18 +7,18 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any
 
-from engine.context import Origin, RunConfig, RunContext, Services
-from engine.control import Control
-from engine.emitter import Emitter
 from engine.events import Event, Notice, RunFinished, RunStarted
 from engine.forks import Fork
 from engine.formats.catalog import FORMATS, NATIVE
-from engine.gateway import Gateway
 from engine.ids import new_id
-from engine.ledger import BudgetExceededError, Ledger
-from engine.made_tests import with_made_tests
 from engine.models.base import ModelError
 from engine.problems import Problem
+from engine.run.context import Origin, RunConfig, RunContext, Services
+from engine.run.control import Control
+from engine.run.emitter import Emitter
+from engine.run.gateway import Gateway
+from engine.run.ledger import BudgetExceededError, Ledger
+from engine.scores.made_tests import with_made_tests
 from engine.search import SearchError
 from engine.variants import Result, load_variant, options_of
 from engine.variants.final import final_split, finish

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from engine.context import RunContext
 from engine.journal import Journal
 from engine.problems import Problem
+from engine.run.context import RunContext
 from engine.tasks import Task
 from engine.workflows import Workflow
 

@@ -18,7 +18,8 @@ from engine.experiments.plan import Plan
 from engine.experiments.tally import Attempt
 from engine.experiments.trials import trial_of
 from engine.search import Trial
-from store import experiments, owners, payloads
+from store import experiment_reader as experiments
+from store import owners, payloads
 from store.db import open_writer, write
 from store.errors import StoreError, explained
 from store.owners import Owner

@@ -10,13 +10,13 @@ from engine.experiments.tally import Attempt
 from engine.failures import Finding
 from store import annotations as remarks
 from store import costs, stalls
-from store import experiments as in_experiments
+from store import experiment_reader as in_experiments
 from store import failures as in_failures
 from store import search as fulltext
 from store.annotations import Annotation, Kind
 from store.costs import RunCost
 from store.errors import StoreError
-from store.experiments import ExperimentRow, TrialRow
+from store.experiment_reader import ExperimentRow, TrialRow
 from store.failures import Clusters, Grouping, Peek
 from store.rows import (
     RunFacts,

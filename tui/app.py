@@ -16,11 +16,11 @@ from tui import focused_text, theme
 from tui.actions import actions_on, bindings_for, key_label, keymap_problems
 from tui.engines import EnginesApp
 from tui.ports import RunRequest, Workbench
-from tui.records import Records
 from tui.safe import one_line
 from tui.screens.home.home import HomeScreen
+from tui.service.records import Records
 from tui.session import RunSession
-from tui.trace.stalls import Stalls
+from tui.stalls import Stalls
 
 if TYPE_CHECKING:
     from textual.dom import DOMNode
@@ -178,7 +178,7 @@ class WorkbenchApp(EnginesApp):
         self.push_screen("runs")
 
     def open_comparison(self, names: Sequence[str]) -> None:
-        """Compare two to four experiments, variants or runs (`tui.compare.sides`)."""
+        """Compare two to four experiments, variants or runs (`store.compare.sides`)."""
         from tui.screens.compare.compare import CompareScreen
 
         self.push_screen(CompareScreen(names))
@@ -282,7 +282,7 @@ class WorkbenchApp(EnginesApp):
         await focused_text.edit(self)
 
     def action_share(self) -> None:
-        from tui.sharing.screens import share
+        from tui.screens.share.sharing import share
 
         share(self)
 

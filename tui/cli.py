@@ -55,13 +55,13 @@ def workbench(context: typer.Context) -> None:
     settings = load()
     if sys.stdout.isatty() and sys.stdin.isatty():
         from tui.app import WorkbenchApp
-        from tui.remote.workbench import RemoteWorkbench
+        from tui.service.workbench import RemoteWorkbench
 
         workbench = RemoteWorkbench(settings)
         WorkbenchApp(workbench, initial_request=workbench.default_request()).run()
         return
-    from tui.headless import run as run_headless
-    from tui.launch import Workbench
+    from tui.headless.run import run as run_headless
+    from tui.service.runtime import Workbench
 
     bench = Workbench(settings)
     raise typer.Exit(run_headless(bench, bench.default_request()))
@@ -75,7 +75,7 @@ def main() -> None:
         sys.stderr.close()
         raise SystemExit(141) from None
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the process's edge: no traceback leaves it
-        from tui.errors import INTERNAL, explain, internal, say
+        from tui.service.errors import INTERNAL, explain, internal, say
 
         sentence, code = explain(error) or (internal(error), INTERNAL)
         say(sentence)

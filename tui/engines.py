@@ -58,7 +58,7 @@ class EnginesApp(App[None]):
 
     async def find_live(self) -> None:
         """Follow what runs already: of an earlier screen, another terminal, or a colleague's."""
-        from tui.remote.sockets import EngineError
+        from tui.service.engine_process.sockets import EngineError
 
         try:
             live = await self.workbench.live()
@@ -90,7 +90,7 @@ class EnginesApp(App[None]):
             self.notify("The run has not begun yet.")
 
     async def _act(self, run_id: str, acts: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        from tui.remote.sockets import EngineError
+        from tui.service.engine_process.sockets import EngineError
 
         try:
             for action, args in acts:
@@ -112,7 +112,7 @@ class EnginesApp(App[None]):
 
     async def standings(self) -> list[Standing]:
         """How the experiments in progress stand; the user is told of those that have ended meanwhile."""
-        from tui.remote.sockets import EngineError
+        from tui.service.engine_process.sockets import EngineError
 
         try:
             found = await self.workbench.experiments()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.compare import FEWEST, MOST
+from store.compare import FEWEST, MOST
 
 
 class Marks:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from engine.events import Event
     from engine.experiments.standing import Standing
     from engine.problems import Problem
-    from tui.experiments.bench import BenchRequest
+    from tui.service.experiments.prepare import BenchRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,9 @@ class RunRequest:
     worker from the run it is of.
 
     `operators` is a set's name, or the path of the user's own FILE.toml; `breakpoints` are as a user
-    writes them (`engine.control.breakpoints`). `again` is the run to do once more: with it, nothing but the
-    breakpoints counts, and the rest is shown while the run opens. `playground` is the JSON form of an
-    `engine.playground.plan.Plan`: the run is its grid.
+    writes them (`engine.run.control.breakpoints`). `again` is the run to do once more: with it, nothing
+    but the breakpoints counts, and the rest is shown while the run opens. `playground` is the JSON form of
+    an `engine.playground.plan.Plan`: the run is its grid.
     """
 
     problem: Problem
@@ -109,7 +109,7 @@ class Workbench(Protocol):
         ...
 
     async def act(self, run_id: str, action: str, **args: Any) -> dict[str, Any]:
-        """Carry out a control action of `tui.remote.hub`; gives how the run stands then."""
+        """Carry out a control action of `tui.service.engine_process.hub`; gives how the run stands then."""
         ...
 
     async def live(self) -> list[str]:
@@ -119,7 +119,7 @@ class Workbench(Protocol):
     async def estimate(self, request: BenchRequest) -> list[dict[str, Any]]:
         """What an experiment may take, by variant (`tui.reports.experiments.estimate`).
 
-        Raises what `tui.experiments.bench.prepare` raises.
+        Raises what `tui.service.experiments.prepare.prepare` raises.
         """
         ...
 
@@ -132,7 +132,7 @@ class Workbench(Protocol):
         ...
 
     async def act_on_experiment(self, name: str, action: str) -> Standing:
-        """Carry out an action of `tui.remote.experiments`; gives how the experiment stands then."""
+        """Carry out one of `live_experiments.ACTIONS`; gives how the experiment stands then."""
         ...
 
     def default_request(self) -> RunRequest:

@@ -8,13 +8,13 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
-from tui.records import Records
+from tui.service.records import Records
 from tui.trace.history import BURST, History
 from tui.trace.state import RunState
 
 if TYPE_CHECKING:
     from engine.events import Event
-    from tui.derived.replaying import Pace
+    from tui.headless.replay import Pace
 
 # Objects added by one load from which on a collection of them would be felt.
 FREEZE_OBJECTS = 20_000

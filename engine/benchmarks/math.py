@@ -10,8 +10,8 @@ from pathlib import PurePath
 from typing import Any
 
 from engine.benchmarks.sources import Hub, Record, fields, identifier, text
-from engine.metrics import last_boxed
 from engine.problems import Problem, ProblemError
+from engine.scores.metrics import last_boxed
 
 FILES = (
     "math.jsonl",

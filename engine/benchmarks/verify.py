@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from engine.math_answers import Open
 from engine.problems import SPLITS, Problem
-from engine.scoring import score_answer
-from engine.step_requests import limits_of_tests
+from engine.run.step_requests import limits_of_tests
+from engine.scores.math_answers import Open
+from engine.scores.scoring import score_answer
 from sandbox.types import SandboxError
 
 Status = Literal["passed", "failed", "infra", "unchecked"]

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.context import RunConfig
 from engine.experiments.plan import Plan, PlanError
-from engine.ledger import Budget
 from engine.operators.own import load_set
+from engine.run.context import RunConfig
+from engine.run.ledger import Budget
 from engine.variants import VARIANTS, OptionError, Variant, load_variant, options_of
 from engine.variants.spec import parse_spec
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from dataclasses import replace
 from typing import Any, Literal
 
-from engine.context import Origin
 from engine.experiments.contestants import Contestant
 from engine.experiments.guard import Guard
 from engine.experiments.keys import TrialKey
@@ -17,9 +16,10 @@ from engine.experiments.searching import search
 from engine.experiments.standing import Standing, Status
 from engine.experiments.tally import Attempt
 from engine.experiments.trials import Carry, TrialLog, TrialRequest
-from engine.ledger import BudgetExceededError
 from engine.models.base import ModelError
 from engine.problems import Problem
+from engine.run.context import Origin
+from engine.run.ledger import BudgetExceededError
 from engine.search import SearchError, Trial
 from engine.tasks import Task
 from sandbox.types import SandboxError

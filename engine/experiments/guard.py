@@ -6,7 +6,7 @@ import asyncio
 
 from engine.events import Event, ModelCallFinished
 from engine.experiments.waits import Waits
-from engine.ledger import BudgetExceededError
+from engine.run.ledger import BudgetExceededError
 from engine.search import Trial
 from sandbox.types import SandboxError
 

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.context import Origin, RunContext
 from engine.experiments.contestants import Contestant
 from engine.experiments.guard import Guard
 from engine.experiments.keys import FOUND, TrialKey, search_key
 from engine.experiments.plan import Plan
 from engine.experiments.trials import Carry, TrialLog, TrialRequest
-from engine.ledger import Budget
 from engine.problems import Problem
+from engine.run.context import Origin, RunContext
+from engine.run.ledger import Budget
 from engine.search import SearchContext, SearchError, Trial
 from engine.tasks import Task
 from engine.variants import Result

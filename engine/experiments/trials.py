@@ -7,11 +7,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from engine.context import Origin, RunConfig, Services
 from engine.events import Event, RunFinished
 from engine.experiments.tally import Attempt
 from engine.journal import Journal
 from engine.problems import Problem
+from engine.run.context import Origin, RunConfig, Services
 from engine.runner import Job, Run, workflow_job
 from engine.search import Trial
 from engine.workflows import Workflow

@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from engine.context import Origin, RunConfig
 from engine.experiments.trials import TrialRequest
 from engine.operators.own import recorded_set
 from engine.operators.specs import OperatorSet
 from engine.problems import parse_problem
+from engine.run.context import Origin, RunConfig
 from engine.workflows import Workflow
 
 _CONFIG = TypeAdapter(RunConfig)

@@ -10,7 +10,7 @@ from engine.events import EvaluationFinished
 from engine.failures.findings import Baseline, Finding, quoted
 from engine.failures.special_cases import special_cases
 from engine.failures.trace import Execution, Step, Trace
-from engine.formats.source import parse
+from engine.source import parse
 
 _CODE_LINE = re.compile(
     r"\s*(?:(?:async\s+)?def|class|import|from|return|if|elif|else|for|while|try|except|finally|with|raise"

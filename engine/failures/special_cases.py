@@ -11,7 +11,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from engine.formats.source import parse
+from engine.source import parse
 
 # Numbers up to this are base cases: fib(1), is_prime(2).
 BASE_CASE = 3

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 
-from engine.formats.findings import Diagnostic, error
+from engine.diagnostics import Diagnostic, error
 from engine.formats.format import Format, Function, class_methods, parameter_names
 
 # What the search scripts have in scope when they execute such a function.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from engine.formats.findings import Diagnostic, error
+from engine.diagnostics import Diagnostic, error
 from engine.formats.format import Format
 from engine.formats.module import PROVIDED_NAMES
 

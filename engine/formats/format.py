@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.formats.findings import Diagnostic
+from engine.diagnostics import Diagnostic
 from engine.operators.specs import RUN_INPUTS
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 
-from engine.formats.findings import Diagnostic, warning
+from engine.diagnostics import Diagnostic, warning
 from engine.formats.format import Format, class_methods, parameter_names
 from engine.operators.specs import RUN_INPUTS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from engine.formats.source import parse
+from engine.source import parse
 
 # Marks an import line that is not carried out.
 BOUND = "# bound by the runner"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from engine.formats.findings import Diagnostic, error, warning
+from engine.diagnostics import Diagnostic, error, warning
 
 MAX_COMPLETION_CHARS = 2_000_000
 _HEADER = re.compile(r"^[ \t]*(?:class[ \t]+Workflow\b|(?:async[ \t]+)?def[ \t]+__call__\b)", re.MULTILINE)

@@ -6,14 +6,14 @@ import ast
 import re
 from dataclasses import replace
 
+from engine.diagnostics import error
 from engine.formats.aflow import layout
 from engine.formats.catalog import FIGURE, NATIVE, format_of
 from engine.formats.figure import as_class, is_bare
-from engine.formats.findings import error
 from engine.formats.format import Format
 from engine.formats.module import PROVIDED_NAMES, without_provided_imports
 from engine.formats.native import MAX_COMPLETION_CHARS, ParsedCompletion, parse_completion
-from engine.formats.source import MAX_SOURCE_BYTES, parse
+from engine.source import MAX_SOURCE_BYTES, parse
 
 _TAG_OR_FENCE = re.compile(r"</?(?:graph|think|thinking|modification|prompt)>|^[ \t]*```", re.MULTILINE)
 _HEADER = re.compile(r"^[ \t]*(?:class[ \t]+\w+|(?:async[ \t]+)?def[ \t]+\w+)", re.MULTILINE)

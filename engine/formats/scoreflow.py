@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 
-from engine.formats.findings import Diagnostic, warning
+from engine.diagnostics import Diagnostic, warning
 from engine.formats.format import Format, class_methods
 
 FIELDS = ("prompt", "question", "problem", "context", "entry_point", "task_id", "id")

@@ -20,9 +20,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from engine.formats.source import parse
 from engine.operators.sets import SETS
 from engine.operators.specs import RUN_INPUTS, OperatorSet, OperatorSpec, Parameter
+from engine.source import parse
 
 MAX_BYTES = 256 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -6,6 +6,8 @@ import ast
 import re
 from typing import Any, Protocol
 
+from engine.guest.syntax import syntax_tree
+
 
 class Host(Protocol):
     """The other side of the wall. `call` raises an exception of the guest runner when refused."""
@@ -25,19 +27,6 @@ async def ask(host: Host, prompt: str) -> str:
 def join(*parts: str | None) -> str:
     """The non-empty parts, a blank line apart."""
     return "\n\n".join(p.strip("\n") for p in parts if p and p.strip())
-
-
-def syntax_tree(code: str) -> ast.Module:
-    """The code's tree. Raises what `ast.parse` raises of the code.
-
-    Some versions of Python fail with a SystemError of their own when something is parsed while a tree is
-    made, which a traceback that is printed by the garbage collector is enough for.
-    """
-    while True:
-        try:
-            return ast.parse(code)
-        except SystemError:
-            continue
 
 
 def parses(code: str) -> bool:

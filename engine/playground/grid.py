@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.clock import within
-from engine.context import RunContext
 from engine.events import (
     EvaluationFinished,
     RoundFinished,
@@ -19,15 +17,17 @@ from engine.events import (
     WorkflowStarted,
 )
 from engine.ids import new_id, step_key
-from engine.ledger import BudgetExceededError
 from engine.models.base import ChatModel, ModelError
 from engine.plain import answer_text, jsonable
 from engine.playground.plan import Cell, Plan
 from engine.playground.step import PlayedStep
+from engine.run.clock import within
+from engine.run.context import RunContext
+from engine.run.ledger import BudgetExceededError
+from engine.run.step_requests import StepCall, StepRequests
+from engine.run.steps import STEP_LIMITS, STEP_WALL_S
 from engine.runner import Job
-from engine.scoring import score_answer
-from engine.step_requests import StepCall, StepRequests
-from engine.steps import STEP_LIMITS, STEP_WALL_S
+from engine.scores.scoring import score_answer
 from engine.variants import Result
 from sandbox.types import CallbackError, SandboxError, Session
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from engine.context import Origin, RunConfig
-from engine.ledger import Budget
 from engine.operators.support import defines
 from engine.plain import answer_text
 from engine.playground.step import PlayedStep, PlaygroundError
+from engine.run.context import Origin, RunConfig
+from engine.run.ledger import Budget
 
 VARIANT = "playground"
 MAX_CELLS = 400

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.formats.source import parse
+from engine.source import parse
 from engine.workflows.edits import Edit, Positions
 
 # A shorter text is found in prompts by chance.

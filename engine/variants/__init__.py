@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.context import RunConfig, RunContext
+from engine.run.context import RunConfig, RunContext
 from engine.search import SearchContext
 
 

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
-from engine.context import RunContext
 from engine.events import Notice, Split
-from engine.execution import Execution, Purpose, execute
 from engine.problems import Problem
-from engine.scoring import Score, evaluate, tests_of
+from engine.run.context import RunContext
+from engine.run.execution import Execution, Purpose, execute
+from engine.scores.scoring import Score, evaluate, tests_of
 from engine.variants import Result
 from engine.workflows import Workflow
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.context import RunContext
 from engine.events import Notice, RoundFinished, RoundStarted, Split
-from engine.execution import Execution
 from engine.ids import derived_seed
 from engine.problems import Problem
 from engine.prompts import Experience
-from engine.scoring import Score, tests_of
+from engine.run.context import RunContext
+from engine.run.execution import Execution
+from engine.scores.scoring import Score, tests_of
 from engine.variants import Result, Variant
 from engine.variants.final import finish, mean_score, run_repeats
 from engine.variants.proposal import diagnosis, propose

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.context import RunContext
 from engine.journal import Journal
 from engine.models.base import Message
 from engine.operators.sets import SETS
 from engine.operators.specs import OperatorSet
+from engine.run.context import RunContext
 from engine.variants import Result
 from engine.variants.final import finish
 from engine.variants.proposal import Ask, ask_meta_agent, diagnosis, emit_proposal

@@ -15,12 +15,12 @@ from typing import Any
 
 from pydantic import Field
 
-from engine.context import RunContext
 from engine.events import Notice, RoundFinished, RoundStarted
 from engine.ids import derived_seed
 from engine.models.base import Message
 from engine.operators.support import field
 from engine.problems import Kind, Problem
+from engine.run.context import RunContext
 from engine.search import SearchContext, SearchError
 from engine.variants import Options, Result, Variant, options_of
 from engine.variants.final import finish

@@ -12,9 +12,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
-from engine.context import RunConfig, RunContext
 from engine.operators.sets import MANUAL, SETS
 from engine.problems import Kind
+from engine.run.context import RunConfig, RunContext
 from engine.variants import Options, Result, Variant, options_of
 from engine.variants.final import finish
 from engine.variants.proposal import emit_proposal

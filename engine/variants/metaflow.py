@@ -14,11 +14,11 @@ from typing import Any
 
 from pydantic import Field
 
-from engine.context import RunContext
 from engine.events import Notice, RoundFinished, RoundStarted
 from engine.ids import derived_seed
 from engine.problems import Kind, Problem
 from engine.prompts import task_messages
+from engine.run.context import RunContext
 from engine.search import SearchContext, SearchError
 from engine.tasks import Task
 from engine.variants import Options, Result, Variant, options_of

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from engine.context import RunContext
 from engine.events import Notice, WorkflowProposed
 from engine.models.base import Message
 from engine.models.registry import POCKET
 from engine.operators.sets import PAPER
 from engine.prompts import Experience, propose_messages, repair_messages
+from engine.run.context import RunContext
 from engine.workflows import Rejected, Workflow, build_workflow
 
 # Asks the meta-agent; `turn` is "reply", or "repair" for the second one of a proposal.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine.config_reference import shown_default, type_name
+from engine.reference.config import shown_default, type_name
 from engine.variants import VARIANTS, Variant, load_variant
 
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}

@@ -13,10 +13,10 @@ from typing import Any
 
 from pydantic import Field
 
-from engine.context import RunContext
 from engine.events import Notice, RoundFinished, RoundStarted
 from engine.ids import derived_seed
 from engine.problems import Problem
+from engine.run.context import RunContext
 from engine.search import SearchContext, SearchError
 from engine.variants import Options, Result, Variant, options_of
 from engine.variants.final import finish

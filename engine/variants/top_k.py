@@ -16,11 +16,11 @@ from typing import Any
 
 from pydantic import Field
 
-from engine.context import RunContext
 from engine.events import Notice, RoundFinished, RoundStarted, Split
-from engine.execution import Execution, execute
 from engine.prompts import Experience, task_messages
-from engine.scoring import Score, evaluate
+from engine.run.context import RunContext
+from engine.run.execution import Execution, execute
+from engine.scores.scoring import Score, evaluate
 from engine.search import SearchContext, SearchError
 from engine.variants import Options, Result, Variant, options_of
 from engine.variants.final import announced_split, final_purpose, mean_score, repeated

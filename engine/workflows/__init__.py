@@ -3,7 +3,7 @@
 Nothing here executes what it reads: the text is parsed on the host and runs in the sandbox.
 """
 
-from engine.formats.findings import Diagnostic, Repair, describe
+from engine.diagnostics import Diagnostic, Repair, describe
 from engine.formats.native import ParsedCompletion, parse_completion
 from engine.workflows.build import Rejected, Workflow, build_workflow
 from engine.workflows.complexity import complexity

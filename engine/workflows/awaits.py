@@ -10,7 +10,7 @@ import ast
 from collections.abc import Mapping
 from typing import Literal
 
-from engine.formats.findings import Diagnostic, error
+from engine.diagnostics import Diagnostic, error
 from engine.workflows.operators import Operators
 from engine.workflows.tree import FunctionNode
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from engine.formats.findings import Diagnostic, Repair, has_errors
+from engine.diagnostics import Diagnostic, Repair, has_errors
 from engine.formats.native import ParsedCompletion
 from engine.formats.reading import read_workflow
 from engine.operators.specs import OperatorSet

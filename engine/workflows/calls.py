@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from difflib import get_close_matches
 
-from engine.formats.findings import Diagnostic, error
+from engine.diagnostics import Diagnostic, error
 from engine.operators.specs import OperatorSpec
 from engine.workflows.operators import Operators, has_open_attributes
 from engine.workflows.tree import self_attribute, workflow_class

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ast
 
-from engine.formats.source import parse
+from engine.source import parse
 from engine.workflows.tree import self_attribute
 
 _BRANCHES = (ast.If, ast.IfExp, ast.match_case, ast.ExceptHandler)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from engine.formats.findings import Repair
+from engine.diagnostics import Repair
 from engine.operators.specs import OperatorSet, OperatorSpec
 from engine.workflows.awaits import enclosing_function, missing_awaits
 from engine.workflows.calls import surplus_extras

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from engine.formats.findings import Diagnostic, error, warning
+from engine.diagnostics import Diagnostic, error, warning
 from engine.workflows.structure import nested_call
 from engine.workflows.tree import FunctionNode, walk_scope
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from hashlib import blake2b
 
-from engine.formats.source import parse
+from engine.source import parse
 
 
 def workflow_id(code: str, prompts: str, operators: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 
+from engine.diagnostics import Diagnostic
 from engine.formats.aflow import foreign_imports
 from engine.formats.catalog import format_of
-from engine.formats.findings import Diagnostic
-from engine.formats.source import parse
 from engine.operators.specs import OperatorSet
+from engine.source import parse
 from engine.workflows.awaits import missing_awaits
 from engine.workflows.calls import check_calls
 from engine.workflows.flow import check_returns

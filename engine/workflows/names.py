@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import get_args
 
+from engine.diagnostics import Diagnostic, error
 from engine.formats.catalog import format_of
-from engine.formats.findings import Diagnostic, error
 from engine.formats.format import Format
 from engine.formats.module import PROVIDED_NAMES
 from engine.operators.specs import RUN_INPUTS

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from engine.formats.figure import as_class
 from engine.formats.lexing import Layout, LogicalLine, layout
-from engine.formats.source import MAX_SOURCE_BYTES, parse
 from engine.operators.specs import OperatorSet
+from engine.source import MAX_SOURCE_BYTES, parse
 from engine.workflows.graph import WorkflowGraph
 from engine.workflows.graph_walk import operator_graph
 

@@ -9,9 +9,9 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.formats.findings import Repair
-from engine.formats.source import parse
+from engine.diagnostics import Repair
 from engine.operators.specs import OperatorSet
+from engine.source import parse
 from engine.workflows.fixes import add_awaits, add_imports, bind_entry_point, move_extras
 from engine.workflows.headers import merge_headers, without_outer
 from engine.workflows.structure import nested_call

@@ -6,7 +6,7 @@ import ast
 from collections import defaultdict
 from difflib import get_close_matches
 
-from engine.formats.findings import Diagnostic, error, warning
+from engine.diagnostics import Diagnostic, error, warning
 from engine.operators.specs import OperatorSpec
 from engine.workflows.operators import Operators
 from engine.workflows.tree import FunctionNode

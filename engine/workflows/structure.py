@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
+from engine.diagnostics import Diagnostic, error
 from engine.formats.catalog import entry_of, format_of
-from engine.formats.findings import Diagnostic, error
 from engine.formats.format import Format
 from engine.workflows.tree import FunctionNode, methods, walk_scope, workflow_classes
 

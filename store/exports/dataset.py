@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from store.exports.files import ExportError
-from store.exports.rows import COLUMNS
+from store.exports.training_rows import COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow

@@ -14,11 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from store.compare.comparison import compare_sides
+from store.compare.sides import read_sides
 from store.reader import Reader
 from tests.support.trials import Ran, store_experiment
-from tui.compare.comparison import compare_sides
 from tui.compare.report import text
-from tui.compare.sides import read_sides
 
 
 def fill(path: Path, name: str, problems: int, repeats: int) -> None:

@@ -17,12 +17,12 @@ import time
 from contextlib import aclosing
 from pathlib import Path
 
-from engine.context import RunConfig, Services
 from engine.events import ModelCallStarted
 from engine.guest_modules import guest_modules
-from engine.ledger import Budget
 from engine.operators.sets import PAPER
 from engine.problems import Problem
+from engine.run.context import RunConfig, Services
+from engine.run.ledger import Budget
 from engine.runner import Run, workflow_job
 from engine.workflows import Workflow, build_workflow
 from sandbox.pool import Pool, open_sandbox
@@ -30,7 +30,7 @@ from store.recorder import Recorder
 from store.recording import recorded
 from tests.support.runs import completion
 from tests.support.scripted import ScriptedModel
-from tui.derived.forking import fork_request, fork_run, read_record
+from tui.service.asked.fork import fork_request, fork_run, read_record
 
 STEPS = 100
 LIMIT_S = 0.5

@@ -20,8 +20,8 @@ from engine.benchmarks import find_problem
 from engine.benchmarks.pocket import EXAMPLE_ID
 from engine.events import RunPaused
 from tui.ports import RunRequest
-from tui.remote.client import Client
-from tui.remote.engine import spawn
+from tui.service.engine_process.client import Client
+from tui.service.engine_process.process import spawn
 
 TARGET_MS = 50.0
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from engine.benchmarks import find_problem
 from engine.benchmarks.pocket import EXAMPLE_ID
 from engine.config import Settings
-from engine.context import RunConfig, Services
 from engine.guest_modules import guest_modules
 from engine.models.registry import open_model
+from engine.run.context import RunConfig, Services
 from engine.runner import Run
 from sandbox.pool import Pool, open_sandbox
 from store.recorder import Recorder

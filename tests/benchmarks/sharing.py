@@ -43,7 +43,7 @@ def measure(store: str, format: str, out: str) -> None:
 
     from engine.config import Settings
     from tests.sharing.otlp_server import OtlpServer
-    from tui.sharing.runs import Wanted, export_runs
+    from tui.sharing.export_runs import Wanted, export_runs
 
     settings = Settings().model_copy(update={"store": Path(store)})
     small = Path(store).with_name("warm.db")

@@ -18,7 +18,7 @@ from tests.cli.test_bench import COUNT, check_ledger, gate, problems
 from tests.support.openai_server import answer
 from tests.support.runs import RIGHT
 from tests.support.runtime import runtime
-from tui.remote.sockets import engines
+from tui.service.engine_process.sockets import engines
 
 __all__ = ["problems", "runtime"]  # fixtures
 ONE = ("--executions", "1", "--concurrency", "1")

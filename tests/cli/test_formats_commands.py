@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.formats.imported import events_of
+from engine.exchange.imported import events_of
 from engine.formats.workspace import read_workspaces
 from store.db import open_writer
 from store.db import write as writing

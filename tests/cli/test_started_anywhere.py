@@ -26,9 +26,9 @@ from tests.cli.test_bench_detached import end
 from tests.cli.test_bench_ray import cluster, with_ray
 from tests.support.runtime import runtime
 from tests.support.strangers import NAMES, Strangers, strangers
-from tui.remote.client import Client
-from tui.remote.engine import spawn
-from tui.remote.sockets import engines
+from tui.service.engine_process.client import Client
+from tui.service.engine_process.process import spawn
+from tui.service.engine_process.sockets import engines
 
 __all__ = ["cluster", "problems", "runtime"]  # fixtures
 TOKEN = "a-token-of-the-tests"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tui.text_file import read_text
+from tui.service.asked.text_file import read_text
 
 
 class WrongFileError(ValueError):

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from engine.metrics import pass_at_k
-from engine.statistics import mean_intervals, pass_rate_interval, proportion_interval
+from engine.scores.metrics import pass_at_k
+from engine.scores.statistics import mean_intervals, pass_rate_interval, proportion_interval
+from store.compare.comparison import Comparison, compare, to_json
+from store.compare.sides import CompareError
 from store.errors import StoreError
 from store.reader import Reader
 from tests.support.trials import CODE, FAIL, PASS, Ran, Step, store_experiment, store_run
-from tui.compare.comparison import Comparison, compare, to_json
 from tui.compare.report import text
-from tui.compare.sides import CompareError
 
 HOSTILE = "p\x1b[31m|[bold]`\u202e\n# x"
 
@@ -68,8 +68,8 @@ def test_errors_and_budgets_are_failures_and_infra_is_nothing(path: Path) -> Non
     assert one.scored == 4 and one.only_other == (("", "p4"),)
     assert second.counts.no_verdict == 0
     told = compared(path, "e").warnings
-    assert "A has 1 trial of 5 to do, 1 of them without a verdict" in told
-    assert any("1 problem of B without a result in A left out" in warning for warning in told)
+    assert "A: 1 of 5 trials are still to do, 1 of them without a verdict" in told
+    assert "B alone has a result for 1 of its problems: not paired" in told
 
 
 def test_problems_of_one_side_only_are_in_no_paired_number(path: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from store.compare.comparison import Comparison, compare, to_json
+from store.compare.traces import Step, align, workflow_diff
 from store.reader import Reader
 from tests.support.trials import CODE, Ran, store_run
 from tests.support.trials import Step as Made
-from tui.compare.comparison import Comparison, compare, to_json
 from tui.compare.report import text
-from tui.compare.traces import Step, align, workflow_diff
 
 A, B = "01AAA", "01BBB"
 

@@ -9,12 +9,12 @@ import pytest
 import pytest_asyncio
 
 from engine.benchmarks.verify import verify
-from engine.context import Services
 from engine.events import EvaluationFinished
 from engine.guest_modules import guest_modules
-from engine.math_answers import MAX_CHARS, Open, compare
 from engine.problems import Problem, Tests
-from engine.scoring import score_answer
+from engine.run.context import Services
+from engine.scores.math_answers import MAX_CHARS, Open, compare
+from engine.scores.scoring import score_answer
 from sandbox.pool import Pool
 from sandbox.sandboxes import Sandboxes
 from sandbox.types import Sandbox, SandboxError

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from engine.control import Breakpoint, BreakpointError, Control, ControlError, Crossing, parse_breakpoint
-from engine.emitter import Emitter
 from engine.events import Event, RunPaused, RunResumed, ValueEdited
-from engine.ledger import Budget, Ledger
+from engine.run.control import Breakpoint, BreakpointError, Control, ControlError, Crossing, parse_breakpoint
+from engine.run.emitter import Emitter
+from engine.run.ledger import Budget, Ledger
 
 
 class Emitted(Emitter):

@@ -9,9 +9,6 @@ from typing import Any
 
 import pytest
 
-from engine.context import RunConfig, Services
-from engine.control import parse_breakpoint
-from engine.control.control import Stop
 from engine.events import (
     CodeExecuted,
     Event,
@@ -21,8 +18,11 @@ from engine.events import (
     StepStarted,
     WorkflowFinished,
 )
-from engine.ledger import Budget
 from engine.operators.sets import PAPER
+from engine.run.context import RunConfig, Services
+from engine.run.control import parse_breakpoint
+from engine.run.control.control import Stop
+from engine.run.ledger import Budget
 from engine.runner import Run, workflow_job
 from engine.workflows import Workflow, build_workflow
 from sandbox.pool import Pool

@@ -17,8 +17,8 @@ from engine.experiments.plan import Plan, PlanError, check_name
 from engine.experiments.tally import Attempt
 from engine.experiments.trials import TrialRequest, Watch
 from engine.journal import Journal, MemoryJournal
-from engine.ledger import Budget
 from engine.problems import Problem
+from engine.run.ledger import Budget
 from engine.search import Trial
 from engine.tasks import Task
 from engine.variants import OptionError, UnknownVariantError

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from engine.context import RunConfig, Services
 from engine.events import Event
 from engine.failures import LABELS, Baseline, Finding, classify
-from engine.ledger import Budget
 from engine.models.base import Completion, Message, ModelError, Sampling
 from engine.problems import Tests
+from engine.run.context import RunConfig, Services
+from engine.run.ledger import Budget
 from sandbox.pool import Pool
 from sandbox.types import SandboxError
 from tests.support.runs import (

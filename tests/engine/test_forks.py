@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.context import Origin, RunConfig, Services
 from engine.events import (
     EvaluationFinished,
     Event,
@@ -28,12 +27,13 @@ from engine.events import (
     WorkflowStarted,
 )
 from engine.forks import Fork, RunRecord, StepEdit
-from engine.forks.jobs import config_of, job_of, other_workflow_job, problem_of
 from engine.forks.steps import find_step
-from engine.ledger import Budget
 from engine.models.base import Message, ModelError, Sampling
 from engine.operators.sets import PAPER
 from engine.problems import Problem
+from engine.recorded_job import config_of, job_of, other_workflow_job, problem_of
+from engine.run.context import Origin, RunConfig, Services
+from engine.run.ledger import Budget
 from engine.runner import Run
 from engine.workflows import Workflow, build_workflow
 from sandbox.pool import Pool

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.metrics import (
+from engine.scores.metrics import (
     exact_match,
     last_boxed,
     last_number,

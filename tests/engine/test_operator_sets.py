@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from engine.context import RunConfig, Services
 from engine.events import Notice, StepFinished, StepStarted, WorkflowFinished, WorkflowProposed
 from engine.models.base import Message, Sampling
 from engine.operators.sets import SETS
 from engine.prompts import propose_messages
+from engine.run.context import RunConfig, Services
 from engine.workflows import Rejected, Workflow, build_workflow
 from sandbox.pool import Pool
 from tests.support.runs import DOUBLE, RIGHT, WRONG, completion, end, of, run_events

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.context import RunConfig, Services
 from engine.events import RunStarted, StepFinished, StepStarted, WorkflowProposed
 from engine.operators.own import OperatorSetError, load_set, read_set, recorded_set
 from engine.operators.sets import SETS
+from engine.run.context import RunConfig, Services
 from sandbox.pool import Pool
 from tests.support.runs import RIGHT, completion, end, of, run_events
 from tests.support.scripted import ScriptedModel

@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.context import RunConfig, Services
 from engine.event_json import from_json, to_json
 from engine.events import Event, ModelCallStarted, RunStarted, ValueEdited
-from engine.ledger import Budget
 from engine.models.base import Message, ModelError, Sampling
 from engine.operators.sets import PAPER
 from engine.playground.cells import Cells, CellState
@@ -29,6 +27,8 @@ from engine.playground.plan import (
 from engine.playground.promote import save_variant
 from engine.playground.step import PlaygroundError, played_step
 from engine.playground.template import TemplateError
+from engine.run.context import RunConfig, Services
+from engine.run.ledger import Budget
 from engine.runner import Run, workflow_job
 from engine.workflows import Workflow, build_workflow
 from sandbox.pool import Pool

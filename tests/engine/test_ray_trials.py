@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from engine.context import Origin, RunConfig
 from engine.events import Event, ModelCallFinished, ModelCallStarted, RunFinished, RunStarted
 from engine.experiments.cluster_error import ClusterError
-from engine.experiments.ray_cluster import LostWorkerError, Member
-from engine.experiments.ray_trials import RemoteRun
-from engine.experiments.ray_worker import TrialWorker
+from engine.experiments.ray.cluster import LostWorkerError, Member
+from engine.experiments.ray.trials import RemoteRun
+from engine.experiments.ray.worker import TrialWorker
 from engine.experiments.trials import TrialRequest
 from engine.experiments.wire import request_from_json, request_to_json
 from engine.operators.own import read_set
 from engine.operators.sets import PAPER, SETS
+from engine.run.context import Origin, RunConfig
 from engine.workflows import Workflow, build_workflow
 from tests.support.openai_server import HANG, OpenAIServer, Reply, answer, chunk
 from tests.support.runs import DOUBLE, GENERATE, RIGHT
@@ -136,7 +136,7 @@ async def test_a_worker_lost_before_the_run_began_leaves_nothing(member: Direct)
 async def test_a_worker_that_no_longer_answers_is_given_up(
     member: Direct, server: Callable[[Reply], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.experiments.ray_trials.CANCEL_S", 0.01)
+    monkeypatch.setattr("engine.experiments.ray.trials.CANCEL_S", 0.01)
     server(STUCK)
 
     async def deaf(name: str) -> dict[str, Any]:

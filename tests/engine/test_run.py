@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 
-from engine.context import RunConfig, Services
 from engine.events import (
     CodeExecuted,
     EvaluationFinished,
@@ -22,10 +21,11 @@ from engine.events import (
     WorkflowFinished,
     WorkflowProposed,
 )
-from engine.ledger import Budget
 from engine.models.base import Completion, Message, ModelError, Sampling
 from engine.operators.sets import PAPER
 from engine.problems import Problem, Tests
+from engine.run.context import RunConfig, Services
+from engine.run.ledger import Budget
 from engine.runner import Run
 from engine.workflows import Workflow, build_workflow
 from sandbox.pool import Pool

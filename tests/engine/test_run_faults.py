@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from engine.context import RunConfig, Services
 from engine.events import Event, Notice, WorkflowFinished, WorkflowStarted
+from engine.run.context import RunConfig, Services
 from engine.runner import Run
 from sandbox.pool import Pool
 from tests.support.runs import DOUBLE, GENERATE, RIGHT, end, of

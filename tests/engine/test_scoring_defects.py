@@ -11,7 +11,7 @@ from engine.benchmarks import bigcodebench, mbpp
 from engine.benchmarks.humaneval import to_problem as humaneval
 from engine.benchmarks.verify import verify
 from engine.problems import Problem, Tests
-from engine.scoring import score_answer
+from engine.scores.scoring import score_answer
 from sandbox.pool import Pool
 from sandbox.types import Sandbox, SandboxError
 from tests.engine.test_benchmark_adapters import BIGCODE, MBPP, NODE

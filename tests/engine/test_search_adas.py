@@ -9,11 +9,11 @@ from math import comb
 import numpy as np
 import pytest
 
-from engine.context import RunConfig
 from engine.events import Notice, RoundFinished, WorkflowProposed
 from engine.models.base import Message
 from engine.operators.sets import MAAS, PAPER
 from engine.problems import Problem
+from engine.run.context import RunConfig
 from engine.variants.adas_archive import Draft, fitness, read_draft, seed_drafts
 from engine.workflows import Workflow, build_workflow
 from sandbox.pool import Pool

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from engine.context import RunConfig
 from engine.events import ModelCallStarted, Notice, RoundFinished, RoundStarted, WorkflowProposed
 from engine.models.base import Message
 from engine.operators.sets import AFLOW_CODE, METAFLOW
+from engine.run.context import RunConfig
 from engine.search import Trial
 from engine.variants import load_variant
 from engine.variants.aflow import mistakes_of

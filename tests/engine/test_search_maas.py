@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from engine.context import RunConfig
 from engine.events import Notice, RoundFinished, StepStarted, WorkflowProposed
 from engine.models.base import Message
 from engine.operators.sets import PAPER
 from engine.problems import Problem, Tests
+from engine.run.context import RunConfig
 from engine.search import SearchError
 from engine.variants.maas_controller import (
     Architecture,

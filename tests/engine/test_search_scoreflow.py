@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from engine.context import RunConfig
 from engine.events import Notice, RoundFinished
 from engine.models.base import Message, Sampling
 from engine.operators.sets import SETS
+from engine.run.context import RunConfig
 from engine.variants.scoreflow_pairs import (
     Scored,
     pair_up,

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from engine.context import RunConfig
 from engine.events import EvaluationFinished, Notice, RoundFinished, StepStarted, WorkflowFinished
 from engine.models.base import Message
 from engine.operators.sets import METAFLOW, PAPER, SCOREFLOW
 from engine.problems import Problem
 from engine.prompts import MAX_EXAMPLE, task_messages
+from engine.run.context import RunConfig
 from engine.tasks import Task
 from engine.variants.top_k import best_set, coverage
 from sandbox.pool import Pool

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import pytest
 
-from engine.statistics import mcnemar, mean_intervals, pass_rate_interval, proportion_interval
+from engine.scores.statistics import mcnemar, mean_intervals, pass_rate_interval, proportion_interval
 
 
 def wilson(passed: int, total: int) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.operators.support import syntax_tree
+from engine.guest.syntax import syntax_tree
 
 SOURCE = "\n".join(f"def f{n}(x):\n    return [x + {n} for y in (1, (2, (3, [4]))) if y]" for n in range(200))
 

@@ -11,9 +11,9 @@ import pytest_asyncio
 
 from engine.benchmarks import load_benchmark
 from engine.config import Settings
-from engine.context import RunConfig, Services
 from engine.events import EvaluationFinished, ModelCallFinished, ModelCallStarted, StepFinished, StepStarted
 from engine.models.base import ChatModel
+from engine.run.context import RunConfig, Services
 from sandbox.pool import Pool
 from tests.support.runs import end, of, run_events
 from tests.support.scripted import ScriptedModel

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from engine.context import RunConfig, Services
 from engine.events import (
     Event,
     ModelCallStarted,
@@ -19,9 +18,10 @@ from engine.events import (
     WorkflowFinished,
     WorkflowProposed,
 )
-from engine.ledger import Budget
 from engine.models.base import Message, ModelError, Sampling
 from engine.problems import Kind, Problem
+from engine.run.context import RunConfig, Services
+from engine.run.ledger import Budget
 from engine.variants import OptionError, load_variant, options_of
 from engine.variants.manual import manual_workflow
 from sandbox.pool import Pool

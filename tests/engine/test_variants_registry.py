@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import engine.variants.own as own
-from engine.context import RunConfig, Services
 from engine.events import StepStarted
 from engine.problems import Problem
+from engine.run.context import RunConfig, Services
 from engine.runner import Run
 from engine.variants import (
     VARIANTS,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine import config
 from engine.config import ConfigError, Settings, load, show
-from engine.config_reference import reference
+from engine.reference.config import reference
 
 KEY = "sk-very-secret"
 

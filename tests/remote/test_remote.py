@@ -22,9 +22,9 @@ from engine.benchmarks.pocket import EXAMPLE_ID
 from engine.events import Event, RunFinished, RunPaused, RunResumed, StepFinished, StepStarted, ValueEdited
 from store.reader import Reader
 from tui.ports import RunRequest
-from tui.remote.client import Client, live_runs
-from tui.remote.engine import spawn
-from tui.remote.sockets import EngineError, engines, folder, listen
+from tui.service.engine_process.client import Client, live_runs
+from tui.service.engine_process.process import spawn
+from tui.service.engine_process.sockets import EngineError, engines, folder, listen
 
 pytestmark = pytest.mark.timeout(120)
 

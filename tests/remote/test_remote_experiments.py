@@ -15,12 +15,12 @@ from engine.experiments.experiment import Experiment
 from tests.engine.test_experiment import Memory, experiment, plan
 from tests.engine.test_experiment_standing import Gated
 from tests.support.runtime import runtime
-from tui.experiments.bench import BenchRequest
-from tui.remote.client import Client, live_experiments
-from tui.remote.hub import Hub
-from tui.remote.server import Server
-from tui.remote.sockets import EngineError
-from tui.remote.wire import WireError, bench_from_json, bench_to_json
+from tui.service.engine_process.client import Client, live_experiments
+from tui.service.engine_process.hub import Hub
+from tui.service.engine_process.server import Server
+from tui.service.engine_process.sockets import EngineError
+from tui.service.engine_process.wire import WireError, bench_from_json, bench_to_json
+from tui.service.experiments.prepare import BenchRequest
 
 __all__ = ["runtime"]  # a fixture
 pytestmark = pytest.mark.timeout(120)

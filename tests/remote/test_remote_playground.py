@@ -17,12 +17,12 @@ from engine.playground.cells import Cells
 from engine.playground.plan import Plan, PromptEdit
 from store.reader import Reader
 from tests.support.runtime import runtime
-from tui.derived.playing import read_step, request_of
 from tui.ports import RunRequest
-from tui.remote.client import Client
-from tui.remote.engine import spawn
-from tui.remote.sockets import EngineError
-from tui.remote.wire import request_from_json, request_to_json
+from tui.service.asked.playground import read_step, request_of
+from tui.service.engine_process.client import Client
+from tui.service.engine_process.process import spawn
+from tui.service.engine_process.sockets import EngineError
+from tui.service.engine_process.wire import request_from_json, request_to_json
 
 __all__ = ["runtime"]  # a fixture
 pytestmark = pytest.mark.timeout(180)

@@ -24,7 +24,7 @@ from store.exports.files import ExportError
 from store.reader import Reader
 from tests.sharing.conftest import Place
 from tests.store.samples import store, whole_run
-from tui.sharing.runs import Wanted, export_runs, imported
+from tui.sharing.export_runs import Wanted, export_runs, imported
 
 PLAN = Plan(
     name="trial-1", benchmark="pocket", split=None, data="/home/canary/x", seed=0, repeats=1, executions=1,

@@ -14,7 +14,7 @@ from engine.config import Settings
 from store.exports.redaction import Redactor, redactor
 from tests.sharing.conftest import KEY, SHAPED, VALUE, Place
 from tests.sharing.otlp_server import OtlpServer
-from tui.sharing.runs import FORMATS, Format, Wanted, export_runs
+from tui.sharing.export_runs import FORMATS, Format, Wanted, export_runs
 
 
 def texts(path: Path) -> str:

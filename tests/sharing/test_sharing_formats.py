@@ -18,11 +18,11 @@ from engine.event_json import to_json
 from engine.events import Event, Notice, StepFinished
 from store.errors import StoreError
 from store.exports.files import ExportError, new_file, new_folder
-from store.exports.rows import COLUMNS
+from store.exports.training_rows import COLUMNS
 from tests.sharing.conftest import Place
 from tests.sharing.otlp_server import OtlpServer, attributes
 from tests.store.samples import store, whole_run
-from tui.sharing.runs import Wanted, export_runs, sentence
+from tui.sharing.export_runs import Wanted, export_runs, sentence
 
 HOSTILE = "</pre><script>alert(1)</script>\x1b[31m\u202e```\n# h\n[x](javascript:1) <img src=x onerror=a>\x00"
 

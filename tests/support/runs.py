@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from engine.context import RunConfig, Services
 from engine.events import Event, RunFinished
 from engine.models.base import Message, Sampling
 from engine.problems import Problem, Tests
+from engine.run.context import RunConfig, Services
 from engine.runner import Run, workflow_job
 from engine.workflows import Workflow
 from sandbox.types import Sandbox

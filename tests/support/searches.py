@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.context import RunConfig, RunContext, Services
 from engine.events import Event, ModelCallFinished, RunFinished
 from engine.ids import derived_seed
 from engine.journal import MemoryJournal
 from engine.models.base import Message
 from engine.problems import Problem, Tests
+from engine.run.context import RunConfig, RunContext, Services
 from engine.runner import Run, workflow_job
 from engine.search import SearchContext, Trial
 from engine.tasks import Task

@@ -22,10 +22,10 @@ from textual.pilot import Pilot
 from tests.support.openai_server import OpenAIServer, Reply, answer
 from tests.tui.pilots import until
 from tui.app import WorkbenchApp
-from tui.remote.workbench import RemoteWorkbench
 from tui.screens.fork.fork import ForkScreen
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
+from tui.service.workbench import RemoteWorkbench
 from tui.widgets.table_view import TableView
 
 PROBLEM = "HumanEval/0"

@@ -6,7 +6,7 @@ from engine.operators import custom_code_generate, review, revise, sc_ensemble
 from engine.operators.sets import PAPER
 from engine.operators.support import chosen, extract_code, field
 from engine.prompts import propose_messages
-from engine.step_requests import feedback_text
+from engine.run.step_requests import feedback_text
 from engine.workflows import Workflow, build_workflow
 from sandbox import TestResult, Verdict
 from training.pocket import flows, instructions, meta, worker

@@ -13,8 +13,8 @@ from engine import events as ev
 from engine.events import Event
 from engine.experiments.standing import Standing
 from engine.problems import Problem, Tests
-from tui.experiments.bench import BenchRequest
 from tui.ports import RunRequest
+from tui.service.experiments.prepare import BenchRequest
 
 RUN_ID = "01K0SCRIPTED0000000000RUN1"
 STARTED_AT = 1_780_000_000.0

@@ -14,10 +14,10 @@ from tests.support.trials import CODE, FAIL, PASS, Ran, Step, store_experiment
 from tests.tui.pilots import SMALL, WIDE, app_of, told, until
 from tests.tui.scripted import ScriptedWorkbench
 from tui.app import WorkbenchApp
-from tui.records import Records
 from tui.screens.compare.choose import ChooseScreen
 from tui.screens.compare.compare import CompareScreen
 from tui.screens.run.run import RunScreen
+from tui.service.records import Records
 from tui.widgets.table_view import TableView
 from tui.widgets.text_view import TextView
 

@@ -18,13 +18,13 @@ from tests.tui.experiment_samples import HOSTILE, filled, plan_of, standing
 from tests.tui.pilots import SMALL, WIDE, app_of, told, until
 from tests.tui.scripted import ScriptedWorkbench
 from tui.app import WorkbenchApp
-from tui.experiments.bench import BenchRequest
-from tui.remote.sockets import EngineError
 from tui.screens.confirm.confirm import ConfirmScreen
 from tui.screens.experiments.experiments import ExperimentsScreen
 from tui.screens.experiments.trials import TrialsScreen
 from tui.screens.new_experiment.new_experiment import NewExperimentScreen
 from tui.screens.run.run import RunScreen
+from tui.service.engine_process.sockets import EngineError
+from tui.service.experiments.prepare import BenchRequest
 from tui.widgets.table_view import TableView
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.run_filter import RunFilter, parse_filter
+from store.run_filter import RunFilter, parse_filter
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ async def test_stops_are_picked_written_and_shown_in_the_source(store: Path) -> 
 
 
 async def test_an_engine_that_is_gone_is_told(store: Path) -> None:
-    from tui.remote.sockets import EngineError
+    from tui.service.engine_process.sockets import EngineError
 
     class Gone(ScriptedWorkbench):
         async def act(self, run_id: str, action: str, **args: Any) -> dict[str, Any]:

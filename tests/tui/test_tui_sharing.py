@@ -13,7 +13,7 @@ from tests.tui.scripted import RUN_ID, ScriptedWorkbench, failing_run, passing_r
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
 from tui.screens.share.share import ImportScreen, ShareScreen
-from tui.sharing.screens import run_on
+from tui.screens.share.sharing import run_on
 
 
 @pytest.fixture(autouse=True)

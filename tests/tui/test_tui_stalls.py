@@ -12,10 +12,10 @@ from engine import events as ev
 from store.reader import Reader
 from tests.tui.pilots import WIDE, app_of, record, until
 from tests.tui.scripted import RUN_ID, Script, ScriptedWorkbench, mid_stream_run, passing_run
-from tui.records import Records
 from tui.screens.run.status_line import StatusLine
+from tui.service.records import Records
 from tui.session import RunSession
-from tui.trace.stalls import Stalls
+from tui.stalls import Stalls
 from tui.trace.waiting import waiting_on
 from tui.widgets.table_view import TableView
 

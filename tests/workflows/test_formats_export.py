@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from engine.formats.aflow_export import Exported, export_aflow
+from engine.exchange.aflow_export import Exported, export_aflow
 from engine.formats.format import FormatError
 from engine.operators.sets import METAFLOW, PAPER
 from engine.workflows import Workflow, build_workflow

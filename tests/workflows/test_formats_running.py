@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine.context import RunConfig, Services
 from engine.events import ModelCallStarted, Notice, StepStarted, WorkflowFinished
 from engine.models.base import Message, Sampling
 from engine.problems import Problem
+from engine.run.context import RunConfig, Services
 from engine.workflows import Workflow
 from engine.workflows.choice import build_for_its_set
 from sandbox.pool import Pool

@@ -11,8 +11,8 @@ import pytest
 
 from engine.event_json import from_json, to_json
 from engine.events import Event, Notice, RoundFinished, RunFinished, RunStarted, WorkflowProposed
+from engine.exchange.imported import events_of
 from engine.formats.format import FormatError
-from engine.formats.imported import events_of
 from engine.formats.rounds import Workspace
 from engine.formats.workspace import read_workspaces
 from tests.support.runs import of

@@ -1,51 +1,22 @@
-"""A course is everything that differs between training the worker and the meta-agent."""
+"""The two courses, by name: the worker's is here, the meta-agent's in `meta`."""
 
 from __future__ import annotations
 
 import random
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from training.pocket import tokens, worker
+from training.pocket.course import Course
 from training.pocket.generate import generate
 from training.pocket.judge import Item, Ruling, judge
+from training.pocket.meta import MetaCourse
 from training.pocket.tasks import TESTS, Example, examples
 from training.pocket.worker import Lesson
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-_TOKENIZER_LESSONS = 8000
 _MEASURED = 96
-
-
-class Course(ABC):
-    """Lessons, the tokenizer they need, and a measurement on held-out problems."""
-
-    template: str
-
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
-        self._progress = 0.0
-
-    def set_progress(self, progress: float) -> None:
-        """How far training is, from 0 to 1; the mix of lessons may follow it."""
-        self._progress = progress
-
-    @abstractmethod
-    def next(self) -> Lesson: ...
-
-    @abstractmethod
-    def sentences(self) -> list[str]: ...
-
-    @abstractmethod
-    def measure(self, model: Any, tokenizer: PreTrainedTokenizerFast) -> str:
-        """One line for people."""
-
-    def tokenizer(self, vocabulary: int) -> PreTrainedTokenizerFast:
-        sample = [self.next() for _ in range(_TOKENIZER_LESSONS)]
-        texts = (f"{lesson.messages[-1]['content']}\n{lesson.answer}" for lesson in sample)
-        return tokens.train_tokenizer(texts, self.sentences(), self.template, vocabulary)
 
 
 class WorkerCourse(Course):
@@ -95,6 +66,4 @@ class WorkerCourse(Course):
 def course(what: str, rng: random.Random) -> Course:
     if what == "worker":
         return WorkerCourse(rng)
-    from training.pocket.meta import MetaCourse
-
     return MetaCourse(rng)

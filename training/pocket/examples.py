@@ -19,11 +19,11 @@ from typing import Any
 
 from engine.benchmarks import find_problem, pocket
 from engine.benchmarks.pocket import EXAMPLE_ID
-from engine.context import RunConfig, Services
 from engine.events import CodeExecuted, RoundStarted, RunFinished
 from engine.guest_modules import guest_modules
 from engine.models.local import LocalModel
 from engine.problems import Problem
+from engine.run.context import RunConfig, Services
 from engine.runner import Run
 from sandbox import open_sandbox
 from training.pocket import environment

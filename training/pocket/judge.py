@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.step_requests import feedback_text
+from engine.run.step_requests import feedback_text
 from sandbox import Sandbox, open_sandbox
 
 _AT_ONCE = 8

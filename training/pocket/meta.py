@@ -6,16 +6,16 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from engine.execution import Execution
 from engine.operators.sets import PAPER
 from engine.problems import Problem, Tests
 from engine.prompts import Experience, propose_messages
-from engine.scoring import Score
+from engine.run.execution import Execution
+from engine.scores.scoring import Score
 from engine.variants.final import mean_score
 from engine.variants.flowreasoner import feedback_on
 from engine.workflows import Workflow, build_workflow
 from training.pocket import tokens
-from training.pocket.courses import Course
+from training.pocket.course import Course
 from training.pocket.flows import Plan, Written, choose, improve, write
 from training.pocket.foreign import foreign_problem
 from training.pocket.generate import generate

@@ -50,7 +50,7 @@ def operator_sets(
 def benchmarks(data: Data = None, json: JsonFlag = False) -> None:
     """List the benchmarks that can be named, their sizes, metrics, splits, and where their data is."""
     from engine.config import load
-    from tui.reports.benchmarks import print_benchmarks
+    from tui.headless.benchmarks import print_benchmarks
 
     print_benchmarks(data or load().data, as_json=json)
 
@@ -69,7 +69,7 @@ def verify(
     Exit code: 0 all pass, 1 some fail, 2 wrong usage, 3 the sandbox gave no verdict.
     """
     from engine.config import load
-    from tui.reports.benchmarks import print_verify
+    from tui.headless.benchmarks import print_verify
 
     settings = load()
     raise typer.Exit(print_verify(settings, benchmark, data or settings.data, limit, as_json=json))

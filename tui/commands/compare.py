@@ -29,9 +29,9 @@ def compare(
     Runs are compared step by step as well. The name of an experiment stands for each of its variants.
     """
     from engine.config import load
+    from store.compare.comparison import compare as compare_names
+    from store.compare.comparison import to_json
     from store.reader import Reader
-    from tui.compare.comparison import compare as compare_names
-    from tui.compare.comparison import to_json
     from tui.compare.report import text
     from tui.reports.tables import emit
 

@@ -23,7 +23,7 @@ def import_aflow(
 ) -> None:
     """Record the searches of an AFlow workspace as runs; nothing in it is executed."""
     from engine.config import load
-    from tui.sharing.importing import import_aflow as record
+    from tui.sharing.import_workspace import import_aflow as record
 
     record(folder, load().store_path(), as_json=json)
 
@@ -35,7 +35,7 @@ def import_bundle(
 ) -> None:
     """Store the runs of another workbench's bundle; those that are here already stay as they are."""
     from engine.config import load
-    from tui.sharing.runs import print_import
+    from tui.sharing.export_runs import print_import
 
     print_import(load(), file, as_json=json)
 
@@ -69,8 +69,8 @@ def export_runs(
 ) -> None:
     """Write runs to share or to train on. Keys, home paths and the environment are taken out."""
     from engine.config import load
-    from tui.sharing.runs import Wanted, print_export
-    from tui.sharing.runs import export_runs as write
+    from tui.sharing.export_runs import Wanted, print_export
+    from tui.sharing.export_runs import export_runs as write
 
     wanted = Wanted(tuple(runs or ()), experiment, search, training_set)
     exported = write(load(), wanted, format, out=out, endpoint=endpoint, force=force)
@@ -89,7 +89,7 @@ def export_workflow(
 ) -> None:
     """Write a workflow as files that run in AFlow's own layout, and say what differs there."""
     from engine.config import load
-    from tui.sharing.exporting import export_workflow as write
+    from tui.sharing.export_workflow import export_workflow as write
 
     write(load().store_path(), name, out, dataset=dataset, as_json=json)
 
@@ -105,6 +105,6 @@ def export_pairs(
 ) -> None:
     """Write the preference pairs that ScoreFlow's search drew, as JSON lines to train on."""
     from engine.config import load
-    from tui.sharing.exporting import export_pairs as write
+    from tui.sharing.export_workflow import export_pairs as write
 
     write(load().store_path(), experiment, out, label=variant, as_json=json)

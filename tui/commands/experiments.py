@@ -73,10 +73,10 @@ def bench(
     do, 130 interrupted.
     """
     from engine.config import load
-    from tui.experiments.bench import BenchRequest
-    from tui.experiments.bench import bench as run_bench
-    from tui.experiments.bench import detach as start_bench
-    from tui.launch import Workbench
+    from tui.service.experiments.prepare import BenchRequest
+    from tui.service.experiments.prepare import bench as run_bench
+    from tui.service.experiments.prepare import detach as start_bench
+    from tui.service.runtime import Workbench
 
     request = BenchRequest(
         benchmark=benchmark,

@@ -105,8 +105,8 @@ def rerun(
     Exit code as for `run`; for several the worst one.
     """
     from engine.config import load
-    from tui.derived.reruns import chosen, rerun_all
-    from tui.launch import Workbench
+    from tui.headless.reruns import chosen, rerun_all
+    from tui.service.runtime import Workbench
 
     if bool(run) == (cluster is not None):
         raise typer.BadParameter("name runs, or a --cluster of them")

@@ -45,11 +45,11 @@ def fork(
     Exit codes as for `run`.
     """
     from engine.config import load
-    from engine.forks.jobs import ForkError
-    from tui.derived.forking import fork_request, read_record
-    from tui.headless import run as run_headless
-    from tui.launch import Workbench
-    from tui.text_file import read_text
+    from engine.recorded_job import ForkError
+    from tui.headless.run import run as run_headless
+    from tui.service.asked.fork import fork_request, read_record
+    from tui.service.asked.text_file import read_text
+    from tui.service.runtime import Workbench
 
     settings = load()
     record = read_record(settings.store_path(), run_id)
@@ -76,12 +76,12 @@ def replay(
     Exit codes as for `run`. Stretches without an event are shortened to two seconds, and said.
     """
     from engine.config import load
-    from tui.derived.replaying import replay_run
+    from tui.headless.replay import replay_run
 
     raise typer.Exit(replay_run(load().store_path(), run_id, speed, as_json=json))
 
 
 def _workflow(path: Path) -> tuple[str, str]:
-    from tui.workflow_source import read_workflow_file
+    from tui.service.asked.workflow import read_workflow_file
 
     return read_workflow_file(path)

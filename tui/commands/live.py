@@ -31,7 +31,7 @@ def attach(
     Interrupting this leaves it alone. Exit codes as for `run` and `bench`.
     """
     from engine.config import load
-    from tui.remote.terminal import attach as follow
+    from tui.headless.attach import attach as follow
 
     raise typer.Exit(follow(load().store_path(), run_id, as_json=json))
 
@@ -64,7 +64,7 @@ def control(
     `state`, `pause` (what runs ends, nothing more starts), `continue` and `cancel`.
     """
     from engine.config import load
-    from tui.remote.terminal import control as carry_out
+    from tui.headless.attach import control as carry_out
 
     args = {"how": how} if action == "step" else {}
     carry_out(load().store_path(), run_id, action, args, at or [], value, as_json=json)
@@ -79,8 +79,8 @@ def engine(
     import asyncio
 
     from engine.config import load
-    from tui.launch import Workbench
-    from tui.remote.engine import Engine
+    from tui.service.engine_process.process import Engine
+    from tui.service.runtime import Workbench
 
     settings = load()
     asyncio.run(Engine(Workbench(settings.model_copy(update={"store": store}))).serve(ready_fd))

@@ -50,10 +50,10 @@ def playground(
     from engine.config import load
     from engine.playground.plan import Plan, PromptEdit
     from engine.playground.step import PlaygroundError
-    from tui.derived.playing import read_prompt, read_step
-    from tui.launch import Workbench
-    from tui.reports.playground import fill_grid, print_saved, print_template
+    from tui.headless.playground import fill_grid, print_saved, print_template
     from tui.reports.tables import emit
+    from tui.service.asked.playground import read_prompt, read_step
+    from tui.service.runtime import Workbench
 
     settings = load()
     played = read_step(settings.store_path(), run_id, step)

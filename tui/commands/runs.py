@@ -58,9 +58,9 @@ def run(
     130 interrupted.
     """
     from engine.config import load
-    from tui.headless import run as run_headless
-    from tui.launch import Workbench
+    from tui.headless.run import run as run_headless
     from tui.ports import RunRequest
+    from tui.service.runtime import Workbench
 
     settings = load()
     request = RunRequest(
@@ -101,10 +101,10 @@ def run_workflow(
     """Run a given workflow file on a problem and score it. Exit codes as for `run`."""
     from engine.config import load
     from engine.operators.own import load_set
-    from tui.headless import run as run_headless
-    from tui.launch import Workbench
+    from tui.headless.run import run as run_headless
     from tui.ports import RunRequest
-    from tui.workflow_source import load_workflow
+    from tui.service.asked.workflow import load_workflow
+    from tui.service.runtime import Workbench
 
     settings = load()
     workflow = load_workflow(file, load_set(operators) if operators else None)
@@ -124,6 +124,6 @@ def run_workflow(
 
 
 def _problem(argument: str, tests: Path | None, entry_point: str | None, data: Path | None) -> Any:
-    from tui.problem_source import resolve, with_tests
+    from tui.service.asked.problem import resolve, with_tests
 
     return with_tests(resolve(argument, data), tests, entry_point)

@@ -39,7 +39,7 @@ def show(
     """Print a recorded run exactly as it was printed live."""
     from engine.config import load
     from store.reader import Reader
-    from tui.headless import printer
+    from tui.headless.run import printer
 
     with Reader(load().store_path()) as reader:
         row, shown = reader.run(run_id), printer(json)

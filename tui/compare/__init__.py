@@ -1,3 +1,1 @@
-"""Comparing experiments, variants and runs: plain data without a terminal, for the command and the screen."""
-
-FEWEST, MOST = 2, 4  # sides
+"""How comparisons are shown: cells, a report in lines, what the screen has selected."""

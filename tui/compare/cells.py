@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tui.compare.comparison import Comparison
-from tui.compare.measures import BY_KEY, MEASURES, Summary, Unit
-from tui.compare.pairs import Delta, Pair, ProblemPair
+from store.compare.comparison import Comparison
+from store.compare.measures import BY_KEY, MEASURES, Summary, Unit
+from store.compare.pairs import Delta, Pair, ProblemPair
 from tui.format import cost, count, duration, plural
 from tui.safe import one_line
 

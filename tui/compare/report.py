@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from store.compare.traces import RunPair, Step, StepPair, text_of
 from tui.compare.cells import Line, lines, outcome_cells, paired_sentence, problem_name
-from tui.compare.traces import RunPair, Step, StepPair, text_of
 from tui.reports.tables import table
 from tui.safe import clean, one_line
 
 if TYPE_CHECKING:
-    from tui.compare.comparison import Comparison
-    from tui.compare.pairs import Pair
+    from store.compare.comparison import Comparison
+    from store.compare.pairs import Pair
 
 LISTED = 50  # problems, steps; --all lists every one
 _WIDTH = 160

@@ -5,10 +5,10 @@ Plain data without a terminal; the screen draws what this says.
 
 from __future__ import annotations
 
+from store.compare.comparison import Comparison
+from store.compare.pairs import Pair, ProblemPair
+from store.compare.traces import RunPair, StepPair
 from tui.compare.cells import Line, lines, paired_sentence
-from tui.compare.comparison import Comparison
-from tui.compare.pairs import Pair, ProblemPair
-from tui.compare.traces import RunPair, StepPair
 from tui.safe import one_line
 
 _MAIN = ("trials done", "pass rate", "pass rate, 95 %", "mean score")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from engine.benchmarks.verify import Report
     from engine.experiments.standing import Standing
     from store.costs import RunCost
-    from store.experiments import ExperimentRow, TrialRow
-    from tui.experiments.bench import Job
+    from store.experiment_reader import ExperimentRow, TrialRow
+    from tui.service.experiments.prepare import Job
 
 _SHOWN = 20  # trials that are listed by name; the others are counted
 

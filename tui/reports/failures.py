@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.errors import say
 from tui.format import day_time, marks_of, plural
 from tui.reports.tables import emit, table
 from tui.safe import one_line
+from tui.service.errors import say
 
 if TYPE_CHECKING:
     from engine.failures import Finding

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from tui.errors import say
 from tui.format import clock, cost, plural, score
 from tui.safe import one_line
+from tui.service.errors import say
 
 if TYPE_CHECKING:
     from rich.table import Table

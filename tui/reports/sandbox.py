@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tui.errors import PASSED, UNAVAILABLE, say
 from tui.format import duration, plural
 from tui.reports.tables import emit, table
 from tui.safe import one_line
+from tui.service.errors import PASSED, UNAVAILABLE, say
 
 if TYPE_CHECKING:
     from sandbox.images import ImageStatus

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from store.run_filter import parse_filter
 from tui.format import cost, count, day_time, duration, plural, score
-from tui.run_filter import parse_filter
 from tui.safe import clean, one_line
 
 if TYPE_CHECKING:

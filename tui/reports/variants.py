@@ -18,7 +18,7 @@ def print_variants(name: str | None, *, as_json: bool) -> None:
         text = table(("variant", "what"), [(n, one_line(what, 200)) for n, what in names.items()])
         emit([{"name": n, "what": what} for n, what in names.items()], text, as_json)
         return
-    from engine.config_reference import shown_default
+    from engine.reference.config import shown_default
     from engine.variants import load_variant
     from engine.variants.reference import option_rows
 

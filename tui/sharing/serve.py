@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flowreasoner import command
-from tui.sharing import served
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -150,7 +149,7 @@ def _is_ours(origin: str | None, host: str) -> bool:
 
 def _workbench() -> str:
     """What a shell starts for each page."""
-    return shlex.join(command(served.__name__))
+    return shlex.join(command("tui.served"))
 
 
 def _listen(port: int) -> socket.socket:

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, SelectionList
 from textual.widgets.selection_list import Selection
 
-from engine.control import BreakpointError, parse_breakpoint
+from engine.run.control import BreakpointError, parse_breakpoint
 from tui.actions import bindings_for
 from tui.safe import one_line
 

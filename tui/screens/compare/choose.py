@@ -18,7 +18,7 @@ from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
-    from store.experiments import ExperimentRow
+    from store.experiment_reader import ExperimentRow
 
 
 class ChooseScreen(WorkbenchScreen[None]):

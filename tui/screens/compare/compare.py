@@ -10,9 +10,9 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer
 
+from store.compare.traces import Step, text_of
 from tui.actions import bindings_for
 from tui.compare.state import CompareState
-from tui.compare.traces import Step, text_of
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.compare import rows
@@ -40,7 +40,7 @@ LAYOUT_SECONDS = 0.02
 
 
 class CompareScreen(WorkbenchScreen[None]):
-    """Reads and compares what `names` stand for (`tui.compare.sides`), in a thread."""
+    """Reads and compares what `names` stand for (`store.compare.sides`), in a thread."""
 
     CSS_PATH = "compare.tcss"
     AUTO_FOCUS = ""
@@ -87,8 +87,8 @@ class CompareScreen(WorkbenchScreen[None]):
         self.run_worker(self._load, group="compare", exclusive=True)
 
     async def _load(self) -> None:
+        from store.compare.sides import CompareError
         from store.errors import StoreError
-        from tui.compare.sides import CompareError
 
         try:
             found = await self.workbench_app.records.comparison(self._names, self.state.baseline)

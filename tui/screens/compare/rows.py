@@ -12,10 +12,10 @@ from tui.trace.outline import Piece
 from tui.widgets.table_view import Column, Row
 
 if TYPE_CHECKING:
-    from store.experiments import ExperimentRow
-    from tui.compare.comparison import Comparison
-    from tui.compare.pairs import Pair, ProblemPair
-    from tui.compare.traces import StepPair
+    from store.compare.comparison import Comparison
+    from store.compare.pairs import Pair, ProblemPair
+    from store.compare.traces import StepPair
+    from store.experiment_reader import ExperimentRow
 
 _TONES = {"": "", "good": "success", "bad": "error"}
 _OUTCOMES = {"gained": "success", "lost": "error", "better": "success", "worse": "error"}

@@ -31,9 +31,9 @@ from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
-    from store.experiments import ExperimentRow, TrialRow
+    from store.experiment_reader import ExperimentRow, TrialRow
     from store.reader import Reader
-    from tui.experiments.bench import BenchRequest
+    from tui.service.experiments.prepare import BenchRequest
 
 REREAD_S = 1.0
 LATEST = 200
@@ -213,7 +213,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
             self._carry_on("infra")
 
     def _carry_on(self, *retry: str) -> None:
-        from tui.experiments.bench import BenchRequest
+        from tui.service.experiments.prepare import BenchRequest
 
         if (row := self._selected) is None:
             return
@@ -268,7 +268,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         """Do it, tell why where it cannot be done, and show what came of it."""
 
         async def do() -> None:
-            from tui.errors import explain
+            from tui.service.errors import explain
 
             try:
                 await work

@@ -15,7 +15,7 @@ from tui.widgets.table_view import Column, Row
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
     from engine.experiments.tally import VariantState
-    from store.experiments import ExperimentRow, TrialRow
+    from store.experiment_reader import ExperimentRow, TrialRow
 
 EXPERIMENT_COLUMNS = (
     Column("", 1),

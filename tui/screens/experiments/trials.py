@@ -18,7 +18,7 @@ from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
-    from store.experiments import TrialRow
+    from store.experiment_reader import TrialRow
 
 REREAD_S = 2.0
 

@@ -302,7 +302,7 @@ class FailuresScreen(WorkbenchScreen[None]):
     async def _start(self, run_ids: list[str]) -> None:
         from engine.problems import ProblemError
         from store.errors import StoreError
-        from tui.derived.rerun import again
+        from tui.service.asked.again import again
 
         path = self.workbench_app.workbench.store_path
         begun = 0

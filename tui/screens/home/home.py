@@ -13,7 +13,7 @@ from textual.widgets import Footer, Static
 
 from tui.actions import bindings_for
 from tui.ports import Workbench
-from tui.rows import ACTIVE_COLUMNS, FAILURE_COLUMNS, RECENT_COLUMNS, active_row, failure_row, recent_row
+from tui.run_rows import ACTIVE_COLUMNS, FAILURE_COLUMNS, RECENT_COLUMNS, active_row, failure_row, recent_row
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.widgets.line_list import LineList

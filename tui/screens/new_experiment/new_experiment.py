@@ -15,10 +15,10 @@ from textual.widgets import Button, Footer, Input, Label, Static, TextArea
 from engine.benchmarks import CATALOGUE
 from engine.variants.own import available
 from tui.actions import bindings_for
-from tui.experiments.bench import DEFAULT_CONCURRENCY, BenchRequest
 from tui.ports import Workbench
 from tui.safe import clean, one_line
 from tui.screens.base import WorkbenchScreen
+from tui.service.experiments.prepare import DEFAULT_CONCURRENCY, BenchRequest
 from tui.widgets.title_bar import TitleBar
 
 FIELDS = {
@@ -123,9 +123,9 @@ class NewExperimentScreen(WorkbenchScreen[BenchRequest | None]):
             self.dismiss(self._previewed)
 
     async def _look(self, request: BenchRequest) -> None:
-        from tui.errors import explain
         from tui.reports.experiments import ESTIMATE_HEAD, estimate_cells, estimate_total
         from tui.reports.tables import table
+        from tui.service.errors import explain
 
         shown = self.query_one("#preview", Static)
         try:

@@ -21,9 +21,9 @@ from engine.variants.own import available
 from engine.variants.spec import parse_spec
 from tui.actions import bindings_for
 from tui.ports import RunRequest
-from tui.problem_source import resolve
 from tui.safe import clean, one_line
 from tui.screens.base import WorkbenchScreen
+from tui.service.asked.problem import resolve
 from tui.widgets.title_bar import TitleBar
 
 FIELDS = {

@@ -56,8 +56,8 @@ class KeepControl(WorkbenchScreen[None]):
             self.run_worker(partial(self._fork, *chosen), group="promote", exclusive=True)
 
     async def _fork(self, row: Row, model: str) -> None:
-        from tui.derived.forking import fork_request, read_record
-        from tui.errors import explain
+        from tui.service.asked.fork import fork_request, read_record
+        from tui.service.errors import explain
 
         played = self._played
         assert played is not None
@@ -99,7 +99,7 @@ class KeepControl(WorkbenchScreen[None]):
 
     async def _save(self, row: Row, folder: Path) -> None:
         from engine.playground.promote import save_variant
-        from tui.errors import explain
+        from tui.service.errors import explain
 
         assert self._played is not None
         try:

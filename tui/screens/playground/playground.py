@@ -90,8 +90,8 @@ class PlaygroundScreen(PromptsControl):
 
     async def _load(self) -> None:
         from engine.playground.cells import Cells
-        from tui.derived.playing import read_step
-        from tui.errors import explain
+        from tui.service.asked.playground import read_step
+        from tui.service.errors import explain
 
         app = self.workbench_app
         try:
@@ -178,8 +178,8 @@ class PlaygroundScreen(PromptsControl):
 
     def action_run(self) -> None:
         """Check the form and have the grid filled."""
-        from tui.derived.playing import request_of
-        from tui.errors import explain
+        from tui.service.asked.playground import request_of
+        from tui.service.errors import explain
 
         if self._played is None:
             return
@@ -217,7 +217,7 @@ class PlaygroundScreen(PromptsControl):
             cells.end(session.state.status, session.state.error)
 
     async def _follow(self, run_id: str) -> None:
-        from tui.remote.sockets import EngineError
+        from tui.service.engine_process.sockets import EngineError
 
         cells = self._cells
         assert cells is not None

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tui.derived.replaying import Pace, paced
+from tui.headless.replay import Pace, paced
 from tui.safe import one_line
 from tui.screens.run.live import LiveControl
 from tui.session import RunSession
@@ -61,7 +61,7 @@ class ForkControl(LiveControl):
             self.run_worker(partial(self._start_fork, step, changes), group="fork", exclusive=True)
 
     async def _start_fork(self, step: StepNode, changes: Changes) -> None:
-        from tui.errors import explain
+        from tui.service.errors import explain
 
         try:
             request = await asyncio.to_thread(self._request, step.key[1], changes)
@@ -74,8 +74,8 @@ class ForkControl(LiveControl):
         self.workbench_app.start_run(request)
 
     def _request(self, step_id: str, changes: Changes) -> RunRequest:
-        from tui.derived.forking import read_record, request_of
         from tui.ports import ForkRequest
+        from tui.service.asked.fork import read_record, request_of
 
         record = read_record(self.workbench_app.workbench.store_path, self.session.state.run_id)
         fork = ForkRequest(

@@ -119,8 +119,8 @@ class LiveControl(WorkbenchScreen[None]):
         self.run_worker(self._change, group="stop", exclusive=True)
 
     async def _change(self) -> None:
-        from tui.remote.sockets import EngineError
         from tui.screens.stop.stop import StopScreen
+        from tui.service.engine_process.sockets import EngineError
 
         try:
             state = await self.workbench_app.workbench.act(self.session.run_id, "state")

@@ -12,7 +12,7 @@ from textual.widgets import Footer, Input, Label
 from tui.actions import bindings_for
 from tui.format import plural
 from tui.marks import Marks
-from tui.rows import RUN_COLUMNS, run_row
+from tui.run_rows import RUN_COLUMNS, run_row
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.widgets.line_list import LineList
@@ -167,7 +167,7 @@ class RunsScreen(WorkbenchScreen[None]):
             self._read()
 
     def action_import_bundle(self) -> None:
-        from tui.sharing.screens import import_runs
+        from tui.screens.share.sharing import import_runs
 
         import_runs(self.workbench_app)
 

@@ -14,7 +14,7 @@ from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
 from tui.actions import bindings_for
-from tui.sharing.runs import FORMATS, SUFFIXES, Format
+from tui.sharing.export_runs import FORMATS, SUFFIXES, Format
 
 TITLES: dict[Format, str] = {
     "bundle": "Bundle: for another workbench, which imports it whole",

@@ -29,7 +29,7 @@ NOTHING = "Nothing passes here that could be changed."
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do at the stop: control actions of `tui.remote.hub`, in order."""
+    """What to do at the stop: control actions of `tui.service.engine_process.hub`, in order."""
 
     acts: tuple[tuple[str, Mapping[str, Any]], ...]
 
@@ -41,7 +41,7 @@ class StopScreen(WorkbenchScreen[Decision | None]):
     BINDINGS = bindings_for("stop")
 
     def __init__(self, stop: Mapping[str, Any]) -> None:
-        """`stop` is as `tui.remote.hub` tells it."""
+        """`stop` is as `tui.service.engine_process.hub` tells it."""
         super().__init__(name="stop")
         self._stop = stop
         self._before = _pretty(stop.get("value"))

@@ -1,0 +1,1 @@
+"""Workflows in other projects' layouts: written, and read back."""

@@ -1,0 +1,190 @@
+"""Carrying trials out on a Ray cluster: the plan, the store and the recorder stay in this process.
+
+A worker hands the events of its trials over as they come; here they are recorded in their order, as if the
+runs were here. They come by asking for more: Ray's streaming generators do not work through `ray://`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from itertools import count
+
+from engine.event_json import from_json
+from engine.events import Event, ModelCallFinished, RoundFinished, RunFinished, StepStarted
+from engine.experiments.cluster_error import ClusterError
+from engine.experiments.ray.cluster import Crew, LostWorkerError, Member
+from engine.experiments.trials import Carry, TrialRequest, Watch, trial_of
+from engine.experiments.wire import request_to_json
+from engine.search import Trial
+
+# A trial that takes its worker with it so often would do so for ever.
+ATTEMPTS = 3
+CANCEL_S = 30.0  # for a cancelled run to end in its worker
+_LOST = "The worker process that ran this ended before the run did."
+
+
+class RemoteBugError(Exception):
+    """A variant's bug on a worker; the message is the traceback there."""
+
+
+class RemoteRun:
+    """A run in a worker process, to be recorded like one of this process.
+
+    Its last event is always RunFinished: the worker's, or one of status "interrupted" where the worker was
+    `lost` after it had begun. Without any event where it was lost, or cancelled, before.
+    """
+
+    def __init__(self, member: Member, name: str, request: TrialRequest) -> None:
+        self._member, self._name, self._request = member, name, request
+        self._begun = Seen()
+        self._gave_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._cancelling: asyncio.Task[None] | None = None
+        self.lost = False
+        self.bug: RemoteBugError | None = None
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """The run's events. Raises ClusterError: the worker cannot carry it out at all."""
+        seen = self._begun
+        try:
+            told = await self._ask("begin", self._name, request_to_json(self._request))
+            if "failure" in told:
+                raise ClusterError(f"on {self._member.host}: {told['failure']}")
+            while True:
+                reply = await self._ask("more", self._name)
+                for data in reply["events"]:
+                    event = from_json(data)
+                    seen.add(event)
+                    yield event
+                if reply["bug"]:
+                    self.bug = RemoteBugError(f"on {self._member.host}:\n{reply['bug']}")
+                if reply["ended"]:
+                    return
+        except LostWorkerError:
+            self.lost = not seen.has_ended
+            if self.lost and seen.last is not None:
+                yield seen.interrupted()
+        finally:
+            if self._cancelling is not None:
+                self._cancelling.cancel()
+
+    def cancel(self) -> None:
+        """End the run; what its worker still has to say of it comes with `events`."""
+        if self._cancelling is None and not self._begun.has_ended:
+            self._cancelling = asyncio.create_task(self._cancel())
+
+    async def _cancel(self) -> None:
+        try:
+            await asyncio.wait_for(self._ask("cancel", self._name), CANCEL_S)
+            await asyncio.sleep(CANCEL_S)
+        except (LostWorkerError, ClusterError, TimeoutError):
+            pass
+        if not self._gave_up.done():
+            self._gave_up.set_result(None)
+
+    async def _ask(self, method: str, *args: object) -> dict:
+        """A worker's reply, for which nobody waits who has given up. Raises LostWorkerError."""
+        asked = asyncio.ensure_future(self._member.ask(method, *args))
+        await asyncio.wait([asked, self._gave_up], return_when=asyncio.FIRST_COMPLETED)
+        if asked.done():
+            return asked.result()
+        asked.cancel()
+        raise LostWorkerError("it does not answer")
+
+
+class Seen:
+    """What has come of a run: enough to end it with the totals of what is recorded."""
+
+    def __init__(self) -> None:
+        self.last: Event | None = None
+        self._calls = self._steps = self._tokens_in = self._tokens_out = 0
+        self._cost: float | None = 0.0
+        self._best: RoundFinished | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return isinstance(self.last, RunFinished)
+
+    def add(self, event: Event) -> None:
+        self.last = event
+        if isinstance(event, StepStarted):
+            self._steps += 1
+        elif isinstance(event, ModelCallFinished):
+            self._calls += 1
+            self._tokens_in += event.tokens_in
+            self._tokens_out += event.tokens_out
+            cost = 0.0 if event.error else event.cost_usd
+            self._cost = None if cost is None or self._cost is None else self._cost + cost
+        elif isinstance(event, RoundFinished) and event.score is not None:
+            best = self._best.score if self._best else None
+            if best is None or event.score > best:
+                self._best = event
+
+    def interrupted(self) -> RunFinished:
+        """The end of a run whose worker is gone, dated at its last event."""
+        assert self.last is not None  # a run that never began has no end
+        return RunFinished(
+            run_id=self.last.run_id,
+            seq=self.last.seq + 1,
+            at=self.last.at,
+            mono=self.last.mono,
+            status="interrupted",
+            score=None,
+            val_score=self._best.score if self._best else None,
+            answer=None,
+            workflow_id=self._best.workflow_id if self._best else None,
+            error=_LOST,
+            tokens_in=self._tokens_in,
+            tokens_out=self._tokens_out,
+            cost_usd=self._cost,
+            model_calls=self._calls,
+            steps=self._steps,
+            wall_ms=self.last.mono * 1e3,
+        )
+
+
+class RayTrials:
+    """`engine.experiments.trials.Carry` on a cluster. A trial whose worker died is carried out by another."""
+
+    def __init__(
+        self,
+        crew: Crew,
+        record: Callable[[RemoteRun], AsyncGenerator[Event, None]],
+        report_bug: Callable[[Exception], object],
+        searches: Carry,
+    ) -> None:
+        """`record` keeps a run's events and yields them; `searches` carries searches out, here: their code
+        drives the experiment, and what they try comes back as trials for the cluster.
+        """
+        self._crew, self._record, self._report_bug, self._searches = crew, record, report_bug, searches
+        self._names = count()
+
+    async def __call__(self, request: TrialRequest, watch: Watch) -> Trial:
+        """Raises ClusterError, and what recording raises."""
+        if request.job is not None:
+            return await self._searches(request, watch)
+        end: RunFinished | None = None
+        for _ in range(ATTEMPTS):
+            async with self._crew.member() as member:
+                run = RemoteRun(member, str(next(self._names)), request)
+                end = await self._recorded(run, watch) or end
+                if run.lost:
+                    self._crew.lost(member)
+            if not run.lost:
+                break
+        if end is None:  # there is no run: nothing of it came
+            why = f"{ATTEMPTS} workers of the Ray cluster in a row ended as they began this"
+            return Trial("", request.problem.id, request.repeat, "infra", None, None, why, 0, 0, 0.0)
+        return trial_of(request.problem.id, request.repeat, end)
+
+    async def _recorded(self, run: RemoteRun, watch: Watch) -> RunFinished | None:
+        end: RunFinished | None = None
+        async with aclosing(self._record(run)) as events:
+            async for event in events:
+                watch(event)
+                if isinstance(event, RunFinished):
+                    end = event
+        if run.bug is not None:
+            self._report_bug(run.bug)
+        return end

@@ -1,0 +1,177 @@
+"""What runs in a worker process of a Ray cluster: trials, whose events the driver fetches.
+
+Models and sandbox are opened once a process, by the configuration and environment found there. Everything
+that crosses is plain data, so that neither side unpickles what the other's models or containers made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import traceback
+from contextlib import AsyncExitStack, aclosing
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from engine.config import ConfigError, Settings, load
+from engine.event_json import to_json
+from engine.experiments.wire import request_from_json
+from engine.guest_modules import guest_modules
+from engine.models.base import ChatModel, ModelError
+from engine.models.registry import open_model
+from engine.operators.own import OperatorSetError
+from engine.problems import ProblemError
+from engine.run.context import Services
+from engine.runner import Run, workflow_job
+from engine.variants import OptionError, UnknownVariantError
+from sandbox.sandboxes import Sandboxes
+from sandbox.types import SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BATCH_EVENTS = 200
+# What says in its message what is wrong and what to do; anything else is a bug.
+_TOLD = (
+    *(ConfigError, ModelError, SandboxError, OperatorSetError),
+    *(ProblemError, OptionError, UnknownVariantError),
+)
+
+
+class TrialWorker:
+    """What an actor (`actor.py`) does. A trial is one `begin`, then `more` until that says it has ended.
+
+    What cannot be done is told in the reply as one sentence, `failure`: errors of ours need not be known
+    to whoever reads them.
+    """
+
+    def __init__(self, *, unsafe_local: bool = False) -> None:
+        self._unsafe_local = unsafe_local
+        self._trials: dict[str, _Trial] = {}
+        self._models: dict[str, ChatModel] = {}
+        self._settings: Settings | None = None
+        self._sandboxes: Sandboxes | None = None
+        self._stack = AsyncExitStack()
+        self._opening = asyncio.Lock()
+
+    async def hello(self, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """Open what trials with these meta-agents and workers need: `host` and `version`, or `failure`."""
+        about = {"host": platform.node(), "version": version("flowreasoner")}
+        try:
+            for meta_agent, worker in models:
+                await self._services(meta_agent, worker)
+        except _TOLD as error:
+            return {**about, "failure": str(error)}
+        return about
+
+    async def begin(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Start a trial; `name` is for `more` and `cancel`."""
+        trial = self._trials[name] = _Trial()
+        try:
+            wanted = request_from_json(request)
+            services = await self._services(wanted.meta_agent, wanted.worker)
+            run = Run(
+                wanted.problem,
+                wanted.config,
+                services,
+                job=workflow_job(wanted.workflow) if wanted.workflow else None,
+                found=wanted.found,
+                origin=wanted.origin,
+            )
+        except _TOLD as error:
+            del self._trials[name]
+            return {"failure": str(error)}
+        trial.start(run)
+        return {}
+
+    async def more(self, name: str) -> dict[str, Any]:
+        """The next `events`, waited for; whether the trial has `ended`; and the traceback of a `bug`."""
+        trial = self._trials[name]
+        reply = await trial.more()
+        if reply["ended"]:
+            del self._trials[name]
+        return reply
+
+    async def cancel(self, name: str) -> None:
+        """End a trial: its last events come with `more`."""
+        if (trial := self._trials.get(name)) is not None:
+            trial.cancel()
+
+    async def close(self) -> None:
+        """End every trial, close the models, and remove the containers."""
+        for trial in self._trials.values():
+            trial.cancel()
+        await asyncio.gather(*(trial.ended() for trial in self._trials.values()))
+        for model in self._models.values():
+            await model.aclose()
+        await self._stack.aclose()
+
+    async def _services(self, meta_agent: str, worker: str) -> Services:
+        async with self._opening:
+            if self._settings is None:
+                self._settings = load()
+            writes = await self._model(meta_agent, self._settings)
+            works = await self._model(worker, self._settings)
+            if self._sandboxes is None:
+                prefer = "unsafe-local" if self._unsafe_local else self._settings.sandbox
+                hosts = self._settings.docker_hosts
+                self._sandboxes = await self._stack.enter_async_context(
+                    Sandboxes(prefer, guest_modules(), hosts=hosts)
+                )
+            sandbox = await self._sandboxes.open()
+        return Services(writes, works, sandbox, open_image=self._sandboxes.open)
+
+    async def _model(self, name: str, settings: Settings) -> ChatModel:
+        if name.startswith("replay:"):
+            raise ModelError("not-found", f"{name} reads the store, which workers of a cluster do not have")
+        if name not in self._models:
+            self._models[name] = await asyncio.to_thread(open_model, name, settings)
+        return self._models[name]
+
+
+class _Trial:
+    """One run and those of its events that were not fetched yet."""
+
+    def __init__(self) -> None:
+        self._events: list[dict[str, Any]] = []
+        self._changed = asyncio.Event()
+        self._run: Run | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._is_cancelled = False
+        self._bug: str | None = None
+
+    def start(self, run: Run) -> None:
+        self._run = run
+        self._task = asyncio.create_task(self._drive(run))
+
+    def cancel(self) -> None:
+        self._is_cancelled = True
+        if self._run is not None:
+            self._run.cancel()
+
+    async def ended(self) -> None:
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def more(self) -> dict[str, Any]:
+        await self._changed.wait()
+        assert self._task is not None  # what is waited for comes from it
+        events, self._events = self._events[:BATCH_EVENTS], self._events[BATCH_EVENTS:]
+        ended = not self._events and self._task.done()
+        if not self._events and not ended:
+            self._changed.clear()
+        return {"events": events, "ended": ended, "bug": self._bug if ended else None}
+
+    async def _drive(self, run: Run) -> None:
+        try:
+            async with aclosing(run.events()) as events:
+                async for event in events:
+                    self._events.append(to_json(event))
+                    self._changed.set()
+                    if self._is_cancelled:  # it was, before it could be
+                        run.cancel()
+        # A variant may be anybody's code: its error must not end the other trials, and is told with the end.
+        except Exception:  # noqa: BLE001
+            self._bug = traceback.format_exc()
+        finally:
+            asyncio.get_running_loop().call_soon(self._changed.set)  # once the task is done

@@ -1,0 +1,144 @@
+"""What a fork does: its parent's problem and options, and its parent's job or another workflow."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from engine.forks.record import RecordedStep, RunRecord
+from engine.models.base import Sampling
+from engine.operators.own import recorded_set
+from engine.operators.sets import MANUAL, SETS
+from engine.operators.specs import OperatorSet
+from engine.problems import Problem, parse_problem
+from engine.run.context import RunConfig, RunContext
+from engine.run.execution import Purpose
+from engine.run.ledger import Budget
+from engine.runner import Job
+from engine.variants import Result, UnknownVariantError, load_variant
+from engine.variants.final import finish, mean_score, run_repeats
+from engine.variants.flowreasoner import search_split
+from engine.variants.proposal import emit_proposal
+from engine.workflows import Workflow, build_workflow
+
+
+class ForkError(ValueError):
+    """The run cannot be forked so; the message says why, and what can be done."""
+
+
+def problem_of(record: RunRecord) -> Problem:
+    """The parent's problem. Raises ProblemError."""
+    return parse_problem(record.start.problem, f"run {record.run_id}")
+
+
+def config_of(record: RunRecord, budget: Budget) -> RunConfig:
+    """The parent's options, with what may be spent now. Raises OperatorSetError and ForkError."""
+    config = record.start.config
+    try:
+        return RunConfig(
+            variant=record.start.variant,
+            rounds=int(config["rounds"]),
+            repeats=int(config["repeats"]),
+            seed=record.start.seed,
+            stop_early=bool(config["stop_early"]),
+            make_tests=bool(config["make_tests"]),
+            operators=recorded_set(config),
+            meta_sampling=_sampling(config["meta_sampling"]),
+            worker_sampling=_sampling(config["worker_sampling"]),
+            budget=budget,
+            options=dict(config.get("options", {})),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, ValueError) and type(error) is not ValueError:
+            raise
+        raise ForkError(
+            f"run {record.run_id} does not say what it was run with ({error}), as imported runs do not: "
+            "run its workflow with `run-workflow`"
+        ) from None
+
+
+def _sampling(data: dict[str, object]) -> Sampling:
+    return Sampling(**{**data, "stop": tuple(data.get("stop", ()))})  # type: ignore[arg-type]
+
+
+def job_of(record: RunRecord) -> Job | None:
+    """The parent's job, None where it is what its variant does.
+
+    A run that was given its workflow, by a file or by a search, has it from its record.
+    Raises ForkError where that holds none that can be run.
+    """
+    origin = record.start.origin
+    trial = origin.get("trial")
+    if origin.get("stage") == "search" and isinstance(trial, str) and len(json.loads(trial)) == 2:
+        raise ForkError(
+            f"run {record.run_id} is the search of experiment {origin.get('experiment')}: "
+            "resume the experiment with `bench`, or fork one of its trials"
+        )
+    asked = any(call.start.role == "meta" for call in record.calls)
+    if not asked and len(record.proposals) == 1 and _is_given(record):
+        return _given_job(record)
+    if record.start.variant == "workflow-file":
+        raise ForkError(f"run {record.run_id} ended before its workflow began, so there is nothing to fork")
+    return None
+
+
+def _is_given(record: RunRecord) -> bool:
+    if record.start.origin.get("stage") == "search":
+        return True
+    try:
+        return load_variant(record.start.variant).search is not None
+    except UnknownVariantError:  # a workflow file's, or a variant that is gone
+        return True
+
+
+def _given_job(record: RunRecord) -> Job:
+    (proposal,) = record.proposals
+    operators = recorded_set(record.start.config)
+    built = (build_workflow(proposal.code, proposal.prompts, s) for s in (operators, *SETS.values(), MANUAL))
+    # The id is of the code with its operators: it tells which of the sets it was built with.
+    found = next((w for w in built if isinstance(w, Workflow) and w.id == proposal.workflow_id), None)
+    if found is None:
+        raise ForkError(
+            f"the workflow of run {record.run_id} is no longer read as it was; give it with --workflow FILE"
+        )
+    workflow = replace(found, strict_ok=proposal.strict_ok, modification=proposal.modification)
+
+    async def job(context: RunContext) -> Result:
+        context.emitter.emit(proposal)
+        val_score = record.end.val_score if record.end else None
+        return await finish(context, workflow, round_number=proposal.round, val_score=val_score)
+
+    return job
+
+
+def other_workflow_job(record: RunRecord, workflow: Workflow, at: RecordedStep | None) -> Job:
+    """The job of running this workflow where the parent ran its own, so that the draws are the same.
+
+    That is the round of the forked step, scored as that step's execution was, or the final round.
+    """
+    forked = record.executions.get(at.execution_id) if at else None
+    last = forked or next(reversed(list(record.executions.values())), None)
+    number, purpose = (last.round, last.purpose) if last else (1, "test")
+
+    async def job(context: RunContext) -> Result:
+        emit_proposal(context, workflow, round_number=number)
+        val: Purpose = "val"
+        val_score = None
+        if purpose == val and (split := search_split(context.problem)) is not None:
+            results = await run_repeats(context, workflow, round_number=number, purpose=val, split=split)
+            val_score = mean_score(results)
+        return await finish(context, workflow, round_number=number, val_score=val_score)
+
+    return job
+
+
+def edited_workflow(
+    record: RunRecord, code: str, prompts: str, operators: OperatorSet | None = None
+) -> Workflow:
+    """The workflow in this text, over the parent's operators. Raises ForkError."""
+    built = build_workflow(code, prompts, operators or recorded_set(record.start.config))
+    if isinstance(built, Workflow):
+        return built
+    errors = [d for d in built.diagnostics if d.severity == "error"] or list(built.diagnostics)
+    where = f"line {errors[0].line}: " if errors[0].line else ""
+    raise ForkError(f"the workflow cannot run: {where}{errors[0].message}; {errors[0].fix}")

@@ -1,0 +1,1 @@
+"""One run, in progress: its context, executions, steps, model calls and budget."""

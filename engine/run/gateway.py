@@ -1,0 +1,168 @@
+"""Every model call of a run goes through here: budget, ledger, events.
+
+Keys and URLs stay in the model objects; what is emitted holds neither (invariant I3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine.events import (
+    Channel,
+    ModelCallFinished,
+    ModelCallStarted,
+    ModelDelta,
+    ModelRetry,
+    Notice,
+    Role,
+    ValueEdited,
+)
+from engine.forks import Fork
+from engine.ids import new_id
+from engine.models.base import ChatModel, Completion, Delta, Message, ModelError, Retry, Sampling
+from engine.run.control import Control, Crossing
+from engine.run.emitter import Emitter
+from engine.run.ledger import Ledger
+
+FLUSH_S = 0.05  # a delta event at most this often per call: twenty a second read as streaming
+
+_SUSPECT = {
+    "empty": "came back empty",
+    "truncated": "was cut off before its end (raise max_tokens, or ask for less)",
+}
+
+
+class Gateway:
+    """Calls models for one run."""
+
+    def __init__(self, emitter: Emitter, ledger: Ledger, control: Control, fork: Fork) -> None:
+        self._emitter = emitter
+        self._ledger = ledger
+        self._control = control
+        self._fork = fork
+
+    async def call(
+        self,
+        model: ChatModel,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        *,
+        role: Role,
+        at: Crossing | None = None,
+    ) -> Completion:
+        """One completion, streamed into events. `at` is the crossing of the step that asks for it.
+
+        Raises BudgetExceededError before the call is made, ModelError when it cannot be had.
+        """
+        at = at or Crossing(where="model", operator="meta-agent" if role == "meta" else role)
+        go = await self._control.cross(replace(at, value=[dict(m) for m in messages]))
+        messages = go.value if go.edited else messages
+        # A step is served or run as a whole; what is asked outside of steps is served call by call.
+        served = None if go.edited or at.step_id else self._fork.call(role, messages, sampling)
+        if served is None:
+            self._ledger.admit_call()
+        else:
+            model, messages = served.model, served.messages
+            if served.edited:
+                edited = [dict(m) for m in messages]
+                self._emitter.emit(ValueEdited(step_id=None, what="messages", value=edited))
+        call_id = new_id()
+        self._emitter.emit(
+            ModelCallStarted(
+                call_id=call_id,
+                role=role,
+                model=model.name,
+                step_id=at.step_id,
+                messages=tuple({"role": m["role"], "content": m["content"]} for m in messages),
+                params=sampling.to_json(),
+            )
+        )
+        stream = _Stream(self._emitter, call_id)
+        try:
+            completion = await self._consume(model, messages, sampling, stream)
+        except (ModelError, asyncio.CancelledError) as error:
+            reason = str(error) if isinstance(error, ModelError) else "cancelled"
+            stream.finish(Completion(text="", finish="error", flags=()), error=reason)
+            raise
+        self._ledger.charge(completion.tokens_in, completion.tokens_out, completion.cost_usd)
+        stream.finish(completion, error=None)
+        for flag in completion.flags:
+            if flag in _SUSPECT:
+                self._emitter.emit(
+                    Notice(level="warning", text=f"A reply of {model.name} ({role}) {_SUSPECT[flag]}.")
+                )
+        return completion
+
+    async def _consume(
+        self, model: ChatModel, messages: Sequence[Message], sampling: Sampling, stream: _Stream
+    ) -> Completion:
+        async for item in model.stream(messages, sampling):
+            if isinstance(item, Delta):
+                stream.add(item)
+            elif isinstance(item, Retry):
+                stream.retry(item)
+            else:
+                return item
+        raise ModelError("bad-response", f"{model.name} ended its stream without a completion; try again")
+
+
+class _Stream:
+    """The events of one call: deltas coalesced, then exactly one end."""
+
+    def __init__(self, emitter: Emitter, call_id: str) -> None:
+        self._emitter = emitter
+        self._call_id = call_id
+        self._started = time.monotonic()
+        self._first: float | None = None
+        self._pending: list[Delta] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, delta: Delta) -> None:
+        if self._first is None:
+            self._first = time.monotonic()
+        self._pending.append(delta)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+
+    def flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        pending, self._pending = self._pending, []
+        channel: Channel | None = None
+        texts: list[str] = []
+        for delta in [*pending, None]:
+            if texts and channel is not None and (delta is None or delta.channel != channel):
+                self._emitter.emit(ModelDelta(call_id=self._call_id, channel=channel, text="".join(texts)))
+                texts = []
+            if delta is not None:
+                channel = delta.channel
+                texts.append(delta.text)
+
+    def retry(self, retry: Retry) -> None:
+        self.flush()
+        self._first = None
+        self._emitter.emit(ModelRetry(call_id=self._call_id, **dataclasses.asdict(retry)))
+
+    def finish(self, completion: Completion, *, error: str | None) -> None:
+        self.flush()
+        now = time.monotonic()
+        self._emitter.emit(
+            ModelCallFinished(
+                call_id=self._call_id,
+                text=completion.text,
+                reasoning=completion.reasoning,
+                finish=completion.finish,
+                tokens_in=completion.tokens_in,
+                tokens_out=completion.tokens_out,
+                cost_usd=completion.cost_usd,
+                ttft_ms=None if self._first is None else (self._first - self._started) * 1e3,
+                wall_ms=(now - self._started) * 1e3,
+                flags=completion.flags,
+                error=error,
+            )
+        )

@@ -1,0 +1,221 @@
+"""What an operator may ask the host for while it runs: a model, tests of a solution, a program's run."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.events import CodeExecuted, ValueEdited
+from engine.ids import derived_seed
+from engine.models.base import Message, ModelError, Sampling
+from engine.operators.specs import OperatorSpec
+from engine.plain import jsonable
+from engine.problems import Problem
+from engine.run.context import RunContext
+from engine.run.control import Crossing, Where
+from engine.run.ledger import BudgetExceededError
+from sandbox.types import CallbackError, Limits, SandboxError, TestResult, Verdict
+
+_TEST_LIMITS = {
+    "core": Limits(wall_s=25.0, cpu_s=5.0),
+    # Importing, fitting and plotting take their time; BigCodeBench's own limits are 240 s and 30 GiB.
+    "science": Limits(cpu_s=30.0, memory_mb=1024),
+}
+PROGRAM_LIMITS = Limits(wall_s=30.0, cpu_s=20.0)
+
+# Ends the execution for this reason; gives what the guest is told.
+Abort = Callable[[Exception, str], CallbackError]
+
+
+def limits_of_tests(problem: Problem) -> Limits:
+    """What a problem's tests may use, which depends on the image they run in."""
+    return _TEST_LIMITS.get(problem.image, _TEST_LIMITS["core"])
+
+
+@dataclass(frozen=True)
+class StepCall:
+    """One admitted call: where it comes from, its content address, the seed and sampling of its draws."""
+
+    step_id: str
+    execution_id: str
+    operator: OperatorSpec
+    line: int | None
+    key: str
+    draw: str
+    sampling: Sampling
+    kwargs: dict[str, Any]
+
+
+@dataclass
+class Spent:
+    """What one step's model calls cost."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float | None = 0.0
+    calls: int = 0
+
+
+class StepRequests:
+    """Answers the requests of one step."""
+
+    def __init__(self, context: RunContext, call: StepCall, abort: Abort) -> None:
+        self.spent = Spent()
+        # What a person wants asked first, in place of the user's message.
+        self.prompt: str | None = None
+        self._context, self._call, self._abort = context, call, abort
+        self._started = context.ledger.wall_s
+
+    def at(self, where: Where, value: Any = None, **more: Any) -> Crossing:
+        """This step's arrival at a crossing."""
+        spent = self.spent
+        return Crossing(
+            where=where,
+            execution_id=self._call.execution_id,
+            step_id=self._call.step_id,
+            operator=self._call.operator.attribute,
+            line=self._call.line,
+            value=value,
+            tokens=spent.tokens_in + spent.tokens_out,
+            cost_usd=spent.cost_usd,
+            latency_s=self._context.ledger.wall_s - self._started,
+            **more,
+        )
+
+    async def callback(self, method: str, args: dict[str, Any]) -> Any:
+        """One request. Raises CallbackError."""
+        match method:
+            case "model":
+                return await self._model(args)
+            case "tests":
+                return await self._tests(args)
+            case "program":
+                return await self._program(args)
+        raise CallbackError("usage", f"an operator cannot call {method!r}")
+
+    async def _model(self, args: dict[str, Any]) -> dict[str, Any]:
+        messages, spent, call = _messages(args.get("messages")), self.spent, self._call
+        number, spent.calls = spent.calls, spent.calls + 1
+        sampling = replace(call.sampling, seed=derived_seed(call.draw, number))
+        if number == 0 and self.prompt is not None:
+            messages = _with_prompt(messages, self.prompt)
+            edited = [dict(m) for m in messages]
+            self._context.emitter.emit(ValueEdited(step_id=call.step_id, what="messages", value=edited))
+        try:
+            completion = await self._context.gateway.call(
+                self._context.services.worker, messages, sampling, role="worker", at=self.at("model")
+            )
+        except BudgetExceededError as error:
+            raise self._abort(error, "budget") from None
+        except ModelError as error:
+            if error.kind in ("context-length", "refused"):  # this call's fault: the workflow may go on
+                raise CallbackError("model", str(error)) from None
+            raise self._abort(error, "model") from None
+        spent.tokens_in += completion.tokens_in
+        spent.tokens_out += completion.tokens_out
+        unknown = completion.cost_usd is None or spent.cost_usd is None
+        spent.cost_usd = None if unknown else (spent.cost_usd or 0.0) + (completion.cost_usd or 0.0)
+        return {"text": completion.text, "finish": completion.finish, "flags": list(completion.flags)}
+
+    async def _tests(self, args: dict[str, Any]) -> dict[str, Any]:
+        problem = self._context.problem
+        given = args.get("test_cases")
+        tests = (
+            [str(t) for t in given]
+            if isinstance(given, list | tuple) and given
+            else list(problem.tests.visible)
+        )
+        solution = args.get("solution")
+        if not isinstance(solution, str):
+            raise CallbackError(
+                "usage", f"the solution to test is a {type(solution).__name__}, not source code"
+            )
+        if not tests:
+            text = "There are no visible tests for this problem, so nothing was run."
+            return {"result": False, "feedback": text, "passed": 0, "total": 0}
+        entry_point = problem.entry_point or args.get("entry_point")
+        try:
+            sandbox = await self._context.services.sandbox_for(problem.image)
+            verdict = await sandbox.check(
+                solution,
+                tests,
+                entry_point=entry_point if isinstance(entry_point, str) else None,
+                prelude=problem.prelude,
+                limits=limits_of_tests(problem),
+                mode=problem.mode,
+            )
+        except SandboxError as failure:
+            raise self._abort(failure, "infra") from None
+        self._context.emitter.emit(
+            CodeExecuted(
+                step_id=self._call.step_id, purpose="visible-tests", code=solution, verdict=verdict.to_json()
+            )
+        )
+        await self._context.control.cross(self.at("verdict", status=verdict.status))
+        return {
+            "result": verdict.status == "passed",
+            "feedback": feedback_text(verdict, tests),
+            "passed": verdict.passed,
+            "total": len(tests),
+        }
+
+    async def _program(self, args: dict[str, Any]) -> dict[str, Any]:
+        code, entry = args.get("code"), args.get("entry")
+        if not isinstance(code, str) or not isinstance(entry, str | None):
+            raise CallbackError("usage", "a program is source code and the name of its function")
+        try:
+            sandbox = await self._context.services.sandbox_for(self._context.problem.image)
+            outcome = await sandbox.run_program(code, entry=entry, limits=PROGRAM_LIMITS, collect=("*",))
+        except SandboxError as failure:
+            raise self._abort(failure, "infra") from None
+        self._context.emitter.emit(
+            CodeExecuted(
+                step_id=self._call.step_id,
+                purpose="program",
+                code=code,
+                verdict={**outcome.to_json(), "value": jsonable(outcome.value)},
+                files=tuple(
+                    {"name": f.name, "base64": base64.b64encode(f.data).decode()} for f in outcome.files
+                ),
+            )
+        )
+        if outcome.status != "passed":
+            return {"ok": False, "output": outcome.message or outcome.status}
+        return {"ok": True, "output": outcome.stdout if entry is None else str(outcome.value)}
+
+
+def feedback_text(verdict: Verdict, tests: list[str], limit: int = 3) -> str:
+    """What a worker is told about visible tests: the count, then up to `limit` failures, one a line."""
+    if verdict.status == "passed":
+        return "All tests passed."
+    failed = [t for t in verdict.tests if t.status != "passed"]
+    if not failed or verdict.reason == "load":
+        return f"The solution could not be tested: {verdict.message or verdict.reason or verdict.status}"
+    lines = [f"{len(failed)} of {len(tests)} tests failed:"]
+    lines += [_failure(tests[t.index], t) for t in failed[:limit]]
+    return "\n".join(lines)
+
+
+def _failure(test: str, result: TestResult) -> str:
+    """`assert f(3) == 6  # got 4`: a comparison's message already quotes the test."""
+    message = result.message or result.reason or result.status
+    return f"assert {message}" if "  # got " in message else f"{test.strip()}  # {message}"
+
+
+def _messages(value: Any) -> list[Message]:
+    roles = ("system", "user", "assistant")
+    good = isinstance(value, list | tuple) and all(
+        isinstance(m, dict) and m.get("role") in roles and isinstance(m.get("content"), str) for m in value
+    )
+    if not good or not value:
+        raise CallbackError("usage", "messages must be a list of {role, content}")
+    return [Message(role=m["role"], content=m["content"]) for m in value]
+
+
+def _with_prompt(messages: list[Message], prompt: str) -> list[Message]:
+    """The messages with another last message of the user's."""
+    last = max((i for i, m in enumerate(messages) if m["role"] == "user"), default=None)
+    asked = Message(role="user", content=prompt)
+    return [*messages, asked] if last is None else [*messages[:last], asked, *messages[last + 1 :]]

@@ -1,0 +1,311 @@
+"""The step mechanism: every operator call of a workflow crosses the host here.
+
+One place decides what happens to a call: is it within budget, does someone want to look at it or change it,
+is its result recorded, and if it is to run, in which process with which seed. Tracing, budgets, breakpoints,
+edits, cancellation, replay and forks are properties of this crossing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.events import StepFinished, StepStarted, ValueEdited
+from engine.forks import RecordedStep
+from engine.ids import content_key, new_id, step_key
+from engine.models.base import Sampling
+from engine.operators.specs import OperatorSet, OperatorSpec
+from engine.plain import jsonable
+from engine.run.clock import within
+from engine.run.context import RunContext
+from engine.run.control import Crossing
+from engine.run.ledger import BudgetExceededError
+from engine.run.step_requests import StepCall, StepRequests
+from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session
+
+# An operator waits for models, so its wall limit is generous, and kept by the run's clock, which stands
+# still while the run is paused; its own CPU use is limited in the container.
+STEP_WALL_S = 1800.0
+STEP_LIMITS = Limits(wall_s=24 * 3600.0, cpu_s=20.0)
+MAX_CONCURRENT_STEPS = 16
+# A workflow's process answers at once, unless what runs in it holds it up.
+_LOCALS_S = 2.0
+
+
+class _Request:
+    """One request of the workflow's process. Before it is answered the process can be asked, once, for the
+    variables it was made with.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.work: asyncio.Future[Any] = loop.create_future()
+        self.asked: asyncio.Future[None] = loop.create_future()
+        self.locals: asyncio.Future[Any] = loop.create_future()
+
+    async def read_locals(self) -> Any:
+        """The workflow's variables; None where its process does not give them."""
+        if not self.asked.done():
+            self.asked.set_result(None)
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(self.locals), _LOCALS_S)
+        return None
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What came of a step: `status` is "ok", "error" or "timeout"."""
+
+    value: Any = None
+    status: str = "ok"
+    error: str | None = None
+    stdout: str = ""
+    cpu_ms: float = 0.0
+    reused: bool = False
+
+
+class StepBroker:
+    """Answers the requests of one execution of a workflow.
+
+    A budget that is spent, a model that cannot be reached and a lost sandbox end the execution: they
+    are put on `aborted`, so that a workflow which catches every exception cannot go on regardless.
+    `last_output` is what the last step that succeeded gave.
+    """
+
+    def __init__(
+        self, context: RunContext, operators: OperatorSet, session: Session, execution_id: str, seed: int
+    ) -> None:
+        self._context = context
+        self._operators = operators
+        self._session = session
+        self._execution_id = execution_id
+        self._seed = seed
+        self._seen: Counter[str] = Counter()
+        self._index = 0
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_STEPS)
+        self._requests: dict[str, _Request] = {}
+        self._working: set[asyncio.Future[Any]] = set()
+        self.last_output: Any = None
+        self.aborted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def callback(self, method: str, args: dict[str, Any]) -> dict[str, Any]:
+        """A request of the workflow's process: a step, a line it was to stop at, or its variables.
+
+        Gives {"value": …}, or {"inspect": token}: the process is to send its variables first.
+        Raises CallbackError.
+        """
+        if method == "variables":
+            request = self._requests.pop(str(args.get("token")), None)
+            if request is None:
+                raise CallbackError("usage", "nobody asked for variables")
+            if not request.locals.done():
+                request.locals.set_result(jsonable(args.get("variables")))
+        else:
+            request = _Request()
+            request.work = work = asyncio.ensure_future(self._carry_out(method, args, request))
+            self._working.add(work)
+            work.add_done_callback(self._working.discard)
+        return await self._answer(request)
+
+    async def close(self) -> None:
+        """End what is still being done; steps say how they ended before their execution does."""
+        self._context.fork.depart(self._seed)
+        working = set(self._working)
+        for work in working:
+            work.cancel()
+        if working:
+            await asyncio.wait(working)
+
+    async def _answer(self, request: _Request) -> dict[str, Any]:
+        waited = {request.work} if request.asked.done() else {request.work, request.asked}
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            request.work.cancel()
+            raise
+        if request.work.done():
+            return {"value": request.work.result()}
+        token = new_id()
+        self._requests[token] = request
+        return {"inspect": token}
+
+    async def _carry_out(self, method: str, args: dict[str, Any], request: _Request) -> Any:
+        line = args.get("line") if isinstance(args.get("line"), int) else None
+        if method == "line":
+            crossing = Crossing(where="line", execution_id=self._execution_id, line=line)
+            await self._context.control.cross(crossing, request.read_locals)
+            return None
+        if method != "step":
+            raise CallbackError("usage", f"a workflow cannot call {method!r}")
+        operator, kwargs = args.get("operator"), args.get("kwargs")
+        spec = self._operators.get(operator) if isinstance(operator, str) else None
+        if spec is None or not isinstance(kwargs, dict):
+            raise CallbackError("usage", f"unknown operator {operator!r}")
+        # What the run gives is not the workflow's to choose.
+        kwargs = {**kwargs, **{name: self._context.problem.inputs[name] for name in spec.bound}}
+        return await self._step(spec, kwargs, line, self._sampling(args.get("temperature")), request)
+
+    async def _step(
+        self,
+        spec: OperatorSpec,
+        kwargs: dict[str, Any],
+        line: int | None,
+        sampling: Sampling,
+        request: _Request,
+    ) -> Any:
+        """Admit the call, announce it, and carry it out."""
+        inputs = jsonable(kwargs)
+        identity = content_key(spec.identity, inputs)
+        occurrence = self._seen[identity]
+        self._seen[identity] += 1
+        # Seeds follow from what is asked, not from who is asked: two workers, or a worker and its
+        # replay, meet the same draws.
+        draw = content_key(identity, self._seed, occurrence)
+        worker, fork = self._context.services.worker.name, self._context.fork
+        key = step_key(draw, worker, sampling.to_json())
+        recorded = fork.find(draw, worker, sampling)
+        if recorded is None:
+            fork.depart(self._seed)
+        else:
+            await fork.order.turn(recorded, "start", self._is_paused)
+        try:
+            self._context.ledger.admit_step()
+        except BudgetExceededError as error:
+            raise self._abort(error, "budget") from None
+        call = StepCall(new_id(), self._execution_id, spec, line, key, draw, sampling, kwargs)
+        index, self._index = self._index, self._index + 1
+        self._context.emitter.emit(
+            StepStarted(
+                step_id=call.step_id,
+                execution_id=self._execution_id,
+                index=index,
+                operator=spec.attribute,
+                line=line,
+                key=key,
+                inputs=inputs,
+            )
+        )
+        if recorded is not None:
+            fork.order.passed(recorded, "start")
+        self.last_output = output = await self._finish(call, recorded, request)
+        return output
+
+    def _is_paused(self) -> bool:
+        return self._context.control.stop is not None
+
+    def _sampling(self, temperature: object) -> Sampling:
+        """The run's sampling, at the temperature the workflow wants for this step where it names one."""
+        sampling = self._context.config.worker_sampling
+        if isinstance(temperature, int | float) and 0.0 <= temperature <= 2.0:
+            return replace(sampling, temperature=float(temperature))
+        return sampling
+
+    async def _finish(self, call: StepCall, recorded: RecordedStep | None, request: _Request) -> Any:
+        """Serve or run the step, and emit exactly one StepFinished whatever happens."""
+        ledger, control = self._context.ledger, self._context.control
+        started = ledger.wall_s
+        requests = StepRequests(self._context, call, self._abort)
+        status, output, error, ended = "cancelled", None, "cancelled", _Ended()
+        try:
+            kwargs, edited = self._edited(call, recorded, requests)
+            go = await control.cross(requests.at("before", jsonable(kwargs)), request.read_locals)
+            if go.skipped:
+                self._context.fork.depart(self._seed)
+                output = go.value
+            else:
+                kwargs, edited = (go.value, True) if go.edited else (kwargs, edited)
+                ended = await self._carried_out(call, kwargs, None if edited else recorded, requests)
+                output = ended.value
+                if ended.status != "ok":
+                    status, error = ended.status, ended.error or ended.status
+                    # An execution that is being ended has nobody left to look at.
+                    if self.aborted.done():
+                        raise CallbackError("operator", error)
+                    go = await control.cross(requests.at("error", error=error), request.read_locals)
+                    if not go.edited:
+                        raise CallbackError("operator", error)
+                    output = go.value
+            go = await control.cross(requests.at("after", jsonable(output)), request.read_locals)
+            output = go.value if go.edited else output
+            status, error = "ok", None
+            return output
+        except SandboxError as failure:
+            status, error = "infra", str(failure)
+            raise self._abort(failure, "infra") from None
+        finally:
+            if self.aborted.done() and status == "error":
+                status = "cancelled"
+            spent = requests.spent
+            self._context.emitter.emit(
+                StepFinished(
+                    step_id=call.step_id,
+                    status=status,
+                    output=jsonable(output),
+                    error=error,
+                    reused=ended.reused,
+                    wall_ms=(ledger.wall_s - started) * 1e3,
+                    cpu_ms=ended.cpu_ms,
+                    tokens_in=spent.tokens_in,
+                    tokens_out=spent.tokens_out,
+                    cost_usd=spent.cost_usd,
+                    stdout=ended.stdout,
+                )
+            )
+            if recorded is not None:
+                self._context.fork.order.passed(recorded, "finish")
+
+    def _edited(
+        self, call: StepCall, recorded: RecordedStep | None, requests: StepRequests
+    ) -> tuple[dict[str, Any], bool]:
+        """The arguments, as the fork wants them where it leaves its parent here, and whether it does."""
+        edit = self._context.fork.edit_of(call.operator.attribute, jsonable(call.kwargs), recorded)
+        requests.prompt = edit.prompt
+        if edit.inputs is None:
+            return call.kwargs, bool(edit)
+        self._context.emitter.emit(ValueEdited(step_id=call.step_id, what="inputs", value=edit.inputs))
+        return edit.inputs, True
+
+    async def _carried_out(
+        self,
+        call: StepCall,
+        kwargs: dict[str, Any],
+        recorded: RecordedStep | None,
+        requests: StepRequests,
+    ) -> _Ended:
+        """The step's result, from the record or from a process of its own."""
+        fork = self._context.fork
+        if recorded is not None and fork.serves(recorded):
+            await fork.order.turn(recorded, "finish", self._is_paused)
+            return _Ended(recorded.output, recorded.status, recorded.error, recorded.stdout, reused=True)
+        fork.depart(self._seed)
+        outcome = await self._run(call, kwargs, requests)
+        passed = outcome.status == "passed"
+        error = None if passed else outcome.message or outcome.reason or outcome.status
+        status = "ok" if passed else _status(outcome)
+        return _Ended(outcome.value, status, error, outcome.stdout, outcome.usage.cpu_ms)
+
+    async def _run(self, call: StepCall, kwargs: dict[str, Any], requests: StepRequests) -> Outcome:
+        """One operator in a process of its own."""
+        async with self._slots:
+            work = self._session.call(
+                "engine.guest.operator:main",
+                call.operator.to_step(kwargs),
+                callback=requests.callback,
+                limits=STEP_LIMITS,
+            )
+            try:
+                return await within(self._context.ledger, STEP_WALL_S, work)
+            except TimeoutError as error:
+                return Outcome(status="timeout-wall", message=str(error))
+
+    def _abort(self, error: Exception, kind: str) -> CallbackError:
+        if not self.aborted.done():
+            self.aborted.set_exception(error)
+        return CallbackError(kind, str(error))
+
+
+def _status(outcome: Outcome) -> str:
+    return "timeout" if outcome.status in ("timeout-wall", "timeout-cpu") else "error"

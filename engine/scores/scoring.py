@@ -1,0 +1,149 @@
+"""Scores: an answer against the tests of one split, or against the reference answer.
+
+Code is scored in the sandbox on tests its workflow never saw (invariant I6). Answers are compared as text
+and numbers here, and as mathematics in the sandbox; nothing of them is executed on the host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.events import EvaluationFinished, Split
+from engine.problems import Problem
+from engine.run.context import RunContext
+from engine.run.execution import Execution
+from engine.run.step_requests import limits_of_tests
+from engine.scores.math_answers import Open, compare
+from engine.scores.metrics import exact_match, same_last_number, token_f1
+from engine.workflows import Workflow
+from sandbox.types import SandboxError, Verdict
+
+MAX_ANSWER_CHARS = 100_000  # the end of a longer text is what is compared
+
+
+@dataclass(frozen=True)
+class Score:
+    """`value` is in [0, 1]: passed/total for tests, F1 for that metric; None where there is no verdict.
+
+    `reason` says in a few words why it is not 1; it never quotes a test. `details` names the metric and
+    holds the sandbox's verdict, or F1 and exact match.
+    """
+
+    value: float | None
+    passed: int
+    total: int
+    reason: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def tests_of(problem: Problem, split: Split) -> tuple[str, ...]:
+    """The tests of one split."""
+    return getattr(problem.tests, split)
+
+
+async def evaluate(
+    context: RunContext, execution: Execution, workflow: Workflow, split: Split, repeat: int
+) -> Score:
+    """Score one execution on one split, and emit the evaluation.
+
+    Raises SandboxError when the sandbox could not give a verdict twice.
+    """
+    problem = context.problem
+    total = len(tests_of(problem, split)) if problem.kind == "code" else 1
+    if execution.answer is None:
+        score = Score(0.0, 0, total, execution.error or execution.status)
+    else:
+        try:
+            score = await score_answer(problem, execution.answer, split, context.services.sandbox_for)
+        except SandboxError as error:
+            _emit(context, execution, workflow, split, repeat, Score(None, 0, total, str(error)))
+            raise
+    _emit(context, execution, workflow, split, repeat, score)
+    return score
+
+
+async def score_answer(problem: Problem, answer: str, split: Split, open_sandbox: Open) -> Score:
+    """An answer against one split of a problem, or against its reference answer.
+
+    Raises SandboxError when the sandbox could not give a verdict twice.
+    """
+    metric = problem.metric
+    if metric == "tests":
+        return await _score_code(problem, answer, tests_of(problem, split), open_sandbox)
+    answer = answer[-MAX_ANSWER_CHARS:]
+    reference = problem.answer or ""
+    if metric == "math":
+        found = await compare(answer, reference, open_sandbox)
+        return _right_or_wrong(found.equal, metric, found.reason)
+    if metric == "last-number":
+        return _right_or_wrong(same_last_number(answer, reference), metric, "another last number")
+    exact = exact_match(answer, reference)
+    if metric == "exact-match":
+        return _right_or_wrong(exact, metric, "the answer differs from the reference")
+    f1 = 1.0 if exact else token_f1(answer, reference)
+    reason = "" if f1 == 1.0 else "the answer differs from the reference"
+    details = {"metric": metric, "f1": f1, "exact_match": exact}
+    return Score(f1, int(f1 == 1.0), 1, reason, details)
+
+
+async def _score_code(problem: Problem, code: str, tests: tuple[str, ...], open_sandbox: Open) -> Score:
+    if not tests:
+        return Score(None, 0, 0, "there are no tests")
+    sandbox = await open_sandbox(problem.image)
+    verdict = await sandbox.check(
+        code,
+        tests,
+        entry_point=problem.entry_point,
+        prelude=problem.prelude,
+        limits=limits_of_tests(problem),
+        mode=problem.mode,
+    )
+    details = {"metric": "tests", **verdict.to_json()}
+    return Score(verdict.passed / len(tests), verdict.passed, len(tests), _why(verdict), details)
+
+
+def _right_or_wrong(right: bool, metric: str, reason: str) -> Score:
+    return Score(float(right), int(right), 1, "" if right else reason, {"metric": metric})
+
+
+def _emit(
+    context: RunContext,
+    execution: Execution,
+    workflow: Workflow,
+    split: Split,
+    repeat: int,
+    score: Score,
+) -> None:
+    context.emitter.emit(
+        EvaluationFinished(
+            execution_id=execution.id,
+            workflow_id=workflow.id,
+            split=split,
+            repeat=repeat,
+            score=score.value,
+            passed=score.passed,
+            total=score.total,
+            strict=workflow.strict_ok,
+            tests_written_by=context.problem.tests.written_by if split == "visible" else "author",
+            verdict=score.details,
+        )
+    )
+
+
+def _why(verdict: Verdict) -> str:
+    """Why a verdict is not a pass, without quoting a test: it may be one of `val`."""
+    if verdict.status == "passed":
+        return ""
+    if verdict.status != "failed":
+        return verdict.status
+    kinds = {
+        "assert": "wrong result",
+        "exception": "raised an exception",
+        "load": "the solution does not load",
+        "signal": "the process died",
+        "not-plain-data": "returned something that is not plain data",
+        "too-big": "returned too much",
+        "no-verdict": "ended before its tests did",
+    }
+    return kinds.get(verdict.reason or "", verdict.reason or "failed")

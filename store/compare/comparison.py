@@ -1,0 +1,150 @@
+"""A comparison: sides, each against the first, and what keeps them from being like for like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from store.compare.measures import Summary, summarise
+from store.compare.pairs import Pair, pair
+from store.compare.sides import Side, read_sides
+from store.compare.traces import RunPair, read_run_pair
+
+if TYPE_CHECKING:
+    from store.reader import Reader
+
+SCHEMA = 1
+# Settings that must be the same for a comparison to be about the variants alone.
+_SAME: Mapping[str, str] = {
+    "benchmark": "the benchmarks differ ({}): only problems of the same id are paired",
+    "split": "the splits differ ({})",
+    "digest": "the problems' content differs, so that the same id need not be the same problem",
+    "judge": "the judges differ ({}): scores do not mean the same",
+    "tests written by": "the tests were written by different parties ({})",
+    "worker": "the workers differ ({}): not like for like",
+    "seed": "the seeds differ ({}): draws are not shared",
+    "executions": "the executions of a workflow differ ({})",
+    "repeats": "the repeats differ ({})",
+    "sandbox": "the sandboxes differ ({})",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Sides with their summaries, in order; `pairs` are each further side against the first.
+
+    `runs` are the pairs of traces where every side is one run.
+    """
+
+    sides: tuple[Side, ...]
+    summaries: tuple[Summary, ...]
+    pairs: tuple[Pair, ...]
+    runs: tuple[RunPair, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def are_runs(self) -> bool:
+        return all(side.is_run for side in self.sides)
+
+    def settings(self, *, every: bool) -> list[tuple[str, tuple[str, ...]]]:
+        """Settings by name, one value a side; without `every` only those that differ."""
+        all_facts = [side.facts for side in self.sides]
+        keys = dict.fromkeys(key for facts in all_facts for key in facts)
+        rows = [(key, tuple(facts.get(key, "") for facts in all_facts)) for key in keys]
+        return [(key, values) for key, values in rows if every or len(set(values)) > 1]
+
+
+def compare(reader: Reader, names: Sequence[str]) -> Comparison:
+    """Read and compare what is named. Raises CompareError and StoreError, as `read_sides` does."""
+    return compare_sides(reader, read_sides(reader, names))
+
+
+def with_baseline(sides: Sequence[Side], index: int) -> tuple[Side, ...]:
+    """The sides with that one first, lettered anew."""
+    order = [sides[index], *sides[:index], *sides[index + 1 :]]
+    return tuple(replace(side, letter="ABCD"[i]) for i, side in enumerate(order))
+
+
+def compare_sides(reader: Reader, sides: Sequence[Side]) -> Comparison:
+    """Compare sides that were read. Raises StoreError."""
+    first, *others = sides
+    named = any(len(side.parts) > 1 for side in sides)
+    pairs = tuple(pair(first, other, named=named) for other in others)
+    runs = ()
+    if all(side.is_run for side in sides):
+        runs = tuple(read_run_pair(reader, first.run_id, other.run_id) for other in others)
+    summaries = tuple(summarise(side) for side in sides)
+    return Comparison(tuple(sides), summaries, pairs, runs, tuple(_warnings(sides, summaries, pairs)))
+
+
+def _warnings(sides: Sequence[Side], summaries: Sequence[Summary], pairs: Sequence[Pair]) -> Iterator[str]:
+    all_facts = [side.facts for side in sides]
+    for key, sentence in _SAME.items():
+        values = [facts.get(key, "") for facts in all_facts]
+        if len(set(values)) > 1:
+            told = "; ".join(f"{s.letter}: {v or 'none'}" for s, v in zip(sides, values, strict=True))
+            yield sentence.format(told) if "{}" in sentence else sentence
+    if any("model" in facts.get("tests written by", "") for facts in all_facts):
+        yield "a model wrote tests that count here: a pass proves little"
+    for side, summary in zip(sides, summaries, strict=True):
+        counts = summary.counts
+        if left := counts.todo + counts.no_verdict:
+            infra = f", {counts.no_verdict} of them without a verdict" if counts.no_verdict else ""
+            yield f"{side.letter}: {left} of {counts.planned} trials are still to do{infra}"
+        if counts.done and counts.done == counts.answered:
+            yield f"{side.letter} was not scored: its problems have neither tests nor an answer"
+        if counts.repaired:
+            yield f"{side.letter}: a repaired workflow ran in {counts.repaired} of {counts.done} trials"
+    for one in pairs:
+        if not one.problems:
+            yield f"{one.baseline} and {one.other} have no problem with a result in common"
+        for letter, keys in ((one.baseline, one.only_baseline), (one.other, one.only_other)):
+            if one.problems and keys:
+                yield f"{letter} alone has a result for {len(keys)} of its problems: not paired"
+    if len(pairs) > 1:
+        yield f"{len(pairs)} comparisons with the baseline: the p-values are not corrected for that"
+
+
+def to_json(comparison: Comparison) -> dict[str, Any]:
+    """The comparison for programs; its fields are in docs/compare.md."""
+    return {
+        "kind": "comparison",
+        "schema": SCHEMA,
+        "sides": [_side(s, t) for s, t in zip(comparison.sides, comparison.summaries, strict=True)],
+        "pairs": [_pair(one) for one in comparison.pairs],
+        "settings": [
+            {"key": key, "values": list(values), "differs": len(set(values)) > 1}
+            for key, values in comparison.settings(every=True)
+        ],
+        "runs": [one.to_json() for one in comparison.runs],
+        "warnings": list(comparison.warnings),
+    }
+
+
+def _side(side: Side, summary: Summary) -> dict[str, Any]:
+    data = asdict(summary)
+    data["interval"] = list(summary.interval) if summary.interval else None
+    data["means"] = {key: mean._asdict() for key, mean in summary.means.items()}
+    data["pass_at"] = {str(k): value for k, value in summary.pass_at.items()}
+    parts = [
+        {
+            "name": part.name,
+            "label": part.label,
+            "benchmark": part.benchmark,
+            "is_run": part.is_run,
+            "search": asdict(part.search) if part.search else None,
+        }
+        for part in side.parts
+    ]
+    return {"letter": side.letter, "name": side.name, "parts": parts} | data
+
+
+def _pair(one: Pair) -> dict[str, Any]:
+    data = asdict(one)
+    data["deltas"] = {
+        key: {"value": d.value, "interval": list(d.interval) if d.interval else None, "problems": d.problems}
+        for key, d in one.deltas.items()
+    }
+    data["flips"] = [p.problem_id for p in one.flips]
+    return data

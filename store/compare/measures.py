@@ -1,0 +1,221 @@
+"""What is measured of a trial, and what a side comes to.
+
+A trial counts once its run ended by itself (`store.experiment_reader.TrialRow.is_done`). Errors and spent
+budgets are failures: they stay in every denominator. What the sandbox failed, and what has not been tried
+yet, is no verdict and in none.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from engine.scores.metrics import pass_at_k
+from engine.scores.statistics import Interval, pass_rate_interval
+
+if TYPE_CHECKING:
+    from store.compare.sides import Side
+    from store.experiment_reader import TrialRow
+    from store.usage import Usage
+
+Unit = Literal["share", "usd", "count", "ms"]
+Key = tuple[str, str]  # benchmark ("" where there is only one) and problem
+KS = (1, 2, 3, 5, 10, 20, 50, 100)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that a trial has, or has not (None). `better` is the end one wants, None for neither."""
+
+    key: str
+    title: str
+    unit: Unit
+    better: Literal["high", "low"] | None
+    of: Callable[[TrialRow], float | None]
+
+
+def is_scored(trial: TrialRow) -> bool:
+    """Whether it counts and there was something to score it by."""
+    return trial.is_done and trial.status != "answered"
+
+
+def _pass(trial: TrialRow) -> float | None:
+    return float(trial.status == "passed") if is_scored(trial) else None
+
+
+def _score(trial: TrialRow) -> float | None:
+    return (trial.score or 0.0) if is_scored(trial) else None
+
+
+def _strict(trial: TrialRow) -> float | None:
+    return float(trial.status == "passed" and trial.strict is not False) if is_scored(trial) else None
+
+
+def _drop(trial: TrialRow) -> float | None:
+    score = _score(trial)
+    return None if score is None or trial.val_score is None else trial.val_score - score
+
+
+def _cost(trial: TrialRow) -> float | None:
+    meta, worker = trial.meta.cost_usd, trial.worker.cost_usd
+    return None if meta is None or worker is None else meta + worker
+
+
+def _tokens(used: Usage) -> float:
+    return used.tokens_in + used.tokens_out
+
+
+MEASURES = (
+    Measure("pass_rate", "pass rate", "share", "high", _pass),
+    Measure("score", "mean score", "share", "high", _score),
+    Measure("strict_pass_rate", "pass rate, strict", "share", "high", _strict),
+    Measure("val_score", "val score", "share", "high", lambda t: t.val_score),
+    Measure("val_to_test_drop", "val-to-test drop", "share", "low", _drop),
+    Measure("cost_usd", "cost", "usd", "low", _cost),
+    Measure("meta_cost_usd", "cost, meta-agent", "usd", "low", lambda t: t.meta.cost_usd),
+    Measure("worker_cost_usd", "cost, workers", "usd", "low", lambda t: t.worker.cost_usd),
+    Measure("tokens", "tokens", "count", "low", lambda t: _tokens(t.meta) + _tokens(t.worker)),
+    Measure("meta_tokens", "tokens, meta-agent", "count", "low", lambda t: _tokens(t.meta)),
+    Measure("worker_tokens", "tokens, workers", "count", "low", lambda t: _tokens(t.worker)),
+    Measure("wall_ms", "time", "ms", "low", lambda t: t.wall_ms),
+    Measure("meta_latency_ms", "time, meta-agent", "ms", "low", lambda t: t.meta.latency_ms),
+    Measure("worker_latency_ms", "time, workers", "ms", "low", lambda t: t.worker.latency_ms),
+    Measure("model_calls", "model calls", "count", "low", lambda t: t.meta.calls + t.worker.calls),
+    Measure("steps", "operator calls", "count", None, lambda t: sum(t.operators.values())),
+    Measure("complexity", "complexity", "count", "low", lambda t: t.complexity),
+)
+BY_KEY = {measure.key: measure for measure in MEASURES}
+
+
+class Mean(NamedTuple):
+    """A mean over `known` trials; the others have no such value."""
+
+    value: float
+    known: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Trials by how they ended. `no_verdict` were tried, but neither passed nor failed; `todo` were not."""
+
+    planned: int
+    done: int
+    passed: int
+    failed: int
+    errors: int
+    budget: int
+    answered: int
+    no_verdict: int
+    todo: int
+    repaired: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One side by itself. `means` are per trial; `pass_at` is by k, over the problems with k trials and
+    more; `operators` are calls per trial. `by_benchmark` is the pass rate of each, where there are several:
+    `macro` is their mean, while the pass rate of all trials is the micro-average.
+    """
+
+    counts: Counts
+    problems: int
+    interval: Interval | None
+    means: dict[str, Mean]
+    pass_at: dict[int, float]
+    cost_per_pass: float | None
+    ms_per_pass: float | None
+    workflows: int
+    operators: dict[str, float]
+    by_benchmark: dict[str, float]
+    macro: float | None
+
+
+def by_problem(side: Side, *, named: bool) -> dict[Key, list[TrialRow]]:
+    """The side's done trials by problem; `named` tells problems of different benchmarks apart."""
+    found: dict[Key, list[TrialRow]] = {}
+    for part in side.parts:
+        for trial in part.trials:
+            if trial.is_done:
+                found.setdefault((part.benchmark if named else "", trial.problem_id), []).append(trial)
+    return found
+
+
+def summarise(side: Side) -> Summary:
+    """What a side comes to by itself."""
+    trials = [trial for part in side.parts for trial in part.trials]
+    done = [trial for trial in trials if trial.is_done]
+    problems = by_problem(side, named=True)
+    scored = {k: rows for k, all_rows in problems.items() if (rows := [t for t in all_rows if is_scored(t)])}
+    tried, passed = [len(rows) for rows in scored.values()], [_passed(rows) for rows in scored.values()]
+    means = {m.key: mean for m in MEASURES if (mean := _mean(m, done)) is not None}
+    passes = sum(passed)
+    # What it takes to have one more problem solved: what failed is paid for as well.
+    cost, wall = means.get("cost_usd"), means.get("wall_ms")
+    is_priced = cost is not None and cost.known == len(done)
+    rates = _by_benchmark(scored) if len({part.benchmark for part in side.parts}) > 1 else {}
+    return Summary(
+        _counts(side, trials),
+        len(problems),
+        pass_rate_interval(passed, tried),
+        means,
+        _pass_at(passed, tried),
+        cost.value * cost.known / passes if cost and is_priced and passes else None,
+        wall.value * wall.known / passes if wall and passes else None,
+        len({t.workflow_id for t in done if t.workflow_id}),
+        _operators(done),
+        rates,
+        statistics.fmean(rates.values()) if rates else None,
+    )
+
+
+def _passed(rows: Iterable[TrialRow]) -> int:
+    return sum(t.status == "passed" for t in rows)
+
+
+def _mean(measure: Measure, trials: Iterable[TrialRow]) -> Mean | None:
+    values = [value for trial in trials if (value := measure.of(trial)) is not None]
+    return Mean(statistics.fmean(values), len(values)) if values else None
+
+
+def _counts(side: Side, trials: Sequence[TrialRow]) -> Counts:
+    status = Counter(t.status for t in trials)
+    done = sum(t.is_done for t in trials)
+    planned = sum(part.planned for part in side.parts)
+    return Counts(
+        planned,
+        done,
+        status["passed"],
+        status["failed"],
+        status["error"],
+        status["budget"],
+        status["answered"],
+        len(trials) - done,
+        max(planned - len(trials), 0),
+        sum(t.is_done and t.strict is False for t in trials),
+    )
+
+
+def _pass_at(passed: Sequence[int], tried: Sequence[int]) -> dict[int, float]:
+    """Unbiased pass@k, averaged over the problems, for each k that every problem has trials for."""
+    fewest = min(tried, default=0)
+    if fewest < 2:
+        return {}
+    ks = sorted({k for k in KS if k <= fewest} | {fewest})
+    return {k: statistics.fmean(pass_at_k(n, c, k) for n, c in zip(tried, passed, strict=True)) for k in ks}
+
+
+def _operators(done: Sequence[TrialRow]) -> dict[str, float]:
+    used: Counter[str] = Counter()
+    for trial in done:
+        used.update(trial.operators)
+    return {name: count / len(done) for name, count in used.most_common()}
+
+
+def _by_benchmark(scored: Mapping[Key, Sequence[TrialRow]]) -> dict[str, float]:
+    trials: dict[str, list[TrialRow]] = {}
+    for (benchmark, _), rows in scored.items():
+        trials.setdefault(benchmark, []).extend(rows)
+    return {name: _passed(rows) / len(rows) for name, rows in trials.items()}

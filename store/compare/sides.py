@@ -1,0 +1,234 @@
+"""What is compared: names on the command line or marked rows, read from the store as sides.
+
+A side is an experiment's variant (`EXPERIMENT:LABEL`), a run, or several of these joined by `+`, such as
+one variant on several benchmarks. The name of an experiment alone stands for each of its variants.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from store.compare import FEWEST, MOST
+from store.errors import RunNotFoundError, StoreError
+
+if TYPE_CHECKING:
+    from store.experiment_reader import ExperimentRow, TrialRow
+    from store.reader import Reader
+    from store.rows import RunFacts
+    from store.usage import SearchUsage
+
+
+class CompareError(ValueError):
+    """What was named cannot be compared; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A variant of an experiment, or a run. `planned` counts the trials there are to be.
+
+    `facts` are settings by name, nested ones with dots; several values of one are joined by commas.
+    """
+
+    name: str
+    label: str
+    benchmark: str
+    is_run: bool
+    trials: tuple[TrialRow, ...]
+    planned: int
+    facts: Mapping[str, str] = field(default_factory=dict)
+    search: SearchUsage | None = None
+
+
+@dataclass(frozen=True)
+class Side:
+    """One column of a comparison. `letter` is what it is called in it, A being the baseline."""
+
+    letter: str
+    name: str
+    parts: tuple[Part, ...]
+
+    @property
+    def is_run(self) -> bool:
+        return len(self.parts) == 1 and self.parts[0].is_run
+
+    @property
+    def run_id(self) -> str:
+        """The run this side is. Only where `is_run`."""
+        return self.parts[0].trials[0].run_id
+
+    @property
+    def title(self) -> str:
+        """The name, and of a run what it was."""
+        if not self.is_run:
+            return self.name
+        return f"{self.name}  {self.parts[0].label} on {self.parts[0].trials[0].problem_id}"
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The settings of all parts."""
+        keys = dict.fromkeys(key for part in self.parts for key in part.facts)
+        return {key: _joined(part.facts.get(key, "") for part in self.parts) for key in keys}
+
+
+def read_sides(reader: Reader, names: Sequence[str]) -> tuple[Side, ...]:
+    """The sides that `names` stand for, in their order, the first being the baseline.
+
+    Raises:
+        CompareError: fewer than two sides, more than four, one of them twice, or no such variant.
+        StoreError: no such experiment or run, or the store cannot be read.
+    """
+    found = [side for name in names for side in _Names(reader).sides(name)]
+    if len(found) < FEWEST:
+        raise CompareError("name two to four experiments, variants (EXPERIMENT:LABEL) or runs to compare")
+    if len(found) > MOST:
+        some = ", ".join(name for name, _ in found[: MOST + 1])
+        raise CompareError(
+            f"at most {MOST} can be compared, these are {len(found)} ({some}, …);"
+            " name variants as EXPERIMENT:LABEL"
+        )
+    shown = [name for name, _ in found]
+    if twice := next((name for name in shown if shown.count(name) > 1), None):
+        raise CompareError(f"{twice} is named twice; there is nothing to compare with itself")
+    return tuple(Side("ABCD"[i], name, parts) for i, (name, parts) in enumerate(found))
+
+
+class _Names:
+    """Looks names up: experiments first, then runs."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def sides(self, name: str) -> list[tuple[str, tuple[Part, ...]]]:
+        try:
+            return [(_name(part), (part,)) for part in self._parts(name)]
+        except (StoreError, CompareError):
+            if "+" not in name:
+                raise
+        joined: list[Part] = []
+        for piece in name.split("+"):
+            parts = self._parts(piece.strip())
+            if len(parts) > 1:
+                raise CompareError(f"{piece} has several variants; say which, as in {_name(parts[0])}")
+            joined += parts
+        return [("+".join(map(_name, joined)), tuple(joined))]
+
+    def _parts(self, name: str) -> list[Part]:
+        experiment_name, colon, label = name.partition(":")
+        experiment = self._experiment(experiment_name)
+        if experiment is None:
+            if colon and experiment_name.isascii():
+                self._reader.experiment(experiment_name)  # says that there is none
+            return [self._run(name)]
+        labels = list(experiment.plan["variants"])
+        if colon and label not in labels:
+            alike = [known for known in labels if known.partition(",")[0] == label]
+            if len(alike) != 1:
+                raise CompareError(
+                    f"{experiment_name} has no variant {label[:80]!r}; it has {', '.join(labels)}"
+                )
+            label = alike[0]
+        rows = self._reader.trials(experiment_name)
+        return [self._variant(experiment, one, rows) for one in ([label] if colon else labels)]
+
+    def _experiment(self, name: str) -> ExperimentRow | None:
+        if not name.isascii():
+            return None
+        try:
+            return self._reader.experiment(name)
+        except StoreError:  # a store that cannot be read is said when the run of this name is looked for
+            return None
+
+    def _variant(self, experiment: ExperimentRow, label: str, rows: Iterable[TrialRow]) -> Part:
+        plan = experiment.plan
+        trials = tuple(row for row in rows if row.label == label)
+        keys = ("split", "repeats", "digest")
+        facts = {"variant": label} | {key: str(plan[key]) for key in keys if plan.get(key) is not None}
+        facts |= self._facts([t.run_id for t in trials])
+        return Part(
+            experiment.name,
+            label,
+            Path(experiment.benchmark).stem if "/" in experiment.benchmark else experiment.benchmark,
+            False,
+            trials,
+            len(plan["problems"]) * plan["repeats"],
+            {"benchmark": experiment.benchmark} | facts,
+            self._search(plan, label),
+        )
+
+    def _search(self, plan: Mapping[str, Any], label: str) -> SearchUsage | None:
+        """What the variant's search used, wherever it was carried out."""
+        source, _, wanted = (plan.get("found") or "").partition(":")
+        searches = self._reader.searches(source or plan["name"])
+        if not source:
+            return searches.get(label)
+        alike = [s for s in searches if s.partition(",")[0] == label.partition(",")[0]]
+        return searches.get(wanted or label) or (searches[alike[0]] if len(alike) == 1 else None)
+
+    def _run(self, name: str) -> Part:
+        try:
+            run = self._reader.run(name)
+        except RunNotFoundError:
+            raise RunNotFoundError(
+                f"There is neither an experiment {name[:80]!r} nor a run that begins so in the store"
+                f" {self._reader.path}; list them with `experiments` and `runs`."
+            ) from None
+        facts = {"benchmark": run.benchmark or "", "problem": run.problem_id, "variant": run.variant}
+        facts |= self._facts([run.id])
+        return Part(
+            run.id, run.variant, run.benchmark or "", True, (self._reader.trial_of(run.id),), 1, facts
+        )
+
+    def _facts(self, run_ids: Sequence[str]) -> dict[str, str]:
+        rows = self._reader.run_facts(run_ids)
+        facts = {
+            "meta_agent": _joined(row.meta_agent for row in rows),
+            "worker": _joined(row.worker for row in rows),
+            "seed": _joined(str(row.seed) for row in rows),
+            "sandbox": _joined(row.sandbox for row in rows),
+            "tests written by": _joined(row.tests_written_by or "" for row in rows),
+            "judge": self._judge(run_ids),
+        }
+        return {key: value for key, value in facts.items() if value} | _config(rows)
+
+    def _judge(self, run_ids: Sequence[str]) -> str:
+        """What the first evaluated of the first runs was scored by: a part has one benchmark."""
+        for run_id in run_ids[:20]:
+            for event in self._reader.events_of_kind(run_id, "evaluation_finished"):
+                return str(getattr(event, "verdict", {}).get("metric") or "tests")
+        return ""
+
+
+def _name(part: Part) -> str:
+    return part.name if part.is_run else f"{part.name}:{part.label}"
+
+
+def _config(rows: Iterable[RunFacts]) -> dict[str, str]:
+    """The runs' options, flat. A seed is each run's own and told apart; what a run calls repeats are
+    executions, so that they are not taken for an experiment's.
+    """
+    values: dict[str, dict[str, None]] = {}
+    for row in rows:
+        options = {"executions" if k == "repeats" else k: v for k, v in row.config.items() if k != "seed"}
+        for key, value in flat(options).items():
+            values.setdefault(key, {})[value] = None
+    return {key: _joined(found) for key, found in values.items()}
+
+
+def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as texts by dotted name."""
+    found: dict[str, str] = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+            found[f"{prefix}{key}"] = text
+    return found
+
+
+def _joined(values: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(value for value in values if value))

@@ -1,1 +1,0 @@
-"""Runs made from recorded ones: forks, replays, playgrounds, runs done again."""

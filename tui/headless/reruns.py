@@ -1,0 +1,105 @@
+"""`flowreasoner rerun`: one run with its trace, or several with a line each."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.format import plural, score
+from tui.safe import one_line
+from tui.service.asked.again import again
+from tui.service.errors import (
+    EXIT_BY_STATUS,
+    FAILED,
+    INTERRUPTED,
+    PASSED,
+    UNAVAILABLE,
+    explain,
+    internal,
+    say,
+)
+
+if TYPE_CHECKING:
+    from engine.events import RunFinished
+    from store.failures import Grouping
+    from tui.service.runtime import Workbench
+
+
+def chosen(store: Path, runs: list[str], cluster: str | None, by: Grouping, limit: int) -> list[str]:
+    """The ids of the runs that are meant. Raises StoreError."""
+    from store.reader import Reader
+    from tui.reports.failures import find_cluster
+
+    with Reader(store) as reader:
+        if cluster is None:
+            return list(dict.fromkeys(reader.run(one).id for one in runs))
+        grouping, key, run = find_cluster(reader, by, cluster)
+        if run is not None and key is None:
+            return [run.id]
+        return [row.id for row in reader.runs(cluster=(grouping, key or ""), limit=limit).rows]
+
+
+def rerun_all(workbench: Workbench, run_ids: list[str], *, concurrency: int, as_json: bool) -> int:
+    """Do them again and return the exit code. SIGINT and SIGTERM cancel what runs, recorded."""
+    if len(run_ids) == 1:
+        from tui.headless.run import run
+
+        return run(workbench, again(workbench.store_path, run_ids[0]), as_json=as_json)
+    try:
+        return asyncio.run(_several(workbench, run_ids, concurrency, as_json))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        say("interrupted; what had happened is in the store")
+        return INTERRUPTED
+
+
+async def _several(workbench: Workbench, run_ids: list[str], concurrency: int, as_json: bool) -> int:
+    task = asyncio.current_task()
+    assert task is not None  # inside asyncio.run
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    slots = asyncio.Semaphore(concurrency)
+    codes: list[int] = []
+
+    async def one(run_id: str) -> None:
+        async with slots:
+            codes.append(await _one(workbench, run_id, as_json))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for run_id in run_ids:
+                group.create_task(one(run_id))
+    finally:
+        await workbench.aclose()
+    if not as_json:
+        sys.stdout.write(f"{codes.count(PASSED)} of {plural(len(codes), 'run')} passed\n")
+    return max(codes, key=[PASSED, FAILED, UNAVAILABLE, INTERRUPTED].index, default=PASSED)
+
+
+async def _one(workbench: Workbench, run_id: str, as_json: bool) -> int:
+    """Do one again and print its line; a run that cannot be done again does not stop the others."""
+    from engine.events import RunFinished
+    from tui.reports.tables import emit
+
+    end: RunFinished | None = None
+    try:
+        request = await asyncio.to_thread(again, workbench.store_path, run_id)
+        async with aclosing(workbench.run(request)) as events:
+            async for event in events:
+                if isinstance(event, RunFinished):
+                    end = event
+    # One of many: the others go on, and what is wrong with this one is said.
+    except Exception as error:  # noqa: BLE001
+        known = explain(error)
+        say(f"{run_id}: {known[0] if known else internal(error)}")
+    status = end.status if end else "not run"
+    line = f"{run_id} → {end.run_id if end else '–'}: {status}{_scored(end)}"
+    new = {"run": run_id, "new": end.run_id if end else None, "status": status}
+    emit({**new, "score": end.score if end else None}, one_line(line, 300), as_json)
+    return EXIT_BY_STATUS.get(status, UNAVAILABLE)
+
+
+def _scored(end: RunFinished | None) -> str:
+    return "" if end is None or end.score is None else f", test {score(end.score)}"

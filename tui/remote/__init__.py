@@ -1,1 +1,0 @@
-"""Runs that outlive the screen: engines in processes of their own, spoken to over Unix sockets."""

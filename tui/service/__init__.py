@@ -1,0 +1,1 @@
+"""The workbench without a terminal: what screens, commands and engine processes share."""

@@ -1,0 +1,144 @@
+"""Forks as requests: from what a user typed, or changed in the dialog, to a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.forks import KINDS, Fork, RunRecord, StepEdit
+from engine.forks.steps import StepError, find_step, with_value
+from engine.operators.own import recorded_set
+from engine.playground.plan import VARIANT
+from engine.recorded_job import ForkError, config_of, edited_workflow, job_of, other_workflow_job, problem_of
+from tui.ports import ForkRequest, RunRequest
+from tui.service.asked.text_file import read_text
+
+if TYPE_CHECKING:
+    from engine.run.context import Services
+    from engine.run.ledger import Budget
+    from engine.runner import Run
+
+
+def read_record(store: Path, run_id: str) -> RunRecord:
+    """What the run of this id, the start of one or "last" recorded. Raises StoreError and ForkError."""
+    from store.reader import Reader
+
+    with Reader(store) as reader:
+        row = reader.run(run_id)
+        if row.status == "running" and not reader.is_abandoned(row.id):
+            raise ForkError(f"run {row.id} is still running; cancel it or wait for its end, then fork it")
+        if row.variant == VARIANT:
+            raise ForkError(
+                f"run {row.id} is a playground and has no workflow to run on; fork the run whose step it asks"
+                f"{f', {row.parent}' if row.parent else ''}, with the prompt of a cell"
+            )
+        try:
+            return RunRecord(reader.events_of_kind(row.id, *KINDS))
+        except ValueError as error:
+            raise ForkError(f"run {row.id} cannot be forked: {error}") from None
+
+
+def fork_request(
+    record: RunRecord,
+    *,
+    at: str | None = None,
+    sets: Sequence[str] = (),
+    prompt: str | None = None,
+    worker: str | None = None,
+    workflow: tuple[str, str] | None = None,
+    everywhere: bool = False,
+) -> RunRequest:
+    """The request for a fork as the command line has it: `sets` are PATH=VALUE.
+
+    Raises ForkError, StepError, ProblemError and OperatorSetError.
+    """
+    edits = bool(sets) or prompt is not None
+    if edits and workflow is not None:
+        raise ForkError(
+            "another workflow and a changed step are two forks: give --workflow, or --set or --prompt"
+        )
+    if edits and at is None:
+        raise ForkError("say with --at which step the inputs or the prompt are of")
+    if at is None and not worker and workflow is None:
+        raise ForkError("say where to fork with --at STEP, or what to change with --worker or --workflow")
+    if everywhere and not edits:
+        raise ForkError("--everywhere goes with --set or --prompt")
+    step = find_step(record, at) if at is not None else None
+    inputs: dict[str, Any] | None = None
+    if step is not None and sets:
+        operator = recorded_set(record.start.config).get(step.operator)
+        inputs = step.inputs
+        for text in sets:
+            path, equals, value = text.partition("=")
+            if not equals:
+                raise StepError(f"--set {text!r} has no value: write PATH=VALUE")
+            inputs = with_value(inputs, path, _value(value), operator)
+    if step is not None and prompt is not None and step.ended and not step.reused and not step.prompts:
+        raise StepError(
+            f"{record.place(step)} {step.operator} asked no model, so it has no prompt; use --set"
+        )
+    fork = ForkRequest(
+        parent=record.run_id,
+        at=step.id if step else None,
+        inputs=inputs,
+        prompt=prompt,
+        everywhere=everywhere,
+        workflow=workflow,
+    )
+    return request_of(record, fork, worker or record.start.worker)
+
+
+def request_of(record: RunRecord, fork: ForkRequest, worker: str) -> RunRequest:
+    """The fork as a run request, which says for the parent what it was. Raises as `fork_run` would."""
+    from engine.run.ledger import Budget
+
+    config = config_of(record, Budget())
+    if fork.workflow is None:
+        job_of(record)
+    else:
+        edited_workflow(record, *fork.workflow)
+    return RunRequest(
+        problem=problem_of(record),
+        variant=record.start.variant,
+        meta_agent=record.start.meta_agent,
+        worker=worker,
+        rounds=config.rounds,
+        seed=config.seed,
+        repeats=config.repeats,
+        stop_early=config.stop_early,
+        make_tests=config.make_tests,
+        operators=config.operators.name,
+        fork=fork,
+    )
+
+
+def fork_run(record: RunRecord, wanted: ForkRequest, services: Services, budget: Budget) -> Run:
+    """The run that this fork is. Raises ForkError, StepError, ProblemError and OperatorSetError."""
+    from engine.run.context import Origin
+    from engine.runner import Run
+
+    step = find_step(record, wanted.at) if wanted.at is not None else None
+    job = job_of(record)
+    if wanted.workflow is not None:
+        job = other_workflow_job(record, edited_workflow(record, *wanted.workflow), step)
+    fork = Fork(
+        record,
+        worker=services.worker.name,
+        at=step,
+        edit=StepEdit(wanted.inputs, wanted.prompt, wanted.everywhere),
+        same_job=wanted.workflow is None,
+    )
+    origin = Origin(parent=record.run_id, forked_at=step.id if step else None)
+    return Run(problem_of(record), config_of(record, budget), services, job=job, origin=origin, fork=fork)
+
+
+def _value(text: str) -> Any:
+    """JSON, else the text itself; @FILE is what the file holds, as text."""
+    if text.startswith("@"):
+        return read_text(Path(text[1:]), "value", ForkError)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

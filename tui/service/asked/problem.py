@@ -1,0 +1,101 @@
+"""What names a problem: `FILE`, `FILE#ID`, `BENCHMARK:ID`, or `-` for a query on standard input."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from engine.operators.support import extract_code
+from engine.problems import Problem, ProblemError, Tests, load_problems, parse_problem, read_records
+from tui.service.asked.text_file import read_text
+
+
+def resolve(argument: str, data: Path | None = None) -> Problem:
+    """The one problem the argument names; `data` is where a benchmark's files are.
+
+    Raises:
+        ProblemError: there is no such file, benchmark or id, or a file holds several problems.
+    """
+    if argument == "-":
+        return _from_stdin()
+    path, wanted = Path(argument).expanduser(), ""
+    if path.exists():
+        return _pick(load_problems(path), path, wanted)
+    name, colon, problem_id = argument.partition(":")
+    if colon and re.fullmatch(r"[a-z0-9_-]+", name):
+        from engine.benchmarks import find_problem
+
+        return find_problem(name, problem_id, data)
+    file, _, wanted = argument.partition("#")
+    path = Path(file).expanduser()
+    return _pick(load_problems(path), path, wanted)
+
+
+def with_tests(problem: Problem, tests: Path | None, entry_point: str | None) -> Problem:
+    """The problem with the tests of a file and an entry point added. Raises ProblemError."""
+    if entry_point is not None:
+        if not entry_point.isidentifier():
+            raise ProblemError(f"--entry-point {entry_point!r} is not a Python name")
+        problem = replace(problem, entry_point=entry_point, kind="code")
+    if tests is not None:
+        problem = replace(problem, tests=_read_tests(tests), kind="code")
+    return problem
+
+
+def _pick(problems: list[Problem], path: Path, wanted: str) -> Problem:
+    if not wanted and len(problems) == 1:
+        return problems[0]
+    for problem in problems:
+        if problem.id == wanted:
+            return problem
+    told = f"no problem has the id {wanted!r}" if wanted else f"it holds {len(problems)} problems"
+    raise ProblemError(f"{path}: {told}; choose one as in {path}#{problems[0].id}")
+
+
+def _from_stdin() -> Problem:
+    raw = sys.stdin.buffer.read()
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ProblemError(f"standard input is not UTF-8 at byte {error.start}") from None
+    if not text.strip():
+        raise ProblemError(
+            "standard input is empty; write the query there, as in: echo 'Sort a list.' | flowreasoner run -"
+        )
+    return Problem("stdin", text.strip())
+
+
+def _read_tests(path: Path) -> Tests:
+    """A JSON file is {"visible", "val", "test"}; any other holds Python: asserts, or check(candidate).
+
+    Of plain asserts the first third is visible, the next val, the rest test, so that a single file
+    gives all three; one `check` cannot be divided and becomes `test`.
+    """
+    if path.suffix == ".json":
+        ((data, where),) = read_records(path)[:1]
+        if isinstance(data, list):
+            data = {"test": data}
+        return parse_problem({"id": "tests", "prompt": "-", "tests": data}, where).tests
+    source = read_text(path, "tests", ProblemError)
+    return divide(extract_code(source), str(path))
+
+
+def divide(source: str, where: str) -> Tests:
+    """Tests in Python source, divided into the three splits. Parsing executes nothing."""
+    import ast
+
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise ProblemError(f"{where}: not Python: {error}") from None
+    if any(isinstance(n, ast.FunctionDef) and n.name == "check" for n in body):
+        return Tests(test=(source,))
+    asserts = tuple(ast.unparse(n) for n in body if isinstance(n, ast.Assert))
+    if not asserts or len(asserts) != len(body):
+        raise ProblemError(f"{where}: write assert statements only, or one function check(candidate)")
+    third = max(1, len(asserts) // 3)
+    if len(asserts) < 3:
+        return Tests(visible=asserts[: len(asserts) - 1], test=asserts[len(asserts) - 1 :])
+    return Tests(asserts[:third], asserts[third : 2 * third], asserts[2 * third :])

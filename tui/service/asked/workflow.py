@@ -1,0 +1,58 @@
+"""The FILE argument of `run-workflow`: a workflow's source with its prompts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.service.asked.text_file import read_text
+
+if TYPE_CHECKING:
+    from engine.operators.specs import OperatorSet
+    from engine.workflows import Workflow
+
+MAX_BYTES = 1024 * 1024
+
+
+class WorkflowFileError(ValueError):
+    """The file is no workflow that can run; the message names the line and the fix."""
+
+
+def load_workflow(path: Path, operators: OperatorSet | None = None) -> Workflow:
+    """A workflow in any format; prompts come from its tags or a `prompt.py` beside it.
+
+    Without `operators` it gets the first set that has what it calls.
+
+    Raises:
+        WorkflowFileError: the file cannot be read, or the workflow cannot run even when repaired.
+    """
+    from engine.formats.catalog import FORMATS
+    from engine.workflows import Workflow, build_workflow
+    from engine.workflows.choice import build_for_its_set
+
+    text, prompts = read_workflow_file(path)
+    built = build_workflow(text, prompts, operators) if operators else build_for_its_set(text, prompts)
+    if isinstance(built, Workflow):
+        return built
+    errors = [d for d in built.diagnostics if d.severity == "error"] or list(built.diagnostics)
+    first = errors[0]
+    where = f"{path}:{first.line}" if first.line else str(path)
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    read_as = f" (read as {FORMATS[built.format].title})" if built.format != "native" else ""
+    raise WorkflowFileError(f"{where}: {first.message}; {first.fix}{more}{read_as}")
+
+
+def read_workflow_file(path: Path) -> tuple[str, str]:
+    """The source of a workflow that can be read, and its prompts. Raises WorkflowFileError."""
+    return _read(path), _prompts_beside(path)
+
+
+def _prompts_beside(path: Path) -> str:
+    """AFlow has them beside the graph, MaAS in a folder beside it."""
+    siblings = (path.with_name("prompt.py"), path.parent / "template" / "prompt.py")
+    found = next((s for s in siblings if s != path and s.is_file()), None)
+    return _read(found) if found is not None else ""
+
+
+def _read(path: Path) -> str:
+    return read_text(path, "workflow", WorkflowFileError, MAX_BYTES)

@@ -1,0 +1,1 @@
+"""Engine processes: runs that outlive whoever started them, and who follows them."""

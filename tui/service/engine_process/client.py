@@ -1,0 +1,124 @@
+"""The other side of an engine's socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from tui.ports import RunRequest
+from tui.service.engine_process.sockets import EngineError, engines
+from tui.service.engine_process.wire import MAX_LINE, WireError, bench_to_json, receive, request_to_json, send
+
+if TYPE_CHECKING:
+    from engine.events import Event
+    from engine.experiments.standing import Standing
+    from tui.service.experiments.prepare import BenchRequest
+
+
+class Client:
+    """One connection to one engine; it asks one thing at a time. Use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Raises EngineError."""
+        try:
+            self._streams = await asyncio.open_unix_connection(str(self._path), limit=MAX_LINE)
+        except OSError as error:
+            raise EngineError(
+                f"the engine on {self._path} does not answer: {error.strerror or error}"
+            ) from None
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+
+    async def ask(self, do: str, **args: Any) -> Any:
+        """The answer to one request.
+
+        Raises EngineError: the engine refused, in its words, or is gone.
+        """
+        return (await self._ask({"do": do, **args})).get("ok")
+
+    async def start(self, request: RunRequest) -> str:
+        """Start a run there and give its id. Raises EngineError."""
+        return (await self.ask("start", request=request_to_json(request)))["run"]
+
+    async def events(self, run_id: str, after: int = -1) -> AsyncGenerator[Event, None]:
+        """The run's events behind number `after`, until it ends. Raises EngineError."""
+        from engine.event_json import from_json
+
+        message = await self._ask({"do": "attach", "run": run_id, "after": after})
+        while "event" in message:
+            yield from_json(message["event"])
+            message = await self._next()
+
+    async def start_experiment(self, request: BenchRequest) -> str:
+        """Start or resume an experiment there and give its name. Raises EngineError."""
+        return (await self.ask("start_experiment", request=bench_to_json(request)))["experiment"]
+
+    async def progress(self, name: str) -> AsyncGenerator[Standing, None]:
+        """How the experiment stands, whenever that has changed, until it has ended. Raises EngineError."""
+        message = await self._ask({"do": "attach", "experiment": name})
+        while "standing" in message:
+            yield standing_from(message["standing"])
+            message = await self._next()
+
+    async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        assert self._streams is not None, "used outside its context"
+        try:
+            await send(self._streams[1], request)
+        except ConnectionError:
+            raise self._gone() from None
+        return await self._next()
+
+    async def _next(self) -> dict[str, Any]:
+        assert self._streams is not None
+        try:
+            message = await receive(self._streams[0])
+        except WireError as error:
+            raise EngineError(f"the engine on {self._path} sent {error}") from None
+        if message is None:
+            raise self._gone()
+        if "error" in message:
+            raise EngineError(str(message["error"]))
+        return message
+
+    def _gone(self) -> EngineError:
+        return EngineError(f"the engine on {self._path} is gone; what it had recorded is in the store")
+
+
+async def live_runs(store: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Every run in progress on this store, with the socket of its engine and how it stands."""
+    return await _everywhere(store, "runs")
+
+
+async def live_experiments(store: Path) -> list[tuple[Path, Standing]]:
+    """Every experiment that an engine of this store knows, ended ones included, with its socket."""
+    return [(path, standing_from(data)) for path, data in await _everywhere(store, "experiments")]
+
+
+def standing_from(data: Any) -> Standing:
+    """Raises EngineError where it was sent by another version."""
+    from engine.experiments.standing import Standing
+
+    try:
+        return Standing.from_json(data)
+    except (KeyError, TypeError, AttributeError):
+        raise EngineError("the engine is another version; let what it runs end, then start again") from None
+
+
+async def _everywhere(store: Path, do: str) -> list[tuple[Path, dict[str, Any]]]:
+    found: list[tuple[Path, dict[str, Any]]] = []
+    for path in await asyncio.to_thread(engines, store):
+        try:
+            async with Client(path) as client:
+                found += [(path, state) for state in await client.ask(do)]
+        except EngineError:  # it ended between the two questions
+            continue
+    return found

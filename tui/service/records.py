@@ -1,0 +1,102 @@
+"""The store as the screens use it: every read runs in a thread, never on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from store.run_filter import parse_filter
+
+if TYPE_CHECKING:
+    from engine.events import Event
+    from store.compare.comparison import Comparison
+    from store.experiment_reader import ExperimentRow
+    from store.reader import Reader
+    from store.rows import Cursor, RunPage, RunRow
+
+CHUNK = 200
+T = TypeVar("T")
+
+
+class Records:
+    """Past runs. Nothing is imported or opened before the first read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._reader: Reader | None = None
+
+    def _open(self) -> Reader:
+        from store.reader import Reader
+
+        with self._lock:
+            if self._reader is None:
+                self._reader = Reader(self.path)
+            return self._reader
+
+    async def runs(
+        self, *, failed: bool = False, search: str = "", limit: int, before: Cursor | None = None
+    ) -> RunPage:
+        """A page of runs that match what was typed, newest first."""
+        wanted = dataclasses.asdict(parse_filter(search))
+
+        def read() -> RunPage:
+            return self._open().runs(failed=failed, limit=limit, before=before, **wanted)
+
+        return await asyncio.to_thread(read)
+
+    async def read(self, function: Callable[[Reader], T]) -> T:
+        """What `function` reads, in a thread of its own."""
+        return await asyncio.to_thread(lambda: function(self._open()))
+
+    async def run(self, run_id: str) -> RunRow:
+        """The run of this id, unique beginning of one, or "last"."""
+        return await asyncio.to_thread(lambda: self._open().run(run_id))
+
+    async def events(self, run_id: str, after_seq: int = -1) -> AsyncIterator[list[Event]]:
+        """The run's events in order, a chunk at a time."""
+        events = await asyncio.to_thread(lambda: self._open().events(run_id, after_seq))
+        while chunk := await asyncio.to_thread(lambda: list(islice(events, CHUNK))):
+            yield chunk
+
+    async def experiments(self) -> list[ExperimentRow]:
+        """All experiments, newest first."""
+        return await asyncio.to_thread(lambda: self._open().experiments())
+
+    async def comparison(self, names: Sequence[str], baseline: int) -> Comparison:
+        """What `names` stand for, compared; `baseline` is the index of the side that comes first.
+
+        Raises CompareError and StoreError.
+        """
+
+        def read() -> Comparison:
+            from store.compare.comparison import compare_sides, with_baseline
+            from store.compare.sides import read_sides
+
+            reader = self._open()
+            return compare_sides(reader, with_baseline(read_sides(reader, names), baseline))
+
+        return await asyncio.to_thread(read)
+
+    async def usual_waits(self) -> dict[tuple[str, str], float]:
+        """How many seconds waits usually take at most, by kind and model or operator."""
+        return await asyncio.to_thread(lambda: self._open().usual_waits())
+
+    async def write_locked(self) -> bool:
+        """Whether somebody is writing to the store now."""
+        from store.stalls import write_locked
+
+        return await asyncio.to_thread(write_locked, self.path)
+
+    async def changed(self) -> bool:
+        """Whether anything was written since the last call."""
+        return await asyncio.to_thread(lambda: self._open().changed())
+
+    async def aclose(self) -> None:
+        if self._reader is not None:
+            await asyncio.to_thread(self._reader.close)
