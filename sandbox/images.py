@@ -163,9 +163,18 @@ def _from_registry(client: Any, recipe: Recipe, name: str, say: Progress) -> Non
 def _add_wheels(client: Any, below: str, recipe: Recipe, name: str, say: Progress) -> None:
     """The base `name`: `below` with the recipe's wheels unpacked. Raises SandboxError."""
     say(f"fetching {', '.join(recipe.added)}")
+    wheels = fetch_wheels(recipe)
+    say(f"unpacking {len(wheels)} packages on {below}")
+    owner = {BASE_LABEL: f"{below}@{_find(client, below)}"}
+    _build(client, _ADD_DOCKERFILE.format(base=below), name, owner, network="none", files=wheels)
+
+
+def fetch_wheels(recipe: Recipe) -> dict[str, bytes]:
+    """The packages that the recipe adds, from PyPI, by name in a build context. Raises SandboxError."""
     with tempfile.TemporaryDirectory(prefix="flowreasoner-wheels-") as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        command += ["--no-deps", "--only-binary=:all:", "--dest", folder, *recipe.added]
+        # No pip of the working folder's or of PYTHONPATH's; one in the user's site may be the only one.
+        command = [sys.executable, "-P", "-E", "-m", "pip", "download", "--disable-pip-version-check"]
+        command += ["--quiet", "--no-deps", "--only-binary=:all:", "--dest", folder, *recipe.added]
         try:
             subprocess.run(
                 command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=_FETCH_TIMEOUT_S
@@ -178,10 +187,7 @@ def _add_wheels(client: Any, below: str, recipe: Recipe, name: str, say: Progres
                 f"the packages of the {recipe.name} image could not be fetched ({line}): connect to PyPI, "
                 f"then run `flowreasoner sandbox build --image {recipe.name}`",
             ) from None
-        wheels = {f"wheels/{path.name}": path.read_bytes() for path in sorted(Path(folder).glob("*.whl"))}
-    say(f"unpacking {len(wheels)} packages on {below}")
-    owner = {BASE_LABEL: f"{below}@{_find(client, below)}"}
-    _build(client, _ADD_DOCKERFILE.format(base=below), name, owner, network="none", files=wheels)
+        return {f"wheels/{path.name}": path.read_bytes() for path in sorted(Path(folder).glob("*.whl"))}
 
 
 def _line(error: Exception) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from flowreasoner import command
+
 VARIABLES = {
     "MALLOC_MMAP_THRESHOLD_": str(8 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
@@ -23,4 +25,4 @@ def ensure(module: str) -> None:
     """Start the program again, as `python -m module` with its arguments, unless the settings are there."""
     if any(os.environ.get(k) != v for k, v in VARIABLES.items()):
         os.environ.update(VARIABLES)
-        os.execv(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]])
+        os.execv(sys.executable, command(module, *sys.argv[1:]))

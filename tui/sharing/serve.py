@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from flowreasoner import command
+
 from sandbox.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,14 +66,14 @@ def serve(port: int, token: str | None) -> None:
     web.run_app(make_app(port, token), sock=listening, print=None, access_log=None)
 
 
-def make_app(port: int, token: str, command: str | None = None) -> web.Application:
-    """What answers: textual-serve's pages behind the checks. `command` is what each page runs."""
+def make_app(port: int, token: str) -> web.Application:
+    """What answers: textual-serve's pages behind the checks."""
     import aiohttp_jinja2
     import jinja2
     from aiohttp import web
     from textual_serve.server import Server
 
-    server = Server(command or _workbench(), host=HOST, port=port, title="FlowReasoner Workbench")
+    server = Server(_workbench(), host=HOST, port=port, title="FlowReasoner Workbench")
 
     async def index(request: web.Request) -> web.Response:
         host = request.host  # checked; behind `ssh -L` it is not ours, and the page has to come back to it
@@ -149,7 +151,7 @@ def _is_ours(origin: str | None, host: str) -> bool:
 
 def _workbench() -> str:
     """What a shell starts for each page."""
-    return shlex.join([sys.executable, "-m", "tui.served"])
+    return shlex.join(command("tui.served"))
 
 
 def _listen(port: int) -> socket.socket:

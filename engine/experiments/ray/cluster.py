@@ -9,11 +9,14 @@ import warnings
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from flowreasoner import HERE
+
 from engine.experiments.cluster_error import ClusterError
-from engine.experiments.ray.worker import TrialWorker
+from engine.experiments.ray.actor import actor
 
 REACH_S = 10.0  # to a cluster's port
 PATIENCE_S = 20.0  # with a cluster that has no room, before that is said
@@ -37,7 +40,7 @@ class Member:
         from ray import exceptions
 
         try:
-            reply = getattr(self.handle, method).remote(*args)
+            reply = self.handle.ask.remote(method, *args)
             waiting = asyncio.wrap_future(reply.future())
             # Of an actor that is ended nobody asks any more what became of the last call.
             waiting.add_done_callback(lambda f: f.cancelled() or f.exception())
@@ -141,8 +144,9 @@ class Crew:
         assert task is not None  # `_hire`
         member, why = None, ""
         try:
-            remote = self._ray.remote(num_cpus=1, max_restarts=0, max_concurrency=2 * self._seats + 8)
-            member = Member(remote(TrialWorker).remote(unsafe_local=self._unsafe_local))
+            seats = 2 * self._seats + 8
+            worker = actor(self._ray, num_cpus=1, max_restarts=0, max_concurrency=seats)
+            member = Member(worker.remote(HERE, str(Path.cwd()), unsafe_local=self._unsafe_local))
             why = await self._introduced(member)
         # The edge to a library: whatever it raises, those who wait for a worker must hear of it.
         except Exception as error:  # noqa: BLE001

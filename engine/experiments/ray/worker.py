@@ -39,7 +39,7 @@ _TOLD = (
 
 
 class TrialWorker:
-    """A Ray actor. A trial is one `begin`, then `more` until that says it has ended.
+    """What an actor (`actor.py`) does. A trial is one `begin`, then `more` until that says it has ended.
 
     What cannot be done is told in the reply as one sentence, `failure`: errors of ours need not be known
     to whoever reads them.

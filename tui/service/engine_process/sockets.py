@@ -75,8 +75,9 @@ def listen(store: Path) -> tuple[socket.socket, Path]:
 
 
 def leave(path: Path) -> None:
-    """Remove a socket of this process, and its folder where it was the last thing there."""
+    """Remove a socket of this process with what it printed, and their folder where nothing else is there."""
     path.unlink(missing_ok=True)
+    path.with_suffix(".log").unlink(missing_ok=True)
     with suppress(OSError):
         path.parent.rmdir()
 
