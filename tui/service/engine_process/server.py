@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from engine.event_json import to_json
 from engine.run.control import ControlError
+from sandbox.errors import ExpectedError
 from tui.service.engine_process.hub import Hub
 from tui.service.engine_process.sockets import EngineError, leave, listen
 from tui.service.engine_process.wire import (
@@ -21,7 +22,7 @@ from tui.service.engine_process.wire import (
     request_from_json,
     send,
 )
-from tui.service.errors import say
+from tui.service.errors import internal, say
 from tui.service.records import Records
 
 if TYPE_CHECKING:
@@ -117,10 +118,8 @@ class Server:
             except WireError as error:
                 await send(writer, {"error": str(error)})
             except Exception as error:  # noqa: BLE001  the connection's edge: whoever asked is told
-                from tui.service.errors import explain, internal
-
-                known = explain(error)
-                await send(writer, {"error": known[0] if known else internal(error)})
+                told = str(error) if isinstance(error, ExpectedError) else internal(error)
+                await send(writer, {"error": told})
 
     async def _answer(self, message: dict[str, Any]) -> Any:
         do, run_id, name = message.get("do"), message.get("run"), message.get("experiment")
