@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -45,8 +46,21 @@ for commands in (
     app.add_typer(commands.app)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"flowreasoner {version('flowreasoner')}\n")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+]
+
+
 @app.callback()
-def workbench(context: typer.Context) -> None:
+def workbench(context: typer.Context, version: Version = False) -> None:
     """Open the workbench; where standard output is no terminal, run its example and print the trace."""
     if context.invoked_subcommand is not None:
         return
@@ -55,9 +69,9 @@ def workbench(context: typer.Context) -> None:
     settings = load()
     if sys.stdout.isatty() and sys.stdin.isatty():
         from tui.app import WorkbenchApp
-        from tui.service.workbench import RemoteWorkbench
+        from tui.service.workbench import EngineWorkbench
 
-        workbench = RemoteWorkbench(settings)
+        workbench = EngineWorkbench(settings)
         WorkbenchApp(workbench, initial_request=workbench.default_request()).run()
         return
     from tui.headless.run import run as run_headless

@@ -7,9 +7,9 @@ def main() -> None:
     """Open the workbench, whatever standard input and output are."""
     from engine.config import load
     from tui.app import WorkbenchApp
-    from tui.service.workbench import RemoteWorkbench
+    from tui.service.workbench import EngineWorkbench
 
-    workbench = RemoteWorkbench(load())
+    workbench = EngineWorkbench(load())
     WorkbenchApp(workbench, initial_request=workbench.default_request()).run()
 
 

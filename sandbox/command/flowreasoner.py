@@ -17,25 +17,25 @@ from pathlib import Path
 from types import ModuleType
 
 CLI = "tui.cli"  # the command line
-PACKAGES = frozenset({"tui", "training", "store", "engine", "sandbox"})
 HERE = str(Path(__file__).absolute().parent)
 # A site-packages folder, in which this file is beside the packages, or a checkout, in which it is not.
 ROOT = next(str(place) for place in Path(__file__).absolute().parents if (place / "tui").is_dir())
+PLACES = {**dict.fromkeys(("tui", "training", "store", "engine", "sandbox"), ROOT), "flowreasoner": HERE}
 
 
 class _Ours:
-    """Finds our packages in ROOT and nowhere else, and has nothing to say about other names."""
+    """Finds what is ours in its place and nowhere else, and has nothing to say about other names."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Raises ModuleNotFoundError: one of ours is not in ROOT, and what is elsewhere is not ours."""
-        if name not in PACKAGES:
+        """Raises ModuleNotFoundError: one of ours is not in its place, and what is elsewhere is not ours."""
+        if (place := PLACES.get(name)) is None:
             return None
-        spec = PathFinder.find_spec(name, [ROOT])
+        spec = PathFinder.find_spec(name, [place])
         if spec is None:
             raise ModuleNotFoundError(
-                f"No module named {name!r} in {ROOT}; install flowreasoner again", name=name
+                f"No module named {name!r} in {place}; install flowreasoner again", name=name
             )
         return spec
 

@@ -25,7 +25,7 @@ from tui.app import WorkbenchApp
 from tui.screens.fork.fork import ForkScreen
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
-from tui.service.workbench import RemoteWorkbench
+from tui.service.workbench import EngineWorkbench
 from tui.widgets.table_view import TableView
 
 PROBLEM = "HumanEval/0"
@@ -75,7 +75,7 @@ async def tour(store: Path, snap: Callable[[WorkbenchApp, str], None]) -> Toured
     """Press the keys of docs/tour.md; `snap` is called where there is something to see."""
     from engine.config import load
 
-    app = WorkbenchApp(RemoteWorkbench(load().model_copy(update={"store": store})))
+    app = WorkbenchApp(EngineWorkbench(load().model_copy(update={"store": store})))
     keys: list[str] = []
 
     async def press(pilot: Pilot[Any], *pressed: str) -> None:

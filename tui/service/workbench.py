@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tui.service.requests import ExperimentRequest, NewRun, Placement, RunRequest
 
 
-class RemoteWorkbench:
+class EngineWorkbench:
     """Starts its engine with the first run; finds the runs of other engines of the store."""
 
     def __init__(self, settings: Settings) -> None:

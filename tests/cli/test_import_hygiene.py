@@ -1,0 +1,89 @@
+"""Which heavy packages each way of starting loads: what nobody has asked for yet must not be waited for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "transformers", "docker", "openai", "scipy", "datasets", "ray", "textual", "typer", "rich")
+
+COMMAND = """
+from flowreasoner import main
+sys.argv = ["flowreasoner", *{arguments!r}]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+SERVICE = """
+import importlib, pkgutil
+import tui.service
+for module in pkgutil.walk_packages(tui.service.__path__, "tui.service."):
+    importlib.import_module(module.name)
+"""
+ENGINE = """
+import asyncio
+from engine.config import load
+from tui.service.engine_process.client import Client
+from tui.service.engine_process.process import Engine
+from tui.service.engine_process.sockets import engines
+from tui.service.runtime import Runtime
+async def run():
+    settings = load()
+    serving = asyncio.create_task(Engine(Runtime(settings), idle_s=0.2).serve())
+    while not (sockets := engines(settings.store_path())):
+        await asyncio.sleep(0.01)
+    async with Client(sockets[0]) as client:
+        assert await client.ask("runs") == []
+    await serving
+asyncio.run(run())
+"""
+PAINTED = """
+import asyncio
+from engine.config import load
+from tui.app import WorkbenchApp
+from tui.service.workbench import EngineWorkbench
+async def run():
+    workbench = EngineWorkbench(load())
+    app = WorkbenchApp(workbench, initial_request=workbench.default_request())
+    async with app.run_test():
+        print(*sorted(HEAVY.intersection(sys.modules)), file=sys.stderr)
+asyncio.run(run())
+"""
+# By how it is started: the program, and all that it may load of HEAVY.
+STARTS: dict[str, tuple[str, set[str]]] = {
+    "--help": (COMMAND.format(arguments=["--help"]), {"typer", "rich"}),
+    "--version": (COMMAND.format(arguments=["--version"]), {"typer", "rich"}),
+    "runs --json": (COMMAND.format(arguments=["runs", "--json"]), {"typer", "rich"}),
+    "show --help": (COMMAND.format(arguments=["show", "--help"]), {"typer", "rich"}),
+    "the service": (SERVICE, set()),
+    "an engine process before its first run": (ENGINE, set()),
+    "the app at its first paint": (PAINTED, {"textual", "rich"}),
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_only_what_is_needed_is_loaded(start: str, tmp_path: Path) -> None:
+    program, allowed = STARTS[start]
+    lines = (
+        f"import sys; HEAVY = set({HEAVY!r})",
+        program,
+        "print('loaded:', *sorted(HEAVY.intersection(sys.modules)), file=sys.stderr)",
+    )
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "DOCKER_HOST")}
+    env = {**kept, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = {word for line in done.stderr.splitlines() for word in line.removeprefix("loaded:").split()}
+    assert loaded & set(HEAVY) <= allowed
