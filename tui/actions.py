@@ -116,7 +116,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.change_theme", "T", "Theme", "Pick a colour theme.", "app"),
     Action("app.command_palette", "ctrl+p", "Palette", "Search all actions by name.", "app"),
     Action("app.help", "question_mark,f1", "Help", "The keys that work here.", "app", True),
-    Action("app.quit", "ctrl+q", "Quit", "Leave; what runs goes on, and is named on the way out.", "app", True),
+    Action("app.quit", "ctrl+q", "Quit", "Leave; runs go on, and how to follow them is said.", "app", True),
     Action(
         "run.cancel",
         "X",

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.experiments.keys import TrialKey
+from engine.json_objects import read_object
 from engine.problems import Problem
 from sandbox.errors import UsageError
 
@@ -67,11 +68,7 @@ class Plan:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Plan:
         """The inverse of `to_json`. Raises PlanError."""
-        try:
-            lists: dict[str, Any] = {k: tuple(data[k]) for k in ("problems", "search_problems")}
-            return cls(**(data | lists))
-        except (KeyError, TypeError) as error:
-            raise PlanError(f"the experiment was planned by another version: {error}") from None
+        return read_object(cls, data, "the experiment's plan", PlanError)
 
 
 def check_name(name: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from engine.experiments.tally import VariantState
+from engine.json_objects import read_object
 
 # "pausing": no further trial is started, some still run. "ended": see `end`.
 Status = Literal["running", "pausing", "paused", "cancelling", "ended"]
@@ -45,7 +46,5 @@ class Standing:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Standing:
-        """The inverse of `to_json`. Raises KeyError and TypeError where it is another version's."""
-        names = {f.name for f in fields(VariantState)}
-        states = (VariantState(**{name: state[name] for name in names}) for state in data["variants"])
-        return cls(**(data | {"variants": tuple(states), "waits": tuple(data["waits"])}))
+        """The inverse of `to_json`. Raises ValueError where it is another version's."""
+        return read_object(cls, data, "the experiment's standing")

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from engine.json_objects import read_object
+
 # Runs labelled by an older version are looked at again. Raise it when a rule changes what it finds.
 VERSION = 1
 QUOTE_CHARS = 300
@@ -53,8 +55,8 @@ class Finding:
 
 
 def finding_from(data: Mapping[str, Any]) -> Finding:
-    """The finding that `to_json` wrote."""
-    return Finding(**data)
+    """The finding that `to_json` wrote. Raises ValueError."""
+    return read_object(Finding, data, "a label")
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ prompts, the models and what they are edits of are the run's options.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
+from engine.json_objects import read_object
 from engine.operators.support import defines
 from engine.plain import answer_text
 from engine.playground.step import PlayedStep, PlaygroundError
@@ -75,17 +76,10 @@ class Plan:
 
 def plan_from_json(data: object) -> Plan:
     """The plan that `Plan.to_json` wrote, also out of a run's options. Raises PlaygroundError."""
-    if not isinstance(data, Mapping):
-        raise PlaygroundError("this is no playground's plan: it is not an object")
-    try:
-        edits = tuple(PromptEdit(str(e["name"]), e["text"]) for e in data["edits"])
-        if not all(e.text is None or isinstance(e.text, str) for e in edits):
-            raise TypeError
-        models, repeats = tuple(map(str, data["models"])), int(data["repeats"])
-        run, step, test = str(data["run"]), str(data["step"]), bool(data["test"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise PlaygroundError(f"this is no playground's plan ({type(error).__name__}: {error})") from None
-    return Plan(run, step, models, edits, repeats, test)
+    if isinstance(data, Mapping):
+        # A run's options hold the operator and the template beside the plan.
+        data = {f.name: data[f.name] for f in fields(Plan) if f.name in data}
+    return read_object(Plan, data, "the playground's plan", PlaygroundError)
 
 
 def is_solution(played: PlayedStep) -> bool:

@@ -10,10 +10,11 @@ import base64
 import binascii
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from engine.json_objects import read_object
 from engine.search import SearchError
 from engine.variants.maas_encoders import MISSING_TORCH
 
@@ -33,11 +34,11 @@ class Architecture:
     penalised: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {"layers": [list(layer) for layer in self.layers], "penalised": self.penalised}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
-        return cls(tuple(tuple(layer) for layer in data["layers"]), bool(data["penalised"]))
+        return read_object(cls, data, "the architecture")
 
     def __str__(self) -> str:
         return " → ".join(" + ".join(layer) for layer in self.layers)

@@ -234,7 +234,7 @@ async def test_plans_that_cannot_be_carried_out(sandbox: Pool) -> None:
         plan_of(recorded, models=("a", "a"))
     with pytest.raises(PlaygroundError, match="more than 400"):
         plan_of(recorded, repeats=401)
-    with pytest.raises(PlaygroundError, match="no playground's plan"):
+    with pytest.raises(PlaygroundError, match="the playground's plan"):
         plan_from_json({"run": "x", "edits": [{"name": "a", "text": 3}]})
 
 

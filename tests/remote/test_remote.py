@@ -159,7 +159,7 @@ async def test_what_cannot_be_done_is_a_sentence_and_the_connection_goes_on(engi
             ({"do": "pause", "run": "nothing"}, "no run nothing is in progress here"),
             ({"do": "sing"}, "no request 'sing'"),
             ({"do": "start", "request": {"kind": "NewRun", "problem": 3}}, "a problem is a JSON object"),
-            ({"do": "start", "request": {"kind": "Rerun", "run": "x", "speed": 3}}, "no 'speed'"),
+            ({"do": "start", "request": {"kind": "Rerun", "run": "x", "speed": 3}}, "no field 'speed'"),
             ({"do": "start", "request": {"kind": "Rerun", "run": ["x"]}}, "run: "),
             ({"do": "start", "request": {"kind": "Runtime"}}, "no run of kind 'Runtime'"),
             (

@@ -116,7 +116,7 @@ def test_a_request_survives_the_way(request_: ExperimentRequest) -> None:
     ("data", "said"),
     [
         (3, "a JSON object"),
-        ({"kind": "NewExperiment", "speed": 3}, "no 'speed'"),
+        ({"kind": "NewExperiment", "speed": 3}, "no field 'speed'"),
         ({"kind": "NewExperiment", "benchmark": "pocket", "limit": "many"}, "limit"),
         ({"kind": "NewExperiment", "benchmark": "pocket", "variants": 3}, "variants"),
         ({"kind": "NewExperiment"}, "benchmark: "),

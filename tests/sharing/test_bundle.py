@@ -241,7 +241,7 @@ DEEP = b"[" * 100_000 + b"]" * 100_000
         (put("annotations.jsonl", NOTE), "not of its runs"),
         (put("annotations.jsonl", b'{"run_id": "good"}\n'), "a row of annotations has"),
         (put("experiments.jsonl", b'{"name": "x", "benchmark": "b", "plan": {}, "started_at": 1}\n'),
-         "planned by another version"),
+         "written by another version"),
     ],
 )  # fmt: skip
 def test_hostile_bundles_are_refused(place: Place, change: Any, told: str) -> None:

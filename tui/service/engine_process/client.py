@@ -123,7 +123,7 @@ def standing_from(data: Any) -> Standing:
 
     try:
         return Standing.from_json(data)
-    except (KeyError, TypeError, AttributeError):
+    except ValueError:
         raise EngineError("the engine is another version; let what it runs end, then start again") from None
 
 

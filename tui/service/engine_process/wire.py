@@ -13,8 +13,9 @@ import asyncio
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
+from engine.json_objects import read_object
 from engine.problems import ProblemError, parse_problem
 from tui.service.requests import (
     ExperimentRequest,
@@ -108,16 +109,8 @@ def _object(data: object, what: str) -> dict[str, Any]:
 
 def _from_json(data: dict[str, Any], what: str, kinds: tuple[type[_Kind], ...]) -> _Kind:
     """The one of `kinds` that `data` names, its fields checked. Raises WireError."""
-    from pydantic import TypeAdapter, ValidationError
-
     wanted = data.pop("kind", None)
     kind = next((kind for kind in kinds if kind.__name__ == wanted), None)
     if kind is None:
         raise WireError(f"there is no {what} of kind {wanted!r}: is the other side another version?")
-    if unknown := set(data) - {f.name for f in fields(cast("Any", kind))}:
-        raise WireError(f"a {wanted} has no {sorted(unknown)[0]!r}: is the other side another version?")
-    try:
-        return TypeAdapter(kind).validate_python(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise WireError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    return read_object(kind, data, f"the request ({wanted})", WireError)

@@ -1,0 +1,45 @@
+"""Reading decoded JSON into dataclasses, one way: pydantic checks the fields, and the error is one sentence.
+
+Two kinds of data are read by hand: problems, which people write and are told about field by field
+(`engine.problems`), and events, of which a trace has tens of thousands (`engine.event_json`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+
+def read_object(kind: type[T], data: object, what: str, error: type[Exception] = ValueError) -> T:
+    """The dataclass `kind` out of `data`, which `dataclasses.asdict` gave and JSON carried.
+
+    `what` names it in messages. Raises `error`: it is no object, or a field is missing, unknown or wrong.
+    """
+    from pydantic import ValidationError
+
+    if not isinstance(data, Mapping):
+        raise error(f"{what} is a {type(data).__name__}, not a JSON object")
+    adapter, names = _adapter(kind)
+    if unknown := sorted(set(map(str, data)) - names):
+        raise error(f"{what} has no field {unknown[0]!r}: was it written by another version?")
+    try:
+        return adapter.validate_python(dict(data))
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise error(f"{what}: {where}: {first['msg']}; was it written by another version?") from None
+
+
+@lru_cache
+def _adapter(kind: type[Any]) -> tuple[TypeAdapter[Any], frozenset[str]]:
+    from dataclasses import fields
+
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind), frozenset(field.name for field in fields(kind))
