@@ -13,7 +13,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command()
 def models(json: JsonFlag = False) -> None:
-    """List the models that can be named."""
+    """List the models you can name."""
     from engine.config import load
     from tui.reports.tables import print_models
 
@@ -48,7 +48,7 @@ def operator_sets(
 
 @app.command()
 def benchmarks(data: Data = None, json: JsonFlag = False) -> None:
-    """List the benchmarks that can be named, their sizes, metrics, splits, and where their data is."""
+    """List the benchmarks, with their sizes, metrics, splits, and where their data is."""
     from engine.config import load
     from tui.headless.benchmarks import print_benchmarks
 

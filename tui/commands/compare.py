@@ -20,7 +20,7 @@ def compare(
             help="An experiment, EXPERIMENT:VARIANT, a run's id or the start of one, or some joined by +.",
         ),
     ],
-    every: Annotated[bool, typer.Option("--all", help="Also what does not differ.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also show what does not differ.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.")] = False,
     json: JsonFlag = False,
 ) -> None:

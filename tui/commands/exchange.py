@@ -10,7 +10,7 @@ import typer
 from tui.commands.options import JsonFlag
 
 app = typer.Typer(rich_markup_mode=None)
-import_app = typer.Typer(help="Bring in what other tools made.", rich_markup_mode=None)
+import_app = typer.Typer(help="Import what other tools made.", rich_markup_mode=None)
 app.add_typer(import_app, name="import", no_args_is_help=True)
 
 
@@ -33,7 +33,7 @@ def import_bundle(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `export --format bundle` wrote.")],
     json: JsonFlag = False,
 ) -> None:
-    """Store the runs of another workbench's bundle; those that are here already stay as they are."""
+    """Store the runs of another workbench's bundle; runs that are already here are left alone."""
     from engine.config import load
     from tui.sharing.export_runs import print_import
 
@@ -59,7 +59,10 @@ def export_runs(
         str | None, typer.Option(metavar="NAME", help="All runs that were put into this training set.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where to write; by default here, named after the runs. - is stdout.")
+        Path | None,
+        typer.Option(
+            help="Where to write; by default a file here, named after the runs. - is standard output."
+        ),
     ] = None,
     endpoint: Annotated[
         str | None, typer.Option(metavar="URL", help="For otlp: where spans go, as in http://localhost:4318.")
@@ -67,7 +70,7 @@ def export_runs(
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Write runs to share or to train on. Keys, home paths and the environment are taken out."""
+    """Write runs to share or to train on. Keys, home paths and environment variables are removed."""
     from engine.config import load
     from tui.sharing.export_runs import Wanted, print_export
     from tui.sharing.export_runs import export_runs as write
@@ -99,7 +102,7 @@ def export_pairs(
     experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Whose search drew the pairs.")],
     out: Annotated[Path, typer.Option(help="JSONL file to write.")],
     variant: Annotated[
-        str | None, typer.Option(metavar="SPEC", help="Which of its variants, where several drew pairs.")
+        str | None, typer.Option(metavar="SPEC", help="Which of its variants, if several drew pairs.")
     ] = None,
     json: JsonFlag = False,
 ) -> None:

@@ -28,21 +28,26 @@ def bench(
             metavar="SPEC", help="A variant, as in NAME or NAME,KEY=VALUE; give several to compare."
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The experiment's name; by default one is made.")] = None,
+    name: Annotated[str | None, typer.Option(help="The experiment's name; generated if left out.")] = None,
     split: Annotated[str | None, typer.Option(help="Division of the problems, as in aflow-1:4.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many problems of each part.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many problems of each part.")] = None,
     repeats: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Trials per variant and problem.  [default: 1]")
     ] = None,
     executions: Annotated[
         int | None, typer.Option(min=1, max=100, help="Executions of a workflow in a trial.  [default: 3]")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the first repeat; 1 more each.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the first repeat; each further repeat adds 1.")
+    ] = None,
     meta_agent: MetaAgent = None,
     worker: Worker = None,
     data: Annotated[Path | None, typer.Option(help="Local data of the benchmark: a file or folder.")] = None,
     found: Annotated[
-        str | None, typer.Option(metavar="EXPERIMENT", help="Use what its searches found, search no more.")
+        str | None,
+        typer.Option(
+            metavar="EXPERIMENT", help="Use what the searches of this experiment found instead of searching."
+        ),
     ] = None,
     on: Annotated[
         str,
@@ -50,10 +55,10 @@ def bench(
     ] = "local",
     concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="Trials at once.")] = 8,
     budget: Annotated[
-        float | None, typer.Option(min=0, metavar="USD", help="Start nothing more once so much is spent.")
+        float | None, typer.Option(min=0, metavar="USD", help="Start no more trials once this much is spent.")
     ] = None,
     resume: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Go on with this experiment: what is done stays.")
+        str | None, typer.Option(metavar="NAME", help="Continue this experiment; finished trials are kept.")
     ] = None,
     retry: Annotated[
         list[str] | None,
@@ -64,9 +69,11 @@ def bench(
     verify: Annotated[
         bool, typer.Option("--verify", help="Check first that the reference solutions pass.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only estimate what it would take; run nothing.")
+    ] = False,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Run it in the background, and say how to follow it.")
+        bool, typer.Option("--detach", help="Run it in the background, and print how to follow it.")
     ] = False,
     unsafe_local: UnsafeLocal = False,
     json: JsonFlag = False,

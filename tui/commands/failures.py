@@ -13,7 +13,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 By = Annotated[
     Literal["signature", "label", "variant", "operator", "benchmark"],
-    typer.Option(help="What runs of a cluster have in common."),
+    typer.Option(help="What to cluster by."),
 ]
 Runs = typer.Argument(metavar="RUN…", help="Runs' ids, the starts of them, or `last`.")
 
@@ -58,7 +58,7 @@ def annotate(
     remove: Annotated[bool, typer.Option("--remove", help="Take it away instead.")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Say something of runs, or take it away; print what is said of them.
+    """Label, note, bookmark or collect runs for training; without an option, print what there is.
 
     `runs --search` finds them again by label:NAME, training-set:NAME and bookmark:yes.
     """
@@ -94,15 +94,17 @@ def rerun(
         str | None, typer.Option(metavar="CLUSTER", help="All runs of a cluster, as for `failures`.")
     ] = None,
     by: By = "signature",
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="The newest so many of the cluster.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=1, max=100_000, help="At most this many runs of the cluster, newest first.")
+    ] = 100,
     concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Runs at once.")] = 4,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before running several.")] = False,
     unsafe_local: UnsafeLocal = False,
     json: JsonFlag = False,
 ) -> None:
-    """Do runs again: same problem, variant, options, models and seed. The new runs name the old ones.
+    """Run recorded runs again: same problem, variant, options, models and seed. Each names its original.
 
-    Exit code as for `run`; for several the worst one.
+    Exit code as for `run`; of several runs, the worst.
     """
     from engine.config import load
     from tui.headless.reruns import chosen, rerun_all

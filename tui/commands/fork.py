@@ -26,10 +26,14 @@ def fork(
         typer.Option("--set", metavar="PATH=VALUE", help="An input of the step: JSON, text, or @FILE."),
     ] = None,
     prompt: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What the step's first model call is to ask.")
+        Path | None,
+        typer.Option(metavar="FILE", help="File with the prompt for the step's first model call."),
     ] = None,
     everywhere: Annotated[
-        bool, typer.Option("--everywhere", help="Change every step with this operator and these inputs.")
+        bool,
+        typer.Option(
+            "--everywhere", help="Make the change in every step with this operator and these inputs."
+        ),
     ] = False,
     worker: Annotated[
         str | None,
@@ -40,7 +44,7 @@ def fork(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Run a past run again from a step, with something changed; what is unchanged is served from its record.
+    """Run a past run again from one of its steps, with a change; unchanged steps come from its record.
 
     Exit codes as for `run`.
     """
@@ -68,12 +72,12 @@ def fork(
 @app.command()
 def replay(
     run_id: RunId,
-    speed: Annotated[float, typer.Option(min=1, max=50, help="How many times as fast as it was.")] = 1.0,
+    speed: Annotated[float, typer.Option(min=1, max=50, help="How many times faster than it was.")] = 1.0,
     json: JsonFlag = False,
 ) -> None:
-    """Print a recorded run as it came, at the pace it had. Needs no model, key or sandbox.
+    """Print a recorded run at its own pace. Needs no model, key or sandbox.
 
-    Exit codes as for `run`. Stretches without an event are shortened to two seconds, and said.
+    Exit codes as for `run`. Pauses longer than two seconds are shortened to two, which is said.
     """
     from engine.config import load
     from tui.headless.replay import replay_run

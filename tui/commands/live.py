@@ -21,14 +21,14 @@ def attach(
         str | None,
         typer.Argument(
             metavar="[RUN]",
-            help="A run's id, or the start of one, or an experiment's name; the only one if left out.",
+            help="A run's id or its beginning, or an experiment's name; optional where there is only one.",
         ),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Follow a run that is in progress elsewhere, from its beginning, or an experiment, to its end.
+    """Follow a run or an experiment that is in progress elsewhere, until it ends.
 
-    Interrupting this leaves it alone. Exit codes as for `run` and `bench`.
+    Interrupting this command does not stop the run. Exit codes as for `run` and `bench`.
     """
     from engine.config import load
     from tui.headless.attach import attach as follow
@@ -42,7 +42,7 @@ def control(
         str,
         typer.Argument(
             metavar="RUN",
-            help="A run in progress, by its id or the start of one; or an experiment, by its name.",
+            help="A run in progress, by its id or its beginning, or an experiment, by its name.",
         ),
     ],
     action: Annotated[Action, typer.Argument(help="What to do.")] = "state",
@@ -58,10 +58,10 @@ def control(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Pause a run, look at where it stands, change what passes, let it go on, or end it.
+    """Pause a run, look at where it stopped, change a value, let it go on, or end it.
 
-    `finish` ends it with what its last step gave, scored; `cancel` ends it unscored. An experiment takes
-    `state`, `pause` (what runs ends, nothing more starts), `continue` and `cancel`.
+    `finish` ends it with the output of its last step, which is scored; `cancel` ends it without a score. An
+    experiment takes `state`, `pause` (running trials end, no more are started), `continue` and `cancel`.
     """
     from engine.config import load
     from tui.headless.attach import control as carry_out

@@ -22,7 +22,7 @@ def doctor(
     fix: Annotated[
         bool, typer.Option("--fix", help="Install and start what is missing, where that is possible.")
     ] = False,
-    brief: Annotated[bool, typer.Option("--brief", help="Print only what is not in order.")] = False,
+    brief: Annotated[bool, typer.Option("--brief", help="Print only what is wrong.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Check everything a run needs, and try to break out of the sandbox."""

@@ -21,19 +21,21 @@ def playground(
     ],
     model: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODEL", help="A column, any number of them; by default the step's model."),
+        typer.Option(
+            metavar="MODEL", help="A column of the grid, as often as you like; by default the step's model."
+        ),
     ] = None,
     prompt: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="A row besides the recorded prompt: its template, edited."),
+        typer.Option(metavar="FILE", help="A further row of the grid: the prompt's template, edited."),
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, max=100, help="How often each cell is asked.")] = 1,
+    repeats: Annotated[int, typer.Option(min=1, max=100, help="How many times to ask each cell.")] = 1,
     test: Annotated[
-        bool, typer.Option("--test", help="Run what each cell gives against the visible tests.")
+        bool, typer.Option("--test", help="Run each cell's answer against the visible tests.")
     ] = False,
     show: Annotated[
         Literal["template", "message"] | None,
-        typer.Option(help="Ask nothing: print the template to edit, or the message a --prompt comes to."),
+        typer.Option(help="Ask nothing: print the template to edit, or the message that --prompt produces."),
     ] = None,
     save: Annotated[
         Path | None,
@@ -42,7 +44,7 @@ def playground(
     unsafe_local: UnsafeLocal = False,
     json: JsonFlag = False,
 ) -> None:
-    """Ask a step's prompt again: every edit of it, of every model, in a grid of real calls.
+    """Ask a step's prompt again: every edit of it, with every model, in a grid of real calls.
 
     Exit code: 0 a cell answered, 1 none did, 2 wrong usage, 3 a model, the sandbox or the budget did not
     allow it, 130 interrupted.

@@ -11,13 +11,13 @@ from tui.commands.options import Data, JsonFlag, MetaAgent, UnsafeLocal, Worker
 
 app = typer.Typer(rich_markup_mode=None)
 
-Seed = Annotated[int, typer.Option(help="Seed of everything that is sampled.")]
+Seed = Annotated[int, typer.Option(help="Seed for all sampling.")]
 Repeats = Annotated[int, typer.Option(min=1, max=100, help="Executions per workflow and split.")]
 TestsFile = Annotated[
     Path | None, typer.Option("--tests", help="File of tests: asserts, check(), or JSON splits.")
 ]
 EntryPoint = Annotated[str | None, typer.Option(help="Name of the function the tests call.")]
-MakeTests = Annotated[bool, typer.Option("--make-tests", help="Let a worker write visible tests first.")]
+MakeTests = Annotated[bool, typer.Option("--make-tests", help="Have a worker write visible tests first.")]
 Operators = Annotated[str, typer.Option(metavar="SET", help="Operators to use: a set's name, or FILE.toml.")]
 OwnOperators = Annotated[
     str | None, typer.Option("--operators", metavar="SET", help="As for `run`; by default a set that fits.")
@@ -32,17 +32,21 @@ PROBLEM = typer.Argument(
 def run(
     problem: Annotated[str, PROBLEM],
     variant: Annotated[
-        str | None, typer.Option(metavar="NAME[,KEY=VALUE…]", help="See `variants`; or a FILE.py of yours.")
+        str | None,
+        typer.Option(metavar="NAME[,KEY=VALUE…]", help="A variant (see `variants`), or your own FILE.py."),
     ] = None,
     meta_agent: MetaAgent = None,
     worker: Worker = None,
     rounds: Annotated[int, typer.Option(min=1, max=1000, help="Rounds of the search.")] = 10,
     repeats: Repeats = 3,
     seed: Seed = 0,
-    all_rounds: Annotated[bool, typer.Option("--all-rounds", help="Go on after all val tests pass.")] = False,
+    all_rounds: Annotated[
+        bool, typer.Option("--all-rounds", help="Keep searching after all val tests pass.")
+    ] = False,
     operators: Operators = "paper",
     found: Annotated[
-        str | None, typer.Option(metavar="EXPERIMENT", help="Use what the variant's search found there.")
+        str | None,
+        typer.Option(metavar="EXPERIMENT", help="Use what the variant's search found in this experiment."),
     ] = None,
     make_tests: MakeTests = False,
     tests: TestsFile = None,

@@ -16,10 +16,10 @@ def serve(
     ] = 8000,
     token: Annotated[
         str | None,
-        typer.Option(help="What the address has to hold; by default a random one. Other users see options."),
+        typer.Option(help="Token the address must contain; random by default. Other users can see options."),
     ] = None,
 ) -> None:
-    """Open the workbench in a browser of this machine, for who has the address it prints.
+    """Open the workbench in a browser on this machine, for whoever has the address it prints.
 
     From another machine: ssh -L 8000:127.0.0.1:8000 HOST, then open the address there.
     """
