@@ -72,11 +72,11 @@ def matching_runs(db: sqlite3.Connection, text: str) -> tuple[list[str], bool]:
         "SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT ?",
         (expression, MAX_HITS + 1),
     ).fetchall()
-    oldest = rowids[:MAX_HITS]
-    if not oldest:
+    newest = rowids[:MAX_HITS]
+    if not newest:
         return [], False
     runs = db.execute(
         "SELECT DISTINCT run_id FROM search_texts WHERE id IN (SELECT value FROM json_each(?))",
-        (f"[{','.join(str(rowid) for (rowid,) in oldest)}]",),
+        (f"[{','.join(str(rowid) for (rowid,) in newest)}]",),
     )
     return [run_id for (run_id,) in runs], len(rowids) > MAX_HITS
