@@ -23,6 +23,7 @@ from engine.models.registry import open_model
 from engine.operators.own import OperatorSetError
 from engine.problems import ProblemError
 from engine.runner import Run, workflow_job
+from engine.secrets import hide
 from engine.variants import OptionError, UnknownVariantError
 from sandbox.sandboxes import Sandboxes
 from sandbox.types import SandboxError
@@ -172,6 +173,6 @@ class _Trial:
                         run.cancel()
         # A variant may be anybody's code: its error must not end the other trials, and is told with the end.
         except Exception:  # noqa: BLE001
-            self._bug = traceback.format_exc()
+            self._bug = hide(traceback.format_exc())
         finally:
             asyncio.get_running_loop().call_soon(self._changed.set)  # once the task is done
