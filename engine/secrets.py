@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 SHORTEST = 6
 HIDDEN = "<key>"
-PLACEHOLDERS = frozenset(
-    "default lm-studio no-key not-needed ollama placeholder sk-no-key-required token-abc123 unused".split()
-)
+PLACEHOLDERS = {
+    *("default", "lm-studio", "no-key", "not-needed", "ollama", "placeholder", "unused"),
+    *("sk-no-key-required", "token-abc123"),
+}
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _LEAST_ANCHOR = 3  # shorter ones are in every text, so that looking for them saves nothing
 _LEAST_ENCODED = 7

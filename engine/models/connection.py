@@ -40,14 +40,18 @@ def connect(name: str, endpoint: Endpoint) -> AsyncOpenAI:
     key = endpoint.key()
     # Azure's older addresses, which carry a version, want the key in a header of their own.
     headers = {"api-key": key} if key and "api-version" in query else {}
+    timeout = openai.Timeout(endpoint.timeout_s, connect=min(CONNECT_S, endpoint.timeout_s))
     try:
+        # Made here: of one that cannot be made, the SDK's own would try to close what is not there.
+        http_client = openai.DefaultAsyncHttpxClient(timeout=timeout)
         client = openai.AsyncOpenAI(
             api_key=key or "none",
             base_url=address(endpoint.base_url),
-            timeout=openai.Timeout(endpoint.timeout_s, connect=min(CONNECT_S, endpoint.timeout_s)),
             max_retries=0,
             default_query=query,
             default_headers=headers,
+            timeout=timeout,
+            http_client=http_client,
         )
     except (openai.OpenAIError, httpx2.InvalidURL, ImportError, ValueError, OSError) as error:
         raise ModelError("connection", f"endpoint {name!r} cannot be opened: {_culprit(error)}") from None

@@ -33,8 +33,8 @@ _WORDS: dict[Ending, str] = {
     "failed": """
         error errored abort aborted cancel cancelled canceled insufficient_system_resource network_error
         timeout timed_out interrupt interrupted overloaded engine_overloaded server_error internal_error
-        unavailable preempted evicted disconnected failed failure exception malformed_function_call malformed_response
-        unexpected_tool_call other unspecified
+        unavailable preempted evicted disconnected failed failure exception malformed_function_call
+        malformed_response unexpected_tool_call other unspecified
     """,
 }
 _ENDINGS: dict[str, Ending] = {word: ending for ending, words in _WORDS.items() for word in words.split()}

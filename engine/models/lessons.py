@@ -35,7 +35,8 @@ _ONE = re.compile(rf"(?<![\w-])(?:{_NAME})(?![\w-])")
 _WORDS = ("seed", "stop")  # words of the language too: they count as names where they are marked as such
 _MARKED = re.compile(
     r"[`'\"\u2018\u201c\[](seed|stop)[`'\"\u2019\u201d\]]"
-    r"|\b(?:param|parameter|argument|field|name|key|input|supplied|property|option)s?(?: \w+)?[:\s]+(seed|stop)\b"
+    r"|\b(?:param|parameter|argument|field|name|key|input|supplied|property|option)s?(?: \w+)?[:\s]+"
+    r"(seed|stop)\b"
     r"|(?:^|[\s.])(seed|stop)(?:\s*:| (?:is|are|was|param|parameter|field|option|must|should|cannot|not)\b)",
     re.I,
 )
@@ -56,8 +57,8 @@ _SYSTEM = re.compile(
 )
 _STREAM = re.compile(r"(?<![\w-])stream(?:ing|ed)?(?![\w-])", re.I)
 _WANTS_STREAM = re.compile(
-    r"only (?:support|accept|allow|work|take)s? (?:the )?stream|stream\w*.{0,20}\b(?:required|must be true|must be set to true)"
-    r"|(?:enable|requires?) (?:the )?stream",
+    r"only (?:support|accept|allow|work|take)s? (?:the )?stream"
+    r"|stream\w*.{0,20}\b(?:required|must be (?:set to )?true)|(?:enable|requires?) (?:the )?stream",
     re.I,
 )
 _NOT_BOTH = re.compile(

@@ -200,7 +200,7 @@ async def test_prompt_that_opens_the_think_block_starts_with_reasoning(tmp_path:
     assert isinstance(done, Completion)
     assert {i.channel for i in items if isinstance(i, Delta)} == {"reasoning"}
     assert done.reasoning
-    assert done.flags == ("empty", "truncated")
+    assert done.flags == ("empty", "only-reasoning", "truncated")
 
 
 async def test_a_failing_model_says_so_and_recovers(

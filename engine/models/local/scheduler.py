@@ -68,7 +68,7 @@ class Scheduler:
             weights = Weights(self._name, self._source, self._device)
             while not self._closing:
                 self._decode(weights)
-        # A thread's edge: the callers wait and must hear of it, even where a library wants to end the program.
+        # A thread's edge: the callers wait and must hear of it, even of a library that ends the program.
         except BaseException as error:  # noqa: BLE001
             failure = _as_model_error(self._name, error)
         while not self._closing:
