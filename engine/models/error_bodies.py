@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _WORDS = (
-    *("message", "msg", "error_message", "error_msg", "errorMessage", "error", "errors", "detail", "details"),
-    *("error_description", "description", "reason", "title", "faultstring", "fault", "info", "cause", "raw"),
+    *("message", "msg", "error_message", "error_msg", "errorMessage", "faultstring", "error", "errors"),
+    *("detail", "details", "error_description", "description", "reason", "title", "fault", "cause"),
 )
 _NO_WORDS = (
     "code",

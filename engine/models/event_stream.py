@@ -60,7 +60,7 @@ class EventReader:
     def _recognise(self) -> None:
         start = self._rest.lstrip(b"\xef\xbb\xbf \t\r\n")
         if start:
-            first = start[:1]
+            self._rest, first = start, start[:1]
             self._form = "document" if first in b"{[" else "page" if first == b"<" else "events"
 
     def _lines(self, last: bool = False) -> list[Any]:
