@@ -12,7 +12,7 @@ Ending = Literal["complete", "truncated", "refused", "failed", "unknown"]
 
 # In lower case, with underscores. OpenAI, Anthropic, Gemini, Mistral, DeepSeek, Cohere, Bedrock, Zhipu, vLLM,
 # SGLang, TGI, llama.cpp and the gateways in front of them.
-_WORDS: dict[Ending, str] = {
+WORDS: dict[Ending, str] = {
     "complete": """
         stop stop_sequence stop_token stop_str eos eos_token end end_turn endoftext complete completed done
         finished success tool_call tool_calls tool_use function_call
@@ -37,7 +37,7 @@ _WORDS: dict[Ending, str] = {
         malformed_response unexpected_tool_call other unspecified
     """,
 }
-_ENDINGS: dict[str, Ending] = {word: ending for ending, words in _WORDS.items() for word in words.split()}
+_ENDINGS: dict[str, Ending] = {word: ending for ending, words in WORDS.items() for word in words.split()}
 
 
 def ending_of(word: str) -> Ending:
