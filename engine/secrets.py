@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import html
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -30,6 +29,7 @@ PLACEHOLDERS = {
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _LEAST_ANCHOR = 3  # shorter ones are in every text, so that looking for them saves nothing
 _LEAST_ENCODED = 7
+_ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 _LETTERS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f", "\v": "v", "\a": "a"}  # as in `\n`
 _LONGEST_ESCAPE = 10  # characters, as in `&amp;#x2b;`: how far back the beginning of a key may lie
 
@@ -111,7 +111,7 @@ def _escaped(char: str) -> str:
         *(f"={code:02x}" for code in codes[:1] if len(codes) == 1),
         *(rf"\\+u{number:04x}", rf"\\+U{number:08x}", rf"\\+x{number:02x}", rf"\\+{number:03o}"),
         *(f"&(?:amp;)*#0*{number};", f"&(?:amp;)*#x0*{number:x};"),
-        *([re.escape(html.escape(char))] if html.escape(char) != char else []),
+        *([f"&(?:amp;)*{_ENTITIES[char]};"] if char in _ENTITIES else []),
     ]
     if number > 0xFFFF:
         high, low = divmod(number - 0x10000, 0x400)

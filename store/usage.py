@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 # Of a call in model_calls. One that failed before any part of an answer came, or was cut off, cost nothing.
-UNKNOWN_COST = (
-    "cost_usd IS NULL AND (finish NOT IN ('error', 'interrupted') OR tokens_in + tokens_out > 0)"
-)
+UNKNOWN_COST = "cost_usd IS NULL AND (finish NOT IN ('error', 'interrupted') OR tokens_in + tokens_out > 0)"
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

@@ -64,8 +64,8 @@ class EndpointModel:
         try:
             self._address = address(endpoint.base_url)
         except ValueError as error:
-            text = f"endpoint {endpoint_name!r}: its base_url {endpoint.base_url} cannot be used ({error}): correct it"
-            raise ModelError("connection", text) from None
+            text = f"its base_url {endpoint.base_url} cannot be used ({error}): correct it"
+            raise ModelError("connection", f"endpoint {endpoint_name!r}: {text}") from None
         self._has_key = endpoint.key() is not None
         self._sleep, self._rng = sleep, rng or random.Random()
         self._quirks = _configured(quirks_of(model), model, endpoint)

@@ -44,8 +44,8 @@ _REFUSED = re.compile(
     r"unsupported|unrecogni|unknown|unexpected|illegal|invalid|forbidden|disallow|disabled|deprecated|removed|"
     r"n[o']t (?:currently |yet )?(?:be )?"
     r"(?:support|permit|allow|accept|recogni|implement|available|enabled|valid|configurable|take)|"
-    r"cannot|can ?not|can't|may not|no longer|is not one of|not a valid|restricted|must|should|only|exclusive|"
-    r"extra (?:field|input|key)|additional propert|"
+    r"cannot|can ?not|can't|may not|no longer|is not one of|not a valid|restricted|must|should|only|"
+    r"exclusive|extra (?:field|input|key)|additional propert|"
     r"too (?:large|big|high|low|small)|out of range|greater than|less than|exceeds?",
     re.I,
 )

@@ -117,16 +117,16 @@ async def test_what_refused_calls_cost_is_in_the_run_its_step_and_its_events(san
 class Pieces(ScriptedModel):
     """Streams these pieces, and completes with what they make."""
 
-    def __init__(self, pieces: Sequence[Delta], **fields: object) -> None:
+    def __init__(self, pieces: Sequence[Delta], finish: str = "stop", flags: tuple[str, ...] = ()) -> None:
         super().__init__("worker", "")
-        self._pieces, self._fields = pieces, fields
+        self._pieces, self._finish, self._flags = pieces, finish, flags
 
     async def stream(self, messages, sampling):  # type: ignore[no-untyped-def, override]
         self.calls.append(list(messages))
         for piece in self._pieces:
             yield piece
         texts = {c: "".join(p.text for p in self._pieces if p.channel == c) for c in ("text", "reasoning")}
-        yield Completion(texts["text"], texts["reasoning"], **self._fields)
+        yield Completion(texts["text"], texts["reasoning"], self._finish, flags=self._flags)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ def print_end(store: Path, ended: Standing, *, as_json: bool) -> None:
     if ended.stopped:
         lines.append(one_line(f"stopped: {ended.stopped}", 400))
     if resume is not None:
-        again = " (--retry error does those again that ended in it)" if ended.end == "error" else ""
+        is_rest = ended.end == "error" and row.total > row.done
+        again = "; with --retry error those that ended in it" if is_rest else ""
         lines.append(f"{plural(row.total - row.done, 'trial')} to do; go on with: {resume}{again}")
     else:
         lines.append(
