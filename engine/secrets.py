@@ -29,6 +29,9 @@ PLACEHOLDERS = {
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _LEAST_ANCHOR = 3  # shorter ones are in every text, so that looking for them saves nothing
 _LEAST_ENCODED = 7
+# What escapes begin with, once or several times over. All repeats are bounded: what is searched may be a million
+# backslashes.
+_SLASHES, _PERCENT, _AMPERSAND, _ZEROS = r"\\{1,16}", "%(?:25){0,3}", "&(?:amp;){0,3}", "0{0,6}"
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 _LETTERS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f", "\v": "v", "\a": "a"}  # as in `\n`
 _LONGEST_ESCAPE = 10  # characters, as in `&amp;#x2b;`: how far back the beginning of a key may lie
@@ -104,23 +107,25 @@ def _escaped(char: str) -> str:
     """An expression for a character as any of the usual escapes write it: they leave letters and digits."""
     if char.isascii() and char.isalnum():
         return char
-    codes = char.encode("utf-8", "surrogatepass")
-    number = ord(char)
+    codes, number = char.encode("utf-8", "surrogatepass"), ord(char)
     forms = [
-        *("".join(rf"%(?:25)*{code:02x}" for code in codes), "".join(rf"\\+x{code:02x}" for code in codes)),
-        *(f"={code:02x}" for code in codes[:1] if len(codes) == 1),
-        *(rf"\\+u{number:04x}", rf"\\+U{number:08x}", rf"\\+x{number:02x}", rf"\\+{number:03o}"),
-        *(f"&(?:amp;)*#0*{number};", f"&(?:amp;)*#x0*{number:x};"),
-        *([f"&(?:amp;)*{_ENTITIES[char]};"] if char in _ENTITIES else []),
+        "".join(f"{_PERCENT}{code:02x}" for code in codes),
+        "".join(f"{_SLASHES}x{code:02x}" for code in codes),
+        *(f"{_SLASHES}u{number:04x}", f"{_SLASHES}U{number:08x}", f"{_SLASHES}x{number:02x}"),
+        *(f"{_SLASHES}{number:03o}", f"{_AMPERSAND}#{_ZEROS}{number};", f"{_AMPERSAND}#x{_ZEROS}{number:x};"),
     ]
+    if number < 128:
+        forms.append(f"={number:02x}")
     if number > 0xFFFF:
         high, low = divmod(number - 0x10000, 0x400)
-        forms.append(rf"\\+u{0xD800 + high:04x}\\+u{0xDC00 + low:04x}")
+        forms.append(f"{_SLASHES}u{0xD800 + high:04x}{_SLASHES}u{0xDC00 + low:04x}")
+    if char in _ENTITIES:
+        forms.append(f"{_AMPERSAND}{_ENTITIES[char]};")
+    if char in _LETTERS:
+        forms.append(f"{_SLASHES}{_LETTERS[char]}")
     if char == " ":
         forms.append(r"\+")
-    if char in _LETTERS:
-        forms.append(rf"\\+{_LETTERS[char]}")
-    return rf"(?:\\*{re.escape(char)}|(?i:{'|'.join(forms)}))"
+    return rf"(?:(?:{_SLASHES})?{re.escape(char)}|(?i:{'|'.join(forms)}))"
 
 
 def _encoded(key: bytes) -> Iterable[str]:

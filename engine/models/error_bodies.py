@@ -32,7 +32,7 @@ _NO_WORDS = (
 _PARAMS = ("param", "parameter", "field")
 _CODES = ("code", "error_code", "errorCode", "type", "status")
 _STATUSES = ("code", "status", "statusCode", "status_code", "error_code", "http_status")
-_MOST_ITEMS, _DEEPEST = 8, 12
+_MOST_ITEMS, _DEEPEST, _MOST_WORDS = 8, 12, 4000
 _LONGEST, _PAGE = 64 << 10, 8 << 10  # characters of JSON within text, and of a page, that are read
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
@@ -57,7 +57,7 @@ def read_error(body: Any) -> Said:
     parts = list(_objects(body))
     codes = (part.get(name) for part in parts for name in _CODES)
     return Said(
-        _words(body),
+        _words(body)[:_MOST_WORDS],
         frozenset(code.lower() for code in codes if isinstance(code, str) and code),
         tuple(dict.fromkeys(_params(parts))),
         next((s for part in parts for name in _STATUSES if (s := _status(part.get(name)))), None),

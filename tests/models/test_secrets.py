@@ -138,3 +138,10 @@ def test_data_and_files_in_it() -> None:
         HIDDEN: [HIDDEN, (HIDDEN, 1, None)],
         "files": [{"name": HIDDEN, "base64": base64.b64encode(f"x = '{HIDDEN}'".encode()).decode()}],
     }
+
+
+@pytest.mark.parametrize("filler", ["\\", "%25", "&amp;", "/", "&#000", "s", "abc/", "abc\\"])
+def test_long_runs_of_what_escapes_are_made_of_are_no_trouble(filler: str) -> None:
+    key, text = "/abc/def+ghi==/&/", filler * 30_000
+    hidden = Secrets([key]).hide(f"{text} abc def ghi {key}")
+    assert hidden == f"{text} abc def ghi <key>"
