@@ -29,7 +29,7 @@ PLACEHOLDERS = {
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _LEAST_ANCHOR = 3  # shorter ones are in every text, so that looking for them saves nothing
 _LEAST_ENCODED = 7
-# What escapes begin with, once or several times over. All repeats are bounded: what is searched may be a million
+# What escapes begin with, once or several times. All repeats are bounded: what is searched may be a million
 # backslashes.
 _SLASHES, _PERCENT, _AMPERSAND, _ZEROS = r"\\{1,16}", "%(?:25){0,3}", "&(?:amp;){0,3}", "0{0,6}"
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
