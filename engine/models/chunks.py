@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engine.models.base import Completion, Delta, Message
@@ -51,24 +51,27 @@ class ChunkReader:
         """Whether any of an answer came, so that it is one that was asked."""
         return self.has_text or self._finish is not None or self.usage.known
 
-    def feed(self, data: bytes) -> list[Delta]:
-        """The deltas in these bytes of the response.
+    def feed(self, data: bytes) -> Iterator[Delta]:
+        """The deltas in these bytes of the response; to be read to their end.
 
-        Raises:
+        Raises, once all before it have been given:
             StreamError, ToldError: they make no answer, or are an error in its place.
             ValueError: they are not JSON.
         """
-        return [delta for value in self._events.feed(data) for delta in self._value(value)]
+        for value in self._events.feed(data):
+            yield from self._value(value)
 
-    def end(self) -> list[Delta]:
+    def end(self) -> Iterator[Delta]:
         """The response is over: the last deltas.
 
         Raises:
             StreamError: it ended without an answer, was cut, or the answer was withheld.
         """
-        out = [delta for value in self._events.close() for delta in self._value(value)]
         if self.stopped:
             self._finish = "stop"
+        else:
+            for value in self._events.close():
+                yield from self._value(value)
         ending = ending_of(self._finish) if self._finish else None
         if ending == "refused":
             words = "the endpoint's content filter withheld the answer"
@@ -81,7 +84,7 @@ class ChunkReader:
             raise StreamError("server", f"the endpoint broke the answer off ({clip(self._finish or '')})")
         if ending is None:
             self._end_unsaid()
-        return out + self._close()
+        yield from self._close()
 
     def _end_unsaid(self) -> None:
         # Usage comes last, and [DONE] after it: where either is, so is all of the answer.

@@ -166,8 +166,8 @@ class EndpointModel:
 
     def _limit(self) -> asyncio.Semaphore:
         here = _limits.setdefault(asyncio.get_running_loop(), {})
-        address = (self._endpoint_name, self._endpoint.base_url)
-        return here.setdefault(address, asyncio.Semaphore(self._endpoint.max_concurrency))
+        place = (self._endpoint_name, self._endpoint.base_url)
+        return here.setdefault(place, asyncio.Semaphore(self._endpoint.max_concurrency))
 
     def _wait(self, retries: int, fault: Fault) -> float:
         """Seconds before the next attempt: as asked, else doubled each time with up to half taken off."""
@@ -190,20 +190,19 @@ class EndpointModel:
         """What failed, where, and what to do about it."""
         where = f"{self.name} at {self._address}"
         variable = self._endpoint.api_key_env or f"api_key_env of endpoint {self._endpoint_name!r}"
+        proxy = proxy_variable(self._endpoint.base_url)
         advice = {
-            "auth": f": check the key in {variable}"
-            if self._has_key
-            else f": it wants a key, set {variable}",
-            "not-found": ": check the model's name and the endpoint's base_url",
-            "connection": ": is the server running and the base_url right?",
-            "context-length": ": shorten the prompt or take a model with a longer context",
-        }.get(fault.kind, "")
-        if fault.kind == "connection" and (variable := proxy_variable(self._endpoint.base_url)):
-            advice = f": is the server running, and the proxy that {variable} names?"
+            "auth": f"check the key in {variable}" if self._has_key else f"it wants a key, set {variable}",
+            "not-found": "check the model's name and the endpoint's base_url",
+            "connection": f"is the server running, and the proxy that {proxy} names?"
+            if proxy
+            else "is the server running and the base_url right?",
+            "context-length": "shorten the prompt or take a model with a longer context",
+        }.get(fault.kind)
         if _is_long(fault):
-            advice = f": {come_back(fault.wait_s or 0.0)}"
+            advice = come_back(fault.wait_s or 0.0)
         tried = f" (tried {attempts} times)" if attempts > 1 else ""
-        return f"{where}: {_presentable(fault.reason)}{tried}{advice}"
+        return f"{where}: {_presentable(fault.reason)}{tried}{f': {advice}' if advice else ''}"
 
     async def aclose(self) -> None:
         """Close the connections; the next call opens new ones."""

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.models.base import Completion, Delta, ModelError, Retry, Spent
+from engine.config import ModelQuirks
+from engine.models.base import Completion, Delta, ModelError, Retry, Sampling, Spent
 from engine.models.chunks import ChunkReader
 from engine.models.event_stream import EventReader
 from engine.models.finish import ending_of
 from engine.models.parts import whole
 from engine.models.usage import Usage
 from tests.support.bench import bench
-from tests.support.openai_server import CUT, DONE, Piece, Reply, answer, chunk, in_turn, usage
+from tests.support.openai_server import CUT, DONE, HANG, Piece, Reply, answer, chunk, in_turn, usage
 
 END: list[Piece] = [chunk(finish="stop"), usage(3, 4), DONE]
 JSON = {"content-type": "application/json"}
@@ -27,8 +28,8 @@ def read(*pieces: Piece) -> Completion:
     reader = ChunkReader()
     for piece in pieces:
         data = piece if isinstance(piece, bytes) else f"data: {json.dumps(piece)}\n\n".encode()
-        reader.feed(data)
-    reader.end()
+        list(reader.feed(data))
+    list(reader.end())
     return reader.completion([])
 
 
@@ -117,8 +118,8 @@ def test_any_bytes_give_an_answer_or_one_error(parts: list[bytes]) -> None:
     reader = ChunkReader()
     try:
         for part in parts:
-            reader.feed(part)
-        reader.end()
+            list(reader.feed(part))
+        list(reader.end())
     except ValueError as error:
         assert str(error)
 
@@ -318,3 +319,19 @@ async def test_only_reasoning_is_said() -> None:
     async with bench(lambda _: answer("", reasoning="I think it is B.")) as b:
         _, done = await b.ask()
     assert (done.text, done.reasoning, done.flags) == ("", "I think it is B.", ("empty", "only-reasoning"))
+
+
+async def test_what_came_before_an_error_is_streamed_even_if_it_came_with_it() -> None:
+    together = b"".join(b"data: " + event(text) + b"\n\n" for text in ("half ", "an ")) + b"data: {broken\n\n"
+    async with bench(lambda _: Reply([together]), max_retries=0) as b:
+        items, done = await b.ask()
+    assert items == [Delta("text", "half "), Delta("text", "an ")]
+    assert (done.text, done.finish) == ("half an ", "cut")
+
+
+async def test_what_follows_a_stop_string_is_not_read() -> None:
+    own = {"*": ModelQuirks(drop=["stop"])}
+    script: list[Piece] = [b"data: " + event("a END b") + b"\n\ndata: {half of", HANG]
+    async with bench(lambda _: Reply(script), quirks=own) as b:
+        _, done = await b.ask(Sampling(stop=("END",)))
+    assert (done.text, done.finish) == ("a ", "stop")
