@@ -32,6 +32,7 @@ class ChunkReader:
         self._refusal = ""
         self._half = ""  # the first half of a character, whose second is in the next piece
         self._finish: str | None = None
+        self._counted = False  # the last piece had counts and no text
         self.usage = Usage()
 
     @property
@@ -87,8 +88,8 @@ class ChunkReader:
         yield from self._close()
 
     def _end_unsaid(self) -> None:
-        # Usage comes last, and [DONE] after it: where either is, so is all of the answer.
-        if self.has_text and (self._events.done or self.usage.known):
+        # A piece with nothing but counts comes last, and [DONE] after it: where either is, so is the answer.
+        if self.has_text and (self._events.done or self._counted):
             self._finish = UNSAID
         elif self.has_text:
             raise StreamError("connection", "the stream broke off before the answer was finished")
@@ -123,7 +124,9 @@ class ChunkReader:
             return []
         # One answer is asked for; where a server sends more, the first is read.
         mine = (c for c in choices or [] if isinstance(c, dict) and c.get("index") in (0, None))
-        return [delta for choice in mine for delta in self._choice(choice)]
+        out = [delta for choice in mine for delta in self._choice(choice)]
+        self._counted = bool(value.get("usage")) and not out
+        return out
 
     def _choice(self, choice: dict[str, Any]) -> list[Delta]:
         self.usage.note(choice.get("usage"))

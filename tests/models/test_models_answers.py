@@ -185,10 +185,11 @@ async def test_how_an_answer_ended(word: str, ending: str) -> None:
         ([chunk("so far", finish="null"), usage(3, 4), DONE], 1, "unsaid", ("unknown-finish",)),
         ([chunk("so far", finish="stop")], 1, "stop", ("estimated-tokens",)),
         ([chunk("so far")], 2, "cut", ("truncated", "estimated-tokens")),
+        ([chunk("so far") | {"usage": usage(3, 4)["usage"]}], 2, "cut", ("truncated",)),
         ([chunk("so far", finish=""), CUT], 2, "cut", ("truncated", "estimated-tokens")),
         ([chunk("so far", finish="abort"), DONE], 2, "cut", ("truncated", "estimated-tokens")),
     ],
-    ids=["done", "usage", "null-word", "no-done", "nothing", "empty-word", "aborted-always"],
+    ids=["done", "usage", "null-word", "no-done", "nothing", "running-total", "empty-word", "aborted-always"],
 )
 async def test_an_answer_that_does_not_say_how_it_ended(
     script: list[Piece], requests: int, finish: str, flags: tuple[str, ...]
