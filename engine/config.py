@@ -14,31 +14,25 @@ from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from engine.endpoint_config import STRICT, Endpoint, ModelQuirks, Positive, Seconds
 from sandbox.errors import ExpectedError, UsageError
 
 APP = "flowreasoner"
 ENV_PREFIX = "FLOWREASONER_"
 OPENAI: dict[str, Any] = {"base_url": "https://api.openai.com/v1", "api_key_env": "OPENAI_API_KEY"}
 
-_STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 _FILE_DATA: ContextVar[dict[str, Any] | None] = ContextVar("flowreasoner_config_file", default=None)
-
-Positive = Annotated[int, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class ConfigError(ExpectedError):
@@ -47,66 +41,10 @@ class ConfigError(ExpectedError):
     exit_code = UsageError.exit_code
 
 
-class ModelQuirks(BaseModel):
-    """Corrections to what a model of an endpoint accepts; what is left out keeps its known value."""
-
-    model_config = _STRICT
-
-    drop: list[Literal["temperature", "top_p", "max_tokens", "seed", "stop", "stream_options"]] | None = None
-    """Request parameters never sent to this model."""
-    max_tokens_name: Literal["max_tokens", "max_completion_tokens"] | None = None
-    """The name this model knows the answer's token limit by."""
-    system: Literal["system", "developer", "user"] | None = None
-    """The role system messages are sent with; `user` merges them into the first user message."""
-    thinks_first: bool | None = None
-    """The prompt template opens the think block, so the answer starts with reasoning."""
-
-
-class Endpoint(BaseModel):
-    """One OpenAI-compatible server, reached as `NAME/MODEL`."""
-
-    model_config = _STRICT
-
-    base_url: str
-    """The URL up to and including the version, such as `http://localhost:8000/v1` for a local vLLM."""
-    api_key: SecretStr | None = None
-    """The key itself. Prefer `api_key_env`; a file that holds a key must be readable by its owner only."""
-    api_key_env: str | None = None
-    """The environment variable that holds the key. Leave both out for a server without keys."""
-    organization: str | None = None
-    """The organization to bill, where the server knows such a thing."""
-    timeout_s: Seconds = 120.0
-    """The longest silence to bear while waiting for the next piece of an answer, in seconds."""
-    max_retries: Annotated[int, Field(ge=0, le=100)] = 4
-    """How often a call that failed for a passing reason is tried again."""
-    max_concurrency: Positive = 16
-    """How many calls may be under way at this endpoint at once."""
-    models: list[str] = []
-    """The models to list in menus; any other model of the server can still be named."""
-    quirks: dict[str, ModelQuirks] = {}
-    """Corrections by model name; `*` and `?` match as in file names, and the first match counts."""
-
-    @field_validator("base_url")
-    @classmethod
-    def _is_web_address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be a URL such as http://localhost:8000/v1")
-        if parts.username or parts.password:
-            raise ValueError("must not hold a user or password: use api_key_env")
-        return value.rstrip("/")
-
-    def key(self) -> str | None:
-        """The key to send, or None where none is set. The configured key wins over the variable."""
-        if self.api_key is not None:
-            return self.api_key.get_secret_value()
-        return (os.environ.get(self.api_key_env) or None) if self.api_key_env else None
-
-
 class Budget(BaseModel):
     """What one run may spend at most. Unset means no limit."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
     model_calls: Positive | None = 200
     """Model calls of one run, the meta-agent's and the workers' together."""

@@ -127,9 +127,11 @@ class ModelRetry(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCallFinished(Event):
-    """A call ended. `finish` is the endpoint's reason (stop, length, …) or "error".
+    """A call ended. `finish` is the endpoint's word for how (stop, length, …), "cut" or "unsaid" where it
+    had none, or "error". Tokens and cost are those of all attempts, of calls that failed as well.
 
-    `flags` name what makes the text suspect: "empty", "truncated", "estimated-tokens", "replayed".
+    `flags` name what makes the text suspect: "empty", "only-reasoning", "truncated", "default-limit",
+    "unknown-finish", "estimated-tokens", "replayed".
     """
 
     kind: ClassVar[str] = "model_call_finished"

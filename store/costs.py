@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.experiments.keys import DONE
+from store.usage import UNKNOWN_COST
 
 _NEWEST = 200  # runs a mean is taken over: the latest ones are the likeliest to be like the next
 
@@ -97,9 +98,9 @@ def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:
 def _mean(db: sqlite3.Connection, run_ids: list[str], count: int) -> RunCost:
     """Sums over the runs, divided by `count`."""
     found = {"meta": RoleCost(0.0, 0.0, 0.0, 0.0), "worker": RoleCost(0.0, 0.0, 0.0, 0.0)}
-    query = """
+    query = f"""
         SELECT role, count(*), total(tokens_in), total(tokens_out), total(cost_usd),
-          total(cost_usd IS NULL AND finish NOT IN ('error', 'interrupted'))
+          total({UNKNOWN_COST})
         FROM model_calls WHERE run_id IN (SELECT value FROM json_each(?)) GROUP BY role"""
     for role, calls, tokens_in, tokens_out, cost, unknown in db.execute(query, (json.dumps(run_ids),)):
         mean = None if unknown else cost / count

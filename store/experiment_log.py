@@ -23,6 +23,7 @@ from store import owners, payloads
 from store.db import open_writer, write
 from store.errors import StoreError, explained
 from store.owners import Owner
+from store.usage import UNKNOWN_COST
 
 T = TypeVar("T")
 
@@ -175,9 +176,8 @@ def _ended(db: sqlite3.Connection, name: str, key: str) -> Trial | None:
 
 
 def _spent(db: sqlite3.Connection, name: str) -> tuple[float, int]:
-    # A call that failed or was cut off has no price: what it cost is in no ledger.
     known, unknown = db.execute(
-        "SELECT total(m.cost_usd), total(m.cost_usd IS NULL AND m.finish NOT IN ('error', 'interrupted'))"
+        f"SELECT total(cost_usd), total({UNKNOWN_COST})"
         " FROM origins o JOIN model_calls m ON m.run_id = o.run_id WHERE o.experiment = ?",
         (name,),
     ).fetchone()

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+# Of a call in model_calls. One that failed before any part of an answer came, or was cut off, cost nothing.
+UNKNOWN_COST = "cost_usd IS NULL AND (finish NOT IN ('error', 'interrupted') OR tokens_in + tokens_out > 0)"
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -29,10 +32,9 @@ class Usage:
 
 def usage_of(db: sqlite3.Connection, runs: str, *values: str) -> dict[tuple[str, str], Usage]:
     """Usage by run and role."""
-    # A call that failed or was cut off has no price and no tokens; its run's ledger leaves it out too.
     query = f"""
         SELECT run_id, role, tokens_in, tokens_out, cost_usd,
-          cost_usd IS NULL AND finish NOT IN ('error', 'interrupted'), started_at, wall_ms
+          {UNKNOWN_COST}, started_at, wall_ms
         FROM model_calls WHERE run_id IN ({runs})
         ORDER BY run_id, role, started_at"""
     found: dict[tuple[str, str], Usage] = {}

@@ -25,7 +25,7 @@ from engine.tasks import Task
 from sandbox.types import SandboxError
 
 Ended = Callable[[TrialKey, Trial], object]
-End = Literal["done", "incomplete", "budget", "sandbox"]
+End = Literal["done", "incomplete", "budget", "sandbox", "error"]
 RETRIED = ("infra", "error", "budget", "failed")  # what --retry takes besides ids
 
 
@@ -73,9 +73,14 @@ class Experiment:
         await _all(self._search(label, slots) for label in self._searching({k.label for k in todo}))
         queue = iter([key for key in todo if key.label not in self.failures])
         await _all(self._work(queue, on_end) for _ in range(min(self._concurrency, len(todo))))
+        if self._stop is None and todo:
+            try:
+                self.guard.all_failed_alike(len(todo))
+            except ModelError as error:
+                self._stop = error
         if self._stop is not None:
             self.stopped = str(self._stop)
-            return "budget" if isinstance(self._stop, BudgetExceededError) else "sandbox"
+            return _end_of(self._stop)
         return "done" if self.progress.done == self.plan.total else "incomplete"
 
     def standing(self) -> Standing:
@@ -151,7 +156,7 @@ class Experiment:
         """Whether another trial may start; waits while paused. Those that run are left to end."""
         try:
             await self.guard.admit()
-        except (BudgetExceededError, SandboxError) as error:
+        except (BudgetExceededError, SandboxError, ModelError) as error:
             self._stop = error
         return self._stop is None
 
@@ -174,6 +179,13 @@ class Experiment:
         self.guard.ended(trial)
         self.progress.ended(key, Attempt(trial.run_id, trial.status, trial.score))
         return trial
+
+
+def _end_of(stop: Exception) -> End:
+    """The end that what kept further trials from starting comes to."""
+    if isinstance(stop, BudgetExceededError):
+        return "budget"
+    return "sandbox" if isinstance(stop, SandboxError) else "error"
 
 
 def _is_run(wanted: str, attempt: Attempt) -> bool:

@@ -1,17 +1,24 @@
-"""When an experiment starts nothing more: it is paused, its money is spent, or the sandbox is away."""
+"""When an experiment starts nothing more: it is paused, its money is spent, the sandbox is away, or all it
+tries ends in the same error.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 
 from engine.events import Event, ModelCallFinished
 from engine.experiments.waits import Waits
+from engine.models.base import ModelError
 from engine.run.ledger import BudgetExceededError
 from engine.search import Trial
 from sandbox.types import SandboxError
 
 # So many trials in a row without a sandbox are no accident: going on would only fail the others too.
 INFRA_IN_A_ROW = 10
+# So many first trials that all end in the same error tell of a set-up that is wrong, not of a variant.
+SAME_AT_FIRST = 5
+_VARYING = re.compile(r"\b(?=\w*\d)[\w-]+\b")  # counts, ids and times
 
 
 class Guard:
@@ -26,6 +33,9 @@ class Guard:
         self.waits = Waits()
         self._in_a_row = 0
         self._last_failure = ""
+        self._first_error: str | None = None
+        self._last_error = ""
+        self._same, self._differs = 0, False
         self._open = asyncio.Event()
         self._open.set()
 
@@ -53,23 +63,46 @@ class Guard:
     def watch(self, event: Event) -> None:
         """Count a call's cost as soon as it is known."""
         self.waits.watch(event)
-        if not isinstance(event, ModelCallFinished) or event.error is not None:
+        if not isinstance(event, ModelCallFinished):
             return
+        if event.error is not None and not (event.tokens_in or event.tokens_out):
+            return  # no part of an answer came
         if event.cost_usd is None:
             self.unknown_calls += 1
         else:
             self.spent_usd += event.cost_usd
 
-    def ended(self, trial: Trial) -> None:
-        """Count a trial's end."""
+    def ended(self, trial: Trial, *, candidate: bool = False) -> None:
+        """Count a trial's end. That of a search's `candidate` says nothing of the set-up."""
+        if not candidate:
+            self._note_error(trial)
         if trial.status == "infra":
             self._in_a_row += 1
             self._last_failure = trial.error or ""
         elif trial.status not in ("cancelled", "interrupted"):
             self._in_a_row = 0
 
+    def _note_error(self, trial: Trial) -> None:
+        """Whether this trial ended as all before it did."""
+        if trial.status in ("cancelled", "interrupted", "infra") or self._differs:
+            return
+        error = trial.error if trial.status == "error" else None
+        alike = _VARYING.sub("#", error or "")
+        if error is None or self._first_error not in (None, alike):
+            self._differs = True
+            return
+        self._first_error, self._same = alike, self._same + 1
+        self._last_error = error
+
+    def all_failed_alike(self, trials: int = SAME_AT_FIRST) -> None:
+        """Raises ModelError where `trials` have ended, or `SAME_AT_FIRST`, and all in the same error."""
+        if not self._differs and self._same >= min(trials, SAME_AT_FIRST) > 0:
+            what = f"the first {self._same} trials" if self._same > 1 else "the only trial"
+            raise ModelError("refused", f"{what} ended in the same error: {self._last_error}")
+
     def check(self) -> None:
-        """Raises BudgetExceededError and SandboxError where no further trial may start."""
+        """Raises BudgetExceededError, SandboxError and ModelError where no further trial may start."""
+        self.all_failed_alike()
         if self._in_a_row >= INFRA_IN_A_ROW:
             raise SandboxError(
                 "container-lost", f"{self._in_a_row} trials in a row had no sandbox: {self._last_failure}"

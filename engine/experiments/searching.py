@@ -47,7 +47,7 @@ class Candidates:
         repeats: int = 1,
         found: Mapping[str, Any] | None = None,
     ) -> list[Trial]:
-        """Trials in order of problem and repeat. Raises BudgetExceededError and SandboxError."""
+        """Trials in order of problem and repeat. Raises BudgetExceededError, SandboxError and ModelError."""
         wanted = [(p, r) for p in (problems or self._task.problems) for r in range(1, repeats + 1)]
         tasks = [
             asyncio.ensure_future(self._trial(label, problem, repeat, workflow, found))
@@ -79,7 +79,7 @@ class Candidates:
             models = self._contestant.meta_agent, self._contestant.worker
             request = TrialRequest(problem, config, *models, origin, repeat, workflow, found)
             trial = await self._carry(request, self._guard.watch)
-        self._guard.ended(trial)
+        self._guard.ended(trial, candidate=True)
         return trial
 
 

@@ -28,12 +28,33 @@ class Message(TypedDict):
     content: str
 
 
-class ModelError(UnavailableError):
-    """A model call failed for good (after retries). The message says what, where and what to do."""
+@dataclass(frozen=True)
+class Spent:
+    """What attempts cost, in tokens and US dollars; a cost of None is unknown."""
 
-    def __init__(self, kind: ErrorKind, message: str) -> None:
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float | None = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        unknown = self.cost_usd is None or other.cost_usd is None
+        return Spent(
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            None if unknown else (self.cost_usd or 0.0) + (other.cost_usd or 0.0),
+        )
+
+
+class ModelError(UnavailableError):
+    """A model call failed for good (after retries). The message says what, where and what to do.
+
+    `spent` is what attempts cost that brought a part of an answer and no whole one.
+    """
+
+    def __init__(self, kind: ErrorKind, message: str, spent: Spent = Spent()) -> None:
         super().__init__(message)
         self.kind: ErrorKind = kind
+        self.spent = spent
 
 
 @dataclass(frozen=True)
@@ -77,8 +98,11 @@ class Retry:
 class Completion:
     """The whole answer, always the last item of a stream.
 
-    `flags`: "empty" (no text), "truncated" (finish is "length" or the stream was cut),
-    "estimated-tokens" (the endpoint sent no usage), "replayed" (served from the store).
+    `finish` is the endpoint's own word (`engine.models.finish`), "cut" where the stream broke off, "unsaid"
+    where it ended without one. Tokens and cost are those of all attempts. `flags`: "empty" (no text),
+    "only-reasoning" (empty, but for its thinking), "truncated" (at a limit of tokens, or cut),
+    "default-limit" (at the limit that models in this process have), "unknown-finish" (whether it is whole
+    is not known), "estimated-tokens" (the endpoint sent no usage), "replayed" (served from the store).
     """
 
     text: str

@@ -1,30 +1,39 @@
-"""Put the chunks of one chat-completions stream together, and notice when they make no answer."""
+"""Put the pieces of one chat-completions answer together, and notice when they make no answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engine.models.base import Completion, Delta, Message
-from engine.models.faults import StreamError
+from engine.models.event_stream import EventReader
+from engine.models.faults import StreamError, ToldError, clip
+from engine.models.finish import ending_of
+from engine.models.parts import ShapeError, begun, content_of, whole
 from engine.models.stops import StopScanner
 from engine.models.thinking import ThinkSplitter
+from engine.models.usage import Usage
 
+ESTIMATED = "estimated-tokens"
 CUT = "cut"  # the finish of an answer whose stream broke off
+UNSAID = "unsaid"  # of one whose endpoint ended it in order, without saying how
 
 
 class ChunkReader:
-    """Reads one attempt. Servers differ and err, so nothing about a chunk's shape is taken for granted."""
+    """Reads one attempt. Servers differ and err, so nothing about a piece's shape is taken for granted."""
 
     def __init__(self, *, stops: Sequence[str] = (), thinks_first: bool = False) -> None:
         """`stops` are applied here, for models that do not take the parameter."""
         self._stops = StopScanner(stops)
         self._thinks_first = thinks_first
+        self._events = EventReader()
         self._splitter: ThinkSplitter | None = None
-        self._reasoning: list[str] = []  # from the reasoning field, apart from what tags mark
+        self._reasoning: list[str] = []  # from fields of its own, apart from what tags mark
         self._refusal = ""
-        self._usage: tuple[int, int, int] | None = None
-        self.finish: str | None = None
+        self._half = ""  # the first half of a character, whose second is in the next piece
+        self._finish: str | None = None
+        self._counted = False  # the last piece had counts and no text
+        self.usage = Usage()
 
     @property
     def stopped(self) -> bool:
@@ -38,63 +47,59 @@ class ChunkReader:
             self._splitter is not None and bool(self._splitter.text or self._splitter.reasoning)
         )
 
-    def feed(self, chunk: Any) -> list[Delta]:
-        """The deltas of one chunk.
+    @property
+    def has_begun(self) -> bool:
+        """Whether any of an answer came, so that it is one that was asked."""
+        return self.has_text or self._finish is not None or self.usage.known
 
-        Raises:
-            StreamError: the chunk's fields have types that no server should send.
+    def feed(self, data: bytes) -> Iterator[Delta]:
+        """The deltas in these bytes of the response; to be read to their end.
+
+        Raises, once all before it have been given:
+            StreamError, ToldError: they make no answer, or are an error in its place.
+            ValueError: they are not JSON.
         """
-        self._note_usage(getattr(chunk, "usage", None))
-        choices = getattr(chunk, "choices", None) or []
-        if not isinstance(choices, list):
-            raise StreamError("bad-response", "a chunk's choices are not a list")
-        return self._feed_choice(choices[0]) if choices else []
+        for value in self._events.feed(data):
+            yield from self._value(value)
 
-    def _feed_choice(self, choice: Any) -> list[Delta]:
-        finish = getattr(choice, "finish_reason", None)
-        if isinstance(finish, str) and finish:
-            self.finish = finish
-        delta = getattr(choice, "delta", None)
-        out: list[Delta] = []
-        thought = _text(delta, "reasoning_content") or _text(delta, "reasoning")
-        if thought:
-            self._reasoning.append(thought)
-            out.append(Delta("reasoning", thought))
-        self._refusal += _text(delta, "refusal")
-        if not self.stopped and (piece := self._stops.feed(_text(delta, "content"))):
-            out += self._split().feed(piece)
-        return out
-
-    def _split(self) -> ThinkSplitter:
-        if self._splitter is None:
-            # A server that parses reasoning itself has taken the tags out.
-            self._splitter = ThinkSplitter(inside=self._thinks_first and not self._reasoning)
-        return self._splitter
-
-    def _note_usage(self, usage: Any) -> None:
-        counts = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
-        if isinstance(counts[0], int) and isinstance(counts[1], int) and min(counts[0], counts[1]) >= 0:
-            cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)
-            self._usage = counts[0], counts[1], cached if isinstance(cached, int) else 0
-
-    def end(self) -> list[Delta]:
-        """The stream is over: the last deltas.
+    def end(self) -> Iterator[Delta]:
+        """The response is over: the last deltas.
 
         Raises:
             StreamError: it ended without an answer, was cut, or the answer was withheld.
         """
         if self.stopped:
-            self.finish = "stop"
-        if self.finish == "content_filter":
-            raise StreamError("refused", "the endpoint's content filter withheld the answer", retry=False)
+            self._finish = "stop"
+        else:
+            for value in self._events.close():
+                yield from self._value(value)
+        ending = ending_of(self._finish) if self._finish else None
+        if ending == "refused":
+            words = "the endpoint's content filter withheld the answer"
+            if self._finish != "content_filter":
+                words = f"the endpoint withheld the answer ({clip(self._finish or '')})"
+            raise StreamError("refused", words, retry=False)
         if self._refusal and not self.has_answer:
             raise StreamError("refused", f"the model declined: {self._refusal}", retry=False)
-        if self.finish is None and self._usage is not None and self.has_text:
-            self.finish = "stop"  # usage comes last, so all of it is here; some servers name no reason
-        if self.finish is None:
-            if self.has_text:
-                raise StreamError("connection", "the stream broke off before the answer was finished")
-            raise StreamError("bad-response", "the stream held no answer")
+        if ending == "failed":
+            raise StreamError("server", f"the endpoint broke the answer off ({clip(self._finish or '')})")
+        if ending is None:
+            self._end_unsaid()
+        yield from self._close()
+
+    def _end_unsaid(self) -> None:
+        # A piece with nothing but counts comes last, and [DONE] after it: where either is, so is the answer.
+        if self.has_text and (self._events.done or self._counted):
+            self._finish = UNSAID
+        elif self.has_text:
+            raise StreamError("connection", "the stream broke off before the answer was finished")
+        else:
+            said = clip(self._events.said)
+            raise StreamError("bad-response", f"the stream held no answer{f' ({said})' if said else ''}")
+
+    def cut(self) -> list[Delta]:
+        """The stream broke off and will not be tried again: the last deltas of what there is."""
+        self._finish = CUT
         return self._close()
 
     @property
@@ -102,44 +107,99 @@ class ChunkReader:
         """Whether there is answer text, not only reasoning."""
         return self._splitter is not None and bool(self._splitter.text)
 
+    def _value(self, value: Any) -> list[Delta]:
+        if not isinstance(value, dict):
+            raise StreamError("bad-response", "a piece of the answer is no object")
+        choices = value.get("choices")
+        if value.get("error"):
+            raise ToldError(value)
+        if choices is None and any(value.get(name) for name in ("detail", "errors", "message")):
+            raise ToldError(value)
+        self.usage.note(value.get("usage"))
+        groq = value.get("x_groq")
+        self.usage.note(groq.get("usage") if isinstance(groq, dict) else None)
+        if choices is not None and not isinstance(choices, list):
+            raise StreamError("bad-response", "a piece's choices are not a list")
+        if self.stopped:
+            return []
+        # One answer is asked for; where a server sends more, the first is read.
+        mine = (c for c in choices or [] if isinstance(c, dict) and c.get("index") in (0, None))
+        out = [delta for choice in mine for delta in self._choice(choice)]
+        self._counted = bool(value.get("usage")) and not out
+        return out
+
+    def _choice(self, choice: dict[str, Any]) -> list[Delta]:
+        self.usage.note(choice.get("usage"))
+        for name in ("finish_reason", "finishReason"):
+            word = choice.get(name)
+            if isinstance(word, str) and word.strip() and word.lower() not in ("null", "none"):
+                self._finish = word
+        if choice.get("error"):
+            raise ToldError(choice["error"])
+        delta = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}
+        if not isinstance(delta, dict):
+            raise StreamError("bad-response", "a piece's delta is no object")
+        try:
+            thought, said, refusal = content_of(delta)
+        except ShapeError as error:
+            raise StreamError("bad-response", str(error)) from None
+        out: list[Delta] = []
+        if thought:
+            thought = whole(thought)
+            self._reasoning.append(thought)
+            out.append(Delta("reasoning", thought))
+        self._refusal += whole(refusal)
+        if said:
+            out += self._said(said)
+        return out
+
+    def _said(self, text: str) -> list[Delta]:
+        text = self._half + text
+        self._half = text[len(text) - begun(text) :]
+        piece = self._stops.feed(whole(text[: len(text) - begun(text)]))
+        return self._split().feed(piece) if piece else []
+
+    def _split(self) -> ThinkSplitter:
+        if self._splitter is None:
+            # A server that parses reasoning itself has taken the tags out.
+            self._splitter = ThinkSplitter(inside=self._thinks_first and not self._reasoning)
+        return self._splitter
+
     def _close(self) -> list[Delta]:
-        rest = self._stops.close()
+        rest = self._stops.feed(whole(self._half)) + self._stops.close()
+        self._half = ""
         if self._splitter is None and not rest:
             return []
         splitter = self._split()
         return [*splitter.feed(rest), *splitter.close()]
 
-    def cut(self) -> list[Delta]:
-        """The stream broke off and will not be tried again: the last deltas of what there is."""
-        self.finish = CUT
-        return self._close()
-
-    def completion(self, messages: Sequence[Message]) -> tuple[Completion, int]:
-        """The completion, its cost still to be filled in, and how many prompt tokens were cached."""
+    def completion(self, messages: Sequence[Message]) -> Completion:
+        """The completion, its cost still to be filled in."""
         text = self._splitter.text if self._splitter else ""
         tagged = self._splitter.reasoning if self._splitter else ""
-        if self._thinks_first and self._splitter and self._splitter.thinking and self.finish == "stop":
+        ending = ending_of(self._finish) if self._finish else None
+        if self._thinks_first and self._splitter and self._splitter.thinking and ending == "complete":
             text, tagged = tagged, ""  # finished without closing the block: the model did not think after all
         reasoning = "".join(self._reasoning) + tagged
-        tokens_in, tokens_out, cached = self._usage or (
-            sum(4 + estimate_tokens(m["content"]) for m in messages),
-            estimate_tokens(text + reasoning),
-            0,
-        )
+        tokens_in, tokens_out = self.tokens(messages)
         flags = [] if text.strip() else ["empty"]
-        flags += ["truncated"] if self.finish in ("length", CUT) else []
-        flags += [] if self._usage else ["estimated-tokens"]
-        finish = self.finish or CUT
-        return Completion(text, reasoning, finish, tokens_in, tokens_out, None, tuple(flags)), cached
+        flags += ["only-reasoning"] if flags and reasoning.strip() else []
+        flags += ["truncated"] if ending == "truncated" or self._finish == CUT else []
+        flags += ["unknown-finish"] if ending == "unknown" and self._finish != CUT else []
+        flags += [] if self.usage.known else [ESTIMATED]
+        finish = " ".join((self._finish or CUT).split())[:60]
+        return Completion(text, reasoning, finish, tokens_in, tokens_out, None, tuple(flags))
+
+    def tokens(self, messages: Sequence[Message]) -> tuple[int, int]:
+        """Tokens read and written, estimated where the endpoint did not count them."""
+        if self.usage.known:
+            return self.usage.tokens_in or 0, self.usage.tokens_out
+        written = "".join(self._reasoning) + self._refusal
+        if self._splitter is not None:
+            written += self._splitter.reasoning + self._splitter.text
+        return sum(4 + estimate_tokens(m["content"]) for m in messages), estimate_tokens(written)
 
 
 def estimate_tokens(text: str) -> int:
     """Tokens of `text` where nobody counted: four bytes each, the usual rule of thumb."""
     return -(-len(text.encode("utf-8", "replace")) // 4)
-
-
-def _text(delta: Any, name: str) -> str:
-    value = getattr(delta, name, None)
-    if value is None or isinstance(value, str):
-        return value or ""
-    raise StreamError("bad-response", f"a chunk's {name} is not text")

@@ -7,23 +7,26 @@ import random
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sampling
-from engine.models.chunks import ChunkReader
-from engine.models.faults import Fault, StreamError, clip, fault_of
+from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sampling, Spent
+from engine.models.chunks import ESTIMATED, ChunkReader
+from engine.models.connection import address, connect, proxy_variable
+from engine.models.faults import Fault, StreamError, clip, come_back, fault_of
+from engine.models.lessons import learn
 from engine.models.prices import cost_usd
-from engine.models.quirks import Quirks, learn, quirks_of, request_body
+from engine.models.quirks import Quirks, quirks_of, request_body
+from engine.secrets import hide
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from engine.config import Endpoint
 
-BACKOFF_S = 0.5  # before the second attempt; doubled for each one after
-MAX_WAIT_S = 60.0  # what is waited at most, whatever the endpoint asks
-CONNECT_S = 10.0
+BACKOFF_S = 0.5  # before the second attempt; doubled for each one after, up to MAX_BACKOFF_S
+MAX_BACKOFF_S = 60.0
+MAX_WAIT_S = 300.0  # an endpoint that asks for a longer wait is not waited for
 _MAX_LESSONS = 6  # how many times one call may be corrected; a server that refuses more is refused itself
 
 # Calls under way, by event loop and endpoint: two models of one endpoint share its limit.
@@ -52,13 +55,18 @@ class EndpointModel:
         """`model` is the name the endpoint knows. `sleep` and `rng` (jitter) are for tests to replace.
 
         Raises:
-            ModelError: the endpoint needs a key and none is set.
+            ModelError: the endpoint needs a key and has none that can be sent, or its address is none.
         """
         self.name = name
         self._model, self._endpoint_name, self._endpoint = model, endpoint_name, endpoint
-        self._key = endpoint.key()
-        if self._key is None and endpoint.api_key_env:
-            raise ModelError("auth", f"endpoint {endpoint_name!r} needs a key: set {endpoint.api_key_env}")
+        if problem := endpoint.key_problem(endpoint_name):
+            raise ModelError("auth", f"endpoint {endpoint_name!r} needs a key: {problem}")
+        try:
+            self._address = address(endpoint.base_url)
+        except ValueError as error:
+            text = f"its base_url {endpoint.base_url} cannot be used ({error}): correct it"
+            raise ModelError("connection", f"endpoint {endpoint_name!r}: {text}") from None
+        self._has_key = endpoint.key() is not None
         self._sleep, self._rng = sleep, rng or random.Random()
         self._quirks = _configured(quirks_of(model), model, endpoint)
         self._client: AsyncOpenAI | None = None
@@ -72,10 +80,13 @@ class EndpointModel:
             ModelError: it cannot be had, after the endpoint's `max_retries` where trying again may help.
         """
         attempt, retries, lessons = 1, 0, 0
+        readers: list[ChunkReader] = []
         while True:
-            body = request_body(self._model, messages, sampling, self._quirks)
-            stops = sampling.stop if "stop" in self._quirks.drop else ()
-            reader = ChunkReader(stops=stops, thinks_first=self._quirks.thinks_first)
+            quirks = self._quirks
+            body = request_body(self._model, messages, sampling, quirks)
+            stops = sampling.stop if "stop" in quirks.drop else ()
+            reader = ChunkReader(stops=stops, thinks_first=quirks.thinks_first)
+            readers.append(reader)
             try:
                 async with aclosing(self._attempt(body, reader)) as deltas:
                     async for delta in deltas:
@@ -83,108 +94,130 @@ class EndpointModel:
                 break
             except _AttemptFailed as failed:
                 fault = failed.fault
-            lesson = learn(self._quirks, body, fault.reason, fault.param) if fault.refusal else None
             attempt += 1
-            if lesson and lessons < _MAX_LESSONS:
+            retry = lessons < _MAX_LESSONS and self._corrected(quirks, body, fault)
+            if retry:
                 lessons += 1
-                self._quirks = lesson[0]
-                yield Retry(attempt, f"asked again, corrected: {lesson[1]}", 0.0)
-            elif fault.retry and retries < self._endpoint.max_retries:
+                yield Retry(attempt, retry, 0.0)
+            elif fault.retry and retries < self._endpoint.max_retries and not _is_long(fault):
                 wait_s = self._wait(retries, fault)
                 retries += 1
-                yield Retry(attempt, self._presentable(fault.reason), wait_s)
+                yield Retry(attempt, _presentable(fault.reason), wait_s)
                 await self._sleep(wait_s)
             elif fault.retry and reader.has_text:
                 for delta in reader.cut():
                     yield delta
                 break
             else:
-                raise ModelError(fault.kind, self._sentence(fault, attempt - 1))
-        completion, cached = reader.completion(messages)
-        yield replace(completion, cost_usd=await self._cost(completion, cached))
+                spent = await self._charged(readers, messages)
+                raise ModelError(fault.kind, self._sentence(fault, attempt - 1), spent)
+        completion = reader.completion(messages)
+        # What failed attempts wrote is paid for as well.
+        spent = await self._charged(readers, messages)
+        counted = all(one.usage.known for one in readers if one.has_begun)
+        flags = completion.flags if counted else tuple({**dict.fromkeys(completion.flags), ESTIMATED: None})
+        yield replace(completion, **asdict(spent), flags=flags)
+
+    def _corrected(self, sent: Quirks, body: dict[str, Any], fault: Fault) -> str:
+        """How a refused request is asked again, "" where it is not. What is learnt is kept for all calls."""
+        if not fault.refusal:
+            return ""
+        if sent != self._quirks:  # another call was refused meanwhile, and told what it taught
+            return "asked again, as an earlier refusal taught"
+        lesson = learn(sent, body, fault.reason, fault.params)
+        if lesson is None:
+            return ""
+        self._quirks, how = lesson
+        return f"asked again {how}: {_presentable(fault.reason)}"
 
     async def _attempt(self, body: dict[str, Any], reader: ChunkReader) -> AsyncGenerator[Delta, None]:
         """One request, its deltas as they come; `_AttemptFailed` when it does not work out."""
         client = await self._open()
+        import anyio
+        import httpx2
         import openai
 
         async with self._limit():
             try:
-                async with await client.chat.completions.create(**body) as stream:
-                    async for chunk in stream:
-                        for delta in reader.feed(chunk):
+                # Read as bytes: the SDK's objects cost time for every token, and hide what is no chunk.
+                async with client.chat.completions.with_streaming_response.create(**body) as response:
+                    async for data in response.iter_bytes():
+                        for delta in reader.feed(data):
                             yield delta
                         if reader.stopped:
                             break
                 for delta in reader.end():
                     yield delta
-            # ValueError: StreamError, and what the SDK lets through of broken JSON and UTF-8.
-            except (openai.OpenAIError, ValueError, OSError) as error:
+            except (
+                *(openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError),
+                *(anyio.EndOfStream, ValueError, OSError),  # ValueError: what came cannot be read
+            ) as error:
                 fault = fault_of(error)
-                if isinstance(error, StreamError) and reader.finish is None and not reader.has_text:
-                    fault = replace(
-                        fault, reason=f"{fault.reason}: is {self._endpoint.base_url} the right URL?"
-                    )
+                if isinstance(error, StreamError) and fault.kind == "bad-response" and not reader.has_begun:
+                    fault = replace(fault, reason=f"{fault.reason}: is {self._address} the right URL?")
                 raise _AttemptFailed(fault) from None
 
     async def _open(self) -> AsyncOpenAI:
         if self._client is None:
             # Importing the SDK takes about 0.3 s: not on the event loop.
-            client = await asyncio.to_thread(self._connect)
+            client = await asyncio.to_thread(connect, self._endpoint_name, self._endpoint)
             self._client = self._client or client
         return self._client
 
-    def _connect(self) -> AsyncOpenAI:
-        import openai
-
-        timeout = self._endpoint.timeout_s
-        client = openai.AsyncOpenAI(
-            api_key=self._key or "none",
-            base_url=self._endpoint.base_url,
-            timeout=openai.Timeout(timeout, connect=min(CONNECT_S, timeout)),
-            max_retries=0,
-        )
-        # The SDK fills these in from OPENAI_* variables, which are not meant for every endpoint.
-        client.organization, client.project = self._endpoint.organization, None
-        return client
-
     def _limit(self) -> asyncio.Semaphore:
         here = _limits.setdefault(asyncio.get_running_loop(), {})
-        address = (self._endpoint_name, self._endpoint.base_url)
-        return here.setdefault(address, asyncio.Semaphore(self._endpoint.max_concurrency))
+        place = (self._endpoint_name, self._endpoint.base_url)
+        return here.setdefault(place, asyncio.Semaphore(self._endpoint.max_concurrency))
 
     def _wait(self, retries: int, fault: Fault) -> float:
         """Seconds before the next attempt: as asked, else doubled each time with up to half taken off."""
         if fault.wait_s is not None:
-            return min(fault.wait_s, MAX_WAIT_S)
-        return min(BACKOFF_S * 2.0**retries, MAX_WAIT_S) * (0.5 + self._rng.random() / 2)
+            return fault.wait_s
+        return min(BACKOFF_S * 2.0**retries, MAX_BACKOFF_S) * (0.5 + self._rng.random() / 2)
 
-    async def _cost(self, completion: Completion, cached: int) -> float | None:
-        args = self._endpoint.base_url, self._model, completion.tokens_in, completion.tokens_out, cached
-        return await asyncio.to_thread(cost_usd, *args)  # the first call reads the price table
+    async def _charged(self, readers: Sequence[ChunkReader], messages: Sequence[Message]) -> Spent:
+        """What attempts cost: nothing where no part of an answer came."""
+        spent = Spent()
+        for reader in readers:
+            if reader.has_begun:
+                tokens_in, tokens_out = reader.tokens(messages)
+                args = self._endpoint.base_url, self._model, tokens_in, tokens_out, reader.usage.cached
+                # The first call reads the price table.
+                spent += Spent(tokens_in, tokens_out, await asyncio.to_thread(cost_usd, *args))
+        return spent
 
     def _sentence(self, fault: Fault, attempts: int) -> str:
         """What failed, where, and what to do about it."""
-        where = f"{self.name} at {self._endpoint.base_url}"
+        where = f"{self.name} at {self._address}"
         variable = self._endpoint.api_key_env or f"api_key_env of endpoint {self._endpoint_name!r}"
+        proxy = proxy_variable(self._endpoint.base_url)
         advice = {
-            "auth": f": check the key in {variable}" if self._key else f": it wants a key, set {variable}",
-            "not-found": ": check the model's name and the endpoint's base_url",
-            "connection": ": is the server running and the base_url right?",
-            "context-length": ": shorten the prompt or take a model with a longer context",
-        }.get(fault.kind, "")
+            "auth": f"check the key in {variable}" if self._has_key else f"it wants a key, set {variable}",
+            "not-found": "check the model's name and the endpoint's base_url",
+            "connection": f"is the server running, and the proxy that {proxy} names?"
+            if proxy
+            else "is the server running and the base_url right?",
+            "context-length": "shorten the prompt or take a model with a longer context",
+        }.get(fault.kind)
+        if _is_long(fault):
+            advice = come_back(fault.wait_s or 0.0)
         tried = f" (tried {attempts} times)" if attempts > 1 else ""
-        return f"{where}: {self._presentable(fault.reason)}{tried}{advice}"
-
-    def _presentable(self, text: str) -> str:
-        """One line without the key: servers like to repeat the key they were sent."""
-        return clip(text.replace(self._key, "[key]") if self._key else text)
+        return f"{where}: {_presentable(fault.reason)}{tried}{f': {advice}' if advice else ''}"
 
     async def aclose(self) -> None:
         """Close the connections; the next call opens new ones."""
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+
+
+def _presentable(text: str) -> str:
+    """One line without keys: servers like to repeat the key they were sent."""
+    return clip(hide(text))
+
+
+def _is_long(fault: Fault) -> bool:
+    return fault.retry and fault.wait_s is not None and fault.wait_s > MAX_WAIT_S
 
 
 def _configured(known: Quirks, model: str, endpoint: Endpoint) -> Quirks:

@@ -8,26 +8,55 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import Any
 
 from engine.models.base import ErrorKind
-
-if TYPE_CHECKING:
-    from openai import APIError
+from engine.models.error_bodies import Said, read_error
 
 _CLIP = 300
 _CONTEXT = re.compile(
-    r"context.?length|context window|maximum context|prompt is too long|too many (input )?tokens|"
-    r"exceeds? the (available )?context|model's context|input is too long",
+    r"context.?(length|window|size|limit)|maximum context|model's context|exceeds? the (available )?context|"
+    r"(prompt|input|messages?|request|text)s?( is| are)? too (long|large)|"
+    r"too many (input |prompt )?tokens|maximum (prompt|input|model) length|"
+    r"(range of |maximum )input length|input (token count|length).{0,40}exceed|"
+    r"reduce (the length|your prompt|the number of tokens)|"
+    r"exceeds? (the |this model's )?(maximum|max) (number of )?(input |prompt )?tokens|"
+    r"(inputs?|prompt).{0,60}(must have less|must be <=|longer than the max)",
     re.I,
 )
+_SPENT = re.compile(
+    r"insufficient.{0,12}(balance|credit|quota|funds)|(out of|no|not enough) credits?|credit balance|billing|"
+    r"exceeded your current quota|payment required|account.{0,20}(suspended|deactivated|arrears)",
+    re.I,
+)
+_NO_MODEL = re.compile(
+    r"\bmodel\b(?:(?!\.\s)[^;\n]){0,80}?(not found|does ?n.t exist|does not exist|not exist)|"
+    r"(no such|unknown|invalid) model\b",
+    re.I,
+)
+_RATE = re.compile(r"\brate.?limit", re.I)
+_CONTEXT_CODES = {"context_length_exceeded", "request_too_large", "string_above_max_length"}
+_FILTER_CODES = {"content_filter", "content_policy_violation", "responsibleaipolicyviolation"}
+_NO_MODEL_CODES = {"model_not_found", "model_not_exist"}
+_RATE_CODES = {"rate_limit_exceeded", "rate_limit_error", "resource_exhausted", "too_many_requests"}
+_SPENT_CODES = {
+    *("insufficient_quota", "insufficient_user_quota", "billing_hard_limit_reached", "billing_not_active")
+}
+_WAIT = re.compile(
+    r"(?:try again|retry|come back|wait)\W{0,4}(?:in|after|for)?\W{0,4}((?:\d+(?:\.\d+)?\s*"
+    r"(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])[\s,]*)+)",
+    re.I,
+)
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|mil|[smhd])", re.I)
+_UNITS = {"ms": 0.001, "mil": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True)
 class Fault:
     """A failed attempt.
 
-    `wait_s` is what the endpoint asked to wait, in seconds. `param` is the request parameter it
+    `wait_s` is what the endpoint asked to wait, in seconds. `params` are the request parameters it
     blamed; `refusal` is True where the request itself was turned down and may be corrected.
     """
 
@@ -35,12 +64,12 @@ class Fault:
     reason: str
     retry: bool
     wait_s: float | None = None
-    param: str | None = None
+    params: tuple[str, ...] = ()
     refusal: bool = False
 
 
 class StreamError(ValueError):
-    """The stream was readable but no sensible answer: wrong shapes, or an end without a finish."""
+    """What came was readable but no sensible answer: wrong shapes, or an end without a finish."""
 
     def __init__(self, kind: ErrorKind, reason: str, *, retry: bool = True) -> None:
         super().__init__(reason)
@@ -48,53 +77,86 @@ class StreamError(ValueError):
         self.retry = retry
 
 
+class ToldError(ValueError):
+    """The endpoint told of an error in the place of an answer, or in its middle."""
+
+    def __init__(self, body: Any) -> None:
+        super().__init__("the endpoint told of an error")
+        self.body = body
+
+
 def fault_of(error: Exception) -> Fault:
-    """Read an exception of the SDK, of its HTTP client, or of decoding what it received."""
+    """Read an exception of the SDK, of its HTTP client, or of reading what it received."""
+    import httpx2
     import openai
 
     if isinstance(error, StreamError):
         return Fault(error.kind, str(error), error.retry)
-    if isinstance(error, openai.APITimeoutError):
-        return Fault("timeout", "no answer in time", retry=True)
-    if isinstance(error, openai.APIConnectionError):
-        cause = error.__cause__ or error.__context__
-        detail = f" ({cause!s})" if cause is not None and str(cause) else ""
-        return Fault("connection", f"the connection failed{detail}", retry=True)
+    if isinstance(error, ToldError):
+        said = read_error(error.body)
+        if said.status is not None:
+            return _of_status(said.status, {}, said)
+        words = said.words or "an error without words"
+        return _of_words(words, said) or Fault("server", words, True, _asked_wait(words), said.params, True)
     if isinstance(error, openai.APIStatusError):
-        return _of_status(error.status_code, error.response.headers, _said(error), error.code, error.param)
-    if isinstance(error, openai.APIError):  # an error object in the middle of the stream
-        return _of_message(_said(error), error.code) or Fault("server", _said(error), retry=True)
+        said = read_error(_body(error.response))
+        return _of_status(error.status_code, error.response.headers, said)
+    if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
+        return Fault("timeout", "no answer in time", retry=True)
+    if isinstance(error, UnicodeEncodeError):
+        return Fault("refused", "the prompt holds half a character (a lone surrogate)", retry=False)
     if isinstance(error, UnicodeDecodeError):
         return Fault("bad-response", "the answer is not UTF-8", retry=True)
     if isinstance(error, ValueError):
         return Fault("bad-response", f"the answer is not valid JSON ({error!s})", retry=True)
-    return Fault("connection", f"the connection failed ({str(error) or type(error).__name__})", retry=True)
+    cause = (error.__cause__ or error.__context__) if isinstance(error, openai.APIConnectionError) else error
+    detail = f" ({cause!s})" if cause is not None and str(cause) else ""
+    # Not the network's doing, so that it is the same the next time.
+    lasting = (httpx2.TooManyRedirects, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
+    is_certificate = "CERTIFICATE_VERIFY_FAILED" in detail
+    if is_certificate:
+        detail += "; SSL_CERT_FILE names the certificates to trust"
+    return Fault(
+        "connection", f"the connection failed{detail}", not (is_certificate or isinstance(cause, lasting))
+    )
 
 
-def _said(error: APIError) -> str:
-    """The endpoint's own words, without the SDK's frame around them."""
-    body = error.body
-    words = body.get("message") if isinstance(body, dict) else None
-    return words if isinstance(words, str) and words.strip() else error.message
+def _body(response: Any) -> Any:
+    try:
+        return response.text
+    except (ValueError, LookupError, RuntimeError):  # it cannot be decoded, or was not read
+        return ""
 
 
-def _of_status(
-    status: int, headers: Mapping[str, str], message: str, code: str | None, param: str | None
-) -> Fault:
-    said = f"HTTP {status}: {message}"
-    if status in (401, 403):
-        return Fault("auth", said, retry=False)
+def _of_status(status: int, headers: Mapping[str, str], said: Said) -> Fault:
+    words = f"HTTP {status}: {said.words or _phrase(status)}"
+    wait = retry_after(headers)
+    wait = _asked_wait(f"{said.words} retry in {said.retry_delay}") if wait is None else wait
+    if status in (429, 402):
+        # A quota that comes back says when.
+        broke = status == 402 or bool(said.codes & _SPENT_CODES) or (_SPENT.search(words) and wait is None)
+        return Fault("rate-limit", words, retry=not broke, wait_s=wait)
+    known = _of_words(words, said)
+    if status >= 500 and known is not None and known.kind != "context-length":
+        known = None  # its own trouble, whatever words it has for it
+    if known is not None and known.kind != "rate-limit":
+        return known
+    if status in (401, 403, 407):
+        return Fault("auth", words, retry=False, params=said.params, refusal=status == 403)
     if status == 404:
-        return Fault("not-found", said, retry=False)
-    if status == 429:
-        broke = code == "insufficient_quota"
-        return Fault("rate-limit", said, retry=not broke, wait_s=retry_after(headers))
+        return Fault("not-found", words, retry=False, params=said.params, refusal=True)
     if status == 408:
-        return Fault("timeout", said, retry=True, wait_s=retry_after(headers))
+        return Fault("timeout", words, retry=True, wait_s=wait)
     if status >= 500 or status in (409, 425):
-        return Fault("server", said, retry=True, wait_s=retry_after(headers))
-    known = _of_message(said, code)
-    return known or Fault("refused", said, retry=False, param=param, refusal=status in (400, 422))
+        return Fault("server", words, retry=status != 501, wait_s=wait, params=said.params, refusal=True)
+    return known or Fault("refused", words, retry=False, params=said.params, refusal=True)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "no reason given"
 
 
 def is_context_overflow(message: str) -> bool:
@@ -102,14 +164,18 @@ def is_context_overflow(message: str) -> bool:
     return _CONTEXT.search(message) is not None
 
 
-def _of_message(message: str, code: str | None) -> Fault | None:
+def _of_words(words: str, said: Said) -> Fault | None:
     """Faults that are told by their code or wording, whatever the status."""
-    if code == "context_length_exceeded" or is_context_overflow(message):
-        return Fault("context-length", message, retry=False)
-    if code in ("content_filter", "content_policy_violation"):
-        return Fault("refused", message, retry=False)
-    if code == "rate_limit_exceeded":
-        return Fault("rate-limit", message, retry=True)
+    if said.codes & _CONTEXT_CODES or is_context_overflow(words):
+        return Fault("context-length", words, retry=False)
+    if said.codes & _FILTER_CODES:
+        return Fault("refused", words, retry=False)
+    if said.codes & _NO_MODEL_CODES or _NO_MODEL.search(words):
+        return Fault("not-found", words, retry=False)
+    if said.codes & _SPENT_CODES or _SPENT.search(words):
+        return Fault("rate-limit", words, retry=False)
+    if said.codes & _RATE_CODES or _RATE.search(words):
+        return Fault("rate-limit", words, retry=True, wait_s=_asked_wait(words))
     return None
 
 
@@ -129,6 +195,24 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     except (ValueError, TypeError, OverflowError):  # no number, no date, or a date without a zone
         return None
     return max(0.0, wait) if math.isfinite(wait) else None
+
+
+def _asked_wait(words: str) -> float | None:
+    """As `retry_after`, from words such as "try again in 7m12s"."""
+    found = _WAIT.search(words)
+    if found is None:
+        return None
+    return sum(float(number) * _UNITS[unit.lower()] for number, unit in _SPAN.findall(found[1]))
+
+
+def come_back(wait_s: float, now: datetime | None = None) -> str:
+    """When a wait is over, in local time, and how long it is."""
+    now = now or datetime.now().astimezone()
+    then = datetime.fromtimestamp(now.timestamp() + min(wait_s, 3.2e8), now.tzinfo)
+    day = "" if then.date() == now.date() else f"{then:%Y-%m-%d} "
+    minutes = math.ceil(wait_s / 60)
+    span = f"{minutes} minutes" if minutes < 120 else f"{round(minutes / 60)} hours"
+    return f"it asks to come back in {span}, at {day}{then:%H:%M}"
 
 
 def clip(text: str) -> str:

@@ -57,7 +57,7 @@ def open_model(name: str, settings: Settings) -> ChatModel:
         return _local(name, str(pocket_weights(name)), device="cpu")
     scheme, _, source = name.partition(":")
     if scheme == "hf" and source:
-        return _local(name, source, device="auto")
+        return _local(name, _source(name, source), device="auto")
     endpoint_name, slash, model = name.partition("/")
     if not (slash and model and endpoint_name in settings.endpoints):
         endpoint_name, model = _only_endpoint(name, settings), name
@@ -80,8 +80,7 @@ def available(settings: Settings) -> list[ModelInfo]:
             ModelInfo(name, "embedded", "in this process", missing if there else "its weights are missing")
         )
     for name, endpoint in settings.endpoints.items():
-        unset = endpoint.api_key_env and endpoint.key() is None
-        note = f"{endpoint.api_key_env} is not set" if unset else ""
+        note = endpoint.key_problem(name)
         infos += [
             ModelInfo(f"{name}/{model}", "endpoint", endpoint.base_url, note)
             for model in endpoint.models or ["MODEL"]
@@ -109,6 +108,26 @@ def _weights_folder(name: str) -> Path | None:
     return Path(next(iter(spec.submodule_search_locations))) / "pocket" / "weights" / POCKET[name]
 
 
+def _source(name: str, source: str) -> str:
+    """The folder or hub ID that `hf:…` names.
+
+    Raises:
+        ModelError: it is the path of a folder, and no model is there.
+    """
+    path = Path(source).expanduser()
+    is_id = source.count("/") <= 1 and not source.startswith((".", "/", "~")) and not source.endswith("/")
+    if is_id and not path.exists():
+        return source
+    if not path.is_dir():
+        what = "is a file, not a folder" if path.exists() else "is no folder"
+        raise ModelError("not-found", f"{name}: {path} {what}: name the folder of a model, or a hub ID")
+    if not (path / "config.json").is_file():
+        raise ModelError(
+            "not-found", f"{name}: the folder {path} holds no model (no config.json): name another"
+        )
+    return str(path)
+
+
 def _local(name: str, source: str, *, device: str) -> ChatModel:
     if not _has_torch():
         raise ModelError("not-found", f"{name} runs in this process: pip install 'flowreasoner[local]'")
@@ -123,9 +142,7 @@ def _has_torch() -> bool:
 
 def _only_endpoint(name: str, settings: Settings) -> str:
     """The endpoint that a name without one must mean."""
-    usable = [
-        e for e, values in settings.endpoints.items() if not values.api_key_env or values.key() is not None
-    ]
+    usable = [e for e, values in settings.endpoints.items() if not values.key_problem(e)]
     candidates = [e for e in usable if name in settings.endpoints[e].models] or usable
     # A bare word near an embedded name is a slip, not a model of some endpoint.
     bare = "/" not in name and ":" not in name and not _near(name, list(POCKET), 0.7)

@@ -1,7 +1,9 @@
 """Tell thinking from answer in a text that arrives in pieces.
 
-Reasoning models wrap their thinking in `<think>…</think>` at the head of the answer. The opening tag
-counts only there, so that an answer which talks about the tag is left alone. Where the prompt's
+Reasoning models wrap their thinking in `<think>…</think>` at the head of the answer, some in marks of their
+own (`MARKS`), which a server that does not know the model leaves in. The opening mark counts only there, so
+that an answer which talks about it is left alone. Marks that a prompt may well ask for, such as `<thought>`,
+are none. Where the prompt's
 template already opened the block, only the closing tag appears: a caller that knows says
 `inside=True`; otherwise the lone closing tag, once seen outside a code fence, turns all text before it
 into reasoning. What had been streamed as text by then cannot be called back, which is why `text` and
@@ -16,6 +18,14 @@ from engine.models.base import Delta
 from engine.models.stops import held_suffix
 
 OPEN, CLOSE = "<think>", "</think>"
+MARKS = {
+    OPEN: CLOSE,
+    "[THINK]": "[/THINK]",  # Magistral
+    "<seed:think>": "</seed:think>",  # Seed-OSS
+    "\u25c1think\u25b7": "\u25c1/think\u25b7",  # Kimi
+    # gpt-oss: its channels as they are in the template.
+    "<|channel|>analysis<|message|>": "<|end|><|start|>assistant<|channel|>final<|message|>",
+}
 _FENCE = "```"
 
 
@@ -26,6 +36,7 @@ class ThinkSplitter:
         self._state: Literal["head", "thinking", "answer"] = "thinking" if inside else "head"
         self._trim = inside  # drop the blank space that follows a tag
         self._thought = inside
+        self._close_mark = CLOSE
         self._buffer = ""
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -77,22 +88,23 @@ class ThinkSplitter:
 
     def _at_head(self) -> bool:
         start = self._buffer.lstrip()
-        if start.startswith(OPEN):
-            self._buffer = start[len(OPEN) :]
-            self._state, self._trim, self._thought = "thinking", True, True
-            return True
-        if OPEN.startswith(start):  # also where all is blank so far
+        for mark, close in MARKS.items():
+            if start.startswith(mark):
+                self._buffer, self._close_mark = start[len(mark) :], close
+                self._state, self._trim, self._thought = "thinking", True, True
+                return True
+        if any(mark.startswith(start) for mark in MARKS):  # also where all is blank so far
             return False
         self._state = "answer"
         return True
 
     def _in_block(self, out: list[Delta]) -> bool:
-        at = self._buffer.find(CLOSE)
+        at = self._buffer.find(self._close_mark)
         if at < 0:
             self._release(out, "reasoning")
             return False
         self._emit(out, "reasoning", self._buffer[:at])
-        self._after_block(at)
+        self._after_block(at + len(self._close_mark))
         return True
 
     def _in_answer(self, out: list[Delta]) -> bool:
@@ -111,16 +123,17 @@ class ThinkSplitter:
             return True
         self._reasoning, self._text, self._thought = self._text, [], True
         self._emit(out, "reasoning", before)
-        self._after_block(at)
+        self._after_block(end)
         return True
 
-    def _after_block(self, at: int) -> None:
-        self._buffer = self._buffer[at + len(CLOSE) :]
+    def _after_block(self, end: int) -> None:
+        self._buffer = self._buffer[end:]
         self._state, self._trim = "head", True
 
     def _release(self, out: list[Delta], channel: Literal["reasoning", "text"]) -> None:
-        """Pass on all but what may be the beginning of a closing tag."""
-        certain = len(self._buffer) - held_suffix(self._buffer, (CLOSE,))
+        """Pass on all but what may be the beginning of a closing mark."""
+        mark = self._close_mark if self.thinking else CLOSE
+        certain = len(self._buffer) - held_suffix(self._buffer, (mark,))
         self._emit(out, channel, self._buffer[:certain])
         self._buffer = self._buffer[certain:]
 

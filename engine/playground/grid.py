@@ -197,6 +197,8 @@ class _CellRun:
             stdout, cpu_ms = outcome.stdout, outcome.usage.cpu_ms
             if self._ended.done():
                 self._ended.result()  # raises why the host ended it
+            if outcome.status != "passed" and requests.refused is not None:
+                raise requests.refused
             if outcome.status != "passed":
                 status = "timeout" if outcome.status.startswith("timeout") else "error"
                 raise _StepFailedError(status, outcome.message or outcome.reason or outcome.status)

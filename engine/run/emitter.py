@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator
 from typing import TypeVar
 
 from engine.events import Event, RunFinished
+from engine.secrets import hide_in
 
 E = TypeVar("E", bound=Event)
+_STAMPS = frozenset(field.name for field in dataclasses.fields(Event))
 
 
 class Emitter:
@@ -23,9 +25,11 @@ class Emitter:
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
 
     def emit(self, event: E) -> E:
-        """Stamp and queue `event`; returns it as the reader will see it."""
+        """Stamp and queue `event`; returns it as the reader will see it, without API keys."""
+        told = (field.name for field in dataclasses.fields(event) if field.name not in _STAMPS)
         stamped = dataclasses.replace(
             event,
+            **{name: hide_in(getattr(event, name)) for name in told},
             run_id=self.run_id,
             seq=self._seq,
             at=time.time(),

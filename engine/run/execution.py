@@ -25,12 +25,22 @@ WORKFLOW_LIMITS = Limits(wall_s=24 * 3600.0, cpu_s=60.0)
 
 @dataclass(frozen=True)
 class Execution:
-    """How an execution ended. `answer` is None exactly when `status` is not "ok"."""
+    """How an execution ended. `answer` is None exactly when `status` is not "ok".
+
+    `refused` is the call that a model refused where there is no answer: then nothing is known of how good
+    the workflow is.
+    """
 
     id: str
     status: str
     answer: str | None
     error: str | None
+    refused: ModelError | None = None
+
+    def raise_refusal(self) -> None:
+        """Raises ModelError where a model's refusal kept the execution from an answer."""
+        if self.refused is not None:
+            raise self.refused
 
 
 async def execute(
@@ -82,7 +92,7 @@ async def _in_session(
             status, answer, error = _early(broker, context)
         else:
             status, answer, error = _read(outcome, context)
-        return Execution(execution_id, status, answer, error)
+        return Execution(execution_id, status, answer, error, broker.refused if answer is None else None)
     except (BudgetExceededError, ModelError, SandboxError) as failure:
         status = {BudgetExceededError: "budget", SandboxError: "infra"}.get(type(failure), "error")
         error = str(failure)

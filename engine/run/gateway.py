@@ -6,10 +6,10 @@ Keys and URLs stay in the model objects; what is emitted holds neither (invarian
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from itertools import groupby
 
 from engine.events import (
     Channel,
@@ -23,17 +23,26 @@ from engine.events import (
 )
 from engine.forks import Fork
 from engine.ids import new_id
-from engine.models.base import ChatModel, Completion, Delta, Message, ModelError, Retry, Sampling
+from engine.models.base import ChatModel, Completion, Delta, Message, ModelError, Retry, Sampling, Spent
+from engine.models.faults import clip
+from engine.models.parts import whole
 from engine.run.control import Control, Crossing
 from engine.run.emitter import Emitter
 from engine.run.ledger import Ledger
+from engine.secrets import held, hide
 
 FLUSH_S = 0.05  # a delta event at most this often per call: twenty a second read as streaming
 
+# Why a reply is suspect, by its flags; of several the first is told.
 _SUSPECT = {
+    "only-reasoning": "held only reasoning and no answer",
     "empty": "came back empty",
+    "default-limit": "was cut off at the limit that models in this process have (ask for less, or serve the"
+    " model and add it as an endpoint)",
     "truncated": "was cut off before its end (raise max_tokens, or ask for less)",
+    "unknown-finish": "may not be whole",
 }
+_SHOWN = 200  # characters of reasoning where there is nothing else
 
 
 class Gateway:
@@ -60,7 +69,10 @@ class Gateway:
         """
         at = at or Crossing(where="model", operator="meta-agent" if role == "meta" else role)
         go = await self._control.cross(replace(at, value=[dict(m) for m in messages]))
-        messages = go.value if go.edited else messages
+        messages = [
+            Message(role=m["role"], content=whole(m["content"]))
+            for m in (go.value if go.edited else messages)
+        ]
         # A step is served or run as a whole; what is asked outside of steps is served call by call.
         served = None if go.edited or at.step_id else self._fork.call(role, messages, sampling)
         if served is None:
@@ -86,15 +98,14 @@ class Gateway:
             completion = await self._consume(model, messages, sampling, stream)
         except (ModelError, asyncio.CancelledError) as error:
             reason = str(error) if isinstance(error, ModelError) else "cancelled"
-            stream.finish(Completion(text="", finish="error", flags=()), error=reason)
+            spent = error.spent if isinstance(error, ModelError) else Spent()
+            self._ledger.charge(**asdict(spent))
+            stream.finish(Completion(text="", finish="error", **asdict(spent)), error=reason)
             raise
         self._ledger.charge(completion.tokens_in, completion.tokens_out, completion.cost_usd)
         stream.finish(completion, error=None)
-        for flag in completion.flags:
-            if flag in _SUSPECT:
-                self._emitter.emit(
-                    Notice(level="warning", text=f"A reply of {model.name} ({role}) {_SUSPECT[flag]}.")
-                )
+        if text := _suspicion(completion):
+            self._emitter.emit(Notice(level="warning", text=f"A reply of {model.name} ({role}) {text}."))
         return completion
 
     async def _consume(
@@ -108,6 +119,23 @@ class Gateway:
             else:
                 return item
         raise ModelError("bad-response", f"{model.name} ended its stream without a completion; try again")
+
+
+def _channel(delta: Delta) -> Channel:
+    return delta.channel
+
+
+def _suspicion(completion: Completion) -> str:
+    """Why the reply is not what it seems; "" where nothing says so."""
+    flag = next((flag for flag in _SUSPECT if flag in completion.flags), None)
+    if flag is None:
+        return ""
+    text = _SUSPECT[flag]
+    if flag in ("only-reasoning", "empty", "unknown-finish"):
+        text += f"; it ended with {completion.finish!r}"
+    if flag == "only-reasoning":
+        text += f": {clip(completion.reasoning[-_SHOWN:])}"
+    return text
 
 
 class _Stream:
@@ -126,27 +154,30 @@ class _Stream:
             self._first = time.monotonic()
         self._pending.append(delta)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self._flush_soon)
 
-    def flush(self) -> None:
+    def flush(self, *, last: bool = True) -> None:
+        """Emit what has come. Unless it is the `last`, what may be the beginning of a key waits for more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         pending, self._pending = self._pending, []
-        channel: Channel | None = None
-        texts: list[str] = []
-        for delta in [*pending, None]:
-            if texts and channel is not None and (delta is None or delta.channel != channel):
-                self._emitter.emit(ModelDelta(call_id=self._call_id, channel=channel, text="".join(texts)))
-                texts = []
-            if delta is not None:
-                channel = delta.channel
-                texts.append(delta.text)
+        for channel, deltas in groupby(pending, key=_channel):
+            text = hide("".join(delta.text for delta in deltas))
+            if not last and channel == pending[-1].channel and (kept := held(text)):
+                text, rest = text[:-kept], text[-kept:]
+                self._pending.append(Delta(channel, rest))
+            if text:
+                self._emitter.emit(ModelDelta(call_id=self._call_id, channel=channel, text=text))
+
+    def _flush_soon(self) -> None:
+        self._timer = None
+        self.flush(last=False)
 
     def retry(self, retry: Retry) -> None:
         self.flush()
         self._first = None
-        self._emitter.emit(ModelRetry(call_id=self._call_id, **dataclasses.asdict(retry)))
+        self._emitter.emit(ModelRetry(call_id=self._call_id, **asdict(retry)))
 
     def finish(self, completion: Completion, *, error: str | None) -> None:
         self.flush()

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.events import CodeExecuted, ValueEdited
 from engine.ids import derived_seed
-from engine.models.base import Message, ModelError, Sampling
+from engine.models.base import Message, ModelError, Sampling, Spent
 from engine.operators.specs import OperatorSpec
 from engine.plain import jsonable
 from engine.problems import Problem
@@ -48,23 +48,16 @@ class StepCall:
     kwargs: dict[str, Any]
 
 
-@dataclass
-class Spent:
-    """What one step's model calls cost."""
-
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost_usd: float | None = 0.0
-    calls: int = 0
-
-
 class StepRequests:
     """Answers the requests of one step."""
 
     def __init__(self, context: RunContext, call: StepCall, abort: Abort) -> None:
-        self.spent = Spent()
+        self.spent = Spent()  # on its model calls
+        self.calls = 0
         # What a person wants asked first, in place of the user's message.
         self.prompt: str | None = None
+        # The last call that a model refused, which the operator and the workflow may live with.
+        self.refused: ModelError | None = None
         self._context, self._call, self._abort = context, call, abort
         self._started = context.ledger.wall_s
 
@@ -96,8 +89,8 @@ class StepRequests:
         raise CallbackError("usage", f"an operator cannot call {method!r}")
 
     async def _model(self, args: dict[str, Any]) -> dict[str, Any]:
-        messages, spent, call = _messages(args.get("messages")), self.spent, self._call
-        number, spent.calls = spent.calls, spent.calls + 1
+        messages, call = _messages(args.get("messages")), self._call
+        number, self.calls = self.calls, self.calls + 1
         sampling = replace(call.sampling, seed=derived_seed(call.draw, number))
         if number == 0 and self.prompt is not None:
             messages = _with_prompt(messages, self.prompt)
@@ -110,13 +103,12 @@ class StepRequests:
         except BudgetExceededError as error:
             raise self._abort(error, "budget") from None
         except ModelError as error:
+            self.spent += error.spent
             if error.kind in ("context-length", "refused"):  # this call's fault: the workflow may go on
+                self.refused = error
                 raise CallbackError("model", str(error)) from None
             raise self._abort(error, "model") from None
-        spent.tokens_in += completion.tokens_in
-        spent.tokens_out += completion.tokens_out
-        unknown = completion.cost_usd is None or spent.cost_usd is None
-        spent.cost_usd = None if unknown else (spent.cost_usd or 0.0) + (completion.cost_usd or 0.0)
+        self.spent += Spent(completion.tokens_in, completion.tokens_out, completion.cost_usd)
         return {"text": completion.text, "finish": completion.finish, "flags": list(completion.flags)}
 
     async def _tests(self, args: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from engine.events import StepFinished, StepStarted, ValueEdited
 from engine.forks import RecordedStep
 from engine.ids import content_key, new_id, step_key
-from engine.models.base import Sampling
+from engine.models.base import ModelError, Sampling
 from engine.operators.specs import OperatorSet, OperatorSpec
 from engine.plain import jsonable
 from engine.run.clock import within
@@ -72,7 +72,8 @@ class StepBroker:
 
     A budget that is spent, a model that cannot be reached and a lost sandbox end the execution: they
     are put on `aborted`, so that a workflow which catches every exception cannot go on regardless.
-    `last_output` is what the last step that succeeded gave.
+    `last_output` is what the last step that succeeded gave, `refused` the last call that a model refused,
+    which the workflow may live with.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class StepBroker:
         self._requests: dict[str, _Request] = {}
         self._working: set[asyncio.Future[Any]] = set()
         self.last_output: Any = None
+        self.refused: ModelError | None = None
         self.aborted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def callback(self, method: str, args: dict[str, Any]) -> dict[str, Any]:
@@ -238,6 +240,7 @@ class StepBroker:
         finally:
             if self.aborted.done() and status == "error":
                 status = "cancelled"
+            self.refused = requests.refused or self.refused
             spent = requests.spent
             self._context.emitter.emit(
                 StepFinished(

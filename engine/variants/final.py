@@ -43,12 +43,17 @@ def final_purpose(split: Split | None) -> Purpose:
 async def run_repeats(
     context: RunContext, workflow: Workflow, *, round_number: int, purpose: Purpose, split: Split | None
 ) -> list[tuple[Execution, Score | None]]:
-    """Execute `workflow` `repeats` times at once (once where nothing is scored) and score each."""
+    """Execute `workflow` `repeats` times at once (once where nothing is scored) and score each.
+
+    Raises ModelError where a model's refusal keeps a final execution from an answer.
+    """
 
     async def once(repeat: int) -> tuple[Execution, Score | None]:
         execution = await execute(
             context, workflow, round_number=round_number, repeat=repeat, purpose=purpose
         )
+        if purpose != "val":  # while searching it is the workflow's doing, such as a prompt that is too long
+            execution.raise_refusal()
         if split is None:
             return execution, None
         return execution, await evaluate(context, execution, workflow, split, repeat)

@@ -188,6 +188,7 @@ async def _attempt(
             chosen = made[-1]
             break
     workflow, execution = chosen or next((m for m in made if m[1].answer is not None), made[0])
+    execution.raise_refusal()
     if split is None:
         return workflow, execution, None
     return workflow, execution, await evaluate(context, execution, workflow, split, repeat)

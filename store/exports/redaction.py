@@ -2,9 +2,10 @@
 
 This is the one place that decides it. What it takes out, each replaced by a word in angle brackets:
 
-- `<key>`: the API keys of the settings, wherever they stand; what has the form of a key (OpenAI, Anthropic,
-  Hugging Face, GitHub, GitLab, Slack, AWS, Google, JSON web tokens, private keys in PEM, `Bearer` headers);
-  and what follows the `=` of an assignment to an upper-case name ending in KEY, TOKEN, SECRET or PASSWORD.
+- `<key>`: the API keys of the settings, wherever and however escaped they stand (`engine.secrets`); what has
+  the form of a key (OpenAI, Anthropic, Hugging Face, GitHub, GitLab, Slack, AWS, Google, JSON web tokens,
+  private keys in PEM, `Bearer` headers); and what follows the `=` of an assignment to an upper-case name
+  ending in KEY, TOKEN, SECRET or PASSWORD.
 - `<environment>`: values of environment variables, but for those in `HARMLESS` and values that are plain
   words or numbers, which texts hold by chance. A variable named like a key is taken out whatever its value.
 - `<endpoint>`: the addresses of servers that the settings name.
@@ -16,8 +17,6 @@ Keys and values of fewer than `SHORTEST` characters are not looked for: every te
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
 import sys
@@ -25,10 +24,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.secrets import SHORTEST, Secrets, in_texts
+
 if TYPE_CHECKING:
     from engine.config import Settings
 
-SHORTEST = 6
 _SHORTEST_VALUE = 8
 # Their values are the same on most machines, or say what every trace says anyway.
 _HARMLESS = """
@@ -74,8 +74,8 @@ class Redactor:
         endpoints: Iterable[str] = (),
     ) -> None:
         """`keys` and `endpoints` are the settings' own; `environment` is variables by name."""
-        words = {key: "<key>" for key in keys if len(key) >= SHORTEST}
-        words |= dict.fromkeys(endpoints, "<endpoint>")
+        self._keys = Secrets(keys)
+        words = dict.fromkeys(endpoints, "<endpoint>")
         folders = {str(_PACKAGE): "<flowreasoner>", sys.prefix: "<python>", sys.base_prefix: "<python>"}
         if home is not None:
             folders |= {str(home): "~", str(home.resolve()): "~"}
@@ -87,6 +87,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """`text` without any of it."""
+        text = self._keys.hide(text)
         # Most texts have none of it, and looking for fixed words is much cheaper than the expressions.
         for word, instead in self._words:
             if word in text:
@@ -102,32 +103,13 @@ class Redactor:
 
     def data(self, value: Any) -> Any:
         """JSON-ready data with every text in it taken care of, names included."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, dict):
-            redacted = {self.text(k) if isinstance(k, str) else k: self.data(v) for k, v in value.items()}
-            if isinstance(redacted.get("base64"), str):
-                redacted["base64"] = self._base64(value["base64"])
-            return redacted
-        if isinstance(value, list | tuple):
-            return [self.data(item) for item in value]
-        return value
-
-    def _base64(self, text: str) -> str:
-        """The content of a file that a program left."""
-        try:
-            content = base64.b64decode(text, validate=True)
-        except (ValueError, binascii.Error):
-            return self.text(text)
-        # Latin-1 has a character for every byte, so that what is not text survives.
-        redacted = self.text(content.decode("latin-1"))
-        return base64.b64encode(redacted.encode("latin-1")).decode("ascii")
+        return in_texts(value, self.text)
 
 
 def redactor(settings: Settings, environment: Mapping[str, str] | None = None) -> Redactor:
     """What must not leave this machine, by its settings, environment and home folder."""
     endpoints = settings.endpoints.values()
-    keys = [key for endpoint in endpoints if (key := endpoint.key())]
+    keys = [key for endpoint in endpoints if (key := endpoint.raw_key())]
     addresses = [e.base_url for name, e in settings.endpoints.items() if name != "openai"]
     return Redactor(keys, os.environ if environment is None else environment, Path.home(), addresses)
 

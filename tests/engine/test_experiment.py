@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from engine.events import ModelCallFinished
 from engine.experiments.contestants import contestants, specs_by_label
 from engine.experiments.experiment import Experiment
-from engine.experiments.guard import INFRA_IN_A_ROW
+from engine.experiments.guard import INFRA_IN_A_ROW, SAME_AT_FIRST, Guard
 from engine.experiments.keys import TrialKey
 from engine.experiments.plan import Plan, PlanError, check_name
 from engine.experiments.tally import Attempt
@@ -243,3 +244,75 @@ def test_a_plan_comes_back_from_json() -> None:
     assert Plan.from_json(plan().to_json()) == plan()
     with pytest.raises(PlanError, match="another version"):
         Plan.from_json({"name": "e"})
+
+
+def errs(messages: Callable[[int], str], status: Callable[[int], str] = lambda _: "error") -> Carried:
+    """Trials that end in these errors, by number."""
+
+    class Errors(Carried):
+        async def __call__(self, request: TrialRequest, watch: Watch) -> Trial:
+            trial = await super().__call__(request, watch)
+            number = len(self.requests)
+            return replace(trial, status=status(number), score=None, error=messages(number))
+
+    return Errors()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        lambda n: "m at http://x: HTTP 400: bad request",
+        lambda n: f"HTTP 400: the prompt has {100 + n} tokens, the context 8",
+        lambda n: f"request req-{n:04x}7 was refused at 2026-01-01T00:00:{n:02}",
+        lambda n: "a bug ended the run (KeyError: 'x')",
+    ],
+)
+async def test_first_trials_that_all_end_in_the_same_error_stop_the_experiment(
+    message: Callable[[int], str],
+) -> None:
+    carry = errs(message)
+    run = experiment(plan(problems=40), carry, Memory())
+    assert await run.run(lambda *_: None) == "error"
+    assert len(carry.requests) == SAME_AT_FIRST
+    assert run.stopped == f"the first 5 trials ended in the same error: {message(SAME_AT_FIRST)}"
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        (lambda n: "one" if n % 2 else "another", lambda n: "error"),
+        (lambda n: "same", lambda n: "passed" if n == 1 else "error"),
+        (lambda n: "same", lambda n: "failed" if n == SAME_AT_FIRST else "error"),
+        (lambda n: "same", lambda n: "budget"),
+    ],
+    ids=["different", "first-passes", "last-fails", "budgets"],
+)
+async def test_errors_of_a_variant_do_not_stop_it(
+    message: Callable[[int], str], status: Callable[[int], str]
+) -> None:
+    carry = errs(message, status)
+    run = experiment(plan(problems=40), carry, Memory())
+    assert await run.run(lambda *_: None) == "done"
+    assert len(carry.requests) == 40
+
+
+@pytest.mark.parametrize("problems", [1, 3])
+async def test_an_experiment_of_few_trials_is_told_as_well(problems: int) -> None:
+    run = experiment(plan(problems=problems), errs(lambda _: "why"), Memory())
+    assert await run.run(lambda *_: None) == "error"
+    assert run.stopped.endswith("ended in the same error: why")
+
+
+async def test_interrupted_trials_are_no_sign_of_anything() -> None:
+    carry = errs(lambda _: "same", lambda n: "infra" if n == 2 else "error")
+    run = experiment(plan(problems=40), carry, Memory())
+    assert await run.run(lambda *_: None) == "error"
+    assert len(carry.requests) == SAME_AT_FIRST + 1
+
+
+async def test_what_failed_calls_cost_counts_too() -> None:
+    guard = Guard()
+    guard.watch(replace(ended_call(0.25), error="it broke off"))
+    guard.watch(replace(ended_call(None), error="it broke off"))
+    guard.watch(replace(ended_call(None), error="refused", tokens_in=0, tokens_out=0))
+    assert (guard.spent_usd, guard.unknown_calls) == (0.25, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -200,7 +201,7 @@ async def test_prompt_that_opens_the_think_block_starts_with_reasoning(tmp_path:
     assert isinstance(done, Completion)
     assert {i.channel for i in items if isinstance(i, Delta)} == {"reasoning"}
     assert done.reasoning
-    assert done.flags == ("empty", "truncated")
+    assert done.flags == ("empty", "only-reasoning", "truncated")
 
 
 async def test_a_failing_model_says_so_and_recovers(
@@ -234,3 +235,66 @@ def test_characters_of_several_tokens_stay_whole() -> None:
     pieces = [delta.text for token in raw for delta in stream.feed(token)]
     pieces += [delta.text for delta in stream.close()]
     assert pieces == ["n", "é", " ", "😀", "!"]
+
+
+@pytest.mark.parametrize(
+    "text", ["\ud800", "a \udfff b", "\ud83d", "\udc00\ud800", "x" * 50 + "\udbff", "\udce9"]
+)
+async def test_half_a_character_in_a_prompt_reaches_who_asked(model: LocalModel, text: str) -> None:
+    """Alone and beside calls that are fine, which go on."""
+    good = Sampling(max_tokens=4, seed=1)
+    with pytest.raises(ModelError, match="hf:tiny"):
+        await asyncio.wait_for(finish(model, text, good), 60)
+    results = await asyncio.wait_for(
+        asyncio.gather(*(finish(model, t, good) for t in ("one", text, "two")), return_exceptions=True),
+        60,
+    )
+    assert [isinstance(r, ModelError) for r in results] == [False, True, False]
+
+
+class Panic(BaseException):
+    """As a panic in the tokenizer's Rust code is: no Exception."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TypeError("x"), RecursionError("x"), MemoryError(), SystemExit(1), KeyboardInterrupt(), Panic("x")],
+)
+@pytest.mark.parametrize("place", ["prompt", "room", "decode"])
+async def test_any_error_of_a_call_reaches_who_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, place: str
+) -> None:
+    from engine.models.local.weights import Weights
+
+    model = LocalModel("hf:failing", str(folder), device="cpu")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Weights, place, fail)
+        with pytest.raises(ModelError, match="hf:failing"):
+            await asyncio.wait_for(finish(model, "q", Sampling(max_tokens=3)), 60)
+    # The next call finds the thread alive.
+    _, done = await asyncio.wait_for(finish(model, "q", Sampling(max_tokens=3)), 60)
+    assert done.tokens_out == 3
+    await model.aclose()
+
+
+async def test_answers_have_a_limit_where_nobody_sets_one_and_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.models.local import weights
+
+    monkeypatch.setattr(weights, "DEFAULT_ROOM", 30)
+    model = LocalModel("hf:long", str(make_tiny_llama(tmp_path)), device="cpu")
+    endless = Sampling(temperature=1.0, seed=1)
+    _, done = await finish(model, "q", endless)
+    assert (done.tokens_out, done.flags) == (30, ("truncated", "default-limit"))
+    _, done = await finish(model, "q", replace(endless, max_tokens=40))
+    assert (done.tokens_out, done.flags) == (40, ("truncated",))
+    # Where the context has less room than the limit, it is the context that ends the answer.
+    _, done = await finish(model, "q" * 235, endless)
+    assert done.tokens_out < 30
+    assert done.flags == ("truncated",)
+    await model.aclose()

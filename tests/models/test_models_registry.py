@@ -160,3 +160,35 @@ async def test_replay_repeats_recorded_failures_and_leaves_out_other_roles() -> 
         await anext(model.stream(ASK, Sampling()))
     assert recorded_calls(events, role="meta") == []
     assert recorded_calls(events[:1]) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("/nope", "/nope is no folder"),
+        ("/nope/", "/nope is no folder"),
+        ("./nope", "nope is no folder"),
+        ("../nope", "../nope is no folder"),
+        ("~/nope/model", "nope/model is no folder"),
+        ("some/nested/folder", "some/nested/folder is no folder"),
+        ("folder/", "folder is no folder"),
+        (".", "holds no model"),
+        ("EMPTY", "holds no model"),
+        ("FILE", "is a file"),
+    ],
+)
+def test_a_folder_that_is_not_there_is_told_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "FILE").write_text("x")
+    with pytest.raises(ModelError, match="hf:") as caught:
+        open_model(f"hf:{source}", settings())
+    assert words in str(caught.value)
+    assert caught.value.kind == "not-found"
+
+
+@pytest.mark.parametrize("source", ["org/name", "name", "org/name.with-dots_1"])
+def test_what_may_be_a_hub_id_is_left_to_the_hub(source: str) -> None:
+    assert open_model(f"hf:{source}", settings()).name == f"hf:{source}"

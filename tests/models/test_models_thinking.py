@@ -12,7 +12,21 @@ from engine.models.thinking import ThinkSplitter
 
 PARTS = st.lists(
     st.sampled_from(
-        ["<think>", "</think>", "<thi", "nk>", "</", "```", "\n", " ", "a", "code <think>", "b\n"]
+        [
+            "<think>",
+            "</think>",
+            "[THINK]",
+            "[/THI",
+            "<thi",
+            "nk>",
+            "</",
+            "```",
+            "\n",
+            " ",
+            "a",
+            "code <think>",
+            "b\n",
+        ]
     ),
     max_size=12,
 ).map("".join)
@@ -42,6 +56,17 @@ def split(pieces: list[str], *, inside: bool = False) -> tuple[str, str, list[De
         ("<thin", False, "", "<thin"),
         ("  \n", False, "", "  \n"),
         ("A</thin", True, "A</thin", ""),
+        ("[THINK]A </think>[/THINK]B", False, "A </think>", "B"),
+        ("<seed:think>A</seed:think>B", False, "A", "B"),
+        ("\u25c1think\u25b7A\u25c1/think\u25b7B", False, "A", "B"),
+        (
+            "<|channel|>analysis<|message|>A<|end|><|start|>assistant<|channel|>final<|message|>B",
+            False,
+            "A",
+            "B",
+        ),
+        ("<thought>A</thought>B", False, "", "<thought>A</thought>B"),  # as a prompt may ask for
+        ("[THIN]B", False, "", "[THIN]B"),
     ],
 )
 def test_examples(text: str, inside: bool, reasoning: str, answer: str) -> None:
@@ -56,12 +81,17 @@ def test_cuts_do_not_matter(data: st.DataObject, text: str, inside: bool) -> Non
     assert split(pieces, inside=inside)[:2] == split([text], inside=inside)[:2]
 
 
+def bare(text: str) -> str:
+    """`text` without marks and blanks."""
+    for mark in ("<think>", "</think>", "[THINK]"):
+        text = text.replace(mark, "")
+    return "".join(text.split())
+
+
 @given(PARTS, st.booleans())
 def test_nothing_is_lost_but_tags_and_the_space_around_them(text: str, inside: bool) -> None:
     reasoning, answer, deltas = split(list(text), inside=inside)
-    bare = "".join(text.replace("<think>", "").replace("</think>", "").split())
-    got = "".join((reasoning + answer).replace("<think>", "").replace("</think>", "").split())
-    assert got == bare
+    assert bare(reasoning + answer) == bare(text)
     assert "".join(d.text for d in deltas) == reasoning + answer
 
 

@@ -111,6 +111,6 @@ def test_data_of_any_shape(place: Place) -> None:
     value: Any = {KEY: [KEY, {"a": (KEY, 1, None, True, 2.5)}], "base64": "not base64 " + KEY}
     redacted = redactor(place.settings).data(value)
     assert redacted == {
-        "<key>": ["<key>", {"a": ["<key>", 1, None, True, 2.5]}],
+        "<key>": ["<key>", {"a": ("<key>", 1, None, True, 2.5)}],
         "base64": "not base64 <key>",
     }

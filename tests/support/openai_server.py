@@ -90,18 +90,20 @@ def in_turn(*replies: Reply) -> Handler:
 class OpenAIServer:
     """Serves `handler` on a free local port for the time of an `async with`."""
 
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
+    def __init__(self, handler: Handler, host: str = "127.0.0.1") -> None:
+        self._handler, self._host = handler, host
         self._tasks: set[asyncio.Task[None]] = set()
         self.requests: list[dict[str, Any]] = []
+        self.targets: list[str] = []  # of the request lines: path and query
         self.headers: list[dict[str, str]] = []
         self.busy = 0
         self.most_busy = 0
         self.url = ""
 
     async def __aenter__(self) -> OpenAIServer:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+        self._server = await asyncio.start_server(self._accept, self._host, 0)
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        self.url = f"http://{host}:{self._server.sockets[0].getsockname()[1]}/v1"
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -132,6 +134,7 @@ class OpenAIServer:
         }
         request = json.loads(await reader.readexactly(int(headers.get("content-length", 0))) or b"{}")
         self.requests.append(request)
+        self.targets.append(head[0].split()[1])
         self.headers.append(headers)
         self.busy += 1
         self.most_busy = max(self.most_busy, self.busy)

@@ -30,6 +30,8 @@ def print_end(store: Path, ended: Standing, *, as_json: bool) -> None:
         row = reader.experiment(name)
         open_trials = [t for t in reader.trials(name) if t.status == "infra"]
     resume = None if ended.end == "done" else f"flowreasoner bench --resume {name}"
+    if resume and row.total == row.done:
+        resume += " --retry error"  # all have ended, and in the same error
     if as_json:
         data = experiment_json(row) | {
             "kind": "experiment",
@@ -48,7 +50,9 @@ def print_end(store: Path, ended: Standing, *, as_json: bool) -> None:
     if ended.stopped:
         lines.append(one_line(f"stopped: {ended.stopped}", 400))
     if resume is not None:
-        lines.append(f"{plural(row.total - row.done, 'trial')} to do; go on with: {resume}")
+        is_rest = ended.end == "error" and row.total > row.done
+        again = "; with --retry error those that ended in it" if is_rest else ""
+        lines.append(f"{plural(row.total - row.done, 'trial')} to do; go on with: {resume}{again}")
     else:
         lines.append(
             f"all {plural(row.total, 'trial')} done; see: flowreasoner runs --search experiment:{name}"

@@ -27,15 +27,18 @@ def internal(error: BaseException) -> str:
     """Record a bug of ours with its traceback, and say so in one sentence."""
     from platformdirs import user_log_path
 
+    from engine.secrets import hide
+
     path = user_log_path("flowreasoner", ensure_exists=True) / "errors.log"
     with path.open("a", encoding="utf-8") as log:
-        log.write("".join(traceback.format_exception(error)) + "\n")
+        log.write(hide("".join(traceback.format_exception(error))) + "\n")
     return f"internal error ({type(error).__name__}); this is a bug of ours, details are in {path}"
 
 
 def say(sentence: str) -> None:
     """One line on standard error, safe to print whatever it quotes."""
+    from engine.secrets import hide
     from tui.safe import one_line
 
-    text = one_line(sentence, 2000)
+    text = one_line(hide(sentence), 2000)
     sys.stderr.write(f"flowreasoner: {text}\n")

@@ -21,6 +21,7 @@ from engine.models.base import ChatModel, ModelError
 from engine.models.registry import open_model
 from engine.run.context import Services
 from engine.runner import Run, workflow_job
+from engine.secrets import hide
 from sandbox.errors import ExpectedError
 from sandbox.sandboxes import Sandboxes
 
@@ -164,6 +165,6 @@ class _Trial:
                         run.cancel()
         # A variant may be anybody's code: its error must not end the other trials, and is told with the end.
         except Exception:  # noqa: BLE001
-            self._bug = traceback.format_exc()
+            self._bug = hide(traceback.format_exc())
         finally:
             asyncio.get_running_loop().call_soon(self._changed.set)  # once the task is done

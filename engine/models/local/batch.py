@@ -22,9 +22,19 @@ class Row:
     """One answer in the making."""
 
     def __init__(
-        self, prompt: list[int], room: int, choice: Choice, seed: int | None, text: TextStream
+        self,
+        prompt: list[int],
+        room: int,
+        choice: Choice,
+        seed: int | None,
+        text: TextStream,
+        *,
+        default_room: bool = False,
     ) -> None:
-        """`room` is how many tokens the answer may have; without a `seed` every call draws anew."""
+        """`room` is how many tokens the answer may have, `default_room` whether nobody chose that; without a
+        `seed` every call draws anew.
+        """
+        self._default_room = default_room
         self.prompt, self.choice, self._room, self._text = prompt, choice, room, text
         self._random = random.Random(seed)
         self.made = 0
@@ -50,7 +60,9 @@ class Row:
     def completion(self) -> Completion:
         """The finished answer. Models in this process cost nothing."""
         flags = [] if self._text.text.strip() else ["empty"]
-        flags += ["truncated"] if self.finish == "length" else []
+        flags += ["only-reasoning"] if flags and self._text.reasoning.strip() else []
+        if self.finish == "length":
+            flags += ["truncated", "default-limit"] if self._default_room else ["truncated"]
         finish = self.finish or "stop"
         tokens_in = len(self.prompt)
         return Completion(

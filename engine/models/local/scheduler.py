@@ -61,20 +61,18 @@ class Scheduler:
         self._thread.join()
 
     def _run(self) -> None:
-        weights: Weights | None = None
         failure: ModelError | None = None
         try:
             from engine.models.local.weights import Weights
 
             weights = Weights(self._name, self._source, self._device)
-        except ModelError as error:
-            failure = error
-        except Exception as error:  # noqa: BLE001 - a thread's edge: the callers wait and must hear of it
+            while not self._closing:
+                self._decode(weights)
+        # A thread's edge: the callers wait and must hear of it, even of a library that ends the program.
+        except BaseException as error:  # noqa: BLE001
             failure = _as_model_error(self._name, error)
         while not self._closing:
-            if weights is not None:
-                self._decode(weights)
-            elif (request := self._inbox.get()) is not None and failure is not None:
+            if (request := self._inbox.get()) is not None and failure is not None:
                 self._send(request, [ModelError(failure.kind, str(failure))])
                 self._flush()
         self._fail_rest()
@@ -100,7 +98,8 @@ class Scheduler:
                 elif requests:
                     self._settle(batch, requests, batch.step())
                     since += 1
-        except Exception as error:  # noqa: BLE001 - a thread's edge: the callers wait and must hear of it
+        # As in `_run`; a panic of the tokenizer's Rust code is no Exception either.
+        except BaseException as error:  # noqa: BLE001
             for request in [*requests.values(), *waiting]:
                 self._send(request, [_as_model_error(self._name, error)])
         else:
@@ -124,8 +123,9 @@ class Scheduler:
             request = waiting.pop(0)
             try:
                 new[_row(weights, request)] = request
-            except ModelError as error:
-                self._send(request, [error])
+            # Tokenizers and templates raise what they like, and it is this request's alone.
+            except BaseException as error:  # noqa: BLE001
+                self._send(request, [_as_model_error(self._name, error)])
         requests.update(new)  # before the model runs, so that an error there reaches them too
         if new:
             self._settle(batch, requests, batch.admit(list(new)))
@@ -187,9 +187,10 @@ def _row(weights: Weights, request: Request) -> Row:
     sampling = request.sampling
     if not prompt:
         raise ModelError("refused", f"{weights.name}: the prompt is empty")
-    room = weights.room(len(prompt), sampling)
+    room, is_default = weights.room(len(prompt), sampling)
     text = TextStream(weights.decode, sampling.stop, thinking=thinking)
-    return Row(prompt, room, weights.choice(sampling), sampling.seed, text)
+    choice = weights.choice(sampling)
+    return Row(prompt, room, choice, sampling.seed, text, default_room=is_default)
 
 
 def _deliver(batch: list[tuple[Request, list[Item]]]) -> None:
@@ -197,7 +198,9 @@ def _deliver(batch: list[tuple[Request, list[Item]]]) -> None:
         request.items.put_nowait(items)
 
 
-def _as_model_error(name: str, error: Exception) -> ModelError:
+def _as_model_error(name: str, error: BaseException) -> ModelError:
+    if isinstance(error, ModelError):
+        return error
     text = clip(str(error)) or type(error).__name__
     if isinstance(error, MemoryError) or "memory" in text.lower():
         advice = "take a smaller model or send fewer calls at once"

@@ -13,6 +13,9 @@ from engine.models.faults import clip
 from engine.models.local.sampling import Choice
 from engine.models.thinking import OPEN
 
+# Tokens of an answer where neither the call nor the model's own generation config sets a limit: a small model
+# that does not end by itself goes on to the end of its context, and answers that are meant are shorter.
+DEFAULT_ROOM = 4096
 _SMALL = 50_000_000  # parameters; below this a second thread costs more than it brings
 
 # Transformers changes PyTorch's defaults while it loads: two loads at once leave one without its weights.
@@ -120,8 +123,8 @@ class Weights:
         )
         return Choice(temperature, top_p, int(_or(own.top_k, 0)) if self._sampled else 0)
 
-    def room(self, prompt_tokens: int, sampling: Sampling) -> int:
-        """How many tokens the answer may have.
+    def room(self, prompt_tokens: int, sampling: Sampling) -> tuple[int, bool]:
+        """How many tokens the answer may have, and whether that is `DEFAULT_ROOM`.
 
         Raises:
             ModelError: the prompt alone fills the context.
@@ -130,8 +133,10 @@ class Weights:
         if left <= 0:
             size = f"the prompt has {prompt_tokens} tokens, the model's context only {self.context}"
             raise ModelError("context-length", f"{self.name}: {size}: shorten it")
-        asked = sampling.max_tokens or _or(self._defaults.max_new_tokens, left)
-        return min(left, int(asked))
+        asked = sampling.max_tokens or self._defaults.max_new_tokens
+        if asked is None and left > DEFAULT_ROOM:
+            return DEFAULT_ROOM, True
+        return min(left, int(asked or left)), False
 
 
 def _or(value: float | None, default: float) -> float:
