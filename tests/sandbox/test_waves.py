@@ -1,4 +1,4 @@
-"""A pool under waves of work: containers are made while demand grows, kept between waves, let go in silence."""
+"""A pool under waves of work: it makes containers while demand grows, and lets them go in silence."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pytest_asyncio
 from sandbox import Limits, Pool, SandboxError, demand, hosts, open_sandbox
 from sandbox.channel import Transport
 from sandbox.demand import HighWater
+from sandbox.docker_backend import DockerBackend
 from sandbox.hosts import Host
 from sandbox.local_backend import LocalBackend, LocalTransport
 from sandbox.worker import Worker
+from tests.sandbox.helpers import until
 from tests.support.missing import skip_where_missing
 
 SIZE = 3
@@ -60,8 +62,13 @@ def _made(host: Host) -> int:
 
 async def _settled(host: Host) -> None:
     """Until no spare is on its way and what was discarded is gone."""
-    while host._refilling or len(host._tasks) > 1:  # the one is what shrinks it
-        await asyncio.sleep(0.005)
+
+    lasting = 2 if isinstance(host.backend, DockerBackend) else 1  # what shrinks it, and what reaps
+
+    async def quiet() -> bool:
+        return not host._refilling and len(host._tasks) <= lasting
+
+    await until(quiet)
 
 
 async def _wave(host: Host, count: int) -> int:
@@ -189,8 +196,7 @@ async def test_rollouts_in_docker_stop_making_containers(monkeypatch: pytest.Mon
         for _ in range(5):
             started.clear()
             await _rollouts(pool, 24)
-            while host._refilling:
-                await asyncio.sleep(0.01)
+            await _settled(host)
             made.append(len(started))
         living = host.living
     finally:
