@@ -15,7 +15,7 @@ Status = Literal[
 ]
 FailedReason = Literal["assert", "exception", "load", "signal", "not-plain-data", "too-big", "no-verdict"]
 InfraReason = Literal[
-    "no-docker", "image-missing", "container-lost", "daemon-down", "disk-full", "paused", "protocol"
+    "no-docker", "image-missing", "container-lost", "daemon-down", "disk-full", "paused", "busy", "protocol"
 ]
 Mode = Literal["split", "in-process"]
 ModeChoice = Literal["auto", "split", "in-process"]
@@ -47,7 +47,8 @@ class Limits:
     """Bounds on one request. Times in seconds, sizes in bytes unless the name says otherwise.
 
     CPU time decides, since it does not depend on what else the machine does; wall time is generous
-    (four times the CPU time and 5 s more, unless given) and is there for code that waits.
+    (four times the CPU time and 5 s more, unless given) and is there for code that waits. Time in which
+    the code was ready and had no core does not count.
     """
 
     wall_s: float = 0.0

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from . import files, frames, linux, output, places
+from . import fairness, files, frames, linux, output, places
 from .process import Process, ending
 
 Result = tuple[str, str | None, str]  # status, reason, message
@@ -36,7 +36,8 @@ class Request:
         self.body: dict[str, Any] = message["body"]
         self.limits: dict[str, Any] = message["limits"]
         self.started = time.monotonic()
-        self.deadline = self.started + float(self.limits["wall_s"])
+        self.began = self.started  # when the wall clock began to count
+        self.deadline = self.began + float(self.limits["wall_s"])
         self.output = output.Output(int(self.limits["output_kept"]), int(self.limits["output_killed"]))
         self.processes: list[Process] = []
         self.stopped: Result | None = None  # why the runner ended it
@@ -66,13 +67,24 @@ class Request:
             messages = process.receive()
             for message in messages or []:
                 if message.get("op") == "up":
-                    process.up = True
+                    self._on_up(process)
                 else:
                     self.on_message(process, message)
         except (frames.FrameError, KeyError, TypeError, ValueError):
             self.on_broken(process)
             return True
         return messages is not None
+
+    def _on_up(self, process: Process) -> None:
+        """`process` is set up: time spent on making it is ours."""
+        if not process.up:
+            process.up = True
+            self.forgive(time.monotonic() - self.began)
+
+    def forgive(self, seconds: float) -> None:
+        """Do not count so much of the time that passed."""
+        self.began += seconds
+        self.deadline += seconds
 
     def on_broken(self, process: Process) -> None:
         """`process` sent what no process of ours sends."""
@@ -136,9 +148,28 @@ class Request:
             self.stop(("timeout-cpu", None, f"it used its {cpu_limit:g} s of CPU time"))
             return 1.0
         if now >= self.deadline:
-            self.stop(("timeout-wall", None, f"it did not end within {float(self.limits['wall_s']):g} s"))
-            return 1.0
+            self._overdue(now)
+            return 1.0 if self.stopped else max(self.deadline - now, 0.0)
         return min(self.deadline - now, cpu_limit - used + _CPU_SLACK_S)
+
+    def _overdue(self, now: float) -> None:
+        """Its wall time is over: more of it for what others took, and no verdict where they took too much."""
+        wall_s = float(self.limits["wall_s"])
+        elapsed = now - self.began
+        pids = [process.pid for process in self.processes if process.pid and process.end is None]
+        shares = fairness.shares(pids, {process.uid for process in self.processes})
+        lost = shares.lost(elapsed)
+        if not all(process.up for process in self.processes):
+            self.stop(("infra", "busy", f"no process was ready within {wall_s:g} s: the machine is too busy"))
+        elif elapsed - lost >= wall_s or (
+            elapsed >= wall_s * fairness.PATIENCE and shares.used >= self.limits["cpu_s"] * fairness.ENOUGH
+        ):
+            self.stop(("timeout-wall", None, f"it did not end within {wall_s:g} s"))
+        elif elapsed < wall_s * fairness.PATIENCE:
+            self.deadline = self.began + wall_s + lost
+        else:
+            got = f"it got {shares.used:.2f} s of a core in {elapsed:.1f} s"
+            self.stop(("infra", "busy", f"the machine is too busy for a verdict: {got}"))
 
     def stop(self, result: Result) -> None:
         """End it for a reason of the runner's or the host's."""

@@ -164,7 +164,7 @@ class Runner:
 
     def _forgive(self, seconds: float) -> None:
         for request in self._requests.values():
-            request.deadline += seconds
+            request.forgive(seconds)
 
     # Messages.
 
