@@ -189,12 +189,15 @@ class Sandbox(Protocol):
         prelude: str = "",
         limits: Limits | None = None,
         mode: ModeChoice = "auto",
+        tolerance: float = 0.0,
     ) -> Verdict:
         """Run `tests` (assert statements, or sources defining `check(candidate)`) against `solution`.
 
         `prelude` is the problem's own code (helpers its tests use), given to the checker. `mode` "auto"
         is split unless the tests show that they need one process; `choose_mode` knows better where
         there is a reference solution. A timeout is recorded only if the tests time out alone, too.
+        With a `tolerance`, `==` and `!=` of the tests take two floats for equal that differ by no more
+        than `tolerance` + 1e-7 times the right-hand one, in lists, tuples and dicts too, as evalplus does.
         """
         ...
 
@@ -206,6 +209,7 @@ class Sandbox(Protocol):
         entry_point: str | None,
         prelude: str = "",
         limits: Limits | None = None,
+        tolerance: float = 0.0,
     ) -> Mode:
         """The mode in which `reference`, a known solution, passes `tests`; split if it does in both.
 

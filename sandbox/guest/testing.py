@@ -78,7 +78,7 @@ class SplitRequest(_Tests):
         self.ended: float | None = None  # when the checker had nothing more to say
         for_solution, for_checker = socket.socketpair()
         body = self.body
-        keys = ("tests", "entry_point", "prelude")
+        keys = ("tests", "entry_point", "prelude", "tolerance")
         self.checker = self._launch("checker", {key: body[key] for key in keys}, for_checker)
         payload = {"code": body["solution"], "entry_point": body["entry_point"]}
         self.solution = self._launch("solution", payload, for_solution)
@@ -134,7 +134,7 @@ class OneProcessRequest(_Tests):
     def start(self) -> None:
         self.nonce: str | None = None
         self.reported_by_test: list[dict[str, Any]] = []
-        keys = ("tests", "entry_point", "prelude")
+        keys = ("tests", "entry_point", "prelude", "tolerance")
         payload = {key: self.body[key] for key in keys}
         self._launch("inprocess", {**payload, "code": self.body["solution"]})
 
