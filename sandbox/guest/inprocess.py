@@ -20,7 +20,8 @@ def run(payload: dict[str, Any], control: frames.Wire) -> None:
     import unittest
 
     before = _fingerprint(unittest)
-    names = judge.namespace(payload["prelude"]) | tolerance.names(payload["tolerance"])
+    names = judge.namespace(payload["prelude"])
+    names.update(tolerance.names(payload["tolerance"]))
     entry_point: str | None = payload["entry_point"]
     names.pop(entry_point or "", None)
     failure = _load(payload["code"], names, entry_point)
