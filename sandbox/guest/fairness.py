@@ -32,7 +32,7 @@ class Shares(NamedTuple):
 def shares(pids: Collection[int], uids: Collection[int]) -> Shares:
     """Of the processes `pids`, and whatever else runs as one of `uids`."""
     group = {pid for pid, uid in linux.processes().items() if uid in uids}.union(pids)
-    return Shares(sum(map(_used, group)), sum(map(_waited, group)))
+    return Shares(sum(map(_used, group)), sum(map(waited, group)))
 
 
 def _used(pid: int) -> float:
@@ -40,7 +40,8 @@ def _used(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICKS  # utime, stime, and both of its children
 
 
-def _waited(pid: int) -> float:
+def waited(pid: int) -> float:
+    """Seconds that `pid` was ready to run, without a core; all its threads together. 0.0 once it is gone."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:

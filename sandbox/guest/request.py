@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from . import fairness, files, frames, linux, output, places
+from .desk import Seat
 from .process import Process, ending
 
 Result = tuple[str, str | None, str]  # status, reason, message
@@ -21,6 +22,8 @@ class Runner(Protocol):
 
     def spawn(self, process: Process, fds: list[int]) -> None: ...
     def next_uid(self) -> int: ...
+    def seat(self, limits: dict[str, Any]) -> Seat | None: ...
+    def adopt(self, request: Request, process: Process) -> None: ...
     def to_host(self, message: dict[str, Any]) -> None: ...
 
 
@@ -49,6 +52,10 @@ class Request:
 
     def start(self) -> None:
         self._launch(message_role(self.body), self.body)
+
+    def launched(self) -> None:
+        """All processes of its start have their descriptors."""
+        self.output.close_writers()
 
     def _launch(self, role: str, payload: dict[str, Any], data: socket.socket | None = None) -> Process:
         process = Process(role, self.runner.next_uid(), self.limits)
@@ -156,8 +163,7 @@ class Request:
         """Its wall time is over: more of it for what others took, and no verdict where they took too much."""
         wall_s = float(self.limits["wall_s"])
         elapsed = now - self.began
-        pids = [process.pid for process in self.processes if process.pid and process.end is None]
-        shares = fairness.shares(pids, {process.uid for process in self.processes})
+        shares = fairness.Shares(*map(sum, zip(*(process.shares for process in self.processes), strict=True)))
         lost = shares.lost(elapsed)
         if not all(process.up for process in self.processes):
             self.stop(("infra", "busy", f"no process was ready within {wall_s:g} s: the machine is too busy"))
