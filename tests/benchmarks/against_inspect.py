@@ -51,12 +51,12 @@ def answer(problem: dict[str, Any]) -> str:
 
 def theirs(folder: Path, limit: int) -> None:
     """In inspect_ai's interpreter: the task, run to its end."""
-    from inspect_ai import Task, eval
-    from inspect_ai.dataset import MemoryDataset, Sample
-    from inspect_ai.model import ModelOutput, ModelUsage, get_model
-    from inspect_ai.scorer import CORRECT, INCORRECT, Score, accuracy, scorer
-    from inspect_ai.solver import generate
-    from inspect_ai.util import sandbox
+    from inspect_ai import Task, eval  # type: ignore[import-not-found]
+    from inspect_ai.dataset import MemoryDataset, Sample  # type: ignore[import-not-found]
+    from inspect_ai.model import ModelOutput, ModelUsage, get_model  # type: ignore[import-not-found]
+    from inspect_ai.scorer import CORRECT, INCORRECT, Score, accuracy, scorer  # type: ignore[import-not-found]
+    from inspect_ai.solver import generate  # type: ignore[import-not-found]
+    from inspect_ai.util import sandbox  # type: ignore[import-not-found]
 
     every = {problem["prompt"]: problem for problem in problems()[:limit]}
 
