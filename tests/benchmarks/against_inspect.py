@@ -88,66 +88,12 @@ def theirs(folder: Path, limit: int) -> None:
     assert log.results.scores[0].metrics["accuracy"].value == 1, log.results
 
 
-class Containers:
-    """CPU time of the containers that were made while this watched, and whose labels `ours` takes."""
-
-    def __init__(self, ours: Callable[[dict[str, str]], bool]) -> None:
-        import docker
-
-        self._client = docker.from_env()
-        self._ours = ours
-        self._used: dict[str, float] = {}
-        self._known = set(self._living())
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> Containers:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    @property
-    def cpu_s(self) -> float:
-        return sum(self._used.values())
-
-    @property
-    def count(self) -> int:
-        return len(self._used)
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.03):
-            for ident, path in self._living().items():
-                if ident not in self._known:
-                    self._known.add(ident)
-                    with contextlib.suppress(Exception):  # it is gone already
-                        labels = self._client.api.inspect_container(ident)["Config"]["Labels"]
-                        if self._ours(labels):
-                            self._used[ident] = 0.0
-                if ident in self._used:
-                    with contextlib.suppress(OSError, ValueError):
-                        self._used[ident] = max(self._used[ident], _cpu_s(path))
-
-    @staticmethod
-    def _living() -> dict[str, Path]:
-        first = {path.name: path for path in Path("/sys/fs/cgroup/cpuacct/docker").glob("?" * 64)}
-        scopes = Path("/sys/fs/cgroup/system.slice").glob("docker-*.scope")
-        return first or {path.name[7:-6]: path for path in scopes}
-
-
-def _cpu_s(group: Path) -> float:
-    """CPU seconds of a control group, of either version."""
-    if (group / "cpuacct.usage").exists():
-        return int((group / "cpuacct.usage").read_text()) / 1e9
-    return int((group / "cpu.stat").read_text().split()[1]) / 1e6
-
-
 def measure(
     command: list[str], environment: dict[str, str], ours: Callable[[dict[str, str]], bool]
 ) -> tuple[float, float, int]:
     """Wall and CPU seconds of a command with its containers, and how many it made."""
+    from tests.benchmarks.processor_time import Containers
+
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     with Containers(ours) as containers:
