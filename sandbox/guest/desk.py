@@ -141,7 +141,7 @@ class Seat(Process):
 
     @property
     def shares(self) -> fairness.Shares:
-        return fairness.Shares(self.cpu_s, fairness.waited(self.pid) - self._waited_before)
+        return fairness.Shares(self.cpu_s, fairness.waited(self.pid) - self._waited_before, 1)
 
     @property
     def cpu_s(self) -> float:

@@ -23,6 +23,7 @@ class Shares(NamedTuple):
 
     used: float  # CPU time, that of children they waited for included
     waited: float  # ready to run, without a core; all their threads together
+    threads: int
 
     def lost(self, elapsed: float) -> float:
         """Of `elapsed` seconds, those that others took."""
@@ -32,7 +33,8 @@ class Shares(NamedTuple):
 def shares(pids: Collection[int], uids: Collection[int]) -> Shares:
     """Of the processes `pids`, and whatever else runs as one of `uids`."""
     group = {pid for pid, uid in linux.processes().items() if uid in uids}.union(pids)
-    return Shares(sum(map(_used, group)), sum(map(waited, group)))
+    threads = [thread for pid in group for thread in _threads(pid)]
+    return Shares(sum(map(_used, group)), sum(map(_run_delay, threads)), len(threads))
 
 
 def _used(pid: int) -> float:
@@ -42,13 +44,17 @@ def _used(pid: int) -> float:
 
 def waited(pid: int) -> float:
     """Seconds that `pid` was ready to run, without a core; all its threads together. 0.0 once it is gone."""
+    return sum(map(_run_delay, _threads(pid)))
+
+
+def _threads(pid: int) -> list[str]:
+    folder = f"/proc/{pid}/task"
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
+        return [f"{folder}/{thread}" for thread in os.listdir(folder)]
     except OSError:
-        return 0.0
-    return sum(_run_delay(f"/proc/{pid}/task/{thread}/schedstat") for thread in threads)
+        return []
 
 
-def _run_delay(path: str) -> float:
-    fields = linux.read(path).split()  # ns on a core, ns waiting for one, turns
+def _run_delay(thread: str) -> float:
+    fields = linux.read(f"{thread}/schedstat").split()  # ns on a core, ns waiting for one, turns
     return int(fields[1]) / 1e9 if len(fields) == 3 else 0.0

@@ -167,15 +167,18 @@ class Request:
         lost = shares.lost(elapsed)
         if not all(process.up for process in self.processes):
             self.stop(("infra", "busy", f"no process was ready within {wall_s:g} s: the machine is too busy"))
-        elif elapsed - lost >= wall_s or (
-            elapsed >= wall_s * fairness.PATIENCE and shares.used >= self.limits["cpu_s"] * fairness.ENOUGH
-        ):
-            self.stop(("timeout-wall", None, f"it did not end within {wall_s:g} s"))
-        elif elapsed < wall_s * fairness.PATIENCE:
+        elif elapsed - lost < wall_s and elapsed < wall_s * fairness.PATIENCE:
             self.deadline = self.began + wall_s + lost
-        else:
+        elif elapsed - lost < wall_s and self._starved(shares):
             got = f"it got {shares.used:.2f} s of a core in {elapsed:.1f} s"
             self.stop(("infra", "busy", f"the machine is too busy for a verdict: {got}"))
+        else:
+            self.stop(("timeout-wall", None, f"it did not end within {wall_s:g} s"))
+
+    def _starved(self, shares: fairness.Shares) -> bool:
+        """Whether it had too little of a core; a crowd of its own making is not excused."""
+        alone = shares.threads <= len(self.processes)
+        return alone and shares.used < self.limits["cpu_s"] * fairness.ENOUGH
 
     def stop(self, result: Result) -> None:
         """End it for a reason of the runner's or the host's."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -18,16 +19,10 @@ from sandbox.guest.request import Request
 from tests.sandbox.helpers import refuse
 from tests.support.missing import skip_where_missing
 
+CORES = os.cpu_count() or 1
 MODULES = {
     "load": """
-import os, time
-
-async def hog(host, args):
-    for _ in range(args["count"]):
-        if os.fork() == 0:
-            while True:
-                pass
-    await host.call("hogging")
+import time
 
 async def work(host, args):
     while time.process_time() < args["cpu_s"]:
@@ -51,24 +46,16 @@ async def pool() -> AsyncIterator[Pool]:
     await context.__aexit__(None, None, None)
 
 
-@contextlib.asynccontextmanager
-async def _hogs(pool: Pool, count: int) -> AsyncIterator[None]:
-    """`count` processes of another session that take the container's core."""
-    hogging, enough = asyncio.Event(), asyncio.Event()
-
-    async def callback(method: str, arguments: dict[str, Any]) -> None:
-        hogging.set()
-        await enough.wait()
-
-    async with pool.session() as session:
-        call = session.call("load:hog", {"count": count}, callback=callback, limits=Limits(wall_s=60))
-        running = asyncio.ensure_future(call)
-        await hogging.wait()
-        try:
-            yield
-        finally:
-            enough.set()
-            await running
+@contextlib.contextmanager
+def _hogs(count: int) -> Iterator[None]:
+    """`count` processes of this machine that never rest."""
+    hogs = [subprocess.Popen([sys.executable, "-I", "-S", "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
 
 
 async def _call(pool: Pool, entry: str, wall_s: float, cpu_s: float = 0.0) -> Any:
@@ -77,10 +64,10 @@ async def _call(pool: Pool, entry: str, wall_s: float, cpu_s: float = 0.0) -> An
         return await session.call(f"load:{entry}", {"cpu_s": cpu_s}, callback=refuse, limits=limits)
 
 
-async def test_what_neighbours_take_is_never_a_timeout(pool: Pool) -> None:
-    async with _hogs(pool, 4):
+async def test_what_others_take_is_never_a_timeout(pool: Pool) -> None:
+    with _hogs(4 * CORES):
         try:
-            outcome = await _call(pool, "work", wall_s=0.8, cpu_s=0.25)  # it has a fifth of the core
+            outcome = await _call(pool, "work", wall_s=0.8, cpu_s=0.25)  # it has about a fifth of a core
         except SandboxError as error:  # where the machine is busy, too, it may be less than enough
             assert error.reason == "busy", error
         else:
@@ -89,14 +76,13 @@ async def test_what_neighbours_take_is_never_a_timeout(pool: Pool) -> None:
 
 
 async def test_too_little_of_a_core_is_no_verdict(pool: Pool) -> None:
-    async with _hogs(pool, 8):
-        with pytest.raises(SandboxError, match="too busy for a verdict") as caught:
-            await _call(pool, "work", wall_s=0.3, cpu_s=4)
+    with _hogs(8 * CORES), pytest.raises(SandboxError, match="too busy for a verdict") as caught:
+        await _call(pool, "work", wall_s=0.3, cpu_s=4)
     assert caught.value.reason == "busy"
 
 
 async def test_waiting_by_choice_counts(pool: Pool) -> None:
-    async with _hogs(pool, 8):
+    with _hogs(8 * CORES):
         outcome = await _call(pool, "sleep", wall_s=0.5)
     assert outcome.status == "timeout-wall"
 
@@ -113,7 +99,7 @@ async def test_waiting_by_choice_counts(pool: Pool) -> None:
     ],
 )
 def test_what_others_took(used: float, waited: float, elapsed: float, lost: float) -> None:
-    assert Shares(used, waited).lost(elapsed) == pytest.approx(lost)
+    assert Shares(used, waited, 1).lost(elapsed) == pytest.approx(lost)
 
 
 class _Runner:
@@ -123,20 +109,19 @@ class _Runner:
 class _Up:
     """A process that is set up and runs."""
 
-    pid, uid, end, up = 0, 0, None, True
-    cpu_s, sock = 0.0, None
+    end, cpu_s = None, 0.0
+
+    def __init__(self, shares: Shares, up: bool) -> None:
+        self.shares, self.up = shares, up
 
     def kill(self) -> None:
         """It cannot be ended."""
 
 
-def _request(monkeypatch: pytest.MonkeyPatch, shares: Shares, *, up: bool = True) -> Any:
-    monkeypatch.setattr(fairness, "shares", lambda pids, uids: shares)
+def _request(shares: Shares, *, up: bool = True) -> Any:
     limits = {"wall_s": 10.0, "cpu_s": 5.0, "output_kept": 10, "output_killed": 100}
     request: Any = Request(_Runner(), {"id": "1", "body": {}, "limits": limits})  # type: ignore[arg-type]
-    process = _Up()
-    process.up = up
-    request.processes = [process]
+    request.processes = [_Up(shares, up)]
     request.output.close()
     return request
 
@@ -144,27 +129,28 @@ def _request(monkeypatch: pytest.MonkeyPatch, shares: Shares, *, up: bool = True
 @pytest.mark.parametrize(
     ("elapsed", "shares", "ending"),
     [
-        (10.0, Shares(0.1, 0.0), ("timeout-wall", None)),
-        (10.0, Shares(0.1, 6.0), None),
-        (16.0, Shares(0.1, 5.9), ("timeout-wall", None)),
-        (39.0, Shares(0.1, 38.0), None),
-        (40.0, Shares(0.1, 39.0), ("infra", "busy")),
-        (40.0, Shares(2.6, 39.0), ("timeout-wall", None)),  # it had half of its CPU time
-        (40.0, Shares(30.1, 39.0), ("timeout-wall", None)),  # it had more than its wall time
+        (10.0, Shares(0.1, 0.0, 1), ("timeout-wall", None)),
+        (10.0, Shares(0.1, 6.0, 1), None),
+        (16.0, Shares(0.1, 5.9, 1), ("timeout-wall", None)),
+        (39.0, Shares(0.1, 38.0, 1), None),
+        (40.0, Shares(0.1, 39.0, 1), ("infra", "busy")),
+        (40.0, Shares(2.6, 39.0, 1), ("timeout-wall", None)),  # it had half of its CPU time
+        (40.0, Shares(0.1, 900.0, 24), ("timeout-wall", None)),  # a crowd of its own making
+        (40.0, Shares(30.1, 39.0, 1), ("timeout-wall", None)),  # it had more than its wall time
     ],
 )
 def test_wall_time_is_over_when_its_own_part_of_it_is(
-    monkeypatch: pytest.MonkeyPatch, elapsed: float, shares: Shares, ending: tuple[str, str | None] | None
+    elapsed: float, shares: Shares, ending: tuple[str, str | None] | None
 ) -> None:
-    request = _request(monkeypatch, shares)
+    request = _request(shares)
     wait = request.check_limits(request.began + elapsed)
     assert (request.stopped and request.stopped[:2]) == ending
     if ending is None:
         assert wait > 0
 
 
-def test_a_process_that_never_came_up_is_no_ones_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    request = _request(monkeypatch, Shares(0.0, 0.0), up=False)
+def test_a_process_that_never_came_up_is_no_ones_timeout() -> None:
+    request = _request(Shares(0.0, 0.0, 1), up=False)
     request.check_limits(request.began + 10)
     assert request.stopped[:2] == ("infra", "busy")
 
@@ -173,4 +159,4 @@ def test_this_process_has_shares_of_its_own() -> None:
     before = fairness.shares([os.getpid()], ())
     while fairness.shares([os.getpid()], ()).used < before.used + 0.02:
         pass
-    assert fairness.shares([2**22 + 1], ()) == Shares(0.0, 0.0)  # no such process
+    assert fairness.shares([2**22 + 1], ()) == Shares(0.0, 0.0, 0)  # no such process
