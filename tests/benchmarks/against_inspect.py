@@ -113,7 +113,11 @@ def measure_theirs(python: str, folder: Path, limit: int) -> tuple[float, float,
     [backend] = choose_backends("docker", (), build=True)
     (folder / "compose.yaml").write_text(_COMPOSE.format(image=backend._image))  # type: ignore[attr-defined]
     command = [python, __file__, "--theirs", str(folder), "--limit", str(limit)]
-    return measure(command, dict(os.environ), lambda labels: "com.docker.compose.project" in labels)
+    return measure(
+        command,
+        dict(os.environ),
+        lambda found: found.get("com.docker.compose.project", "").startswith("inspect-"),
+    )
 
 
 @contextlib.contextmanager
@@ -155,7 +159,17 @@ def measure_ours(folder: Path, limit: int) -> tuple[float, float, int]:
         command += ["--data", os.environ["FLOWREASONER_DATA"], "--limit", str(limit)]
         command += ["--variant", "vanilla,worker=local/m,meta_agent=local/m", "--executions", "1"]
         command += ["--concurrency", str(TOGETHER), "--json"]
-        return measure(command, environment, lambda found: f"{labels.LABEL}.pid" in found)
+        return measure(command, environment, lambda found: _is_ours(found.get(f"{labels.LABEL}.pid", "")))
+
+
+def _is_ours(pid: str) -> bool:
+    """Whether the process is this one's child, or a child's child."""
+    while pid.isdigit() and pid != "0" and pid != str(os.getpid()):
+        try:
+            pid = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            return False
+    return pid == str(os.getpid())
 
 
 def missing(python: str) -> str | None:
