@@ -46,8 +46,8 @@ class Tests:
 @dataclass(frozen=True)
 class Problem:
     """One query. In `metadata`, `prelude` is code the tests may rely on (HumanEval's helpers), `image` the
-    sandbox image they need ("science"), `mode` how they are judged ("auto"), `metric` how an answer is
-    scored, `reference` a solution that passes; no model sees these.
+    sandbox image they need ("science"), `mode` how they are judged ("auto"), `tolerance` by how much floats
+    may differ, `metric` how an answer is scored, `reference` a solution that passes; no model sees these.
     """
 
     id: str
@@ -85,6 +85,17 @@ class Problem:
         if self.kind == "code":
             return "tests"
         return self.metadata.get("metric") or ("math" if self.kind == "math" else "exact-match")
+
+    @property
+    def tolerance(self) -> float:
+        """By how much two floats may differ that its tests compare; see `sandbox.types.Sandbox.check`."""
+        return float(self.metadata.get("tolerance") or 0.0)
+
+    @property
+    def reference(self) -> str | None:
+        """A solution that passes its tests, where one is known."""
+        value = self.metadata.get("reference")
+        return value if isinstance(value, str) and value.strip() and self.kind == "code" else None
 
     @property
     def prelude(self) -> str:
@@ -134,6 +145,7 @@ def parse_problem(data: object, where: str) -> Problem:
         raise ProblemError(f'{where}: "metadata" is a {type(metadata).__name__}, not an object')
     _check_choice(metadata, "mode", get_args(ModeChoice), where)
     _check_choice(metadata, "metric", get_args(Metric), where)
+    _check_tolerance(metadata.get("tolerance"), where)
     if entry_point is None and any(_NEEDS_ENTRY.search(t) for s in SPLITS for t in getattr(tests, s)):
         raise ProblemError(f'{where}: "entry_point" is missing; its tests define check(candidate)')
     problem_id = data.get("id")
@@ -148,6 +160,14 @@ def _check_choice(metadata: dict[str, Any], name: str, known: tuple[str, ...], w
     value = metadata.get(name)
     if value is not None and value not in known:
         raise ProblemError(f"{where}: metadata.{name} is {value!r}; use one of {', '.join(known)}")
+
+
+def _check_tolerance(value: Any, where: str) -> None:
+    if value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and 0 <= value < 1):
+        raise ProblemError(f"{where}: metadata.tolerance is {value!r}; give a number from 0 to less than 1")
 
 
 def load_problems(path: Path) -> list[Problem]:

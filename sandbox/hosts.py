@@ -1,29 +1,44 @@
-"""The warm workers of one backend: spares made in the background, and a back-off when it fails."""
+"""The warm workers of one backend: kept for the next wave, spares made ahead, a back-off when it fails."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Mapping
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from sandbox import reaper
+from sandbox.demand import HighWater
 from sandbox.docker_backend import DockerBackend
 from sandbox.types import SandboxError
 from sandbox.worker import Backend, Worker
 
 SESSIONS_EACH = 32  # in one container, where one killed for memory takes the most of them with it
 _SPARES = 1
+_SHRINK_EVERY_S = 30.0
 _REAP_EVERY_S = 60.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
 
 
 class Host:
-    """Containers of one backend: those at work, and those that wait for it."""
+    """Containers of one backend: those at work, and those that wait for it.
 
-    def __init__(self, backend: Backend, modules: Mapping[str, str], size: int) -> None:
+    Work comes in waves (the rollouts of a training step, then none for minutes), and making a container
+    costs as much as forty checks. So as many are kept as were in use at once in the last minutes, and when
+    it gets quiet they go one by one.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        modules: Mapping[str, str],
+        size: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.backend = backend
         self.size = size
+        self.most = 2 * size  # that may live: `size` with sessions, and as many with checks
         # The first is the next to serve: it had the most time to clean up and to fork ahead.
         self.idle: list[Worker] = []
         self.busy = 0
@@ -33,6 +48,7 @@ class Host:
         self._seats: set[Worker] = set()  # containers that sessions share
         self._joining = asyncio.Lock()
         self._modules = modules
+        self._demand = HighWater(clock)
         self._all: set[Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._refilling = False
@@ -51,6 +67,7 @@ class Host:
         """
         self.idle.append(await self._new())
         self._refill()
+        self._background(self._shrink_forever())
         if isinstance(self.backend, DockerBackend):
             self._background(_reap_forever(self.backend))
 
@@ -70,7 +87,7 @@ class Host:
         Raises:
             SandboxError: none is warm and none could be started.
         """
-        self.busy += 1
+        self._set_busy(self.busy + 1)
         try:
             while self.idle and not fresh:
                 worker = self.idle.pop(0)
@@ -80,18 +97,28 @@ class Host:
                 self._discard(worker)
             return await self._new()
         except BaseException:
-            self.busy -= 1
+            self._set_busy(self.busy - 1)
             raise
 
     def give_back(self, worker: Worker) -> None:
-        self.busy -= 1
+        """It is free: kept for the next request, unless it may serve none or there are enough."""
+        self._set_busy(self.busy - 1)
         if self._closed:
             return
-        if worker.reusable and len(self.idle) < self.size + _SPARES:
+        if worker.reusable and self.living < self._wanted:
             self.idle.append(worker)
         else:
             self._discard(worker)
             self._refill()
+
+    def shrink(self) -> None:
+        """Let one go of those that nobody needed for long, and replace those that grew too old."""
+        for worker in [worker for worker in self.idle if not worker.reusable]:
+            self.idle.remove(worker)
+            self._discard(worker)
+        if self.idle and self.living > self._wanted:
+            self._discard(self.idle.pop(0))
+        self._refill()
 
     async def join(self) -> Worker:
         """A worker with room for one more session, which must be left.
@@ -126,6 +153,19 @@ class Host:
         finally:
             self.give_back(worker)
 
+    @property
+    def living(self) -> int:
+        """Containers at work, being started for work, and waiting for it."""
+        return self.busy + len(self.idle)
+
+    @property
+    def _wanted(self) -> int:
+        return min(self._demand.mark + _SPARES, self.most)
+
+    def _set_busy(self, count: int) -> None:
+        self.busy = count
+        self._demand.note(count)
+
     async def _new(self) -> Worker:
         try:
             worker = await Worker.start(self.backend, self._modules)
@@ -147,22 +187,36 @@ class Host:
 
     def _refill(self) -> None:
         """Have a spare ready or on its way."""
-        if not self._closed and len(self.idle) < _SPARES and not self._refilling:
+        if not self._closed and self._lacks_spares and not self._refilling:
             self._refilling = True
             self._background(self._add_spares())
+
+    @property
+    def _lacks_spares(self) -> bool:
+        return len(self.idle) < _SPARES and self.living < self.most
 
     async def _add_spares(self) -> None:
         pause = _FIRST_PAUSE_S
         try:
-            while len(self.idle) < _SPARES:
+            while self._lacks_spares:
                 try:
-                    self.idle.append(await self._new())
+                    worker = await self._new()
                     pause = _FIRST_PAUSE_S
                 except SandboxError:  # whoever needs one now is told; here it is tried again
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE_S)
+                    continue
+                if self.living < self.most:
+                    self.idle.append(worker)
+                else:  # others were started meanwhile, for requests that could not wait
+                    self._discard(worker)
         finally:
             self._refilling = False
+
+    async def _shrink_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_SHRINK_EVERY_S)
+            self.shrink()
 
     def _discard(self, worker: Worker) -> None:
         self._all.discard(worker)

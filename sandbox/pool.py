@@ -151,6 +151,7 @@ class Pool:
         prelude: str = "",
         limits: Limits | None = None,
         mode: ModeChoice = "auto",
+        tolerance: float = 0.0,
     ) -> Verdict:
         """Run `tests` against `solution`; see `sandbox.types.Sandbox`.
 
@@ -166,6 +167,7 @@ class Pool:
             "entry_point": entry_point,
             "prelude": prelude,
             "mode": mode,
+            "tolerance": tolerance,
         }
         bounds = limits or Limits()
 
@@ -184,6 +186,7 @@ class Pool:
         entry_point: str | None,
         prelude: str = "",
         limits: Limits | None = None,
+        tolerance: float = 0.0,
     ) -> Mode:
         """The mode in which `reference` passes `tests`; see `sandbox.types.Sandbox`.
 
@@ -195,7 +198,13 @@ class Pool:
         said: list[str] = []
         for mode in modes:
             verdict = await self.check(
-                reference, tests, entry_point=entry_point, prelude=prelude, limits=limits, mode=mode
+                reference,
+                tests,
+                entry_point=entry_point,
+                prelude=prelude,
+                limits=limits,
+                mode=mode,
+                tolerance=tolerance,
             )
             if verdict.status == "passed":
                 return mode

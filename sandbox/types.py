@@ -16,7 +16,7 @@ Status = Literal[
 ]
 FailedReason = Literal["assert", "exception", "load", "signal", "not-plain-data", "too-big", "no-verdict"]
 InfraReason = Literal[
-    "no-docker", "image-missing", "container-lost", "daemon-down", "disk-full", "paused", "protocol"
+    "no-docker", "image-missing", "container-lost", "daemon-down", "disk-full", "paused", "busy", "protocol"
 ]
 Mode = Literal["split", "in-process"]
 ModeChoice = Literal["auto", "split", "in-process"]
@@ -48,7 +48,8 @@ class Limits:
     """Bounds on one request. Times in seconds, sizes in bytes unless the name says otherwise.
 
     CPU time decides, since it does not depend on what else the machine does; wall time is generous
-    (four times the CPU time and 5 s more, unless given) and is there for code that waits.
+    (four times the CPU time and 5 s more, unless given) and is there for code that waits. Time in which
+    the code was ready and had no core does not count.
     """
 
     wall_s: float = 0.0
@@ -189,12 +190,15 @@ class Sandbox(Protocol):
         prelude: str = "",
         limits: Limits | None = None,
         mode: ModeChoice = "auto",
+        tolerance: float = 0.0,
     ) -> Verdict:
         """Run `tests` (assert statements, or sources defining `check(candidate)`) against `solution`.
 
         `prelude` is the problem's own code (helpers its tests use), given to the checker. `mode` "auto"
         is split unless the tests show that they need one process; `choose_mode` knows better where
         there is a reference solution. A timeout is recorded only if the tests time out alone, too.
+        With a `tolerance`, `==` and `!=` of the tests take two floats for equal that differ by no more
+        than `tolerance` + 1e-7 times the right-hand one, in lists, tuples and dicts too, as evalplus does.
         """
         ...
 
@@ -206,6 +210,7 @@ class Sandbox(Protocol):
         entry_point: str | None,
         prelude: str = "",
         limits: Limits | None = None,
+        tolerance: float = 0.0,
     ) -> Mode:
         """The mode in which `reference`, a known solution, passes `tests`; split if it does in both.
 

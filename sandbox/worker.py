@@ -150,7 +150,8 @@ class Worker:
         ):
             self.clean = False
         if report["status"] == "infra":
-            raise SandboxError("protocol", f"the sandbox could not run the code: {report['message']}")
+            reason = "busy" if report["reason"] == "busy" else "protocol"
+            raise SandboxError(reason, f"the sandbox could not run the code: {report['message']}")
         return report
 
     async def close(self) -> None:

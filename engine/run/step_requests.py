@@ -9,29 +9,19 @@ from typing import Any
 
 from engine.events import CodeExecuted, ValueEdited
 from engine.ids import derived_seed
+from engine.judging import judge
 from engine.models.base import Message, ModelError, Sampling, Spent
 from engine.operators.specs import OperatorSpec
 from engine.plain import jsonable
-from engine.problems import Problem
 from engine.run.context import RunContext
 from engine.run.control import Crossing, Where
 from engine.run.ledger import BudgetExceededError
 from sandbox.types import CallbackError, Limits, SandboxError, TestResult, Verdict
 
-_TEST_LIMITS = {
-    "core": Limits(wall_s=25.0, cpu_s=5.0),
-    # Importing, fitting and plotting take their time; BigCodeBench's own limits are 240 s and 30 GiB.
-    "science": Limits(cpu_s=30.0, memory_mb=1024),
-}
 PROGRAM_LIMITS = Limits(wall_s=30.0, cpu_s=20.0)
 
 # Ends the execution for this reason; gives what the guest is told.
 Abort = Callable[[Exception, str], CallbackError]
-
-
-def limits_of_tests(problem: Problem) -> Limits:
-    """What a problem's tests may use, which depends on the image they run in."""
-    return _TEST_LIMITS.get(problem.image, _TEST_LIMITS["core"])
 
 
 @dataclass(frozen=True)
@@ -127,17 +117,11 @@ class StepRequests:
         if not tests:
             text = "There are no visible tests for this problem, so nothing was run."
             return {"result": False, "feedback": text, "passed": 0, "total": 0}
-        entry_point = problem.entry_point or args.get("entry_point")
+        entry_point = args.get("entry_point")
         try:
             sandbox = await self._context.services.sandbox_for(problem.image)
-            verdict = await sandbox.check(
-                solution,
-                tests,
-                entry_point=entry_point if isinstance(entry_point, str) else None,
-                prelude=problem.prelude,
-                limits=limits_of_tests(problem),
-                mode=problem.mode,
-            )
+            named = entry_point if isinstance(entry_point, str) else None
+            verdict = await judge(sandbox, problem, solution, tests, entry_point=named)
         except SandboxError as failure:
             raise self._abort(failure, "infra") from None
         self._context.emitter.emit(

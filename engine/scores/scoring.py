@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.events import EvaluationFinished, Split
+from engine.judging import judge
 from engine.problems import Problem
 from engine.run.context import RunContext
 from engine.run.execution import Execution
-from engine.run.step_requests import limits_of_tests
 from engine.scores.math_answers import Open, compare
 from engine.scores.metrics import exact_match, same_last_number, token_f1
 from engine.workflows import Workflow
@@ -91,14 +91,7 @@ async def _score_code(problem: Problem, code: str, tests: tuple[str, ...], open_
     if not tests:
         return Score(None, 0, 0, "there are no tests")
     sandbox = await open_sandbox(problem.image)
-    verdict = await sandbox.check(
-        code,
-        tests,
-        entry_point=problem.entry_point,
-        prelude=problem.prelude,
-        limits=limits_of_tests(problem),
-        mode=problem.mode,
-    )
+    verdict = await judge(sandbox, problem, code, tests)
     details = {"metric": "tests", **verdict.to_json()}
     return Score(verdict.passed / len(tests), verdict.passed, len(tests), _why(verdict), details)
 

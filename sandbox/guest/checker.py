@@ -11,7 +11,7 @@ import builtins
 from collections import deque
 from typing import Any
 
-from . import asserts, codec, frames, judge
+from . import asserts, codec, frames, judge, tolerance
 
 _EXCEPTIONS = {
     name: kind
@@ -30,9 +30,10 @@ class _NeedsOneProcessError(judge.Interrupt):
 
 
 def run(payload: dict[str, Any], control: frames.Wire, data: int) -> None:
-    tests = [judge.parse(source) for source in payload["tests"]]
+    tests = tolerance.applied([judge.parse(source) for source in payload["tests"]], payload["tolerance"])
     entry_point: str | None = payload["entry_point"]
     base = judge.namespace(payload["prelude"])
+    base.update(tolerance.names(payload["tolerance"]))
     why = judge.needs_one_process(tests, set(base), entry_point)
     if why is not None or entry_point is None:
         control.send({"op": "in-process", "why": why or ""})

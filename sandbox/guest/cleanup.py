@@ -44,7 +44,7 @@ class Cleaner:
         until = time.monotonic() + _GONE_WITHIN_S
         while time.monotonic() < until:
             if self.own_uids:
-                alive = uids.intersection(linux.processes().values())
+                alive = uids.intersection(linux.processes(self.keep).values())
                 for uid in alive:
                     linux.kill_all_of(uid)
             else:

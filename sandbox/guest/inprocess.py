@@ -13,7 +13,7 @@ import sys
 import types
 from typing import Any
 
-from . import asserts, child, frames, judge
+from . import asserts, child, frames, judge, tolerance
 
 
 def run(payload: dict[str, Any], control: frames.Wire) -> None:
@@ -21,10 +21,11 @@ def run(payload: dict[str, Any], control: frames.Wire) -> None:
 
     before = _fingerprint(unittest)
     names = judge.namespace(payload["prelude"])
+    names.update(tolerance.names(payload["tolerance"]))
     entry_point: str | None = payload["entry_point"]
     names.pop(entry_point or "", None)
     failure = _load(payload["code"], names, entry_point)
-    tests = [judge.parse(source) for source in payload["tests"]]
+    tests = tolerance.applied([judge.parse(source) for source in payload["tests"]], payload["tolerance"])
     found: list[str] = []
 
     def report(index: int, result: dict[str, Any]) -> None:
@@ -100,7 +101,7 @@ def _fingerprint(unittest: Any) -> dict[str, int]:
         for name, value in vars(kind).items():
             marks[f"{kind.__name__}.{name}"] = id(value)
             marks[f"{kind.__name__}.{name}.code"] = id(getattr(value, "__code__", None))
-    for module in (judge, asserts, frames, child):
+    for module in (judge, asserts, frames, child, tolerance):
         for name, value in vars(module).items():
             if not name.startswith("__"):
                 marks[f"{module.__name__}.{name}"] = id(value)

@@ -11,7 +11,7 @@ import re
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
@@ -113,14 +113,16 @@ def kill_all_of(uid: int) -> None:
         os.kill(-1, signal.SIGKILL)
 
 
-def processes() -> dict[int, int]:
-    """pid → real uid of every process visible here, zombies left out.
+def processes(known: Collection[int] = ()) -> dict[int, int]:
+    """pid → real uid of every process visible here, zombies and the `known` ones left out.
 
     The uid is read from `status`: the owner of /proc/<pid> is root for a process that hid itself.
     """
     found: dict[int, int] = {}
     for name in os.listdir("/proc"):
-        if name.isdigit() and (status := read(f"/proc/{name}/status")):
+        if not name.isdigit() or int(name) in known:
+            continue
+        if status := read(f"/proc/{name}/status"):
             fields = _STATUS.search(status)
             if fields is not None and fields[1] != b"Z":
                 found[int(name)] = int(fields[2])

@@ -9,7 +9,7 @@ import socket
 import sys
 from typing import Any, NamedTuple, Protocol
 
-from . import frames, linux
+from . import fairness, frames, linux
 
 MAX_DATAGRAM = 64 << 10  # between runner and zygote
 _MAX_FDS = 8
@@ -44,6 +44,8 @@ class Zygote(Protocol):
 
 class Process:
     """A child. `role` is what it runs; `uid` is its own in this container."""
+
+    own = True  # it is its request's alone: whatever else has its uid belongs to that request, too
 
     def __init__(self, role: str, uid: int, limits: dict[str, Any]) -> None:
         self.role = role
@@ -120,6 +122,11 @@ class Process:
         if self.end is not None:
             return self.end.cpu_ms / 1000
         return linux.cpu_seconds(self.pid) if self.pid else 0.0
+
+    @property
+    def shares(self) -> fairness.Shares:
+        """What it, and whatever else has its uid, got of the machine so far."""
+        return fairness.shares([self.pid] if self.pid and self.end is None else [], {self.uid})
 
     @property
     def usage(self) -> tuple[float, int]:

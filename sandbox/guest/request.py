@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from . import files, frames, linux, output, places
+from . import fairness, files, frames, linux, output, places
+from .desk import Seat
 from .process import Process, ending
 
 Result = tuple[str, str | None, str]  # status, reason, message
@@ -21,6 +22,8 @@ class Runner(Protocol):
 
     def spawn(self, process: Process, fds: list[int]) -> None: ...
     def next_uid(self) -> int: ...
+    def seat(self, limits: dict[str, Any]) -> Seat | None: ...
+    def adopt(self, request: Request, process: Process) -> None: ...
     def to_host(self, message: dict[str, Any]) -> None: ...
 
 
@@ -36,7 +39,8 @@ class Request:
         self.body: dict[str, Any] = message["body"]
         self.limits: dict[str, Any] = message["limits"]
         self.started = time.monotonic()
-        self.deadline = self.started + float(self.limits["wall_s"])
+        self.began = self.started  # when the wall clock began to count
+        self.deadline = self.began + float(self.limits["wall_s"])
         self.output = output.Output(int(self.limits["output_kept"]), int(self.limits["output_killed"]))
         self.processes: list[Process] = []
         self.stopped: Result | None = None  # why the runner ended it
@@ -48,6 +52,10 @@ class Request:
 
     def start(self) -> None:
         self._launch(message_role(self.body), self.body)
+
+    def launched(self) -> None:
+        """All processes of its start have their descriptors."""
+        self.output.close_writers()
 
     def _launch(self, role: str, payload: dict[str, Any], data: socket.socket | None = None) -> Process:
         process = Process(role, self.runner.next_uid(), self.limits)
@@ -66,13 +74,24 @@ class Request:
             messages = process.receive()
             for message in messages or []:
                 if message.get("op") == "up":
-                    process.up = True
+                    self._on_up(process)
                 else:
                     self.on_message(process, message)
         except (frames.FrameError, KeyError, TypeError, ValueError):
             self.on_broken(process)
             return True
         return messages is not None
+
+    def _on_up(self, process: Process) -> None:
+        """`process` is set up: time spent on making it is ours."""
+        if not process.up:
+            process.up = True
+            self.forgive(time.monotonic() - self.began)
+
+    def forgive(self, seconds: float) -> None:
+        """Do not count so much of the time that passed."""
+        self.began += seconds
+        self.deadline += seconds
 
     def on_broken(self, process: Process) -> None:
         """`process` sent what no process of ours sends."""
@@ -136,9 +155,30 @@ class Request:
             self.stop(("timeout-cpu", None, f"it used its {cpu_limit:g} s of CPU time"))
             return 1.0
         if now >= self.deadline:
-            self.stop(("timeout-wall", None, f"it did not end within {float(self.limits['wall_s']):g} s"))
-            return 1.0
+            self._overdue(now)
+            return 1.0 if self.stopped else max(self.deadline - now, 0.0)
         return min(self.deadline - now, cpu_limit - used + _CPU_SLACK_S)
+
+    def _overdue(self, now: float) -> None:
+        """Its wall time is over: more of it for what others took, and no verdict where they took too much."""
+        wall_s = float(self.limits["wall_s"])
+        elapsed = now - self.began
+        shares = fairness.Shares(*map(sum, zip(*(process.shares for process in self.processes), strict=True)))
+        lost = shares.lost(elapsed)
+        if not all(process.up for process in self.processes):
+            self.stop(("infra", "busy", f"no process was ready within {wall_s:g} s: the machine is too busy"))
+        elif elapsed - lost < wall_s and elapsed < wall_s * fairness.PATIENCE:
+            self.deadline = self.began + wall_s + lost
+        elif elapsed - lost < wall_s and self._starved(shares):
+            got = f"it got {shares.used:.2f} s of a core in {elapsed:.1f} s"
+            self.stop(("infra", "busy", f"the machine is too busy for a verdict: {got}"))
+        else:
+            self.stop(("timeout-wall", None, f"it did not end within {wall_s:g} s"))
+
+    def _starved(self, shares: fairness.Shares) -> bool:
+        """Whether it had too little of a core; a crowd of its own making is not excused."""
+        alone = shares.threads <= len(self.processes)
+        return alone and shares.used < self.limits["cpu_s"] * fairness.ENOUGH
 
     def stop(self, result: Result) -> None:
         """End it for a reason of the runner's or the host's."""

@@ -24,6 +24,7 @@ import time
 from typing import Any, NoReturn
 
 from . import cleanup, frames, linux, zygote
+from .desk import Desk, Seat
 from .process import MAX_DATAGRAM, End, Process
 from .request import Request
 from .testing import KINDS, OneProcessRequest, SplitRequest
@@ -78,6 +79,7 @@ class Runner:
         problem = zygote.preload(init["modules"])
         self._zygote, self._zygote_pid = zygote.launch(init["own_uids"], self._leave)
         self._cleaner = cleanup.Cleaner(init["own_uids"], {1, os.getpid(), self._zygote_pid})
+        self._desk = Desk(self, init["own_uids"], self._cleaner.keep)
         self._dirty = False
         self._served = 0
         self._count(0)
@@ -98,6 +100,14 @@ class Runner:
     def next_uid(self) -> int:
         self._uid += 1
         return self._uid - 1
+
+    def seat(self, limits: dict[str, Any]) -> Seat | None:
+        return self._desk.seat(limits)
+
+    def adopt(self, request: Request, process: Process) -> None:
+        """Watch a process that `request` started later."""
+        self._processes[process.key] = (request, process)
+        self._watched.add_process(request, process)
 
     def to_host(self, message: dict[str, Any]) -> None:
         data = memoryview(frames.pack(message))
@@ -149,6 +159,7 @@ class Runner:
         if now > self._ends_at:
             os._exit(0)
         wait = _IDLE_S
+        self._desk.tick(now)
         for request in list(self._requests.values()):
             wait = min(wait, request.check_limits(now))
             if request.answered and not request.reported:
@@ -164,7 +175,7 @@ class Runner:
 
     def _forgive(self, seconds: float) -> None:
         for request in self._requests.values():
-            request.deadline += seconds
+            request.forgive(seconds)
 
     # Messages.
 
@@ -200,8 +211,9 @@ class Runner:
         self._requests[request.id] = request
         request.start()
         for process in request.processes:
-            self._processes[process.key] = (request, process)
-        request.output.close_writers()
+            if process.own:
+                self._processes[process.key] = (request, process)
+        request.launched()
         self._watched.add(request)
 
     def _probe(self) -> str | None:
@@ -216,6 +228,8 @@ class Runner:
             self._die("the zygote ended")
         message = frames.parse(data)
         key = str(message.get("spawned") or message.get("failed") or message.get("exited"))
+        if self._desk.on_zygote(key, message):
+            return
         request, process = self._processes[key]
         if "spawned" in message:
             process.spawned(message["pid"])
@@ -240,7 +254,7 @@ class Runner:
         if not again and not request.reported:
             self._report(request)
         request.close()
-        uids = {process.uid for process in request.processes}
+        uids = {process.uid for process in request.processes if process.own}
         if not self._cleaner.after(uids, not self._requests) and not self._dirty:
             self._dirty = True
             self.to_host({"t": "dirty"})

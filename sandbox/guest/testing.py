@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .desk import Seat
 from .process import Process
 from .request import BROKEN, Request, Result, Runner
 
@@ -76,26 +77,80 @@ class SplitRequest(_Tests):
         self.one_process: str | None = None
         self.broken = False
         self.ended: float | None = None  # when the checker had nothing more to say
+        self.line: socket.socket | None = None
         for_solution, for_checker = socket.socketpair()
         body = self.body
-        keys = ("tests", "entry_point", "prelude")
-        self.checker = self._launch("checker", {key: body[key] for key in keys}, for_checker)
+        self.seat = self.runner.seat(self.limits)
+        if self.seat is None:
+            self.checker = self._launch("checker", self._for_checker, for_checker)
+        else:
+            self.checker = self._sit(self.seat, for_checker)
         payload = {"code": body["solution"], "entry_point": body["entry_point"]}
         self.solution = self._launch("solution", payload, for_solution)
+
+    @property
+    def _for_checker(self) -> dict[str, Any]:
+        keys = ("tests", "entry_point", "prelude", "tolerance")
+        return {key: self.body[key] for key in keys}
+
+    def _sit(self, seat: Seat, line: socket.socket) -> Process:
+        """Have the resident checker look at the tests. What another would need is kept until it does."""
+        self.line = line
+        self.processes.append(seat)
+        seat.sit(line)
+        seat.send({**self._for_checker, "result_bytes": self.limits["result_bytes"]})
+        return seat
+
+    def launched(self) -> None:
+        if self.line is None:
+            super().launched()
+
+    def _accepted(self) -> None:
+        """It judges them itself."""
+        if self.line is not None:
+            self.line.close()
+            self.line = None
+            self.output.close_writers()
+
+    def _apart(self) -> None:
+        """These tests need a process of their own."""
+        line, self.line = self.line, None
+        if line is not None:
+            self.checker = self._launch("checker", self._for_checker, line)
+            self.runner.adopt(self, self.checker)
+            self.output.close_writers()
+
+    @property
+    def answered(self) -> bool:
+        """With a resident checker not before that is free again: it must not be ended as others are."""
+        return super().answered and (self.seat is None or self.seat.end is not None)
+
+    def close(self) -> None:
+        super().close()
+        if self.line is not None:
+            self.line.close()
 
     def on_message(self, process: Process, message: dict[str, Any]) -> None:
         if process is not self.checker:
             raise ValueError("the solution process has nothing to say to the runner")
-        if message["op"] == "test":
+        op = message["op"]
+        if self.seat is not None and process is self.seat:
+            if op != "test":
+                self.seat.rise()
+            if op == "apart":
+                self._apart()
+                return
+            self._accepted()
+        if op == "test":
             self.add(int(message["index"]), message)
-        elif message["op"] == "in-process":
+        elif op == "in-process":
             why = str(message["why"])
             if self.body["mode"] == "split":
                 self.stop(("failed", "no-verdict", f"the tests cannot be judged from another process: {why}"))
             else:
                 self.one_process = why
                 self.end_processes()
-        elif message["op"] == "end":
+        elif op == "end":
             self.ended = time.monotonic()
             # With a result missing the solution is ending by itself, and how it does matters.
             if len(self.results) == len(self.body["tests"]):
@@ -113,6 +168,8 @@ class SplitRequest(_Tests):
         """Both roles may close their control line early: how they end is what counts."""
 
     def check_limits(self, now: float) -> float:
+        if self.seat is not None and self.seat.end is not None:
+            self._accepted()  # or it is gone, and only we keep the solution waiting
         if self.ended is not None and now - self.ended > _GRACE_S:
             self.stop(("failed", "no-verdict", "the solution closed its connection"))
         return min(super().check_limits(now), 1.0 if self.ended is None else _GRACE_S)
@@ -134,7 +191,7 @@ class OneProcessRequest(_Tests):
     def start(self) -> None:
         self.nonce: str | None = None
         self.reported_by_test: list[dict[str, Any]] = []
-        keys = ("tests", "entry_point", "prelude")
+        keys = ("tests", "entry_point", "prelude", "tolerance")
         payload = {key: self.body[key] for key in keys}
         self._launch("inprocess", {**payload, "code": self.body["solution"]})
 

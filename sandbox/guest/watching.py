@@ -23,9 +23,13 @@ class Watched:
     def add(self, request: Request) -> None:
         """Watch all that `request` has open."""
         for process in request.processes:
-            self._add(process.sock.fileno(), request, process)
+            self.add_process(request, process)
         for fd in request.output.open:
             self._add(fd, request, None)
+
+    def add_process(self, request: Request, process: Process) -> None:
+        """Watch the line of `process`."""
+        self._add(process.sock.fileno(), request, process)
 
     def _add(self, fd: int, request: Request, process: Process | None) -> None:
         self._sources[fd] = request, process

