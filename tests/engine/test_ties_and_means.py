@@ -110,7 +110,7 @@ class Host:
 async def test_without_a_choice_the_first_of_the_most_frequent_solutions_is_taken() -> None:
     for run in (sc_ensemble.run, md_ensemble.run):
         replies = ["none"] * md_ensemble.VOTES
-        (chosen,) = (await run(Host(*replies), solutions=["x", "y", "z", "z", "y"])).values()
+        (chosen,) = (await run(Host(*replies), solutions=["x", "y", "z", "y", "z"])).values()
         assert chosen == "y"
 
 
