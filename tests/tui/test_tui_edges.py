@@ -15,6 +15,7 @@ from tui.screens.run.run import RunScreen
 from tui.screens.run.scrub_bar import ScrubBar
 from tui.session import RunSession
 from tui.trace.stalls import LEAST_S, UNKNOWN_S, Stalls
+from tui.trace.waiting import waiting_on
 
 
 def loaded() -> RunSession:
@@ -103,6 +104,18 @@ class Usual(Records):
         return False
 
 
+def waiting_session(now: list[float]) -> RunSession:
+    """A run that waits for a worker, by a clock that the test moves."""
+    session = RunSession(lambda: now[0], live=True)
+    script = Script()
+    script.start()
+    script.execution("e", 1)
+    script.step("e", 0, "CustomCodeGenerate", 5, finish=False, answer="x")
+    for event in script.events:
+        session.take(event)
+    return session
+
+
 @pytest.mark.parametrize(
     ("usual", "limit"),
     [(None, UNKNOWN_S), (0.01, LEAST_S), (0.999, LEAST_S), (1.5, 1.5), (300.0, 300.0)],
@@ -112,17 +125,21 @@ async def test_a_stall_is_longer_than_usual_and_never_a_moment(
 ) -> None:
     """What usually takes a hundredth of a second is no stall after a tenth."""
     now = [1000.0]
-    session = RunSession(lambda: now[0], live=True)
-    script = Script()
-    script.start()
-    script.execution("e", 1)
-    script.step("e", 0, "CustomCodeGenerate", 5, finish=False, answer="x")
-    for event in script.events:
-        session.take(event)
+    session = waiting_session(now)
     stalls = Stalls(Usual(store, usual), lambda: now[0])
     await stalls.look([session])
-    begun = next(e.mono for e in script.events if e.kind == "model_call_started")
-    now[0] += limit - (session.state.mono - begun) - 1e-6
+    now[0] += limit - (session.state.mono - waiting_on(session.state).since) - 1e-6
     assert stalls.told(session) == ""
     now[0] += 2e-6
     assert stalls.told(session).startswith("stalled: model pocket-worker")
+
+
+async def test_a_wait_as_long_as_usual_is_no_stall(store: Path) -> None:
+    now = [1000.0]
+    session = waiting_session(now)
+    now[0] += 90.0
+    waited = session.state.mono + session.since_last_event() - waiting_on(session.state).since
+    for usual, is_told in ((waited, False), (waited - 0.001, True)):
+        stalls = Stalls(Usual(store, usual), lambda: now[0])
+        await stalls.look([session])
+        assert bool(stalls.told(session)) is is_told
