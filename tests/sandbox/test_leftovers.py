@@ -50,13 +50,13 @@ def test_nothing_is_left(how: signal.Signals, when: str) -> None:
     tests.wait()
 
     deadline = time.monotonic() + 120
-    while any(processes(folder) or mounts(folder) or Path(folder).exists() for folder in folders):
-        assert time.monotonic() < deadline, [(processes(f), mounts(f)) for f in folders]
+    while left := [what for folder in folders for what in of(folder)]:
+        assert time.monotonic() < deadline, left
         time.sleep(0.02)
-    assert not [line for line in loops() if folders[0] in line]
 
 
-def loops() -> list[str]:
-    """The loop devices of this machine, with the files behind them."""
+def of(folder: str) -> list[object]:
+    """What there still is of the folder: processes, mounts, a loop device, itself."""
     found = subprocess.run(["losetup", "--list", "--raw"], capture_output=True, text=True, check=False)
-    return found.stdout.splitlines()
+    devices = [line for line in found.stdout.splitlines() if folder in line]
+    return [*processes(folder), *mounts(folder), *devices, *([folder] if Path(folder).exists() else [])]
