@@ -33,7 +33,7 @@ from tui.remote.hub import Hub
 from tui.remote.server import Server
 
 __all__ = ["runtime"]
-pytestmark = [pytest.mark.usefixtures("runtime"), pytest.mark.timeout(60)]
+pytestmark = pytest.mark.usefixtures("runtime")
 
 
 def note(seq: int) -> Event:

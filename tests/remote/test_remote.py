@@ -26,8 +26,6 @@ from tui.remote.client import Client, live_runs
 from tui.remote.engine import spawn
 from tui.remote.sockets import EngineError, engines, folder, listen
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:

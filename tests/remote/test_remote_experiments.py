@@ -23,7 +23,6 @@ from tui.remote.sockets import EngineError
 from tui.remote.wire import WireError, bench_from_json, bench_to_json
 
 __all__ = ["runtime"]  # a fixture
-pytestmark = pytest.mark.timeout(120)
 
 
 class Served:

@@ -25,7 +25,6 @@ from tui.remote.sockets import EngineError
 from tui.remote.wire import request_from_json, request_to_json
 
 __all__ = ["runtime"]  # a fixture
-pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
