@@ -111,8 +111,9 @@ async def test_a_paused_container_gives_no_verdict(
     assert (await checked).status == "passed"
 
 
-async def test_a_short_pause_costs_nothing(docker_pool: Pool) -> None:
+async def test_a_short_pause_costs_nothing(docker_pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time in which the container stood still does not count: it stands for as long as its whole limit."""
+    monkeypatch.setattr("sandbox.channel.LOOK_EVERY_S", 600.0)  # short: it is over before it is looked for
     client, limit_s = _client(docker_pool), 4.0
     code = "import time\nfor _ in range(3):\n    time.sleep(0.1)\ndef f(): return 1"
     served = docker_pool.idle[0].id
