@@ -27,6 +27,7 @@ from engine.operators import md_ensemble, sc_ensemble
 from engine.operators.sets import AFLOW_CODE, PAPER
 from engine.scoring import Score
 from engine.search import Trial
+from engine.variants.adas_archive import fitness
 from engine.variants.final import mean_score
 from engine.variants.flowreasoner import feedback_on
 from engine.variants.top_k import best_set
@@ -238,3 +239,9 @@ def test_words_said_too_much_cost_as_much_as_words_left_out() -> None:
     """F1 is the harmonic mean of precision and recall, not one of them."""
     assert token_f1("red", "red blue green") == pytest.approx(0.5)  # precision 1, recall 1/3
     assert token_f1("red blue green", "red") == pytest.approx(0.5)
+
+
+def test_an_agents_fitness_is_told_from_the_2_5th_to_the_97_5th_percentile() -> None:
+    # Of Binomial(24, 1/2): P(X <= 16) = 0.968 and P(X <= 17) = 0.989, so the ends are 7 and 17 of 24.
+    found = fitness([1.0] * 12 + [0.0] * 12, resamples=20_000, seed=1)
+    assert (found.low, found.median, found.high) == pytest.approx((7 / 24, 12 / 24, 17 / 24))
