@@ -109,12 +109,16 @@ def run_finished(db: sqlite3.Connection, event: RunFinished) -> None:
 
 
 def _signature(db: sqlite3.Connection, event: RunFinished) -> str | None:
-    """Where a failed run failed: its last failed step, or else what its last evaluation said."""
+    """Where a failed run failed: its last failed step, or else what its last evaluation said.
+
+    Steps that were only cancelled along with one that failed come last.
+    """
     if event.status in ("passed", "answered", "cancelled"):
         return None
     step = db.execute(
         "SELECT operator, error FROM steps WHERE run_id = ? AND "
-        "status NOT IN ('ok', 'running', 'interrupted') ORDER BY finished_seq DESC LIMIT 1",
+        "status NOT IN ('ok', 'running', 'interrupted')"
+        " ORDER BY status = 'cancelled', finished_seq DESC LIMIT 1",
         (event.run_id,),
     ).fetchone()
     if event.error:

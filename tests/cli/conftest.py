@@ -52,7 +52,7 @@ class Shell:
 
     async def __call__(self, *args: str, stdin: bytes = b"") -> Ended:
         process = await self.start(*args)
-        out, err = await asyncio.wait_for(process.communicate(stdin), 120)
+        out, err = await asyncio.wait_for(process.communicate(stdin), 600)
         assert process.returncode is not None
         return Ended(process.returncode, out.decode(), err.decode())
 

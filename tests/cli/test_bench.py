@@ -80,11 +80,11 @@ def gate(models: Models, free: int, text: str = RIGHT) -> asyncio.Event:
 async def until(reached: asyncio.Event, process: asyncio.subprocess.Process) -> None:
     """Wait for the event; a process that ends before it is a failure that says what it said."""
     waiting = {asyncio.ensure_future(reached.wait()), asyncio.ensure_future(process.wait())}
-    done, left = await asyncio.wait(waiting, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+    done, left = await asyncio.wait(waiting, timeout=300, return_when=asyncio.FIRST_COMPLETED)
     for task in left:
         task.cancel()
     if not reached.is_set():
-        raise AssertionError(await process.communicate() if done else "nothing happened in a minute")
+        raise AssertionError(await process.communicate() if done else "nothing happened in five minutes")
 
 
 async def start(shell: Shell, problems: Path, *args: str) -> asyncio.subprocess.Process:
@@ -93,7 +93,7 @@ async def start(shell: Shell, problems: Path, *args: str) -> asyncio.subprocess.
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
-    out, err = await asyncio.wait_for(process.communicate(), 120)
+    out, err = await asyncio.wait_for(process.communicate(), 600)
     assert process.returncode is not None
     assert b"Traceback" not in err
     return process.returncode, out.decode(), err.decode()
@@ -303,10 +303,10 @@ async def test_an_unknown_price_is_said_once_where_there_is_a_budget(
 async def test_wrong_use_is_one_sentence(
     shell: Shell, models: Models, problems: Path, args: tuple[str, ...], told: str
 ) -> None:
-    made = await shell(
-        "bench", str(problems), "--name", "e", "--variant", "vanilla", "--limit", "1", "--executions", "1"
-    )
-    assert made.code == 0, made.err
+    if "e" in args:  # an experiment of this name is there already
+        one = ("--limit", "1", "--executions", "1")
+        made = await shell("bench", str(problems), "--name", "e", "--variant", "vanilla", *one)
+        assert made.code == 0, made.err
     if args == ("bench", "--resume", "e"):
         changed = problems.read_text().replace("Problem 0", "Another")  # noqa: ASYNC240
         problems.write_text(changed)  # noqa: ASYNC240

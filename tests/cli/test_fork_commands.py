@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from engine.event_json import from_json
 from engine.events import Event, StepFinished, StepStarted
 from tests.cli.conftest import Models, Shell
@@ -93,9 +91,9 @@ async def test_a_prompt_a_worker_and_a_workflow_from_files(shell: Shell, models:
     )
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
+async def test_what_cannot_be_forked_is_said_in_a_sentence(shell: Shell, models: Models) -> None:
+    run_id = await failed(shell, models)
+    for args, words in [
         (["--at", "nowhere"], "has no step 'nowhere'"),
         (["--at", "77"], "has no step '77'"),
         (["--at", "0"], "means several steps"),
@@ -111,17 +109,12 @@ async def test_a_prompt_a_worker_and_a_workflow_from_files(shell: Shell, models:
         (["--workflow", "missing.py"], "give a readable file for the workflow"),
         (["--at", "test1:0", "--set", "problem=x", "--workflow", "double.json"], "are two forks"),
         (["--at", "test1:0", "--everywhere"], "--everywhere goes with"),
-    ],
-)
-async def test_what_cannot_be_forked_is_said_in_a_sentence(
-    shell: Shell, models: Models, args: list[str], words: str
-) -> None:
-    run_id = await failed(shell, models)
-    ended = await shell("fork", run_id, *args)
-    assert ended.code in (2, 3)
-    assert words in ended.err
-    assert ended.err.count("\n") == 1
-    assert "Traceback" not in ended.err
+    ]:
+        ended = await shell("fork", run_id, *args)
+        assert ended.code in (2, 3), args
+        assert words in ended.err
+        assert ended.err.count("\n") == 1
+        assert "Traceback" not in ended.err
 
 
 async def test_replay_prints_what_show_does_without_model_docker_or_torch(

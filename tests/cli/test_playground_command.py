@@ -107,31 +107,26 @@ async def test_a_budget_spent_midway_is_said_and_what_was_bought_is_kept(shell: 
     assert "model calls is used up" in told["error"]
 
 
-@pytest.mark.parametrize(
-    ("args", "said", "code"),
-    [
-        (("--step", "7"), "has no step '7'", 2),
-        (("--step", "0", "--model", "pocket-wroker"), "did you mean pocket-worker", 2),
-        (("--step", "0", "--prompt", "typo.txt"), "there is no variable {{problm}}", 2),
-        (("--step", "0", "--prompt", "missing.txt"), "missing.txt: No such file", 2),
-        (("--step", "0", "--prompt", "bytes.txt"), "not UTF-8 at byte 1", 2),
-        (("--step", "0", "--prompt", "empty.txt"), "is empty", 2),
-        (("--step", "0", "--save", "x"), "exactly one --prompt", 2),
-        (("--step", "0", "--prompt", "other.txt", "--save", "x"), "outside of GENERATE", 2),
-        (("--step", "0", "--model", "local/worker", "--model", "local/worker"), "given twice", 2),
-    ],
-)
-async def test_what_cannot_be_asked_is_a_sentence(
-    shell: Shell, failed: Path, args: tuple[str, ...], said: str, code: int
-) -> None:
+async def test_what_cannot_be_asked_is_a_sentence(shell: Shell, failed: Path) -> None:
     (shell.home / "typo.txt").write_text("{{problm}}")
     (shell.home / "bytes.txt").write_bytes(b"a\xff")
     (shell.home / "empty.txt").write_text("\n")
     (shell.home / "other.txt").write_text("Something else.")
-    ended = await shell("playground", "last", *args)
-    assert (ended.code, ended.out) == (code, "")
-    assert said in ended.err
-    assert ended.err.count("\n") == 1
+    for args, said in [
+        (("--step", "7"), "has no step '7'"),
+        (("--step", "0", "--model", "pocket-wroker"), "did you mean pocket-worker"),
+        (("--step", "0", "--prompt", "typo.txt"), "there is no variable {{problm}}"),
+        (("--step", "0", "--prompt", "missing.txt"), "missing.txt: No such file"),
+        (("--step", "0", "--prompt", "bytes.txt"), "not UTF-8 at byte 1"),
+        (("--step", "0", "--prompt", "empty.txt"), "is empty"),
+        (("--step", "0", "--save", "x"), "exactly one --prompt"),
+        (("--step", "0", "--prompt", "other.txt", "--save", "x"), "outside of GENERATE"),
+        (("--step", "0", "--model", "local/worker", "--model", "local/worker"), "given twice"),
+    ]:
+        ended = await shell("playground", "last", *args)
+        assert (ended.code, ended.out) == (2, ""), args
+        assert said in ended.err
+        assert ended.err.count("\n") == 1
 
 
 async def test_an_unknown_run_is_a_sentence(shell: Shell, models: Models) -> None:

@@ -61,9 +61,9 @@ def test_no_step_is_lost_however_long_the_traces() -> None:
     rng = random.Random(5)
     for size in (40, 3_000):
         sides = [steps(*((rng.choice("ABC"), str(rng.randint(0, 20)), n) for n in range(size))) for _ in "ab"]
-        began = time.perf_counter()
+        began = time.process_time()
         found = list(align(*sides))
-        assert time.perf_counter() - began < 10
+        assert time.process_time() - began < 10
         for side in (0, 1):
             assert [one.steps[side].index for one in found if one.steps[side]] == list(range(size))  # type: ignore[union-attr]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import aclosing
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -165,15 +167,23 @@ async def test_finishing_before_any_step_is_a_failure_and_not_a_hang(sandbox: Po
     assert end(events).status == "failed"
 
 
-async def test_standing_still_costs_no_time_of_the_budget(sandbox: Pool) -> None:
-    def act(run: Run, stop: Stop) -> None:
-        # Longer than the whole budget.
-        asyncio.get_running_loop().call_later(1.5, run.control.resume)
+async def test_standing_still_costs_no_time_of_the_budget(
+    sandbox: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stood_s, clock = 0.0, time.monotonic
 
-    config = RunConfig(repeats=1, budget=Budget(wall_s=1.4))
+    def act(run: Run, stop: Stop) -> None:
+        nonlocal stood_s
+        stood_s += 1000.0  # longer than the whole budget
+        run.control.resume()
+
+    clock_of_run = SimpleNamespace(monotonic=lambda: clock() + stood_s)
+    monkeypatch.setattr("engine.run.ledger.time", clock_of_run)
+    config = RunConfig(repeats=1, budget=Budget(wall_s=900.0))
     events = await debugged(sandbox, ["before test"], act, config=config)
+    assert stood_s >= 1000.0
     assert end(events).status == "passed"
-    assert end(events).wall_ms < 1400
+    assert end(events).wall_ms < 900_000
 
 
 async def test_pausing_one_run_leaves_another_alone(sandbox: Pool) -> None:

@@ -173,7 +173,7 @@ async def test_cells_run_together_but_not_all_at_once(sandbox: Pool) -> None:
             most = max(most, now)
             if now == MAX_AT_ONCE:
                 entered.set()
-            await asyncio.wait_for(entered.wait(), 30)
+            await asyncio.wait_for(entered.wait(), 300)
             items = [item async for item in super().stream(messages, sampling)]
             now -= 1
             for item in items:

@@ -27,8 +27,6 @@ from tui.service.engine_process.sockets import EngineError, engines, folder, lis
 from tui.service.records import Records
 from tui.service.requests import NewRun
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -23,7 +23,6 @@ from tui.service.engine_process.wire import WireError, experiment_from_json, exp
 from tui.service.requests import ExperimentRequest, NewExperiment, Placement, Resume
 
 __all__ = ["runtime"]  # a fixture
-pytestmark = pytest.mark.timeout(120)
 
 
 class Served:

@@ -26,7 +26,6 @@ from tui.service.records import Records
 from tui.service.requests import NewRun
 
 __all__ = ["runtime"]  # a fixture
-pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture

@@ -27,6 +27,10 @@ async def ask(host, args):
 async def gather(host, args):
     return await asyncio.gather(*(host.call("double", n=n) for n in range(args["n"])))
 
+async def crowd(host, args):
+    text = "x" * args["size"]
+    return await asyncio.gather(*(host.call("hold", text=text) for _ in range(args["n"])))
+
 async def refused(host, args):
     try:
         await host.call("budget")

@@ -14,6 +14,7 @@ from typing import Any
 
 from sandbox.docker_backend import connect
 from sandbox.types import SandboxError
+from tests.support.leftovers import Guard
 
 MAIN_HOST = "unix:///var/run/docker.sock"
 
@@ -23,6 +24,7 @@ class Daemon:
 
     def __init__(self, data_root: Path | None = None, listen: tuple[str, ...] = ()) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="flowreasoner-dockerd-"))
+        self._guard = Guard(self.root)
         self.data_root = data_root or self.root / "data"
         self.host = f"unix://{self.root}/docker.sock"
         self._listen = listen  # where else, as options of `dockerd`
@@ -50,7 +52,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while True:
             try:
                 connect(timeout=5, host=self.host)
@@ -73,31 +75,16 @@ class Daemon:
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(20)
+            self._process.wait(120)
             self._process = None
             (self.root / "pid").unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Stop it and leave nothing of it: no process, no mount, no file."""
-        self.stop()
-        for pid in self._processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for line in reversed(Path("/proc/mounts").read_text().splitlines()):
-            mounted = line.split()[1]
-            if mounted.startswith(f"{self.root}/"):
-                subprocess.run(["umount", "-l", mounted], check=False, stderr=subprocess.DEVNULL)
-        shutil.rmtree(self.root, ignore_errors=True)
-
-    def _processes(self) -> list[int]:
-        """What was started under our folder and outlived the daemon."""
-        found: list[int] = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError):
-                    if str(self.root).encode() in (entry / "cmdline").read_bytes():
-                        found.append(int(entry.name))
-        return found
+        self._guard.clean()
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
 
 
 class LoopDisk:
@@ -105,6 +92,7 @@ class LoopDisk:
 
     def __init__(self, megabytes: int) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="flowreasoner-disk-"))
+        self._guard = Guard(self.folder)
         self.mount = self.folder / "mount"
         self._file = self.folder / "disk"
         with self._file.open("wb") as file:
@@ -112,7 +100,7 @@ class LoopDisk:
         self.mount.mkdir()
         subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(self._file)], check=True)
         if subprocess.run(["mount", "-o", "loop", str(self._file), str(self.mount)], check=False).returncode:
-            shutil.rmtree(self.folder)
+            self._guard.clean()
             raise OSError("no loop device can be mounted here")
 
     def fill(self) -> Path:
@@ -125,5 +113,4 @@ class LoopDisk:
         return path
 
     def remove(self) -> None:
-        subprocess.run(["umount", "-l", str(self.mount)], check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._guard.clean()

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sandbox import Pool
+from sandbox.hosts import Host
 
 
 async def refuse(method: str, arguments: dict[str, Any]) -> Any:
@@ -15,12 +16,17 @@ async def refuse(method: str, arguments: dict[str, Any]) -> Any:
     raise AssertionError(f"unexpected call of {method}")
 
 
-async def until(condition: Callable[[], Awaitable[bool]], within_s: float = 15.0) -> None:
-    """Poll `condition` until it holds."""
+async def until(condition: Callable[[], Awaitable[bool]], within_s: float = 120.0) -> None:
+    """Poll `condition` until it holds. The deadline is for what never happens, not for what is slow."""
     deadline = time.monotonic() + within_s
     while not await condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
         await asyncio.sleep(0.02)
+
+
+async def at_work(host: Host) -> bool:
+    """Whether a request or a session has one of the host's containers."""
+    return host.busy > 0
 
 
 async def assert_healthy(pool: Pool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -33,12 +32,20 @@ async def test_call_returns_plain_data(sandbox: Pool) -> None:
 
 
 async def test_callbacks_run_concurrently(sandbox: Pool) -> None:
+    """None is answered before all of them have come."""
+    arrived, all_here = 0, asyncio.Event()
+
+    async def together(method: str, arguments: dict[str, Any]) -> Any:
+        nonlocal arrived
+        arrived += 1
+        if arrived == 40:
+            all_here.set()
+        await all_here.wait()
+        return arguments["n"] * 2
+
     async with sandbox.session() as session:
-        started = time.monotonic()
-        outcome = await session.call("steps:gather", {"n": 40}, callback=_double, limits=LIMITS)
-        elapsed = time.monotonic() - started
+        outcome = await session.call("steps:gather", {"n": 40}, callback=together, limits=Limits(wall_s=120))
     assert outcome.value == [n * 2 for n in range(40)]
-    assert elapsed < 40 * 0.02
 
 
 async def test_more_callbacks_than_may_wait_at_once(sandbox: Pool) -> None:
@@ -106,7 +113,7 @@ async def test_cancelling_kills_the_process(sandbox: Pool) -> None:
         async def clean() -> bool:
             return await session.probe() is None
 
-        await until(clean, within_s=3)
+        await until(clean)
 
 
 async def test_callbacks_end_with_their_call(sandbox: Pool) -> None:
@@ -123,7 +130,7 @@ async def test_callbacks_end_with_their_call(sandbox: Pool) -> None:
         limits = Limits(wall_s=0.3)
         outcome = await session.call("steps:wait_for_host", {}, callback=never, limits=limits)
     assert outcome.status == "timeout-wall"
-    await asyncio.wait_for(cancelled.wait(), 1)
+    await asyncio.wait_for(cancelled.wait(), 60)
 
 
 async def test_program_output_and_value(sandbox: Pool) -> None:

@@ -11,7 +11,7 @@ from sandbox import Limits, Pool, SandboxError, images, open_sandbox, reaper
 from sandbox.backends import _spread_image
 from sandbox.docker_backend import connect
 from tests.sandbox.daemon import MAIN_HOST, Daemon, LoopDisk
-from tests.sandbox.helpers import until
+from tests.sandbox.helpers import at_work, until
 from tests.support.missing import skip_where_missing
 
 SLOW = "import time\ntime.sleep(0.4)\ndef f():\n    return 1"
@@ -60,12 +60,20 @@ async def _warm(pool: Pool) -> bool:
     return any(worker.reusable for worker in pool.idle)
 
 
-async def test_a_run_goes_on_after_docker_was_restarted(daemon: Daemon) -> None:
+async def _missed(pool: Pool) -> bool:
+    """Whether somebody wanted a container and could not have one."""
+    return pool.hosts[0].down
+
+
+async def test_a_run_goes_on_after_docker_was_restarted(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.placing._DAEMON_BACK_WITHIN_S", 120.0)
     async with open_sandbox("docker", hosts=[daemon.host], size=2) as pool:
         running = asyncio.ensure_future(_values(pool, 8))
-        await asyncio.sleep(0.6)
+        await until(lambda: at_work(pool.hosts[0]))
         await asyncio.to_thread(daemon.stop)
-        await asyncio.sleep(0.5)
+        await until(lambda: _missed(pool))
         await asyncio.to_thread(daemon.start)
         assert await running == [1] * 8
         await until(lambda: _warm(pool))

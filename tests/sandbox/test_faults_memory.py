@@ -22,6 +22,8 @@ EAT = "import os\nfd = os.memfd_create('x')\nwhile True:\n    os.write(fd, bytes
 MODULES = {
     "steps": "async def eat(host, args):\n    await host.call('ready')\n    " + EAT.replace("\n", "\n    ")
 }
+# Until its container is exposed (`_exposed`).
+WAIT = "import time\nwhile open('/proc/1/oom_score_adj').read() != '1000\\n':\n    time.sleep(0.01)\n"
 LIMITS = Limits(file_mb=8192, wall_s=60, cpu_s=30)
 
 
@@ -86,8 +88,7 @@ async def test_a_call_that_ends_its_container_says_why(pool: Pool) -> None:
 
 
 async def test_code_that_ends_two_containers_is_out_of_memory(pool: Pool) -> None:
-    # It waits, so that its container can be exposed before it eats.
-    code = f"import time\ntime.sleep(1)\n{EAT}"
+    code = f"{WAIT}{EAT}"
     async with _exposed(pool):
         outcome = await pool.run_program(code, limits=LIMITS)
     assert (outcome.status, outcome.message) == ("oom", "it used up the container's memory, twice")
@@ -103,7 +104,7 @@ async def test_code_that_ends_two_containers_is_out_of_memory(pool: Pool) -> Non
 async def test_work_beside_it_goes_on(pool: Pool) -> None:
     good = "import time\ntime.sleep(0.2)\ndef f():\n    return 1"
     async with _exposed(pool):
-        eating = asyncio.ensure_future(pool.run_program(f"import time\ntime.sleep(1)\n{EAT}", limits=LIMITS))
+        eating = asyncio.ensure_future(pool.run_program(f"{WAIT}{EAT}", limits=LIMITS))
         others = [await pool.run_program(good, entry="f", limits=LIMITS) for _ in range(6)]
         assert (await eating).status == "oom"
     assert [outcome.value for outcome in others] == [1] * 6

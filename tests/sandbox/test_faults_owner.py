@@ -79,7 +79,7 @@ async def _nothing_is_left(backend: str, owner: int, children: list[int]) -> Non
         await asyncio.to_thread(reaper.reap, connect())
         return not await asyncio.to_thread(_containers, owner)
 
-    await until(ended, within_s=30)
+    await until(ended)
     if backend == "docker":
         await until(reaped)
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 from sandbox import Limits, Pool, SandboxError, open_sandbox, reaper
 from sandbox.hosts import Host
 from tests.sandbox.daemon import MAIN_HOST, Daemon
-from tests.sandbox.helpers import until
+from tests.sandbox.helpers import at_work, until
 from tests.support.missing import skip_where_missing
 
 SLOW = "import time\ntime.sleep(0.4)\ndef f():\n    return 1"
@@ -64,7 +64,7 @@ async def test_work_goes_to_the_least_loaded_host(pool: Pool) -> None:
 @pytest.mark.parametrize("how", ["stop", "kill"])
 async def test_a_host_lost_mid_run_costs_no_verdict(pool: Pool, daemon: Daemon, how: str) -> None:
     running = asyncio.ensure_future(_run(pool, 12))
-    await asyncio.sleep(0.6)
+    await until(lambda: at_work(pool.hosts[1]))
     await asyncio.to_thread(getattr(daemon, how))
     try:
         assert await running == [1] * 12
@@ -75,7 +75,7 @@ async def test_a_host_lost_mid_run_costs_no_verdict(pool: Pool, daemon: Daemon, 
     async def rebuilt() -> bool:
         return not pool.hosts[1].down and any(worker.reusable for worker in pool.hosts[1].idle)
 
-    await until(rebuilt, within_s=25)
+    await until(rebuilt)
     assert await _run(pool, 8) == [1] * 8
 
 

@@ -16,7 +16,7 @@ from sandbox import Limits, SandboxError, open_sandbox, reaper
 from sandbox.backends import _spread_image
 from sandbox.docker_backend import connect
 from tests.sandbox.daemon import MAIN_HOST, Daemon
-from tests.sandbox.helpers import assert_healthy, until
+from tests.sandbox.helpers import assert_healthy, at_work, until
 from tests.support.missing import skip_where_missing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,7 +108,7 @@ async def test_a_container_lost_there_costs_no_verdict(encrypted: str) -> None:
         running = asyncio.ensure_future(
             pool.run_program("import time\ntime.sleep(0.5)\ndef f(): return 1", entry="f")
         )
-        await asyncio.sleep(0.1)
+        await until(lambda: at_work(pool.hosts[0]))
         client = connect(host=encrypted)
         for container in await asyncio.to_thread(reaper.containers, client):
             await asyncio.to_thread(client.api.remove_container, container.id, force=True)
@@ -120,7 +120,8 @@ async def test_its_containers_end_with_their_owner(encrypted: str) -> None:
         "import asyncio, os, sys\nfrom sandbox import open_sandbox\nasync def main():\n"
         "    async with open_sandbox('docker', hosts=[sys.argv[1]], size=1) as pool:\n"
         "        asyncio.ensure_future(pool.run_program('import time; time.sleep(60)'))\n"
-        "        await asyncio.sleep(0.3)\n        os.kill(os.getpid(), 9)\nasyncio.run(main())"
+        "        while not pool.hosts[0].busy:\n            await asyncio.sleep(0)\n"
+        "        os.kill(os.getpid(), 9)\nasyncio.run(main())"
     )
     command = [sys.executable, "-c", code, encrypted]
     assert (await asyncio.to_thread(subprocess.run, command, cwd=ROOT, check=False)).returncode == -9

@@ -21,7 +21,8 @@ async def test_cpu_that_was_burnt_shows(sandbox: Pool) -> None:
 
 async def test_time_asleep_is_wall_time_only(sandbox: Pool) -> None:
     usage = (await sandbox.run_program("import time\ntime.sleep(0.4)")).usage
-    assert 400 <= usage.wall_ms < 3000
+    # The rest is a start and an end: with other processes around, longer by the clock, not in CPU time.
+    assert usage.wall_ms >= 400
     assert usage.cpu_ms < 200
 
 
@@ -41,8 +42,9 @@ async def test_time_in_the_queue_shows(sandbox: Pool) -> None:
     nap = "import time\ntime.sleep(0.3)"
     outcomes = await asyncio.gather(*(sandbox.run_program(nap) for _ in range(sandbox.size * 2)))
     queued = sorted(outcome.usage.queue_ms for outcome in outcomes)
-    assert queued[0] < 250
+    # As many as there are workers begin at once; the others wait for a nap of those to end.
     assert queued[-1] >= 250
+    assert queued[-1] >= queued[0] + 200
 
 
 async def test_a_verdict_has_its_usage(sandbox: Pool) -> None:

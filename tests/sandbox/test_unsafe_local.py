@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from sandbox import Limits, Pool, SandboxError, backends, open_sandbox
 from sandbox.local_backend import LocalBackend
-from tests.sandbox.helpers import assert_healthy, until
+from tests.sandbox.helpers import assert_healthy, at_work, until
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -83,7 +83,7 @@ async def test_nothing_is_left_behind() -> None:
         made = set(ours()) - before
         assert made
         task = asyncio.ensure_future(pool.run_program("import time\ntime.sleep(60)"))
-        await asyncio.sleep(0.2)
+        await until(lambda: at_work(pool.hosts[0]))
         task.cancel()
 
     async def gone() -> bool:
@@ -98,7 +98,8 @@ async def test_it_ends_with_its_host() -> None:
         "import asyncio, os\nfrom sandbox import open_sandbox\nasync def main():\n"
         "    async with open_sandbox('unsafe-local', size=1) as pool:\n"
         "        asyncio.ensure_future(pool.run_program('import time; time.sleep(60)'))\n"
-        "        await asyncio.sleep(0.5)\n        os.kill(os.getpid(), 9)\nasyncio.run(main())"
+        "        while not pool.hosts[0].busy:\n            await asyncio.sleep(0)\n"
+        "        os.kill(os.getpid(), 9)\nasyncio.run(main())"
     )
     await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], cwd=ROOT, check=False)
 

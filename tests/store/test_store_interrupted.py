@@ -22,6 +22,7 @@ from store.interrupted import mark_interrupted
 from store.reader import Reader
 from store.recorder import Recorder
 from tests.store.samples import started, store, whole_run
+from tests.support.leftovers import Guard
 
 _ROOT = Path(__file__).parents[2]
 
@@ -123,11 +124,15 @@ def test_a_full_disk_keeps_what_was_stored(tmp_path: Path) -> None:
 @pytest.fixture
 def tiny_filesystem(tmp_path: Path) -> Iterator[Path]:
     """One megabyte to write on. Mounting needs root, and not every container has it."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)]
+    place = tmp_path / "guarded" / "tiny"
+    place.mkdir(parents=True)
+    guard = Guard(place.parent)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        guard.clean()
         pytest.skip("mounting is not allowed here")
-    yield tmp_path
-    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+    yield place
+    guard.clean()
 
 
 async def test_a_full_filesystem_is_said_to_be_full(tiny_filesystem: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -233,13 +234,14 @@ def test_any_search_is_answered(path: Path, text: str) -> None:
         reader.runs(search=text)
 
 
-@pytest.mark.timeout(20)
 @pytest.mark.parametrize("text", ["a " * 1000, "primes " * 1000, "a b c d e f g h " * 500, "a," * 1000])
 def test_a_pasted_page_is_searched_without_delay(tmp_path: Path, text: str) -> None:
     store(tmp_path / "store.db", [started(problem={"id": "p", "prompt": "a b c d e f g h " * 2000})])
     store(tmp_path / "store.db", (started(f"r-{n}") for n in range(30)))
 
+    begun = time.process_time()
     assert isinstance(Reader(tmp_path / "store.db").search(text), list)
+    assert time.process_time() - begun < 20
 
 
 def test_a_snippet_shows_the_first_word_found(tmp_path: Path) -> None:

@@ -100,11 +100,11 @@ async def tour(store: Path, snap: Callable[[WorkbenchApp, str], None]) -> Toured
         await pilot.press(*HINT, "enter")  # typed, not pressed
         snap(app, "fork")
         await press(pilot, "ctrl+r")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.session.live, 60)
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.session.live)
         assert isinstance(app.screen, RunScreen)
         state = app.screen.session.state
         screen = app.screen
-        await until(pilot, lambda: state.finished and screen._seen == state.revision, 60)
+        await until(pilot, lambda: state.finished and screen._seen == state.revision)
         await pilot.pause()
         snap(app, "passed")
     reused = sum(bool(getattr(node, "reused", False)) for node in state.nodes.values())

@@ -24,8 +24,8 @@ def app_of(workbench: ScriptedWorkbench, **options: Any) -> WorkbenchApp:
     return WorkbenchApp(workbench, clock=lambda: 100.0, **options)
 
 
-async def until(pilot: Pilot[Any], condition: Callable[[], object], patience_s: float = 20.0) -> None:
-    """Wait until `condition` holds; fails with the screen's name when it never does."""
+async def until(pilot: Pilot[Any], condition: Callable[[], object], patience_s: float = 300.0) -> None:
+    """Wait until `condition` holds; fails with the screen's name when it never does, however slow it is."""
     deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline, f"gave up waiting on screen {pilot.app.screen!r}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from pathlib import Path
 
 import pytest
@@ -73,8 +73,10 @@ async def test_without_docker_it_says_how_to_get_it(store: Path, monkeypatch: py
 
 
 async def test_checks_run_beside_the_loop(app: WorkbenchApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = threading.Event()
+
     def examine(hosts: object) -> list[doctor.Check]:
-        time.sleep(0.3)
+        looked.wait()
         return [doctor.Check("python", True, "3.12"), doctor.Check("disk", False, "full", "free some")]
 
     monkeypatch.setattr(doctor, "examine", examine)
@@ -82,7 +84,8 @@ async def test_checks_run_beside_the_loop(app: WorkbenchApp, monkeypatch: pytest
         await pilot.press("9")
         await until(pilot, lambda: isinstance(app.screen, HostsScreen))
         await pilot.press("c")
-        assert app.screen.query_one("#checks").display
+        await until(pilot, lambda: app.screen.query_one("#checks").display)
+        looked.set()
         await until(pilot, lambda: "free some" in text(app, "checks"))
         assert "FAIL\tdisk" in text(app, "checks")
         assert app.screen.query_one("#checks").border_subtitle == "generated code cannot run safely"

@@ -94,7 +94,7 @@ async def test_streaming_never_stalls_the_loop(store: Path, monkeypatch: pytest.
         app.start_run(app.workbench.default_request())
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
         with measured(monkeypatch) as gaps:
-            await until(pilot, lambda: not app.running, patience_s=60)
+            await until(pilot, lambda: not app.running)
         assert len(app.screen.query_one("#workflow", TextView).whole) > 3 * TOKENS_PER_SECOND
         assert gaps.worst < LIMIT_S, f"{gaps.worst * 1000:.0f} ms in {gaps.culprit}"
         print(f"streaming: worst callback {gaps.worst * 1000:.0f} ms, {gaps.total:.1f} s CPU in {SECONDS} s")
@@ -109,7 +109,7 @@ async def test_a_trace_of_ten_thousand_steps_never_stalls_the_loop(
         await until(pilot, lambda: not app.screen.query_one("#recent").empty.startswith("Reading"))  # type: ignore[attr-defined]
         with measured(monkeypatch) as gaps:
             app.open_trace("last")
-            await until(pilot, lambda: _loaded(app.screen), patience_s=200)
+            await until(pilot, lambda: _loaded(app.screen))
             outline = app.screen.query_one(OutlineView)
             await until(pilot, lambda: outline.count > STEPS)
             await pilot.press("G", "v", "g", "enter", "enter", *"jjjjj", "k")

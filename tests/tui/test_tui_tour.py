@@ -15,7 +15,6 @@ __all__ = ["runtime"]  # a fixture
 DATA = Path(os.environ.get("FLOWREASONER_DATA", "")) / "HumanEval.jsonl"
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.skipif(not DATA.is_file(), reason="needs FLOWREASONER_DATA, a folder with HumanEval.jsonl")
 async def test_a_failed_run_becomes_a_passing_fork_in_a_few_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str

@@ -111,9 +111,9 @@ def test_no_workflow(text: str, code: str) -> None:
     ids=range(11),
 )
 def test_a_megabyte_of_anything_is_read_in_linear_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert isinstance(build_workflow(text, "", PAPER), Rejected)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_modules_are_code_even_with_tags_in_their_strings() -> None:

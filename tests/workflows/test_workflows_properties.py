@@ -109,6 +109,6 @@ CROWDS = {
 def test_as_much_as_is_read_at_all_is_read_in_seconds(line: str) -> None:
     count = 60_000 // len(line)
     code = HEAD + "".join(line.replace("{i}", str(i)) for i in range(count))[:60_000] + "        return ''"
-    started = time.perf_counter()
+    started = time.process_time()
     build_workflow(code, PROMPTS, PAPER)
-    assert time.perf_counter() - started < 15  # about one, on an idle machine
+    assert time.process_time() - started < 15  # of CPU time; about one is used

@@ -173,7 +173,8 @@ class RunState(TraceTree):
         node.finish, node.flags, node.error = event.finish, event.flags, event.error
         node.ttft_ms = event.ttft_ms
         if not node.spent.calls:
-            self._spend(node, event.tokens_in, event.tokens_out, event.cost_usd)
+            # A failed call is in no ledger: that its price is unknown says nothing about the run's.
+            self._spend(node, event.tokens_in, event.tokens_out, 0.0 if event.error else event.cost_usd)
         self._end(node, "error" if event.error else "ok", event.wall_ms)
 
     def _proposed(self, event: ev.WorkflowProposed) -> None:

@@ -81,9 +81,10 @@ class LiveExperiments:
         """How it stands, again whenever that has changed, until it has ended. Raises ControlError."""
         live = self._live(name)
         while True:
-            changed = live.changed
-            yield live.standing
-            if live.end:
+            # Both taken at once: it may change, and end, while the follower takes this one in.
+            changed, standing = live.changed, live.standing
+            yield standing
+            if standing.end:
                 return
             with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), FRESH_S)
