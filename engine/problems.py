@@ -17,7 +17,7 @@ from sandbox.types import ModeChoice
 
 Kind = Literal["code", "math", "qa", "open"]
 # How an answer becomes a score; see `engine.scoring` and `engine.metrics`.
-Metric = Literal["tests", "math", "last-number", "exact-match", "f1"]
+Metric = Literal["tests", "math", "last-number", "exact-match", "f1", "drop-f1"]
 SPLITS = ("visible", "val", "test")
 _NEEDS_ENTRY = re.compile(r"^def check\(\s*\w", re.MULTILINE)
 MAX_FILE_BYTES = 256 * 1024 * 1024

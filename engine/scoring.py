@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.context import RunContext
+from engine.drop_f1 import drop_scores
 from engine.events import EvaluationFinished, Split
 from engine.execution import Execution
 from engine.math_answers import Open, compare
-from engine.metrics import exact_match, same_last_number, token_f1
+from engine.metrics import alternatives, exact_match, same_last_number, token_f1
 from engine.problems import Problem
 from engine.step_requests import limits_of_tests
 from engine.workflows import Workflow
@@ -78,10 +79,13 @@ async def score_answer(problem: Problem, answer: str, split: Split, open_sandbox
         return _right_or_wrong(found.equal, metric, found.reason)
     if metric == "last-number":
         return _right_or_wrong(same_last_number(answer, reference), metric, "another last number")
-    exact = exact_match(answer, reference)
+    if metric == "drop-f1":
+        f1, exact = drop_scores(answer, [one.splitlines() for one in alternatives(reference)])
+    else:
+        exact = exact_match(answer, reference)
+        f1 = 1.0 if exact else token_f1(answer, reference)
     if metric == "exact-match":
         return _right_or_wrong(exact, metric, "the answer differs from the reference")
-    f1 = 1.0 if exact else token_f1(answer, reference)
     reason = "" if f1 == 1.0 else "the answer differs from the reference"
     details = {"metric": metric, "f1": f1, "exact_match": exact}
     return Score(f1, int(f1 == 1.0), 1, reason, details)

@@ -76,7 +76,7 @@ CATALOGUE: dict[str, Benchmark] = {
         _benchmark("gsm8k", "grade-school word problems", 1319, "last-number", "Cobbe et al. 2021"),
         _benchmark("math", "competition mathematics", 5000, "math", "Hendrycks et al. 2021", "math"),
         _benchmark("hotpotqa", "questions over several paragraphs", 7405, "f1", "Yang et al. 2018"),
-        _benchmark("drop", "arithmetic over a passage", 9536, "f1", "Dua et al. 2019"),
+        _benchmark("drop", "arithmetic over a passage", 9536, "drop-f1", "Dua et al. 2019"),
         _benchmark("pocket", "the embedded models' small language", 41, "tests", "shipped"),
     )
 }
