@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.operators.support import extract_code
-from engine.problems import Problem, ProblemError, Tests, load_problems, parse_problem, read_records
+from engine.problems import Problem, ProblemError, Tests, is_python_name, parse_problem
+from engine.records import read_records
 from tui.text_file import read_text
 
 
@@ -18,26 +19,29 @@ def resolve(argument: str, data: Path | None = None) -> Problem:
     Raises:
         ProblemError: there is no such file, benchmark or id, or a file holds several problems.
     """
+    from engine.benchmarks import find_problem
+    from engine.benchmarks.files import existing_file, load_problems
+
     if argument == "-":
         return _from_stdin()
-    path, wanted = Path(argument).expanduser(), ""
-    if path.exists():
-        return _pick(load_problems(path), path, wanted)
+    # A `#` may be part of the path, of the id, or between them: the longest path that is there counts.
+    ends = [len(argument), *(match.start() for match in re.finditer("#", argument))]
+    for end in sorted(ends, reverse=True):
+        if path := existing_file(argument[:end]):
+            return _pick(load_problems(path), path, argument[end + 1 :])
     name, colon, problem_id = argument.partition(":")
     if colon and re.fullmatch(r"[a-z0-9_-]+", name):
-        from engine.benchmarks import find_problem
-
         return find_problem(name, problem_id, data)
-    file, _, wanted = argument.partition("#")
-    path = Path(file).expanduser()
-    return _pick(load_problems(path), path, wanted)
+    raise ProblemError(
+        f"{argument.partition('#')[0]}: no such file; name a file of problems, or BENCHMARK:ID"
+    )
 
 
 def with_tests(problem: Problem, tests: Path | None, entry_point: str | None) -> Problem:
     """The problem with the tests of a file and an entry point added. Raises ProblemError."""
     if entry_point is not None:
-        if not entry_point.isidentifier():
-            raise ProblemError(f"--entry-point {entry_point!r} is not a Python name")
+        if not is_python_name(entry_point):
+            raise ProblemError(f"--entry-point {entry_point!r} is what no Python function is named")
         problem = replace(problem, entry_point=entry_point, kind="code")
     if tests is not None:
         problem = replace(problem, tests=_read_tests(tests), kind="code")

@@ -12,7 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from engine.problems import Metric, Problem, ProblemError, load_problems, unique
+from engine.benchmarks.files import existing_file, load_problems
+from engine.problems import Metric, Problem, ProblemError, unique
 
 __all__ = ["CATALOGUE", "Benchmark", "find_problem", "load_benchmark"]
 
@@ -116,11 +117,9 @@ def find_problem(name: str, problem_id: str, data: Path | None = None) -> Proble
 
 
 def _own(name: str) -> list[Problem]:
-    path = Path(name).expanduser()
-    if path.is_file():
+    path = existing_file(name)
+    if path is not None:
         return load_problems(path)
     near = get_close_matches(name, CATALOGUE, n=1)
-    hint = (
-        f"did you mean {near[0]}?" if near else f"there are {', '.join(CATALOGUE)}, or a JSONL file of yours"
-    )
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(CATALOGUE)}, or a file of yours"
     raise ProblemError(f"there is no benchmark {name!r}; {hint}")

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.benchmarks.sources import Hub, Record, fields, identifier, text
+from engine.benchmarks.sources import Hub, fields, identifier, text
 from engine.problems import Problem, ProblemError
+from engine.records import Record
 
 FILES = (
     "drop_dataset_dev.json",

@@ -251,7 +251,7 @@ def test_compressed_and_parquet_files_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("file", "told"), [("x.parquet", "Parquet"), ("x.jsonl.gz", "gzip")])
 def test_damaged_files_are_one_sentence(tmp_path: Path, file: str, told: str) -> None:
     pytest.importorskip("pyarrow", reason="needs flowreasoner[data]")
-    (tmp_path / file).write_bytes(b"PAR1 nonsense")
+    (tmp_path / file).write_bytes((b"PAR1" if told == "Parquet" else b"\x1f\x8b") + b" nonsense")
     with pytest.raises(ProblemError, match=f"not a readable {told} file"):
         load_benchmark("gsm8k", tmp_path / file)
 
