@@ -69,14 +69,22 @@ def workbench(context: typer.Context) -> None:
 
 def main() -> None:
     """The `flowreasoner` command: every error is one sentence on standard error."""
+    from tui.streams import OutputError, discard, prepare
+
     try:
-        app()
+        prepare()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where what goes wrong can still be said
     except BrokenPipeError:  # the reader of our output is gone: nothing to say, nobody to say it to
         sys.stderr.close()
         raise SystemExit(141) from None
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the process's edge: no traceback leaves it
         from tui.errors import INTERNAL, explain, internal, say
 
+        if isinstance(error, OutputError):
+            discard()
         sentence, code = explain(error) or (internal(error), INTERNAL)
         say(sentence)
         raise SystemExit(code) from None

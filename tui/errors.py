@@ -43,6 +43,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     from tui.compare.sides import CompareError
     from tui.remote.sockets import EngineError, LiveRunError
     from tui.sharing.serve import ServeError
+    from tui.streams import OutputError
     from tui.workflow_source import WorkflowFileError
 
     named = (
@@ -64,7 +65,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     usage = (ProblemError, LiveRunError, ConfigError, PlanError, WorkflowFileError, *named)
     if isinstance(error, usage):
         return str(error), USAGE
-    if isinstance(error, ModelError | SandboxError | StoreError | EngineError | ClusterError):
+    if isinstance(error, ModelError | SandboxError | StoreError | EngineError | ClusterError | OutputError):
         return str(error), UNAVAILABLE
     return None
 

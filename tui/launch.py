@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Collection
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,18 @@ def default_request(settings: Settings) -> RunRequest:
         rounds=DEFAULT_ROUNDS,
         seed=0,
     )
+
+
+def _by_its_spec(request: RunRequest) -> tuple[RunRequest, dict[str, Any]]:
+    """The request with its variant's name alone and all that its spec sets of the run, and the variant's own
+    options. What the spec says comes before the rest. Raises OptionError and UnknownVariantError.
+    """
+    from engine.variants.spec import read_spec
+
+    spec, given = read_spec(request.variant)
+    if "executions" in given:
+        given["repeats"] = given.pop("executions")
+    return replace(request, variant=spec.name, **given), spec.values
 
 
 class Workbench:
@@ -92,10 +105,11 @@ class Workbench:
             run = await open_playground(self, request.playground)
             run.control.set_breakpoints(breakpoints)
             return run
-        config = self._config(request)
+        found = self._found(request)
+        request, options = (request, {}) if workflow else _by_its_spec(request)
+        config = self._config(request, options)
         services = await self.services(request.meta_agent, request.worker)
         job = workflow_job(workflow) if workflow else None
-        found = self._found(request)
         run = Run(request.problem, config, services, job=job, found=found)
         run.control.set_breakpoints(breakpoints)
         return run
@@ -132,17 +146,15 @@ class Workbench:
 
         return found_for(self.store_path, request.found, parse_spec(request.variant).label)
 
-    def _config(self, request: RunRequest) -> RunConfig:
+    def _config(self, request: RunRequest, options: dict[str, Any]) -> RunConfig:
         from engine.context import RunConfig
         from engine.ledger import Budget
         from engine.operators.own import load_set
-        from engine.variants.spec import parse_spec
 
-        spec = parse_spec(request.variant)
         budget = Budget(**self.settings.budget.model_dump())
         return RunConfig(
-            variant=spec.name,
-            options=spec.values,
+            variant=request.variant,
+            options=options,
             rounds=request.rounds,
             repeats=request.repeats,
             seed=request.seed,
