@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.problems import ProblemError
-from tui.problem_source import resolve
+from engine.problems import Problem, ProblemError, Tests
+from tui.problem_source import divide, resolve, with_tests
 
 
 def write(path: Path, *ids: str) -> Path:
@@ -52,3 +52,93 @@ def test_benchmarks_are_named_as_before() -> None:
     assert resolve("pocket:example").id == "example"
     with pytest.raises(ProblemError, match="has no problem"):
         resolve("pocket:none")
+
+
+WHOLE = """
+import pytest
+
+LIMIT = 3
+
+@pytest.fixture
+def test_value():
+    return 1
+
+def helper(x):
+    assert x
+    return x
+
+def test_one(test_value):
+    assert f(test_value) == 2
+
+@pytest.mark.parametrize("a", [1, 2])
+def test_two(a):
+    assert f(a) == helper(a + 1)
+
+class TestThree:
+    def test_it(self):
+        assert f(LIMIT) == 4
+"""
+
+
+def test_each_test_of_pytest_s_style_stands_with_all_it_needs() -> None:
+    tests = divide(WHOLE, "tests.py")
+    (one,), (two,), (three,) = tests.visible, tests.val, tests.test
+    for source, name in ((one, "def test_one"), (two, "def test_two"), (three, "class TestThree")):
+        for needed in ("import pytest", "LIMIT = 3", "def test_value", "def helper", name):
+            assert needed in source
+        assert sum(other in source for other in ("test_one", "test_two", "TestThree")) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "tests"),
+    [
+        ("assert f(1) == 2", ["assert f(1) == 2"]),
+        ("import math\nassert f(1) == math.pi", ["import math\nassert f(1) == math.pi"]),
+        (
+            "x = f(1)\nassert x == 2\nx = f(2)\nassert x == 3",
+            ["x = f(1)\nassert x == 2", "x = f(1)\nx = f(2)\nassert x == 3"],
+        ),
+        ("for i in (1, 2):\n    assert f(i) == i + 1", ["for i in (1, 2):\n    assert f(i) == i + 1"]),
+        ("with open('a') as a:\n    assert f(a)", ["with open('a') as a:\n    assert f(a)"]),
+        ("async def test_a():\n    assert await f(1)", ["async def test_a():\n    assert await f(1)"]),
+        ("class A(unittest.TestCase):\n    pass", ["class A(unittest.TestCase):\n    pass"]),
+        ("def testing():\n    assert f(1)", ["def testing():\n    assert f(1)"]),
+        (
+            "def check(candidate):\n    assert candidate(1)",
+            ["def check(candidate):\n    assert candidate(1)"],
+        ),
+    ],
+)
+def test_statements_stand_with_what_is_before_them(source: str, tests: list[str]) -> None:
+    found = divide(source, "tests.py")
+    assert [*found.visible, *found.val, *found.test] == tests
+
+
+@pytest.mark.parametrize("source", ["", "x = 1", "def helper():\n    assert f(1)", "f(1)", "def ("])
+def test_a_file_without_a_test_is_one_sentence(source: str) -> None:
+    with pytest.raises(ProblemError, match=r"tests\.py: (no test in it; write asserts|not Python)"):
+        divide(source, "tests.py")
+
+
+@pytest.mark.parametrize(
+    ("content", "tests"),
+    [
+        ('["assert f(1)", "assert f(2)"]', Tests(test=("assert f(1)", "assert f(2)"))),
+        ('["assert f(1)"]', Tests(test=("assert f(1)",))),
+        (
+            '{"visible": ["assert f(1)"], "test": ["assert f(2)"]}',
+            Tests(("assert f(1)",), (), ("assert f(2)",)),
+        ),
+        (
+            '{"test": ["def check(candidate):\\n    assert candidate(1)"]}',
+            Tests(test=("def check(candidate):\n    assert candidate(1)",)),
+        ),
+    ],
+)
+def test_json_tests_are_splits_or_a_list(tmp_path: Path, content: str, tests: Tests) -> None:
+    path = tmp_path / "tests.json"
+    path.write_text(content)
+    assert with_tests(Problem("p", "?"), path, "f").tests == tests
+    path.write_text("[3]")
+    with pytest.raises(ProblemError, match=r"tests\.json"):
+        with_tests(Problem("p", "?"), path, "f")

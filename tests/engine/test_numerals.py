@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
 
-from engine.metrics import exact_match, token_f1
+from engine.drop_f1 import drop_scores
+from engine.metrics import exact_match, same_last_number, token_f1
 from engine.numerals import NUMBER, fold, only_number, value
 
 NUMBERS = {
@@ -142,3 +144,39 @@ def test_another_answer_is_not_right(answer: str, reference: str) -> None:
 def test_an_answer_that_forges_the_inner_form_of_a_number_is_no_number() -> None:
     assert not exact_match("\ue0007", "-7")
     assert not exact_match("3\ue0014", "3/4")
+
+
+DOCUMENTED = [
+    (
+        same_last_number,
+        "9500",
+        ("#### 9,500", "so $9{,}500$.", "it is...9500", r"\boxed{9500} of 12"),
+        ("9500 of 12", "950"),
+    ),
+    (exact_match, "the Danube", ("Danube.", "**danube**"), ("Dan ube", "")),
+    (exact_match, "3", ("3.0", "$3"), ("30", "three")),
+    (exact_match, "yes", ("Yes.", "yes"), ("yes, it is", "no")),
+    (exact_match, "1,234", ("1234", "1\u2009234"), ("1.234", "1,2,34")),
+    (exact_match, "C++", ("c++", "`C++`"), ("C", "C+")),
+    (exact_match, "A", ("a", "(A)"), ("", "the", "B")),
+    (exact_match, "seven|7", ("7", "Seven", "7.0"), ("8", "seven or 7")),
+]
+
+
+@pytest.mark.parametrize(("rule", "reference", "accepted", "not_accepted"), DOCUMENTED)
+def test_the_examples_in_the_docs(
+    rule: Callable[[str, str], bool], reference: str, accepted: tuple[str, ...], not_accepted: tuple[str, ...]
+) -> None:
+    assert [answer for answer in accepted if not rule(answer, reference)] == []
+    assert [answer for answer in not_accepted if rule(answer, reference)] == []
+
+
+def test_the_examples_of_drop_in_the_docs() -> None:
+    assert drop_scores("40 yard", [["40-yard"]]) == (1.0, True)
+    assert drop_scores("Jones, Smith", [["Smith", "Jones"]]) == (1.0, True)
+    assert drop_scores("216 yards", [["21.6 yards"]])[0] == 0.0
+    assert drop_scores("Smith", [["Smith", "Jones"]]) == (0.5, False)
+    assert drop_scores("", [["A"]]) == (0.0, False)
+    f1, exact = drop_scores(" ".join(map(str, range(400))), [[" ".join(map(str, range(399))) + " x"]])
+    assert 0.99 < f1 < 1.0  # not rounded to a pass
+    assert not exact
