@@ -76,10 +76,11 @@ def overall(accuracy: Mapping[str, float], weights: Mapping[str, int] = OVERALL_
 def exact_match(answer: str, reference: str) -> bool:
     """Whether an answer is one of the reference's `|`-separated alternatives, word by word.
 
-    The words are SQuAD's, with numbers compared as numbers (`engine.words`). Nothing equals nothing: an
-    empty answer matches no reference.
+    The words are SQuAD's, with numbers compared as numbers (`engine.words`); a hyphen may be a blank, as in
+    DROP. Nothing equals nothing: an empty answer matches no reference.
     """
-    return any(said == wanted != [] for said, wanted in _pairs(answer, reference))
+    readings = (pair for hyphens in (True, False) for pair in _pairs(answer, reference, hyphens))
+    return any(said == wanted != [] for said, wanted in readings)
 
 
 def token_f1(answer: str, reference: str) -> float:
@@ -91,6 +92,8 @@ def token_f1(answer: str, reference: str) -> float:
     Only the reference is split at `|`. AFlow's DROP scorer splits the answer too, which gives full marks to
     an answer that lists many guesses.
     """
+    if exact_match(answer, reference):
+        return 1.0
     return max(_f1(said, wanted) for said, wanted in _pairs(answer, reference))
 
 
@@ -99,14 +102,15 @@ def alternatives(reference: str) -> list[str]:
     return [part for part in reference.split("|") if part.strip()] or [reference]
 
 
-def _pairs(answer: str, reference: str) -> Iterator[tuple[list[str], list[str]]]:
+def _pairs(answer: str, reference: str, hyphens: bool = True) -> Iterator[tuple[list[str], list[str]]]:
     """The words of the answer and of each alternative. The sign of a currency or percent is dress, unless
     the other side has another one at the same number: `$5` is 5, and not `€5`.
     """
     signs = units_of(answer)
     for one in alternatives(reference):
         clash = any(signs.get(number, others).isdisjoint(others) for number, others in units_of(one).items())
-        yield words(answer, units=clash), words(one, units=clash)
+        said, wanted = (words(text, hyphens=hyphens, units=clash) for text in (answer, one))
+        yield said, wanted
 
 
 def _f1(said: list[str], wanted: list[str]) -> float:

@@ -83,7 +83,7 @@ async def score_answer(problem: Problem, answer: str, split: Split, open_sandbox
         f1, exact = drop_scores(answer, [one.splitlines() for one in alternatives(reference)])
     else:
         exact = exact_match(answer, reference)
-        f1 = 1.0 if exact else token_f1(answer, reference)
+        f1 = token_f1(answer, reference)
     if metric == "exact-match":
         return _right_or_wrong(exact, metric, "the answer differs from the reference")
     reason = "" if f1 == 1.0 else "the answer differs from the reference"

@@ -22,6 +22,7 @@ _UNITS = {sign: chr(0xE010 + number) for number, sign in enumerate("$€£¥₹%
 _A_NUMBER = re.compile(f"{_MINUS}?\\d+(?:{_OVER}\\d+)?")
 _APART = re.compile(rf"(?<=\d)\s+([-+*/:×÷^])\s+(?=[\d{_MINUS}])")
 _OPERATORS = frozenset("+/^=<>")
+_HYPHEN = re.compile(rf"(?<=\w)-(?=[\w{_MINUS}])")
 _RELATION = re.compile(r"([=<>≤≥≠])")
 _AT_THE_END = re.compile(r"[+#*-]+$")  # C++, F#, the blood group O-, the grade A*
 _DRESS = "\"'`*_.,:;!?()[]{}$#-"
@@ -38,7 +39,7 @@ def words(text: str, *, hyphens: bool = True, units: bool = False) -> list[str]:
     written = NUMBER.sub(lambda number: _written(number, units), folded).casefold()
     if written.count("*") > 1:  # emphasis in Markdown
         written = re.sub(r"(?<!\d)\*+|\*+(?!\d)", "", written)
-    written = _APART.sub(r"\1", written) if hyphens else written.replace("-", " ")
+    written = _APART.sub(r"\1", written) if hyphens else _HYPHEN.sub(" ", written)
     written = _RELATION.sub(r" \1 ", re.sub("[,;°]", " ", written)).removeprefix(" = ")
     found = [word for chunk in written.split() if (word := _word(chunk))]
     if not found:
