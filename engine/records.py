@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 Record = tuple[object, str]
 MAX_FILE_BYTES = 256 * 1024 * 1024
 NEEDS_PYARROW = "pip install 'flowreasoner[data]'"
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
 
@@ -92,8 +94,17 @@ def _line(line: str, where: str) -> Record:
 
 
 def _json(text: str) -> Any:
-    """JSON as its standard has it. Raises ValueError, for NaN and for numbers that are too large as well."""
-    return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    """JSON as its standard has it, and text that can be stored and sent.
+
+    Raises ValueError, also for NaN, for numbers that are too large and for half a character.
+    """
+    value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    if half := _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{half[0]} is half of a character; write the whole of it") from None
+    return value
 
 
 def _finite(text: str) -> float:

@@ -34,7 +34,7 @@ def resolve(argument: str, data: Path | None = None) -> Problem:
     if colon and re.fullmatch(r"[a-z0-9_-]+", name):
         return find_problem(name, problem_id, data)
     raise ProblemError(
-        f"{argument.partition('#')[0]}: no such file; name a file of problems, or BENCHMARK:ID"
+        f"{argument.partition('#')[0]}: No such file; name a file of problems, or BENCHMARK:ID"
     )
 
 

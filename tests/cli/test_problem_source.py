@@ -42,7 +42,7 @@ def test_the_longest_path_that_is_there_counts(tmp_path: Path) -> None:
 )
 def test_what_is_not_there_is_one_sentence(word: str) -> None:
     with pytest.raises(
-        ProblemError, match="no such file; name a file of problems, or BENCHMARK:ID"
+        ProblemError, match="No such file; name a file of problems, or BENCHMARK:ID"
     ) as caught:
         resolve(word)
     assert "\n" not in str(caught.value)

@@ -77,6 +77,8 @@ def test_humaneval_s_layout_and_drop_s_single_object_are_recognised(tmp_path: Pa
         ('{"id": "a", "prompt": "x", "answer": -Infinity}', "-Infinity is no number"),
         ('{"id": "a", "prompt": "x", "metadata": {"level": 1e999}}', "1e999 is no number"),
         (f'{{"id": "a", "prompt": "x", "answer": {"9" * 5000}}}', "not JSON"),
+        (r'{"id": "a", "prompt": "x \ud83d"}', r"\ud83d is half of a character"),
+        (r'{"id": "a", "prompt": "x", "metadata": {"\uDE00": 1}}', r"\uDE00 is half of a character"),
         ('{"id": "a", "prompt": "x"}\n{"id": "b", "prompt": NaN}', "mine.json:2: not JSON"),
         ('{"id": "a", "prompt": "x"}\n{"id": ', "mine.json:2: not JSON"),
         ('{"id": "a",\n"prompt": x}', "mine.json: not JSON"),
@@ -94,6 +96,13 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path: Path, content: str, told:
         load_problems(path)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_character_in_two_escapes_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(r'{"id": "a", "prompt": "\ud83d\ude00", "answer": "\\ud83d"}')
+    (problem,) = load_problems(path)
+    assert (problem.prompt, problem.answer) == ("😀", r"\ud83d")
 
 
 def test_names_that_are_no_keywords_are_functions(tmp_path: Path) -> None:
