@@ -117,7 +117,7 @@ def parse_problem(data: object, where: str) -> Problem:
         raise ProblemError(f'{where}: "prompt" is empty; write the query there')
     entry_point = _text(data, "entry_point", where)
     if entry_point is not None and not is_python_name(entry_point):
-        raise ProblemError(f'{where}: "entry_point" is {entry_point!r}, which no Python function is named')
+        raise ProblemError(f'{where}: "entry_point" is {entry_point!r}, not a Python name for a function')
     tests = _parse_tests(data.get("tests"), where)
     answer = _text(data, "answer", where)
     kind = data.get("kind") or _infer_kind(entry_point, tests, answer)

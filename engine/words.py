@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from fractions import Fraction
+from functools import lru_cache
 from itertools import groupby
 
 from engine.numerals import NUMBER, fold, unit, value
@@ -35,6 +36,11 @@ def words(text: str, *, hyphens: bool = True, units: bool = False) -> list[str]:
     one, as SQuAD has it; without `hyphens` it parts them. `units` keeps the signs of currencies and percent,
     each as a word of its own.
     """
+    return list(_words(text, hyphens, units))
+
+
+@lru_cache(maxsize=32)  # an answer is compared with several references, in two readings
+def _words(text: str, hyphens: bool, units: bool) -> tuple[str, ...]:
     folded = fold(text)
     written = NUMBER.sub(lambda number: _written(number, units), folded).casefold()
     if written.count("*") > 1:  # emphasis in Markdown
@@ -44,8 +50,8 @@ def words(text: str, *, hyphens: bool = True, units: bool = False) -> list[str]:
     found = [word for chunk in written.split() if (word := _word(chunk))]
     if not found:
         whole = "".join(folded.split()).casefold()
-        return [whole.strip(_DRESS) or whole] if whole else []
-    return [word for word in found[:-1] if word not in _ARTICLES] + found[-1:]
+        return (whole.strip(_DRESS) or whole,) if whole else ()
+    return (*(word for word in found[:-1] if word not in _ARTICLES), found[-1])
 
 
 def is_number(word: str) -> bool:

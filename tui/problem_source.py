@@ -42,7 +42,7 @@ def with_tests(problem: Problem, tests: Path | None, entry_point: str | None) ->
     """The problem with the tests of a file and an entry point added. Raises ProblemError."""
     if entry_point is not None:
         if not is_python_name(entry_point):
-            raise ProblemError(f"--entry-point {entry_point!r} is what no Python function is named")
+            raise ProblemError(f"--entry-point {entry_point!r} is not a Python name for a function")
         problem = replace(problem, entry_point=entry_point, kind="code")
     if tests is not None:
         problem = replace(problem, tests=_read_tests(tests), kind="code")

@@ -70,7 +70,7 @@ def test_files(tmp_path: Path, name: str) -> None:
         ("a.json", json.dumps({**GOOD, "tests": ["assert 1"]}), '"tests" is a list'),
         ("a.json", json.dumps({**GOOD, "tests": {"hidden": []}}), "splits are visible, val and test"),
         ("a.json", json.dumps({**GOOD, "tests": {"val": [3]}}), "tests.val"),
-        ("a.json", json.dumps({**GOOD, "entry_point": "f()"}), "which no Python function is named"),
+        ("a.json", json.dumps({**GOOD, "entry_point": "f()"}), "not a Python name for a function"),
         ("a.json", json.dumps({**GOOD, "kind": "poem"}), "use one of"),
         ("a.json", json.dumps({**GOOD, "metadata": 1}), "metadata"),
     ],
