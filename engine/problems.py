@@ -6,26 +6,20 @@ A workflow sees `visible` tests, search and training see `val`, only the report 
 
 from __future__ import annotations
 
-import json
+import keyword
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, get_args
 
-from sandbox.errors import UsageError
+from engine.records import ProblemError
 from sandbox.types import ModeChoice
 
 Kind = Literal["code", "math", "qa", "open"]
 # How an answer becomes a score; see `engine.scores.scoring` and `engine.scores.metrics`.
-Metric = Literal["tests", "math", "last-number", "exact-match", "f1"]
+Metric = Literal["tests", "math", "last-number", "exact-match", "f1", "drop-f1"]
 SPLITS = ("visible", "val", "test")
 _NEEDS_ENTRY = re.compile(r"^def check\(\s*\w", re.MULTILINE)
-MAX_FILE_BYTES = 256 * 1024 * 1024
-
-
-class ProblemError(UsageError):
-    """The input is not a problem; the message says what, where, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +127,8 @@ def parse_problem(data: object, where: str) -> Problem:
     if not prompt or not prompt.strip():
         raise ProblemError(f'{where}: "prompt" is empty; write the query there')
     entry_point = _text(data, "entry_point", where)
-    if entry_point is not None and not entry_point.isidentifier():
-        raise ProblemError(f'{where}: "entry_point" is {entry_point!r}, not a Python name')
+    if entry_point is not None and not is_python_name(entry_point):
+        raise ProblemError(f'{where}: "entry_point" is {entry_point!r}, not a Python name for a function')
     tests = _parse_tests(data.get("tests"), where)
     answer = _text(data, "answer", where)
     kind = data.get("kind") or _infer_kind(entry_point, tests, answer)
@@ -156,6 +150,11 @@ def parse_problem(data: object, where: str) -> Problem:
     return Problem(problem_id, prompt, entry_point, kind, tests, answer, metadata)
 
 
+def is_python_name(text: str) -> bool:
+    """Whether a function can be named so: a keyword such as `class` is no name."""
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
 def _check_choice(metadata: dict[str, Any], name: str, known: tuple[str, ...], where: str) -> None:
     value = metadata.get(name)
     if value is not None and value not in known:
@@ -168,63 +167,6 @@ def _check_tolerance(value: Any, where: str) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not (number and 0 <= value < 1):
         raise ProblemError(f"{where}: metadata.tolerance is {value!r}; give a number from 0 to less than 1")
-
-
-def load_problems(path: Path) -> list[Problem]:
-    """All problems of a `.json` (one object or a list) or `.jsonl` file, in order.
-
-    Raises:
-        ProblemError: the file cannot be read, a line is malformed, or two problems share an id.
-    """
-    return unique(parse_problem(data, where) for data, where in read_records(path))
-
-
-def read_records(path: Path) -> list[tuple[object, str]]:
-    """The decoded JSON records of a file, each with its place for messages. Raises ProblemError."""
-    try:
-        if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
-            raise ProblemError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB; split the file")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ProblemError(f"{path}: {error.strerror or error}; give a readable JSON or JSONL file") from None
-    return decode_records(data, path, path.suffix)
-
-
-def decode_records(data: bytes, path: Path, suffix: str) -> list[tuple[object, str]]:
-    """As `read_records`, of bytes that came from `path`. Raises ProblemError."""
-    try:
-        return list(_records(data.decode("utf-8-sig"), path, suffix))
-    except UnicodeDecodeError as error:
-        raise ProblemError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
-
-
-def _records(text: str, path: Path, suffix: str) -> Iterable[tuple[object, str]]:
-    """Decoded records with their place; a file that is not one JSON value is read line by line."""
-    if not text.strip():
-        raise ProblemError(f"{path}: the file is empty; write one problem per line")
-    # Not `splitlines`: a JSON string may hold U+2028 and other separators as they are.
-    lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if suffix != ".jsonl" or len(lines) == 1:
-        try:
-            whole = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
-            if suffix == ".json":
-                raise ProblemError(f"{path}: not JSON: {error}") from None
-        else:
-            many = whole if isinstance(whole, list) else [whole]
-            if not many:
-                raise ProblemError(f"{path}: the list is empty; write at least one problem")
-            return [
-                (item, f"{path}, problem {n}" if len(many) > 1 else str(path))
-                for n, item in enumerate(many, 1)
-            ]
-    records = []
-    for number, line in lines:
-        try:
-            records.append((json.loads(line), f"{path}:{number}"))
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ProblemError(f"{path}:{number}: not JSON: {error}; each line is one problem") from None
-    return records
 
 
 def unique(problems: Iterable[Problem]) -> list[Problem]:

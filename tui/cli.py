@@ -83,8 +83,14 @@ def workbench(context: typer.Context, version: Version = False) -> None:
 
 def main() -> None:
     """The `flowreasoner` command: every error is one sentence on standard error."""
+    from tui.streams import OutputError, discard, prepare
+
     try:
-        app()
+        prepare()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where what goes wrong can still be said
     except BrokenPipeError:  # the reader of our output is gone: nothing to say, nobody to say it to
         sys.stderr.close()
         raise SystemExit(141) from None
@@ -92,6 +98,8 @@ def main() -> None:
         from sandbox.errors import ExpectedError
         from tui.service.errors import INTERNAL, internal, say
 
+        if isinstance(error, OutputError):
+            discard()
         expected = isinstance(error, ExpectedError)
         say(str(error) if expected else internal(error))
         raise SystemExit(error.exit_code if expected else INTERNAL) from None

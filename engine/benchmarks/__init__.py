@@ -12,7 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from engine.problems import Metric, Problem, ProblemError, load_problems, unique
+from engine.benchmarks.files import existing_file, load_problems
+from engine.problems import Metric, Problem, ProblemError, unique
 
 __all__ = ["CATALOGUE", "Benchmark", "find_problem", "load_benchmark"]
 
@@ -76,7 +77,7 @@ CATALOGUE: dict[str, Benchmark] = {
         _benchmark("gsm8k", "grade-school word problems", 1319, "last-number", "Cobbe et al. 2021"),
         _benchmark("math", "competition mathematics", 5000, "math", "Hendrycks et al. 2021", "math"),
         _benchmark("hotpotqa", "questions over several paragraphs", 7405, "f1", "Yang et al. 2018"),
-        _benchmark("drop", "arithmetic over a passage", 9536, "f1", "Dua et al. 2019"),
+        _benchmark("drop", "arithmetic over a passage", 9536, "drop-f1", "Dua et al. 2019"),
         _benchmark("pocket", "the embedded models' small language", 41, "tests", "shipped"),
     )
 }
@@ -116,11 +117,9 @@ def find_problem(name: str, problem_id: str, data: Path | None = None) -> Proble
 
 
 def _own(name: str) -> list[Problem]:
-    path = Path(name).expanduser()
-    if path.is_file():
+    path = existing_file(name)
+    if path is not None:
         return load_problems(path)
     near = get_close_matches(name, CATALOGUE, n=1)
-    hint = (
-        f"did you mean {near[0]}?" if near else f"there are {', '.join(CATALOGUE)}, or a JSONL file of yours"
-    )
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(CATALOGUE)}, or a file of yours"
     raise ProblemError(f"there is no benchmark {name!r}; {hint}")

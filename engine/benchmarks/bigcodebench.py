@@ -11,8 +11,9 @@ from __future__ import annotations
 import ast
 from typing import Any, TypeGuard
 
-from engine.benchmarks.sources import Hub, Record, text
+from engine.benchmarks.sources import Hub, text
 from engine.problems import Problem, ProblemError, Tests
+from engine.records import Record
 
 FILES = (
     "BigCodeBench*.jsonl",

@@ -1,15 +1,18 @@
-"""DROP (Dua et al. 2019): questions that need arithmetic over a passage; token F1.
+"""DROP (Dua et al. 2019): questions that need arithmetic over a passage; F1 as its official script.
 
 Read are the official file (passages with their questions), the hub's rows, and the flat records that AFlow
-uses (`context`, which ends in the question, and `ref_text`). Several accepted answers are joined by `|`.
+uses (`context`, which ends in the question, and `ref_text`). Several accepted answers are joined by `|`;
+several spans that are one answer together stand on a line each. Only the official file says which spans
+belong together: in the others each is an answer of its own.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from engine.benchmarks.sources import Hub, Record, fields, identifier, text
+from engine.benchmarks.sources import Hub, fields, identifier, text
 from engine.problems import Problem, ProblemError
+from engine.records import Record
 
 FILES = (
     "drop_dataset_dev.json",
@@ -35,7 +38,7 @@ def to_problem(record: object, where: str, number: int = 0) -> Problem:
     else:
         passage, question = text(record, "passage", where), text(record, "question", where)
         prompt, answer = f"Passage: {passage.strip()}\n\nQuestion: {question.strip()}", _answer(data, where)
-    metadata = {"benchmark": "drop", "metric": "f1", "reference": answer.partition("|")[0]}
+    metadata = {"benchmark": "drop", "metric": "drop-f1", "reference": answer.partition("|")[0]}
     problem_id = identifier(record, where, "query_id", "id", default=f"drop/{number}")
     return Problem(problem_id, prompt, kind="qa", answer=answer, metadata=metadata)
 
@@ -71,8 +74,11 @@ def _answer(data: dict[str, Any], where: str) -> str:
 
 
 def _one(answer: dict[str, Any]) -> str:
-    """A number, a date, or the spans that together are the answer."""
-    date = answer.get("date")
+    """A number, the spans that together are the answer, or a date: the first that is there, as officially."""
+    number, spans, date = answer.get("number"), answer.get("spans") or [], answer.get("date")
+    if number not in (None, ""):
+        return str(number)
+    if spans:
+        return "\n".join(" ".join(str(span).split()) for span in spans)
     parts = [date.get(part) for part in ("day", "month", "year")] if isinstance(date, dict) else []
-    written = " ".join(str(part) for part in parts if part)
-    return str(answer.get("number") or "") or written or ", ".join(map(str, answer.get("spans") or []))
+    return " ".join(str(part) for part in parts if part)

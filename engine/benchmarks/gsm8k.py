@@ -5,8 +5,9 @@ The metric is AFlow's: |difference| ≤ 1e-6. The reference is what follows `###
 
 from __future__ import annotations
 
-from engine.benchmarks.sources import Hub, Record, identifier, text
+from engine.benchmarks.sources import Hub, identifier, text
 from engine.problems import Problem, ProblemError
+from engine.records import Record
 from engine.scores.metrics import last_number
 
 FILES = ("gsm8k.jsonl", "gsm8k_[tv]*.jsonl", "gsm8k/test.jsonl", "main/test-*.parquet", "test-*.parquet")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from engine.benchmarks.sources import Hub, Record, fields, identifier, text
+from engine.benchmarks.sources import Hub, fields, identifier, text
 from engine.problems import Problem, ProblemError
+from engine.records import Record
 
 FILES = (
     "hotpot_dev_distractor_v1.json",

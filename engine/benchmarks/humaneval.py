@@ -12,8 +12,9 @@ import ast
 from typing import Any
 
 from engine.benchmarks.examples import asserts_of
-from engine.benchmarks.sources import Hub, Record, text
+from engine.benchmarks.sources import Hub, text
 from engine.problems import Problem, ProblemError, Tests
+from engine.records import Record
 
 FILES = (
     "HumanEval.jsonl",

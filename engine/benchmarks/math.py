@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-from engine.benchmarks.sources import Hub, Record, fields, identifier, text
+from engine.benchmarks.sources import Hub, fields, identifier, text
 from engine.problems import Problem, ProblemError
+from engine.records import Record
 from engine.scores.metrics import last_boxed
 
 FILES = (

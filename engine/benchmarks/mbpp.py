@@ -12,8 +12,9 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from engine.benchmarks.sources import Hub, Record, fields, identifier, text, texts
+from engine.benchmarks.sources import Hub, fields, identifier, text, texts
 from engine.problems import Problem, ProblemError, Tests
+from engine.records import Record
 
 FILES = {
     "mbpp": ("mbpp.jsonl", "mbpp.jsonl.gz", "full/*.parquet", "mbpp*.parquet"),

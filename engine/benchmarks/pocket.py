@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 
-from engine.benchmarks.sources import Record
-from engine.problems import Problem, load_problems, parse_problem, unique
+from engine.benchmarks.files import load_problems
+from engine.problems import Problem, parse_problem, unique
+from engine.records import Record
 
 EXAMPLE_ID = "example"  # the query the workbench opens on
 FILES = ("pocket.jsonl",)

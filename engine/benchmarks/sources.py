@@ -1,27 +1,19 @@
-"""Where a benchmark's records come from: its own files, compressed or not, or a hub by name.
-
-A record is one decoded JSON object or table row with its place (file and line, or row) for messages.
-"""
+"""Where a benchmark's records come from: its own files, or a hub by name."""
 
 from __future__ import annotations
 
-import gzip
-import json
 import logging
-import math
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from engine.problems import MAX_FILE_BYTES, ProblemError, decode_records, read_records
+from engine.records import NEEDS_PYARROW, ProblemError, Record, plain_row, read_records
 
-Record = tuple[object, str]
 _HUB = "https://huggingface.co"
-_INSTALL = "pip install 'flowreasoner[data]'"
 
 
 @dataclass(frozen=True)
@@ -42,11 +34,11 @@ def from_path(path: Path, names: Iterable[str], benchmark: str) -> list[Record]:
         ProblemError: there is no such file, or it cannot be read.
     """
     if not path.is_dir():
-        return _from_file(path)
+        return read_records(path)
     for name in names:
         files = sorted(file for file in path.glob(name) if file.is_file())
         if files:
-            return [record for file in files for record in _from_file(file)]
+            return [record for file in files for record in read_records(file)]
     raise ProblemError(
         f"{path} holds no data of {benchmark}: it should be {', '.join(names)}, or name the file itself"
     )
@@ -73,7 +65,7 @@ def from_hub(hub: Hub, benchmark: str, names: Iterable[str]) -> list[Record]:
     try:
         import datasets
     except ImportError:
-        raise ProblemError(f"{hint}; to have it loaded by name: {_INSTALL}") from None
+        raise ProblemError(f"{hint}; to have it loaded by name: {NEEDS_PYARROW}") from None
     datasets.disable_progress_bars()
     for name in ("datasets", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -85,7 +77,7 @@ def from_hub(hub: Hub, benchmark: str, names: Iterable[str]) -> list[Record]:
             reason = str(error).strip().partition("\n")[0][:200] if online else "its name does not resolve"
             raise ProblemError(f"{hint} (the hub: {reason})") from None
         place = f"{hub.name}{f'/{configuration}' if configuration else ''}"
-        records += [(_plain(row), f"{place}, row {n}") for n, row in enumerate(table, 1)]
+        records += [(plain_row(row), f"{place}, row {n}") for n, row in enumerate(table, 1)]
     return records
 
 
@@ -120,58 +112,6 @@ def fields(record: object, where: str) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ProblemError(f"{where}: a record is a JSON object, this is a {type(record).__name__}")
     return record
-
-
-def _from_file(path: Path) -> list[Record]:
-    if path.suffix == ".parquet":
-        return list(_parquet(path))
-    if path.suffix == ".gz":
-        return _compressed(path)
-    return read_records(path)
-
-
-def _compressed(path: Path) -> list[Record]:
-    try:
-        with gzip.open(path) as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except (OSError, EOFError) as error:
-        raise ProblemError(f"{path}: not a readable gzip file ({error})") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise ProblemError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB when unpacked; split the file")
-    return decode_records(data, path, path.with_suffix("").suffix)
-
-
-def _parquet(path: Path) -> Iterator[Record]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise ProblemError(f"{path}: reading Parquet needs pyarrow: {_INSTALL}") from None
-    try:
-        rows = pyarrow.parquet.ParquetFile(path)
-        if (
-            sum(rows.metadata.row_group(i).total_byte_size for i in range(rows.num_row_groups))
-            > 4 * MAX_FILE_BYTES
-        ):
-            raise ProblemError(f"{path}: larger than {4 * MAX_FILE_BYTES >> 20} MiB unpacked; split the file")
-        table = [row for batch in rows.iter_batches() for row in batch.to_pylist()]
-    except (OSError, pyarrow.ArrowException) as error:
-        raise ProblemError(f"{path}: not a readable Parquet file ({str(error)[:160]})") from None
-    for number, row in enumerate(table, 1):
-        yield _plain(row), f"{path}, row {number}"
-
-
-def _plain(value: Any) -> Any:
-    """A table's row with only what JSON has: NaN, which tables use for a missing number, is None."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return (
-        value if isinstance(value, str | int | float | None) else json.loads(json.dumps(value, default=str))
-    )
 
 
 def _answers(endpoint: str) -> bool:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from engine.experiments.plan import Plan, PlanError
 from engine.operators.own import load_set
 from engine.run.context import RunConfig
 from engine.run.ledger import Budget
-from engine.variants import VARIANTS, OptionError, Variant, load_variant, options_of
-from engine.variants.spec import parse_spec
-
-_SHARED = ("meta_agent", "worker", "operators", "executions")
-# Of our variants only this one works in the run's own rounds; users' own may.
-_WITHOUT_ROUNDS = tuple(name for name in VARIANTS if name != "flowreasoner")
+from engine.variants import Variant, load_variant
+from engine.variants.spec import parse_spec, read_spec
 
 
 @dataclass(frozen=True)
@@ -52,36 +47,14 @@ def contestants(plan: Plan, budget: Budget) -> dict[str, Contestant]:
 
 
 def _contestant(plan: Plan, label: str, text: str, budget: Budget) -> Contestant:
-    spec = parse_spec(text)
-    variant = load_variant(spec.name)
-    own = set(variant.options.model_fields)
-    shared = [k for k in (*_SHARED, *(() if spec.name in _WITHOUT_ROUNDS else ("rounds",))) if k not in own]
-    values: dict[str, Any] = {k: v for k, v in spec.values.items() if k in shared}
-    options = {k: v for k, v in spec.values.items() if k not in shared}
-    for key in options:
-        if key not in own:
-            raise OptionError(f"{text!r}: there is no option {key}; there are {', '.join([*shared, *own])}")
-    options_of(variant.options, options)
+    spec, given = read_spec(text)
     config = RunConfig(
         variant=spec.name,
-        rounds=_count(text, values, "rounds", RunConfig.rounds, 1000),
-        repeats=_count(text, values, "executions", plan.executions, 100),
-        operators=load_set(values.get("operators", "paper")),
+        rounds=given.get("rounds", RunConfig.rounds),
+        repeats=given.get("executions", plan.executions),
+        operators=load_set(given.get("operators", "paper")),
         budget=budget,
-        options=options,
+        options=spec.values,
     )
-    return Contestant(
-        label,
-        variant,
-        config,
-        values.get("meta_agent", plan.meta_agent),
-        values.get("worker", plan.worker),
-    )
-
-
-def _count(text: str, values: dict[str, Any], key: str, default: int, most: int) -> int:
-    value = str(values.get(key, default))
-    is_number = value.isascii() and value.isdecimal() and len(value) < 10
-    if not is_number or not 1 <= int(value) <= most:
-        raise OptionError(f"{text!r}: {key} is {value[:20]!r}; give a number from 1 to {most}")
-    return int(value)
+    meta_agent, worker = (given.get(key, getattr(plan, key)) for key in ("meta_agent", "worker"))
+    return Contestant(label, load_variant(spec.name), config, meta_agent, worker)

@@ -10,17 +10,22 @@ FILE = "answers.json"  # {"reference", "answer"}, put beside the program by the 
 
 
 def main() -> dict[str, Any]:
-    """{"equal": bool}, or {"missing": why} where this sandbox has no math-verify.
-
-    Fractions, decimals, percents, sets, intervals, matrices, equations and units are read as
-    math-verify's defaults do, numbers compared to 6 digits. An answer that cannot be read equals nothing.
-    """
+    """{"equal": bool}, or {"missing": why} where this sandbox has no math-verify."""
+    pair = json.loads(Path(FILE).read_text(encoding="utf-8"))
     try:
-        from math_verify import parse, verify  # type: ignore[import-not-found]  # only in the sandbox
+        return {"equal": equal(pair["answer"], pair["reference"])}
     except ImportError as error:
         return {"missing": str(error)}
-    pair = json.loads(Path(FILE).read_text(encoding="utf-8"))
+
+
+def equal(answer: str, reference: str) -> bool:
+    """Whether math-verify takes the two for one. An answer that cannot be read equals nothing.
+
+    Fractions, decimals, percents, sets, intervals, matrices, equations and units are read as its defaults
+    do, numbers compared to 6 digits. Raises ImportError without math-verify.
+    """
+    from math_verify import parse, verify  # type: ignore[import-not-found]  # only in the sandbox
+
     # Time is the sandbox's to limit: an alarm cannot interrupt a power of large integers.
-    reference = parse(pair["reference"], parsing_timeout=None)
-    answer = parse(pair["answer"], parsing_timeout=None)
-    return {"equal": bool(verify(reference, answer, timeout_seconds=None))}
+    wanted, said = (parse(text, parsing_timeout=None) for text in (reference, answer))
+    return bool(verify(wanted, said, timeout_seconds=None))

@@ -1,14 +1,13 @@
-"""Whether two mathematical answers are equal. What text cannot decide, math-verify does in the sandbox."""
+"""Whether two mathematical answers are equal, by math-verify in the sandbox where the text differs."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from fractions import Fraction
 
 from engine.scores.metrics import last_boxed
+from engine.scores.numerals import only_number
 from sandbox.types import Limits, Sandbox, SandboxError
 
 IMAGE = "math"
@@ -17,8 +16,7 @@ LIMITS = Limits(cpu_s=5.0)
 MAX_CHARS = 1000
 _PROGRAM = "from engine.guest.math_verify import main"
 _FILE = "answers.json"  # as engine/guest/math_verify.py reads it
-_PLAIN = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d{1,40})(?:\.\d{1,40})?|[-+]?\d{1,40}/\d{1,40}")
-_DRESS = str.maketrans("", "", "$ \t\n")
+_OUTER = "$ \t\r\n"  # what around an answer changes nothing of it
 
 Open = Callable[[str], Awaitable[Sandbox]]
 
@@ -34,8 +32,9 @@ class Comparison:
 async def compare(answer: str, reference: str, open_sandbox: Open) -> Comparison:
     r"""Whether `answer` gives `reference`: its last `\boxed{}` counts, else its last line.
 
-    Equal text and plain numbers are compared here. Everything else is given to math-verify, in a process of
-    its own in the sandbox: sympy evaluates what it reads.
+    The same text is equal without asking, up to blanks and dollar signs around it. Everything else is given
+    to math-verify, in a process of its own in the sandbox: sympy evaluates what it reads. Of what it does
+    not accept, numbers that are equal as they are written are right all the same, such as `2 1/2` and 5/2.
 
     Raises:
         SandboxError: there is no `math` sandbox, or it failed twice; that is no verdict.
@@ -44,15 +43,15 @@ async def compare(answer: str, reference: str, open_sandbox: Open) -> Comparison
     wanted = reference.strip() if wanted is None else wanted
     boxed = last_boxed(answer)
     said = _last_line(answer) if boxed is None else boxed
-    if _bare(said) == _bare(wanted):
+    if said.strip(_OUTER) == wanted.strip(_OUTER) != "":
         return Comparison(True)
-    numbers = _number(said), _number(wanted)
-    if None not in numbers:
-        return Comparison(numbers[0] == numbers[1], "" if numbers[0] == numbers[1] else "another number")
     if len(said) > MAX_CHARS:
         return Comparison(False, f"the answer has {len(said):,} characters; {MAX_CHARS:,} are read")
-    as_latex = f"\\boxed{{{said}}}" if boxed is not None else said
-    return await _by_math_verify(as_latex, f"\\boxed{{{wanted}}}", open_sandbox)
+    bare = said.rstrip(" .")  # a full stop makes `12.` a number that math-verify cannot read
+    as_latex = f"\\boxed{{{bare}}}" if boxed is not None else bare
+    found = await _by_math_verify(as_latex, f"\\boxed{{{wanted.rstrip(' .')}}}", open_sandbox)
+    number = None if found.equal else only_number(said)
+    return Comparison(True) if number is not None and number == only_number(wanted) else found
 
 
 async def _by_math_verify(answer: str, reference: str, open_sandbox: Open) -> Comparison:
@@ -73,18 +72,3 @@ async def _by_math_verify(answer: str, reference: str, open_sandbox: Open) -> Co
 
 def _last_line(text: str) -> str:
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
-
-
-def _bare(text: str) -> str:
-    return text.translate(_DRESS).rstrip(".")
-
-
-def _number(text: str) -> Fraction | None:
-    """A plain number, exactly; None for anything else."""
-    text = _bare(text)
-    if not _PLAIN.fullmatch(text):
-        return None
-    try:
-        return Fraction(text.replace(",", ""))
-    except ZeroDivisionError:
-        return None

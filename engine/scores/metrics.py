@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-import string
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+
+from engine.scores.numerals import NUMBER, fold, value
+from engine.scores.words import units_of, words
 
 # Problems per benchmark in the FlowReasoner paper's Tables 1 and 2 (test parts).
 OVERALL_WEIGHTS: Mapping[str, int] = {"bigcodebench": 300, "humaneval": 131, "mbpp": 341}
-GSM8K_TOLERANCE = 1e-6  # AFlow's scorer
-_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|(?<![\w.])[-+]?\.\d+")
+GSM8K_TOLERANCE = Fraction(1, 10**6)  # AFlow's scorer
+_HEADING = re.compile(r"[.):]\s*\w")
 _BOX_WITHIN, _BOXES = 20_000, 20  # characters and boxes from the end
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*")
 
@@ -70,24 +73,28 @@ def overall(accuracy: Mapping[str, float], weights: Mapping[str, int] = OVERALL_
     return sum(accuracy[name] * count for name, count in weights.items()) / total
 
 
-def normalised(text: str) -> str:
-    """Text as SQuAD compares it: lower case, without punctuation and articles (Rajpurkar et al. 2016)."""
-    kept = "".join(c for c in text.lower() if c not in string.punctuation)
-    return " ".join(word for word in kept.split() if word not in ("a", "an", "the"))
-
-
 def exact_match(answer: str, reference: str) -> bool:
-    """Whether an answer is one of the reference's `|`-separated alternatives, compared as SQuAD does."""
-    return normalised(answer) in {normalised(one) for one in alternatives(reference)}
+    """Whether an answer is one of the reference's `|`-separated alternatives, word by word.
+
+    The words are SQuAD's, with numbers compared as numbers (`engine.scores.words`); a hyphen may be a blank, as in
+    DROP. Nothing equals nothing: an empty answer matches no reference.
+    """
+    readings = (pair for hyphens in (True, False) for pair in _pairs(answer, reference, hyphens))
+    return any(said == wanted != [] for said, wanted in readings)
 
 
 def token_f1(answer: str, reference: str) -> float:
-    """SQuAD's F1 over the two bags of words, the best over the reference's `|`-separated alternatives.
+    """HotpotQA's F1 over the two bags of words, the best over the reference's `|`-separated alternatives.
+
+    As the official `hotpot_evaluate_v1.py` (github.com/hotpotqa/hotpot), "yes", "no" and "noanswer" on
+    either side count as wrong unless they are all of both. The words are those of `exact_match`.
 
     Only the reference is split at `|`. AFlow's DROP scorer splits the answer too, which gives full marks to
     an answer that lists many guesses.
     """
-    return max(_f1(answer, one) for one in alternatives(reference))
+    if exact_match(answer, reference):
+        return 1.0
+    return max(_f1(said, wanted) for said, wanted in _pairs(answer, reference))
 
 
 def alternatives(reference: str) -> list[str]:
@@ -95,10 +102,20 @@ def alternatives(reference: str) -> list[str]:
     return [part for part in reference.split("|") if part.strip()] or [reference]
 
 
-def _f1(answer: str, reference: str) -> float:
-    said, wanted = normalised(answer).split(), normalised(reference).split()
-    if not said or not wanted:
-        return float(said == wanted)
+def _pairs(answer: str, reference: str, hyphens: bool = True) -> Iterator[tuple[list[str], list[str]]]:
+    """The words of the answer and of each alternative. The sign of a currency or percent is dress, unless
+    the other side has another one at the same number: `$5` is 5, and not `€5`.
+    """
+    signs = units_of(answer)
+    for one in alternatives(reference):
+        clash = any(signs.get(number, others).isdisjoint(others) for number, others in units_of(one).items())
+        said, wanted = (words(text, hyphens=hyphens, units=clash) for text in (answer, one))
+        yield said, wanted
+
+
+def _f1(said: list[str], wanted: list[str]) -> float:
+    if said != wanted and (_is_verdict(said) or _is_verdict(wanted)):
+        return 0.0
     shared = sum((Counter(said) & Counter(wanted)).values())
     if shared == 0:
         return 0.0
@@ -106,16 +123,43 @@ def _f1(answer: str, reference: str) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def last_number(text: str) -> float | None:
-    """The last number of a text, thousands separators understood; None without one (GSM8K's rule)."""
-    numbers = _NUMBER.findall(text)
-    return float(numbers[-1].replace(",", "")) if numbers else None
+def _is_verdict(found: list[str]) -> bool:
+    return len(found) == 1 and found[0] in ("yes", "no", "noanswer")
 
 
-def same_last_number(answer: str, reference: str, tolerance: float = GSM8K_TOLERANCE) -> bool:
-    """Whether both end in the same number: |a - b| ≤ `tolerance`, as AFlow scores GSM8K."""
-    said, wanted = last_number(answer), last_number(reference)
-    return said is not None and wanted is not None and abs(said - wanted) <= tolerance
+def last_number(text: str) -> Fraction | None:
+    """The last number of a text, exactly; None without one, or where it is none (1/0)."""
+    last: re.Match[str] | None = None
+    for last in NUMBER.finditer(fold(text)):  # noqa: B007
+        pass
+    return None if last is None else value(last)
+
+
+def final_number(text: str) -> Fraction | None:
+    """The number a worked solution ends in: that of the last line `#### N`, which is how GSM8K marks it, else
+    the last in the last `\\boxed{}`, else the last of the text. None without one.
+    """
+    marked, boxed = _marked_number(text), last_boxed(text)
+    if marked is None and boxed is not None:
+        marked = last_number(boxed)
+    return last_number(text) if marked is None else marked
+
+
+def _marked_number(text: str) -> Fraction | None:
+    """The number of the last line `#### N`, whatever it counts; `#### 1. Add the apples` is a heading."""
+    for line in reversed(text.splitlines()):
+        if line.lstrip("> *_").startswith("####"):
+            rest = fold(line.partition("####")[2]).lstrip("* ")
+            number = NUMBER.match(rest)
+            if number and not _HEADING.match(rest, number.end()):
+                return value(number)
+    return None
+
+
+def same_last_number(answer: str, reference: str) -> bool:
+    """Whether both end in the same number, to `GSM8K_TOLERANCE`."""
+    said, wanted = final_number(answer), final_number(reference)
+    return said is not None and wanted is not None and abs(said - wanted) <= GSM8K_TOLERANCE
 
 
 def last_boxed(text: str) -> str | None:

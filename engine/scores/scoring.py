@@ -14,12 +14,13 @@ from engine.judging import judge
 from engine.problems import Problem
 from engine.run.context import RunContext
 from engine.run.execution import Execution
+from engine.scores.drop_f1 import drop_scores
 from engine.scores.math_answers import Open, compare
-from engine.scores.metrics import exact_match, same_last_number, token_f1
+from engine.scores.metrics import alternatives, exact_match, same_last_number, token_f1
 from engine.workflows import Workflow
 from sandbox.types import SandboxError, Verdict
 
-MAX_ANSWER_CHARS = 100_000  # the end of a longer text is what is compared
+MAX_ANSWER_CHARS = 20_000  # the end of a longer text is what is compared: half a second at worst
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,13 @@ async def score_answer(problem: Problem, answer: str, split: Split, open_sandbox
         return _right_or_wrong(found.equal, metric, found.reason)
     if metric == "last-number":
         return _right_or_wrong(same_last_number(answer, reference), metric, "another last number")
-    exact = exact_match(answer, reference)
+    if metric == "drop-f1":
+        f1, exact = drop_scores(answer, [one.splitlines() for one in alternatives(reference)])
+    else:
+        exact = exact_match(answer, reference)
+        f1 = token_f1(answer, reference)
     if metric == "exact-match":
         return _right_or_wrong(exact, metric, "the answer differs from the reference")
-    f1 = 1.0 if exact else token_f1(answer, reference)
     reason = "" if f1 == 1.0 else "the answer differs from the reference"
     details = {"metric": metric, "f1": f1, "exact_match": exact}
     return Score(f1, int(f1 == 1.0), 1, reason, details)

@@ -1,4 +1,8 @@
-"""A variant and its options as one word, as the command line takes them: `NAME[,KEY=VALUE…]`."""
+"""A variant and its options as one word, as the command line takes them: `NAME[,KEY=VALUE…]`.
+
+Besides its variant's own options a spec may set what every run has: its models, operators, executions and,
+where the variant works in them, rounds.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from engine.variants import OptionError
+from engine.variants import VARIANTS, OptionError, load_variant, options_of
+
+_MOST = {"executions": 100, "rounds": 1000}
+_OF_EVERY_RUN = ("meta_agent", "worker", "operators", "executions")
+# Of our variants only this one works in the run's own rounds; users' own may.
+_WITHOUT_ROUNDS = frozenset(VARIANTS) - {"flowreasoner"}
 
 
 @dataclass(frozen=True)
@@ -41,3 +50,36 @@ def parse_spec(text: str) -> VariantSpec:
     shown = PurePath(name).stem if name.endswith(".py") else name
     label = ",".join([shown, *(f"{k}={v}" for k, v in sorted(values.items()))])
     return VariantSpec(label, name, values)
+
+
+def read_spec(text: str) -> tuple[VariantSpec, dict[str, Any]]:
+    """The spec with its variant's own options, checked, and apart from it what the text sets of the run:
+    `meta_agent`, `worker` and `operators` as texts, `executions` and `rounds` as numbers.
+
+    Raises:
+        OptionError, UnknownVariantError: it names what there is not, or a value that cannot be.
+    """
+    spec = parse_spec(text)
+    model = load_variant(spec.name).options
+    own = set(model.model_fields)
+    rounds = () if spec.name in _WITHOUT_ROUNDS else ("rounds",)
+    of_the_run = [key for key in (*_OF_EVERY_RUN, *rounds) if key not in own]
+    options = {key: value for key, value in spec.values.items() if key not in of_the_run}
+    for key in options:
+        if key not in own:
+            known = ", ".join([*of_the_run, *own])
+            raise OptionError(f"{text!r}: there is no option {key}; there are {known}")
+    options_of(model, options)
+    given = {
+        key: _count(text, key, value) if key in _MOST else value
+        for key, value in spec.values.items()
+        if key in of_the_run
+    }
+    return VariantSpec(spec.label, spec.name, options), given
+
+
+def _count(text: str, key: str, value: str) -> int:
+    is_number = value.isascii() and value.isdecimal() and len(value) < 10
+    if not is_number or not 1 <= int(value) <= _MOST[key]:
+        raise OptionError(f"{text!r}: {key} is {value[:20]!r}; give a number from 1 to {_MOST[key]}")
+    return int(value)

@@ -54,13 +54,27 @@ async def test_options_reach_the_workflow_and_the_model(
     assert proposed["prompts"].startswith("MAX_REFINEMENTS = 1\nTEMPERATURE = 0.25\n")
 
 
+async def test_a_spec_sets_what_bench_lets_it_set(shell: Shell, models: Models, problem_file: Path) -> None:
+    models.replies["worker"] = answer(WRONG)
+    for options in ([], ["--rounds", "7", "--repeats", "3"]):  # the spec comes first
+        spec = "flowreasoner,rounds=2,executions=1"
+        ended = await shell("run", str(problem_file), "--variant", spec, "--json", *options)
+        assert ended.code == 1, ended.err
+        config = json.loads(ended.out.splitlines()[0])["config"]
+        assert (config["rounds"], config["repeats"], "options" in config) == (2, 1, False)
+    for command in ("run", "bench"):
+        ended = await shell(command, str(problem_file), "--variant", "vanilla,rounds=2")
+        assert ended.code == 2
+        assert "there is no option rounds; there are meta_agent, worker, operators, executions" in ended.err
+
+
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
         ("self-refine,max_refinements=many", "option max_refinements: input should be a valid integer"),
         (
             "self-refine,speed=3",
-            "option speed: extra inputs are not permitted; the options are max_refinements",
+            "there is no option speed; there are meta_agent, worker, operators, executions, max_refinements",
         ),
         ("self-refine,fast", "'fast' is no option; write NAME,KEY=VALUE"),
         ("nowhere.py", "nowhere.py: there is no such file"),

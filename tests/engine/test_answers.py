@@ -57,6 +57,11 @@ EQUAL = [
     (r"\boxed{x = 4}", "4"),
     ("First 7.\nThe answer is 3.", "3"),
     ("7", r"\boxed{7}"),
+    (r"\boxed{3 1/2}", "7/2"),
+    (r"\boxed{0.6666667}", r"\frac{2}{3}"),
+    (r"\boxed{７}", "7"),
+    (r"\boxed{7.}", "7"),
+    (r"\boxed{7\,000}", "7000"),
     (r"\boxed{1,000}", "1000"),
 ]
 DIFFERENT = [
@@ -69,6 +74,13 @@ DIFFERENT = [
     (r"\boxed{4} no, \boxed{5}", "4"),
     ("", "4"),
     (r"\boxed{}", "4"),
+    (r"\boxed{3 1/2}", "31/2"),
+    (r"\boxed{3 4}", "34"),
+    (r"\boxed{3,4}", "34"),
+    (r"\boxed{75}", "7.5"),
+    (r"\boxed{7:30}", "730"),
+    (r"\boxed{}", ""),
+    (r"\boxed{$}", r"\boxed{}"),
 ]
 
 
@@ -123,11 +135,17 @@ async def no_sandbox(image: str) -> Sandbox:
     raise SandboxError("image-missing", f"the {image} image is not built")
 
 
-async def test_plain_numbers_and_equal_text_need_no_sandbox() -> None:
-    assert (await compare(r"so \boxed{1,000}", "1000.0", no_sandbox)).equal
-    assert (await compare(r"\boxed{2/4}", "1/2", no_sandbox)).equal
-    assert not (await compare(r"\boxed{41}", "42", no_sandbox)).equal
-    assert (await compare(r"\boxed{ x + 1 }", "$x+1$", no_sandbox)).equal
+async def test_the_same_text_needs_no_sandbox() -> None:
+    assert (await compare(r"so \boxed{1,000}", "1,000", no_sandbox)).equal
+    assert (await compare("so\n\n $x+1$ ", r"\boxed{x+1}", no_sandbox)).equal
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference"), [(r"\boxed{3 4}", "34"), (r"\boxed{41}", "42"), (r"\boxed{x + 1}", "x+1")]
+)
+async def test_any_other_text_is_for_the_judge(answer: str, reference: str) -> None:
+    with pytest.raises(SandboxError):
+        await compare(answer, reference, no_sandbox)
 
 
 async def test_a_missing_math_image_is_no_verdict() -> None:
@@ -151,6 +169,22 @@ async def test_f1_is_the_score_and_exact_match_stands_beside_it() -> None:
     assert half.details == {"metric": "f1", "f1": half.value, "exact_match": False}
     whole = await score_answer(problem, "Donau.", "test", no_sandbox)
     assert (whole.value, whole.passed, whole.details["exact_match"]) == (1.0, 1, True)
+
+
+async def test_drop_aligns_the_spans_of_one_answer_and_takes_the_best_of_several() -> None:
+    problem = Problem("d", "?", kind="qa", answer="Smith\nJones|nobody", metadata={"metric": "drop-f1"})
+    for answer, f1, exact in (
+        ("Jones and Smith", 1.0, True),
+        ("- Smith\n- Jones", 1.0, True),
+        ("nobody", 1.0, True),
+        ("Jones", 0.5, False),
+        ("Smith, Jones, Lee, Ames", 0.5, False),
+        ("Smith Jones", 1 / 3, False),
+        ("", 0.0, False),
+    ):
+        score = await score_answer(problem, answer, "test", no_sandbox)
+        assert score.value == pytest.approx(f1), answer
+        assert score.details == {"metric": "drop-f1", "f1": score.value, "exact_match": exact}
 
 
 async def test_last_number_and_exact_match_are_labelled() -> None:

@@ -75,6 +75,12 @@ DROP_OFFICIAL = {
                 "question": "When?",
                 "answer": {"number": "", "date": {"day": "3", "month": "May", "year": ""}, "spans": []},
             },
+            {
+                "query_id": "q3",
+                "question": "Who scored?",
+                "answer": {"number": "", "date": {}, "spans": ["Al Smith", "Jones"]},
+                "validated_answers": [{"number": "", "date": {}, "spans": ["Smith"]}],
+            },
         ],
     }
 }
@@ -191,8 +197,9 @@ def test_drop_reads_three_shapes(tmp_path: Path) -> None:
     flat, row = load(tmp_path, "drop")
     assert (flat.answer, row.answer) == ("7|seven", "3|three")
     (tmp_path / "drop_dataset_dev.json").write_text(json.dumps(DROP_OFFICIAL))
-    number, date = load_benchmark("drop", tmp_path)
+    number, date, spans = load_benchmark("drop", tmp_path)
     assert (number.id, number.answer, date.answer) == ("q1", "7|seven points", "3 May")
+    assert spans.answer == "Al Smith\nJones|Smith"  # two spans that are one answer, or one that is another
     assert number.prompt == "Passage: They scored 3 and then 4.\n\nQuestion: How many in all?"
 
 
@@ -244,7 +251,7 @@ def test_compressed_and_parquet_files_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("file", "told"), [("x.parquet", "Parquet"), ("x.jsonl.gz", "gzip")])
 def test_damaged_files_are_one_sentence(tmp_path: Path, file: str, told: str) -> None:
     pytest.importorskip("pyarrow", reason="needs flowreasoner[data]")
-    (tmp_path / file).write_bytes(b"PAR1 nonsense")
+    (tmp_path / file).write_bytes((b"PAR1" if told == "Parquet" else b"\x1f\x8b") + b" nonsense")
     with pytest.raises(ProblemError, match=f"not a readable {told} file"):
         load_benchmark("gsm8k", tmp_path / file)
 

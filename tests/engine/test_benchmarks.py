@@ -68,7 +68,7 @@ def test_not_a_record(record: object, told: str) -> None:
 def test_unknown_names() -> None:
     with pytest.raises(ProblemError, match="did you mean humaneval"):
         load_benchmark("humanevil")
-    with pytest.raises(ProblemError, match="or a JSONL file of yours"):
+    with pytest.raises(ProblemError, match="or a file of yours"):
         load_benchmark("no-such-thing.jsonl")
 
 

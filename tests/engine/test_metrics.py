@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.scores.metrics import (
     exact_match,
+    final_number,
     last_boxed,
     last_number,
     overall,
@@ -92,7 +93,10 @@ def test_a_summary_keeps_pass_at_1_and_the_mean_apart_and_infra_out_of_both() ->
         ("", "no", 0.0, False),
         ("seven", "7|seven|seven points", 1.0, True),
         ("3 3", "3", 2 / 3, False),  # a repeated word counts once
-        ("the", "an", 1.0, True),  # nothing is left of either
+        ("the", "an", 0.0, False),  # SQuAD leaves nothing of either, and takes them for one
+        ("yes, it is", "yes", 0.0, False),  # HotpotQA: a verdict is all of an answer
+        ("yes", "yes and no", 0.0, False),
+        ("Yes.", "yes", 1.0, True),
         ("1|2|3|4|5|6|7", "7", 0.0, False),  # listing guesses is no answer
     ],
 )
@@ -121,10 +125,41 @@ def test_f1_stays_in_its_range_and_an_exact_match_is_1(answer: str, reference: s
         ("12,34", 34.0),  # no thousands separator
         ("none", None),
         ("", None),
+        ("the answer is...31", 31.0),
+        ("Final answer.31", 31.0),
+        ("It fell by -$31.", -31.0),
+        ("= −31", -31.0),
+        ("$31{,}250$", 31250.0),
+        ("答案是31。", 31.0),
+        ("31 cm^2", 31.0),
+        ("from 10-31", 31.0),
+        ("2024-05-31", 31.0),
+        ("US$31", 31.0),
+        ("1/0", None),
     ],
 )
 def test_last_number(text: str, number: float | None) -> None:
     assert last_number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("#### 31\nI used 2 steps.", 31),
+        ("#### 31 apples\n(2 ways)", 31),
+        ("#### **$31**", 31),
+        ("#### 1. Add\n2 + 29\n#### 2) Say\nIt is 31", 31),
+        ("#### Step 1\nso 31", 31),
+        ("#### 30\nNo:\n#### 31\n", 31),
+        (r"\boxed{31} of 40", 31),
+        (r"\boxed{x = 31} of 40", 31),
+        (r"\boxed{x} and 31", 31),
+        ("30, then 31", 31),
+        ("none", None),
+    ],
+)
+def test_a_marked_number_comes_before_the_last_one(text: str, number: int | None) -> None:
+    assert final_number(text) == number
 
 
 def test_gsm8k_compares_within_a_millionth() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.problems import Problem, ProblemError, Tests, load_problems, parse_problem
+from engine.benchmarks.files import load_problems
+from engine.problems import Problem, ProblemError, Tests, parse_problem
 
 GOOD = {
     "id": "p1",
@@ -69,7 +70,7 @@ def test_files(tmp_path: Path, name: str) -> None:
         ("a.json", json.dumps({**GOOD, "tests": ["assert 1"]}), '"tests" is a list'),
         ("a.json", json.dumps({**GOOD, "tests": {"hidden": []}}), "splits are visible, val and test"),
         ("a.json", json.dumps({**GOOD, "tests": {"val": [3]}}), "tests.val"),
-        ("a.json", json.dumps({**GOOD, "entry_point": "f()"}), "not a Python name"),
+        ("a.json", json.dumps({**GOOD, "entry_point": "f()"}), "not a Python name for a function"),
         ("a.json", json.dumps({**GOOD, "kind": "poem"}), "use one of"),
         ("a.json", json.dumps({**GOOD, "metadata": 1}), "metadata"),
     ],

@@ -23,7 +23,7 @@ from engine.variants import (
     options_of,
 )
 from engine.variants.reference import option_rows
-from engine.variants.spec import parse_spec
+from engine.variants.spec import parse_spec, read_spec
 from sandbox.pool import Pool
 from tests.support.runs import RIGHT, WRONG, end, of, run_events
 from tests.support.scripted import ScriptedModel
@@ -101,6 +101,43 @@ def test_a_spec_is_a_name_and_options(text: str, label: str, name: str, values: 
 def test_a_spec_that_is_none_is_said_so(text: str, says: str) -> None:
     with pytest.raises(OptionError, match=says):
         parse_spec(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "given"),
+    [
+        ("flowreasoner,rounds=4", {}, {"rounds": 4}),
+        ("flowreasoner,executions=2,worker=w", {}, {"executions": 2, "worker": "w"}),
+        ("vanilla,meta-agent=m,operators=maas", {}, {"meta_agent": "m", "operators": "maas"}),
+        ("llm-debate,rounds=4,agents=2", {"rounds": "4", "agents": "2"}, {}),  # rounds of its own
+        ("self-refine,max_refinements=1,executions=1", {"max_refinements": "1"}, {"executions": 1}),
+    ],
+)
+def test_what_a_spec_sets_of_the_run_is_apart_from_the_variant_s_options(
+    text: str, options: dict[str, str], given: dict[str, object]
+) -> None:
+    spec, of_the_run = read_spec(text)
+    assert (spec.values, of_the_run) == (options, given)
+    assert spec.label == parse_spec(text).label
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("flowreasoner,rounds=0", "rounds is '0'; give a number from 1 to 1000"),
+        ("flowreasoner,rounds=many", "rounds is 'many'"),
+        ("vanilla,executions=101", "executions is '101'; give a number from 1 to 100"),
+        (
+            "vanilla,rounds=2",
+            "there is no option rounds; there are meta_agent, worker, operators, executions",
+        ),
+        ("flowreasoner,seed=1", "there is no option seed"),
+        ("llm-debate,rounds=0", "option rounds: input should be greater"),
+    ],
+)
+def test_what_a_spec_cannot_set_is_named(text: str, says: str) -> None:
+    with pytest.raises(OptionError, match=says):
+        read_spec(text)
 
 
 def test_unknown_names() -> None:

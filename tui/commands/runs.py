@@ -14,7 +14,7 @@ app = typer.Typer(rich_markup_mode=None)
 Seed = Annotated[int, typer.Option(help="Seed for all sampling.")]
 Repeats = Annotated[int, typer.Option(min=1, max=100, help="Executions per workflow and split.")]
 TestsFile = Annotated[
-    Path | None, typer.Option("--tests", help="File of tests: asserts, check(), or JSON splits.")
+    Path | None, typer.Option("--tests", help="File of tests: asserts, test functions, check(), JSON splits.")
 ]
 EntryPoint = Annotated[str | None, typer.Option(help="Name of the function the tests call.")]
 MakeTests = Annotated[bool, typer.Option("--make-tests", help="Have a worker write visible tests first.")]

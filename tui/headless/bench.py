@@ -138,9 +138,9 @@ def _told_once() -> Callable[[Exception], None]:
 
 async def _verified(runtime: Runtime, selection: Selection, as_json: bool) -> bool:
     """Whether the reference solutions pass; what does not is printed."""
-    from engine.benchmarks.verify import verify
+    from tui.headless.benchmarks import verified
 
     sandboxes = await runtime.sandboxes()
-    report = await verify((*selection.report, *selection.search), sandboxes.open)
+    report = await verified((*selection.report, *selection.search), sandboxes.open)
     print_verification(report, as_json=as_json)
     return report.sound

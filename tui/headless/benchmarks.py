@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +17,18 @@ if TYPE_CHECKING:
     from engine.benchmarks import Benchmark
     from engine.benchmarks.verify import Check, Report
     from engine.config import Settings
+    from engine.problems import Problem
+    from engine.scores.math_answers import Open
 
 _METRICS = {
     "tests": "tests passed; pass@1 when all",
     "last-number": "last number, to 1e-6",
     "math": "math-verify",
     "f1": "token F1, exact match",
+    "drop-f1": "DROP's F1, exact match",
     "exact-match": "exact match",
 }
-_TOLD_EVERY = 50
+_TOLD_EVERY_S = 5.0
 
 
 def print_benchmarks(data: Path | None, *, as_json: bool) -> None:
@@ -87,24 +91,35 @@ def print_verify(
     return PASSED if report.sound else UNAVAILABLE
 
 
-async def _verify(settings: Settings, problems: list[Any]) -> Report:
-    from engine.benchmarks.verify import verify
+async def _verify(settings: Settings, problems: Sequence[Problem]) -> Report:
     from tui.service.runtime import Runtime
-
-    done = 0
-
-    def told(check: Check) -> None:
-        nonlocal done
-        done += 1
-        if done % _TOLD_EVERY == 0 and done < len(problems):
-            sys.stderr.write(f"{done} of {len(problems)} references checked\n")
 
     runtime = Runtime(settings)
     try:
         sandboxes = await runtime.sandboxes()
-        return await verify(problems, sandboxes.open, told)
+        return await verified(problems, sandboxes.open)
     finally:
         await runtime.aclose()
+
+
+async def verified(problems: Sequence[Problem], open_sandbox: Open) -> Report:
+    """The report of `engine.benchmarks.verify`, with lines on standard error until it is there."""
+    from engine.benchmarks.verify import verify
+
+    checks: list[Check] = []
+    telling = asyncio.create_task(_tell(checks, len(problems)))
+    try:
+        return await verify(problems, open_sandbox, checks.append)
+    finally:
+        telling.cancel()
+
+
+async def _tell(checks: Sequence[Check], total: int) -> None:
+    while True:
+        await asyncio.sleep(_TOLD_EVERY_S)
+        wrong = sum(check.status in ("failed", "infra") for check in checks)
+        told = f", {wrong} of them without a pass" if wrong else ""
+        sys.stderr.write(f"{len(checks)} of {total} references checked{told}\n")
 
 
 def _facts(benchmark: Benchmark) -> dict[str, Any]:

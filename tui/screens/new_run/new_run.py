@@ -16,9 +16,9 @@ from textual.widgets import Button, Checkbox, Footer, Input, Label, TextArea
 from engine.operators.own import OperatorSetError, load_set
 from engine.operators.sets import SETS
 from engine.problems import SPLITS, Problem, ProblemError, Tests
-from engine.variants import OptionError, UnknownVariantError, load_variant, options_of
+from engine.variants import OptionError, UnknownVariantError
 from engine.variants.own import available
-from engine.variants.spec import parse_spec
+from engine.variants.spec import read_spec
 from tui.actions import bindings_for
 from tui.safe import clean, one_line
 from tui.screens.base import WorkbenchScreen
@@ -42,12 +42,7 @@ NUMBERS = {
 }
 
 
-def _check_variant(text: str) -> None:
-    spec = parse_spec(text)
-    options_of(load_variant(spec.name).options, spec.values)
-
-
-_CHECKS = {"variant": _check_variant, "operators": load_set}
+_CHECKS = {"variant": read_spec, "operators": load_set}
 _SUGGESTED = {
     "variant": lambda: SuggestFromList(available()),
     "operators": lambda: SuggestFromList(SETS),

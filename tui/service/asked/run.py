@@ -32,21 +32,24 @@ async def open_new_run(runtime: Runtime, request: NewRun) -> Run:
     from engine.operators.own import load_set
     from engine.run.context import RunConfig
     from engine.runner import Run
-    from engine.variants.spec import parse_spec
+    from engine.variants.spec import read_spec
 
-    spec = parse_spec(request.variant)
+    # What the spec says comes before what the request says.
+    spec, given = read_spec(request.variant)
     config = RunConfig(
         variant=spec.name,
         options=spec.values,
-        rounds=request.rounds,
-        repeats=request.repeats,
+        rounds=given.get("rounds", request.rounds),
+        repeats=given.get("executions", request.repeats),
         seed=request.seed,
         stop_early=request.stop_early,
         make_tests=request.make_tests,
-        operators=load_set(request.operators),
+        operators=load_set(given.get("operators", request.operators)),
         budget=runtime.budget(),
     )
-    services = await runtime.services(request.meta_agent, request.worker)
+    services = await runtime.services(
+        given.get("meta_agent", request.meta_agent), given.get("worker", request.worker)
+    )
     found = _found(runtime.store_path, request, spec.label)
     return Run(request.problem, config, services, found=found)
 
