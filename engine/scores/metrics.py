@@ -6,11 +6,9 @@ import math
 import re
 import string
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Problems per benchmark in the FlowReasoner paper's Tables 1 and 2 (test parts).
-OVERALL_WEIGHTS: Mapping[str, int] = {"bigcodebench": 300, "humaneval": 131, "mbpp": 341}
 GSM8K_TOLERANCE = 1e-6  # AFlow's scorer
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|(?<![\w.])[-+]?\.\d+")
 _BOX_WITHIN, _BOXES = 20_000, 20  # characters and boxes from the end
@@ -54,20 +52,6 @@ def summarise(scores: Sequence[float | None]) -> Summary:
         return Summary(None, None, 0, infra)
     solved = sum(score == 1.0 for score in known) / len(known)
     return Summary(solved, sum(known) / len(known), len(known), infra)
-
-
-def overall(accuracy: Mapping[str, float], weights: Mapping[str, int] = OVERALL_WEIGHTS) -> float:
-    """The micro-average over benchmarks: each problem counts once, not each benchmark.
-
-    With the default weights this is the Overall column of the FlowReasoner paper's Tables 1 and 2.
-
-    Raises:
-        ValueError: the two do not name the same benchmarks, or there is no problem.
-    """
-    total = sum(weights.values())
-    if set(accuracy) != set(weights) or total <= 0:
-        raise ValueError(f"Overall needs an accuracy for each of {', '.join(sorted(weights))}")
-    return sum(accuracy[name] * count for name, count in weights.items()) / total
 
 
 def normalised(text: str) -> str:

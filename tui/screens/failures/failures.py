@@ -25,7 +25,7 @@ from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
     from store.annotations import Annotation, Kind
-    from store.failures import Clusters, Grouping
+    from store.failures import Grouping
     from store.reader import Reader
     from store.rows import RunRow
 
@@ -45,7 +45,6 @@ class FailuresScreen(WorkbenchScreen[None]):
     def __init__(self) -> None:
         super().__init__(name="failures")
         self._by: Grouping = "signature"
-        self._clusters: Clusters | None = None
         self._newest = 0  # event in the store when all of this was read
         self._runs: tuple[RunRow, ...] = ()
         self._said: dict[str, list[Annotation]] = {}
@@ -96,13 +95,11 @@ class FailuresScreen(WorkbenchScreen[None]):
                 return
             found = await self.workbench_app.records.read(lambda r: r.failures(by, limit=CLUSTERS))
         except StoreError as error:
-            self._clusters = None
             table.border_title = f"By {by}"
             table.empty = f"The store cannot be read: {one_line(str(error), 200)}"
             table.show([])
             table.refresh()
             return
-        self._clusters = found
         table.border_title = f"By {by}"
         table.empty = "No run has failed.\nWhat fails is gathered here,\nby what went wrong."
         table.show([cluster_row(by, cluster) for cluster in found.clusters])
