@@ -14,7 +14,7 @@ from tui.trace.state import RunState
 
 if TYPE_CHECKING:
     from engine.events import Event
-    from tui.headless.replay import Pace
+    from tui.trace.pace import Pace
 
 # Objects added by one load from which on a collection of them would be felt.
 FREEZE_OBJECTS = 20_000

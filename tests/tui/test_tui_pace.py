@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from engine.events import Event, Notice
-from tui.headless.replay import LONGEST_S, SPEEDS, Pace, paced
+from tui.trace.pace import LONGEST_S, SPEEDS, Pace, paced
 
 
 async def told(*monos: float) -> AsyncIterator[Event]:
@@ -33,7 +33,7 @@ async def test_events_come_as_far_apart_as_they_were(speed: float) -> None:
 
 
 async def test_a_long_stretch_is_shortened_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.headless.replay.LONGEST_S", 0.05)
+    monkeypatch.setattr("tui.trace.pace.LONGEST_S", 0.05)
     heard: list[float] = []
     came = await times(Pace(1.0), 0.0, 900.0, 900.01, shortened=heard)
     assert heard == [900.0]

@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tui.headless.replay import Pace, paced
 from tui.safe import one_line
 from tui.screens.run.live import LiveControl
 from tui.session import RunSession
 from tui.trace.nodes import CallNode, StepNode
+from tui.trace.pace import Pace, paced
 
 if TYPE_CHECKING:
     from engine.events import Event
