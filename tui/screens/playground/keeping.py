@@ -64,7 +64,7 @@ class KeepControl(WorkbenchScreen[None]):
 
         def request() -> NewFork:
             edited = row.text != played.template.text
-            record = read_record(self.workbench_app.workbench.store_path, played.record.run_id)
+            record = read_record(self.navigation.workbench.store_path, played.record.run_id)
             return fork_request(
                 record,
                 at=played.step.id,
@@ -73,7 +73,7 @@ class KeepControl(WorkbenchScreen[None]):
             )
 
         try:
-            self.workbench_app.start_run(await asyncio.to_thread(request))
+            self.navigation.start_run(await asyncio.to_thread(request))
         except Exception as error:
             told = explain(error)
             if told is None:
@@ -87,7 +87,7 @@ class KeepControl(WorkbenchScreen[None]):
         chosen, played = self._chosen(), self._played
         if chosen is None or played is None:
             return
-        folder = self.workbench_app.workbench.store_path.parent / "variants"
+        folder = self.navigation.workbench.store_path.parent / "variants"
         hint = f"A new folder; a bare name is made in {one_line(str(folder), 60)}."
 
         def save(name: str | None) -> None:

@@ -86,14 +86,14 @@ class PlaygroundScreen(PromptsControl):
         self.query_one("#template", TextArea).read_only = True
         self.query_one("#complaint").display = False
         self.run_worker(self._load, group="step", exclusive=True)
-        self.set_interval(self.workbench_app.tick, self._sync)
+        self.set_interval(self.navigation.tick, self._sync)
 
     async def _load(self) -> None:
         from engine.playground.cells import Cells
         from tui.service.asked.playground import read_step
         from tui.service.errors import explain
 
-        app = self.workbench_app
+        app = self.navigation
         try:
             if self._grid_id is not None:
                 self._cells = Cells()
@@ -112,7 +112,7 @@ class PlaygroundScreen(PromptsControl):
             return
         self._fill()
         if self._cells is not None and not self._cells.finished and self._grid_id:
-            self._session = next((s for s in app.sessions if s.run_id == self._grid_id), None)
+            self._session = next((s for s in app.engines.sessions if s.run_id == self._grid_id), None)
             await app.workbench.live()  # another terminal may have started it since
             await self._follow(self._grid_id)
 
@@ -199,7 +199,7 @@ class PlaygroundScreen(PromptsControl):
         from engine.playground.cells import Cells
 
         self._cells = Cells()
-        self._session = self.workbench_app.start_run(request, show=False)
+        self._session = self.navigation.start_run(request, show=False)
         self._side = "Cell"
         self.query_one("#grid").focus()
         self._grid_id = None
@@ -223,14 +223,14 @@ class PlaygroundScreen(PromptsControl):
         assert cells is not None
         known = cells.last_seq
         try:
-            async for event in self.workbench_app.workbench.follow(run_id, known):
+            async for event in self.navigation.workbench.follow(run_id, known):
                 cells.take(event)
         except EngineError as error:
             cells.end("interrupted", str(error))
 
     def action_cancel(self) -> None:
         if self._session is not None and not self._session.state.finished:
-            self.workbench_app.cancel_run(self._session)
+            self.navigation.engines.act(self._session, "cancel")
         else:
             self.notify("Nothing is being asked.")
 

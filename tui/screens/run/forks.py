@@ -71,13 +71,13 @@ class ForkControl(LiveControl):
                 raise
             self.notify(one_line(told[0], 300), severity="error")
             return
-        self.workbench_app.start_run(request)
+        self.navigation.start_run(request)
 
     def _request(self, step_id: str, changes: Changes) -> NewFork:
         from tui.service.asked.fork import check_fork, read_record
         from tui.service.requests import NewFork
 
-        record = read_record(self.workbench_app.workbench.store_path, self.session.state.run_id)
+        record = read_record(self.navigation.workbench.store_path, self.session.state.run_id)
         request = NewFork(
             parent=record.run_id,
             at=step_id,
@@ -99,7 +99,7 @@ class ForkControl(LiveControl):
     def action_parent(self) -> None:
         parent = self.session.state.origin.get("parent")
         if parent:
-            self.workbench_app.open_trace(str(parent))
+            self.navigation.open_trace(str(parent))
         else:
             self.notify("This run is not from another one.")
 
@@ -115,7 +115,7 @@ class ForkControl(LiveControl):
         else:
             from tui.screens.run.run import RunScreen
 
-            session = RunSession(self.workbench_app.clock, live=True, title=self.session.title)
+            session = RunSession(self.navigation.clock, live=True, title=self.session.title)
             session.run_id, session.pace = state.run_id, Pace(pace.speed if pace else 1.0)
             if pace is None:
                 self.app.push_screen(RunScreen(session))
@@ -148,7 +148,7 @@ class ForkControl(LiveControl):
         session = self.session
 
         async def stored() -> AsyncGenerator[Event, None]:
-            async for chunk in self.workbench_app.records.events(session.run_id):
+            async for chunk in self.navigation.records.events(session.run_id):
                 for event in chunk:
                     yield event
 

@@ -65,7 +65,7 @@ class LiveControl(WorkbenchScreen[None]):
         return action not in STOPPED_ONLY or self.session.state.stop is not None
 
     def _act(self, action: str, **args: Any) -> None:
-        self.workbench_app.act(self.session, action, **args)
+        self.navigation.engines.act(self.session, action, **args)
 
     def sync_stop(self) -> None:
         """Bring the bar and the source's marks up to date."""
@@ -123,7 +123,7 @@ class LiveControl(WorkbenchScreen[None]):
         from tui.service.engine_process.sockets import EngineError
 
         try:
-            state = await self.workbench_app.workbench.act(self.session.run_id, "state")
+            state = await self.navigation.workbench.act(self.session.run_id, "state")
         except EngineError as error:
             self.notify(one_line(str(error), 300), severity="warning")
             return
@@ -132,7 +132,7 @@ class LiveControl(WorkbenchScreen[None]):
 
     def _decide(self, decision: Decision | None) -> None:
         if decision is not None:
-            self.workbench_app.act_all(self.session, decision.acts)
+            self.navigation.engines.act_all(self.session, decision.acts)
 
     def _selected_step(self) -> StepNode | None:
         state, key = self.session.state, self.query_one(OutlineView).selected

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -36,9 +36,6 @@ from tui.widgets.tab_strip import TabStrip
 from tui.widgets.text_view import TextView
 from tui.widgets.timeline_view import TimelineView
 from tui.widgets.title_bar import TitleBar
-
-if TYPE_CHECKING:
-    pass
 
 # Panes in the order of tab, with the page each is on where the terminal is too small for all.
 PANES = {
@@ -80,7 +77,7 @@ class RunScreen(ForkControl, PlaygroundControl, TraceControl):
     def compose(self) -> ComposeResult:
         state = self.session.state
         yield TitleBar("Run")
-        yield StatusLine(self.session)
+        yield StatusLine(self.session, self.navigation.stalls.told)
         yield StopBar(self.session)
         yield ScrubBar(self.session)
         yield TabStrip(PAGES, id="pages")
@@ -117,9 +114,13 @@ class RunScreen(ForkControl, PlaygroundControl, TraceControl):
         self.show_view("Tree")
         if self._run_id is not None:
             self.run_worker(partial(self._load, self._run_id), group="load", exclusive=True)
-        self._timer = self.set_interval(self.workbench_app.tick, self._tick)
-        self._graph_timer = self.set_interval(max(GRAPH_SECONDS, self.workbench_app.tick), self._sync_graph)
+        self._timer = self.set_interval(self.navigation.tick, self._tick)
+        self._graph_timer = self.set_interval(max(GRAPH_SECONDS, self.navigation.tick), self._sync_graph)
         self.sync()
+
+    @property
+    def shown_run(self) -> str | None:
+        return self.session.state.run_id or None
 
     def on_screen_suspend(self) -> None:
         self._timer.pause()
@@ -134,7 +135,7 @@ class RunScreen(ForkControl, PlaygroundControl, TraceControl):
         """Read the trace; a run that is in progress elsewhere is followed until it ends."""
         from store.errors import StoreError
 
-        records = self.workbench_app.records
+        records = self.navigation.records
         session = self.session
         try:
             run_id = (await records.run(run_id)).id
@@ -176,7 +177,7 @@ class RunScreen(ForkControl, PlaygroundControl, TraceControl):
             return
         bar = self.query_one(TitleBar)
         bar.crumb = self.crumb()
-        bar.note = self.workbench_app.workbench.sandbox_note if self.session.live else _note(state.sandbox)
+        bar.note = self.navigation.workbench.sandbox_note if self.session.live else _note(state.sandbox)
         self.sync_stop()
         if (standing := (state.finished, state.stop is None)) != self._standing:
             self._standing = standing
@@ -335,7 +336,7 @@ class RunScreen(ForkControl, PlaygroundControl, TraceControl):
 
         def cancel(yes: bool | None) -> None:
             if yes:
-                self.workbench_app.cancel_run(self.session)
+                self.navigation.engines.act(self.session, "cancel")
 
         question = "Cancel this run? What has happened so far stays in the store."
         self.app.push_screen(ConfirmScreen(question, "Cancel run"), cancel)
