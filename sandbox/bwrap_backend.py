@@ -24,6 +24,7 @@ from pathlib import Path
 from sandbox import images, seccomp
 from sandbox.channel import State
 from sandbox.docker_backend import ENVIRONMENT, GUEST_DIR, boot
+from sandbox.processes import is_stopped
 from sandbox.sizing import default_size
 from sandbox.types import SandboxError
 
@@ -279,15 +280,6 @@ def _write_map(pid: int, mapping: IdMap) -> None:
             Path(f"/proc/{pid}/{kind}_map").write_text(text, encoding="ascii")
 
 
-def _stopped(pid: int) -> bool:
-    """Whether `pid` was stopped by a signal."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] == "T"
-
-
 class BwrapTransport:
     """The streams of one runner."""
 
@@ -311,7 +303,7 @@ class BwrapTransport:
 
     async def state(self) -> State:
         code = self._child.process.poll()
-        if code is None and _stopped(self._child.process.pid):
+        if code is None and is_stopped(self._child.process.pid):
             return State("paused")
         said = b"" if self._child.stderr < 0 else os.pread(self._child.stderr, 1 << 20, 0)[-_STDERR_SHOWN:]
         ended = "running" if code is None else f"exit status {code}"

@@ -5,30 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
+
+from sandbox.processes import boot_id, pid_namespace, started
 
 LABEL = "flowreasoner"
 LIFETIME_S = 12 * 3600  # a container ends itself after this, whoever holds it
-
-
-def boot_id() -> str:
-    """This boot of this kernel."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
-def pid_namespace() -> str:
-    """The namespace our pids count in: the same pid elsewhere is another process."""
-    return str(Path("/proc/self/ns/pid").readlink())
-
-
-def started(pid: int) -> str | None:
-    """When `pid` started, in the kernel's ticks; None if there is no such process."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else fields[19]
 
 
 def own() -> dict[str, str]:
@@ -37,7 +18,7 @@ def own() -> dict[str, str]:
     return {
         LABEL: "1",
         f"{LABEL}.pid": str(pid),
-        f"{LABEL}.started": started(pid) or "",
+        f"{LABEL}.started": str(started(pid)),
         f"{LABEL}.boot": boot_id(),
         f"{LABEL}.pidns": pid_namespace(),
         f"{LABEL}.deadline": str(int(time.time()) + LIFETIME_S),
@@ -58,4 +39,4 @@ def orphaned(labels: Mapping[str, str]) -> bool:
         return True
     if labels.get(f"{LABEL}.boot") != boot_id() or labels.get(f"{LABEL}.pidns") != pid_namespace():
         return False
-    return started(pid) != labels.get(f"{LABEL}.started")
+    return str(started(pid)) != labels.get(f"{LABEL}.started")

@@ -75,11 +75,12 @@ def main() -> None:
         sys.stderr.close()
         raise SystemExit(141) from None
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the process's edge: no traceback leaves it
-        from tui.service.errors import INTERNAL, explain, internal, say
+        from sandbox.errors import ExpectedError
+        from tui.service.errors import INTERNAL, internal, say
 
-        sentence, code = explain(error) or (internal(error), INTERNAL)
-        say(sentence)
-        raise SystemExit(code) from None
+        expected = isinstance(error, ExpectedError)
+        say(str(error) if expected else internal(error))
+        raise SystemExit(error.exit_code if expected else INTERNAL) from None
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import tempfile
 import time
 from pathlib import Path
+
+from tui.safe import file_stem
 
 # Base64 makes it 4/3 as long, and terminals drop an OSC 52 above 100,000 bytes.
 CLIPBOARD_BYTES = 74_000
@@ -20,7 +21,7 @@ def fits_clipboard(text: str) -> bool:
 def export(folder: Path, name: str, text: str) -> Path:
     """Write `text` to a new file named after `name`; only its owner may read it."""
     folder.mkdir(parents=True, exist_ok=True)
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "text"
+    stem = file_stem(name, "text")
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for attempt in range(1000):
         path = folder / f"{stem}-{stamp}{f'-{attempt}' if attempt else ''}.txt"

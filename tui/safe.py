@@ -76,3 +76,12 @@ def one_line(text: str, width: int = 200) -> str:
     """`text` on one line of at most `width` characters, for labels, cells and notifications."""
     flat = " ".join(clean(text[: width * 8]).split())
     return flat if len(flat) <= width else f"{flat[: max(width - 1, 0)]}…"
+
+
+def file_stem(text: str, default: str, *, longest: int = 80, separator: str = "-") -> str:
+    """The text as part of a file's name: ASCII, at most `longest` characters; `default` if none is left."""
+    from slugify import slugify
+
+    outside = r"[^A-Za-z0-9._-]+"
+    kept = slugify(text, regex_pattern=outside, lowercase=False, max_length=longest, separator=separator)
+    return kept.strip("-._") or default

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from threading import Lock
+
+from cachetools import LRUCache, cached
 
 from engine.diagnostics import Diagnostic, Repair, has_errors
 from engine.formats.native import ParsedCompletion
@@ -58,27 +61,17 @@ class Rejected:
     format: str = "native"
 
 
+def _key(text: str, prompts: str, operator_set: OperatorSet) -> tuple[str, str, str]:
+    return text, prompts, operator_set.identity
+
+
+@cached(LRUCache(64), _key, Lock())
 def build_workflow(text: str, prompts: str, operator_set: OperatorSet) -> Workflow | Rejected:
     """Read, lint, repair and lint again. `text` is a completion, a module or a figure.
 
     `prompts` are those of a module's sibling file; leave them empty for a completion. An experiment builds
     the same workflow for every problem, so the latest ones are kept.
     """
-    key = (text, prompts, id(operator_set))
-    # What is kept holds its operator set, so that no other set can have the same id meanwhile.
-    if (known := _kept.get(key)) is not None:
-        return known
-    if len(_kept) >= _KEPT:
-        _kept.clear()
-    built = _kept[key] = _build(text, prompts, operator_set)
-    return built
-
-
-_KEPT = 64
-_kept: dict[tuple[str, str, int], Workflow | Rejected] = {}
-
-
-def _build(text: str, prompts: str, operator_set: OperatorSet) -> Workflow | Rejected:
     read = read_workflow(text, prompts)
     if has_errors(read.problems):
         return _rejected(read, read.problems, (), operator_set)

@@ -21,6 +21,7 @@ from engine.benchmarks.pocket import EXAMPLE_ID
 from engine.events import RunPaused
 from tui.service.engine_process.client import Client
 from tui.service.engine_process.process import spawn
+from tui.service.records import Records
 from tui.service.requests import NewRun
 
 TARGET_MS = 50.0
@@ -45,7 +46,7 @@ async def measure(store: Path) -> tuple[list[float], list[float]]:
         async with Client(path) as follower, Client(path) as asker:
             run_id = await asker.start(request)
             asked: float | None = None
-            async for event in follower.events(run_id):
+            async for event in follower.events(run_id, Records(store)):
                 if isinstance(event, RunPaused):
                     now = time.time()
                     seen.append((now - event.at) * 1e3)

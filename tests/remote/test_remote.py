@@ -24,6 +24,7 @@ from store.reader import Reader
 from tui.service.engine_process.client import Client, live_runs
 from tui.service.engine_process.process import spawn
 from tui.service.engine_process.sockets import EngineError, engines, folder, listen
+from tui.service.records import Records
 from tui.service.requests import NewRun
 
 pytestmark = pytest.mark.timeout(120)
@@ -51,6 +52,11 @@ def engine(store: Path, runtime: None) -> Iterator[Path]:
     assert not path.exists()
 
 
+@pytest.fixture
+def records(store: Path) -> Records:
+    return Records(store)
+
+
 def request(**more: Any) -> NewRun:
     values: dict[str, Any] = {
         "variant": "flowreasoner",
@@ -72,13 +78,13 @@ async def stop(path: Path) -> None:
 class Watched:
     """A run that is followed to each of its stops in turn."""
 
-    def __init__(self, path: Path, run_id: str) -> None:
-        self._path, self._run_id, self._seen = path, run_id, -1
+    def __init__(self, path: Path, run_id: str, records: Records) -> None:
+        self._path, self._run_id, self._records, self._seen = path, run_id, records, -1
 
     async def stop(self) -> dict[str, Any]:
         """Where the run stands next."""
         async with Client(self._path) as client:
-            async for event in client.events(self._run_id, self._seen):
+            async for event in client.events(self._run_id, self._records, self._seen):
                 self._seen = event.seq
                 if isinstance(event, RunPaused):
                     break
@@ -87,7 +93,7 @@ class Watched:
 
 
 async def test_a_run_goes_on_without_whoever_started_it_and_can_be_followed(
-    engine: Path, store: Path
+    engine: Path, records: Records, store: Path
 ) -> None:
     async with Client(engine) as client:
         run_id = await client.start(request())
@@ -95,7 +101,7 @@ async def test_a_run_goes_on_without_whoever_started_it_and_can_be_followed(
     assert (found, state["run"]) == (engine, run_id)
 
     async with Client(engine) as client:
-        events = [event async for event in client.events(run_id)]
+        events = [event async for event in client.events(run_id, records)]
     assert [e.seq for e in events] == list(range(len(events)))
     assert isinstance(events[-1], RunFinished)
     with Reader(store) as reader:
@@ -103,11 +109,11 @@ async def test_a_run_goes_on_without_whoever_started_it_and_can_be_followed(
     assert await live_runs(store) == []
 
 
-async def test_stop_look_change_go_on(engine: Path) -> None:
+async def test_stop_look_change_go_on(engine: Path, records: Records) -> None:
     async with Client(engine) as client:
         stops = ("before custom_code_generate", "after *")
         run_id = await client.start(request(breakpoints=stops))
-        watched = Watched(engine, run_id)
+        watched = Watched(engine, run_id, records)
         stop = await watched.stop()
         assert (stop["where"], stop["operator"]) == ("before", "custom_code_generate")
         assert stop["locals"]["entry_point"] == stop["value"]["entry_point"]
@@ -116,7 +122,7 @@ async def test_stop_look_change_go_on(engine: Path) -> None:
         await watched.stop()
         await client.ask("break", run=run_id, breakpoints=[])
         await client.ask("finish", run=run_id)
-        events = [event async for event in client.events(run_id)]
+        events = [event async for event in client.events(run_id, records)]
 
     kinds: list[type[Event]] = [RunPaused, ValueEdited, RunResumed, RunPaused, RunResumed]
     assert [type(e) for e in events if isinstance(e, tuple(set(kinds)))][:5] == kinds
@@ -125,16 +131,16 @@ async def test_stop_look_change_go_on(engine: Path) -> None:
     assert isinstance(events[-1], RunFinished)
 
 
-async def test_stepping_goes_from_step_to_step(engine: Path) -> None:
+async def test_stepping_goes_from_step_to_step(engine: Path, records: Records) -> None:
     async with Client(engine) as client:
         run_id = await client.start(request(breakpoints=("model meta-agent",)))
-        watched, seen = Watched(engine, run_id), []
+        watched, seen = Watched(engine, run_id, records), []
         for _ in range(4):
             seen.append((await watched.stop())["where"])
             await client.ask("step", run=run_id, how="into")
         await watched.stop()
         await client.ask("cancel", run=run_id)
-        events = [event async for event in client.events(run_id)]
+        events = [event async for event in client.events(run_id, records)]
     assert seen[0] == "model"  # the meta-agent's call
     assert "before" in seen
     assert isinstance(events[-1], RunFinished)
@@ -149,8 +155,11 @@ async def test_what_cannot_be_done_is_a_sentence_and_the_connection_goes_on(engi
         for asked, said in [
             ({"do": "pause", "run": "nothing"}, "no run nothing is in progress here"),
             ({"do": "sing"}, "no request 'sing'"),
-            ({"do": "start", "request": {"problem": 3}}, "a problem is a JSON object"),
-            ({"do": "start", "request": {"speed": 3}}, "no 'speed'"),
+            ({"do": "start", "request": {"kind": "NewRun", "problem": 3}}, "a problem is a JSON object"),
+            ({"do": "start", "request": {"kind": "Rerun", "run": "x", "speed": 3}}, "no 'speed'"),
+            ({"do": "start", "request": {"kind": "Rerun", "run": ["x"]}}, "run: "),
+            ({"do": "start", "request": {"kind": "Runtime"}}, "no run of kind 'Runtime'"),
+            ({"do": "start", "request": {"kind": "NewFork", "parent": "nothing"}}, "No run begins with 'nothing'"),
         ]:
             with pytest.raises(EngineError, match=said):
                 await client.ask(**asked)  # type: ignore[arg-type]
@@ -188,13 +197,13 @@ async def test_killing_the_starter_leaves_the_run(tmp_path: Path) -> None:
     code = (
         "import asyncio, os, signal, sys\n"
         "from pathlib import Path\n"
-        "from tests.remote.test_remote import Client, Watched, request, spawn\n"
+        "from tests.remote.test_remote import Client, Records, Watched, request, spawn\n"
         "async def main():\n"
         "    path = spawn(Path(sys.argv[1]))\n"
         "    async with Client(path) as client:\n"
         "        run_id = await client.start(request())\n"
         "        await client.ask('pause', run=run_id)\n"
-        "        await Watched(path, run_id).stop()\n"
+        "        await Watched(path, run_id, Records(Path(sys.argv[1]))).stop()\n"
         "        print(run_id, flush=True)\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(main())\n"
@@ -212,7 +221,7 @@ async def test_killing_the_starter_leaves_the_run(tmp_path: Path) -> None:
     assert (state["run"], state["status"]) == (run_id, "paused")
     async with Client(path) as client:
         await client.ask("continue", run=run_id)
-        events = [event async for event in client.events(run_id)]
+        events = [event async for event in client.events(run_id, Records(tmp_path / "store.db"))]
     assert isinstance(events[-1], RunFinished)
     await stop(path)
 

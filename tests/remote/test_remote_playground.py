@@ -22,6 +22,7 @@ from tui.service.engine_process.client import Client
 from tui.service.engine_process.process import spawn
 from tui.service.engine_process.sockets import EngineError
 from tui.service.engine_process.wire import request_from_json, request_to_json
+from tui.service.records import Records
 from tui.service.requests import NewRun
 
 __all__ = ["runtime"]  # a fixture
@@ -59,7 +60,7 @@ async def test_a_grid_is_filled_by_the_engine_and_kept(engine: Path, store: Path
                 repeats=1,
             )
         )
-        async for _ in client.events(parent):
+        async for _ in client.events(parent, Records(store)):
             pass
     played = await asyncio.to_thread(read_step, store, parent, "0")
     edit = PromptEdit("edit 1", played.template.text + "\nBe quick.")
@@ -70,7 +71,7 @@ async def test_a_grid_is_filled_by_the_engine_and_kept(engine: Path, store: Path
     cells = Cells()
     async with Client(engine) as client:
         run_id = await client.start(request)
-        async for event in client.events(run_id):
+        async for event in client.events(run_id, Records(store)):
             cells.take(event)
         with pytest.raises(EngineError, match="unknown model 'nobody'"):
             unknown = Plan(parent, played.step.id, ("nobody",))

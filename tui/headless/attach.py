@@ -12,6 +12,7 @@ from tui.safe import one_line
 from tui.service.engine_process.client import Client, live_experiments, live_runs, standing_from
 from tui.service.engine_process.sockets import LiveRunError
 from tui.service.errors import EXIT_BY_STATUS, INTERRUPTED, PASSED, UNAVAILABLE
+from tui.service.records import Records
 
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
@@ -38,10 +39,14 @@ async def _attach(store: Path, name: str | None, as_json: bool) -> int:
     if what == "experiment":
         return await _follow(store, path, found, as_json)
     shown, status = printer(as_json), ""
-    async with Client(path) as client:
-        async for event in client.events(found):
-            shown(event)
-            status = event.status if isinstance(event, RunFinished) else status
+    records = Records(store)
+    try:
+        async with Client(path) as client:
+            async for event in client.events(found, records):
+                shown(event)
+                status = event.status if isinstance(event, RunFinished) else status
+    finally:
+        await records.aclose()
     return EXIT_BY_STATUS.get(status, UNAVAILABLE)
 
 

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.errors import ExpectedError
 from tui.format import plural, score
 from tui.safe import one_line
 from tui.service.asked.again import rerun_request
@@ -18,7 +19,6 @@ from tui.service.errors import (
     INTERRUPTED,
     PASSED,
     UNAVAILABLE,
-    explain,
     internal,
     say,
 )
@@ -93,8 +93,7 @@ async def _one(runtime: Runtime, run_id: str, as_json: bool) -> int:
                     end = event
     # One of many: the others go on, and what is wrong with this one is said.
     except Exception as error:  # noqa: BLE001
-        known = explain(error)
-        say(f"{run_id}: {known[0] if known else internal(error)}")
+        say(f"{run_id}: {error if isinstance(error, ExpectedError) else internal(error)}")
     status = end.status if end else "not run"
     line = f"{run_id} → {end.run_id if end else '–'}: {status}{_scored(end)}"
     new = {"run": run_id, "new": end.run_id if end else None, "status": status}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.events import CodeExecuted, Event, RunFinished, RunStarted, WorkflowProposed
 from engine.problems import ProblemError
+from tui.safe import file_stem
 
 
 class Artefacts:
@@ -41,7 +41,7 @@ class Artefacts:
         Raises:
             ProblemError: the folder cannot be written.
         """
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", str(self._problem.get("id", ""))).strip("._") or "answer"
+        stem = file_stem(str(self._problem.get("id", "")), "answer", separator="_")
         workflow = self._workflows.get(self._workflow_id or "")
         texts = {
             f"{stem}.{'py' if self._problem.get('kind') == 'code' else 'txt'}": self._answer,

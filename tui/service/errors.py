@@ -1,11 +1,11 @@
-"""From an exception to one sentence on standard error and an exit code."""
+"""Exit codes, and what is said on standard error."""
 
 from __future__ import annotations
 
 import sys
 import traceback
 
-from sandbox.errors import ExpectedError, UnavailableError, UsageError
+from sandbox.errors import UnavailableError, UsageError
 
 PASSED = 0  # passed, or answered where there was nothing to score
 FAILED = 1  # ended with a verdict that is not a pass
@@ -21,11 +21,6 @@ EXIT_BY_STATUS = {
     "cancelled": INTERRUPTED,
     "interrupted": INTERRUPTED,
 }
-
-
-def explain(error: BaseException) -> tuple[str, int] | None:
-    """The sentence and exit code for an error that is expected to happen, else None."""
-    return (str(error), error.exit_code) if isinstance(error, ExpectedError) else None
 
 
 def internal(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from tui.service.asked.run import default_request
 from tui.service.engine_process.client import Client, live_experiments, live_runs, standing_from
 from tui.service.engine_process.process import spawn
 from tui.service.engine_process.sockets import EngineError
+from tui.service.records import Records
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -26,6 +27,7 @@ class RemoteWorkbench:
         self.settings = settings
         self.store_path: Path = settings.store_path()
         self.sandbox_note = ""
+        self._records = Records(self.store_path)
         self._own: Path | None = None
         self._starting = asyncio.Lock()
         self._where: dict[str, Path] = {}
@@ -53,7 +55,7 @@ class RemoteWorkbench:
         Raises EngineError.
         """
         async with Client(self._engine_of(run_id)) as client:
-            async for event in client.events(run_id, after):
+            async for event in client.events(run_id, self._records, after):
                 yield event
 
     async def act(self, run_id: str, action: str, **args: Any) -> dict[str, Any]:
@@ -101,7 +103,8 @@ class RemoteWorkbench:
             return standing_from(await client.ask(action, experiment=name))
 
     async def aclose(self) -> None:
-        """Nothing is held: the engine ends by itself when it is idle."""
+        """Close the store. The engine ends by itself when it is idle."""
+        await self._records.aclose()
 
     async def _engine(self) -> Path:
         async with self._starting:

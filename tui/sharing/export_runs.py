@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
+
+from tui.safe import file_stem
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -141,9 +142,9 @@ def _select(reader: Reader, wanted: Wanted) -> tuple[Iterator[RunRow], str]:
         return _pages(reader, {"experiment": wanted.experiment}), wanted.experiment
     if wanted.search:
         conditions = dataclasses.asdict(parse_filter(wanted.search))
-        return _pages(reader, conditions), f"runs-{_as_name(wanted.search)}"
+        return _pages(reader, conditions), f"runs-{file_stem(wanted.search, 'runs', longest=60)}"
     name = wanted.training_set or ""
-    return map(reader.run, runs_in_set(reader.path, name)), _as_name(name)
+    return map(reader.run, runs_in_set(reader.path, name)), file_stem(name, "runs", longest=60)
 
 
 def _pages(reader: Reader, conditions: dict[str, Any]) -> Iterator[RunRow]:
@@ -252,10 +253,6 @@ def _send(job: _Job, endpoint: str) -> Exported:
     if not job.runs:
         raise ExportError("no run that has ended is meant; list runs with `runs --search`")
     return Exported("otlp", endpoint, job.runs, job.left_out, sender.spans)
-
-
-def _as_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:60] or "runs"
 
 
 # -- the commands ------------------------------------------------------------------------------------------

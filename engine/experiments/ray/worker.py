@@ -13,29 +13,21 @@ from contextlib import AsyncExitStack, aclosing
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from engine.config import ConfigError, Settings, load
+from engine.config import Settings, load
 from engine.event_json import to_json
 from engine.experiments.wire import request_from_json
 from engine.guest_modules import guest_modules
 from engine.models.base import ChatModel, ModelError
 from engine.models.registry import open_model
-from engine.operators.own import OperatorSetError
-from engine.problems import ProblemError
 from engine.run.context import Services
 from engine.runner import Run, workflow_job
-from engine.variants import OptionError, UnknownVariantError
+from sandbox.errors import ExpectedError
 from sandbox.sandboxes import Sandboxes
-from sandbox.types import SandboxError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BATCH_EVENTS = 200
-# What says in its message what is wrong and what to do; anything else is a bug.
-_TOLD = (
-    *(ConfigError, ModelError, SandboxError, OperatorSetError),
-    *(ProblemError, OptionError, UnknownVariantError),
-)
 
 
 class TrialWorker:
@@ -60,7 +52,7 @@ class TrialWorker:
         try:
             for meta_agent, worker in models:
                 await self._services(meta_agent, worker)
-        except _TOLD as error:
+        except ExpectedError as error:
             return {**about, "failure": str(error)}
         return about
 
@@ -78,7 +70,7 @@ class TrialWorker:
                 found=wanted.found,
                 origin=wanted.origin,
             )
-        except _TOLD as error:
+        except ExpectedError as error:
             del self._trials[name]
             return {"failure": str(error)}
         trial.start(run)

@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Footer, Static
 
+from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
 from tui.format import plural
 from tui.safe import one_line
@@ -268,14 +269,10 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         """Do it, tell why where it cannot be done, and show what came of it."""
 
         async def do() -> None:
-            from tui.service.errors import explain
-
             try:
                 await work
-            except Exception as error:
-                if (known := explain(error)) is None:
-                    raise
-                self.notify(one_line(known[0], 300), severity="warning", timeout=10)
+            except ExpectedError as error:
+                self.notify(one_line(str(error), 300), severity="warning", timeout=10)
             self.action_reload()
 
         self.run_worker(do, group="control", exit_on_error=False)

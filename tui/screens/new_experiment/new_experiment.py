@@ -14,6 +14,7 @@ from textual.widgets import Button, Footer, Input, Label, Static, TextArea
 
 from engine.benchmarks import CATALOGUE
 from engine.variants.own import available
+from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
 from tui.ports import Workbench
 from tui.safe import clean, one_line
@@ -128,16 +129,13 @@ class NewExperimentScreen(WorkbenchScreen[Filled | None]):
     async def _look(self, filled: Filled) -> None:
         from tui.reports.experiments import ESTIMATE_HEAD, estimate_cells, estimate_total
         from tui.reports.tables import table
-        from tui.service.errors import explain
 
         shown = self.query_one("#preview", Static)
         try:
             rows = await self._workbench.estimate(filled[0])
-        except Exception as error:
-            if (known := explain(error)) is None:
-                raise
+        except ExpectedError as error:
             shown.update("")
-            self._complain(known[0])
+            self._complain(str(error))
             return
         # Of all that the command prints, what fits beside a form.
         cells = [estimate_cells(row) for row in rows]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from textual.widgets import Input, Label
 
+from sandbox.errors import ExpectedError
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.playground.grid import GridTable
@@ -57,7 +58,6 @@ class KeepControl(WorkbenchScreen[None]):
 
     async def _fork(self, row: Row, model: str) -> None:
         from tui.service.asked.fork import fork_request, read_record
-        from tui.service.errors import explain
 
         played = self._played
         assert played is not None
@@ -74,11 +74,8 @@ class KeepControl(WorkbenchScreen[None]):
 
         try:
             self.navigation.start_run(await asyncio.to_thread(request))
-        except Exception as error:
-            told = explain(error)
-            if told is None:
-                raise
-            self._complain(told[0])
+        except ExpectedError as error:
+            self._complain(str(error))
 
     def action_save(self) -> None:
         """The workflow with the prompt of the cell, as a variant."""
@@ -99,16 +96,12 @@ class KeepControl(WorkbenchScreen[None]):
 
     async def _save(self, row: Row, folder: Path) -> None:
         from engine.playground.promote import save_variant
-        from tui.service.errors import explain
 
         assert self._played is not None
         try:
             files = await asyncio.to_thread(save_variant, self._played, row.text, folder)
-        except ValueError as error:
-            told = explain(error)
-            if told is None:
-                raise
-            self._complain(told[0])
+        except ExpectedError as error:
+            self._complain(str(error))
             return
         self._complain("")
         self.notify(f"Saved; give {one_line(str(files[-1]), 200)} as the variant of a run.", timeout=10)

@@ -15,6 +15,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Checkbox, DataTable, Footer, Input, Label, TextArea
 
+from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
 from tui.safe import clean, one_line
 from tui.screens.playground.grid import GridTable, cell_text, variables_text
@@ -91,7 +92,6 @@ class PlaygroundScreen(PromptsControl):
     async def _load(self) -> None:
         from engine.playground.cells import Cells
         from tui.service.asked.playground import read_step
-        from tui.service.errors import explain
 
         app = self.navigation
         try:
@@ -103,11 +103,8 @@ class PlaygroundScreen(PromptsControl):
             self._played = await asyncio.to_thread(
                 read_step, app.workbench.store_path, self._run_id, self._step_id
             )
-        except Exception as error:
-            told = explain(error)
-            if told is None:
-                raise
-            self.notify(one_line(told[0], 300), severity="error", timeout=10)
+        except ExpectedError as error:
+            self.notify(one_line(str(error), 300), severity="error", timeout=10)
             self.dismiss()
             return
         self._fill()
@@ -179,7 +176,6 @@ class PlaygroundScreen(PromptsControl):
     def action_run(self) -> None:
         """Check the form and have the grid filled."""
         from tui.service.asked.playground import grid_request
-        from tui.service.errors import explain
 
         if self._played is None:
             return
@@ -188,9 +184,11 @@ class PlaygroundScreen(PromptsControl):
             return
         try:
             request = grid_request(self._played, self._plan())
+        except ExpectedError as error:
+            self._complain(str(error))
+            return
         except ValueError as error:
-            told = explain(error)
-            self._complain(told[0] if told else f"Repeats: {error}")
+            self._complain(f"Repeats: {error}")
             return
         self._complain("")
         self._begin(request)

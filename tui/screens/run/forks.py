@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sandbox.errors import ExpectedError
 from tui.safe import one_line
 from tui.screens.run.live import LiveControl
 from tui.session import RunSession
@@ -61,15 +62,11 @@ class ForkControl(LiveControl):
             self.run_worker(partial(self._start_fork, step, changes), group="fork", exclusive=True)
 
     async def _start_fork(self, step: StepNode, changes: Changes) -> None:
-        from tui.service.errors import explain
 
         try:
             request = await asyncio.to_thread(self._request, step.key[1], changes)
-        except Exception as error:
-            told = explain(error)
-            if told is None:
-                raise
-            self.notify(one_line(told[0], 300), severity="error")
+        except ExpectedError as error:
+            self.notify(one_line(str(error), 300), severity="error")
             return
         self.navigation.start_run(request)
 

@@ -20,6 +20,7 @@ from tui.service.engine_process.wire import (
 if TYPE_CHECKING:
     from engine.events import Event
     from engine.experiments.standing import Standing
+    from tui.service.records import Records
     from tui.service.requests import ExperimentRequest, Placement, RunRequest
 
 
@@ -55,13 +56,19 @@ class Client:
         """Start a run there and give its id. Raises EngineError."""
         return (await self.ask("start", request=request_to_json(request)))["run"]
 
-    async def events(self, run_id: str, after: int = -1) -> AsyncGenerator[Event, None]:
-        """The run's events behind number `after`, until it ends. Raises EngineError."""
-        from engine.event_json import from_json
-
-        message = await self._ask({"do": "attach", "run": run_id, "after": after})
-        while "event" in message:
-            yield from_json(message["event"])
+    async def events(self, run_id: str, records: Records, after: int = -1) -> AsyncGenerator[Event, None]:
+        """The run's events behind number `after`, until it ends: the engine says that there are more, and
+        they are read from the store. Raises EngineError and StoreError.
+        """
+        message = await self._ask({"do": "attach", "run": run_id})
+        while True:
+            if message.get("stored", after + 1) > after:
+                async for chunk in records.events(run_id, after):
+                    for event in chunk:
+                        yield event
+                    after = chunk[-1].seq
+            if "stored" not in message:
+                return
             message = await self._next()
 
     async def start_experiment(self, request: ExperimentRequest, placement: Placement) -> str:

@@ -20,14 +20,18 @@ STEPS = ("into", "over", "out")
 
 
 class Live:
-    """One run in progress. `stored` is set when more of it is in the store than when it was taken."""
+    """One run in progress. `newest` is the number of its last event in the store, -1 before the first;
+    `stored` is set when there are more than when it was taken.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.ended = False
+        self.newest = -1
         self.stored = asyncio.Event()
 
-    def advance(self) -> None:
+    def advance(self, newest: int) -> None:
+        self.newest = newest
         self.stored.set()
         self.stored = asyncio.Event()
 
@@ -45,12 +49,12 @@ class Hub:
         try:
             async with aclosing(events):
                 async for event in events:
-                    live.advance()
+                    live.advance(event.seq)
                     yield event
         finally:
             live.ended = True
             del self.live[run.id]
-            live.advance()
+            live.advance(live.newest)
 
     def state(self, run_id: str) -> dict[str, Any]:
         """How the run stands: "running", "pausing" or "paused", its breakpoints, and its stop if any."""

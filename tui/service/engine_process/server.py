@@ -1,4 +1,4 @@
-"""The engine's side of a socket: requests in, answers and events out."""
+"""The engine's side of a socket: requests in, answers and how far things are out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from engine.event_json import to_json
 from engine.run.control import ControlError
+from sandbox.errors import ExpectedError
 from tui.service.engine_process.hub import Hub
 from tui.service.engine_process.sockets import EngineError, leave, listen
 from tui.service.engine_process.wire import (
@@ -21,8 +21,7 @@ from tui.service.engine_process.wire import (
     request_from_json,
     send,
 )
-from tui.service.errors import say
-from tui.service.records import Records
+from tui.service.errors import internal, say
 
 if TYPE_CHECKING:
     from tui.service.requests import ExperimentRequest, Placement, RunRequest
@@ -62,7 +61,6 @@ class Server:
         self.connections = 0
         self._store, self._hub = store, hub
         self._start, self._start_experiment = start, start_experiment
-        self._records = Records(store)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -80,7 +78,6 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._records.aclose()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -117,10 +114,8 @@ class Server:
             except WireError as error:
                 await send(writer, {"error": str(error)})
             except Exception as error:  # noqa: BLE001  the connection's edge: whoever asked is told
-                from tui.service.errors import explain, internal
-
-                known = explain(error)
-                await send(writer, {"error": known[0] if known else internal(error)})
+                told = str(error) if isinstance(error, ExpectedError) else internal(error)
+                await send(writer, {"error": told})
 
     async def _answer(self, message: dict[str, Any]) -> Any:
         do, run_id, name = message.get("do"), message.get("run"), message.get("experiment")
@@ -153,20 +148,13 @@ class Server:
         await send(writer, {"end": True})
 
     async def _stream(self, message: dict[str, Any], writer: asyncio.StreamWriter) -> None:
-        """Send the run's events from the store, then more of them as they are stored."""
-        run_id, after = message.get("run"), message.get("after", -1)
-        if not isinstance(run_id, str) or not isinstance(after, int):
+        """Say how far the run is stored, again whenever that has changed, until it has ended."""
+        run_id = message.get("run")
+        if not isinstance(run_id, str):
             raise ControlError("attach to a run by its id")
-        while True:
-            live = self._hub.live.get(run_id)
-            # Taken before reading: what is stored while this reads must not be missed.
-            stored = live.stored if live else None
-            async for chunk in self._records.events(run_id, after):
-                for event in chunk:
-                    await send(writer, {"event": to_json(event)})
-                after = chunk[-1].seq
-            if live is None or stored is None:
-                await send(writer, {"end": True})
-                return
-            if not live.ended:
-                await stored.wait()
+        live = self._hub.live.get(run_id)
+        while live is not None and not live.ended:
+            stored = live.stored  # taken before it is told: what is stored meanwhile must not be missed
+            await send(writer, {"stored": live.newest})
+            await stored.wait()
+        await send(writer, {"end": True})

@@ -1,7 +1,9 @@
-"""What goes over a socket: one JSON object a line, a request and its answer, or a stream of events.
+"""What goes over a socket: one JSON object a line, a request and its answer, or how far a run is.
+
+Events do not: a follower is told how many are stored, and reads the store like everybody else.
 
 → {"do": "pause", "run": "01j…"}          ← {"ok": {…}}  or  {"error": "one sentence"}
-→ {"do": "attach", "run": "01j…"}         ← {"event": {…}} …  then  {"end": true}
+→ {"do": "attach", "run": "01j…"}         ← {"stored": 41} …  then  {"end": true}
 → {"do": "attach", "experiment": "e"}     ← {"standing": {…}} …  then  {"end": true}
 """
 
@@ -28,8 +30,9 @@ from tui.service.requests import (
 
 _Kind = TypeVar("_Kind")
 
-# A request carries at most an edited value, an event at most a step's texts: both may be large.
-MAX_LINE = 256 * 1024 * 1024
+# The longest are values that someone looks at or edits: from a sandbox, in a frame of at most 8 MB, which as
+# JSON is up to six times as long.
+MAX_LINE = 64 * 1024 * 1024
 
 
 class WireError(Exception):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tui.safe import file_stem
 from tui.service.experiments.found import found_for
 from tui.service.requests import ExperimentRequest, NewExperiment, Resume
 
@@ -100,6 +101,5 @@ def _new_plan(settings: Settings, request: NewExperiment) -> tuple[Plan, Selecti
 
 
 def _free_name(benchmark: str) -> str:
-    stem = Path(benchmark).stem
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in stem).strip("-._")
-    return f"{safe[:40] or 'bench'}-{time.strftime('%Y%m%d-%H%M%S')}"
+    stem = file_stem(Path(benchmark).stem, "bench", longest=40)
+    return f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
