@@ -36,7 +36,10 @@ def limits_of_tests(problem: Problem) -> Limits:
 
 @dataclass(frozen=True)
 class StepCall:
-    """One admitted call: where it comes from, its content address, the seed and sampling of its draws."""
+    """One admitted call: where it comes from, its content address, the seed and sampling of its draws.
+
+    `prompt` is what a person wants asked first, in place of the user's message.
+    """
 
     step_id: str
     execution_id: str
@@ -46,6 +49,7 @@ class StepCall:
     draw: str
     sampling: Sampling
     kwargs: dict[str, Any]
+    prompt: str | None = None
 
 
 @dataclass
@@ -63,8 +67,7 @@ class StepRequests:
 
     def __init__(self, context: RunContext, call: StepCall, abort: Abort) -> None:
         self.spent = Spent()
-        # What a person wants asked first, in place of the user's message.
-        self.prompt: str | None = None
+        self.prompt = call.prompt  # a fork may want another one
         self._context, self._call, self._abort = context, call, abort
         self._started = context.ledger.wall_s
 
