@@ -43,7 +43,6 @@ class StepViews(Vertical):
         self.outline = OutlineView(session.state, session.since_last_event, id=VIEWS["Tree"])
         self.timeline = TimelineView(session.state, session.since_last_event, id=VIEWS["Timeline"])
         self.events = EventsView(session.history, id=VIEWS["Events"])
-        self.outline.follow = session.live
 
     def compose(self) -> ComposeResult:
         yield TabStrip(list(VIEWS), id="views")
@@ -52,6 +51,7 @@ class StepViews(Vertical):
             yield view
 
     def on_mount(self) -> None:
+        self.outline.follow = self._session.live  # not before: a cursor that is set ends following
         self.show("Tree")
 
     @property
