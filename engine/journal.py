@@ -19,15 +19,3 @@ class Journal(Protocol):
         An error of `make` is raised and nothing is recorded.
         """
         ...
-
-
-class MemoryJournal:
-    """A journal that lasts as long as its process."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    async def once(self, key: str, make: Callable[[], Awaitable[Any]]) -> Any:
-        if key not in self.values:
-            self.values[key] = await make()
-        return self.values[key]

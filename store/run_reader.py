@@ -205,10 +205,6 @@ class RunReader:
                 raise StoreError(f"Run {run_id} has no event {seq} in the store {self.path}.")
             return payloads.decode(db, row)
 
-    def event_count(self, run_id: str) -> int:
-        """How many events of the run are stored."""
-        return self._all("SELECT count(*) FROM events WHERE run_id = ?", run_id, empty=(0,))[0][0]
-
     def steps(self, run_id: str) -> tuple[StepRow, ...]:
         """The run's operator calls in the order they began, without inputs and outputs."""
         rows = self._all(f"{_SELECT_STEPS} WHERE run_id = ? ORDER BY started_seq", run_id)

@@ -7,16 +7,18 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.binding import Binding
 
 from tui import focused_text, theme
 from tui.actions import actions_on, bindings_for, key_label, keymap_problems
-from tui.engines import EnginesApp
+from tui.engines import Engines
 from tui.ports import Workbench
 from tui.safe import one_line
+from tui.screens.base import WorkbenchScreen
 from tui.screens.home.home import HomeScreen
 from tui.service.records import Records
 from tui.session import RunSession
@@ -26,14 +28,16 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.screen import Screen
     from textual.widget import Widget
+    from textual.worker import Worker
 
+    from tui.navigation import Navigation
     from tui.service.requests import NewRun, RunRequest
 
 
 STALL_SECONDS = 2.0
 
 
-class WorkbenchApp(EnginesApp):
+class WorkbenchApp(App[None]):
     """Opens on Home, on a form for `initial_request`, or on the trace of `initial_run_id`.
 
     `clock` is monotonic seconds; tests freeze it.
@@ -53,7 +57,10 @@ class WorkbenchApp(EnginesApp):
         initial_run_id: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(workbench, clock)
+        super().__init__()
+        self.workbench = workbench
+        self.clock = clock
+        self.engines = Engines(workbench, clock, background=self.run_worker, notify=self.notify)
         self.records = Records(workbench.store_path)
         self.stalls = Stalls(self.records, clock)
         self._initial = (initial_request, initial_run_id)
@@ -83,7 +90,7 @@ class WorkbenchApp(EnginesApp):
         self.set_keymap(keymap)
         for problem in keymap_problems(keymap):
             self.notify(problem, severity="warning", timeout=15)
-        self.run_worker(self.find_live, group="attach", exit_on_error=False)
+        self.run_worker(self.engines.find_live, group="attach", exit_on_error=False)
         self.set_interval(STALL_SECONDS, self._look_for_stalls)
         request, run_id = self._initial
         if run_id is not None:
@@ -92,10 +99,12 @@ class WorkbenchApp(EnginesApp):
             self.open_form(request)
 
     def _look_for_stalls(self) -> None:
-        if self.running:
-            self.run_worker(
-                partial(self.stalls.look, self.running), group="stalls", exclusive=True, exit_on_error=False
-            )
+        if running := self.engines.running:
+            look = partial(self.stalls.look, running)
+            self.run_worker(look, group="stalls", exclusive=True, exit_on_error=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        self.engines.worker_changed(event.worker, event.state)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         where = self.screen.name
@@ -113,7 +122,7 @@ class WorkbenchApp(EnginesApp):
 
     def start_run(self, request: RunRequest, *, show: bool = True) -> RunSession:
         """Start a run, and show it."""
-        session = self.begin(request)
+        session = self.engines.begin(request)
         if show:
             self.open_session(session)
         return session
@@ -128,11 +137,11 @@ class WorkbenchApp(EnginesApp):
         """Show a run of the store; one that runs here is shown live."""
         from tui.screens.run.run import RunScreen
 
-        for session in self.sessions:
-            if session.state.run_id == run_id:
-                self.push_screen(RunScreen(session))
-                return
-        self.push_screen(RunScreen(RunSession(self.clock, live=False, title=run_id), run_id=run_id))
+        session = next((s for s in self.engines.sessions if s.state.run_id == run_id), None)
+        if session is not None:
+            self.push_screen(RunScreen(session))
+        else:
+            self.push_screen(RunScreen(RunSession(self.clock, live=False, title=run_id), run_id=run_id))
 
     def open_run(self, run_id: str) -> None:
         """Show a run of the store that may be in progress elsewhere; then it is followed."""
@@ -147,9 +156,9 @@ class WorkbenchApp(EnginesApp):
         except StoreError as error:
             self.notify(one_line(str(error), 300), severity="warning")
             return
-        if row.status == "running" and all(s.run_id != run_id for s in self.sessions):
+        if row.status == "running" and self.engines.session_of(run_id) is None:
             await self.workbench.live()  # which engine it is in
-            self.push_screen(RunScreen(self.follow(run_id, row.problem_id)))
+            self.push_screen(RunScreen(self.engines.follow(run_id, row.problem_id)))
             return
         self.open_trace(run_id)
 
@@ -218,7 +227,7 @@ class WorkbenchApp(EnginesApp):
             self.push_screen(HostsScreen())
 
     def action_live(self) -> None:
-        latest = next(iter(self.running or self.sessions[-1:]), None)
+        latest = next(iter(self.engines.running or self.engines.sessions[-1:]), None)
         if latest is None:
             self.notify("No run was started here yet; press r to start one.")
         else:
@@ -275,23 +284,31 @@ class WorkbenchApp(EnginesApp):
     # -- text out --------------------------------------------------------------------------------
 
     async def action_copy(self) -> None:
-        await focused_text.copy(self)
+        await focused_text.copy(self.screen, self._exports)
 
     async def action_export(self) -> None:
-        await focused_text.export(self)
+        await focused_text.export(self.screen, self._exports)
 
     async def action_edit(self) -> None:
-        await focused_text.edit(self)
+        await focused_text.edit(self.screen)
 
     def action_share(self) -> None:
         from tui.screens.share.sharing import share
 
-        share(self)
+        run_id = self.screen.shown_run if isinstance(self.screen, WorkbenchScreen) else None
+        if run_id is None:
+            self.notify("Open a run, or select one in the list of runs, first.")
+        else:
+            share(self, run_id, self.workbench.store_path)
+
+    @property
+    def _exports(self) -> Path:
+        return self.workbench.store_path.parent / "exports"
 
     # -- leaving ---------------------------------------------------------------------------------
 
     async def action_quit(self) -> None:
-        going_on = [s.run_id for s in self.running if s.run_id]
+        going_on = [s.run_id for s in self.engines.running if s.run_id]
         if going_on:
             others = f" and {len(going_on) - 1} more" if len(going_on) > 1 else ""
             self.exit(message=f"Run {going_on[0]}{others} goes on; follow it with `flowreasoner attach`.")
@@ -302,6 +319,13 @@ class WorkbenchApp(EnginesApp):
         if self._left:
             return
         self._left = True
-        self.leave_runs()
+        self.engines.leave_runs()
         await self.records.aclose()
         await self.workbench.aclose()
+
+
+if TYPE_CHECKING:
+
+    def _navigation(app: WorkbenchApp) -> Navigation:
+        """Has the type checker hold the app to what the screens ask of it."""
+        return app

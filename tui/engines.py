@@ -1,12 +1,12 @@
-"""What the workbench has to do with engines: runs are started, followed and controlled there."""
+"""The runs and experiments in progress: started, followed and controlled here, shown by the screens."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from textual.app import App
+from textual.notifications import SeverityLevel
 from textual.worker import Worker, WorkerState
 
 from tui.ports import Workbench
@@ -17,54 +17,84 @@ if TYPE_CHECKING:
     from engine.experiments.standing import Standing
     from tui.service.requests import RunRequest
 
+Act = tuple[str, Mapping[str, Any]]
 
-class EnginesApp(App[None]):
-    """The part of the app that knows the runs and experiments in progress, and shows none of them."""
 
-    def __init__(self, workbench: Workbench, clock: Callable[[], float]) -> None:
-        super().__init__()
-        self.workbench = workbench
-        self.clock = clock
+class Notify(Protocol):
+    """Tells the user, as `textual.app.App.notify` does."""
+
+    def __call__(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+    ) -> None: ...
+
+
+class Engines:
+    """What the workbench has to do with engines.
+
+    `background` carries work out and reports its end to `worker_changed`, as a Textual app does.
+    """
+
+    def __init__(
+        self,
+        workbench: Workbench,
+        clock: Callable[[], float],
+        *,
+        background: Callable[..., Worker[Any]],
+        notify: Notify,
+    ) -> None:
         self.sessions: list[RunSession] = []
+        self._workbench, self._clock = workbench, clock
+        self._background, self._notify = background, notify
         self._run_workers: dict[Worker[Any], RunSession] = {}
         self._under_way: set[str] = set()  # experiments
+
+    # -- runs ------------------------------------------------------------------------------------
 
     @property
     def running(self) -> list[RunSession]:
         """Sessions whose run has not ended."""
         return [s for s in self.sessions if not s.state.finished]
 
+    def session_of(self, run_id: str) -> RunSession | None:
+        """The session of a run that was started or is followed here."""
+        return next((s for s in self.sessions if s.run_id == run_id), None)
+
     def begin(self, request: RunRequest) -> RunSession:
         """Start a run in an engine of its own."""
-        session = RunSession(self.clock, live=True, title=request.title)
+        session = RunSession(self._clock, live=True, title=request.title)
         self._track(session, partial(self._begin, session, request))
         return session
 
     async def _begin(self, session: RunSession, request: RunRequest) -> None:
         session.breakpoints = list(request.breakpoints)
-        session.run_id = await self.workbench.start(request)
-        await session.drive(self.workbench.follow(session.run_id))
-
-    def _track(self, session: RunSession, work: Callable[[], Awaitable[None]]) -> None:
-        worker = self.run_worker(work, name="run", group="runs", exit_on_error=False)
-        self._run_workers[worker] = session
-        self.sessions.append(session)
+        session.run_id = await self._workbench.start(request)
+        await session.drive(self._workbench.follow(session.run_id))
 
     def follow(self, run_id: str, title: str) -> RunSession:
         """Follow a run that is in progress in some engine."""
-        session = RunSession(self.clock, live=True, title=title)
+        session = RunSession(self._clock, live=True, title=title)
         session.run_id = run_id
-        self._track(session, partial(session.drive, self.workbench.follow(run_id)))
+        self._track(session, partial(session.drive, self._workbench.follow(run_id)))
         return session
+
+    def _track(self, session: RunSession, work: Callable[[], Awaitable[None]]) -> None:
+        worker = self._background(work, name="run", group="runs", exit_on_error=False)
+        self._run_workers[worker] = session
+        self.sessions.append(session)
 
     async def find_live(self) -> None:
         """Follow what runs already: of an earlier screen, another terminal, or a colleague's."""
         from tui.service.engine_process.sockets import EngineError
 
         try:
-            live = await self.workbench.live()
+            live = await self._workbench.live()
         except EngineError as error:
-            self.notify(one_line(str(error), 300), severity="warning")
+            self._notify(one_line(str(error), 300), severity="warning")
             return
         here = {session.run_id for session in self.sessions}
         for run_id in live:
@@ -76,55 +106,65 @@ class EnginesApp(App[None]):
         for worker in self._run_workers:
             worker.cancel()
 
-    def cancel_run(self, session: RunSession) -> None:
-        self.act(session, "cancel")
+    def worker_changed(self, worker: Worker[Any], state: WorkerState) -> None:
+        """Where it was following a run and has ended, the run has too, or can no longer be followed."""
+        session = self._run_workers.get(worker)
+        if session is None or state in (WorkerState.PENDING, WorkerState.RUNNING):
+            return
+        del self._run_workers[worker]
+        if state is WorkerState.ERROR:
+            reason = one_line(f"{worker.error}" or type(worker.error).__name__, 300)
+            session.state.close("error", reason)
+            self._notify(reason, title="The run stopped", severity="error", timeout=15)
+        elif state is WorkerState.SUCCESS:
+            session.state.close("interrupted", "The run's events stopped before its end.")
+
+    # -- control ---------------------------------------------------------------------------------
 
     def act(self, session: RunSession, action: str, **args: Any) -> None:
         """Have a control action carried out; what comes of it comes as events."""
         self.act_all(session, [(action, args)])
 
-    def act_all(self, session: RunSession, acts: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    def act_all(self, session: RunSession, acts: Sequence[Act]) -> None:
         """As `act`, of several, one after the other."""
         if session.run_id:
-            self.run_worker(partial(self._act, session.run_id, acts), group="control", exit_on_error=False)
+            self._background(partial(self._act, session.run_id, acts), group="control", exit_on_error=False)
         else:
-            self.notify("The run has not begun yet.")
+            self._notify("The run has not begun yet.")
 
-    async def _act(self, run_id: str, acts: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    async def _act(self, run_id: str, acts: Sequence[Act]) -> dict[str, Any]:
+        """How the run stands after the last of them; nothing where one was refused."""
         from tui.service.engine_process.sockets import EngineError
 
+        standing: dict[str, Any] = {}
         try:
             for action, args in acts:
-                await self.workbench.act(run_id, action, **args)
+                standing = await self._workbench.act(run_id, action, **args)
         except EngineError as error:
-            self.notify(one_line(str(error), 300), severity="warning")
+            self._notify(one_line(str(error), 300), severity="warning")
+            return {}
+        return standing
 
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        session = self._run_workers.get(event.worker)
-        if session is None or event.state in (WorkerState.PENDING, WorkerState.RUNNING):
-            return
-        del self._run_workers[event.worker]
-        if event.state is WorkerState.ERROR:
-            reason = one_line(f"{event.worker.error}" or type(event.worker.error).__name__, 300)
-            session.state.close("error", reason)
-            self.notify(reason, title="The run stopped", severity="error", timeout=15)
-        elif event.state is WorkerState.SUCCESS:
-            session.state.close("interrupted", "The run's events stopped before its end.")
+    async def stop_of(self, session: RunSession) -> Mapping[str, Any] | None:
+        """Where the run stands, with what passes there; None while it goes on, or where that is not known."""
+        return (await self._act(session.run_id, [("state", {})])).get("stop")
+
+    # -- experiments -----------------------------------------------------------------------------
 
     async def standings(self) -> list[Standing]:
         """How the experiments in progress stand; the user is told of those that have ended meanwhile."""
         from tui.service.engine_process.sockets import EngineError
 
         try:
-            found = await self.workbench.experiments()
+            found = await self._workbench.experiments()
         except EngineError as error:
-            self.notify(one_line(str(error), 300), severity="warning")
+            self._notify(one_line(str(error), 300), severity="warning")
             return []
         live = [now for now in found if now.status != "ended"]
         for now in found:
             if now.status == "ended" and now.experiment in self._under_way:
                 why = f": {now.stopped}" if now.stopped else ""
                 told = f"{now.experiment} has ended ({now.end}), {now.done} of {now.total} trials done{why}"
-                self.notify(one_line(told, 300), severity="information" if now.end == "done" else "warning")
+                self._notify(one_line(told, 300), severity="information" if now.end == "done" else "warning")
         self._under_way = {now.experiment for now in live}
         return live

@@ -8,16 +8,18 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
+from engine.events import StepStarted
 from tui.service.records import Records
 from tui.trace.history import BURST, History
+from tui.trace.pace import Pace, paced
 from tui.trace.state import RunState
 
 if TYPE_CHECKING:
     from engine.events import Event
-    from tui.headless.replay import Pace
 
 # Objects added by one load from which on a collection of them would be felt.
 FREEZE_OBJECTS = 20_000
+FOLLOW_SECONDS = 1.0
 
 
 class RunSession:
@@ -41,6 +43,11 @@ class RunSession:
     def title(self) -> str:
         return self.state.problem_id or self._title
 
+    @property
+    def at(self) -> int:
+        """After how many events the run is shown."""
+        return len(self.history) if self.position is None else self.position
+
     def since_last_event(self) -> float:
         """Seconds a running clock is ahead of the last event; 0 once the run or its recording ended, in the
         past, and in a replay.
@@ -62,6 +69,13 @@ class RunSession:
             shown = await self.history.seek(max(position, 0))
             self.position, self.shown = max(position, 0), shown
 
+    def step_at(self, by: int) -> int:
+        """The position of the next step's start in either direction (1 or -1), or either end."""
+        history, position = self.history, self.at + by
+        while 0 < position < len(history) and not isinstance(history.events[position - 1], StepStarted):
+            position += by
+        return position
+
     async def drive(self, events: AsyncGenerator[Event, None]) -> None:
         """Follow a live run to its end."""
         taken = 0
@@ -71,6 +85,34 @@ class RunSession:
                 taken += 1
                 if taken % BURST == 0:
                     await asyncio.sleep(0)
+
+    async def read(self, records: Records, run_id: str) -> None:
+        """Read a run of the store; one that is in progress elsewhere is followed until it ends.
+
+        Raises StoreError.
+        """
+        run_id = (await records.run(run_id)).id
+        await self.load(records, run_id)
+        while not self.state.finished:
+            row = await records.run(run_id)
+            if row.status != "running":
+                await self.load(records, run_id)
+                self.state.close(row.status, row.error)
+                break
+            await asyncio.sleep(FOLLOW_SECONDS)
+            if await records.changed():
+                await self.load(records, run_id)
+
+    async def play(self, records: Records, run_id: str, pace: Pace) -> None:
+        """Follow a run as the store has it, each event when it is due. Raises StoreError."""
+
+        async def stored() -> AsyncGenerator[Event, None]:
+            async for chunk in records.events(run_id):
+                for event in chunk:
+                    yield event
+
+        await self.drive(paced(stored(), pace))
+        self.state.close("interrupted", "The record stops before the run's end.")
 
     async def load(self, records: Records, run_id: str) -> None:
         """Read what the store has of a run behind what is here already."""

@@ -109,7 +109,8 @@ class Cells:
             case WorkflowStarted() if self.plan is not None:
                 cell = self.plan.cell(event.round, event.repeat)
                 self._executions[event.execution_id] = cell
-                self[cell].status = "running"
+                # Anew: a cell whose container was lost is asked once more.
+                self._cells[cell] = CellState("running")
             case StepStarted() if (cell := self._executions.get(event.execution_id)) is not None:
                 self._steps[event.step_id] = self[cell]
             case ModelCallStarted() if (state := self._steps.get(event.step_id or "")) is not None:

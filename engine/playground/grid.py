@@ -11,25 +11,22 @@ from engine.events import (
     EvaluationFinished,
     RoundFinished,
     RoundStarted,
-    StepFinished,
-    StepStarted,
     WorkflowFinished,
     WorkflowStarted,
 )
-from engine.ids import new_id, step_key
+from engine.ids import new_id
 from engine.models.base import ChatModel, ModelError
-from engine.plain import answer_text, jsonable
+from engine.plain import answer_text
 from engine.playground.plan import Cell, Plan
 from engine.playground.step import PlayedStep
-from engine.run.clock import within
 from engine.run.context import RunContext
+from engine.run.execution import in_a_session, status_of, until_ended
 from engine.run.ledger import BudgetExceededError
-from engine.run.step_requests import StepCall, StepRequests
-from engine.run.steps import STEP_LIMITS, STEP_WALL_S
+from engine.run.steps import StepBroker, StepFailedError
 from engine.runner import Job
 from engine.scores.scoring import score_answer
 from engine.variants import Result
-from sandbox.types import CallbackError, SandboxError, Session
+from sandbox.types import SandboxError, Session
 
 # Cells: enough to hide an endpoint's latency, few enough for its rate limit.
 MAX_AT_ONCE = 4
@@ -87,23 +84,16 @@ class _Grid:
 
     async def _in_turn(self, cell: Cell) -> None:
         async with self._slots:
+            if self._context.control.finishing.is_set():
+                return
             try:
-                await self._cell(cell)
-            except (BudgetExceededError, ModelError, SandboxError, _StepFailedError) as error:
+                run = _CellRun(self._played, self._plan, cell, self._models[cell.model], self._context)
+                answer = await in_a_session(self._context, run.in_session)
+            except (BudgetExceededError, ModelError, SandboxError, StepFailedError) as error:
                 self._errors[cell] = error  # told by the cell's end; the others go on
-
-    async def _cell(self, cell: Cell) -> None:
-        async with self._context.services.sandbox.session() as session:
-            run = _CellRun(self._played, self._plan, cell, self._models[cell.model], self._context)
-            self._answers[cell] = await run.in_session(session)
-
-
-class _StepFailedError(Exception):
-    """The operator itself failed, on what the model answered."""
-
-    def __init__(self, status: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+            else:
+                if answer is not None:
+                    self._answers[cell] = answer
 
 
 class _CellRun:
@@ -114,18 +104,19 @@ class _CellRun:
     ) -> None:
         services = replace(context.services, worker=model)
         self._context = replace(context, services=services)
-        self._played, self._plan, self._cell, self._model = played, plan, cell, model
-        self._execution_id = new_id()
+        self._played, self._plan, self._cell = played, plan, cell
         self._round, self._repeat = plan.place(cell)
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def in_session(self, session: Session) -> str:
-        """What the cell gave, as text. Raises what kept it from that, after saying so."""
-        context, emit = self._context, self._context.emitter.emit
-        execution = self._played.record.executions.get(self._played.step.execution_id)
+    async def in_session(self, session: Session) -> str | None:
+        """What the cell gave, as text; None where a person ended it first.
+
+        Raises what kept it from that, after saying so.
+        """
+        context, emit, played = self._context, self._context.emitter.emit, self._played
+        execution, execution_id = played.record.executions.get(played.step.execution_id), new_id()
         emit(
             WorkflowStarted(
-                execution_id=self._execution_id,
+                execution_id=execution_id,
                 workflow_id=execution.workflow_id if execution else "",
                 round=self._round,
                 repeat=self._repeat,
@@ -133,117 +124,62 @@ class _CellRun:
                 container_id=session.container_id,
             )
         )
+        # No workflow asks for steps here, so that neither its operators nor its seed matter.
+        broker = StepBroker(context, context.config.operators, session, execution_id, seed=0)
         started = context.ledger.wall_s
-        status, answer, error, cpu_ms = "cancelled", None, "cancelled", 0.0
+        status, answer, error = "cancelled", None, "cancelled"
         try:
-            output, cpu_ms = await self._step(session)
-            answer = answer_text(output, self._played.problem)
+            output = await until_ended(context, broker, self._step(broker))
+            if output is None and context.control.finishing.is_set():
+                error = "it was ended before the step had given an answer"
+                return None
+            answer = answer_text(output, played.problem)
             if self._plan.test:
-                await self._test(answer)
+                await self._test(answer, execution_id)
             status, error = "ok", None
             return answer or str(output)
-        except (BudgetExceededError, ModelError, SandboxError, _StepFailedError) as failure:
-            status = _status(failure)
-            error = str(failure)
+        except StepFailedError as failure:
+            status, error = failure.status, str(failure)
+            if broker.refused is not None:  # the model's refusal is what the operator failed by
+                raise broker.refused from None
+            raise
+        except (BudgetExceededError, ModelError, SandboxError) as failure:
+            status, error = status_of(failure), str(failure)
             raise
         finally:
             emit(
                 WorkflowFinished(
-                    execution_id=self._execution_id,
+                    execution_id=execution_id,
                     status=status,
                     answer=answer,
                     error=error,
                     stdout="",
                     wall_ms=(context.ledger.wall_s - started) * 1e3,
-                    cpu_ms=cpu_ms,
+                    cpu_ms=0.0,  # there is no workflow's process; the step's time is told with the step
                 )
             )
 
-    async def _step(self, session: Session) -> tuple[Any, float]:
-        """The operator's output and its CPU time in ms."""
-        played, context, emit = self._played, self._context, self._context.emitter.emit
-        context.ledger.admit_step()
-        sampling, draw = played.sampling, played.draw(self._cell.repeat)
-        key = step_key(draw, self._model.name, sampling.to_json())
-        step = played.step
-        call = StepCall(
-            new_id(), self._execution_id, played.operator, step.line, key, draw, sampling, played.inputs
+    async def _step(self, broker: StepBroker) -> Any:
+        """The operator's output."""
+        played, edit = self._played, self._plan.edits[self._cell.edit]
+        is_edited = edit.text is not None or played.was_edited
+        return await broker.call(
+            played.operator,
+            played.inputs,
+            line=played.step.line,
+            sampling=played.sampling,
+            draw=played.draw(self._cell.repeat),
+            prompt=played.template.fill(edit.text or played.template.text) if is_edited else None,
         )
-        requests = StepRequests(context, call, self._abort)
-        edit = self._plan.edits[self._cell.edit]
-        if edit.text is not None or played.was_edited:
-            requests.prompt = played.template.fill(edit.text or played.template.text)
-        emit(
-            StepStarted(
-                step_id=call.step_id,
-                execution_id=self._execution_id,
-                index=0,
-                operator=step.operator,
-                line=step.line,
-                key=key,
-                inputs=jsonable(played.inputs),
-            )
-        )
-        started = context.ledger.wall_s
-        status, output, error, stdout, cpu_ms = "cancelled", None, "cancelled", "", 0.0
-        try:
-            work = session.call(
-                "engine.guest.operator:main",
-                played.operator.to_step(played.inputs),
-                callback=requests.callback,
-                limits=STEP_LIMITS,
-            )
-            outcome = await within(context.ledger, STEP_WALL_S, work)
-            stdout, cpu_ms = outcome.stdout, outcome.usage.cpu_ms
-            if self._ended.done():
-                self._ended.result()  # raises why the host ended it
-            if outcome.status != "passed" and requests.refused is not None:
-                raise requests.refused
-            if outcome.status != "passed":
-                status = "timeout" if outcome.status.startswith("timeout") else "error"
-                raise _StepFailedError(status, outcome.message or outcome.reason or outcome.status)
-            status, output, error = "ok", outcome.value, None
-            return output, cpu_ms
-        except TimeoutError as late:
-            status, error = "timeout", str(late)
-            raise _StepFailedError(status, error) from None
-        except (BudgetExceededError, ModelError, SandboxError, _StepFailedError) as failure:
-            error = str(failure)
-            status = _status(failure)
-            raise
-        finally:
-            spent = requests.spent
-            emit(
-                StepFinished(
-                    step_id=call.step_id,
-                    status=status,
-                    output=jsonable(output),
-                    error=error,
-                    reused=False,
-                    wall_ms=(context.ledger.wall_s - started) * 1e3,
-                    cpu_ms=cpu_ms,
-                    tokens_in=spent.tokens_in,
-                    tokens_out=spent.tokens_out,
-                    cost_usd=spent.cost_usd,
-                    stdout=stdout,
-                )
-            )
 
-    def _abort(self, error: Exception, kind: str) -> CallbackError:
-        """Kept until the operator's process has ended, which may have caught what it was told."""
-        if not self._ended.done():
-            self._ended.set_exception(error)
-            self._ended.exception()  # retrieved: the process may be gone first
-        return CallbackError(kind, str(error))
-
-    async def _test(self, answer: str | None) -> None:
+    async def _test(self, answer: str | None, execution_id: str) -> None:
         problem, context = self._played.problem, self._context
         if answer is None:
-            raise _StepFailedError("error", "the step gave no solution to test")
+            raise StepFailedError("the step gave no solution to test", "error")
         score = await score_answer(problem, answer, "visible", context.services.sandbox_for)
         context.emitter.emit(
             EvaluationFinished(
-                execution_id=self._execution_id,
+                execution_id=execution_id,
                 workflow_id=None,
                 split="visible",
                 repeat=self._repeat,
@@ -255,10 +191,3 @@ class _CellRun:
                 verdict=score.details,
             )
         )
-
-
-def _status(failure: Exception) -> str:
-    """How an execution or a step ended that this kept from its end."""
-    if isinstance(failure, _StepFailedError):
-        return failure.status
-    return {BudgetExceededError: "budget", SandboxError: "infra"}.get(type(failure), "error")

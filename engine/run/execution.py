@@ -1,11 +1,12 @@
-"""One workflow executed once on one problem, in a sandbox session of its own."""
+"""One execution: a workflow, or a single step of one, carried out once in a sandbox session of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from engine.events import Notice, WorkflowFinished, WorkflowStarted
 from engine.formats.catalog import FORMATS
@@ -16,9 +17,10 @@ from engine.run.context import RunContext
 from engine.run.ledger import BudgetExceededError
 from engine.run.steps import StepBroker
 from engine.workflows import Workflow
-from sandbox.types import Limits, Outcome, SandboxError, Session
+from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session
 
 Purpose = Literal["val", "test", "answer"]
+T = TypeVar("T")
 # The run's own clock limits its time: it stands still while the run is paused, and a container's does not.
 WORKFLOW_LIMITS = Limits(wall_s=24 * 3600.0, cpu_s=60.0)
 
@@ -51,10 +53,19 @@ async def execute(
     A failing workflow is a result. Raises BudgetExceededError, ModelError (the worker cannot be
     reached) and SandboxError (the container was lost twice), after emitting how the execution ended.
     """
+
+    async def once(session: Session) -> Execution:
+        return await _in_session(context, workflow, session, round_number, repeat, purpose)
+
+    return await in_a_session(context, once)
+
+
+async def in_a_session(context: RunContext, work: Callable[[Session], Awaitable[T]]) -> T:
+    """What `work` gives in a session of its own; once more in a fresh one where the container is lost."""
     for attempt in (1, 2):
         try:
             async with context.services.sandbox.session() as session:
-                return await _in_session(context, workflow, session, round_number, repeat, purpose)
+                return await work(session)
         except SandboxError as error:
             if attempt == 2:
                 raise
@@ -87,15 +98,20 @@ async def _in_session(
     outcome: Outcome | None = None
     status, answer, error = "cancelled", None, "cancelled"
     try:
-        outcome = await _until_done_or_aborted(context, workflow, session, broker, seed)
+        call = session.call(
+            "engine.guest.workflow:main",
+            _arguments(context, workflow, seed),
+            callback=broker.callback,
+            limits=WORKFLOW_LIMITS,
+        )
+        outcome = await until_ended(context, broker, call)
         if outcome is None:
             status, answer, error = _early(broker, context)
         else:
             status, answer, error = _read(outcome, context)
         return Execution(execution_id, status, answer, error, broker.refused if answer is None else None)
     except (BudgetExceededError, ModelError, SandboxError) as failure:
-        status = {BudgetExceededError: "budget", SandboxError: "infra"}.get(type(failure), "error")
-        error = str(failure)
+        status, error = status_of(failure), str(failure)
         raise
     finally:
         context.emitter.emit(
@@ -111,32 +127,32 @@ async def _in_session(
         )
 
 
-async def _until_done_or_aborted(
-    context: RunContext, workflow: Workflow, session: Session, broker: StepBroker, seed: int
-) -> Outcome | None:
-    """The workflow's outcome, None where it was told to finish early, or the error that a step put on
-    `broker.aborted`. Raises BudgetExceededError when the run's time is up.
-    """
-    problem, control = context.problem, context.control
+def _arguments(context: RunContext, workflow: Workflow, seed: int) -> dict[str, Any]:
+    """What the workflow's process is given."""
     fmt = FORMATS[workflow.format]
-    args = {
+    return {
         "code": workflow.code,
         "prompts": workflow.prompts,
         "operators": [o.to_guest() for o in workflow.operators.operators],
-        "inputs": problem.inputs,
+        "inputs": context.problem.inputs,
         "seed": seed,
         "entry": fmt.entry,
         "shim": fmt.shim,
-        "stops": sorted({b.line for b in control.breakpoints if b.line is not None}),
+        "stops": sorted({b.line for b in context.control.breakpoints if b.line is not None}),
     }
-    call = asyncio.ensure_future(
-        session.call(
-            "engine.guest.workflow:main",
-            args,
-            callback=broker.callback,
-            limits=WORKFLOW_LIMITS,
-        )
-    )
+
+
+def status_of(failure: BudgetExceededError | ModelError | SandboxError) -> str:
+    """How an execution ended that this kept from its end."""
+    return {BudgetExceededError: "budget", SandboxError: "infra"}.get(type(failure), "error")
+
+
+async def until_ended(context: RunContext, broker: StepBroker, work: Coroutine[Any, Any, T]) -> T | None:
+    """What an execution's `work` gives, None where it was told to finish early, or the error that a step put
+    on `broker.aborted`. Raises BudgetExceededError when the run's time is up.
+    """
+    control = context.control
+    call = asyncio.ensure_future(work)
     finishing = asyncio.ensure_future(control.finishing.wait())
     try:
         while not (call.done() or broker.aborted.done() or finishing.done()):
@@ -150,7 +166,7 @@ async def _until_done_or_aborted(
     finally:
         finishing.cancel()
         call.cancel()
-        with contextlib.suppress(asyncio.CancelledError, SandboxError):
+        with contextlib.suppress(asyncio.CancelledError, CallbackError, SandboxError):
             await call
         await broker.close()
         if broker.aborted.done() and not broker.aborted.cancelled():

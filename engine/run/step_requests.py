@@ -26,7 +26,10 @@ Abort = Callable[[Exception, str], CallbackError]
 
 @dataclass(frozen=True)
 class StepCall:
-    """One admitted call: where it comes from, its content address, the seed and sampling of its draws."""
+    """One admitted call: where it comes from, its content address, the seed and sampling of its draws.
+
+    `prompt` is what a person wants asked first, in place of the user's message.
+    """
 
     step_id: str
     execution_id: str
@@ -36,6 +39,7 @@ class StepCall:
     draw: str
     sampling: Sampling
     kwargs: dict[str, Any]
+    prompt: str | None = None
 
 
 class StepRequests:
@@ -44,8 +48,7 @@ class StepRequests:
     def __init__(self, context: RunContext, call: StepCall, abort: Abort) -> None:
         self.spent = Spent()  # on its model calls
         self.calls = 0
-        # What a person wants asked first, in place of the user's message.
-        self.prompt: str | None = None
+        self.prompt = call.prompt  # a fork may want another one
         # The last call that a model refused, which the operator and the workflow may live with.
         self.refused: ModelError | None = None
         self._context, self._call, self._abort = context, call, abort

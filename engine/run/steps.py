@@ -1,4 +1,4 @@
-"""The step mechanism: every operator call of a workflow crosses the host here.
+"""The step mechanism: every operator call crosses the host here, a workflow's and a playground's alike.
 
 One place decides what happens to a call: is it within budget, does someone want to look at it or change it,
 is its result recorded, and if it is to run, in which process with which seed. Tracing, budgets, breakpoints,
@@ -21,7 +21,7 @@ from engine.operators.specs import OperatorSet, OperatorSpec
 from engine.plain import jsonable
 from engine.run.clock import within
 from engine.run.context import RunContext
-from engine.run.control import Crossing
+from engine.run.control import Crossing, ReadLocals
 from engine.run.ledger import BudgetExceededError
 from engine.run.step_requests import StepCall, StepRequests
 from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session
@@ -65,6 +65,14 @@ class _Ended:
     stdout: str = ""
     cpu_ms: float = 0.0
     reused: bool = False
+
+
+class StepFailedError(CallbackError):
+    """An operator failed, and nobody gave an output in its place; `status` is "error" or "timeout"."""
+
+    def __init__(self, message: str, status: str) -> None:
+        super().__init__("operator", message)
+        self.status = status
 
 
 class StepBroker:
@@ -112,6 +120,24 @@ class StepBroker:
             work.add_done_callback(self._working.discard)
         return await self._answer(request)
 
+    async def call(
+        self,
+        spec: OperatorSpec,
+        kwargs: dict[str, Any],
+        *,
+        line: int | None,
+        sampling: Sampling,
+        draw: str,
+        prompt: str | None = None,
+    ) -> Any:
+        """The output of a step that no workflow's process asks for; its draws are the caller's to choose.
+
+        Raises CallbackError, and StepFailedError where the operator itself fails.
+        """
+        call = self._admit(spec, kwargs, line, sampling, draw, prompt)
+        self.last_output = output = await self._finish(call, None, None)
+        return output
+
     async def close(self) -> None:
         """End what is still being done; steps say how they ended before their execution does."""
         self._context.fork.depart(self._seed)
@@ -158,26 +184,41 @@ class StepBroker:
         sampling: Sampling,
         request: _Request,
     ) -> Any:
-        """Admit the call, announce it, and carry it out."""
-        inputs = jsonable(kwargs)
-        identity = content_key(spec.identity, inputs)
+        """A step the workflow asks for: find it in the record, admit it, and carry it out."""
+        identity = content_key(spec.identity, jsonable(kwargs))
         occurrence = self._seen[identity]
         self._seen[identity] += 1
         # Seeds follow from what is asked, not from who is asked: two workers, or a worker and its
         # replay, meet the same draws.
         draw = content_key(identity, self._seed, occurrence)
-        worker, fork = self._context.services.worker.name, self._context.fork
-        key = step_key(draw, worker, sampling.to_json())
-        recorded = fork.find(draw, worker, sampling)
+        fork = self._context.fork
+        recorded = fork.find(draw, self._context.services.worker.name, sampling)
         if recorded is None:
             fork.depart(self._seed)
         else:
             await fork.order.turn(recorded, "start", self._is_paused)
+        call = self._admit(spec, kwargs, line, sampling, draw)
+        if recorded is not None:
+            fork.order.passed(recorded, "start")
+        self.last_output = output = await self._finish(call, recorded, request.read_locals)
+        return output
+
+    def _admit(
+        self,
+        spec: OperatorSpec,
+        kwargs: dict[str, Any],
+        line: int | None,
+        sampling: Sampling,
+        draw: str,
+        prompt: str | None = None,
+    ) -> StepCall:
+        """Count the step and announce it. Raises CallbackError where the run may take no more."""
         try:
             self._context.ledger.admit_step()
         except BudgetExceededError as error:
             raise self._abort(error, "budget") from None
-        call = StepCall(new_id(), self._execution_id, spec, line, key, draw, sampling, kwargs)
+        key = step_key(draw, self._context.services.worker.name, sampling.to_json())
+        call = StepCall(new_id(), self._execution_id, spec, line, key, draw, sampling, kwargs, prompt)
         index, self._index = self._index, self._index + 1
         self._context.emitter.emit(
             StepStarted(
@@ -187,13 +228,10 @@ class StepBroker:
                 operator=spec.attribute,
                 line=line,
                 key=key,
-                inputs=inputs,
+                inputs=jsonable(kwargs),
             )
         )
-        if recorded is not None:
-            fork.order.passed(recorded, "start")
-        self.last_output = output = await self._finish(call, recorded, request)
-        return output
+        return call
 
     def _is_paused(self) -> bool:
         return self._context.control.stop is not None
@@ -205,7 +243,9 @@ class StepBroker:
             return replace(sampling, temperature=float(temperature))
         return sampling
 
-    async def _finish(self, call: StepCall, recorded: RecordedStep | None, request: _Request) -> Any:
+    async def _finish(
+        self, call: StepCall, recorded: RecordedStep | None, read_locals: ReadLocals | None
+    ) -> Any:
         """Serve or run the step, and emit exactly one StepFinished whatever happens."""
         ledger, control = self._context.ledger, self._context.control
         started = ledger.wall_s
@@ -213,7 +253,7 @@ class StepBroker:
         status, output, error, ended = "cancelled", None, "cancelled", _Ended()
         try:
             kwargs, edited = self._edited(call, recorded, requests)
-            go = await control.cross(requests.at("before", jsonable(kwargs)), request.read_locals)
+            go = await control.cross(requests.at("before", jsonable(kwargs)), read_locals)
             if go.skipped:
                 self._context.fork.depart(self._seed)
                 output = go.value
@@ -225,12 +265,12 @@ class StepBroker:
                     status, error = ended.status, ended.error or ended.status
                     # An execution that is being ended has nobody left to look at.
                     if self.aborted.done():
-                        raise CallbackError("operator", error)
-                    go = await control.cross(requests.at("error", error=error), request.read_locals)
+                        raise StepFailedError(error, status)
+                    go = await control.cross(requests.at("error", error=error), read_locals)
                     if not go.edited:
-                        raise CallbackError("operator", error)
+                        raise StepFailedError(error, status)
                     output = go.value
-            go = await control.cross(requests.at("after", jsonable(output)), request.read_locals)
+            go = await control.cross(requests.at("after", jsonable(output)), read_locals)
             output = go.value if go.edited else output
             status, error = "ok", None
             return output
@@ -265,7 +305,7 @@ class StepBroker:
     ) -> tuple[dict[str, Any], bool]:
         """The arguments, as the fork wants them where it leaves its parent here, and whether it does."""
         edit = self._context.fork.edit_of(call.operator.attribute, jsonable(call.kwargs), recorded)
-        requests.prompt = edit.prompt
+        requests.prompt = edit.prompt if edit.prompt is not None else call.prompt
         if edit.inputs is None:
             return call.kwargs, bool(edit)
         self._context.emitter.emit(ValueEdited(step_id=call.step_id, what="inputs", value=edit.inputs))

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from engine.scores.numerals import NUMBER, fold, value
 from engine.scores.words import units_of, words
 
-# Problems per benchmark in the FlowReasoner paper's Tables 1 and 2 (test parts).
-OVERALL_WEIGHTS: Mapping[str, int] = {"bigcodebench": 300, "humaneval": 131, "mbpp": 341}
 GSM8K_TOLERANCE = Fraction(1, 10**6)  # AFlow's scorer
 _HEADING = re.compile(r"[.):]\s*\w")
 _BOX_WITHIN, _BOXES = 20_000, 20  # characters and boxes from the end
@@ -59,25 +57,11 @@ def summarise(scores: Sequence[float | None]) -> Summary:
     return Summary(solved, sum(known) / len(known), len(known), infra)
 
 
-def overall(accuracy: Mapping[str, float], weights: Mapping[str, int] = OVERALL_WEIGHTS) -> float:
-    """The micro-average over benchmarks: each problem counts once, not each benchmark.
-
-    With the default weights this is the Overall column of the FlowReasoner paper's Tables 1 and 2.
-
-    Raises:
-        ValueError: the two do not name the same benchmarks, or there is no problem.
-    """
-    total = sum(weights.values())
-    if set(accuracy) != set(weights) or total <= 0:
-        raise ValueError(f"Overall needs an accuracy for each of {', '.join(sorted(weights))}")
-    return sum(accuracy[name] * count for name, count in weights.items()) / total
-
-
 def exact_match(answer: str, reference: str) -> bool:
     """Whether an answer is one of the reference's `|`-separated alternatives, word by word.
 
-    The words are SQuAD's, with numbers compared as numbers (`engine.scores.words`); a hyphen may be a blank, as in
-    DROP. Nothing equals nothing: an empty answer matches no reference.
+    The words are SQuAD's, with numbers compared as numbers (`engine.scores.words`); a hyphen may be a blank,
+    as in DROP. Nothing equals nothing: an empty answer matches no reference.
     """
     readings = (pair for hyphens in (True, False) for pair in _pairs(answer, reference, hyphens))
     return any(said == wanted != [] for said, wanted in readings)

@@ -17,12 +17,13 @@ from engine.experiments.keys import TrialKey
 from engine.experiments.plan import Plan, PlanError, check_name
 from engine.experiments.tally import Attempt
 from engine.experiments.trials import TrialRequest, Watch
-from engine.journal import Journal, MemoryJournal
+from engine.journal import Journal
 from engine.problems import Problem
 from engine.run.ledger import Budget
 from engine.search import Trial
 from engine.tasks import Task
 from engine.variants import OptionError, UnknownVariantError
+from tests.support.searches import MemoryJournal
 
 
 def plan(*specs: str, problems: int = 4, repeats: int = 1) -> Plan:

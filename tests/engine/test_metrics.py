@@ -14,7 +14,6 @@ from engine.scores.metrics import (
     final_number,
     last_boxed,
     last_number,
-    overall,
     pass_at_k,
     same_last_number,
     summarise,
@@ -35,44 +34,6 @@ def test_pass_at_k_has_no_overflow_and_refuses_nonsense() -> None:
     for n, c, k in ((3, 4, 1), (3, -1, 1), (3, 1, 4), (3, 1, 0)):
         with pytest.raises(ValueError, match="pass@k needs"):
             pass_at_k(n, c, k)
-
-
-# BigCodeBench, HumanEval, MBPP → Overall, as the FlowReasoner paper's Tables 1 and 2 print them.
-TABLE = [
-    (57.67, 95.42, 74.19, 71.37),
-    (56.33, 88.55, 71.73, 68.60),
-    (54.78, 89.83, 69.64, 67.29),
-    (56.68, 94.74, 73.64, 70.63),
-    (56.88, 91.64, 70.28, 68.69),
-    (57.25, 95.83, 74.28, 71.33),
-    (57.46, 89.44, 76.39, 71.25),
-    (59.51, 96.37, 78.65, 74.22),
-    (56.65, 88.91, 72.03, 68.92),
-    (53.87, 84.26, 68.47, 65.48),
-    (59.83, 94.15, 82.40, 75.63),
-    (60.33, 95.42, 84.16, 76.81),
-    (60.71, 95.67, 84.73, 77.25),
-    (63.53, 97.26, 92.15, 81.89),
-    (61.79, 96.38, 87.22, 78.89),
-    (62.78, 96.95, 89.86, 80.53),
-    (62.83, 97.18, 91.91, 81.50),
-]
-
-
-@pytest.mark.parametrize(("bigcodebench", "humaneval", "mbpp", "printed"), TABLE)
-def test_overall_reproduces_the_papers_column(
-    bigcodebench: float, humaneval: float, mbpp: float, printed: float
-) -> None:
-    value = overall({"bigcodebench": bigcodebench, "humaneval": humaneval, "mbpp": mbpp})
-    # At the precision that is printed; the three columns are rounded themselves.
-    assert abs(round(value, 2) - printed) < 0.0100001
-
-
-def test_overall_is_no_mean_of_means_and_needs_every_benchmark() -> None:
-    accuracy = {"bigcodebench": 0.0, "humaneval": 100.0, "mbpp": 100.0}
-    assert overall(accuracy) == pytest.approx(100 * 472 / 772)
-    with pytest.raises(ValueError, match="bigcodebench, humaneval, mbpp"):
-        overall({"mbpp": 1.0})
 
 
 def test_a_summary_keeps_pass_at_1_and_the_mean_apart_and_infra_out_of_both() -> None:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
-from engine.event_json import from_json, to_json
-from engine.events import Event, ModelCallStarted, RunStarted, ValueEdited
-from engine.models.base import Message, ModelError, Sampling
+from engine.events import ModelCallStarted, RunStarted, ValueEdited
+from engine.models.base import ModelError
 from engine.operators.sets import PAPER
 from engine.playground.cells import Cells, CellState
 from engine.playground.grid import MAX_AT_ONCE, playground_job
 from engine.playground.plan import (
     Cell,
-    Plan,
-    PromptEdit,
     check,
     plan_from_json,
     playground_config,
-    playground_origin,
 )
 from engine.playground.promote import save_variant
 from engine.playground.step import PlaygroundError, played_step
@@ -32,59 +27,11 @@ from engine.run.ledger import Budget
 from engine.runner import Run, workflow_job
 from engine.workflows import Workflow, build_workflow
 from sandbox.pool import Pool
-from tests.support.runs import DOUBLE, RIGHT, WRONG, completion, end, of, run_events
-from tests.support.scripted import Answer, ScriptedModel
+from tests.support.playground import parent, plan_of, play, thoughtful
+from tests.support.runs import DOUBLE, RIGHT, WRONG, end, of
+from tests.support.scripted import ScriptedModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-PROMPTS = 'GENERATE = """Think of nothing."""'
-BODY = """
-made = await self.custom_code_generate(
-    problem=problem, entry_point=entry_point, instruction=prompt_custom.GENERATE)
-tested = await self.test(problem=problem, solution=made["response"], entry_point=entry_point, test_loop=0)
-return made["response"]
-"""
-
-
-def thoughtful(messages: Sequence[Message], _: Sampling) -> str:
-    return RIGHT if "Think of the sign." in messages[-1]["content"] else WRONG
-
-
-async def parent(sandbox: Pool, worker: Answer | str = thoughtful) -> list[Event]:
-    built = build_workflow(completion(BODY, PROMPTS), "", PAPER)
-    assert isinstance(built, Workflow), built
-    return await run_events(sandbox, worker=worker, workflow=built)
-
-
-async def play(
-    sandbox: Pool,
-    recorded: list[Event],
-    plan: Plan,
-    models: list[ScriptedModel],
-    budget: Budget | None = None,
-) -> tuple[Cells, list[Event]]:
-    played = played_step(recorded, plan.step)
-    check(played, plan)
-    run = Run(
-        played.problem,
-        playground_config(played, plan, budget or Budget()),
-        Services(models[0], models[0], sandbox),
-        job=playground_job(played, plan, models),
-        origin=playground_origin(played),
-    )
-    cells, events = Cells(), []
-    async with aclosing(run.events()) as stream:
-        async for emitted in stream:
-            event = from_json(to_json(emitted))  # as a reader in another process has it
-            events.append(event)
-            cells.take(event)
-    return cells, events
-
-
-def plan_of(recorded: list[Event], *texts: str, **options: object) -> Plan:
-    edits = (PromptEdit("recorded"), *(PromptEdit(f"edit {n}", t) for n, t in enumerate(texts, 1)))
-    values = {"models": ("worker",), **options}
-    return Plan(run=recorded[0].run_id, step="0", edits=edits, **values)  # type: ignore[arg-type]
 
 
 async def test_a_grid_of_edits_and_models_with_verdicts(sandbox: Pool) -> None:

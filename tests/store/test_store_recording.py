@@ -62,7 +62,7 @@ async def test_what_is_shown_is_stored(tmp_path: Path) -> None:
         async for event in recorded(Scripted(whole_run()), recorder):
             shown.append(event)
             if event.milestone:
-                assert Reader(path).event_count("r1") >= len(shown)
+                assert len(list(Reader(path).events("r1"))) >= len(shown)
 
     assert shown == whole_run()
     assert list(Reader(path).events("r1")) == shown

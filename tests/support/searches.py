@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.events import Event, ModelCallFinished, RunFinished
 from engine.ids import derived_seed
-from engine.journal import MemoryJournal
 from engine.models.base import Message
 from engine.problems import Problem, Tests
 from engine.run.context import RunConfig, RunContext, Services
@@ -49,6 +48,18 @@ def adds(messages: Sequence[Message], _: Any = None) -> str:
     name = next((p.entry_point for p in PROBLEMS if f"`{p.entry_point}" in text), "one")
     amount = {"one": 1, "two": 2}[name or "one"] if "careful" in text else 0
     return f"```python\ndef {name}(x):\n    return x + {amount}\n```"
+
+
+class MemoryJournal:
+    """A journal that lasts as long as its process."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    async def once(self, key: str, make: Callable[[], Awaitable[Any]]) -> Any:
+        if key not in self.values:
+            self.values[key] = await make()
+        return self.values[key]
 
 
 class Interrupted(Exception):  # noqa: N818  it is no error

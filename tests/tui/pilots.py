@@ -20,8 +20,8 @@ SMALL = (80, 24)
 
 
 def app_of(workbench: ScriptedWorkbench, **options: Any) -> WorkbenchApp:
-    """The app with a clock that stands still."""
-    return WorkbenchApp(workbench, clock=lambda: 100.0, **options)
+    """The app with a clock that stands still, unless another is given."""
+    return WorkbenchApp(workbench, **{"clock": lambda: 100.0, **options})
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], object], patience_s: float = 300.0) -> None:

@@ -173,7 +173,7 @@ async def test_quitting_leaves_the_run_alone_and_says_how_to_find_it(
     app = app_of(workbench)
     async with app.run_test(size=WIDE) as pilot:
         session = app.start_run(workbench.default_request())
-        await until(pilot, lambda: session.run_id and app.running)
+        await until(pilot, lambda: session.run_id and app.engines.running)
         await pilot.press("ctrl+q")
         await until(pilot, lambda: app._exit)
     assert workbench.closed

@@ -156,7 +156,7 @@ async def test_a_trace_is_replayed_paused_and_played_again(store: Path) -> None:
         await pilot.press("full_stop", "full_stop", "comma", *["full_stop"] * 4)
         assert "×50" in crumb(app)
         assert session.state.last_seq == seen < len(slow) - 1
-        assert session not in app.running
+        assert session not in app.engines.running
         await pilot.press("R")
         await until(pilot, lambda: session.state.finished)
         await until(

@@ -14,8 +14,8 @@ from engine import events as ev
 from tests.tui.pilots import WIDE, app_of, shown, told, until
 from tests.tui.scripted import ScriptedWorkbench, mid_stream_run
 from tui.screens.breakpoints.breakpoints import BreakpointsScreen
-from tui.screens.run.live import StopBar
 from tui.screens.run.run import RunScreen
+from tui.screens.run.stop_bar import StopBar
 from tui.screens.stop.stop import StopScreen
 from tui.trace.waiting import waiting_on
 from tui.widgets.text_view import TextView

@@ -9,7 +9,7 @@ import pytest
 
 from engine.events import Event, Notice
 from tests.support.virtual_time import loop, run_virtually
-from tui.headless.replay import LONGEST_S, SPEEDS, Pace, paced
+from tui.trace.pace import LONGEST_S, SPEEDS, Pace, paced
 
 
 async def told(*monos: float) -> AsyncIterator[Event]:

@@ -20,6 +20,7 @@ from tui.app import WorkbenchApp
 from tui.screens.ask.ask import AskScreen
 from tui.screens.playground.grid import GridTable
 from tui.screens.playground.playground import PlaygroundScreen
+from tui.screens.playground.prompts import PromptEditor
 from tui.screens.run.run import RunScreen
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.text_view import TextView
@@ -39,9 +40,10 @@ async def opened(pilot: Pilot[Any], run_id: str = PARENT, *, down: int = 2) -> P
     if run_id == PARENT:
         await until(pilot, lambda: _to_step(outline))
     await pilot.press("a")
-    await until(pilot, lambda: isinstance(app.screen, PlaygroundScreen) and app.screen._rows)
+    await until(pilot, lambda: app.screen.query(PromptEditor) and app.screen.query_one(PromptEditor).rows)
     screen = app.screen
     assert isinstance(screen, PlaygroundScreen)
+    screen.query_one(TextArea).cursor_blink = False  # a snapshot would show it on or off
     return screen
 
 
@@ -82,7 +84,7 @@ async def test_from_a_step_to_an_edit_a_grid_and_a_fork(stored: Path) -> None:
         area.load_text(EDITED)
         await pilot.press("ctrl+l", *"local/big")
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: screen._cells is not None and screen._cells.finished)
+        await until(pilot, lambda: screen.filling is not None and screen.filling.cells.finished)
         await until(pilot, lambda: "2/2 tests" in cells(screen)[1][0])
 
         assert plan_from_json(workbench.requests[0].plan) == PLAN
@@ -217,7 +219,7 @@ async def test_hostile_and_huge_texts_are_shown_safely_and_kept_whole(store: Pat
         # Nobody touched it, so it is not asked as an edit.
         assert len(plan_from_json(workbench.requests[0].plan).edits) == 1
         await pilot.press("right_square_bracket")
-        assert screen._rows[1].text == hostile
+        assert screen.query_one(PromptEditor).rows[1].text == hostile
 
 
 def _with_message(event: Event, text: str) -> Event:
@@ -254,7 +256,9 @@ def test_a_playground(snap_compare: Compare, size: tuple[int, int], snapshot_sto
         screen.query_one("#template", TextArea).load_text(EDITED)
         screen.query_one("#models", Input).value = "pocket-worker, local/big"
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: screen._cells is not None and screen._cells.last_seq == len(script) - 1)
+        await until(
+            pilot, lambda: screen.filling is not None and screen.filling.cells.last_seq == len(script) - 1
+        )
         await pilot.press("j")
         await until(pilot, lambda: "edit 1 · pocket-worker" in side(screen))
 

@@ -13,7 +13,6 @@ from tests.tui.scripted import RUN_ID, ScriptedWorkbench, failing_run, passing_r
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
 from tui.screens.share.share import ImportScreen, ShareScreen
-from tui.screens.share.sharing import run_on
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +25,8 @@ async def test_a_bundle_goes_from_one_workbench_to_another(store: Path, tmp_path
     app = app_of(ScriptedWorkbench(store))
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("2")
-        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and run_on(app.screen))
-        run_id = run_on(app.screen)
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.shown_run)
+        run_id = app.screen.shown_run
         await pilot.press("W")
         await until(pilot, lambda: isinstance(app.screen, ShareScreen))
         await pilot.press("enter")
@@ -48,7 +47,7 @@ async def test_a_bundle_goes_from_one_workbench_to_another(store: Path, tmp_path
         await until(pilot, lambda: isinstance(other.screen, ImportScreen))
         await pilot.press(*str(path), "enter")
         await until(pilot, lambda: "imported 1 run" in told(other))
-        await until(pilot, lambda: run_on(other.screen) == run_id)
+        await until(pilot, lambda: isinstance(other.screen, RunsScreen) and other.screen.shown_run == run_id)
         await pilot.press("I")
         await until(pilot, lambda: isinstance(other.screen, ImportScreen))
         await pilot.press(*str(store), "enter")
@@ -59,7 +58,7 @@ async def test_a_trace_is_written_as_another_format(store: Path, tmp_path: Path)
     await record(store, [passing_run()])
     app = app_of(ScriptedWorkbench(store), initial_run_id=RUN_ID)
     async with app.run_test(size=WIDE) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_on(app.screen))
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.shown_run)
         await pilot.press("W")
         await until(pilot, lambda: isinstance(app.screen, ShareScreen))
         await pilot.press("down", "down", "down", "tab")
@@ -76,7 +75,7 @@ async def test_spans_go_to_an_endpoint_and_escape_sends_nothing(store: Path) -> 
     app = app_of(ScriptedWorkbench(store), initial_run_id=RUN_ID)
     with OtlpServer() as server:
         async with app.run_test(size=SMALL) as pilot:
-            await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_on(app.screen))
+            await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.shown_run)
             for last in ("escape", "enter"):
                 await pilot.press("W")
                 await until(pilot, lambda: isinstance(app.screen, ShareScreen))

@@ -94,7 +94,7 @@ async def test_streaming_never_stalls_the_loop(store: Path, monkeypatch: pytest.
         app.start_run(app.workbench.default_request())
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
         with measured(monkeypatch) as gaps:
-            await until(pilot, lambda: not app.running)
+            await until(pilot, lambda: not app.engines.running)
         assert len(app.screen.query_one("#workflow", TextView).whole) > 3 * TOKENS_PER_SECOND
         assert gaps.worst < LIMIT_S, f"{gaps.worst * 1000:.0f} ms in {gaps.culprit}"
         print(f"streaming: worst callback {gaps.worst * 1000:.0f} ms, {gaps.total:.1f} s CPU in {SECONDS} s")

@@ -125,14 +125,12 @@ def test_a_stop_is_named_and_is_no_stall(store: Path) -> None:
 async def test_home_and_the_status_line_name_what_stalls(store: Path) -> None:
     await history(store)
     clock = Clock()
-    app = app_of(ScriptedWorkbench(store, mid_stream_run(), hold=True))
-    app.clock = clock
-    app.stalls = Stalls(app.records, clock)
+    app = app_of(ScriptedWorkbench(store, mid_stream_run(), hold=True), clock=clock)
     async with app.run_test(size=WIDE) as pilot:
         session = app.start_run(app.workbench.default_request())
         await until(pilot, lambda: session.state.last_seq == len(mid_stream_run()) - 1)
         await until(pilot, lambda: app.screen.query(StatusLine))
-        await app.stalls.look(app.running)
+        await app.stalls.look(app.engines.running)
         clock.now += 151
         assert "stalled: model pocket-meta 2:3" in str(app.screen.query_one(StatusLine).render())
         await pilot.press("1")

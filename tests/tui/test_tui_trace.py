@@ -144,7 +144,7 @@ async def test_words_are_filtered_and_found_one_after_the_other(store: Path) -> 
         await pilot.press("slash")
         assert isinstance(app.focused, Input)
         await pilot.press(*"no letter")
-        await until(pilot, lambda: outline.count < everything and screen._hits)
+        await until(pilot, lambda: outline.count < everything and screen.finder.hits)
         await pilot.press("enter")
         await until(pilot, lambda: app.focused is outline)
         assert {key[0] for key, _ in outline._rows} == {"round", "execution", "step"}
@@ -152,12 +152,12 @@ async def test_words_are_filtered_and_found_one_after_the_other(store: Path) -> 
         await pilot.press("n")
         text = screen.query_one("#detail-text", TextView)
         assert text.hits >= 1 and "no letter" in text.plain_text
-        first = screen._hit
+        first = screen.finder.at
         for _ in range(12):
             await pilot.press("n")
-        assert {hit.key for hit in screen._hits} == {("execution", "e0"), ("step", "e0-1")}
+        assert {hit.key for hit in screen.finder.hits} == {("execution", "e0"), ("step", "e0-1")}
         await pilot.press("N")
-        assert 0 <= first < len(screen._hits)
+        assert 0 <= first < len(screen.finder.hits)
         await pilot.press("slash", "escape")
         await until(pilot, lambda: outline.count >= everything)
         assert not screen.query_one(SearchBar).has_class("-open")

@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, cast
 from textual.screen import Screen, ScreenResultType
 
 if TYPE_CHECKING:
-    from tui.app import WorkbenchApp
+    from tui.navigation import Navigation
 
 
 class WorkbenchScreen(Screen[ScreenResultType]):
     """A screen of the workbench, whose workers end before its widgets do."""
 
     @property
-    def workbench_app(self) -> WorkbenchApp:
-        return cast("WorkbenchApp", self.app)
+    def navigation(self) -> Navigation:
+        return cast("Navigation", self.app)
+
+    @property
+    def shown_run(self) -> str | None:
+        """The id of the run that is shown, or that the cursor is on."""
+        return None
 
     def _on_prune(self) -> None:
         """The screen is being closed. Textual cancels its workers only once its widgets are gone, and one

@@ -9,9 +9,8 @@ from engine.events import Event
 from tui.trace import gist
 from tui.trace.attempts import changed, previous_attempts
 from tui.trace.matches import Hit, Query
-from tui.trace.nodes import EvaluationNode, ExecutionNode, Key, NoticeNode, ProposalNode, StepNode
+from tui.trace.nodes import FAILURES, EvaluationNode, ExecutionNode, Key, NoticeNode, ProposalNode, StepNode
 from tui.trace.state import RunState
-from tui.widgets.outline_view import FAILURES
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ Key = tuple[str, str]
 
 RUNNING = "running"
 WAITING = "waiting"
+FAILURES = ("failed", "error", "infra", "budget", "timeout", "timeout-wall", "timeout-cpu", "oom", "tampered")
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,6 @@ class RunState(TraceTree):
         self.answer: str | None = None
         self.workflow_id: str | None = None
         self.error: str | None = None
-        self.steps_done = 0
         self.wall_ms: float | None = None
         self.started_at: float | None = None
         self.last_seq = -1
@@ -219,8 +218,6 @@ class RunState(TraceTree):
         node.cpu_ms, node.stdout = event.cpu_ms, event.stdout
         # The ledger's word is final; the sum of the calls seen was only a preview of it.
         node.spent = Spent(event.tokens_in, event.tokens_out, event.cost_usd, max(node.spent.calls, 0))
-        if node.wall_ms is None:
-            self.steps_done += 1
         self._end(node, event.status, event.wall_ms)
 
     def _code_executed(self, event: ev.CodeExecuted) -> None:

@@ -170,3 +170,24 @@ def _round_of(state: RunState, key: Key | None) -> RoundNode | None:
     while node is not None and not isinstance(node, RoundNode):
         node = state.nodes.get(node.parent) if node.parent else None
     return node
+
+
+def step_of(state: RunState, key: Key | None) -> StepNode | None:
+    """The step that a row is, or is in."""
+    while key is not None and key in state.nodes:
+        node = state.nodes[key]
+        if isinstance(node, StepNode):
+            return node
+        key = node.parent
+    return None
+
+
+def tests_text(state: RunState) -> str:
+    """The tests of the problem, with what each part of them is for."""
+    titles = {"visible": "the workflow sees them", "val": "search uses them", "test": "held back"}
+    parts = []
+    for split, title in titles.items():
+        if sources := state.tests(split):
+            written = ", model-written" if split == "visible" and state.tests_written_by_model else ""
+            parts.append(f"# {split}: {title}{written}\n" + "\n".join(sources))
+    return "\n\n".join(parts)

@@ -48,10 +48,6 @@ class GraphView(LineView):
         return max(len(self._lines), 1)
 
     @property
-    def is_empty(self) -> bool:
-        return not self._lines
-
-    @property
     def plain_text(self) -> str:
         boxes = str.maketrans({"▐": "[", "▌": "]"})
         return "\n".join("".join(text for text, _ in line).translate(boxes).rstrip() for line in self._lines)

@@ -7,13 +7,11 @@ from collections.abc import Callable, Collection
 from rich.cells import cell_len
 
 from tui.actions import bindings_for
-from tui.trace.nodes import Key, Node
+from tui.trace.nodes import FAILURES, Key, Node
 from tui.trace.outline import Piece, cells, is_expanded, visible_rows
 from tui.trace.state import RunState
 from tui.widgets.line_list import LineList
 from tui.widgets.line_view import fit
-
-FAILURES = ("failed", "error", "infra", "budget", "timeout", "timeout-wall", "timeout-cpu", "oom", "tampered")
 
 
 class OutlineView(LineList):

@@ -1,7 +1,7 @@
 """Live control: stop a run at a crossing, look, change what passes, go on."""
 
 from engine.run.control.breakpoints import Breakpoint, BreakpointError, parse_breakpoint
-from engine.run.control.control import Control, ControlError, Pass, Stop
+from engine.run.control.control import Control, ControlError, Pass, ReadLocals, Stop
 from engine.run.control.crossing import Crossing, Where
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "ControlError",
     "Crossing",
     "Pass",
+    "ReadLocals",
     "Stop",
     "Where",
     "parse_breakpoint",

@@ -42,7 +42,7 @@ class ChooseScreen(WorkbenchScreen[None]):
         self._table.focus()
 
     def on_screen_resume(self) -> None:
-        self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
+        self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
         self.run_worker(self._load, group="store", exclusive=True)
 
     @property
@@ -53,7 +53,7 @@ class ChooseScreen(WorkbenchScreen[None]):
         from store.errors import StoreError
 
         try:
-            self._experiments = await self.workbench_app.records.experiments()
+            self._experiments = await self.navigation.records.experiments()
         except StoreError as error:
             self._table.empty = f"The store cannot be read: {one_line(str(error), 200)}"
         else:
@@ -80,4 +80,4 @@ class ChooseScreen(WorkbenchScreen[None]):
         if problem := self._marks.problem:
             self.notify(problem)
         else:
-            self.workbench_app.open_comparison(self._marks.keys)
+            self.navigation.open_comparison(self._marks.keys)

@@ -79,7 +79,7 @@ class CompareScreen(WorkbenchScreen[None]):
         self._read()
 
     def on_screen_resume(self) -> None:
-        self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
+        self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -91,7 +91,7 @@ class CompareScreen(WorkbenchScreen[None]):
         from store.errors import StoreError
 
         try:
-            found = await self.workbench_app.records.comparison(self._names, self.state.baseline)
+            found = await self.navigation.records.comparison(self._names, self.state.baseline)
         except (StoreError, CompareError) as error:
             self._fail(str(error))
             return
@@ -246,15 +246,15 @@ class CompareScreen(WorkbenchScreen[None]):
     def _open_problem(self) -> None:
         """The two traces of the problem under the cursor, beside each other."""
         if (both := self._both()) is not None:
-            self.workbench_app.open_comparison(both)
+            self.navigation.open_comparison(both)
 
     def action_trace_baseline(self) -> None:
         if (both := self._both()) is not None:
-            self.workbench_app.open_trace(both[0])
+            self.navigation.open_trace(both[0])
 
     def action_trace_other(self) -> None:
         if (both := self._both()) is not None:
-            self.workbench_app.open_trace(both[1])
+            self.navigation.open_trace(both[1])
 
     def _both(self) -> tuple[str, str] | None:
         """The two runs that are looked at; None after saying why there are none."""

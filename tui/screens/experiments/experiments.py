@@ -74,7 +74,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         self.set_interval(REREAD_S, self._reread)
 
     def on_screen_resume(self) -> None:
-        self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
+        self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
         self.action_reload()
 
     def _table(self, id: str) -> TableView:
@@ -98,8 +98,8 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         """How experiments stand; and what the store has, where anything was written."""
         from store.errors import StoreError
 
-        app, table = self.workbench_app, self._table("experiments")
-        self._now = {now.experiment: now for now in await app.standings()}
+        app, table = self.navigation, self._table("experiments")
+        self._now = {now.experiment: now for now in await app.engines.standings()}
         try:
             newest = await app.records.read(lambda reader: reader.newest_event())
             # A new experiment has no event before its first trial.
@@ -125,7 +125,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         def read(reader: Reader) -> list[TrialRow]:
             return reader.trials(name)
 
-        trials = await self.workbench_app.records.read(read)
+        trials = await self.navigation.records.read(read)
         if self._table("experiments").selected == name:  # the cursor may have moved on
             self._trials = sorted(trials, key=lambda trial: trial.started_at, reverse=True)
             self._show_trials()
@@ -178,7 +178,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
     @on(LineList.Chosen, "#trials")
     def _open_trial(self) -> None:
         if (run_id := self._table("trials").selected) is not None:
-            self.workbench_app.open_run(run_id)
+            self.navigation.open_run(run_id)
 
     def action_failed(self) -> None:
         self._only_failed = not self._only_failed
@@ -188,7 +188,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         if (row := self._selected) is None:
             return
         if len(row.variants) > 1:
-            self.workbench_app.open_comparison([row.name])
+            self.navigation.open_comparison([row.name])
         else:
             self.notify("It has one variant; mark others to compare it with on the Compare screen (6).")
 
@@ -201,7 +201,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
             if filled is not None:
                 self._start(filled)
 
-        self.app.push_screen(NewExperimentScreen(self.workbench_app.workbench), start)
+        self.app.push_screen(NewExperimentScreen(self.navigation.workbench), start)
 
     def action_resume(self) -> None:
         self._carry_on()
@@ -227,7 +227,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
 
     def _start(self, asked: tuple[ExperimentRequest, Placement]) -> None:
         async def start() -> None:
-            name = await self.workbench_app.workbench.start_experiment(*asked)
+            name = await self.navigation.workbench.start_experiment(*asked)
             self._wanted = name
             self.notify(f"{name} has begun; it goes on when this is closed.")
 
@@ -261,7 +261,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
 
     def _act(self, now: Standing, action: str) -> None:
         async def act() -> None:
-            await self.workbench_app.workbench.act_on_experiment(now.experiment, action)
+            await self.navigation.workbench.act_on_experiment(now.experiment, action)
 
         self._do(act())
 

@@ -46,7 +46,7 @@ class TrialsScreen(WorkbenchScreen[None]):
         self.set_interval(REREAD_S, self._reread)
 
     def on_screen_resume(self) -> None:
-        self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
+        self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
         self.action_reload()
 
     @property
@@ -64,7 +64,7 @@ class TrialsScreen(WorkbenchScreen[None]):
     async def _load(self) -> None:
         from store.errors import StoreError
 
-        records = self.workbench_app.records
+        records = self.navigation.records
         try:
             newest = await records.read(lambda reader: reader.newest_event())
             if newest == self._newest:
@@ -89,7 +89,7 @@ class TrialsScreen(WorkbenchScreen[None]):
     @on(LineList.Chosen, "#trials")
     def _open(self) -> None:
         if (run_id := self._table.selected) is not None:
-            self.workbench_app.open_run(run_id)
+            self.navigation.open_run(run_id)
 
     def action_failed(self) -> None:
         self._only_failed = not self._only_failed

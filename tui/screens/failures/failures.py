@@ -25,7 +25,7 @@ from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
     from store.annotations import Annotation, Kind
-    from store.failures import Clusters, Grouping
+    from store.failures import Grouping
     from store.reader import Reader
     from store.rows import RunRow
 
@@ -45,7 +45,6 @@ class FailuresScreen(WorkbenchScreen[None]):
     def __init__(self) -> None:
         super().__init__(name="failures")
         self._by: Grouping = "signature"
-        self._clusters: Clusters | None = None
         self._newest = 0  # event in the store when all of this was read
         self._runs: tuple[RunRow, ...] = ()
         self._said: dict[str, list[Annotation]] = {}
@@ -67,7 +66,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         self.set_interval(REREAD_S, self._reread)
 
     def on_screen_resume(self) -> None:
-        self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
+        self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
         self.action_reload()
         self.run_worker(self._label, group="labels", exclusive=True)
 
@@ -91,18 +90,16 @@ class FailuresScreen(WorkbenchScreen[None]):
 
         table, by = self._table("clusters"), self._by
         try:
-            newest = await self.workbench_app.records.read(lambda r: r.newest_event())
+            newest = await self.navigation.records.read(lambda r: r.newest_event())
             if newest == self._newest and not force:
                 return
-            found = await self.workbench_app.records.read(lambda r: r.failures(by, limit=CLUSTERS))
+            found = await self.navigation.records.read(lambda r: r.failures(by, limit=CLUSTERS))
         except StoreError as error:
-            self._clusters = None
             table.border_title = f"By {by}"
             table.empty = f"The store cannot be read: {one_line(str(error), 200)}"
             table.show([])
             table.refresh()
             return
-        self._clusters = found
         table.border_title = f"By {by}"
         table.empty = "No run has failed.\nWhat fails is gathered here,\nby what went wrong."
         table.show([cluster_row(by, cluster) for cluster in found.clusters])
@@ -123,7 +120,7 @@ class FailuresScreen(WorkbenchScreen[None]):
             page = reader.runs(cluster=(by, key), limit=RUNS)
             return page.rows, reader.annotations([r.id for r in page.rows]), page.next_cursor is not None
 
-        self._runs, self._said, more = await self.workbench_app.records.read(read)
+        self._runs, self._said, more = await self.navigation.records.read(read)
         self._show_runs(more=more)
         self._peek_later()
 
@@ -139,9 +136,9 @@ class FailuresScreen(WorkbenchScreen[None]):
         from store.annotations import classify_runs
         from store.errors import StoreError
 
-        path = self.workbench_app.workbench.store_path
+        path = self.navigation.workbench.store_path
         try:
-            waiting = await self.workbench_app.records.read(lambda r: r.unclassified())
+            waiting = await self.navigation.records.read(lambda r: r.unclassified())
             for start in range(0, len(waiting), _LABELLED_AT_ONCE):
                 some = waiting[start : start + _LABELLED_AT_ONCE]
                 await asyncio.to_thread(lambda some=some: deque(classify_runs(path, some), maxlen=0))
@@ -181,7 +178,7 @@ class FailuresScreen(WorkbenchScreen[None]):
             view.show("")
             return
         try:
-            text = await self.workbench_app.records.read(lambda r: peek_text(run, r.peek(run.id)))
+            text = await self.navigation.records.read(lambda r: peek_text(run, r.peek(run.id)))
         except StoreError as error:
             text = f"This run cannot be read: {one_line(str(error), 300)}"
         view.show(text)
@@ -201,7 +198,7 @@ class FailuresScreen(WorkbenchScreen[None]):
     @on(LineList.Chosen, "#runs")
     def _open(self) -> None:
         if (run := self._selected) is not None:
-            self.workbench_app.open_trace(run.id)
+            self.navigation.open_trace(run.id)
 
     def action_group(self) -> None:
         """The next way to cluster."""
@@ -226,7 +223,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         run = self._one()
         if run is None:
             return
-        used = [v for v, _ in await self.workbench_app.records.read(lambda r: r.annotation_values(kind))]
+        used = [v for v, _ in await self.navigation.records.read(lambda r: r.annotation_values(kind))]
         known = list(dict.fromkeys([*used, *(LABELS if kind == "label" else ())]))
 
         def answered(name: str | None) -> None:
@@ -266,7 +263,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         from store.annotations import annotate, unannotate
         from store.errors import StoreError
 
-        path = self.workbench_app.workbench.store_path
+        path = self.navigation.workbench.store_path
         change = unannotate if remove else annotate
         try:
             await asyncio.to_thread(change, path, [run.id], kind, value)
@@ -304,7 +301,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         from store.errors import StoreError
         from tui.service.asked.again import rerun_request
 
-        path = self.workbench_app.workbench.store_path
+        path = self.navigation.workbench.store_path
         begun = 0
         for run_id in run_ids:
             try:
@@ -312,7 +309,7 @@ class FailuresScreen(WorkbenchScreen[None]):
             except (StoreError, ProblemError) as error:
                 self.notify(one_line(str(error), 300), severity="error")
                 continue
-            self.workbench_app.start_run(request, show=False)
+            self.navigation.start_run(request, show=False)
             begun += 1
         if begun:
             self.notify(f"{plural(begun, 'run')} started again; 3 shows the latest, 1 all.")

@@ -57,17 +57,17 @@ class HomeScreen(WorkbenchScreen[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        self._show_setup(self.workbench_app.workbench)
+        self._show_setup(self.navigation.workbench)
         self._sync_active()
         self.query_one("#recent").focus()
         # The store is a large import and a file; neither may delay the first frame.
         self.call_after_refresh(self._read)
-        self.set_interval(max(self.workbench_app.tick, 0.5), self._sync_active)
+        self.set_interval(max(self.navigation.tick, 0.5), self._sync_active)
         self.set_interval(STORE_SECONDS, self._reread)
 
     def on_screen_resume(self) -> None:
         self._sync_active()
-        self._show_setup(self.workbench_app.workbench)
+        self._show_setup(self.navigation.workbench)
         self._read()
 
     def _read(self) -> None:
@@ -80,8 +80,8 @@ class HomeScreen(WorkbenchScreen[None]):
     async def _load(self, *, force: bool) -> None:
         from store.errors import StoreError
 
-        records = self.workbench_app.records
-        self._experiments = await self.workbench_app.standings()
+        records = self.navigation.records
+        self._experiments = await self.navigation.engines.standings()
         recent, failures = self.query_one("#recent", TableView), self.query_one("#failures", TableView)
         try:
             if not await records.changed() and not force:
@@ -100,9 +100,9 @@ class HomeScreen(WorkbenchScreen[None]):
     def _sync_active(self) -> None:
         if not self.is_current:
             return
-        sessions = self.workbench_app.sessions
+        sessions = self.navigation.engines.sessions
         rows = [
-            active_row(n, s, self.workbench_app.stalls.told(s))
+            active_row(n, s, self.navigation.stalls.told(s))
             for n, s in enumerate(sessions)
             if not s.state.finished
         ]
@@ -111,7 +111,7 @@ class HomeScreen(WorkbenchScreen[None]):
 
             rows = [*map(experiment_row, self._experiments), *rows]
         self.query_one("#active", TableView).show(rows)
-        self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
+        self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
 
     def _show_setup(self, workbench: Workbench) -> None:
         settings = workbench.settings
@@ -133,11 +133,11 @@ class HomeScreen(WorkbenchScreen[None]):
         if not isinstance(table, TableView) or table.selected is None:
             return
         if table.selected.startswith("experiment:"):
-            self.workbench_app.open_experiments(table.selected.removeprefix("experiment:"))
+            self.navigation.open_experiments(table.selected.removeprefix("experiment:"))
         elif table.id == "active":
-            self.workbench_app.open_session(self.workbench_app.sessions[int(table.selected)])
+            self.navigation.open_session(self.navigation.engines.sessions[int(table.selected)])
         else:
-            self.workbench_app.open_trace(table.selected)
+            self.navigation.open_trace(table.selected)
 
 
 def _short(path: str) -> str:

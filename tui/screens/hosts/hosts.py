@@ -63,7 +63,7 @@ class HostsScreen(WorkbenchScreen[None]):
         self._table("containers").focus()
 
     def on_screen_resume(self) -> None:
-        self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
+        self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
         self.action_reload()
 
     def _table(self, id: str) -> TableView:
@@ -81,7 +81,7 @@ class HostsScreen(WorkbenchScreen[None]):
 
     @property
     def _configured(self) -> tuple[str, ...]:
-        return tuple(self.workbench_app.workbench.settings.docker_hosts)
+        return tuple(self.navigation.workbench.settings.docker_hosts)
 
     def _show(self, found: list[Survey]) -> None:
         self._surveys = found
@@ -121,7 +121,7 @@ class HostsScreen(WorkbenchScreen[None]):
     async def _check(self) -> None:
         from sandbox.doctor import examine, healthy
 
-        found = await asyncio.to_thread(examine, self.workbench_app.workbench.settings.docker_hosts)
+        found = await asyncio.to_thread(examine, self.navigation.workbench.settings.docker_hosts)
         checks = self._table("checks")
         checks.show([check_row(check) for check in found])
         sound = healthy(found)

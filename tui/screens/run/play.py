@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from tui.screens.run.live import LiveControl
-from tui.trace.nodes import CallNode
+from typing import TYPE_CHECKING
+
+from tui.trace.nodes import CallNode, StepNode
+from tui.trace.state import RunState
+
+if TYPE_CHECKING:
+    from tui.screens.playground.playground import PlaygroundScreen
 
 
-class PlaygroundControl(LiveControl):
-    """The action that opens the playground; on a run that is a grid itself, that grid."""
+def playground_of(state: RunState, step: StepNode | None) -> PlaygroundScreen | str:
+    """The playground of a step; of a run that is a grid itself, that grid. Text says why there is none."""
+    from tui.screens.playground.playground import PlaygroundScreen
 
-    def action_playground(self) -> None:
-        from tui.screens.playground.playground import PlaygroundScreen
-
-        state, step = self.session.state, self._selected_step()
-        if state.variant == "playground":
-            parent, at = state.origin.get("parent"), state.origin.get("forked_at")
-            if isinstance(parent, str) and isinstance(at, str):
-                self.app.push_screen(PlaygroundScreen(parent, at, grid=state.run_id))
-            return
-        if step is None:
-            self.notify("Select the step whose prompt to play with first.")
-        elif not any(isinstance(state.nodes[key], CallNode) for key in step.children):
-            self.notify(
-                f"{step.operator} asked no model, so it has no prompt."
-                if not step.reused
-                else "This step was served from the parent's record: play with it there (P opens it)."
-            )
-        else:
-            self.app.push_screen(PlaygroundScreen(state.run_id, step.key[1]))
+    if state.variant == "playground":
+        parent, at = state.origin.get("parent"), state.origin.get("forked_at")
+        if isinstance(parent, str) and isinstance(at, str):
+            return PlaygroundScreen(parent, at, grid=state.run_id)
+        return "The record does not say which step this grid is of."
+    if step is None:
+        return "Select the step whose prompt to play with first."
+    if any(isinstance(state.nodes[key], CallNode) for key in step.children):
+        return PlaygroundScreen(state.run_id, step.key[1])
+    if step.reused:
+        return "This step was served from the parent's record: play with it there (P opens it)."
+    return f"{step.operator} asked no model, so it has no prompt."

@@ -1,65 +1,50 @@
 """A run: the query, what the meta-agent writes, the steps, and the selected step in full.
 
-Live runs and traces from the store are the same screen; only where the events come from differs.
+Live runs and traces from the store are the same screen; only where the events come from differs. The screen
+lays its parts out, brings them up to date and has each key do something with one of them: the views of the
+steps, the row in detail, the graph, the control of a live run, and what the reader looks for.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
-from textual.widget import Widget
+from textual.containers import Horizontal
 from textual.widgets import Footer
 
 from tui.actions import bindings_for
 from tui.safe import one_line
+from tui.screens.base import WorkbenchScreen
 from tui.screens.run.detail_pane import DetailPane
-from tui.screens.run.forks import ForkControl
-from tui.screens.run.live import LIVE_ONLY, StopBar
-from tui.screens.run.play import PlaygroundControl
+from tui.screens.run.forks import fork_at
+from tui.screens.run.pages import PAGES, Pages
+from tui.screens.run.play import playground_of
+from tui.screens.run.problem_pane import ProblemPane
+from tui.screens.run.run_title import RunTitle
 from tui.screens.run.scrub_bar import ScrubBar
+from tui.screens.run.search_bar import SearchBar
 from tui.screens.run.status_line import StatusLine
-from tui.screens.run.trace import IN_THE_PAST, VIEWS, TraceControl
+from tui.screens.run.step_views import StepViews
+from tui.screens.run.stop_bar import LIVE_ONLY, StopBar
+from tui.screens.run.workflow_pane import WorkflowPane
 from tui.session import RunSession
+from tui.trace.filter import kept_events, key_of
+from tui.trace.finder import Finder
 from tui.trace.nodes import StepNode
-from tui.trace.subject import Subject, lines_run, node_counts, node_marks, subject_of
-from tui.widgets.events_view import EventsView
-from tui.widgets.graph_view import GraphView
+from tui.trace.pace import Pace
+from tui.trace.subject import Subject, step_of, subject_of
 from tui.widgets.line_list import LineList
-from tui.widgets.outline_view import OutlineView
 from tui.widgets.tab_strip import TabStrip
 from tui.widgets.text_view import TextView
-from tui.widgets.timeline_view import TimelineView
-from tui.widgets.title_bar import TitleBar
 
-if TYPE_CHECKING:
-    pass
-
-# Panes in the order of tab, with the page each is on where the terminal is too small for all.
-PANES = {
-    "query": "Problem",
-    "tests": "Problem",
-    "reasoning": "Reasoning",
-    "workflow": "Workflow",
-    "graph": "Graph",
-    "steps": "Steps",
-    "timeline": "Steps",
-    "events": "Steps",
-    "detail-text": "Steps",
-}
-PAGES = tuple(dict.fromkeys(PANES.values()))
 GRAPH_SECONDS = 0.25
-FOLLOW_SECONDS = 1.0
-LAYOUT_SECONDS = 0.02
 LOADING_TICKS = 5
+IN_THE_PAST = ("later", "later_step", "now")
 
 
-class RunScreen(ForkControl, PlaygroundControl, TraceControl):
+class RunScreen(WorkbenchScreen[None]):
     """Shows a session; loads it first where `run_id` names a run of the store."""
 
     CSS_PATH = "run.tcss"
@@ -69,57 +54,44 @@ class RunScreen(ForkControl, PlaygroundControl, TraceControl):
     def __init__(self, session: RunSession, *, run_id: str | None = None) -> None:
         super().__init__(name="run")
         self.session = session
+        self.finder = Finder()
         self._run_id = run_id
         self._seen = -1
         self._standing = (False, True)
-        self._graph: Mapping[str, Any] = {}
-        self._graph_of = ""
         self._ticks = 0
-        self._going: str | None = None
+        self._title = RunTitle(session)
+        self._views = StepViews(session, id="right")
+        self._pages = Pages(self._views)
+        self._detail = DetailPane(session.state, id="detail")
+        self._problem = ProblemPane(id="left")
+        self._workflow = WorkflowPane(id="middle")
 
     def compose(self) -> ComposeResult:
-        state = self.session.state
-        yield TitleBar("Run")
-        yield StatusLine(self.session)
-        yield StopBar(self.session)
+        self._control = StopBar(self.session, self.navigation.engines)
+        yield self._title
+        yield StatusLine(self.session, self.navigation.stalls.told)
+        yield self._control
         yield ScrubBar(self.session)
-        yield TabStrip(PAGES, id="pages")
-        with Vertical(id="body"):
+        with self._pages:
+            yield TabStrip(PAGES, id="pages")
             with Horizontal(id="top"):
-                with Vertical(id="left"):
-                    yield _titled(TextView(id="query", classes="pane"), "Query")
-                    yield _titled(
-                        TextView(id="tests", classes="pane", language="python", empty="None."), "Tests"
-                    )
-                with Vertical(id="middle"):
-                    reasoning = TextView(
-                        id="reasoning", classes="pane", tail=True, empty="Appears as the meta-agent thinks."
-                    )
-                    yield _titled(reasoning, "Reasoning")
-                    code = TextView(
-                        id="workflow", classes="pane", language="python", tail=True, numbers=True,
-                        empty="Appears as the meta-agent writes it.",
-                    )  # fmt: skip
-                    yield _titled(code, "Workflow")
-                    yield _titled(GraphView(id="graph"), "Graph")
-                with Vertical(id="right"):
-                    yield TabStrip(list(VIEWS), id="views")
-                    yield _titled(OutlineView(state, self.session.since_last_event, id="steps"), "Steps")
-                    yield _titled(
-                        TimelineView(state, self.session.since_last_event, id="timeline"), "Timeline"
-                    )
-                    yield _titled(EventsView(self.session.history, id="events"), "Events")
-            yield DetailPane(state, id="detail")
+                yield self._problem
+                yield self._workflow
+                yield self._views
+            yield self._detail
         yield Footer()
 
     def on_mount(self) -> None:
-        self.query_one(OutlineView).follow = self.session.live
-        self.show_view("Tree")
         if self._run_id is not None:
-            self.run_worker(partial(self._load, self._run_id), group="load", exclusive=True)
-        self._timer = self.set_interval(self.workbench_app.tick, self._tick)
-        self._graph_timer = self.set_interval(max(GRAPH_SECONDS, self.workbench_app.tick), self._sync_graph)
+            self.run_worker(partial(self._read, self._run_id), group="load", exclusive=True)
+        tick = self.navigation.tick
+        self._timer = self.set_interval(tick, self._tick)
+        self._graph_timer = self.set_interval(max(GRAPH_SECONDS, tick), self._sync_graph)
         self.sync()
+
+    @property
+    def shown_run(self) -> str | None:
+        return self.session.state.run_id or None
 
     def on_screen_suspend(self) -> None:
         self._timer.pause()
@@ -130,24 +102,16 @@ class RunScreen(ForkControl, PlaygroundControl, TraceControl):
         self._graph_timer.resume()
         self.sync()
 
-    async def _load(self, run_id: str) -> None:
-        """Read the trace; a run that is in progress elsewhere is followed until it ends."""
+    async def _read(self, run_id: str) -> None:
+        """Take the run from the store, at once or at the pace of a replay."""
         from store.errors import StoreError
 
-        records = self.workbench_app.records
-        session = self.session
+        session, records = self.session, self.navigation.records
         try:
-            run_id = (await records.run(run_id)).id
-            await session.load(records, run_id)
-            while not session.state.finished:
-                row = await records.run(run_id)
-                if row.status != "running":
-                    await session.load(records, run_id)
-                    session.state.close(row.status, row.error)
-                    break
-                await asyncio.sleep(FOLLOW_SECONDS)
-                if await records.changed():
-                    await session.load(records, run_id)
+            if session.pace is not None:
+                await session.play(records, run_id, session.pace)
+            else:
+                await session.read(records, run_id)
         except StoreError as error:
             session.state.close("error", one_line(str(error), 300))
             self.notify(one_line(str(error), 300), severity="error")
@@ -165,189 +129,270 @@ class RunScreen(ForkControl, PlaygroundControl, TraceControl):
         if shown.revision != self._seen or shown.open or self.session.loading:
             self.sync()
 
-    def sync(self) -> None:
-        """Bring every pane up to date. Panes compare; what has not changed costs next to nothing."""
+    def sync(self, *, anew: bool = False) -> None:
+        """Bring every pane up to date. Panes compare; what has not changed costs next to nothing.
+
+        `anew`: what is shown is another state, or less or more of it.
+        """
         state = self.session.shown
-        fresh = state.revision != self._seen
+        fresh = anew or state.revision != self._seen
         self._seen = state.revision
         self.query_one(StatusLine).refresh()
-        self.sync_views()
+        self._sync_steps()
         if not fresh:
             return
-        bar = self.query_one(TitleBar)
-        bar.crumb = self.crumb()
-        bar.note = self.workbench_app.workbench.sandbox_note if self.session.live else _note(state.sandbox)
-        self.sync_stop()
-        if (standing := (state.finished, state.stop is None)) != self._standing:
+        self._title.sync(self.navigation.workbench.sandbox_note)
+        self._sync_stop()
+        if (standing := (state.finished, state.stop is None)) != self._standing or anew:
             self._standing = standing
             self.refresh_bindings()  # what can no longer be done leaves the footer
-        self.query_one("#query", TextView).show(state.query)
-        tests = self.query_one("#tests", TextView)
-        tests.show(self._tests())
-        tests.border_title = "Tests · model-written" if state.tests_written_by_model else "Tests"
-        self._sync_subject()
-        self._sync_detail()
+        self._problem.show(state)
+        self._sync_selected()
+        if anew:
+            self._sync_graph()
 
-    def look_again(self) -> None:
-        self._seen = -1
-        self.sync()
-        self._sync_graph()
-        self.refresh_bindings()
-
-    def _tests(self) -> str:
+    def _sync_steps(self) -> None:
+        """The steps, with what the reader wants of them, and the bar of the past."""
         state = self.session.shown
-        titles = {"visible": "the workflow sees them", "val": "search uses them", "test": "held back"}
-        parts = []
-        for split, title in titles.items():
-            if sources := state.tests(split):
-                written = ", model-written" if split == "visible" and state.tests_written_by_model else ""
-                parts.append(f"# {split}: {title}{written}\n" + "\n".join(sources))
-        return "\n\n".join(parts)
+        if self.finder.is_due(state):
+            self.run_worker(self._find, group="find", exclusive=True)
+        if self.finder.is_new(state):
+            keys, wanted = self.finder.kept(state), self.finder.wanted
+            self._views.keep(keys, kept_events(self.session.history.events, wanted, keys or set()))
+            for text in self.query(TextView):
+                text.find(wanted.query)
+        self._views.sync()
+        self._views.tell(self.finder.words)
+        self.query_one(ScrubBar).sync()
 
     def _subject(self) -> Subject:
-        outline = self.query_one(OutlineView)
+        outline = self._views.outline
         return subject_of(self.session.shown, None if outline.follow else outline.selected)
 
-    def _sync_subject(self) -> None:
-        subject = self._subject()
-        self.query_one("#reasoning", TextView).show(subject.reasoning)
-        workflow = self.query_one("#workflow", TextView)
-        workflow.show(subject.source)
-        where = f" · round {subject.round}" if subject.round else ""
-        workflow.border_title = f"Workflow{where}" + (f" · {subject.heading}" if subject.heading else "")
-        self.query_one("#reasoning", TextView).border_title = f"Reasoning{where}"
-        key = self.query_one(OutlineView).selected
-        workflow.mark_counts(*lines_run(self.session.shown, subject, key))
+    def _sync_selected(self) -> None:
+        selected = self._views.selected
+        self._workflow.show(self.session.shown, self._subject(), selected)
+        self._detail.show(selected)
 
     def _sync_graph(self) -> None:
-        """Redraw the graph; parsing a prefix of code is work for a thread, and not for every tick."""
-        subject = self._subject()
-        if subject.proposal is not None:
-            self._graph, self._graph_of = subject.proposal.graph, subject.code
-        elif subject.code != self._graph_of:
-            self._graph_of = subject.code
-            self.run_worker(partial(self._parse, subject.code), group="graph", exclusive=True)
-        view = self.query_one(GraphView)
-        state = self.session.shown
-        counts = node_counts(state, subject, self._graph)
-        view.show(self._graph, node_marks(state, subject, self._graph), counts)
-        view.border_subtitle = counts.words
+        self._workflow.show_graph(self.session.shown, self._subject())
 
-    async def _parse(self, code: str) -> None:
-        from tui.trace.partial import partial_graph
+    @on(StopBar.BreakpointsSet)
+    def _sync_stop(self) -> None:
+        self._control.sync()
+        self._workflow.mark_stops(self.session.breakpoints)
 
-        graph = await asyncio.to_thread(partial_graph, code, self.session.state.config)
-        # While a line is half written less may parse than before; a graph that flickers helps nobody.
-        if graph["nodes"] or not code:
-            self._graph = graph
-
-    def _sync_detail(self) -> None:
-        key = self.query_one(OutlineView).selected
-        self.query_one("#detail", DetailPane).show(key)
-        node = self.session.shown.nodes.get(key) if key else None
-        line = node.line if isinstance(node, StepNode) else None
-        self.query_one("#workflow", TextView).mark_line(line)
+    # -- what parts tell -------------------------------------------------------------------------
 
     @on(LineList.Highlighted, "#steps")
     def _selected(self) -> None:
-        self._sync_subject()
+        self._sync_selected()
         self._sync_graph()
-        self._sync_detail()
 
-    # -- panes and pages -------------------------------------------------------------------------
+    @on(LineList.Highlighted, "#events")
+    def _selected_event(self) -> None:
+        self._detail.show_event(self._views.event)
 
-    def _page(self, page: str) -> None:
-        """Show `page` where the panes are pages; no effect where all fit."""
-        for name in PAGES:
-            self.set_class(name == page, f"-page-{name.lower()}")
-        self.query_one("#pages", TabStrip).active = page
+    @on(StepViews.Switched)
+    def _switched(self) -> None:
+        self._sync_steps()
+        self._detail.show_event(self._views.event)
+        self._pages.show_pane(self._views.pane)
 
-    def show_pane(self, pane: str) -> None:
-        """Focus a pane, on whatever page it is."""
-        self._going = pane
-        if not self.query_one(f"#{pane}").region.area:
-            # A focused widget that gets hidden clears the focus later, whoever has it by then.
-            self.set_focus(None)
-        self._page(PANES[pane])
-        self._arrive()
+    @on(LineList.Chosen, "#events")
+    def _chosen_event(self) -> None:
+        self._detail.pick("Event")
 
-    def _arrive(self) -> None:
-        """Focus the pane once it is laid out: a page that is still hidden cannot take the focus."""
-        if self._going is None:
-            return
-        pane = self.query_one(f"#{self._going}")
-        if pane.region.area:
-            pane.focus()
-            self._going = None
-        else:
-            self.set_timer(LAYOUT_SECONDS, self._arrive)
+    @on(LineList.Chosen, "#timeline")
+    def _chosen_bar(self) -> None:
+        self._pages.show_pane("detail-text")
 
-    def _step_pane(self, by: int) -> None:
-        panes = [p for p in PANES if p not in VIEWS.values() or p == self.steps_pane]
-        focused = self.focused.id if self.focused else None
-        at = panes.index(focused) if focused in panes else panes.index(self.steps_pane)
-        self.show_pane(panes[(at + by) % len(panes)])
+    @on(SearchBar.Typed)
+    def _typed(self, event: SearchBar.Typed) -> None:
+        if self.finder.look_for(event.words):
+            self.sync(anew=True)
 
-    @on(TabStrip.Picked, "#pages")
-    def _picked_page(self, event: TabStrip.Picked) -> None:
-        pane = next(pane for pane, page in PANES.items() if page == event.name)
-        self.show_pane(self.steps_pane if pane == "steps" else pane)
+    @on(SearchBar.Closed)
+    def _search_closed(self) -> None:
+        self._pages.show_pane(self._views.pane)
 
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        # When a page is hidden Textual moves the focus somewhere; that is not where the user is going.
-        if event.widget.id in PANES and self._going is None:
-            self._page(PANES[event.widget.id])
+    async def _find(self) -> None:
+        await self.finder.find(self.session.shown)
+        self.sync(anew=True)
 
-    # -- actions ---------------------------------------------------------------------------------
+    @on(ScrubBar.Moved)
+    def _moved(self, event: ScrubBar.Moved) -> None:
+        self.scrub(event.position)
+
+    def scrub(self, position: int) -> None:
+        """Show the run as it was after `position` events."""
+        self.run_worker(partial(self._scrub, position), group="scrub", exclusive=True)
+
+    async def _scrub(self, position: int) -> None:
+        session = self.session
+        await session.look_back(position)
+        self._views.show_state()
+        self._detail.show_state(session.shown)
+        self.finder.forget()
+        if session.position:
+            key = key_of(session.history.events[session.position - 1])
+            if key is not None and key in session.shown.nodes:
+                self._views.outline.select(key)
+        self.sync(anew=True)
+
+    # -- keys ------------------------------------------------------------------------------------
+
+    @property
+    def _step(self) -> StepNode | None:
+        """The step that the selected row is, or is in."""
+        return step_of(self.session.state, self._views.selected)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in LIVE_ONLY:
-            return self._can(action)
+            return self._control.can(action)
         if action in IN_THE_PAST:
             return self.session.position is not None
         return action != "follow" or not self.session.state.finished
 
     def action_next_pane(self) -> None:
-        self._step_pane(1)
+        self._pages.step(1)
 
     def action_previous_pane(self) -> None:
-        self._step_pane(-1)
+        self._pages.step(-1)
 
     def action_next_tab(self) -> None:
-        self.query_one("#detail", DetailPane).step_tab(1)
+        self._detail.step_tab(1)
 
     def action_previous_tab(self) -> None:
-        self.query_one("#detail", DetailPane).step_tab(-1)
+        self._detail.step_tab(-1)
+
+    def action_next_view(self) -> None:
+        self._views.show_next()
 
     def action_follow(self) -> None:
-        outline = self.query_one(OutlineView)
+        outline = self._views.outline
         outline.follow = not outline.follow
         outline.sync(force=True)
-        self._seen = -1
-        self.sync()
+        self.sync(anew=True)
 
     def action_next_failure(self) -> None:
-        if not self.query_one(OutlineView).next_failure():
+        if not self._views.outline.next_failure():
             self.notify("Nothing has failed in this run.")
 
+    def action_only_failures(self) -> None:
+        self.finder.only_failures()
+        self.sync(anew=True)
+
+    def action_only_changes(self) -> None:
+        self.finder.only_changes()
+        self.sync(anew=True)
+
+    async def action_search(self) -> None:
+        if not self.query(SearchBar):  # most traces are never searched, and an input is slow to make
+            await self.mount(SearchBar(), before=self.query_one(Footer))
+        self.query_one(SearchBar).open()
+
+    def action_next_hit(self) -> None:
+        self._to_hit(1)
+
+    def action_previous_hit(self) -> None:
+        self._to_hit(-1)
+
+    def _to_hit(self, by: int) -> None:
+        """The next hit in the text that is shown, or else the next row that has one."""
+        if self.finder.wanted.query is None:
+            self.notify("Search first: / and the words.")
+            return
+        text = self.query_one("#detail-text", TextView)
+        if self.finder.at >= 0 and text.to_hit(by):
+            return
+        if (hit := self.finder.step(by)) is None:
+            self.notify("Nothing was found.")
+            return
+        self._views.select(hit.key)
+        self._detail.show(hit.key)
+        self._detail.pick(hit.tab)
+        text.forget_hit()
+        if not text.to_hit(by):
+            self.notify("The hit lies behind what is shown of this text; e opens it whole.")
+
+    def action_earlier(self) -> None:
+        self.scrub(self.session.history.milestone(self.session.at, -1))
+
+    def action_later(self) -> None:
+        if self.session.position is not None:
+            self.scrub(self.session.history.milestone(self.session.at, 1))
+
+    def action_earlier_step(self) -> None:
+        self.scrub(self.session.step_at(-1))
+
+    def action_later_step(self) -> None:
+        if self.session.position is not None:
+            self.scrub(self.session.step_at(1))
+
+    def action_now(self) -> None:
+        if self.session.position is not None:
+            self.scrub(len(self.session.history))
+
+    def action_pause(self) -> None:
+        self._control.pause()
+
+    def action_step_over(self) -> None:
+        self._control.step("over")
+
+    def action_step_into(self) -> None:
+        self._control.step("into")
+
+    def action_step_out(self) -> None:
+        self._control.step("out")
+
+    def action_run_to(self) -> None:
+        self._control.run_to(self._step.line if self._step else None)
+
+    def action_finish(self) -> None:
+        self._control.finish()
+
     def action_cancel(self) -> None:
-        from tui.screens.confirm.confirm import ConfirmScreen
+        self._control.cancel()
 
-        def cancel(yes: bool | None) -> None:
-            if yes:
-                self.workbench_app.cancel_run(self.session)
+    def action_breakpoints(self) -> None:
+        self._control.choose_breakpoints(self._step)
 
-        question = "Cancel this run? What has happened so far stays in the store."
-        self.app.push_screen(ConfirmScreen(question, "Cancel run"), cancel)
+    def action_change(self) -> None:
+        self.run_worker(self._control.change, group="stop", exclusive=True)
 
+    def action_fork(self) -> None:
+        store = self.navigation.workbench.store_path
+        fork_at(self, self.session.state, self._step, store, self.navigation.start_run)
 
-def _titled(widget: Widget, title: str) -> Widget:
-    widget.border_title = title
-    return widget
+    def action_playground(self) -> None:
+        found = playground_of(self.session.state, self._step)
+        if isinstance(found, str):
+            self.notify(found)
+        else:
+            self.app.push_screen(found)
 
+    def action_parent(self) -> None:
+        parent = self.session.state.origin.get("parent")
+        if parent:
+            self.navigation.open_trace(str(parent))
+        else:
+            self.notify("This run is not from another one.")
 
-def _note(sandbox: str) -> str:
-    """What the title bar says of the sandbox a stored run used."""
-    if not sandbox or sandbox.lower().startswith("docker"):
-        return sandbox
-    return f"This run used the {one_line(sandbox, 40)} sandbox, which isolates less than Docker."
+    def action_replay(self) -> None:
+        pace, state = self.session.pace, self.session.state
+        if pace is not None and not state.finished:
+            self._title.toggle_pause()
+        elif not state.finished:
+            self.notify("The run goes on; it can be replayed when it has ended.")
+        else:
+            session = RunSession(self.navigation.clock, live=True, title=self.session.title)
+            session.pace = Pace(pace.speed if pace else 1.0)
+            show = self.app.push_screen if pace is None else self.app.switch_screen
+            show(RunScreen(session, run_id=state.run_id))
+
+    def action_faster(self) -> None:
+        self._title.change_pace(faster=True)
+
+    def action_slower(self) -> None:
+        self._title.change_pace(faster=False)

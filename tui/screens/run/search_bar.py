@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Input, Label
 
 from tui.actions import bindings_for
+
+TYPING_SECONDS = 0.15
 
 
 class SearchBar(Horizontal):
@@ -24,8 +28,19 @@ class SearchBar(Horizontal):
     SearchBar.-open { display: block; }
     """
 
-    class Cleared(Message):
-        """The search was given up."""
+    class Typed(Message):
+        """These words are to be looked for: typing has paused, or was ended."""
+
+        def __init__(self, words: str) -> None:
+            super().__init__()
+            self.words = words
+
+    class Closed(Message):
+        """The bar has gone; what it said last holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._typing: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Label("/")
@@ -36,11 +51,32 @@ class SearchBar(Horizontal):
         self.add_class("-open")
         self.query_one(Input).focus()
 
-    def close(self) -> None:
-        self.remove_class("-open")
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._forget_typing()
+        self._typing = self.set_timer(TYPING_SECONDS, lambda: self._tell(event.value))
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._close(event.value)
 
     def action_close(self) -> None:
         with self.prevent(Input.Changed):
             self.query_one(Input).value = ""
-        self.close()
-        self.post_message(self.Cleared())
+        self._close("")
+
+    def _close(self, words: str) -> None:
+        self.remove_class("-open")
+        self._tell(words)
+        self.post_message(self.Closed())
+
+    def _tell(self, words: str) -> None:
+        self._forget_typing()
+        self.post_message(self.Typed(words))
+
+    def _forget_typing(self) -> None:
+        if self._typing is not None:
+            self._typing.stop()
+            self._typing = None

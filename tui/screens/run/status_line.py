@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
 
 from textual.app import RenderResult
 from textual.content import Content
@@ -14,22 +14,20 @@ from tui.session import RunSession
 from tui.trace.outline import status_mark
 from tui.trace.waiting import waiting_on
 
-if TYPE_CHECKING:
-    from tui.app import WorkbenchApp
-
 _COLOURS = {"muted": "$foreground 60%", "accent": "$text-accent"}
 
 
 class StatusLine(Widget):
-    """Draws a session's state on one line."""
+    """Draws a session's state on one line; `stalled` says what it has waited for too long, if anything."""
 
     DEFAULT_CSS = """
     StatusLine { height: 1; padding: 0 1; background: $background; }
     """
 
-    def __init__(self, session: RunSession) -> None:
+    def __init__(self, session: RunSession, stalled: Callable[[RunSession], str]) -> None:
         super().__init__(id="status")
         self._session = session
+        self._told_stalled = stalled
 
     def render(self) -> RenderResult:
         state = self._session.shown
@@ -65,7 +63,7 @@ class StatusLine(Widget):
     def _stalled(self) -> str:
         if not self._session.live or self._session.position is not None:
             return ""
-        return cast("WorkbenchApp", self.app).stalls.told(self._session)
+        return self._told_stalled(self._session)
 
     def _totals(self, width: int) -> Content:
         state = self._session.shown

@@ -62,8 +62,12 @@ class RunsScreen(WorkbenchScreen[None]):
         self._show_filter()
 
     def on_screen_resume(self) -> None:
-        self.query_one(TitleBar).note = self.workbench_app.workbench.sandbox_note
+        self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
         self._read()
+
+    @property
+    def shown_run(self) -> str | None:
+        return self._table.selected
 
     @property
     def _table(self) -> TableView:
@@ -87,7 +91,7 @@ class RunsScreen(WorkbenchScreen[None]):
         from store.errors import StoreError
 
         table = self._table
-        records = self.workbench_app.records
+        records = self.navigation.records
         try:
             page = await records.runs(
                 failed=self._failed, search=self._search, limit=PAGE, before=self._pages[-1]
@@ -130,7 +134,7 @@ class RunsScreen(WorkbenchScreen[None]):
     @on(LineList.Chosen, "#runs")
     def _open(self) -> None:
         if self._table.selected is not None:
-            self.workbench_app.open_trace(self._table.selected)
+            self.navigation.open_trace(self._table.selected)
 
     def action_mark(self) -> None:
         if self._table.selected is None:
@@ -143,7 +147,7 @@ class RunsScreen(WorkbenchScreen[None]):
         if problem := self._marks.problem:
             self.notify(problem)
         else:
-            self.workbench_app.open_comparison(self._marks.keys)
+            self.navigation.open_comparison(self._marks.keys)
 
     def action_search(self) -> None:
         self.query_one("#search").focus()
@@ -169,7 +173,11 @@ class RunsScreen(WorkbenchScreen[None]):
     def action_import_bundle(self) -> None:
         from tui.screens.share.sharing import import_runs
 
-        import_runs(self.workbench_app)
+        import_runs(self.app, self.navigation.workbench.store_path, self._imported)
+
+    def _imported(self) -> None:
+        if self.is_current:
+            self.action_reload()
 
     def action_reload(self) -> None:
         self._restart()

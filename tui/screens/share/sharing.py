@@ -1,68 +1,53 @@
-"""Exporting the run that is on screen, and importing a bundle: the dialogs and the work behind them."""
+"""Exporting a run, and importing a bundle: the dialogs and the work behind them."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App
 
 from tui.safe import one_line
 
 if TYPE_CHECKING:
-    from textual.screen import Screen
-
     from engine.config import Settings
-    from tui.app import WorkbenchApp
     from tui.screens.share.share import Choice
 
 
-def run_on(screen: Screen[object]) -> str | None:
-    """The id of the run that is shown, or that the cursor is on."""
-    from tui.screens.run.run import RunScreen
-    from tui.screens.runs.runs import RunsScreen
-    from tui.widgets.table_view import TableView
-
-    if isinstance(screen, RunScreen):
-        return screen.session.state.run_id or None
-    return screen.query_one("#runs", TableView).selected if isinstance(screen, RunsScreen) else None
-
-
-def share(app: WorkbenchApp) -> None:
-    """Ask how the run on screen is to leave, and write it."""
+def share(app: App[Any], run_id: str, store: Path) -> None:
+    """Ask how a run of the store is to leave, and write it."""
     from tui.screens.share.share import ShareScreen
-
-    run_id = run_on(app.screen)
-    if run_id is None:
-        app.notify("Open a run, or select one in the list of runs, first.")
-        return
 
     def write(choice: Choice | None) -> None:
         if choice is not None:
-            app.run_worker(partial(_export, app, run_id, choice), group="share", exit_on_error=False)
+            app.run_worker(partial(_export, app, store, run_id, choice), group="share", exit_on_error=False)
 
-    app.push_screen(ShareScreen(run_id, app.workbench.store_path.parent / "exports"), write)
+    app.push_screen(ShareScreen(run_id, store.parent / "exports"), write)
 
 
-def import_runs(app: WorkbenchApp) -> None:
-    """Ask for a bundle, and store its runs."""
+def import_runs(app: App[Any], store: Path, then: Callable[[], None]) -> None:
+    """Ask for a bundle, store its runs, and `then` go on."""
     from tui.screens.share.share import ImportScreen
 
     def read(path: str | None) -> None:
         if path is not None:
-            app.run_worker(partial(_import, app, Path(path).expanduser()), group="share", exit_on_error=False)
+            work = partial(_import, app, store, Path(path).expanduser(), then)
+            app.run_worker(work, group="share", exit_on_error=False)
 
     app.push_screen(ImportScreen(), read)
 
 
-async def _export(app: WorkbenchApp, run_id: str, choice: Choice) -> None:
+async def _export(app: App[Any], store: Path, run_id: str, choice: Choice) -> None:
     from engine.config import ConfigError
     from store.errors import StoreError
     from store.exports.files import ExportError
     from tui.sharing.export_runs import Wanted, export_runs, sentence
 
     def write() -> str:
-        wanted, settings = Wanted((run_id,)), _settings(app)
+        wanted, settings = Wanted((run_id,)), _settings(store)
         if choice.format == "otlp":
             return sentence(export_runs(settings, wanted, "otlp", endpoint=choice.where))
         return sentence(export_runs(settings, wanted, choice.format, out=Path(choice.where).expanduser()))
@@ -73,25 +58,23 @@ async def _export(app: WorkbenchApp, run_id: str, choice: Choice) -> None:
         app.notify(one_line(str(error), 300), severity="error", timeout=15)
 
 
-async def _import(app: WorkbenchApp, path: Path) -> None:
+async def _import(app: App[Any], store: Path, path: Path, then: Callable[[], None]) -> None:
     from engine.config import ConfigError
     from store.errors import StoreError
     from store.exports.files import ExportError
-    from tui.screens.runs.runs import RunsScreen
     from tui.sharing.export_runs import imported, imported_sentence
 
     try:
-        done = await asyncio.to_thread(lambda: imported(_settings(app), path))
+        done = await asyncio.to_thread(lambda: imported(_settings(store), path))
     except (ExportError, StoreError, ConfigError) as error:
         app.notify(one_line(str(error), 300), severity="error", timeout=15)
         return
     app.notify(imported_sentence(done))
-    if isinstance(app.screen, RunsScreen):
-        app.screen.action_reload()
+    then()
 
 
-def _settings(app: WorkbenchApp) -> Settings:
+def _settings(store: Path) -> Settings:
     """Those in force, with the store that is on screen: they know the keys that must not leave."""
     from engine.config import load
 
-    return load().model_copy(update={"store": app.workbench.store_path})
+    return load().model_copy(update={"store": store})

@@ -1,0 +1,49 @@
+"""What screens ask of the app they are in, as a protocol: they know it, and never the app itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from tui.engines import Engines
+    from tui.ports import Workbench
+    from tui.service.records import Records
+    from tui.service.requests import RunRequest
+    from tui.session import RunSession
+    from tui.stalls import Stalls
+
+
+class Navigation(Protocol):
+    """The ways to other screens, and what all screens share."""
+
+    workbench: Workbench
+    records: Records
+    engines: Engines
+    stalls: Stalls
+    clock: Callable[[], float]
+    tick: float  # seconds between two looks at what moves
+
+    def start_run(self, request: RunRequest, *, show: bool = True) -> RunSession:
+        """Start a run, and show it."""
+        ...
+
+    def open_session(self, session: RunSession) -> None:
+        """Show a run that was started or is followed here."""
+        ...
+
+    def open_trace(self, run_id: str) -> None:
+        """Show a run of the store; one that runs here is shown live."""
+        ...
+
+    def open_run(self, run_id: str) -> None:
+        """Show a run of the store that may be in progress elsewhere; then it is followed."""
+        ...
+
+    def open_comparison(self, names: Sequence[str]) -> None:
+        """Compare two to four experiments, variants or runs (`store.compare.sides`)."""
+        ...
+
+    def open_experiments(self, selected: str | None = None) -> None:
+        """Show all experiments, with the cursor on `selected`."""
+        ...
