@@ -80,7 +80,7 @@ class SplitRequest(_Tests):
         body = self.body
         keys = ("tests", "entry_point", "prelude")
         self.checker = self._launch("checker", {key: body[key] for key in keys}, for_checker)
-        payload = {"code": body["solution"], "entry_point": body["entry_point"]}
+        payload = {"code": body["solution"], "entry_point": body["entry_point"], "prelude": body["prelude"]}
         self.solution = self._launch("solution", payload, for_solution)
 
     def on_message(self, process: Process, message: dict[str, Any]) -> None:
