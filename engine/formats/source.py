@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.formats.findings import Diagnostic, error
-from engine.operators.support import syntax_tree
+from engine.operators.syntax import syntax_tree
 
 # The largest workflow in the paper's appendix is about 2 kB. The limit keeps the host responsive:
 # checking this much of the worst text takes a second or two.
@@ -41,9 +40,7 @@ def parse(text: str, *, what: str = "graph") -> Parsed:
         return Parsed(None, error(f"{what}-nul", f"the {what} holds a NUL byte", line, "Remove it"))
     too_deep = error(f"{what}-too-deep", f"the {what} is nested too deeply to be read", None, "Flatten it")
     try:
-        with warnings.catch_warnings():  # "\d" in a plain string is not worth a line on stderr
-            warnings.simplefilter("ignore")
-            tree = syntax_tree(text)
+        tree = syntax_tree(text)
     except SyntaxError as failure:
         return Parsed(None, _syntax(failure, text, what))
     except (RecursionError, MemoryError):
