@@ -14,6 +14,7 @@ from engine.events import EvaluationFinished, Split
 from engine.execution import Execution
 from engine.math_answers import Open, compare
 from engine.metrics import exact_match, same_last_number, token_f1
+from engine.operators.solutions import is_repaired
 from engine.problems import Problem
 from engine.step_requests import limits_of_tests
 from engine.workflows import Workflow
@@ -124,7 +125,7 @@ def _emit(
             score=score.value,
             passed=score.passed,
             total=score.total,
-            strict=workflow.strict_ok,
+            strict=workflow.strict_ok and not is_repaired(execution.answer or ""),
             tests_written_by=context.problem.tests.written_by if split == "visible" else "author",
             verdict=score.details,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,9 @@ _TEST_LIMITS = {
     # Importing, fitting and plotting take their time; BigCodeBench's own limits are 240 s and 30 GiB.
     "science": Limits(cpu_s=30.0, memory_mb=1024),
 }
+MAX_NOTES = 20
+MAX_NOTE_CHARS = 400
+_NOTE_CODE = re.compile(r"[a-z][a-z0-9-]{0,39}")
 PROGRAM_LIMITS = Limits(wall_s=30.0, cpu_s=20.0)
 
 # Ends the execution for this reason; gives what the guest is told.
@@ -63,6 +67,7 @@ class StepRequests:
 
     def __init__(self, context: RunContext, call: StepCall, abort: Abort) -> None:
         self.spent = Spent()
+        self.notes: list[dict[str, str]] = []
         # What a person wants asked first, in place of the user's message.
         self.prompt: str | None = None
         self._context, self._call, self._abort = context, call, abort
@@ -93,6 +98,8 @@ class StepRequests:
                 return await self._tests(args)
             case "program":
                 return await self._program(args)
+            case "note":
+                return self._note(args)
         raise CallbackError("usage", f"an operator cannot call {method!r}")
 
     async def _model(self, args: dict[str, Any]) -> dict[str, Any]:
@@ -118,6 +125,13 @@ class StepRequests:
         unknown = completion.cost_usd is None or spent.cost_usd is None
         spent.cost_usd = None if unknown else (spent.cost_usd or 0.0) + (completion.cost_usd or 0.0)
         return {"text": completion.text, "finish": completion.finish, "flags": list(completion.flags)}
+
+    def _note(self, args: dict[str, Any]) -> None:
+        code, text = args.get("code"), args.get("text")
+        if not isinstance(code, str) or not isinstance(text, str) or not _NOTE_CODE.fullmatch(code):
+            raise CallbackError("usage", "a note is a code (small letters and dashes) and a text")
+        if len(self.notes) < MAX_NOTES:
+            self.notes.append({"code": code, "text": text[:MAX_NOTE_CHARS]})
 
     async def _tests(self, args: dict[str, Any]) -> dict[str, Any]:
         problem = self._context.problem
