@@ -63,12 +63,16 @@ class Notice(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class TestsWritten(Event):
-    """A worker wrote visible tests for a query that had none; they replace the problem's (empty) ones."""
+    """A worker wrote visible tests for a query that had none; they replace the problem's (empty) ones.
+
+    `doubtful` are those that solutions contradict (`engine.scores.made_tests`); they are not used.
+    """
 
     __test__: ClassVar[bool] = False  # not a pytest class
     kind: ClassVar[str] = "tests_written"
     model: str
     visible: tuple[str, ...]
+    doubtful: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +220,11 @@ class StepStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StepFinished(Event):
-    """`status` is "ok", "error", "budget", "timeout", "cancelled" or "infra"."""
+    """`status` is "ok", "error", "budget", "timeout", "cancelled" or "infra".
+
+    `notes` are {code, text}: what the operator had to do to a reply, or could not make of it. The codes of
+    those shipped are "asked-again", "not-understood" and "repaired".
+    """
 
     kind: ClassVar[str] = "step_finished"
     step_id: str
@@ -230,6 +238,7 @@ class StepFinished(Event):
     tokens_out: int
     cost_usd: float | None
     stdout: str = ""
+    notes: tuple[dict[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +263,7 @@ class EvaluationFinished(Event):
 
     `score` is in [0, 1]: passed/total of that split, or what else `verdict.metric` names, such as F1; None
     when the sandbox, not the answer, failed.
-    `strict` is False when the scored workflow had been repaired.
+    `strict` is False when the scored workflow had been repaired, or the answer itself.
     """
 
     kind: ClassVar[str] = "evaluation_finished"

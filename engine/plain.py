@@ -30,7 +30,7 @@ def answer_text(value: Any, problem: Problem) -> str | None:
     """The answer in what a workflow returned: a string, an (answer, cost) pair or an operator's dict.
 
     None, empty and other types are no answer. For code problems the code is taken out of prose and
-    fences (the paper's Figure 10 returns a Markdown essay).
+    fences (the paper's Figure 10 returns a Markdown essay), and the rest of a function put behind its head.
     """
     if isinstance(value, tuple | list) and value:
         value = value[0]
@@ -42,6 +42,6 @@ def answer_text(value: Any, problem: Problem) -> str | None:
         value = str(value)
     if not isinstance(value, str) or not value.strip():
         return None
-    if problem.kind == "code" and not parses(value):
-        return extract_code(value, problem.entry_point)
-    return value
+    if problem.kind != "code" or (problem.entry_point is None and parses(value)):
+        return value
+    return extract_code(value, problem.entry_point, problem.prompt)

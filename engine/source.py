@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -41,9 +40,7 @@ def parse(text: str, *, what: str = "graph") -> Parsed:
         return Parsed(None, error(f"{what}-nul", f"the {what} holds a NUL byte", line, "Remove it"))
     too_deep = error(f"{what}-too-deep", f"the {what} is nested too deeply to be read", None, "Flatten it")
     try:
-        with warnings.catch_warnings():  # "\d" in a plain string is not worth a line on stderr
-            warnings.simplefilter("ignore")
-            tree = syntax_tree(text)
+        tree = syntax_tree(text)
     except SyntaxError as failure:
         return Parsed(None, _syntax(failure, text, what))
     except (RecursionError, MemoryError):

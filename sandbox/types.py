@@ -194,7 +194,8 @@ class Sandbox(Protocol):
     ) -> Verdict:
         """Run `tests` (assert statements, or sources defining `check(candidate)`) against `solution`.
 
-        `prelude` is the problem's own code (helpers its tests use), given to the checker. `mode` "auto"
+        `prelude` is the problem's own code: the tests may use all of it, and the solution what it names,
+        as if both stood behind it; the head of the entry point in it is not the solution's. `mode` "auto"
         is split unless the tests show that they need one process; `choose_mode` knows better where
         there is a reference solution. A timeout is recorded only if the tests time out alone, too.
         With a `tolerance`, `==` and `!=` of the tests take two floats for equal that differ by no more

@@ -40,6 +40,8 @@ def to_problem(record: object, where: str, name: str = "bigcodebench-complete") 
         "benchmark": name,
         "image": "science",
         "mode": "in-process",
+        # As its own harness puts the head, filled with `pass`, before a solution ("calibrated").
+        "prelude": f"{code.rstrip()}\n    pass\n",
         "reference": code + text(record, "canonical_solution", where),
     }
     return Problem(task_id, prompt, entry_point, "code", Tests((), val, final), None, metadata)

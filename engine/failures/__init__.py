@@ -26,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     workflows.undefined_name,
     workflows.wrong_operator_call,
     answers.prose_as_code,
+    answers.verdict_not_understood,
     answers.string_verdict,
     answers.special_cased_inputs,
     answers.tampering,

@@ -35,6 +35,19 @@ def prose_as_code(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
             yield Finding("prose-as-code", text, execution.finished.seq, line=line, quote=quote)
 
 
+def verdict_not_understood(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
+    """An operator could not read a worker's verdict, on asking again neither, so that a review came to
+    nothing or an ensemble fell back. Evidence: the step and the reply's words.
+    """
+    for execution in trace.failing:
+        for step in execution.steps:
+            for note in step.finished.notes if step.finished else ():
+                if note.get("code") == "not-understood" and step.finished is not None:
+                    text = f"{step.started.operator} did not understand the worker's verdict"
+                    at = (step.finished.seq, step.started.step_id, step.started.line)
+                    yield Finding("verdict-not-understood", text, *at, quoted(note.get("text", "")))
+
+
 def string_verdict(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
     """The workflow reads a verdict out of a worker's words, the words said that all is well, and the
     held-back tests failed. Evidence: the worker's step and words, and the line that reads them.

@@ -9,7 +9,7 @@ from typing import Any
 from engine.json_objects import read_object
 
 # Runs labelled by an older version are looked at again. Raise it when a rule changes what it finds.
-VERSION = 1
+VERSION = 2
 QUOTE_CHARS = 300
 
 # Label → what it says of a run, in the order in which labels are shown.
@@ -19,6 +19,7 @@ LABELS: dict[str, str] = {
     "undefined-name": "the workflow uses a name or a prompt that nothing defines",
     "wrong-operator-call": "an operator is called that there is not, or not as it can be called",
     "prose-as-code": "prose was returned where code was asked for",
+    "verdict-not-understood": "a model's verdict could not be read, though it was asked for again",
     "string-verdict": "a worker's words were taken for a pass, and the tests failed",
     "special-cased-inputs": "the answer recognises the visible tests' inputs and returns their outputs",
     "tampering": "code tried to get at what judges it",

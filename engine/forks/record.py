@@ -46,6 +46,7 @@ class RecordedStep:
     error: str | None = None
     stdout: str = ""
     reused: bool = False
+    notes: tuple[dict[str, str], ...] = ()
     prompts: list[tuple[dict[str, str], ...]] = field(default_factory=list)
 
     @property
@@ -139,6 +140,7 @@ class RunRecord:
             case StepFinished() if (step := self.steps.get(event.step_id)) is not None:
                 step.finished, step.status, step.reused = event.seq, event.status, event.reused
                 step.output, step.error, step.stdout = event.output, event.error, event.stdout
+                step.notes = event.notes
             case ValueEdited(step_id=None, what="messages"):
                 self._edited = event
             case ModelCallStarted(step_id=None):

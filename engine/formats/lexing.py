@@ -41,8 +41,9 @@ class Token:
     text: str
 
 
-def tokens(text: str) -> Iterator[Token]:
-    position = 0
+def tokens(text: str, start: int = 0) -> Iterator[Token]:
+    """The tokens from `start` on, read as if the text began there."""
+    position = start
     while match := _TOKEN.search(text, position):
         group = match.lastgroup or "word"
         end = len(text) if group == "triple" else match.end()

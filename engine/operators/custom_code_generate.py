@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.operators.support import Host, ask, extract_code, join
+from engine.operators.support import Host, ask, code_in, join
 
 
 def prompt(problem: str, entry_point: str | None, instruction: str) -> str:
@@ -18,4 +18,4 @@ async def run(
 ) -> dict[str, Any]:
     """`extra` carries what the workflow passed under names this operator does not have."""
     reply = await ask(host, prompt(join(problem, extra), entry_point, instruction))
-    return {"response": extract_code(reply, entry_point)}
+    return {"response": await code_in(host, reply, entry_point, problem)}

@@ -5,11 +5,11 @@ Their task is called `problem` (with an entry point) for code and `input` for ma
 
 from __future__ import annotations
 
-import ast
 from typing import Any
 
+from engine.guest.syntax import DEFINITIONS, parsed
 from engine.operators.custom_code_generate import prompt as code_prompt
-from engine.operators.support import Host, ask, extract_code, join, parses
+from engine.operators.support import Host, ask, code_in, extract_code, join
 
 THINK = "Work it out step by step: what is asked, what is given, which cases there are. Then give the answer."
 CRITIQUE = (
@@ -27,7 +27,7 @@ async def generate(
     if entry_point is None:
         return {"response": await ask(host, join(instruction, task))}
     reply = await ask(host, code_prompt(task, entry_point, instruction))
-    return {"response": extract_code(reply, entry_point)}
+    return {"response": await code_in(host, reply, entry_point, task)}
 
 
 async def generate_cot(host: Host, *, instruction: str = "", **task: Any) -> dict[str, Any]:
@@ -48,5 +48,5 @@ async def self_refine(host: Host, *, problem: str, solution: str) -> dict[str, A
 
 def _is_code(text: str) -> bool:
     """Whether `text` defines something. A bare `42` parses as well, and is an answer."""
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    return parses(text) and any(isinstance(node, kinds) for node in ast.parse(text).body)
+    tree = parsed(text)
+    return tree is not None and any(isinstance(node, DEFINITIONS) for node in tree.body)

@@ -1,7 +1,8 @@
 """MdEnsemble: five votes on several solutions, each over another order of them (AFlow's, as in MedPrompt).
 
-A vote that names no candidate is dropped; with none left the most frequent candidate is taken. Votes for
-equal candidates count together. AFlow's crashes on the first and gives the second's votes to another.
+A vote that names no candidate is asked for once more, then dropped; with none left the most frequent
+candidate is taken. Votes for equal candidates count together. AFlow's crashes on the first and gives the
+second's votes to another.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import random
 from collections import Counter
 from typing import Any
 
-from engine.operators.sc_ensemble import candidates
-from engine.operators.support import Host, ask, chosen, join, letter
+from engine.operators.sc_ensemble import FORM, candidates, most_frequent
+from engine.operators.support import Host, ask_for, chosen, join, letter
 
 VOTES = 5  # AFlow's vote_count
 INSTRUCTION = (
@@ -26,19 +27,24 @@ def prompt(problem: str, solutions: list[str]) -> str:
 
 
 async def run(
-    host: Host, *, solutions: list[str], problem: str = "", mode: str | None = None
+    host: Host, *, solutions: list[Any], problem: str = "", mode: str | None = None
 ) -> dict[str, Any]:
-    """`mode` exists for workflows written against AFlow and changes nothing."""
+    """The candidate as it was passed in.
+
+    `mode` exists for workflows written against AFlow and changes nothing.
+    """
     texts = candidates(solutions, "md_ensemble")
     if len(set(texts)) == 1:  # nothing to choose: a call would only cost
-        return {"solution": texts[0]}
+        return {"solution": solutions[0]}
     # The same step meets the same orders, so that a replay asks the same questions.
     orders = random.Random("\0".join([problem, *texts]))
     votes: Counter[str] = Counter()
     for _ in range(VOTES):
         order = list(range(len(texts)))
         orders.shuffle(order)
-        pick = chosen(await ask(host, prompt(problem, [texts[i] for i in order])), len(order))
+        asked = prompt(problem, [texts[i] for i in order])
+        pick = await ask_for(host, asked, lambda reply: chosen(reply, len(texts)), FORM)
         if pick is not None:
             votes[texts[order[pick]]] += 1
-    return {"solution": (votes or Counter(texts)).most_common(1)[0][0]}
+    best = texts.index(votes.most_common(1)[0][0]) if votes else most_frequent(texts)
+    return {"solution": solutions[best]}

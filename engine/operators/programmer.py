@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.operators.support import Host, ask, defines, extract_code, join
+from engine.operators.support import Host, ask, code_in, defines, join
 
 ATTEMPTS = 3  # AFlow's
 INSTRUCTION = (
@@ -19,7 +19,8 @@ async def run(host: Host, *, problem: str, analysis: str = "None") -> dict[str, 
     code, output = "", ""
     for _ in range(ATTEMPTS):
         failed = f"This attempt failed:\n{code}\n\n{output}" if code else ""
-        code = extract_code(await ask(host, join(f"Problem:\n{problem}", hint, failed, INSTRUCTION)), "solve")
+        reply = await ask(host, join(f"Problem:\n{problem}", hint, failed, INSTRUCTION))
+        code = await code_in(host, reply, "solve")
         if not defines(code, "solve"):
             output = "Error: the reply does not define solve()"
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.operators.support import Host, ask, field, join
+from engine.operators.support import Host, accepted, ask_for, field, join
 
 INSTRUCTION = (
     "Review the solution for correctness, efficiency and what the problem asks for. Call it wrong only "
@@ -17,13 +17,22 @@ def prompt(problem: str, solution: str) -> str:
     return join(f"Problem:\n{problem}", f"Solution:\n{solution}", INSTRUCTION)
 
 
+FORM = "<review_result>true</review_result> or <review_result>false</review_result>"
+
+
 async def run(host: Host, *, problem: str, solution: str, mode: str | None = None) -> dict[str, Any]:
-    """`mode` exists for workflows written against AFlow and changes nothing."""
-    reply = await ask(host, prompt(problem, solution))
-    verdict = (field(reply, "review_result") or "").lower()
-    feedback = field(reply, "feedback")
-    # An unreadable verdict is not a certain "wrong", so it counts as accepted.
-    return {
-        "review_result": not verdict.startswith(("false", "no", "wrong", "0")),
-        "feedback": reply.strip() if feedback is None else feedback,
-    }
+    """`review_result` is None where the verdict was not understood, after asking for it once more.
+
+    `mode` exists for workflows written against AFlow and changes nothing.
+    """
+    asked = prompt(problem, solution)
+    first = ""
+
+    def read(reply: str) -> bool | None:
+        nonlocal first
+        first = first or reply
+        return accepted(reply)
+
+    verdict = await ask_for(host, asked, read, FORM)
+    feedback = field(first, "feedback")
+    return {"review_result": verdict, "feedback": first.strip() if feedback is None else feedback}

@@ -11,7 +11,7 @@ from engine.operators import custom_code_generate as coding
 from engine.operators import programmer as programming
 from engine.operators import sc_ensemble as choosing
 from engine.operators import test as testing
-from engine.operators.support import Host, ask, defines, extract_code, field, join
+from engine.operators.support import Host, ask, code_in, defines, field, join
 
 CHECK = (
     "Check the solution against the problem step by step, and correct what is wrong. Reply with the whole "
@@ -45,7 +45,7 @@ async def review(host: Host, *, problem: str, pre_solution: str, entry_point: st
     question = join(f"Problem:\n{problem}", f"Solution:\n{pre_solution}", CHECK.format(where=where))
     reply = await ask(host, question)
     if entry_point:
-        code = extract_code(reply, entry_point)
+        code = await code_in(host, reply, entry_point, problem)
         return code if defines(code, entry_point) else pre_solution
     revised = field(reply, "solution")
     return (reply.strip() if revised is None else revised) or pre_solution

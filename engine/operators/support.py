@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-import ast
-import re
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
-from engine.guest.syntax import syntax_tree
+from engine.guest.syntax import defines, parses, syntax_tree
+from engine.operators.solutions import extract_code, is_repaired
+from engine.operators.verdicts import accepted, chosen, field, letter
+
+__all__ = [
+    "Host",
+    "accepted",
+    "ask",
+    "ask_for",
+    "chosen",
+    "code_in",
+    "defines",
+    "extract_code",
+    "field",
+    "join",
+    "letter",
+    "note",
+    "parses",
+    "syntax_tree",
+]
 
 
 class Host(Protocol):
@@ -15,7 +33,8 @@ class Host(Protocol):
     async def call(self, method: str, **kwargs: Any) -> Any: ...
 
 
-_FENCE = re.compile(r"```[ \t]*([A-Za-z0-9_+-]*)[ \t]*\r?\n(.*?)(?:```|\Z)", re.DOTALL)
+Verdict = TypeVar("Verdict")
+_QUOTED = 120  # characters of a reply that a note quotes
 
 
 async def ask(host: Host, prompt: str) -> str:
@@ -29,82 +48,38 @@ def join(*parts: str | None) -> str:
     return "\n\n".join(p.strip("\n") for p in parts if p and p.strip())
 
 
-def parses(code: str) -> bool:
-    """Whether `code` is Python. Parsing executes nothing."""
-    try:
-        syntax_tree(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
-
-
-def defines(code: str, name: str) -> bool:
-    """Whether `code` parses and defines `name` at its top level."""
-    if not parses(code):
-        return False
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    for node in syntax_tree(code).body:
-        if isinstance(node, kinds) and node.name == name:
-            return True
-        if isinstance(node, ast.Assign) and any(
-            isinstance(t, ast.Name) and t.id == name for t in node.targets
-        ):
-            return True
-    return False
-
-
-def extract_code(reply: str, entry_point: str | None = None) -> str:
-    """The code in a reply that may be prose, fenced blocks, or bare code.
-
-    Of several blocks, all that parse are joined in order if together they parse and more than one
-    is needed; otherwise the last one that defines the entry point wins, else the longest.
+async def ask_for(
+    host: Host, prompt: str, read: Callable[[str], Verdict | None], form: str
+) -> Verdict | None:
+    """What `read` understands of the reply to `prompt`. Where that is nothing the same is asked once more,
+    with the `form` of the reply that is wanted; None, with a note on the step, where that does not help.
     """
-    blocks = [
-        body.strip("\n")
-        for lang, body in _FENCE.findall(reply)
-        if lang.lower() in ("", "python", "py", "python3")
-    ]
-    if not blocks:
-        return reply.strip("\n")
-    if entry_point:
-        defining = [b for b in blocks if defines(b, entry_point)]
-        if defining:
-            return defining[-1]
-        together = "\n\n".join(blocks)
-        if defines(together, entry_point):
-            return together
-    parsing = [b for b in blocks if parses(b)] or blocks
-    return max(parsing, key=len)
+    reply = await ask(host, prompt)
+    verdict = read(reply)
+    if verdict is None:
+        await note(
+            host, "asked-again", f"a verdict was not understood, and asked for again: {_quoted(reply)}"
+        )
+        reply = await ask(host, join(prompt, f"Reply with {form} and nothing else."))
+        verdict = read(reply)
+    if verdict is None:
+        await note(host, "not-understood", f"a verdict was not understood: {_quoted(reply)}")
+    return verdict
 
 
-def field(reply: str, name: str) -> str | None:
-    """The last `<name>…</name>` of a reply, or None. An unclosed last tag runs to the end."""
-    found = re.findall(rf"<{name}>(.*?)</{name}>", reply, re.DOTALL | re.IGNORECASE)
-    if found:
-        return str(found[-1]).strip()
-    opened = re.search(rf"<{name}>(.*)\Z", reply, re.DOTALL | re.IGNORECASE)
-    return opened.group(1).strip() if opened else None
+async def code_in(host: Host, reply: str, entry_point: str | None = None, prompt: str | None = None) -> str:
+    """The code in a reply (`extract_code`); a repair of it is noted on the step."""
+    code = extract_code(reply, entry_point, prompt)
+    if is_repaired(code):
+        await note(host, "repaired", f"{entry_point} was a method of a class, and was made a function")
+    return code
 
 
-def letter(index: int) -> str:
-    """A, B, …, Z, AA, AB, … for candidate number `index` from 0."""
-    name = ""
-    index += 1
-    while index:
-        index, rest = divmod(index - 1, 26)
-        name = chr(ord("A") + rest) + name
-    return name
+async def note(host: Host, code: str, text: str) -> None:
+    """Something about this step that whoever looks at the run should know. `code` is a stable name for it."""
+    await host.call("note", code=code, text=text)
 
 
-def chosen(reply: str, count: int) -> int | None:
-    """Which of `count` lettered candidates a reply picks, or None when it picks none of them.
-
-    "B", "b.", "(B)", "Solution B", "**B**" and a `<solution_letter>` field are all understood.
-    """
-    letters = {letter(i): i for i in range(count)}
-    text = field(reply, "solution_letter") or reply
-    words = re.findall(r"[A-Za-z]+", text)
-    for word in [w for w in words if w.isupper()] + [w.upper() for w in words if len(w) <= 2]:
-        if word in letters:
-            return letters[word]
-    return None
+def _quoted(reply: str) -> str:
+    text = " ".join(reply.split())
+    return repr(text if len(text) <= _QUOTED else f"{text[:_QUOTED]}\u2026")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.operators.revise import prompt as revise_prompt
-from engine.operators.support import Host, ask, extract_code
+from engine.operators.support import Host, ask, code_in
 
 
 async def run(
@@ -32,6 +32,6 @@ async def run(
         if outcome["result"] or left == 0 or outcome["total"] == 0:
             return {**outcome, "solution": solution}
         reply = await ask(host, revise_prompt(problem, solution, outcome["feedback"]))
-        mended = extract_code(reply, entry_point)
+        mended = await code_in(host, reply, entry_point, problem)
         solution = mended if mended.strip() else solution
     raise AssertionError("unreachable: the last pass of the loop returns")

@@ -10,8 +10,10 @@ from typing import Any, Literal, TypeVar
 
 from engine.events import Notice, WorkflowFinished, WorkflowStarted
 from engine.formats.catalog import FORMATS
+from engine.guest.syntax import MAX_CHARS
 from engine.ids import derived_seed, new_id
 from engine.models.base import ModelError
+from engine.operators.solutions import is_repaired
 from engine.plain import answer_text
 from engine.run.context import RunContext
 from engine.run.ledger import BudgetExceededError
@@ -109,6 +111,7 @@ async def _in_session(
             status, answer, error = _early(broker, context)
         else:
             status, answer, error = _read(outcome, context)
+        _remark(context, answer)
         return Execution(execution_id, status, answer, error, broker.refused if answer is None else None)
     except (BudgetExceededError, ModelError, SandboxError) as failure:
         status, error = status_of(failure), str(failure)
@@ -172,6 +175,21 @@ async def until_ended(context: RunContext, broker: StepBroker, work: Coroutine[A
         if broker.aborted.done() and not broker.aborted.cancelled():
             broker.aborted.exception()  # retrieved: it was raised above, or the call had already ended
         broker.aborted.cancel()
+
+
+def _remark(context: RunContext, answer: str | None) -> None:
+    """Say what an answer's score would not: that it was repaired, or is too long to be read as code."""
+    if answer is None or context.problem.kind != "code":
+        return
+    if is_repaired(answer):
+        text = f"The answer has {context.problem.entry_point} as a method of a class; it was made a function."
+        context.emitter.emit(Notice(level="info", text=text))
+    if len(answer) > MAX_CHARS:
+        text = (
+            f"The answer has {len(answer):,} characters. More than {MAX_CHARS:,} are not read as Python, "
+            "so it is judged as it is."
+        )
+        context.emitter.emit(Notice(level="warning", text=text))
 
 
 def _early(broker: StepBroker, context: RunContext) -> tuple[str, str | None, str | None]:

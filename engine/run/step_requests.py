@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,9 @@ from engine.run.control import Crossing, Where
 from engine.run.ledger import BudgetExceededError
 from sandbox.types import CallbackError, Limits, SandboxError, TestResult, Verdict
 
+MAX_NOTES = 20
+MAX_NOTE_CHARS = 400
+_NOTE_CODE = re.compile(r"[a-z][a-z0-9-]{0,39}")
 PROGRAM_LIMITS = Limits(wall_s=30.0, cpu_s=20.0)
 
 # Ends the execution for this reason; gives what the guest is told.
@@ -48,6 +52,7 @@ class StepRequests:
     def __init__(self, context: RunContext, call: StepCall, abort: Abort) -> None:
         self.spent = Spent()  # on its model calls
         self.calls = 0
+        self.notes: list[dict[str, str]] = []
         self.prompt = call.prompt  # a fork may want another one
         # The last call that a model refused, which the operator and the workflow may live with.
         self.refused: ModelError | None = None
@@ -79,6 +84,8 @@ class StepRequests:
                 return await self._tests(args)
             case "program":
                 return await self._program(args)
+            case "note":
+                return self._note(args)
         raise CallbackError("usage", f"an operator cannot call {method!r}")
 
     async def _model(self, args: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +110,13 @@ class StepRequests:
             raise self._abort(error, "model") from None
         self.spent += Spent(completion.tokens_in, completion.tokens_out, completion.cost_usd)
         return {"text": completion.text, "finish": completion.finish, "flags": list(completion.flags)}
+
+    def _note(self, args: dict[str, Any]) -> None:
+        code, text = args.get("code"), args.get("text")
+        if not isinstance(code, str) or not isinstance(text, str) or not _NOTE_CODE.fullmatch(code):
+            raise CallbackError("usage", "a note is a code (small letters and dashes) and a text")
+        if len(self.notes) < MAX_NOTES:
+            self.notes.append({"code": code, "text": text[:MAX_NOTE_CHARS]})
 
     async def _tests(self, args: dict[str, Any]) -> dict[str, Any]:
         problem = self._context.problem

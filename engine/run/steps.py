@@ -65,6 +65,7 @@ class _Ended:
     stdout: str = ""
     cpu_ms: float = 0.0
     reused: bool = False
+    notes: tuple[dict[str, str], ...] = ()
 
 
 class StepFailedError(CallbackError):
@@ -295,6 +296,7 @@ class StepBroker:
                     tokens_out=spent.tokens_out,
                     cost_usd=spent.cost_usd,
                     stdout=ended.stdout,
+                    notes=ended.notes or tuple(requests.notes),
                 )
             )
             if recorded is not None:
@@ -322,7 +324,14 @@ class StepBroker:
         fork = self._context.fork
         if recorded is not None and fork.serves(recorded):
             await fork.order.turn(recorded, "finish", self._is_paused)
-            return _Ended(recorded.output, recorded.status, recorded.error, recorded.stdout, reused=True)
+            return _Ended(
+                recorded.output,
+                recorded.status,
+                recorded.error,
+                recorded.stdout,
+                reused=True,
+                notes=recorded.notes,
+            )
         fork.depart(self._seed)
         outcome = await self._run(call, kwargs, requests)
         passed = outcome.status == "passed"

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.events import EvaluationFinished, Split
 from engine.judging import judge
+from engine.operators.solutions import is_repaired
 from engine.problems import Problem
 from engine.run.context import RunContext
 from engine.run.execution import Execution
@@ -121,7 +122,7 @@ def _emit(
             score=score.value,
             passed=score.passed,
             total=score.total,
-            strict=workflow.strict_ok,
+            strict=workflow.strict_ok and not is_repaired(execution.answer or ""),
             tests_written_by=context.problem.tests.written_by if split == "visible" else "author",
             verdict=score.details,
         )

@@ -13,7 +13,7 @@ from importlib.resources import files
 from random import Random
 from typing import Any
 
-from engine.formats.native import strip_thinking
+from engine.formats.thinking import strip_thinking
 
 # File → name, in the order of the release.
 SEEDS = {

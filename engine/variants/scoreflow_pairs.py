@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypedDict
 
+from engine.guest.syntax import parsed
 from engine.problems import Kind
 
 # The release's limits of SequenceMatcher's ratio to the example in the prompt; above 1 it is off.
@@ -103,9 +104,8 @@ def similarity(code: str, example: str, at_least: float = 0.0) -> float:
 
 def _body(code: str) -> str:
     """What `__call__` does, its formatting and comments aside; the whole text where there is none."""
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parsed(code)
+    if tree is None:
         return code
     for node in ast.walk(tree):
         if isinstance(node, ast.AsyncFunctionDef) and node.name == "__call__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _random
 import _signal  # type: ignore  # not `signal`, whose enums alone make a child copy forty pages
 import ast
+import builtins
 import contextlib
 import io
 import linecache
@@ -124,15 +125,34 @@ def flush() -> None:
             continue
 
 
-def load(code: str, name: str, filename: str) -> types.ModuleType:
-    """Execute `code` as the module `name`. Whatever it raises comes through."""
+def load(
+    code: str, name: str, filename: str, provided: Callable[[], dict[str, Any]] | None = None
+) -> types.ModuleType:
+    """Execute `code` as the module `name`. Whatever it raises comes through.
+
+    Of the names `provided` gives, the module starts with those that its code mentions.
+    """
     module = types.ModuleType(name)
     module.__file__ = filename
     sys.modules[name] = module
     linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
     # `dont_inherit`: this file's own __future__ imports must not reach the program.
-    exec(compile(code, filename, "exec", dont_inherit=True), module.__dict__)
+    compiled = compile(code, filename, "exec", dont_inherit=True)
+    if provided is not None:
+        mentioned = _mentioned(compiled)
+        module.__dict__.update({n: v for n, v in provided().items() if n in mentioned})
+    exec(compiled, module.__dict__)
     return module
+
+
+def _mentioned(code: types.CodeType) -> set[str]:
+    """The names that code takes from its module, in its functions too. Not those of builtins."""
+    names, left = set(), [code]
+    while left:
+        part = left.pop()
+        names.update(part.co_names)
+        left += [constant for constant in part.co_consts if isinstance(constant, types.CodeType)]
+    return names - vars(builtins).keys()
 
 
 def describe(error: BaseException) -> str:

@@ -24,7 +24,8 @@ def run(payload: dict[str, Any], control: frames.Wire) -> None:
     names.update(tolerance.names(payload["tolerance"]))
     entry_point: str | None = payload["entry_point"]
     names.pop(entry_point or "", None)
-    failure = _load(payload["code"], names, entry_point)
+    provided = {n: v for n, v in names.items() if n.isidentifier() and not n.startswith("__")}
+    failure = _load(payload["code"], names, entry_point, provided)
     tests = tolerance.applied([judge.parse(source) for source in payload["tests"]], payload["tolerance"])
     found: list[str] = []
 
@@ -46,10 +47,12 @@ def run(payload: dict[str, Any], control: frames.Wire) -> None:
     control.send({"op": "verdict", "nonce": nonce})
 
 
-def _load(code: str, names: dict[str, Any], entry_point: str | None) -> dict[str, Any] | None:
+def _load(
+    code: str, names: dict[str, Any], entry_point: str | None, provided: dict[str, Any]
+) -> dict[str, Any] | None:
     """Execute the solution in the tests' namespace. Returns the result of every test if that failed."""
     try:
-        names.update(vars(child.load(code, "solution", "solution.py")))
+        names.update(vars(child.load(code, "solution", "solution.py", lambda: provided)))
         if entry_point and not callable(names.get(entry_point)):
             raise NameError(f"the solution defines no {entry_point!r}")
     except MemoryError as error:

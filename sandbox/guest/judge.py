@@ -36,9 +36,16 @@ class BadAnswerError(BaseException):
 
 
 def namespace(prelude: str) -> dict[str, Any]:
-    """Names the tests may use. A prelude that does not run (a prompt cut mid-body) contributes
-    what it defined until then."""
-    names: dict[str, Any] = {"__name__": "tests", asserts.EXPLAIN: asserts.explain}
+    """Names the tests may use: those of the prelude, and what explains a failed assertion."""
+    names = provided(prelude)  # the very dictionary of its functions: they see what is bound in it later
+    names.update({"__name__": "tests", asserts.EXPLAIN: asserts.explain})
+    return names
+
+
+def provided(prelude: str) -> dict[str, Any]:
+    """What the prelude defines. One that does not run (a prompt cut mid-body) contributes what it defined
+    until then."""
+    names: dict[str, Any] = {"__name__": "prelude"}
     try:
         exec(compile(prelude, "prelude.py", "exec", dont_inherit=True), names)
     except Exception:  # trusted text, often a fragment

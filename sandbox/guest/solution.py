@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from . import child, codec, frames
+from . import child, codec, frames, judge
 
 
 def run(payload: dict[str, Any], control: frames.Wire, data: int) -> None:
@@ -17,7 +17,7 @@ def run(payload: dict[str, Any], control: frames.Wire, data: int) -> None:
     wire = frames.Wire(data)
     max_bytes = int(payload["result_bytes"])
     try:
-        module = child.load(payload["code"], "solution", "solution.py")
+        module = child.load(payload["code"], "solution", "solution.py", lambda: _provided(payload))
         function = getattr(module, payload["entry_point"])
         if not callable(function):
             raise TypeError(f"{payload['entry_point']!r} is not a function")
@@ -32,6 +32,13 @@ def run(payload: dict[str, Any], control: frames.Wire, data: int) -> None:
     with contextlib.suppress(EOFError, OSError):  # the checker is done
         while True:
             wire.send(answer(function, wire.receive(), max_bytes))
+
+
+def _provided(payload: dict[str, Any]) -> dict[str, Any]:
+    """What a solution finds there: the problem's imports and helpers, not the head of its own function."""
+    names = judge.provided(payload["prelude"]) if payload["prelude"] else {}
+    names.pop(payload["entry_point"], None)
+    return {name: value for name, value in names.items() if not name.startswith("__")}
 
 
 def _refuse(wire: frames.Wire, message: str, *, oom: bool = False) -> None:

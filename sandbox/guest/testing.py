@@ -85,7 +85,7 @@ class SplitRequest(_Tests):
             self.checker = self._launch("checker", self._for_checker, for_checker)
         else:
             self.checker = self._sit(self.seat, for_checker)
-        payload = {"code": body["solution"], "entry_point": body["entry_point"]}
+        payload = {"code": body["solution"], "entry_point": body["entry_point"], "prelude": body["prelude"]}
         self.solution = self._launch("solution", payload, for_solution)
 
     @property

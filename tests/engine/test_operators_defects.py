@@ -32,6 +32,8 @@ class Host:
         self.tested: list[str] = []
 
     async def call(self, method: str, **kwargs: Any) -> Any:
+        if method == "note":
+            return None
         if method == "model":
             self.asked.append(kwargs["messages"][0]["content"])
             return {"text": self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]}

@@ -20,7 +20,7 @@ from engine.operators.support import chosen, extract_code, field, letter
         (
             "```python\nimport math\n```\nthen\n```python\ndef f(): return math.pi\n```",
             "f",
-            "def f(): return math.pi",
+            "import math\n\ndef f(): return math.pi",
         ),
         ("```python\ndef f():\n    return 1", "f", "def f():\n    return 1"),  # cut off before the fence
         ("```json\n{}\n```", None, "```json\n{}\n```"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -167,3 +168,113 @@ def test_bare_methods_get_a_class(code: str) -> None:
     assert isinstance(workflow, Workflow), workflow.diagnostics
     assert workflow.strict_ok and not workflow.repairs
     assert "'''\nkept\n'''" in workflow.code
+
+
+GRAPH, PROMPT = f"<graph>\n{CODE}\n</graph>", f"<prompt>\n{PROMPTS}\n</prompt>"
+
+
+def json_reply(**parts: object) -> str:
+    return json.dumps(parts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WHOLE.replace("graph>", "GRAPH>").replace("prompt>", "Prompt>"),
+        WHOLE.replace("<graph>", "< graph >").replace("</graph>", "</ graph >"),
+        WHOLE.replace("<graph>", '<graph language="python" version=1>').replace(
+            "<prompt>", "<prompt lang='py'>"
+        ),
+        f"<graph><![CDATA[\n{CODE}\n]]></graph>\n<prompt><![CDATA[{PROMPTS}]]></prompt>",
+        f"<graph>\n````python\n{CODE}\n````\n</graph>\n{PROMPT}",
+        f"<graph>\n~~~py\n{CODE}\n~~~\n</graph>\n<prompt>\n~~~\n{PROMPTS}\n~~~\n</prompt>",
+        f"<graph>\n```python\n{CODE}\n</graph>\n<prompt>\n{PROMPTS}\n```\n</prompt>",
+        f"<graph>\nIt's this, so don't worry:\n```python\n{CODE}\n```\nIt's good.\n</graph>\n{PROMPT}",
+        f"```xml\n{WHOLE}\n```",
+        f"{WHOLE}\nI closed `<graph>…</graph>` and `<prompt>…</prompt>` properly.",
+        f"I'll use <graph> and <prompt> tags, as <graph>…</graph>.\n{WHOLE}",
+        f"{GRAPH}\n<prompt>\n{PROMPTS}\n",
+        f"{GRAPH}\n<prompt>\n{PROMPTS}<|im_end|>",
+        f"{PROMPT}\n{GRAPH}",
+        json_reply(modification="one call", graph=CODE, prompt=PROMPTS),
+        json_reply(Graph=CODE.split("\n"), Prompt=[PROMPTS]),
+        "Here:\n```json\n" + json_reply(workflow=CODE, prompts=PROMPTS) + "\n```",
+        json_reply(graph=f"<graph>\n```python\n{CODE}\n```\n</graph>", prompt=PROMPT),
+        WHOLE.replace("<", "&lt;").replace(">", "&gt;"),
+        f"\ufeff{WHOLE}",
+        f"<Think>Or <graph>class Workflow: pass</graph>?</Think>{WHOLE}",
+    ],
+)
+def test_dressings_of_tags_are_taken_off(text: str) -> None:
+    parsed = parse_completion(text)
+    assert (parsed.code, parsed.prompts, parsed.problems) == (CODE, PROMPTS, ())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Answer as\n```python\ndef f(): ...\n```\nor\n```\nnothing\n```\n",
+        "Reply in <prompt>x</prompt> tags.",
+        "End with </prompt>.",
+        "Never write <graph>, </graph> or <modification>.",
+        "~~~\nquoted\n~~~",
+        "It's <b>bold</b>, isn't it?",
+        "Think inside <think></think>.",
+        "```",
+        "<![CDATA[ is not wanted ]]>",
+        'JSON such as {"graph": "x"} is fine.',
+        "# </graph>",
+    ],
+)
+@pytest.mark.parametrize("place", ["prompt", "graph", "comment"])
+def test_what_stands_in_a_string_or_a_comment_is_no_mark(words: str, place: str) -> None:
+    code, prompts = CODE, PROMPTS
+    if place == "prompt":
+        prompts = f"SOLVE = '''{words}'''"
+    elif place == "graph":
+        code = CODE.replace("input=problem", f"input=problem + {words!r}")
+    else:
+        code = CODE.replace("        return", f"        # {' '.join(words.split())}\n        return")
+    parsed = parse_completion(f"<graph>\n{code}\n</graph>\n<prompt>\n{prompts}\n</prompt>")
+    assert (parsed.code, parsed.prompts) == (code, prompts)
+
+
+def test_prompts_of_several_tags_are_joined() -> None:
+    parsed = parse_completion(f'{GRAPH}\n<prompt>\nA = "a"\n</prompt>\n<prompt>\nB = "b"\n</prompt>')
+    assert parsed.prompts == 'A = "a"\n\nB = "b"'
+    named = parse_completion(f'{GRAPH}\n<prompt name="SOLVE">\nThink it\'s easy.\n</prompt>')
+    assert named.prompts == 'SOLVE = "Think it\'s easy."'
+    parts = parse_completion(json_reply(graph=CODE, prompts={"SOLVE": "Think."}))
+    assert parts.prompts == "SOLVE = 'Think.'"
+
+
+@pytest.mark.parametrize(
+    "text", [f"<graph>\n{CODE}\n{PROMPT}", f"{PROMPT}\n<graph>\n{CODE}\n", f"<graph>{CODE}"]
+)
+def test_a_whole_workflow_needs_no_closing_tag(text: str) -> None:
+    parsed = parse_completion(text)
+    assert parsed.code == CODE
+    assert [(p.code, p.severity) for p in parsed.problems] == [("graph-unclosed", "warning")]
+
+
+def test_a_workflow_between_words_is_found() -> None:
+    parsed = parse_completion(f"Here is the workflow:\n\n{CODE}\n\nIts prompts are\n{PROMPT}")
+    assert (parsed.code, parsed.prompts) == (CODE, PROMPTS)
+    assert [p.code for p in parsed.problems] == ["untagged"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("  ", "it is empty"),
+        ("Sorry, no.", "it has neither <graph> nor code"),
+        ("<modification>m</modification>", "it has neither <graph> nor code"),
+        ("```python\ndef add(a):\n    return a\n```", "its code defines add, and no class Workflow"),
+        ("```python\nprint(1)\n```", "its code defines no class Workflow"),
+        ('{"answer": 42}', "it has neither <graph> nor code"),
+    ],
+)
+def test_the_diagnosis_says_what_is_missing(text: str, told: str) -> None:
+    (problem,) = parse_completion(text).problems
+    assert told in problem.message
+    assert problem.fix == "Write class Workflow inside <graph></graph>"

@@ -32,6 +32,7 @@ from tui.safe import clean, one_line
 from tui.trace.left_files import left_files
 
 WIDTH = 160
+MAX_ANSWER, MAX_ANSWER_LINES = 20_000, 200  # characters and lines of an answer that are printed
 
 
 class PlainTrace:
@@ -51,6 +52,9 @@ class PlainTrace:
                 yield f"{event.level}: {one_line(event.text, WIDTH)}"
             case TestsWritten():
                 yield from (f"  visible (model-written): {one_line(t, WIDTH)}" for t in event.visible)
+                yield from (
+                    f"  doubtful, not used (model-written): {one_line(t, WIDTH)}" for t in event.doubtful
+                )
             case RoundStarted():
                 yield f"round {event.round}"
             case ModelCallStarted():
@@ -68,7 +72,7 @@ class PlainTrace:
             case CodeExecuted():
                 yield from self._executed(event)
             case StepFinished():
-                yield self._step_finished(event)
+                yield from self._step_finished(event)
             case WorkflowFinished() if event.status != "ok":
                 where = self._where(event.execution_id)
                 yield f"  {where} ended: {event.status}: {one_line(event.error or '', WIDTH)}"
@@ -112,10 +116,11 @@ class PlainTrace:
         execution = self._executions.get(execution_id or "")
         return f"{execution.purpose} {execution.repeat}" if execution else "execution"
 
-    def _step_finished(self, event: StepFinished) -> str:
+    def _step_finished(self, event: StepFinished) -> Iterator[str]:
         step = self._steps.get(event.step_id)
         if step is None:
-            return f"  step {event.step_id}: {event.status}"
+            yield f"  step {event.step_id}: {event.status}"
+            return
         tokens = event.tokens_in + event.tokens_out
         spent = [duration(event.wall_ms), plural(tokens, "token") if tokens else ""]
         told = event.error if event.status != "ok" else _summary(event.output)
@@ -123,7 +128,8 @@ class PlainTrace:
         head = (
             f"  {self._where(step.execution_id)} · step {step.index} {step.operator}{reused}: {event.status}"
         )
-        return f"{head}, {', '.join(s for s in spent if s)}: {one_line(told or '', WIDTH)}"
+        yield f"{head}, {', '.join(s for s in spent if s)}: {one_line(told or '', WIDTH)}"
+        yield from (f"      note: {one_line(str(note.get('text')), WIDTH)}" for note in event.notes)
 
     def _executed(self, event: CodeExecuted) -> Iterator[str]:
         step = self._steps.get(event.step_id or "")
@@ -167,7 +173,7 @@ def _proposed(event: WorkflowProposed) -> Iterator[str]:
 def _finished(event: RunFinished) -> Iterator[str]:
     if event.answer is not None:
         yield "answer"
-        yield from (f"  | {line}" for line in clean(event.answer).splitlines()[:200])
+        yield from _answer(event.answer)
     if event.error:
         yield f"error: {one_line(event.error, WIDTH * 2)}"
     parts = (
@@ -180,6 +186,15 @@ def _finished(event: RunFinished) -> Iterator[str]:
         duration(event.wall_ms),
     )
     yield f"{event.status}: {', '.join(parts)}"
+
+
+def _answer(answer: str) -> Iterator[str]:
+    """The answer as far as it can be read on a screen, and how much of it that is."""
+    shown = answer[:MAX_ANSWER]
+    lines = clean(shown).splitlines()
+    yield from (f"  | {line}" for line in lines[:MAX_ANSWER_LINES])
+    if len(shown) < len(answer) or len(lines) > MAX_ANSWER_LINES:
+        yield f"  | … it has {count(len(answer))} characters; `show RUN --json` gives all of them"
 
 
 def _summary(output: Any) -> str:

@@ -212,6 +212,7 @@ def _step(event: ev.StepFinished, reading: _Reading) -> Iterator[Block]:
     inner: list[Block] = [Text("Inputs", _json(step.inputs), "json"), *inside]
     inner.append(Text("Output", _json(event.output), "json"))
     inner += [Text(name, text) for name, text in (("Error", event.error), ("Printed", event.stdout)) if text]
+    inner += [Text("Note", f"{note.get('text')} [{note.get('code')}]") for note in event.notes]
     yield Fold(title, tuple(inner), bad=event.status != "ok")
 
 

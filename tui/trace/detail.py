@@ -183,6 +183,8 @@ def _step(state: RunState, node: StepNode, limit: int | None) -> dict[str, Secti
         ("Files", "; ".join(filter(None, (left_files(c.verdict) for c in codes)))),
     ]
     overview = _facts(facts)
+    if node.notes:
+        overview += "\n\nNotes\n" + "\n".join(f"  • {finding(note)}" for note in node.notes)
     if node.inputs:
         overview += "\n\nInputs\n" + _fields(node.inputs, limit)
     if node.output is not None:

@@ -79,6 +79,7 @@ def texts(node: Node) -> Iterator[tuple[str, str]]:
             yield "Overview", node.operator
             yield from (("Overview", text) for text in _strings(node.inputs))
             yield from (("Overview", text) for text in _strings(node.output))
+            yield from (("Overview", str(note.get("text", ""))) for note in node.notes)
             yield from (("Stdout", node.stdout), ("Error", node.error or ""))
         case CodeNode():
             yield from (("Code", node.code), *_of_verdict(node.verdict))

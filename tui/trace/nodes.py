@@ -235,6 +235,7 @@ class StepNode(Node):
     edited: tuple[str, ...] = ()  # what a person changed of it
     cpu_ms: float | None = None
     stdout: str = ""
+    notes: tuple[Mapping[str, Any], ...] = ()  # what the operator had to do to replies
     spent: Spent = field(default_factory=Spent)
 
     @property

@@ -141,6 +141,7 @@ def _label(state: RunState, node: Node) -> list[Piece]:
                 pieces.append(("  reused", "muted"))
             if node.edited:
                 pieces.append((f"  edited {', '.join(dict.fromkeys(node.edited))}", "warning"))
+            pieces += [(f"  {one_line(str(note.get('code')), 24)}", "warning") for note in node.notes[-1:]]
             return pieces + _tested(node.output) + _status_words(node)
         case CodeNode():
             return _code_label(state, node)

@@ -215,7 +215,7 @@ class RunState(TraceTree):
     def _step_finished(self, event: ev.StepFinished) -> None:
         node = self._step(event.step_id, event.mono)
         node.output, node.error, node.reused = event.output, event.error, event.reused
-        node.cpu_ms, node.stdout = event.cpu_ms, event.stdout
+        node.cpu_ms, node.stdout, node.notes = event.cpu_ms, event.stdout, event.notes
         # The ledger's word is final; the sum of the calls seen was only a preview of it.
         node.spent = Spent(event.tokens_in, event.tokens_out, event.cost_usd, max(node.spent.calls, 0))
         self._end(node, event.status, event.wall_ms)
