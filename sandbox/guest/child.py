@@ -69,7 +69,7 @@ def warm(role: str) -> None:
     if role == "checker":
         compile(asserts.rewrite(ast.parse("assert f(1) == 1")), "warm.py", "exec", dont_inherit=True)
     exec(compile(source, "warm.py", "exec", dont_inherit=True), scope)
-    frames.parse(frames.pack({"value": codec.encode(codec.decode(codec.encode(scope["f"](1))))})[4:])
+    frames.parse(frames.encode({"value": codec.encode(codec.decode(codec.encode(scope["f"](1))))}).encode())
 
 
 def _set_up(order: dict[str, Any], fds: list[int], own_uids: bool) -> list[int]:
@@ -141,7 +141,7 @@ def describe(error: BaseException) -> str:
         text = str.__str__(str(error))
     except BaseException:  # a __str__ of the program's
         text = "(its message could not be read)"
-    name = type(error).__name__
+    name = type(error).__name__[:200]
     return f"{name}: {text[:2000]}" if text else name
 
 

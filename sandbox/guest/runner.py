@@ -2,12 +2,14 @@
 
     host → runner   {"t": "init", "modules", "uid_base", "uid_count", "lifetime_s"}
                     {"t": "run", "id", "body", "limits"}     {"t": "kill", "id"}
-                    {"t": "reply", "id", "call", "value" | "error": [kind, message]}
+                    {"t": "reply", "id", "call"} with a value, or {…, "error": [kind, message]}
                     {"t": "probe", "id"}
-    runner → host   {"t": "ready", …}   {"t": "callback", "id", "call", "method", "args"}
-                    {"t": "file", "id", "name", "data" | "refused"}
-                    {"t": "done", "id", …}   {"t": "probed", "id", "problem"}
+    runner → host   {"t": "ready", …}   {"t": "callback", "id", "call", "method"} with arguments
+                    {"t": "file", "id", "name", "refused"} with its content
+                    {"t": "done", "id", …} with a value   {"t": "probed", "id", "problem"}
                     {"t": "dirty"}: something of a request could not be removed
+
+`messages` says what each looks like. Values are the bodies of frames: they pass through here unread.
 
 The channel is this process's stdin and stdout, which no other process holds. At its end (the host
 is gone) the runner exits, and the kernel ends everything else in the container with it.
@@ -43,17 +45,16 @@ def main() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     splitter = frames.Splitter()
-    messages: list[dict[str, Any]] = []
     waiting = select.poll()
     waiting.register(host_in, select.POLLIN)
-    while not messages:
+    while (first := splitter.next()) is None:
         if not waiting.poll(_INIT_WITHIN_S * 1000):
             os._exit(0)  # the host died while it made us
         data = os.read(host_in, _READ)
         if not data:
             os._exit(0)
-        messages = splitter.feed(data)
-    Runner(host_in, host_out, splitter, messages[0]).run(messages[1:])
+        splitter.feed(data)
+    Runner(host_in, host_out, splitter, first.head).run()
 
 
 def _take_channel() -> tuple[int, int]:
@@ -81,7 +82,7 @@ class Runner:
         self._dirty = False
         self._served = 0
         self._count(0)
-        self._backlog: list[dict[str, Any]] = []  # waiting for a container as good as new
+        self._backlog: list[frames.Frame] = []  # waiting for a container as good as new
         self._requests: dict[str, Request] = {}
         self._processes: dict[str, tuple[Request, Process]] = {}
         self._watched = Watched(host_in, self._zygote.fileno())
@@ -99,8 +100,8 @@ class Runner:
         self._uid += 1
         return self._uid - 1
 
-    def to_host(self, message: dict[str, Any]) -> None:
-        data = memoryview(frames.pack(message))
+    def to_host(self, head: dict[str, Any], body: bytes = b"") -> None:
+        data = memoryview(frames.pack(head, body))
         while data:
             data = data[os.write(self._out, data) :]
 
@@ -109,9 +110,8 @@ class Runner:
 
     # The loop.
 
-    def run(self, messages: list[dict[str, Any]]) -> NoReturn:
-        for message in messages:
-            self._on_host(message)
+    def run(self) -> NoReturn:
+        self._read_host(b"")
         wait = 0.0
         while True:
             asked = time.monotonic()
@@ -128,8 +128,7 @@ class Runner:
             data = os.read(fd, _READ)
             if not data:
                 os._exit(0)
-            for message in self._splitter.feed(data):
-                self._on_host(message)
+            self._read_host(data)
         elif fd == self._zygote.fileno():
             self._on_zygote()
         elif source := self._watched.source(fd):
@@ -143,6 +142,11 @@ class Runner:
                 if event & (select.POLLIN | select.POLLHUP) and not request.on_frames(process):
                     self._watched.drop(fd)
                     request.on_hangup(process)
+
+    def _read_host(self, data: bytes) -> None:
+        self._splitter.feed(data)
+        while frame := self._splitter.next():
+            self._on_host(frame)
 
     def _tick(self, now: float) -> float:
         """Enforce limits and finish what is over. Returns the seconds until the next look."""
@@ -168,17 +172,18 @@ class Runner:
 
     # Messages.
 
-    def _on_host(self, message: dict[str, Any]) -> None:
+    def _on_host(self, frame: frames.Frame) -> None:
+        message, body = frame
         kind = message["t"]
         apart = kind == "probe" or (kind == "run" and message["body"]["kind"] != "call")
         if apart and self._tearing_down:
-            self._backlog.append(message)
+            self._backlog.append(frame)
         elif kind == "run":
             self._run(message)
         elif kind == "probe":
             self.to_host({"t": "probed", "id": message["id"], "problem": self._probe()})
         elif kind == "reply" and message["id"] in self._requests:
-            self._requests[message["id"]].on_reply(message)
+            self._requests[message["id"]].on_reply(message, body)
         elif kind == "kill" and message["id"] in self._requests:
             self._requests[message["id"]].stop(("failed", "no-verdict", "cancelled"))
 
@@ -186,7 +191,8 @@ class Runner:
         kind = message["body"]["kind"]
         if self._dirty and kind != "call":  # a session goes on; anything else finds a clean container
             why = {"status": "infra", "reason": "protocol", "message": "the container is not clean"}
-            self.to_host({"t": "done", "id": message["id"], "clean": False, **why})
+            rest = {"usage": None, "stdout": "", "stderr": "", "mode": "split", "tests": []}
+            self.to_host({"t": "done", "id": message["id"], "clean": False, **why, **rest})
         else:
             self._count(1)
             self._start(KINDS[kind](self, message))
@@ -224,13 +230,14 @@ class Runner:
             process.end = End(0, 0.0, 0)
             request.on_failed_spawn(message["error"])
         else:
+            self._cleaner.kill(process.uid)
             # What it sent before it ended is still in its socket.
-            while self._watched.source(process.sock.fileno()) and process.has_sent:
-                request.on_frames(process)
+            if self._watched.source(process.sock.fileno()):
+                process.receive_rest()
+                request.handle(process)
             process.end = End(message["status"], message["cpu_ms"], message["rss_kb"])
         del self._processes[key]
         self._watched.drop(process.sock.fileno())
-        self._cleaner.kill(process.uid)
 
     def _finish(self, request: Request) -> None:
         del self._requests[request.id]
@@ -248,8 +255,8 @@ class Runner:
             self._start(OneProcessRequest(self, request.message))
         if not self._tearing_down:
             backlog, self._backlog = self._backlog, []
-            for message in backlog:
-                self._on_host(message)
+            for frame in backlog:
+                self._on_host(frame)
 
     @property
     def _tearing_down(self) -> bool:
@@ -267,10 +274,11 @@ class Runner:
                 self._cleaner.kill(process.uid)
         if request.body.get("collect"):
             with self._cleaner.acting_as(request.processes[0].uid):
-                for message in request.files():
-                    self.to_host(message)
+                for head, data in request.files():
+                    self.to_host(head, data)
         request.reported = True
-        self._send_report({**request.report(), "clean": self._uid + _UIDS_NEEDED < self._uid_end})
+        report = {**request.report(), "clean": self._uid + _UIDS_NEEDED < self._uid_end}
+        self._send_report(report, request.value if report["status"] == "passed" else b"")
 
     def _hear_of_ended(self, request: Request) -> None:
         """A process that ended by itself may be gone before the zygote's account of it was read: read it."""
@@ -280,14 +288,12 @@ class Runner:
                 return
             self._on_zygote()
 
-    def _send_report(self, report: dict[str, Any]) -> None:
+    def _send_report(self, report: dict[str, Any], value: bytes) -> None:
         try:
-            self.to_host(report)
+            self.to_host(report, value)
         except frames.FrameError as error:
-            kept = ("t", "id", "usage", "clean", "mode")
-            short = {key: report[key] for key in kept if key in report}
-            empty = {"stdout": "", "stderr": "", "tests": []}
-            self.to_host({**empty, **short, "status": "failed", "reason": "too-big", "message": str(error)})
+            less = {"stdout": "", "stderr": "", "tests": []}
+            self.to_host({**report, **less, "status": "failed", "reason": "too-big", "message": str(error)})
 
     def _die(self, why: str) -> NoReturn:
         """Nothing sensible can follow: end the container, which the host sees as lost."""
