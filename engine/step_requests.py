@@ -14,7 +14,7 @@ from engine.ids import derived_seed
 from engine.ledger import BudgetExceededError
 from engine.models.base import Message, ModelError, Sampling
 from engine.operators.specs import OperatorSpec
-from engine.plain import jsonable
+from engine.plain import jsonable, written
 from engine.problems import Problem
 from sandbox.types import CallbackError, Limits, SandboxError, TestResult, Verdict
 
@@ -123,7 +123,7 @@ class StepRequests:
         problem = self._context.problem
         given = args.get("test_cases")
         tests = (
-            [str(t) for t in given]
+            [written(t) for t in given]
             if isinstance(given, list | tuple) and given
             else list(problem.tests.visible)
         )
@@ -183,7 +183,7 @@ class StepRequests:
         )
         if outcome.status != "passed":
             return {"ok": False, "output": outcome.message or outcome.status}
-        return {"ok": True, "output": outcome.stdout if entry is None else str(outcome.value)}
+        return {"ok": True, "output": outcome.stdout if entry is None else written(outcome.value)}
 
 
 def feedback_text(verdict: Verdict, tests: list[str], limit: int = 3) -> str:

@@ -70,11 +70,7 @@ def extract_code(reply: str, entry_point: str | None = None) -> str:
     Of several blocks, all that parse are joined in order if together they parse and more than one
     is needed; otherwise the last one that defines the entry point wins, else the longest.
     """
-    blocks = [
-        body.strip("\n")
-        for lang, body in _FENCE.findall(reply)
-        if lang.lower() in ("", "python", "py", "python3")
-    ]
+    blocks = fenced(reply)
     if not blocks:
         return reply.strip("\n")
     if entry_point:
@@ -86,6 +82,15 @@ def extract_code(reply: str, entry_point: str | None = None) -> str:
             return together
     parsing = [b for b in blocks if parses(b)] or blocks
     return max(parsing, key=len)
+
+
+def fenced(reply: str) -> list[str]:
+    """The fenced blocks of a reply that say they are Python, or do not say what they are."""
+    return [
+        body.strip("\n")
+        for lang, body in _FENCE.findall(reply)
+        if lang.lower() in ("", "python", "py", "python3")
+    ]
 
 
 def field(reply: str, name: str) -> str | None:
