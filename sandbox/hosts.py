@@ -9,10 +9,11 @@ from typing import Any
 
 from sandbox import reaper
 from sandbox.docker_backend import DockerBackend
+from sandbox.guest.places import SEATS
 from sandbox.types import SandboxError
 from sandbox.worker import Backend, Worker
 
-SESSIONS_EACH = 32  # in one container, where one killed for memory takes the most of them with it
+SESSIONS_EACH = SEATS  # in one container, where one killed for memory takes the most of them with it
 _SPARES = 1
 _REAP_EVERY_S = 60.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from sandbox import files, labels
 from sandbox.channel import Channel, Report, Transport
 from sandbox.guest import codec, values
+from sandbox.guest.places import SEATS
 from sandbox.types import Callback, Limits, Outcome, SandboxError, TestResult, Usage, Verdict
 
 MAX_REQUESTS = 1000  # making a container costs as much as forty checks: at 200 that was a fifth of the work
@@ -47,6 +48,7 @@ class Worker:
         self.clean = True
         self.requests = 0
         self.sessions = 0  # that share it
+        self.seats = list(range(SEATS))  # those that are free
         self.born = time.monotonic()
 
     @classmethod

@@ -16,7 +16,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import asserts, codec, files, frames, linux, places
+from . import asserts, codec, confine, files, frames, linux, places
 
 SETUP_FAILED = 70
 _UP = frames.pack({"op": "up"})
@@ -91,10 +91,12 @@ def _set_up(order: dict[str, Any], fds: list[int], own_uids: bool) -> list[int]:
     if own_uids:
         os.setresuid(uid, uid, uid)
     linux.stay_hidden()
-    home = places.home(uid)
+    home = order["home"]
     os.mkdir(home, 0o700)
     os.chdir(home)
     os.environ["HOME"] = os.environ["TMPDIR"] = home
+    if order["role"] == "call" and own_uids:  # it has neighbours
+        confine.to_itself(home)
     return [control, *data]
 
 

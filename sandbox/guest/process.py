@@ -44,11 +44,12 @@ class Zygote(Protocol):
 
 
 class Process:
-    """A child. `role` is what it runs; `uid` is its own in this container."""
+    """A child. `role` is what it runs; `uid` is its own in this container, `home` its directory."""
 
-    def __init__(self, role: str, uid: int, limits: dict[str, Any]) -> None:
+    def __init__(self, role: str, uid: int, limits: dict[str, Any], home: str) -> None:
         self.role = role
         self.uid = uid
+        self.home = home
         self.limits = limits
         self.key = f"{uid}"
         self.pid = 0
@@ -75,7 +76,8 @@ class Process:
 
     @property
     def order(self) -> dict[str, Any]:
-        return {"key": self.key, "role": self.role, "uid": self.uid, "limits": self.limits}
+        kept = {"key": self.key, "role": self.role, "uid": self.uid, "home": self.home}
+        return {**kept, "limits": self.limits}
 
     def receive(self) -> bool:
         """Take what arrived. False when the child closed its end."""

@@ -49,7 +49,8 @@ class Request:
         self._launch(message_role(self.body), self.body)
 
     def _launch(self, role: str, payload: dict[str, Any], data: socket.socket | None = None) -> Process:
-        process = Process(role, self.runner.next_uid(), self.limits)
+        home = places.new_home(self.body.get("seat"))
+        process = Process(role, self.runner.next_uid(), self.limits, home)
         self.processes.append(process)
         process.start(self.runner, self.output.writers, data)
         if data is not None:
@@ -205,7 +206,7 @@ class Request:
         """A frame for each file asked for, once the processes ended; the caller acts as their uid."""
         patterns = self.body.get("collect")
         if patterns and self.outcome()[0] != "infra":
-            for name, data, refused in files.collect(places.home(self.processes[0].uid), patterns):
+            for name, data, refused in files.collect(self.processes[0].home, patterns):
                 yield {"t": "file", "id": self.id, "name": name, "refused": refused}, data
 
     def close(self) -> None:

@@ -247,8 +247,8 @@ class Runner:
         if not again and not request.reported:
             self._report(request)
         request.close()
-        uids = {process.uid for process in request.processes}
-        if not self._cleaner.after(uids, not self._requests) and not self._dirty:
+        homes = {process.uid: process.home for process in request.processes}
+        if not self._cleaner.after(homes, not self._requests) and not self._dirty:
             self._dirty = True
             self.to_host({"t": "dirty"})
         if again:
