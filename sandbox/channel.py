@@ -79,6 +79,7 @@ class Report:
                 "stdout": "",
                 "stderr": "",
                 "clean": False,
+                "by_kernel": False,
                 "mode": "split",
                 "tests": [],
             }

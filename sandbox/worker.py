@@ -100,7 +100,7 @@ class Worker:
         except codec.MalformedError as error:
             report.update(status="failed", reason="not-plain-data", message=str(error))
         usage = _usage(report)
-        if report["status"] == "oom" and self._crowded_out(usage, limits):
+        if report["by_kernel"] and self._crowded_out(usage, limits):
             why = "other sessions used up the container's memory: the call has to be made again elsewhere"
             raise SandboxError("container-lost", why, out_of_memory=True)
         found, refused = files.from_guest(answer.files)
@@ -118,7 +118,7 @@ class Worker:
         )
 
     def _crowded_out(self, usage: Usage, limits: Limits) -> bool:
-        """Whether a call was ended for memory beside other sessions, and held little of it itself."""
+        """Whether a call that the kernel ended for memory had neighbours, and held little of it itself."""
         return self.sessions > 1 and usage.max_rss_kb < limits.memory_mb * 1024 // 4
 
     async def verdict(self, body: Mapping[str, Any], limits: Limits) -> Verdict:

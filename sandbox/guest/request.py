@@ -200,6 +200,7 @@ class Request:
             "output_bytes": self.output.total,
         }
         report.update(stdout=stdout, stderr=stderr, mode=self.mode, tests=[])
+        report["by_kernel"] = status == "oom" and self.stopped is None and self.result is None
         return report
 
     def files(self) -> Iterator[tuple[dict[str, Any], bytes]]:

@@ -25,7 +25,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from . import cleanup, frames, linux, zygote
+from . import cleanup, frames, linux, memory, zygote
 from .process import MAX_DATAGRAM, End, Process
 from .request import Request
 from .testing import KINDS, OneProcessRequest, SplitRequest
@@ -85,6 +85,7 @@ class Runner:
         self._backlog: list[frames.Frame] = []  # waiting for a container as good as new
         self._requests: dict[str, Request] = {}
         self._processes: dict[str, tuple[Request, Process]] = {}
+        self._memory = memory.Watch()
         self._watched = Watched(host_in, self._zygote.fileno())
         self.to_host({"t": "ready", "python": sys.version.split()[0], "problem": problem})
 
@@ -159,12 +160,24 @@ class Runner:
                 self._report(request)
             if request.over:
                 self._finish(request)
+        if len(self._requests) > 1:
+            self._share_memory(now)
+            wait = min(wait, self._memory.patience_s(now))
         if not self._requests:
             try:
                 linux.reap_orphans({self._zygote_pid})
             except ChildProcessError as error:
                 self._die(str(error))
         return max(wait, 0.001)
+
+    def _share_memory(self, now: float) -> None:
+        """End the request that would leave its neighbours none."""
+        owners = {p.uid: request for request in self._requests.values() for p in request.processes}
+        limits = {uid: int(owner.limits["memory_mb"]) << 20 for uid, owner in owners.items()}
+        uid = self._memory.greediest(now, limits)
+        if uid is not None:
+            owners[uid].stop(("oom", None, "its processes together used up the memory of the container"))
+            self._cleaner.kill(uid)
 
     def _forgive(self, seconds: float) -> None:
         for request in self._requests.values():
@@ -191,7 +204,14 @@ class Runner:
         kind = message["body"]["kind"]
         if self._dirty and kind != "call":  # a session goes on; anything else finds a clean container
             why = {"status": "infra", "reason": "protocol", "message": "the container is not clean"}
-            rest = {"usage": None, "stdout": "", "stderr": "", "mode": "split", "tests": []}
+            rest = {
+                "usage": None,
+                "stdout": "",
+                "stderr": "",
+                "mode": "split",
+                "tests": [],
+                "by_kernel": False,
+            }
             self.to_host({"t": "done", "id": message["id"], "clean": False, **why, **rest})
         else:
             self._count(1)
