@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from pathlib import Path
 
 from engine.events import CodeExecuted, Event, RunFinished, WorkflowProposed
 from engine.problems import Problem, ProblemError
+
+_LONGEST_STEM = 100  # characters; a name may have 255 on most file systems, its endings included
 
 
 class Artefacts:
@@ -36,7 +39,7 @@ class Artefacts:
         Raises:
             ProblemError: the folder cannot be written.
         """
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", problem.id).strip("._") or "answer"
+        stem = _stem(problem.id)
         workflow = self._workflows.get(self._workflow_id or "")
         texts = {
             f"{stem}.{'py' if problem.kind == 'code' else 'txt'}": self._answer,
@@ -55,3 +58,12 @@ class Artefacts:
             raise ProblemError(
                 f"--out {folder}: {error.strerror or error}; name a folder you may write to"
             ) from None
+
+
+def _stem(ident: str) -> str:
+    """A file name made of an identifier; of a long one, its start and what tells it from others."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", ident).strip("._") or "answer"
+    if len(stem) <= _LONGEST_STEM:
+        return stem
+    digest = hashlib.sha256(ident.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{stem[:_LONGEST_STEM]}-{digest}"
