@@ -140,7 +140,7 @@ class Recorder:
         return db
 
     def _next_batch(self) -> list[_Item]:
-        """The next events to commit together; none when recording is over, or lost runs wait for their end."""
+        """The next events to commit together; none when it is over or time to end lost runs."""
         batch: list[_Item] = []
         deadline = 0.0
         while not self._stopping and len(batch) < BATCH_EVENTS:
@@ -189,7 +189,7 @@ class Recorder:
             _settle(batch, None)
 
     def _end_lost(self, db: sqlite3.Connection) -> None:
-        """After a failure: end the runs whose own end cannot come any more, as soon as there is room for it."""
+        """After a failure: end the runs whose own end cannot come any more, once there is room."""
         if self._failure is not None and self._running:
             with suppress(sqlite3.Error, StoreError):
                 end_lost(db, self._running, f"Its events could not be stored any more: {self._failure}")

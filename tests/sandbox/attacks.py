@@ -247,7 +247,7 @@ raw(host, *[{'op': 'callback', 'call': n, 'method': 'wait'} for n in range(5, 20
 """,
     "an answer, then calls": """
 raw(host, {'op': 'value'}, body=b'\\0\\0\\0\\0041234')
-raw(host, *[{'op': 'callback', 'call': n, 'method': 'm'} for n in range(5, 200)])
+raw(host, *[{'op': 'callback', 'call': n, 'method': 'late'} for n in range(5, 200)])
 """,
     "arguments nested without end": "raw(host, {'op': 'callback', 'call': 5, 'method': 'm'}, body=b'\\0\\0\\x07\\xd0' + b'[' * 2000)",
     "arguments that share a hash": """
