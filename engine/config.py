@@ -129,8 +129,8 @@ class Isolation(BaseModel):
     model_config = _STRICT
 
     backend: Literal["auto", "docker", "bwrap"] = "auto"
-    """What isolates it; `auto` takes Docker where its daemon answers, else bubblewrap. `sandbox = "docker"` is
-    short for it."""
+    """What isolates it; `auto` takes Docker where its daemon answers, else bubblewrap. For this alone
+    `sandbox = "docker"` is enough."""
     runtime: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)] | None = None
     """The Docker runtime to use, such as gVisor's `runsc`; without any, the daemon's default."""
 
