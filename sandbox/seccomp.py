@@ -143,6 +143,8 @@ def profile() -> str:
     rules += [{"names": ["socket"], "action": allow, "args": where(f, "SCMP_CMP_EQ")} for f in _FAMILIES]
     rules += [{"names": ["personality"], "action": allow, "args": where(_ASK, "SCMP_CMP_EQ")}]
     rules += [{"names": ["clone"], "action": allow, "args": where(_NEW_NAMESPACES, "SCMP_CMP_MASKED_EQ")}]
+    # Some daemons know no default but EPERM, from which the C library does not go on to `clone`.
+    rules += [{"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS}]
     architectures = [name for _, _, name in _ARCHITECTURES.values()]
     return json.dumps(
         {

@@ -152,6 +152,10 @@ class OneProcessRequest(_Tests):
         else:
             self.stop(("tampered", None, "a verdict was sent before its turn"))
 
+    def on_broken(self, process: Process, result: Result) -> None:
+        """Our part of the process sends what it may: this is the solution's doing."""
+        self.stop(("tampered", None, result[2]))
+
     def culprit(self) -> Result:
         return self.ending_of(self.processes[0])
 
