@@ -2,14 +2,14 @@
 
 The kernel would end the process that holds most. Where one request spreads over many processes, or holds
 memory that is seen in none, as in the buffers of pipes, that could be a neighbour's. So the runner looks at
-how full the container is, and ends the request whose processes together hold most.
+how full the container is, and where little is left, or much is nowhere to be seen, ends the request whose
+processes together hold most.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from collections.abc import Collection
 
 from . import linux
@@ -24,7 +24,9 @@ _FILES = (  # what is used and what may be, for either version of cgroups
         "/sys/fs/cgroup/memory/memory.stat",
     ),
 )
+_HIDDEN = 96 << 20  # bytes that are in no process, file or cache: more than that is somebody's doing
 _CACHE = re.compile(rb"^(?:in)?active_file (\d+)", re.MULTILINE)
+_FILED = re.compile(rb"^shmem (\d+)", re.MULTILINE)
 _HELD = re.compile(rb"^Uid:\s+(\d+).*?^VmRSS:\s+(\d+)", re.MULTILINE | re.DOTALL)
 
 
@@ -50,9 +52,10 @@ class Watch:
         self._next = now + (_CALM_S if share < _TENSE else _TENSE_S)
         if share < _TENSE:
             return None
-        held = _held_by(limits)
+        sizes = _sizes(limits)
+        held = {uid: sum(each) for uid, each in sizes.items()}
         over = [uid for uid, size in held.items() if size > limits[uid]]
-        if not over and self._share_in_use() > _FULL:
+        if not over and self._nearly_gone([size for each in sizes.values() for size in each]):
             over = list(held)
         return max(over, key=lambda uid: held[uid], default=None)
 
@@ -60,18 +63,23 @@ class Watch:
         """Until the next look."""
         return max(self._next - now, 0.0) if self._limit else _CALM_S * 5
 
-    def _share_in_use(self) -> float:
-        """Without what the kernel only keeps because there is room for it."""
-        cache = sum(int(size) for size in _CACHE.findall(linux.read(self._stat)))
-        return (int(linux.read(self._used) or b"0") - cache) / self._limit
+    def _nearly_gone(self, sizes: list[int]) -> bool:
+        """Whether little is left, or much has gone where no process shows it. `sizes` of processes."""
+        stat = linux.read(self._stat)
+        # The kernel keeps a cache only as long as there is room for it.
+        used = int(linux.read(self._used) or b"0") - sum(int(size) for size in _CACHE.findall(stat))
+        filed = sum(int(size) for size in _FILED.findall(stat))
+        # What all have of the zygote is there once; the smallest has little else.
+        seen = sum(sizes) - min(sizes, default=0) * (len(sizes) - 1)
+        return used > _FULL * self._limit or used - filed - seen > _HIDDEN
 
 
-def _held_by(uids: Collection[int]) -> Counter[int]:
-    """Bytes that the processes of each uid hold, what they share with each other counted for each."""
-    held: Counter[int] = Counter()
+def _sizes(uids: Collection[int]) -> dict[int, list[int]]:
+    """Bytes that each process of each uid holds, what it shares with others included."""
+    sizes: dict[int, list[int]] = {uid: [] for uid in uids}
     for name in os.listdir("/proc"):
         if name.isdigit() and (found := _HELD.search(linux.read(f"/proc/{name}/status"))):
             uid = int(found[1])
-            if uid in uids:
-                held[uid] += int(found[2]) << 10
-    return held
+            if uid in sizes:
+                sizes[uid].append(int(found[2]) << 10)
+    return sizes

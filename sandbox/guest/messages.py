@@ -98,7 +98,7 @@ _DONE = {
     "stdout": Text(MAX_FRAME),
     "stderr": Text(MAX_FRAME),
     "clean": Flag(),
-    "by_kernel": Flag(),  # out of memory, and it was the kernel that chose this request's process
+    "by_kernel": Flag(),  # out of memory: the kernel chose it, perhaps for what others hold
     "mode": OneOf("split", "in-process"),
     "tests": Items(Record(_TEST | {"status": _STATUS, "reason": _REASON}), _MAX_TEST),
 }

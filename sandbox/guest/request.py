@@ -13,6 +13,7 @@ from .schema import SchemaError
 
 Result = tuple[str, str | None, str]  # status, reason, message
 _CPU_SLACK_S = 0.02
+_FEW = 3  # processes: one that has more can have used up the memory itself
 
 
 class Runner(Protocol):
@@ -43,6 +44,7 @@ class Request:
         self.value = b""
         self.calls = _Calls()
         self.reported = False
+        self.helpers = 0  # processes it had besides when the kernel ended its own
         self.oom_before = linux.oom_kills()
 
     def start(self) -> None:
@@ -200,7 +202,8 @@ class Request:
             "output_bytes": self.output.total,
         }
         report.update(stdout=stdout, stderr=stderr, mode=self.mode, tests=[])
-        report["by_kernel"] = status == "oom" and self.stopped is None and self.result is None
+        undecided = self.stopped is None and self.result is None
+        report["by_kernel"] = status == "oom" and undecided and self.helpers <= _FEW
         return report
 
     def files(self) -> Iterator[tuple[dict[str, Any], bytes]]:

@@ -250,6 +250,8 @@ class Runner:
             process.end = End(0, 0.0, 0)
             request.on_failed_spawn(message["error"])
         else:
+            if message["status"] == -signal.SIGKILL:
+                request.helpers = list(linux.processes().values()).count(process.uid)
             self._cleaner.kill(process.uid)
             # What it sent before it ended is still in its socket.
             if self._watched.source(process.sock.fileno()):
