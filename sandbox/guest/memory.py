@@ -24,6 +24,7 @@ _FILES = (  # what is used and what may be, for either version of cgroups
         "/sys/fs/cgroup/memory/memory.stat",
     ),
 )
+_LITTLE = 64 << 20  # bytes: whoever holds no more is not to blame
 _HIDDEN = 96 << 20  # bytes that are in no process, file or cache: more than that is somebody's doing
 _CACHE = re.compile(rb"^(?:in)?active_file (\d+)", re.MULTILINE)
 _FILED = re.compile(rb"^shmem (\d+)", re.MULTILINE)
@@ -56,8 +57,11 @@ class Watch:
         held = {uid: sum(each) for uid, each in sizes.items()}
         over = [uid for uid, size in held.items() if size > limits[uid]]
         if not over and self._nearly_gone([size for each in sizes.values() for size in each]):
-            over = list(held)
-        return max(over, key=lambda uid: held[uid], default=None)
+            over = [uid for uid, size in held.items() if size > _LITTLE]
+        if not over:
+            return None
+        self._next = now + _CALM_S  # until what it held is given back
+        return max(over, key=lambda uid: held[uid])
 
     def patience_s(self, now: float) -> float:
         """Until the next look."""

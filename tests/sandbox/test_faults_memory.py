@@ -22,15 +22,20 @@ EAT = """import os, socket, time
 kept = []
 for _ in range(44):
     if os.fork() == 0:
-        for _ in range(120):
-            kept.append(socket.socketpair())
-            kept[-1][0].setblocking(False)
-            try:
-                while True:
-                    kept[-1][0].send(bytes(1 << 12))
-            except OSError:
-                pass
-        break
+        try:
+            while True:
+                for end in socket.socketpair():
+                    kept.append(end)
+                    end.setblocking(False)
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+                for end in kept[-2:]:
+                    try:
+                        while True:
+                            end.send(bytes(1 << 12))
+                    except BlockingIOError:
+                        pass
+        except OSError:
+            break
 while True:
     time.sleep(1)"""
 MODULES = {
