@@ -23,7 +23,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from engine.endpoint_config import STRICT, Endpoint, ModelQuirks, Positive, Seconds
 from sandbox.errors import ExpectedError, UsageError
@@ -58,6 +65,33 @@ class Budget(BaseModel):
     """Operator steps of one run."""
 
 
+class Isolation(BaseModel):
+    """Where generated code runs."""
+
+    model_config = STRICT
+
+    backend: Literal["auto", "docker", "bwrap"] = "auto"
+    """What isolates it; `auto` takes Docker where its daemon answers, else bubblewrap. For this alone
+    `sandbox = "docker"` is enough."""
+    runtime: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)] | None = None
+    """The Docker runtime to use, such as gVisor's `runsc`; without any, the daemon's default."""
+
+    @model_validator(mode="after")
+    def _runtimes_are_dockers(self) -> Isolation:
+        if self.runtime is not None and self.backend == "bwrap":
+            raise ValueError("a runtime is Docker's, and the backend is bwrap: leave one of them out")
+        return self
+
+
+class _Environment(EnvSettingsSource):
+    """The environment, with `FLOWREASONER_SANDBOX=docker` understood as it is in the file."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        if field_name == "sandbox":
+            return {"backend": value}
+        return super().decode_complex_value(field_name, field, value)
+
+
 class Settings(BaseSettings):
     """All settings. `load()` is how the program gets them; calling this directly reads no file."""
 
@@ -76,8 +110,8 @@ class Settings(BaseSettings):
     """The model that operators call."""
     variant: Annotated[str, Field(min_length=1)] = "flowreasoner"
     """The way of solving a problem."""
-    sandbox: Literal["auto", "docker", "bwrap"] = "auto"
-    """Where generated code runs; `auto` takes Docker where its daemon answers, else bubblewrap."""
+    sandbox: Isolation = Isolation()
+    """Where generated code runs."""
     docker_hosts: list[Annotated[str, Field(min_length=1)]] = []
     """Docker hosts to share the work, such as `["unix:///var/run/docker.sock", "tcp://build:2376"]`; without
     any, the one that `DOCKER_HOST` names."""
@@ -93,6 +127,11 @@ class Settings(BaseSettings):
     """Keys of your own, by action: `"run.start" = "f5"`."""
     endpoints: dict[str, Endpoint] = Field(default_factory=dict, validate_default=True)
     """OpenAI-compatible servers by name; `openai` is built in."""
+
+    @field_validator("sandbox", mode="before")
+    @classmethod
+    def _sandbox_in_a_word(cls, value: Any) -> Any:
+        return {"backend": value} if isinstance(value, str) else value
 
     @field_validator("endpoints", mode="before")
     @classmethod
@@ -123,7 +162,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (
             init_settings,
-            env_settings,
+            _Environment(settings_cls),
             InitSettingsSource(settings_cls, init_kwargs=_FILE_DATA.get() or {}),
         )
 
@@ -145,6 +184,8 @@ def load(path: Path | None = None) -> Settings:
     """
     path = path or config_path()
     data = _read_file(path)
+    if isinstance(data.get("sandbox"), str):  # as a table, so that variables can refine it
+        data["sandbox"] = {"backend": data["sandbox"]}
     _refuse_unknown_variables(os.environ)
     token = _FILE_DATA.set(data)
     try:
@@ -244,5 +285,7 @@ def _nearest(key: str, above: Iterable[str] = ()) -> str:
         model = ModelQuirks if "quirks" in level[2:3] else Endpoint
     elif level[:1] == ["budget"]:
         model = Budget
+    elif level[:1] == ["sandbox"]:
+        model = Isolation
     near = difflib.get_close_matches(key, model.model_fields, n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""

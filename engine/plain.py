@@ -1,29 +1,52 @@
-"""Plain data from the sandbox as JSON-ready data for events, and answers out of what workflows return."""
+"""Plain data from the sandbox as JSON-ready data for events, and answers out of what workflows return.
+
+The values are generated code's: builtin types only, yet with integers that Python refuses to write in
+decimal, and texts that would take seconds to parse. Nothing here raises for any of them.
+"""
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
 from engine.operators.support import extract_code, parses
 from engine.problems import Problem
 
+_LIST_ITERATOR = type(iter([]))  # what an iterator arrives as
 ANSWER_KEYS = ("response", "solution", "answer", "output", "code", "result")
 
 
 def jsonable(value: Any) -> Any:
-    """`value` with only JSON types: what JSON cannot hold becomes its repr."""
+    """`value` with only JSON types: what JSON cannot hold becomes its repr, an iterator its items."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int):
-        return value if abs(value) < 2**53 else str(value)
+        return value if abs(value) < 2**53 else written(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
     if isinstance(value, dict):
-        return {k if isinstance(k, str) else repr(k): jsonable(v) for k, v in value.items()}
+        return {k if isinstance(k, str) else _repr(k): jsonable(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [jsonable(v) for v in value]
-    return repr(value)
+    if isinstance(value, _LIST_ITERATOR):
+        return [jsonable(v) for v in copy.copy(value)]
+    return _repr(value)
+
+
+def written(value: Any) -> str:
+    """`value` as text, as `str` does it; in hexadecimal what has too many digits for that."""
+    try:
+        return str(value)
+    except ValueError:
+        return hex(value) if isinstance(value, int) else _repr(value)
+
+
+def _repr(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # somewhere in it is an integer with too many digits
+        return hex(value) if isinstance(value, int) else f"<{type(value).__name__} of very large numbers>"
 
 
 def answer_text(value: Any, problem: Problem) -> str | None:
@@ -39,7 +62,7 @@ def answer_text(value: Any, problem: Problem) -> str | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        value = str(value)
+        value = written(value)
     if not isinstance(value, str) or not value.strip():
         return None
     if problem.kind != "code" or (problem.entry_point is None and parses(value)):

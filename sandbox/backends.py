@@ -37,14 +37,17 @@ def choose_backends(
     if prefer == "unsafe-local":
         return [LocalBackend(image=image, needs=recipe(image).imports)]
     if prefer == "bwrap":
+        if runtime is not None:
+            raise SandboxError("no-docker", f"bubblewrap has no runtime {runtime!r}: Docker has such")
         return [BwrapBackend(image=image, needs=recipe(image).imports)]
     try:
         if hosts:
             return _docker_hosts(hosts, build, runtime, image, progress)
         return [_docker(None, connect(), build, runtime, image, progress)]
     except SandboxError as error:
-        # bubblewrap has no images: without its packages, code that is right would be called wrong.
-        if prefer == "docker" or image != "core":
+        # bubblewrap has no images: without its packages, code that is right would be called wrong. And who
+        # asked for a runtime wants more isolation, not less.
+        if prefer == "docker" or image != "core" or runtime is not None:
             raise
         reason = error
     try:
@@ -120,6 +123,13 @@ def _docker(
             f"the {image} image is not built: run `flowreasoner sandbox build --image {image}`",
         )
     info = client.info()
+    known = sorted(info.get("Runtimes") or ())
+    if runtime is not None and runtime not in known:
+        raise SandboxError(
+            "no-docker",
+            f"Docker{f' at {host}' if host else ''} has no runtime {runtime!r}; it has {', '.join(known)}: "
+            "add it to the daemon's configuration, or name one of these in sandbox.runtime",
+        )
     size = size_for(info["NCPU"], info["MemTotal"])
     return DockerBackend(client, ident, runtime, host=host, memory_mb=recipe(image).memory_mb, size=size)
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from sandbox import images, seccomp
 from sandbox.channel import State
 from sandbox.docker_backend import ENVIRONMENT, GUEST_DIR, boot
+from sandbox.guest import places
 from sandbox.processes import is_stopped
 from sandbox.sizing import default_size
 from sandbox.types import SandboxError
@@ -33,6 +34,11 @@ _STDERR_SHOWN = 500
 _ZIP = f"{GUEST_DIR}/guest.zip"
 
 _FOLDERS = {"/tmp": 64, "/dev/shm": 16}  # writable ones, with their size in MB
+_MOUNTS = [
+    *((folder, size, 4096) for folder, size in _FOLDERS.items()),
+    (places.seats, 1, 2 * places.SEATS),
+    *((f"{places.seats}/{n}", places.SEAT_MB, places.SEAT_INODES) for n in range(places.SEATS)),
+]
 
 # Runs before bubblewrap: enters a user namespace, waits for its uids, shuts the door on further
 # namespaces, mounts what bubblewrap cannot (it has no limit on inodes, which are the kernel's memory),
@@ -50,13 +56,15 @@ os.close(ready), os.close(go)
 os.setgroups([]), os.setresgid(0, 0, 0), os.setresuid(0, 0, 0)
 open("/proc/sys/user/max_user_namespaces", "w").write("0")
 failed = libc.unshare(0x00020000) or libc.mount(b"none", b"/", None, 0x44000, None)
-for folder, size in FOLDERS.items():
-    options = f"size={size}m,nr_inodes=4096,mode=1777".encode()
+for folder, size, inodes in FOLDERS:
+    if not os.path.isdir(folder):
+        os.mkdir(folder)
+    options = f"size={size}m,nr_inodes={inodes},mode=1777".encode()
     failed = failed or libc.mount(b"tmpfs", folder.encode(), b"tmpfs", 14, options)
 if failed:
     sys.exit("no private folders can be mounted: " + os.strerror(ctypes.get_errno()))
 os.execv(command[0], command)
-""".replace("FOLDERS", repr(_FOLDERS))
+""".replace("FOLDERS", repr(_MOUNTS))
 
 
 @dataclass(frozen=True)
@@ -206,6 +214,8 @@ class BwrapBackend:
                 command += ["--bind", folder, folder]  # as the launcher mounted them
             else:
                 command += ["--size", str(size << 20), "--perms", "1777", "--tmpfs", folder]
+        if self.own_uids:
+            command += ["--bind", places.seats, places.seats]
         command += ["--perms", "0444", "--ro-bind-data", str(zip_fd), _ZIP]
         command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
         if filter_fd is not None:

@@ -10,14 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sandbox.guest import codec, frames
+from sandbox.guest import codec, frames, messages, values
 from sandbox.guest.files import MAX_FILES
+from sandbox.guest.schema import Names, SchemaError
 from sandbox.types import Callback, CallbackError, SandboxError
 
 READY_WITHIN_S = 30.0
 LATE_S = 10.0  # past a request's wall limit
 LOOK_EVERY_S = 3.0  # at the container of a request that has no answer yet
 PROBE_WITHIN_S = 5.0
+_MAX_REPLY = frames.MAX_FRAME // 2
+_MAX_MESSAGE = 16 << 10
+_ARGUMENTS = Names(100)
 
 
 @dataclass(frozen=True)
@@ -55,17 +59,47 @@ class Transport(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Report:
+    """How a request ended, as its runner tells it: the frame's head, the value's bytes, the files."""
+
+    head: dict[str, Any]
+    value: bytes = b""
+    files: tuple[tuple[str, bytes, str | None], ...] = ()
+
+    @classmethod
+    def broken(cls, why: str) -> Report:
+        """Of a request from which something came that may not come: its own fault, nobody else's."""
+        return cls(
+            {
+                "status": "failed",
+                "reason": "no-verdict",
+                "message": f"the process broke the protocol: {why}",
+                "usage": None,
+                "stdout": "",
+                "stderr": "",
+                "clean": False,
+                "by_kernel": False,
+                "mode": "split",
+                "tests": [],
+            }
+        )
+
+
 class _Pending:
     """One request on its way."""
 
     def __init__(self, callback: Callback | None) -> None:
         loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[dict[str, Any]] = loop.create_future()
+        self.future: asyncio.Future[Report] = loop.create_future()
         self.since = loop.time()
         self.deadline = math.inf  # after which the runner itself is taken for lost
         self.callback = callback
         self.calls: set[asyncio.Task[None]] = set()
-        self.files: list[dict[str, Any]] = []
+        self.last_call = -1
+        self.open: set[int] = set()  # calls that have no answer yet
+        self.files: list[tuple[str, bytes, str | None]] = []
+        self.broken = False  # something came for it that may not come
         self.over_budget: str | None = None  # what the callback said when it refused for the budget
 
     def fail(self, error: BaseException) -> None:
@@ -115,8 +149,8 @@ class Channel:
         body: Mapping[str, Any],
         limits: Mapping[str, Any],
         callback: Callback | None = None,
-    ) -> dict[str, Any]:
-        """Run one request; returns the runner's report. Cancelling kills its processes.
+    ) -> Report:
+        """Run one request. Cancelling kills its processes.
 
         Raises:
             SandboxError: the container is lost or stalled, or the request is too big to send.
@@ -131,8 +165,10 @@ class Channel:
             if self._watcher is None:
                 self._watcher = asyncio.create_task(self._watch())
             report = await pending.future
-            if pending.over_budget is not None and report["status"] == "failed":
-                report.update(status="budget", reason=None, message=pending.over_budget)
+            if pending.broken:
+                await self._kill(name)
+            if pending.over_budget is not None and report.head["status"] == "failed":
+                report.head.update(status="budget", reason=None, message=pending.over_budget)
             return report
         except asyncio.CancelledError:
             await asyncio.shield(self._kill(name))
@@ -176,7 +212,7 @@ class Channel:
         try:
             await self._send({"t": "probe", "id": name})
             async with asyncio.timeout(PROBE_WITHIN_S):
-                return (await pending.future).get("problem")
+                return (await pending.future).head.get("problem")
         except (TimeoutError, SandboxError) as error:
             return str(error) or "the runner does not answer"
         finally:
@@ -194,11 +230,11 @@ class Channel:
         with contextlib.suppress(SandboxError):
             await self._send({"t": "kill", "id": name})
 
-    async def _send(self, message: Mapping[str, Any]) -> None:
+    async def _send(self, message: Mapping[str, Any], value: bytes = b"") -> None:
         if self._lost is not None:
             raise self._lost
         try:
-            data = frames.pack(dict(message))
+            data = frames.pack(dict(message), value)
         except frames.FrameError as error:
             raise SandboxError("protocol", f"the request is too big to send: {error}") from None
         try:
@@ -210,60 +246,86 @@ class Channel:
         splitter = frames.Splitter()
         try:
             while data := await self.transport.read():
-                for message in splitter.feed(data):
-                    self._on_message(message)
-        except (OSError, frames.FrameError, KeyError, TypeError) as error:
+                splitter.feed(data)
+                while frame := splitter.next():
+                    self._on_frame(frame)
+        except (OSError, frames.FrameError) as error:
             self._fail(SandboxError("protocol", f"the runner broke the protocol: {error}"))
             return
         self._fail(await self._gone())
 
-    def _on_message(self, message: dict[str, Any]) -> None:
-        kind = message["t"]
+    def _on_frame(self, frame: frames.Frame) -> None:
+        """Act on a frame that is as it should be; any other ends the request that it names, and only that."""
+        name = frame.head.get("id")
+        pending = self._pending.get(name) if isinstance(name, str) else None
+        try:
+            self._on_message(messages.FROM_RUNNER.check(frame), frame, pending)
+        except SchemaError as error:
+            if pending is None:
+                raise frames.FrameError(str(error)) from None
+            if not pending.future.done():
+                pending.broken = True
+                pending.future.set_result(Report.broken(str(error)))
+
+    def _on_message(self, kind: str, frame: frames.Frame, pending: _Pending | None) -> None:
+        message, body = frame
         if kind == "ready":
             if not self._ready.done():
                 self._ready.set_result(message)
-            return
-        if kind == "dirty":
+        elif kind == "dirty":
             self.dirty = True
-            return
-        pending = self._pending.get(message["id"])
-        if pending is None:
-            return  # its request was cancelled
-        if kind == "callback":
-            task = asyncio.create_task(self._answer(message, pending))
-            pending.calls.add(task)
-            task.add_done_callback(pending.calls.discard)
+        elif pending is None or pending.future.done():
+            return  # its request was cancelled, or has its answer: nothing more is done for it
+        elif kind == "callback":
+            self._on_callback(message, body, pending)
         elif kind == "file":
             if len(pending.files) > MAX_FILES:
-                raise TypeError("more files than were asked for")
-            pending.files.append(message)
-        elif not pending.future.done():
-            pending.future.set_result({**message, "files": pending.files})
+                raise SchemaError("more files came than were asked for")
+            pending.files.append((message["name"], body, message["refused"]))
+        else:
+            pending.future.set_result(Report(message, body, tuple(pending.files)))
 
-    async def _answer(self, message: dict[str, Any], pending: _Pending) -> None:
+    def _on_callback(self, message: dict[str, Any], body: bytes, pending: _Pending) -> None:
+        number = message["call"]
+        if number <= pending.last_call or len(pending.open) >= messages.OPEN_CALLS:
+            raise SchemaError(f"call {number} comes out of its turn")
+        pending.last_call = number
+        pending.open.add(number)
+        task = asyncio.create_task(self._answer(message, body, pending))
+        pending.calls.add(task)
+        task.add_done_callback(pending.calls.discard)
+
+    async def _answer(self, message: dict[str, Any], body: bytes, pending: _Pending) -> None:
         reply: dict[str, Any] = {"t": "reply", "id": message["id"], "call": message["call"]}
+        if pending.future.done():
+            return  # it ended before this call was looked at: nothing is done for it any more
         try:
-            reply.update(await self._result(message, pending))
-            await self._send(reply)
+            value = b""
+            try:
+                value = await self._result(message["method"], body, pending)
+            except CallbackError as error:
+                reply["error"] = [error.kind, str(error)[:_MAX_MESSAGE]]
+                if error.kind == "budget":
+                    pending.over_budget = str(error)
+            pending.open.discard(message["call"])  # first: on the answer it may call again
+            await self._send(reply, value)
         except Exception as error:  # noqa: BLE001 - a bug in the host's callback, or a lost container:
             pending.fail(error)  # either belongs to whoever made the request
 
-    async def _result(self, message: dict[str, Any], pending: _Pending) -> dict[str, Any]:
+    async def _result(self, method: str, body: bytes, pending: _Pending) -> bytes:
+        """What the callback gives, as bytes. Raises CallbackError where there is nothing to give."""
         if pending.callback is None:
-            return {"error": ["usage", "this request may not call the host"]}
+            raise CallbackError("usage", "this request may not call the host")
         try:
-            arguments = codec.decode(message["args"])
-            if not isinstance(arguments, dict) or not all(isinstance(key, str) for key in arguments):
-                raise codec.MalformedError("arguments must have names")
-        except codec.MalformedError as error:
-            return {"error": ["usage", f"bad arguments: {error}"]}
+            arguments = values.loads(body, max_parts=messages.MAX_ARGUMENT_PARTS)
+            _ARGUMENTS.check(arguments, "the arguments")
+        except (codec.MalformedError, SchemaError) as error:
+            raise CallbackError("usage", f"bad arguments: {error}") from None
+        value = await pending.callback(method, arguments)
         try:
-            value = await pending.callback(str(message["method"]), arguments)
-        except CallbackError as error:
-            if error.kind == "budget":
-                pending.over_budget = str(error)
-            return {"error": [error.kind, str(error)]}
-        return {"value": codec.encode(value, max_bytes=frames.MAX_FRAME // 2)}
+            return values.dumps(value, max_bytes=_MAX_REPLY, max_parts=_MAX_REPLY)
+        except codec.TooBigError as error:
+            raise CallbackError("usage", f"the answer cannot be handed over: {error}") from None
 
     async def _gone(self) -> SandboxError:
         state = await self.transport.state()

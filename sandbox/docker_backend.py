@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from http.client import CONFLICT
 from typing import Any
 
-from sandbox import attach, labels
+from sandbox import attach, labels, seccomp
 from sandbox.channel import State
+from sandbox.guest import places
 from sandbox.sizing import default_size
 from sandbox.types import SandboxError
 
@@ -29,7 +30,8 @@ ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",  # an arena a thread would use up the address-space limit
 }
 MEMORY_MB = 512
-PIDS = 1024  # a request may have 48, so that none can take them from sessions that share the container
+PIDS = 4096  # a request may have 48, so that none can take them from sessions that share the container
+_TMPFS = "nosuid,nodev,noexec,mode=1777"
 _HEADER = 8  # of each chunk of an attached stream without a terminal
 _STDERR_KEPT = 4096
 _OLDEST_API = "1.41"  # only to ask for the daemon's own
@@ -167,19 +169,24 @@ class DockerBackend:
         return ident, streams
 
     def _config(self) -> dict[str, Any]:
+        seat = f"size={places.SEAT_MB}m,nr_inodes={places.SEAT_INODES},{_TMPFS}"
         host = {
             "NetworkMode": "none",
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
-            "CapAdd": ["SETUID", "SETGID", "KILL"],  # PID 1's alone: a process loses them with its uid
-            "SecurityOpt": ["no-new-privileges"],
+            # PID 1's alone: a process loses them with its uid.
+            "CapAdd": ["SETUID", "SETGID", "KILL"],
+            "SecurityOpt": ["no-new-privileges", f"seccomp={seccomp.profile()}"],
             "IpcMode": "private",
             "PidsLimit": PIDS,
             "Memory": self._memory,
             "MemorySwap": self._memory,
             "NanoCpus": 1_000_000_000,
             "ShmSize": 16 << 20,
-            "Tmpfs": {"/tmp": "size=64m,nr_inodes=4096,nosuid,nodev,noexec,mode=1777"},
+            "Tmpfs": {
+                "/tmp": f"size=64m,nr_inodes=4096,{_TMPFS}",
+                **{f"{places.seats}/{number}": seat for number in range(places.SEATS)},
+            },
             "Ulimits": [
                 {"Name": "core", "Soft": 0, "Hard": 0},
                 {"Name": "nofile", "Soft": 1024, "Hard": 1024},

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sandbox.guest.files import MAX_FILE_BYTES, MAX_FILES, MAX_TOTAL_BYTES
 
@@ -82,19 +80,21 @@ def patterns(wanted: Sequence[str]) -> list[str]:
     return [checked_name(pattern) for pattern in wanted]
 
 
-def from_guest(messages: Iterable[Mapping[str, Any]]) -> tuple[tuple[File, ...], tuple[RefusedFile, ...]]:
-    """What came out. The guest's own checks count for nothing here."""
+def from_guest(
+    arrived: Iterable[tuple[str, bytes, str | None]],
+) -> tuple[tuple[File, ...], tuple[RefusedFile, ...]]:
+    """What came out: each with its name, its content, and why the guest refused it if it did. The guest's
+    own checks count for nothing here."""
     files: dict[str, File] = {}
     refused: list[RefusedFile] = []
     total = 0
-    for message in messages:
-        name = str(message["name"])
-        if "refused" in message:
-            refused.append(RefusedFile(_for_display(name), str(message["refused"])[:_SHOWN]))
+    for name, data, why in arrived:
+        if why is not None:
+            refused.append(RefusedFile(_for_display(name), why[:_SHOWN]))
             continue
         try:
-            file = File(checked_name(name), base64.b64decode(message["data"], validate=True))
-        except (FileNameError, binascii.Error, TypeError) as error:
+            file = File(checked_name(name), data)
+        except FileNameError as error:
             refused.append(RefusedFile(_for_display(name), str(error)[: 2 * _SHOWN]))
             continue
         total += file.size

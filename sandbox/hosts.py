@@ -11,10 +11,12 @@ from typing import Any
 from sandbox import reaper
 from sandbox.demand import HighWater
 from sandbox.docker_backend import DockerBackend
+from sandbox.guest.places import SEATS
 from sandbox.types import SandboxError
 from sandbox.worker import Backend, Worker
 
-SESSIONS_EACH = 32  # in one container, where one killed for memory takes the most of them with it
+SESSIONS_EACH = SEATS  # in one container
+_SESSIONS_ALONE = 4  # containers for each that works, where every session has one to itself
 _SPARES = 1
 _SHRINK_EVERY_S = 30.0
 _REAP_EVERY_S = 60.0
@@ -43,8 +45,10 @@ class Host:
         self.idle: list[Worker] = []
         self.busy = 0
         self.down = False  # the last container that was wanted could not be started
-        # Sessions mostly wait for a model: that takes a few megabytes each, and no core.
-        self.max_sessions = size * SESSIONS_EACH
+        # Sessions mostly wait for a model: that takes a few megabytes each, and no core. Without uids of
+        # their own they could end each other, so that none shares a container.
+        self._each = SESSIONS_EACH if backend.own_uids else 1
+        self.max_sessions = size * (SESSIONS_EACH if backend.own_uids else _SESSIONS_ALONE)
         self._seats: set[Worker] = set()  # containers that sessions share
         self._joining = asyncio.Lock()
         self._modules = modules
@@ -129,7 +133,7 @@ class Host:
             SandboxError: a container was needed and none could be started.
         """
         async with self._joining:  # so that a crowd that comes at once does not start a container each
-            roomy = [w for w in self._seats if w.reusable and w.sessions < SESSIONS_EACH]
+            roomy = [w for w in self._seats if w.reusable and w.sessions < self._each]
             if roomy and (not self.idle or len(self._seats) >= self.size):
                 worker = min(roomy, key=lambda worker: worker.sessions)
             else:

@@ -139,8 +139,7 @@ class Pool:
             try:
                 yield session
             finally:
-                if session.running:  # its processes may outlive it
-                    worker.clean = False
+                session.leave()
 
     async def check(
         self,

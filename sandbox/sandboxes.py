@@ -23,6 +23,7 @@ class Sandboxes:
         guest_modules: Mapping[str, str] | None = None,
         *,
         hosts: Sequence[str] = (),
+        runtime: str | None = None,
         size: int | None = None,
         build: bool = False,
         progress: Callable[[str], None] | None = None,
@@ -32,7 +33,7 @@ class Sandboxes:
         """
         self._prefer: Prefer = prefer
         self._modules = guest_modules
-        self._hosts = hosts
+        self._hosts, self._runtime = hosts, runtime
         self._size, self._build, self._progress = size, build, progress
         self._pools: dict[str, Pool] = {}
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -57,6 +58,7 @@ class Sandboxes:
                     self._prefer,
                     self._modules,
                     hosts=self._hosts,
+                    runtime=self._runtime,
                     size=self._size,
                     build=self._build or wanted.on is not None,
                     image=wanted.name,

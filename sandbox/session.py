@@ -16,8 +16,15 @@ class PooledSession:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
+        self._seat = worker.seats.pop()
         self.container_id = worker.id
         self.running = 0  # calls that have not ended
+
+    def leave(self) -> None:
+        """Free its place. What still runs there may outlive it, so the container serves no others then."""
+        self._worker.seats.append(self._seat)
+        if self.running:
+            self._worker.clean = False
 
     async def probe(self) -> str | None:
         """What is not as in a fresh, idle container, in one line; None when nothing."""
@@ -39,7 +46,7 @@ class PooledSession:
             SandboxError: the container is lost.
             FileNameError, ValueError: names or sizes of files that cannot be sent.
         """
-        body = {"kind": "call", "entry": entry, "args": codec.encode(dict(args))}
+        body = {"kind": "call", "entry": entry, "args": codec.encode(dict(args)), "seat": self._seat}
         self.running += 1
         try:
             return await self._worker.outcome({**body, **with_files(files, collect)}, limits, callback)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import itertools
 import random
@@ -10,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from sandbox import files, labels
-from sandbox.channel import Channel, Transport
-from sandbox.guest import codec
+from sandbox.channel import Channel, Report, Transport
+from sandbox.guest import codec, values
+from sandbox.guest.places import SEATS
 from sandbox.types import Callback, Limits, Outcome, SandboxError, TestResult, Usage, Verdict
 
 MAX_REQUESTS = 1000  # making a container costs as much as forty checks: at 200 that was a fifth of the work
@@ -19,6 +21,7 @@ MAX_AGE_S = 30 * 60.0
 UIDS = 16_384  # per container; two or three a request
 _UID_FLOOR, _UID_BLOCKS = 1 << 20, 100_000
 _INSIDE_FLOOR = 10_000  # bubblewrap: inside a namespace of its own, any block will do
+_DECODED_AT_ONCE = 16 << 10  # bytes of a value; a larger one would hold up the loop
 _blocks = itertools.count(random.SystemRandom().randrange(_UID_BLOCKS))
 
 
@@ -45,6 +48,7 @@ class Worker:
         self.clean = True
         self.requests = 0
         self.sessions = 0  # that share it
+        self.seats = list(range(SEATS))  # those that are free
         self.born = time.monotonic()
 
     @classmethod
@@ -88,16 +92,18 @@ class Worker:
         Raises:
             SandboxError: the container, not the code in it, failed.
         """
-        report = await self._request(body, limits, callback)
+        answer = await self._request(body, limits, callback)
+        report, value = answer.head, None
         try:
-            value = codec.decode(report["value"]) if report["status"] == "passed" else None
+            if report["status"] == "passed":
+                value = await _decoded(answer.value)
         except codec.MalformedError as error:
             report.update(status="failed", reason="not-plain-data", message=str(error))
-            value = None
-        if report["status"] == "oom" and self._crowded_out(report, limits):
+        usage = _usage(report)
+        if report["by_kernel"] and self._crowded_out(usage, limits):
             why = "other sessions used up the container's memory: the call has to be made again elsewhere"
             raise SandboxError("container-lost", why, out_of_memory=True)
-        found, refused = files.from_guest(report["files"])
+        found, refused = files.from_guest(answer.files)
         return Outcome(
             status=report["status"],
             reason=report["reason"],
@@ -105,15 +111,15 @@ class Worker:
             value=value,
             stdout=report["stdout"],
             stderr=report["stderr"],
-            usage=Usage(**report["usage"]),
+            usage=usage,
             files=found,
             refused=refused,
             sandbox=self.backend.stamp,
         )
 
-    def _crowded_out(self, report: Mapping[str, Any], limits: Limits) -> bool:
-        """Whether a call was ended for memory beside other sessions, and held little of it itself."""
-        return self.sessions > 1 and report["usage"]["max_rss_kb"] < limits.memory_mb * 1024 // 4
+    def _crowded_out(self, usage: Usage, limits: Limits) -> bool:
+        """Whether a call that the kernel ended for memory had neighbours, and held little of it itself."""
+        return self.sessions > 1 and usage.max_rss_kb < limits.memory_mb * 1024 // 4
 
     async def verdict(self, body: Mapping[str, Any], limits: Limits) -> Verdict:
         """Run tests.
@@ -121,7 +127,7 @@ class Worker:
         Raises:
             SandboxError: the container, not the code in it, failed.
         """
-        report = await self._request(body, limits, None)
+        report = (await self._request(body, limits, None)).head
         return Verdict(
             status=report["status"],
             reason=report["reason"],
@@ -131,18 +137,17 @@ class Worker:
             sandbox=self.backend.stamp,
             stdout=report["stdout"],
             stderr=report["stderr"],
-            usage=Usage(**report["usage"]),
+            usage=_usage(report),
         )
 
-    async def _request(
-        self, body: Mapping[str, Any], limits: Limits, callback: Callback | None
-    ) -> dict[str, Any]:
+    async def _request(self, body: Mapping[str, Any], limits: Limits, callback: Callback | None) -> Report:
         self.requests += 1
         try:
-            report = await self.channel.request(body, dataclasses.asdict(limits), callback)
+            answer = await self.channel.request(body, dataclasses.asdict(limits), callback)
         except BaseException:
             self.clean = False
             raise
+        report = answer.head
         if (
             not report["clean"]
             or report["status"] not in ("passed", "failed")
@@ -152,12 +157,23 @@ class Worker:
         if report["status"] == "infra":
             reason = "busy" if report["reason"] == "busy" else "protocol"
             raise SandboxError(reason, f"the sandbox could not run the code: {report['message']}")
-        return report
+        return answer
 
     async def close(self) -> None:
         """Remove the container."""
         self.clean = False
         await self.channel.close()
+
+
+async def _decoded(value: bytes) -> Any:
+    """A value that a guest sent. Raises codec.MalformedError."""
+    if len(value) <= _DECODED_AT_ONCE:
+        return values.loads(value)
+    return await asyncio.to_thread(values.loads, value)
+
+
+def _usage(report: Mapping[str, Any]) -> Usage:
+    return Usage(**(report["usage"] or {}))
 
 
 def _uid_base(backend: Backend) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 
 from engine.events import RunFinished
 from store import payloads
@@ -25,10 +26,22 @@ def mark_interrupted(db: sqlite3.Connection) -> list[str]:
         # Looked up again under the lock: another process may have been faster.
         run_ids = abandoned(db)
         for run_id in run_ids:
-            event = _ending(db, run_id)
-            project(db, event)
-            payloads.append(db, event)
+            _end(db, run_id, _MESSAGE)
     return run_ids
+
+
+def end_lost(db: sqlite3.Connection, run_ids: Collection[str], why: str) -> None:
+    """End those of `run_ids` that the store believes to be running, as `mark_interrupted` does."""
+    with write(db):
+        for run_id in run_ids:
+            if db.execute("SELECT 1 FROM runs WHERE id = ? AND status = 'running'", (run_id,)).fetchone():
+                _end(db, run_id, why)
+
+
+def _end(db: sqlite3.Connection, run_id: str, why: str) -> None:
+    event = _ending(db, run_id, why)
+    project(db, event)
+    payloads.append(db, event)
 
 
 def abandoned(db: sqlite3.Connection) -> list[str]:
@@ -37,7 +50,7 @@ def abandoned(db: sqlite3.Connection) -> list[str]:
     return [run_id for run_id, *owner in db.execute(query).fetchall() if Owner(*owner).is_gone()]
 
 
-def _ending(db: sqlite3.Connection, run_id: str) -> RunFinished:
+def _ending(db: sqlite3.Connection, run_id: str, why: str) -> RunFinished:
     last = payloads.decode(
         db,
         db.execute(
@@ -65,7 +78,7 @@ def _ending(db: sqlite3.Connection, run_id: str) -> RunFinished:
         val_score=val_score,
         answer=None,
         workflow_id=best[0] if best else None,
-        error=_MESSAGE,
+        error=why,
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         cost_usd=cost_usd,

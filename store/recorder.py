@@ -23,11 +23,12 @@ from store import annotations as remarks
 from store import payloads
 from store.db import LOCK_TIMEOUT_S, open_writer, write
 from store.errors import RecordError, StoreError, explain
-from store.interrupted import mark_interrupted
+from store.interrupted import end_lost, mark_interrupted
 from store.projections import project
 
 FLUSH_S = 0.15
 BATCH_EVENTS = 200
+_RETRY_S = 2.0  # until it is tried again to end runs in a store that could not be written
 # Streamed events wait like milestones once this many are queued, or memory would be the buffer.
 _QUEUE_EVENTS = 5000
 # What one unsuitable event raises, as opposed to a store that cannot be written.
@@ -55,6 +56,7 @@ class Recorder:
         self._lock_timeout_s = lock_timeout_s
         self._queue: queue.Queue[_Item | None] = queue.Queue()
         self._failure: StoreError | None = None
+        self._running: set[str] = set()  # runs of which something was stored, but not their end
         self._closed = True  # for callers
         self._stopping = False  # for the thread, which still writes what was queued before
         self._thread: threading.Thread | None = None
@@ -119,9 +121,11 @@ class Recorder:
             return
         opened.set_result(None)
         try:
-            while batch := self._next_batch():
-                self._commit(db, batch)
-                self._classify(db, batch)
+            while not self._stopping:
+                if batch := self._next_batch():
+                    self._commit(db, batch)
+                    self._classify(db, batch)
+                self._end_lost(db)
         finally:
             db.close()
             self._ended.set_result(None)
@@ -136,12 +140,13 @@ class Recorder:
         return db
 
     def _next_batch(self) -> list[_Item]:
-        """The next events to commit together; none when recording is over."""
+        """The next events to commit together; none when it is over or time to end lost runs."""
         batch: list[_Item] = []
         deadline = 0.0
         while not self._stopping and len(batch) < BATCH_EVENTS:
             try:
-                wait = max(0.0, deadline - time.monotonic()) if batch else None
+                retry = _RETRY_S if self._failure is not None and self._running else None
+                wait = max(0.0, deadline - time.monotonic()) if batch else retry
                 item = self._queue.get(timeout=wait)
             except queue.Empty:
                 break
@@ -176,7 +181,19 @@ class Recorder:
             self._failure = self._explain(error)
             _settle(batch, self._failure)
         else:
+            for item in batch:
+                if isinstance(item.event, RunFinished):
+                    self._running.discard(item.event.run_id)
+                else:
+                    self._running.add(item.event.run_id)
             _settle(batch, None)
+
+    def _end_lost(self, db: sqlite3.Connection) -> None:
+        """After a failure: end the runs whose own end cannot come any more, once there is room."""
+        if self._failure is not None and self._running:
+            with suppress(sqlite3.Error, StoreError):
+                end_lost(db, self._running, f"Its events could not be stored any more: {self._failure}")
+                self._running.clear()
 
     def _classify(self, db: sqlite3.Connection, batch: list[_Item]) -> None:
         """Label the failed runs that ended in this batch, once their ends are stored."""

@@ -15,6 +15,7 @@ _MAX_TEXT = 4_000
 _MAX_ITEMS = 50
 _MAX_DEPTH = 4
 _MAX_TOTAL = 64_000
+_VALUE_COSTS = 32  # of that: numbers are no text, yet the host takes no more than a few thousand values
 
 
 def variables(frame: types.FrameType | None) -> dict[str, Any]:
@@ -36,6 +37,9 @@ class _Budget:
 
     def plain(self, value: Any, depth: int) -> Any:
         kind = type(value)
+        self._left -= _VALUE_COSTS
+        if self._left <= 0:
+            return "…"
         if value is None or kind in (bool, float):
             return value
         if kind is int:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
-from engine.config import ENV_PREFIX, Budget, Endpoint, ModelQuirks, Settings
+from engine.config import ENV_PREFIX, Budget, Endpoint, Isolation, ModelQuirks, Settings
 
 
 def reference() -> str:
@@ -24,6 +24,7 @@ def reference() -> str:
 def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
     nested = {
         "budget": ("budget", Budget),
+        "sandbox": ("sandbox", Isolation),
         "endpoints": ("endpoints.NAME", Endpoint),
         "quirks": ("quirks.MODEL", ModelQuirks),
     }

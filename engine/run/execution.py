@@ -19,12 +19,16 @@ from engine.run.context import RunContext
 from engine.run.ledger import BudgetExceededError
 from engine.run.steps import StepBroker
 from engine.workflows import Workflow
+from sandbox.guest.schema import Anything, Maybe, Record, SchemaError, Text, Whole
 from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session
 
 Purpose = Literal["val", "test", "answer"]
 T = TypeVar("T")
 # The run's own clock limits its time: it stands still while the run is paused, and a container's does not.
 WORKFLOW_LIMITS = Limits(wall_s=24 * 3600.0, cpu_s=60.0)
+# What a workflow's process gives; anything else is not of our making.
+_ANSWERED = Record({"value": Anything()})
+_FAILED = Record({"error": Text(WORKFLOW_LIMITS.result_bytes), "line": Maybe(Whole(0, 10_000_000))})
 
 
 @dataclass(frozen=True)
@@ -205,17 +209,18 @@ def _read(outcome: Outcome, context: RunContext) -> tuple[str, str | None, str |
     if outcome.status != "passed":
         status = "timeout" if outcome.status.startswith("timeout") else "error"
         return status, None, outcome.message or outcome.reason or outcome.status
-    value = (
-        outcome.value
-        if isinstance(outcome.value, dict)
-        else {"error": "the workflow process was tampered with"}
-    )
-    if "error" in value:
-        where = f" (workflow line {value['line']})" if value.get("line") else ""
+    value = outcome.value
+    schema = _FAILED if isinstance(value, dict) and "error" in value else _ANSWERED
+    try:
+        schema.check(value, "what came back")
+    except SchemaError as error:
+        return "error", None, f"the workflow process was tampered with: {error}"
+    if schema is _FAILED:
+        where = f" (workflow line {value['line']})" if value["line"] else ""
         return "error", None, f"{value['error']}{where}"
-    answer = answer_text(value.get("value"), context.problem)
+    answer = answer_text(value["value"], context.problem)
     if answer is None:
-        kind = type(value.get("value")).__name__
+        kind = type(value["value"]).__name__
         return (
             "error",
             None,

@@ -13,7 +13,7 @@ from engine.ids import derived_seed
 from engine.judging import judge
 from engine.models.base import Message, ModelError, Sampling, Spent
 from engine.operators.specs import OperatorSpec
-from engine.plain import jsonable
+from engine.plain import jsonable, written
 from engine.run.context import RunContext
 from engine.run.control import Crossing, Where
 from engine.run.ledger import BudgetExceededError
@@ -122,7 +122,7 @@ class StepRequests:
         problem = self._context.problem
         given = args.get("test_cases")
         tests = (
-            [str(t) for t in given]
+            [written(t) for t in given]
             if isinstance(given, list | tuple) and given
             else list(problem.tests.visible)
         )
@@ -176,7 +176,7 @@ class StepRequests:
         )
         if outcome.status != "passed":
             return {"ok": False, "output": outcome.message or outcome.status}
-        return {"ok": True, "output": outcome.stdout if entry is None else str(outcome.value)}
+        return {"ok": True, "output": outcome.stdout if entry is None else written(outcome.value)}
 
 
 def feedback_text(verdict: Verdict, tests: list[str], limit: int = 3) -> str:

@@ -24,6 +24,7 @@ from engine.run.context import RunContext
 from engine.run.control import Crossing, ReadLocals
 from engine.run.ledger import BudgetExceededError
 from engine.run.step_requests import StepCall, StepRequests
+from sandbox.guest.schema import Anything, Maybe, Names, Number, Record, SchemaError, Text, Whole
 from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session
 
 # An operator waits for models, so its wall limit is generous, and kept by the run's clock, which stands
@@ -31,6 +32,15 @@ from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session
 STEP_WALL_S = 1800.0
 STEP_LIMITS = Limits(wall_s=24 * 3600.0, cpu_s=20.0)
 MAX_CONCURRENT_STEPS = 16
+# What a workflow's process may ask for. What comes from there is generated code's, whatever it says.
+_LINE = Maybe(Whole(0, 10_000_000))
+_REQUESTS = {
+    "step": Record(
+        {"operator": Text(200), "kwargs": Names(100)}, {"line": _LINE, "temperature": Maybe(Number())}
+    ),
+    "line": Record({}, {"line": _LINE}),
+    "variables": Record({"token": Text(100), "variables": Anything()}),
+}
 # A workflow's process answers at once, unless what runs in it holds it up.
 _LOCALS_S = 2.0
 
@@ -108,12 +118,18 @@ class StepBroker:
         Gives {"value": …}, or {"inspect": token}: the process is to send its variables first.
         Raises CallbackError.
         """
+        if method not in _REQUESTS:
+            raise CallbackError("usage", f"a workflow cannot call {method!r}")
+        try:
+            _REQUESTS[method].check(args, method)
+        except SchemaError as error:
+            raise CallbackError("usage", str(error)) from None
         if method == "variables":
-            request = self._requests.pop(str(args.get("token")), None)
+            request = self._requests.pop(args["token"], None)
             if request is None:
                 raise CallbackError("usage", "nobody asked for variables")
             if not request.locals.done():
-                request.locals.set_result(jsonable(args.get("variables")))
+                request.locals.set_result(jsonable(args["variables"]))
         else:
             request = _Request()
             request.work = work = asyncio.ensure_future(self._carry_out(method, args, request))
@@ -162,19 +178,16 @@ class StepBroker:
         return {"inspect": token}
 
     async def _carry_out(self, method: str, args: dict[str, Any], request: _Request) -> Any:
-        line = args.get("line") if isinstance(args.get("line"), int) else None
+        line = args.get("line")
         if method == "line":
             crossing = Crossing(where="line", execution_id=self._execution_id, line=line)
             await self._context.control.cross(crossing, request.read_locals)
             return None
-        if method != "step":
-            raise CallbackError("usage", f"a workflow cannot call {method!r}")
-        operator, kwargs = args.get("operator"), args.get("kwargs")
-        spec = self._operators.get(operator) if isinstance(operator, str) else None
-        if spec is None or not isinstance(kwargs, dict):
-            raise CallbackError("usage", f"unknown operator {operator!r}")
+        spec = self._operators.get(args["operator"])
+        if spec is None:
+            raise CallbackError("usage", f"unknown operator {args['operator']!r}")
         # What the run gives is not the workflow's to choose.
-        kwargs = {**kwargs, **{name: self._context.problem.inputs[name] for name in spec.bound}}
+        kwargs = {**args["kwargs"], **{name: self._context.problem.inputs[name] for name in spec.bound}}
         return await self._step(spec, kwargs, line, self._sampling(args.get("temperature")), request)
 
     async def _step(
@@ -237,12 +250,12 @@ class StepBroker:
     def _is_paused(self) -> bool:
         return self._context.control.stop is not None
 
-    def _sampling(self, temperature: object) -> Sampling:
+    def _sampling(self, temperature: float | None) -> Sampling:
         """The run's sampling, at the temperature the workflow wants for this step where it names one."""
         sampling = self._context.config.worker_sampling
-        if isinstance(temperature, int | float) and 0.0 <= temperature <= 2.0:
-            return replace(sampling, temperature=float(temperature))
-        return sampling
+        if temperature is None or not 0.0 <= temperature <= 2.0:
+            return sampling
+        return replace(sampling, temperature=float(temperature))
 
     async def _finish(
         self, call: StepCall, recorded: RecordedStep | None, read_locals: ReadLocals | None

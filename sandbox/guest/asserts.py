@@ -39,11 +39,6 @@ def explain(number: int, value: object, message: object = None) -> str:
     return text if message is None else f"{text} ({str(message)[:_MAX_VALUE]})"
 
 
-def forget() -> None:
-    """Drop what was rewritten so far; its messages cannot be made any more."""
-    _asserted.clear()
-
-
 def short(value: object) -> str:
     """`repr(value)`, bounded in time and length."""
     try:

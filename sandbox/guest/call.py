@@ -8,7 +8,7 @@ import os
 import socket
 from typing import Any
 
-from . import child, codec, frames
+from . import child, codec, frames, messages, values
 
 _loops: list[asyncio.AbstractEventLoop] = []  # at most one, made before the request is known
 
@@ -40,19 +40,21 @@ class Host:
             HostError: the host refused.
             ValueError: an argument is not plain data or too big.
         """
-        arguments = codec.encode(kwargs, max_bytes=self._max)
+        arguments = values.dumps(
+            kwargs, max_bytes=min(self._max, messages.MAX_ARGUMENTS), max_parts=messages.MAX_ARGUMENT_PARTS
+        )
         number = self._next
         self._next += 1
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._pending[number] = future
         try:
-            await self.send({"op": "callback", "call": number, "method": str(method), "args": arguments})
+            await self.send({"op": "callback", "call": number, "method": str(method)}, arguments)
             return await future
         finally:
             self._pending.pop(number, None)
 
-    async def send(self, message: dict[str, Any]) -> None:
-        data = frames.pack(message)
+    async def send(self, head: dict[str, Any], body: bytes = b"") -> None:
+        data = frames.pack(head, body)
         async with self._sending:  # frames must not interleave
             await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
@@ -61,10 +63,11 @@ class Host:
         loop = asyncio.get_running_loop()
         splitter = frames.Splitter()
         while data := await loop.sock_recv(self._sock, 1 << 18):
-            for message in splitter.feed(data):
-                self._deliver(message)
+            splitter.feed(data)
+            while frame := splitter.next():
+                self._deliver(*frame)
 
-    def _deliver(self, message: dict[str, Any]) -> None:
+    def _deliver(self, message: dict[str, Any], body: bytes) -> None:
         future = self._pending.get(message["call"])
         if future is None or future.done():
             return
@@ -72,7 +75,7 @@ class Host:
             kind, text = message["error"]
             future.set_exception(HostError(str(kind), str(text)))
         else:
-            future.set_result(codec.decode(message["value"]))
+            future.set_result(values.loads(body, max_parts=frames.MAX_FRAME))
 
 
 def warm() -> None:
@@ -102,20 +105,24 @@ async def _run(payload: dict[str, Any], sock: socket.socket) -> None:
         result = failure(error)
     child.flush()
     listener.cancel()
-    await host.send(result)
+    await host.send(*result)
 
 
-def encoded(value: Any, max_bytes: int) -> dict[str, Any]:
+def encoded(value: Any, max_bytes: int) -> frames.Frame:
     """The final frame for `value`, or for why it cannot be passed on."""
     try:
-        return {"op": "value", "value": codec.encode(value, max_bytes=max_bytes)}
+        return frames.Frame({"op": "value"}, values.dumps(value, max_bytes=max_bytes))
     except codec.TooBigError as error:
-        return {"op": "failed", "reason": "too-big", "message": str(error)}
+        return failed("too-big", str(error))
     except codec.NotPlainError as error:
-        return {"op": "failed", "reason": "not-plain-data", "message": str(error)}
+        return failed("not-plain-data", str(error))
 
 
-def failure(error: BaseException, reason: str = "exception") -> dict[str, Any]:
+def failure(error: BaseException, reason: str = "exception") -> frames.Frame:
     """The final frame for an exception."""
-    kind = "oom" if isinstance(error, MemoryError) else "failed"
-    return {"op": kind, "reason": reason, "message": child.describe(error)}
+    return failed(reason, child.describe(error), "oom" if isinstance(error, MemoryError) else "failed")
+
+
+def failed(reason: str, message: str, kind: str = "failed") -> frames.Frame:
+    """The final frame of what gave no value."""
+    return frames.Frame({"op": kind, "reason": reason, "message": message}, b"")

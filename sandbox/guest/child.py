@@ -17,7 +17,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import asserts, codec, files, frames, linux, places
+from . import asserts, codec, confine, files, frames, linux, places
 
 SETUP_FAILED = 70
 _UP = frames.pack({"op": "up"})
@@ -70,7 +70,7 @@ def warm(role: str) -> None:
     if role == "checker":
         compile(asserts.rewrite(ast.parse("assert f(1) == 1")), "warm.py", "exec", dont_inherit=True)
     exec(compile(source, "warm.py", "exec", dont_inherit=True), scope)
-    frames.parse(frames.pack({"value": codec.encode(codec.decode(codec.encode(scope["f"](1))))})[4:])
+    frames.parse(frames.encode({"value": codec.encode(codec.decode(codec.encode(scope["f"](1))))}).encode())
 
 
 def _set_up(order: dict[str, Any], fds: list[int], own_uids: bool) -> list[int]:
@@ -92,10 +92,12 @@ def _set_up(order: dict[str, Any], fds: list[int], own_uids: bool) -> list[int]:
     if own_uids:
         os.setresuid(uid, uid, uid)
     linux.stay_hidden()
-    home = places.home(uid)
+    home = order["home"]
     os.mkdir(home, 0o700)
     os.chdir(home)
     os.environ["HOME"] = os.environ["TMPDIR"] = home
+    if order["role"] == "call" and own_uids:  # it has neighbours
+        confine.to_itself(home)
     return [control, *data]
 
 
@@ -161,7 +163,7 @@ def describe(error: BaseException) -> str:
         text = str.__str__(str(error))
     except BaseException:  # a __str__ of the program's
         text = "(its message could not be read)"
-    name = type(error).__name__
+    name = type(error).__name__[:200]
     return f"{name}: {text[:2000]}" if text else name
 
 

@@ -31,12 +31,14 @@ class Cleaner:
         """For the length of a block, have no more rights over files than `uid`."""
         return linux.acting_as(uid) if self.own_uids else contextlib.nullcontext()
 
-    def after(self, uids: set[int], idle: bool) -> bool:
-        """Remove what the request under `uids` left. False if something stayed: recycle the container."""
+    def after(self, homes: dict[int, str], idle: bool) -> bool:
+        """Remove what the request whose uids have these `homes` left. False if something stayed: recycle
+        the container."""
+        uids = set(homes)
         gone = self._end_processes(uids, idle)
         if self.own_uids:
             linux.remove_ipc(uids)
-        return self._empty_dirs(uids, idle) and gone
+        return self._empty_dirs(homes, idle) and gone
 
     def _end_processes(self, uids: set[int], idle: bool) -> bool:
         if not self.own_uids and not idle:
@@ -65,13 +67,12 @@ class Cleaner:
     def _visible(self) -> dict[int, int]:
         return linux.processes() if places.confined else linux.descendants(os.getpid())
 
-    def _empty_dirs(self, uids: set[int], idle: bool) -> bool:
+    def _empty_dirs(self, homes: dict[int, str], idle: bool) -> bool:
         clean = True
-        homes = {f"r{uid}" for uid in uids}
-        for root in places.shared:
+        for root in {*places.shared, *map(os.path.dirname, homes.values())}:
             for entry in _entries(root):
                 owner = _owner(entry)
-                if owner in uids if self.own_uids else (idle or entry.name in homes):
+                if owner in homes if self.own_uids else (idle or entry.path in homes.values()):
                     clean = self._remove(entry, owner) and clean
         return clean
 
@@ -93,7 +94,7 @@ class Cleaner:
         extra = [pid for pid, uid in self._visible().items() if pid not in self.keep and uid != ours]
         if extra:
             return f"{len(extra)} processes are left"
-        for root in places.shared:
+        for root in (*places.shared, *map(places.seat, range(places.SEATS))):
             names = [entry.name for entry in _entries(root)]
             if names:
                 return f"{root} holds {len(names)} entries"

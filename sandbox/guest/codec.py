@@ -201,9 +201,7 @@ def _check_hashes(keys: list[Any]) -> None:
     if len(keys) <= _SAME_HASH:
         return
     counts: dict[int, int] = {}
-    for key in keys:
-        if isinstance(key, str):  # its hash is keyed with a secret of this process
-            continue
+    for key in keys:  # texts too: in a guest their hash has a key that everyone knows
         value = hash(key)
         counts[value] = counts.get(value, 0) + 1
         if counts[value] > _SAME_HASH:
@@ -211,6 +209,8 @@ def _check_hashes(keys: list[Any]) -> None:
 
 
 def _mapping(body: Any, depth: int) -> dict[Any, Any]:
+    if not isinstance(body, list):
+        raise MalformedError("expected pairs")
     pairs = [_pair(pair, depth) for pair in body]
     _check_hashes([key for key, _ in pairs])
     return dict(pairs)
@@ -236,29 +236,52 @@ def _nonfinite(body: Any) -> float:
 
 
 def _complex(body: Any, depth: int) -> complex:
-    real, imag = (_decode(part, depth) for part in body)
-    return complex(float(real), float(imag))
+    real, imag = _list(body, depth)
+    if type(real) is not float or type(imag) is not float:
+        raise MalformedError("expected two floats")
+    return complex(real, imag)
 
 
 def _deque(body: Any, depth: int) -> deque[Any]:
     maxlen, items = body
-    return deque(_list(items, depth), _decode(maxlen, depth))
+    decoded = _decode(maxlen, depth)
+    if decoded is not None and type(decoded) is not int:
+        raise MalformedError("expected a length")
+    return deque(_list(items, depth), decoded)
 
 
 def _decimal(body: Any) -> Any:
     from decimal import Decimal
 
-    return Decimal(str(body))
+    if not isinstance(body, str):
+        raise MalformedError("expected the digits of a number")
+    return Decimal(body)
 
 
 def _fraction(body: Any, depth: int) -> Any:
     from fractions import Fraction
 
-    return Fraction(*_list(body, depth))
+    return Fraction(*_integers(body, depth, 2))
+
+
+def _range(body: Any, depth: int) -> range:
+    return range(*_integers(body, depth, 3))
+
+
+def _integers(body: Any, depth: int, count: int) -> list[int]:
+    """A text in their place would be read as a number, of any size: `1e999999999`."""
+    numbers = _list(body, depth)
+    if len(numbers) != count or any(type(number) is not int for number in numbers):
+        raise MalformedError(f"expected {count} integers")
+    return numbers
 
 
 def _view_items(body: Any, depth: int) -> Any:
-    return dict(_list(body, depth)).items()
+    pairs = _list(body, depth)
+    if any(type(pair) is not tuple or len(pair) != 2 for pair in pairs):
+        raise MalformedError("expected pairs")
+    _check_hashes([key for key, _ in pairs])
+    return dict(pairs).items()
 
 
 _READERS: dict[str, Callable[[Any, int], Any]] = {
@@ -271,7 +294,7 @@ _READERS: dict[str, Callable[[Any, int], Any]] = {
     "a": lambda body, depth: bytearray(base64.b64decode(body, validate=True)),
     "c": _complex,
     "d": _mapping,
-    "r": lambda body, depth: range(*_list(body, depth)),
+    "r": _range,
     "q": _deque,
     "k": lambda body, depth: dict.fromkeys(_hashed(body, depth)).keys(),
     "v": lambda body, depth: dict(enumerate(_list(body, depth))).values(),

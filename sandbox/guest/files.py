@@ -13,7 +13,6 @@ import fnmatch
 import os
 import stat
 from collections.abc import Iterator
-from typing import Any
 
 MAX_FILES = 32
 MAX_FILE_BYTES = 4 << 20
@@ -46,24 +45,24 @@ def place(files: dict[str, str]) -> None:
             file.write(base64.b64decode(content, validate=True))
 
 
-def collect(home: str, patterns: list[str]) -> Iterator[dict[str, Any]]:
-    """Each regular file under `home` that matches, as `name` and base64 `data`, or with `refused`."""
+def collect(home: str, patterns: list[str]) -> Iterator[tuple[str, bytes, str | None]]:
+    """Each regular file under `home` that matches: its name, its content, and why it is refused if it is."""
     left, count = MAX_TOTAL_BYTES, 0
     try:
         for name, folder in _matching(home, patterns):
             count += 1
             if count > MAX_FILES:
-                yield {"name": name, "refused": f"more than {MAX_FILES} files match"}
+                yield name, b"", f"more than {MAX_FILES} files match"
                 return
             try:
                 data = _read(name.rpartition("/")[2], folder, left)
             except RefusedError as why:
-                yield {"name": name, "refused": str(why)}
+                yield name, b"", str(why)
             else:
                 left -= len(data)
-                yield {"name": name, "data": base64.b64encode(data).decode("ascii")}
+                yield name, data, None
     except OSError as error:  # the directory itself is gone or not a directory any more
-        yield {"name": ".", "refused": f"the directory cannot be read: {error.strerror}"}
+        yield ".", b"", f"the directory cannot be read: {error.strerror}"
 
 
 def _matching(home: str, patterns: list[str]) -> Iterator[tuple[str, int]]:

@@ -9,12 +9,13 @@ import socket
 import sys
 from typing import Any, NamedTuple, Protocol
 
-from . import fairness, frames, linux
+from . import fairness, frames, linux, messages
 
 MAX_DATAGRAM = 64 << 10  # between runner and zygote
 _MAX_FDS = 8
 _FD = 4  # bytes, where descriptors travel
 _MAX_QUEUED = 32 << 20  # replies waiting for a child that does not read
+_MAX_LAST_READS = 64  # of what a process sent before it ended
 
 
 def receive_fds(sock: socket.socket) -> tuple[bytes, list[int]]:
@@ -43,13 +44,12 @@ class Zygote(Protocol):
 
 
 class Process:
-    """A child. `role` is what it runs; `uid` is its own in this container."""
+    """A child. `role` is what it runs; `uid` is its own in this container, `home` its directory."""
 
-    own = True  # it is its request's alone: whatever else has its uid belongs to that request, too
-
-    def __init__(self, role: str, uid: int, limits: dict[str, Any]) -> None:
+    def __init__(self, role: str, uid: int, limits: dict[str, Any], home: str) -> None:
         self.role = role
         self.uid = uid
+        self.home = home
         self.limits = limits
         self.key = f"{uid}"
         self.pid = 0
@@ -61,7 +61,7 @@ class Process:
         ours.setblocking(False)
         self.sock = ours
         self.theirs: socket.socket | None = theirs
-        self._splitter = frames.Splitter(int(limits["result_bytes"]) * 2 + 65536)
+        self._splitter = frames.Splitter(messages.caps(int(limits["result_bytes"])))
         self._queue = bytearray()
 
     def start(self, zygote: Zygote, output: tuple[int, ...], data: socket.socket | None) -> None:
@@ -76,21 +76,40 @@ class Process:
 
     @property
     def order(self) -> dict[str, Any]:
-        return {"key": self.key, "role": self.role, "uid": self.uid, "limits": self.limits}
+        kept = {"key": self.key, "role": self.role, "uid": self.uid, "home": self.home}
+        return {**kept, "limits": self.limits}
 
-    def receive(self) -> list[dict[str, Any]] | None:
-        """The frames that arrived; None when the child closed its end. Raises frames.FrameError."""
+    def receive(self) -> bool:
+        """Take what arrived. False when the child closed its end."""
         try:
             data = self.sock.recv(1 << 18)
         except BlockingIOError:
-            return []
+            return True
         except OSError:
-            return None
-        return self._splitter.feed(data) if data else None
+            return False
+        self._splitter.feed(data)
+        return bool(data)
 
-    def send(self, message: dict[str, Any]) -> None:
+    def receive_rest(self) -> None:
+        """Take what it sent before it ended. Whoever holds a copy of its socket could go on sending."""
+        for _ in range(_MAX_LAST_READS):
+            if not self._has_sent or not self.receive():
+                return
+
+    def next_frame(self) -> frames.Frame | None:
+        """The next frame that arrived whole, if its role may send such a one.
+
+        Raises:
+            frames.FrameError, schema.SchemaError: it may not.
+        """
+        frame = self._splitter.next()
+        if frame is not None:
+            messages.FROM_ROLE[self.role].check(frame)
+        return frame
+
+    def send(self, head: dict[str, Any], body: bytes = b"") -> None:
         """Queue a frame. A child that lets too much pile up is killed."""
-        self._queue += frames.pack(message)
+        self._queue += frames.pack(head, body)
         self.flush()
         if len(self._queue) > _MAX_QUEUED:
             self.kill()
@@ -106,7 +125,7 @@ class Process:
             self._queue.clear()  # it is gone; its end is reported by the zygote
 
     @property
-    def has_sent(self) -> bool:
+    def _has_sent(self) -> bool:
         """Whether something it sent is still to be read."""
         with contextlib.suppress(OSError):
             return bool(self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))

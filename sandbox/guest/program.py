@@ -11,11 +11,11 @@ def run(payload: dict[str, Any], control: frames.Wire) -> None:
     entry = payload["entry"]
     result = _run(payload["code"], entry, int(payload["result_bytes"]))
     child.flush()
-    control.send(result)
+    control.send(*result)
     child.linger(control)
 
 
-def _run(code: str, entry: str | None, max_bytes: int) -> dict[str, Any]:
+def _run(code: str, entry: str | None, max_bytes: int) -> frames.Frame:
     stage = "load"
     try:
         compile(code, "program.py", "exec", dont_inherit=True)
@@ -25,7 +25,7 @@ def _run(code: str, entry: str | None, max_bytes: int) -> dict[str, Any]:
         if entry is None:
             return call.encoded(None, max_bytes)
         if not callable(getattr(module, entry, None)):
-            return {"op": "failed", "reason": "load", "message": f"the program defines no function {entry!r}"}
+            return call.failed("load", f"the program defines no function {entry!r}")
         stage = "exception"
         return call.encoded(getattr(module, entry)(), max_bytes)
     except SystemExit as error:

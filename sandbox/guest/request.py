@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from . import fairness, files, frames, linux, output, places
-from .desk import Seat
+from . import fairness, files, frames, linux, messages, output, places
 from .process import Process, ending
+from .schema import SchemaError
 
 Result = tuple[str, str | None, str]  # status, reason, message
-BROKEN: Result = ("failed", "no-verdict", "the process broke the protocol")
-_MAX_CALLBACKS = 256  # waiting for the host at once; beyond it the child is not read
 _CPU_SLACK_S = 0.02
+_FEW = 3  # processes: one that has more can have used up the memory itself
 
 
 class Runner(Protocol):
@@ -22,9 +21,7 @@ class Runner(Protocol):
 
     def spawn(self, process: Process, fds: list[int]) -> None: ...
     def next_uid(self) -> int: ...
-    def seat(self, limits: dict[str, Any]) -> Seat | None: ...
-    def adopt(self, request: Request, process: Process) -> None: ...
-    def to_host(self, message: dict[str, Any]) -> None: ...
+    def to_host(self, head: dict[str, Any], body: bytes = b"") -> None: ...
 
 
 class Request:
@@ -45,20 +42,18 @@ class Request:
         self.processes: list[Process] = []
         self.stopped: Result | None = None  # why the runner ended it
         self.result: Result | None = None  # what it answered
-        self.value: Any = None
-        self.waiting: set[int] = set()
+        self.value = b""
+        self.calls = _Calls()
         self.reported = False
+        self.helpers = 0  # processes it had besides when the kernel ended its own
         self.oom_before = linux.oom_kills()
 
     def start(self) -> None:
         self._launch(message_role(self.body), self.body)
 
-    def launched(self) -> None:
-        """All processes of its start have their descriptors."""
-        self.output.close_writers()
-
     def _launch(self, role: str, payload: dict[str, Any], data: socket.socket | None = None) -> Process:
-        process = Process(role, self.runner.next_uid(), self.limits)
+        home = places.new_home(self.body.get("seat"))
+        process = Process(role, self.runner.next_uid(), self.limits, home)
         self.processes.append(process)
         process.start(self.runner, self.output.writers, data)
         if data is not None:
@@ -70,54 +65,59 @@ class Request:
 
     def on_frames(self, process: Process) -> bool:
         """Read what `process` sent. False once it closed its end."""
+        open_still = process.receive()
+        self.handle(process)
+        return open_still
+
+    def handle(self, process: Process) -> None:
+        """Act on the frames of `process` that are whole, as far as its open calls allow it."""
         try:
-            messages = process.receive()
-            for message in messages or []:
-                if message.get("op") == "up":
-                    self._on_up(process)
+            while self.readable and (frame := process.next_frame()) is not None:
+                if frame.head["op"] != "up":
+                    self.on_message(process, *frame)
                 else:
-                    self.on_message(process, message)
-        except (frames.FrameError, KeyError, TypeError, ValueError):
-            self.on_broken(process)
-            return True
-        return messages is not None
+                    self._on_up(process)
+        except (frames.FrameError, SchemaError) as error:
+            self.on_broken(process, ("failed", "no-verdict", f"the process broke the protocol: {error}"))
 
     def _on_up(self, process: Process) -> None:
-        """`process` is set up: time spent on making it is ours."""
-        if not process.up:
-            process.up = True
-            self.forgive(time.monotonic() - self.began)
+        """`process` is set up: time spent on making it is ours. Raises SchemaError."""
+        if process.up:
+            raise SchemaError("it said twice that it is up")
+        process.up = True
+        self.forgive(time.monotonic() - self.began)
 
     def forgive(self, seconds: float) -> None:
         """Do not count so much of the time that passed."""
         self.began += seconds
         self.deadline += seconds
 
-    def on_broken(self, process: Process) -> None:
+    def on_broken(self, process: Process, result: Result) -> None:
         """`process` sent what no process of ours sends."""
-        self.stop(BROKEN)
+        self.stop(result)
 
-    def on_message(self, process: Process, message: dict[str, Any]) -> None:
-        """A frame of a child: a callback for the host, or the answer. Malformed ones raise."""
+    def on_message(self, process: Process, message: dict[str, Any], body: bytes) -> None:
+        """A frame of a child that its schema allows: a callback for the host, or the answer.
+
+        Raises SchemaError where it comes out of its turn. After the answer nothing counts any more.
+        """
+        if self.result is not None or self.stopped is not None:
+            return
         op = message["op"]
         if op == "callback":
-            number = int(message["call"])
-            self.waiting.add(number)
-            forward = {"t": "callback", "id": self.id, "call": number}
-            self.runner.to_host({**forward, "method": str(message["method"]), "args": message["args"]})
-        elif self.result is None and op == "value":
-            self.value = message["value"]
+            self.calls.add(message["call"], len(body))
+            forward = {"t": "callback", "id": self.id, "call": message["call"]}
+            self.runner.to_host({**forward, "method": message["method"]}, body)
+        elif op == "value":
+            self.value = body
             self.result = ("passed", None, "")
             self.end_processes()
-        elif self.result is None and op in ("failed", "oom"):
-            reason = message["reason"]
-            if reason not in ("exception", "load", "too-big", "not-plain-data"):
-                raise ValueError(reason)
-            text = str(message["message"])[:4000]
+        else:
+            text = message["message"][:4000]
             if op == "oom":
                 self.result = "oom", None, self.at_limit(text)
             else:
-                self.result = "failed", reason, text
+                self.result = "failed", message["reason"], text
             self.end_processes()
 
     def at_limit(self, message: str) -> str:
@@ -126,14 +126,16 @@ class Request:
 
     @property
     def readable(self) -> bool:
-        return len(self.waiting) < _MAX_CALLBACKS
+        """Whether its process may go on calling the host; else what it sends waits."""
+        return self.calls.more_allowed
 
-    def on_reply(self, message: dict[str, Any]) -> None:
+    def on_reply(self, message: dict[str, Any], body: bytes) -> None:
         """The host answered a callback."""
-        self.waiting.discard(message["call"])
-        reply = {key: message[key] for key in ("call", "value", "error") if key in message}
+        self.calls.answered(message["call"])
+        reply = {key: message[key] for key in ("call", "error") if key in message}
         if self.result is None:
-            self.processes[0].send({"op": "reply", **reply})
+            self.processes[0].send({"op": "reply", **reply}, body)
+        self.handle(self.processes[0])
 
     def on_failed_spawn(self, error: str) -> None:
         self.stop(("infra", "protocol", f"no process could be started: {error}"))
@@ -220,7 +222,7 @@ class Request:
         return ending(process.end, float(self.limits["cpu_s"]), oom, hung_up=process.killed)
 
     def report(self) -> dict[str, Any]:
-        """The frame that tells the host."""
+        """The head of the frame that tells the host; a value is its body."""
         self.output.drain()
         status, reason, message = self.outcome()
         stdout, stderr = self.output.texts()
@@ -232,22 +234,50 @@ class Request:
             "max_rss_kb": max((rss_kb for _, rss_kb in usage), default=0),
             "output_bytes": self.output.total,
         }
-        report.update(stdout=stdout, stderr=stderr)
-        if status == "passed":
-            report["value"] = self.value
+        report.update(stdout=stdout, stderr=stderr, mode=self.mode, tests=[])
+        undecided = self.stopped is None and self.result is None
+        report["by_kernel"] = status == "oom" and undecided and self.helpers <= _FEW
         return report
 
-    def files(self) -> Iterator[dict[str, Any]]:
+    def files(self) -> Iterator[tuple[dict[str, Any], bytes]]:
         """A frame for each file asked for, once the processes ended; the caller acts as their uid."""
         patterns = self.body.get("collect")
         if patterns and self.outcome()[0] != "infra":
-            for file in files.collect(places.home(self.processes[0].uid), patterns):
-                yield {"t": "file", "id": self.id, **file}
+            for name, data, refused in files.collect(self.processes[0].home, patterns):
+                yield {"t": "file", "id": self.id, "name": name, "refused": refused}, data
 
     def close(self) -> None:
         self.output.close()
         for process in self.processes:
             process.close()
+
+
+class _Calls:
+    """The calls of the host that a request has made: how many, and which are not answered yet."""
+
+    def __init__(self) -> None:
+        self._last = -1
+        self._count = 0
+        self._open: dict[int, int] = {}  # number → bytes of its arguments
+        self._bytes = 0
+
+    def add(self, number: int, size: int) -> None:
+        """Note a call. Raises SchemaError where it is one too many, or its number is not a new one."""
+        self._count += 1
+        if number <= self._last:
+            raise SchemaError(f"call {number} follows call {self._last}")
+        if self._count > messages.MAX_CALLS:
+            raise SchemaError(f"it called the host more than {messages.MAX_CALLS} times")
+        self._last = number
+        self._open[number] = size
+        self._bytes += size
+
+    def answered(self, number: int) -> None:
+        self._bytes -= self._open.pop(number, 0)
+
+    @property
+    def more_allowed(self) -> bool:
+        return len(self._open) < messages.OPEN_CALLS and self._bytes < messages.OPEN_BYTES
 
 
 def message_role(body: dict[str, Any]) -> str:

@@ -2,12 +2,14 @@
 
     host → runner   {"t": "init", "modules", "uid_base", "uid_count", "lifetime_s"}
                     {"t": "run", "id", "body", "limits"}     {"t": "kill", "id"}
-                    {"t": "reply", "id", "call", "value" | "error": [kind, message]}
+                    {"t": "reply", "id", "call"} with a value, or {…, "error": [kind, message]}
                     {"t": "probe", "id"}
-    runner → host   {"t": "ready", …}   {"t": "callback", "id", "call", "method", "args"}
-                    {"t": "file", "id", "name", "data" | "refused"}
-                    {"t": "done", "id", …}   {"t": "probed", "id", "problem"}
+    runner → host   {"t": "ready", …}   {"t": "callback", "id", "call", "method"} with arguments
+                    {"t": "file", "id", "name", "refused"} with its content
+                    {"t": "done", "id", …} with a value   {"t": "probed", "id", "problem"}
                     {"t": "dirty"}: something of a request could not be removed
+
+`messages` says what each looks like. Values are the bodies of frames: they pass through here unread.
 
 The channel is this process's stdin and stdout, which no other process holds. At its end (the host
 is gone) the runner exits, and the kernel ends everything else in the container with it.
@@ -23,8 +25,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from . import cleanup, frames, linux, zygote
-from .desk import Desk, Seat
+from . import cleanup, frames, linux, memory, zygote
 from .process import MAX_DATAGRAM, End, Process
 from .request import Request
 from .testing import KINDS, OneProcessRequest, SplitRequest
@@ -44,17 +45,16 @@ def main() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     splitter = frames.Splitter()
-    messages: list[dict[str, Any]] = []
     waiting = select.poll()
     waiting.register(host_in, select.POLLIN)
-    while not messages:
+    while (first := splitter.next()) is None:
         if not waiting.poll(_INIT_WITHIN_S * 1000):
             os._exit(0)  # the host died while it made us
         data = os.read(host_in, _READ)
         if not data:
             os._exit(0)
-        messages = splitter.feed(data)
-    Runner(host_in, host_out, splitter, messages[0]).run(messages[1:])
+        splitter.feed(data)
+    Runner(host_in, host_out, splitter, first.head).run()
 
 
 def _take_channel() -> tuple[int, int]:
@@ -79,13 +79,13 @@ class Runner:
         problem = zygote.preload(init["modules"])
         self._zygote, self._zygote_pid = zygote.launch(init["own_uids"], self._leave)
         self._cleaner = cleanup.Cleaner(init["own_uids"], {1, os.getpid(), self._zygote_pid})
-        self._desk = Desk(self, init["own_uids"], self._cleaner.keep)
         self._dirty = False
         self._served = 0
         self._count(0)
-        self._backlog: list[dict[str, Any]] = []  # waiting for a container as good as new
+        self._backlog: list[frames.Frame] = []  # waiting for a container as good as new
         self._requests: dict[str, Request] = {}
         self._processes: dict[str, tuple[Request, Process]] = {}
+        self._memory = memory.Watch()
         self._watched = Watched(host_in, self._zygote.fileno())
         self.to_host({"t": "ready", "python": sys.version.split()[0], "problem": problem})
 
@@ -101,16 +101,8 @@ class Runner:
         self._uid += 1
         return self._uid - 1
 
-    def seat(self, limits: dict[str, Any]) -> Seat | None:
-        return self._desk.seat(limits)
-
-    def adopt(self, request: Request, process: Process) -> None:
-        """Watch a process that `request` started later."""
-        self._processes[process.key] = (request, process)
-        self._watched.add_process(request, process)
-
-    def to_host(self, message: dict[str, Any]) -> None:
-        data = memoryview(frames.pack(message))
+    def to_host(self, head: dict[str, Any], body: bytes = b"") -> None:
+        data = memoryview(frames.pack(head, body))
         while data:
             data = data[os.write(self._out, data) :]
 
@@ -119,9 +111,8 @@ class Runner:
 
     # The loop.
 
-    def run(self, messages: list[dict[str, Any]]) -> NoReturn:
-        for message in messages:
-            self._on_host(message)
+    def run(self) -> NoReturn:
+        self._read_host(b"")
         wait = 0.0
         while True:
             asked = time.monotonic()
@@ -138,8 +129,7 @@ class Runner:
             data = os.read(fd, _READ)
             if not data:
                 os._exit(0)
-            for message in self._splitter.feed(data):
-                self._on_host(message)
+            self._read_host(data)
         elif fd == self._zygote.fileno():
             self._on_zygote()
         elif source := self._watched.source(fd):
@@ -154,18 +144,25 @@ class Runner:
                     self._watched.drop(fd)
                     request.on_hangup(process)
 
+    def _read_host(self, data: bytes) -> None:
+        self._splitter.feed(data)
+        while frame := self._splitter.next():
+            self._on_host(frame)
+
     def _tick(self, now: float) -> float:
         """Enforce limits and finish what is over. Returns the seconds until the next look."""
         if now > self._ends_at:
             os._exit(0)
         wait = _IDLE_S
-        self._desk.tick(now)
         for request in list(self._requests.values()):
             wait = min(wait, request.check_limits(now))
             if request.answered and not request.reported:
                 self._report(request)
             if request.over:
                 self._finish(request)
+        if len(self._requests) > 1:
+            self._share_memory(now)
+            wait = min(wait, self._memory.patience_s(now))
         if not self._requests:
             try:
                 linux.reap_orphans({self._zygote_pid})
@@ -173,23 +170,33 @@ class Runner:
                 self._die(str(error))
         return max(wait, 0.001)
 
+    def _share_memory(self, now: float) -> None:
+        """End the request that would leave its neighbours none."""
+        owners = {p.uid: request for request in self._requests.values() for p in request.processes}
+        limits = {uid: int(owner.limits["memory_mb"]) << 20 for uid, owner in owners.items()}
+        uid = self._memory.greediest(now, limits)
+        if uid is not None:
+            owners[uid].stop(("oom", None, "its processes together used up the memory of the container"))
+            self._cleaner.kill(uid)
+
     def _forgive(self, seconds: float) -> None:
         for request in self._requests.values():
             request.forgive(seconds)
 
     # Messages.
 
-    def _on_host(self, message: dict[str, Any]) -> None:
+    def _on_host(self, frame: frames.Frame) -> None:
+        message, body = frame
         kind = message["t"]
         apart = kind == "probe" or (kind == "run" and message["body"]["kind"] != "call")
         if apart and self._tearing_down:
-            self._backlog.append(message)
+            self._backlog.append(frame)
         elif kind == "run":
             self._run(message)
         elif kind == "probe":
             self.to_host({"t": "probed", "id": message["id"], "problem": self._probe()})
         elif kind == "reply" and message["id"] in self._requests:
-            self._requests[message["id"]].on_reply(message)
+            self._requests[message["id"]].on_reply(message, body)
         elif kind == "kill" and message["id"] in self._requests:
             self._requests[message["id"]].stop(("failed", "no-verdict", "cancelled"))
 
@@ -197,7 +204,15 @@ class Runner:
         kind = message["body"]["kind"]
         if self._dirty and kind != "call":  # a session goes on; anything else finds a clean container
             why = {"status": "infra", "reason": "protocol", "message": "the container is not clean"}
-            self.to_host({"t": "done", "id": message["id"], "clean": False, **why})
+            rest = {
+                "usage": None,
+                "stdout": "",
+                "stderr": "",
+                "mode": "split",
+                "tests": [],
+                "by_kernel": False,
+            }
+            self.to_host({"t": "done", "id": message["id"], "clean": False, **why, **rest})
         else:
             self._count(1)
             self._start(KINDS[kind](self, message))
@@ -211,9 +226,8 @@ class Runner:
         self._requests[request.id] = request
         request.start()
         for process in request.processes:
-            if process.own:
-                self._processes[process.key] = (request, process)
-        request.launched()
+            self._processes[process.key] = (request, process)
+        request.output.close_writers()
         self._watched.add(request)
 
     def _probe(self) -> str | None:
@@ -228,8 +242,6 @@ class Runner:
             self._die("the zygote ended")
         message = frames.parse(data)
         key = str(message.get("spawned") or message.get("failed") or message.get("exited"))
-        if self._desk.on_zygote(key, message):
-            return
         request, process = self._processes[key]
         if "spawned" in message:
             process.spawned(message["pid"])
@@ -238,13 +250,16 @@ class Runner:
             process.end = End(0, 0.0, 0)
             request.on_failed_spawn(message["error"])
         else:
+            if message["status"] == -signal.SIGKILL:
+                request.helpers = list(linux.processes().values()).count(process.uid)
+            self._cleaner.kill(process.uid)
             # What it sent before it ended is still in its socket.
-            while self._watched.source(process.sock.fileno()) and process.has_sent:
-                request.on_frames(process)
+            if self._watched.source(process.sock.fileno()):
+                process.receive_rest()
+                request.handle(process)
             process.end = End(message["status"], message["cpu_ms"], message["rss_kb"])
         del self._processes[key]
         self._watched.drop(process.sock.fileno())
-        self._cleaner.kill(process.uid)
 
     def _finish(self, request: Request) -> None:
         del self._requests[request.id]
@@ -254,16 +269,16 @@ class Runner:
         if not again and not request.reported:
             self._report(request)
         request.close()
-        uids = {process.uid for process in request.processes if process.own}
-        if not self._cleaner.after(uids, not self._requests) and not self._dirty:
+        homes = {process.uid: process.home for process in request.processes}
+        if not self._cleaner.after(homes, not self._requests) and not self._dirty:
             self._dirty = True
             self.to_host({"t": "dirty"})
         if again:
             self._start(OneProcessRequest(self, request.message))
         if not self._tearing_down:
             backlog, self._backlog = self._backlog, []
-            for message in backlog:
-                self._on_host(message)
+            for frame in backlog:
+                self._on_host(frame)
 
     @property
     def _tearing_down(self) -> bool:
@@ -281,10 +296,11 @@ class Runner:
                 self._cleaner.kill(process.uid)
         if request.body.get("collect"):
             with self._cleaner.acting_as(request.processes[0].uid):
-                for message in request.files():
-                    self.to_host(message)
+                for head, data in request.files():
+                    self.to_host(head, data)
         request.reported = True
-        self._send_report({**request.report(), "clean": self._uid + _UIDS_NEEDED < self._uid_end})
+        report = {**request.report(), "clean": self._uid + _UIDS_NEEDED < self._uid_end}
+        self._send_report(report, request.value if report["status"] == "passed" else b"")
 
     def _hear_of_ended(self, request: Request) -> None:
         """A process that ended by itself may be gone before the zygote's account of it was read: read it."""
@@ -294,14 +310,12 @@ class Runner:
                 return
             self._on_zygote()
 
-    def _send_report(self, report: dict[str, Any]) -> None:
+    def _send_report(self, report: dict[str, Any], value: bytes) -> None:
         try:
-            self.to_host(report)
+            self.to_host(report, value)
         except frames.FrameError as error:
-            kept = ("t", "id", "usage", "clean", "mode")
-            short = {key: report[key] for key in kept if key in report}
-            empty = {"stdout": "", "stderr": "", "tests": []}
-            self.to_host({**empty, **short, "status": "failed", "reason": "too-big", "message": str(error)})
+            less = {"stdout": "", "stderr": "", "tests": []}
+            self.to_host({**report, **less, "status": "failed", "reason": "too-big", "message": str(error)})
 
     def _die(self, why: str) -> NoReturn:
         """Nothing sensible can follow: end the container, which the host sees as lost."""

@@ -8,12 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .desk import Seat
 from .process import Process
-from .request import BROKEN, Request, Result, Runner
+from .request import Request, Result, Runner
+from .schema import SchemaError
 
-_STATUSES = ("passed", "failed", "oom", "tampered")
-_REASONS = (None, "assert", "exception", "load", "not-plain-data", "too-big", "no-verdict")
 _GRACE_S = 0.5  # for a solution that hung up to end by itself, so that how it ended is known
 
 
@@ -25,15 +23,13 @@ class _Tests(Request):
         self.results: dict[int, dict[str, Any]] = {}
 
     def add(self, index: int, message: dict[str, Any]) -> None:
-        if not 0 <= index < len(self.body["tests"]) or index in self.results:
-            raise ValueError(index)
-        if message["status"] not in _STATUSES or message["reason"] not in _REASONS:
-            raise ValueError(message["status"])  # from a process that the solution shares, it may be anything
+        if index >= len(self.body["tests"]) or index in self.results:
+            raise SchemaError(f"test {index} has a result already, or is none")
         keys = ("status", "reason")
         result = {
             "index": index,
             **{key: message[key] for key in keys},
-            "message": str(message["message"])[:4000],
+            "message": message["message"][:4000],
         }
         if result["status"] == "oom":
             result["message"] = self.at_limit(str(result["message"]))
@@ -65,7 +61,6 @@ class _Tests(Request):
 
     def report(self) -> dict[str, Any]:
         report = super().report()
-        report["mode"] = self.mode
         report["tests"] = [self.results[index] for index in sorted(self.results)]
         return report
 
@@ -75,108 +70,50 @@ class SplitRequest(_Tests):
 
     def start(self) -> None:
         self.one_process: str | None = None
-        self.broken = False
+        self.broken: Result | None = None
         self.ended: float | None = None  # when the checker had nothing more to say
-        self.line: socket.socket | None = None
         for_solution, for_checker = socket.socketpair()
         body = self.body
-        self.seat = self.runner.seat(self.limits)
-        if self.seat is None:
-            self.checker = self._launch("checker", self._for_checker, for_checker)
-        else:
-            self.checker = self._sit(self.seat, for_checker)
+        keys = ("tests", "entry_point", "prelude", "tolerance")
+        self.checker = self._launch("checker", {key: body[key] for key in keys}, for_checker)
         payload = {"code": body["solution"], "entry_point": body["entry_point"], "prelude": body["prelude"]}
         self.solution = self._launch("solution", payload, for_solution)
 
-    @property
-    def _for_checker(self) -> dict[str, Any]:
-        keys = ("tests", "entry_point", "prelude", "tolerance")
-        return {key: self.body[key] for key in keys}
-
-    def _sit(self, seat: Seat, line: socket.socket) -> Process:
-        """Have the resident checker look at the tests. What another would need is kept until it does."""
-        self.line = line
-        self.processes.append(seat)
-        seat.sit(line)
-        seat.send({**self._for_checker, "result_bytes": self.limits["result_bytes"]})
-        return seat
-
-    def launched(self) -> None:
-        if self.line is None:
-            super().launched()
-
-    def _accepted(self) -> None:
-        """It judges them itself."""
-        if self.line is not None:
-            self.line.close()
-            self.line = None
-            self.output.close_writers()
-
-    def _apart(self) -> None:
-        """These tests need a process of their own."""
-        line, self.line = self.line, None
-        if line is not None:
-            self.checker = self._launch("checker", self._for_checker, line)
-            self.runner.adopt(self, self.checker)
-            self.output.close_writers()
-
-    @property
-    def answered(self) -> bool:
-        """With a resident checker not before that is free again: it must not be ended as others are."""
-        return super().answered and (self.seat is None or self.seat.end is not None)
-
-    def close(self) -> None:
-        super().close()
-        if self.line is not None:
-            self.line.close()
-
-    def on_message(self, process: Process, message: dict[str, Any]) -> None:
-        if process is not self.checker:
-            raise ValueError("the solution process has nothing to say to the runner")
-        op = message["op"]
-        if self.seat is not None and process is self.seat:
-            if op != "test":
-                self.seat.rise()
-            if op == "apart":
-                self._apart()
-                return
-            self._accepted()
-        if op == "test":
-            self.add(int(message["index"]), message)
-        elif op == "in-process":
-            why = str(message["why"])
+    def on_message(self, process: Process, message: dict[str, Any], body: bytes) -> None:
+        if message["op"] == "test":
+            self.add(message["index"], message)
+        elif message["op"] == "in-process":
+            why = message["why"]
             if self.body["mode"] == "split":
                 self.stop(("failed", "no-verdict", f"the tests cannot be judged from another process: {why}"))
             else:
                 self.one_process = why
                 self.end_processes()
-        elif op == "end":
+        else:
             self.ended = time.monotonic()
             # With a result missing the solution is ending by itself, and how it does matters.
             if len(self.results) == len(self.body["tests"]):
                 self.end_processes()
 
-    def on_broken(self, process: Process) -> None:
+    def on_broken(self, process: Process, result: Result) -> None:
         if process is self.solution:
             # The checker may be about to find that these tests need one process: it sees the end.
-            self.broken = True
+            self.broken = result
             process.kill()
         else:
-            super().on_broken(process)
+            super().on_broken(process, result)
 
     def on_hangup(self, process: Process) -> None:
         """Both roles may close their control line early: how they end is what counts."""
 
     def check_limits(self, now: float) -> float:
-        if self.seat is not None and self.seat.end is not None:
-            self._accepted()  # or it is gone, and only we keep the solution waiting
         if self.ended is not None and now - self.ended > _GRACE_S:
             self.stop(("failed", "no-verdict", "the solution closed its connection"))
         return min(super().check_limits(now), 1.0 if self.ended is None else _GRACE_S)
 
     def culprit(self) -> Result:
         if self.broken:
-            return BROKEN
+            return self.broken
         return self.ending_of(self.checker if self.ended is None else self.solution)
 
 
@@ -195,25 +132,29 @@ class OneProcessRequest(_Tests):
         payload = {key: self.body[key] for key in keys}
         self._launch("inprocess", {**payload, "code": self.body["solution"]})
 
-    def on_message(self, process: Process, message: dict[str, Any]) -> None:
+    def on_message(self, process: Process, message: dict[str, Any], body: bytes) -> None:
         op = message["op"]
         if op == "test" and self.nonce is None and message["index"] == len(self.reported_by_test):
             self.reported_by_test.append(message)
         elif op == "canaries" and self.nonce is None:
             found = message["found"]
             if found:
-                self.stop(("tampered", None, "; ".join(str(item)[:200] for item in found[:5])))
+                self.stop(("tampered", None, "; ".join(found[:5])))
                 return
             self.nonce = os.urandom(16).hex()  # not `secrets`: it would load OpenSSL into every child
             process.send({"nonce": self.nonce})
         elif op == "verdict" and self.nonce is not None and message["nonce"] == self.nonce:
             if len(self.reported_by_test) != len(self.body["tests"]):
-                raise ValueError("the number of tests is wrong")
+                raise SchemaError("the number of tests is wrong")
             for index, result in enumerate(self.reported_by_test):
                 self.add(index, result)
             self.end_processes()
         else:
             self.stop(("tampered", None, "a verdict was sent before its turn"))
+
+    def on_broken(self, process: Process, result: Result) -> None:
+        """Our part of the process sends what it may: this is the solution's doing."""
+        self.stop(("tampered", None, result[2]))
 
     def culprit(self) -> Result:
         return self.ending_of(self.processes[0])

@@ -100,6 +100,15 @@ async def test_a_query_without_tests_saves_its_artefacts(shell: Shell, models: M
     assert "class Workflow" in (shell.home / "made" / "stdin.workflow.py").read_text()
 
 
+async def test_a_problem_with_a_very_long_id_saves_its_artefacts(shell: Shell, models: Models) -> None:
+    path = shell.home / "long.json"
+    path.write_text(json.dumps({**DOUBLE.to_json(), "id": "long/" * 1000}))
+    ended = await shell("run", str(path), "--repeats", "1", "--out", "made")
+    assert ended.code == 0, ended.err
+    names = [made.name for made in (shell.home / "made").iterdir()]
+    assert len(names) == 2 and all(name.startswith("long_long_") and len(name) < 200 for name in names)
+
+
 PLOT = """```python
 def solve():
     with open("table.csv", "w") as file:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import config
-from engine.config import ConfigError, Settings, load, show
+from engine.config import ConfigError, Isolation, Settings, load, show
 from engine.reference.config import reference
 
 KEY = "sk-very-secret"
@@ -58,6 +58,20 @@ def test_local_vllm_by_environment_alone(tmp_path: Path, monkeypatch: pytest.Mon
     assert set(loaded.endpoints) == {"openai", "local"}
 
 
+def test_the_sandbox_is_a_word_or_a_table_and_variables_refine_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(tmp_path / "none.toml").sandbox == Isolation()
+    path = write(tmp_path, 'sandbox = "docker"')
+    assert load(path).sandbox == Isolation(backend="docker")
+    monkeypatch.setenv("FLOWREASONER_SANDBOX__RUNTIME", "runsc")
+    assert load(path).sandbox == Isolation(backend="docker", runtime="runsc")
+    monkeypatch.setenv("FLOWREASONER_SANDBOX", "auto")
+    assert load(path).sandbox == Isolation(backend="auto", runtime="runsc")
+    monkeypatch.delenv("FLOWREASONER_SANDBOX__RUNTIME")
+    assert load(write(tmp_path, '[sandbox]\nruntime = "kata"')).sandbox == Isolation(runtime="kata")
+
+
 def test_partial_entry_refines_the_built_in_endpoint(tmp_path: Path) -> None:
     loaded = load(write(tmp_path, "[endpoints.openai]\ntimeout_s = 5"))
     assert loaded.endpoints["openai"].timeout_s == 5
@@ -69,6 +83,9 @@ def test_partial_entry_refines_the_built_in_endpoint(tmp_path: Path) -> None:
     [
         ('workr = "x"', ["config.toml", "'workr'", "did you mean 'worker'"]),
         ('sandbox = "lxc"', ["config.toml", "sandbox", "'docker' or 'bwrap'"]),
+        ('[sandbox]\nruntme = "runsc"', ["'sandbox.runtme'", "did you mean 'runtime'"]),
+        ('[sandbox]\nruntime = "../x"', ["sandbox.runtime"]),
+        ('[sandbox]\nbackend = "bwrap"\nruntime = "runsc"', ["sandbox", "leave one of them out"]),
         ("[endpoints.openai]\ntimeout_s = -1", ["endpoints.openai.timeout_s", "greater than 0"]),
         ('[endpoints.l]\nbase_ul = "http://x"', ["'endpoints.l.base_ul'", "did you mean 'base_url'"]),
         ('[endpoints.l]\nmodels = ["m"]', ["endpoints.l.base_url is missing"]),
@@ -144,8 +161,14 @@ def test_key_comes_from_the_named_variable(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_reference_has_every_setting_and_its_meaning() -> None:
     rows = [row for row in reference().splitlines()[2:] if row]
-    leaves = [name for name in Settings.model_fields if name not in ("budget", "endpoints")]
-    for name in [*leaves, "budget.steps", "endpoints.NAME.base_url", "endpoints.NAME.quirks.MODEL.system"]:
+    leaves = [name for name in Settings.model_fields if name not in ("budget", "endpoints", "sandbox")]
+    for name in [
+        *leaves,
+        "sandbox.runtime",
+        "budget.steps",
+        "endpoints.NAME.base_url",
+        "endpoints.NAME.quirks.MODEL.system",
+    ]:
         assert any(row.startswith(f"| `{name}` |") for row in rows), name
     for row in rows:
         cells = [cell.strip() for cell in row.strip("|").split(" | ")]

@@ -57,7 +57,7 @@ CHEATS = {
         "                  {'op': 'end'}, {'t': 'done', 'status': 'passed'}, {'value': True}):\n"
         "        data = json.dumps(frame).encode()\n"
         "        for fd in range(256):\n            try:\n"
-        "                os.write(fd, len(data).to_bytes(4, 'big') + data)\n"
+        "                os.write(fd, len(data).to_bytes(4, 'big') + bytes(4) + data)\n"
         "            except OSError:\n                pass\n    os._exit(0)\n"
     ),
     "an answer before the question": (
@@ -128,9 +128,8 @@ DETECTED = {
     ),
     "a verdict before its turn": (
         "import json, os\nf = lambda a, b: 0\n"
-        "data = json.dumps({'op': 'verdict', 'nonce': None, 'tests':"
-        " [{'status': 'passed', 'reason': None, 'message': ''}]}).encode()\n"
-        "for fd in range(3, 64):\n    try:\n        os.write(fd, len(data).to_bytes(4, 'big') + data)\n"
+        "data = json.dumps({'op': 'verdict', 'nonce': '0' * 32}).encode()\n"
+        "for fd in range(3, 64):\n    try:\n        os.write(fd, len(data).to_bytes(4, 'big') + bytes(4) + data)\n"
         "    except OSError:\n        pass\nos._exit(0)\n"
     ),
 }

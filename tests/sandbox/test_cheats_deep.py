@@ -16,7 +16,7 @@ LIMITS = Limits(wall_s=8, cpu_s=1, processes=24, memory_mb=256)
 
 _SEND = (
     "import os\ndef send(body, fds=range(3, 24)):\n    for fd in fds:\n        try:\n"
-    "            os.write(fd, len(body).to_bytes(4, 'big') + body)\n        except OSError:\n            pass\n"
+    "            os.write(fd, len(body).to_bytes(4, 'big') + bytes(4) + body)\n        except OSError:\n            pass\n"
 )
 SPLIT = {
     "code objects swapped through gc": (

@@ -81,7 +81,7 @@ SPLIT = {
     ),
     "two answers to one question": (
         "import os\ndef f(a, b):\n    body = b'{\"value\":30017}'\n    for fd in range(3, 12):\n        try:\n"
-        "            os.write(fd, len(body).to_bytes(4, 'big') + body)\n        except OSError:\n            pass\n    return 0"
+        "            os.write(fd, len(body).to_bytes(4, 'big') + bytes(4) + body)\n        except OSError:\n            pass\n    return 0"
     ),
     "a frame that never completes": (
         "import os, time\ndef f(a, b):\n    for fd in range(3, 12):\n        try:\n            os.write(fd, b'\\x00\\x10\\x00\\x00{')\n"

@@ -178,22 +178,22 @@ async def test_names_are_checked_on_the_host(name: str) -> None:
         checked_name(name)
     with pytest.raises(FileNameError):
         for_guest({name: b""})
-    files, refused = from_guest([{"name": name, "data": ""}])
+    files, refused = from_guest([(name, b"", None)])
     assert files == ()
     assert len(refused) == 1
 
 
 async def test_the_host_believes_no_guest() -> None:
-    messages = [
-        {"name": "a", "data": "eA=="},
-        {"name": "a", "data": "eA=="},
-        {"name": "b", "data": "not base64!"},
-        {"name": "c", "data": 7},
-        {"name": "d" * 999, "refused": "\x1b" * 999},
-    ]
-    files, refused = from_guest(messages)
+    files, refused = from_guest(
+        [
+            ("a", b"x", None),
+            ("a", b"x", None),
+            ("b", bytes(5 << 20), None),
+            ("d" * 999, b"", "\x1b" * 999),
+        ]
+    )
     assert [(file.name, file.data) for file in files] == [("a", b"x")]
-    assert [file.name for file in refused] == ["a", "b", "c", "d" * 120]
+    assert [file.name for file in refused] == ["a", "b", "d" * 120]
 
 
 async def test_too_much_input_is_refused(sandbox: Pool) -> None:

@@ -1,4 +1,4 @@
-"""Any bytes in any pieces: messages, or a clean error."""
+"""Any bytes in any pieces: frames, or a clean error."""
 
 from __future__ import annotations
 
@@ -11,42 +11,59 @@ from hypothesis import strategies as st
 
 from sandbox.guest import frames
 
-_messages = st.lists(st.dictionaries(st.text(), st.integers() | st.text() | st.none()), max_size=5)
+_heads = st.dictionaries(st.text(), st.integers() | st.text() | st.none())
+_frames = st.lists(st.tuples(_heads, st.binary(max_size=50)), max_size=5)
 
 
-@given(_messages, st.lists(st.integers(1, 50), max_size=30))
-def test_messages_survive_any_cutting(messages: list[dict[str, Any]], cuts: list[int]) -> None:
-    stream = b"".join(frames.pack(message) for message in messages)
+def _all(splitter: frames.Splitter, data: bytes) -> list[frames.Frame]:
+    splitter.feed(data)
+    return list(iter(splitter.next, None))
+
+
+def _framed(head: bytes, body: bytes = b"") -> bytes:
+    return len(head).to_bytes(4, "big") + len(body).to_bytes(4, "big") + head + body
+
+
+@given(_frames, st.lists(st.integers(1, 50), max_size=30))
+def test_frames_survive_any_cutting(sent: list[tuple[dict[str, Any], bytes]], cuts: list[int]) -> None:
+    stream = b"".join(frames.pack(head, body) for head, body in sent)
     splitter = frames.Splitter()
-    received: list[dict[str, Any]] = []
+    received: list[frames.Frame] = []
     for cut in cuts:
-        received += splitter.feed(stream[:cut])
+        received += _all(splitter, stream[:cut])
         stream = stream[cut:]
-    received += splitter.feed(stream)
-    assert received == messages
+    received += _all(splitter, stream)
+    assert received == sent
 
 
 @given(st.binary(max_size=200))
 def test_garbage_is_an_error_or_incomplete(data: bytes) -> None:
-    splitter = frames.Splitter(max_frame=1000)
     try:
-        for message in splitter.feed(data):
-            assert isinstance(message, dict)
+        for frame in _all(frames.Splitter(frames.Caps(1000, 1000)), data):
+            assert isinstance(frame.head, dict)
     except frames.FrameError:
         return
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"1", b"{", b"\xff", b"[" * 100_000, b"9" * 5000])
-def test_bodies_that_are_no_message(body: bytes) -> None:
+@pytest.mark.parametrize(
+    "head", [b"", b"[]", b"1", b"{", b"\xff", b"[" * 100_000, b"9" * 5000, b'{"a":NaN}', b'{"a":-Infinity}']
+)
+def test_heads_that_are_no_message(head: bytes) -> None:
     with pytest.raises(frames.FrameError):
-        frames.Splitter().feed(len(body).to_bytes(4, "big") + body)
+        _all(frames.Splitter(), _framed(head))
 
 
-def test_caps_hold_on_both_ends() -> None:
+@pytest.mark.parametrize(("head", "body"), [(51, 0), (0, 31), (1 << 31, 1 << 31)])
+def test_a_frame_over_the_caps_is_refused_before_it_is_there(head: int, body: int) -> None:
     with pytest.raises(frames.FrameError):
-        frames.pack({"text": "x" * 100}, max_frame=50)
+        _all(frames.Splitter(frames.Caps(50, 30)), head.to_bytes(4, "big") + body.to_bytes(4, "big"))
+
+
+def test_caps_hold_for_the_sender_too() -> None:
     with pytest.raises(frames.FrameError):
-        frames.Splitter(max_frame=50).feed((51).to_bytes(4, "big"))
+        frames.pack({"text": "x" * 100}, caps=frames.Caps(50, 50))
+    with pytest.raises(frames.FrameError):
+        frames.pack({}, b"x" * 51, caps=frames.Caps(50, 50))
 
 
 def test_wire_over_a_socket() -> None:
@@ -56,4 +73,12 @@ def test_wire_over_a_socket() -> None:
         assert frames.Wire(right.fileno()).receive() == {"a": [1, "é"]}
         left.close()
         with pytest.raises(EOFError):
+            frames.Wire(right.fileno()).receive()
+
+
+def test_a_body_where_none_is_expected_is_refused() -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        frames.Wire(left.fileno()).send({}, b"x")
+        with pytest.raises(frames.FrameError):
             frames.Wire(right.fileno()).receive()

@@ -45,7 +45,7 @@ ENDINGS: dict[str, tuple[str, set[str]]] = {
     "frames on every descriptor": (
         "import json, os, time\nfor op in ('value', 'up', 'callback', 'verdict'):\n"
         "    data = json.dumps({'op': op, 'value': 1, 'call': 'x', 'method': [], 'args': 0}).encode()\n"
-        "    for fd in range(3, 64):\n        try:\n            os.write(fd, len(data).to_bytes(4, 'big') + data)\n"
+        "    for fd in range(3, 64):\n        try:\n            os.write(fd, len(data).to_bytes(4, 'big') + bytes(4) + data)\n"
         "        except OSError:\n            pass\ntime.sleep(60)", {"passed", "failed"}),
     "a huge frame": ("import os\nfor fd in range(3, 64):\n    try:\n        os.write(fd, b'\\xff' * 64)\n"
                      "    except OSError:\n        pass", {"passed", "failed"}),

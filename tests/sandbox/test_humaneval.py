@@ -51,7 +51,7 @@ CHEATS = {
         "import json, os\ndef f(*a, **k):\n"
         "    for body in ({'op': 'test', 'index': 0, 'status': 'passed', 'reason': None, 'message': ''}, {'op': 'end'},\n"
         "                 {'t': 'done', 'status': 'passed'}, {'loaded': True}, 'passed'):\n        data = json.dumps(body).encode()\n"
-        "        for fd in range(64):\n            try:\n                os.write(fd, len(data).to_bytes(4, 'big') + data)\n"
+        "        for fd in range(64):\n            try:\n                os.write(fd, len(data).to_bytes(4, 'big') + bytes(4) + data)\n"
         "            except OSError:\n                pass\n    os._exit(0)"
     ),
     "a daemon that answers": (

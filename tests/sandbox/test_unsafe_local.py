@@ -109,6 +109,11 @@ async def test_it_ends_with_its_host() -> None:
     await until(gone)
 
 
+async def test_sessions_without_uids_of_their_own_share_nothing(local: Pool) -> None:
+    async with local.session() as one, local.session() as other:
+        assert one.container_id != other.container_id
+
+
 async def test_auto_never_means_unsafe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
     monkeypatch.setenv("PATH", "/nonexistent")

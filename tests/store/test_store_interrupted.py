@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -118,7 +119,13 @@ def test_a_full_disk_keeps_what_was_stored(tmp_path: Path) -> None:
     assert report["error"] == report["second_error"]
     assert "disk" in report["error"]
     with Reader(path) as reader:
-        assert [event.seq for event in reader.events("r1")] == list(range(report["stored"]))
+        events = list(reader.events("r1"))
+        # Then perhaps its end, where there was room for that.
+        assert [event.seq for event in events] in (
+            list(range(report["stored"])),
+            list(range(report["stored"] + 1)),
+        )
+        assert all(isinstance(event, RunFinished) for event in events[report["stored"] :])
 
 
 @pytest.fixture
@@ -142,6 +149,33 @@ async def test_a_full_filesystem_is_said_to_be_full(tiny_filesystem: Path) -> No
             for seq in range(1, 1000):
                 text = random.Random(seq).randbytes(2000).hex()
                 await recorder.record(Notice(run_id="r1", seq=seq, level="info", text=text))
+
+
+async def test_a_run_that_met_a_full_filesystem_is_ended_when_there_is_room_again(
+    tiny_filesystem: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.recorder._RETRY_S", 0.01)
+    path, ballast = tiny_filesystem / "store.db", tiny_filesystem / "ballast"
+    ballast.write_bytes(bytes(200_000))
+    with pytest.raises(StoreError, match="disk is full"):
+        async with Recorder(path) as recorder:
+            await recorder.record(started())
+            with pytest.raises(StoreError, match="disk is full"):
+                for seq in range(1, 1000):
+                    text = random.Random(seq).randbytes(2000).hex()
+                    await recorder.record(Notice(run_id="r1", seq=seq, level="info", text=text))
+            with Reader(path) as reader:
+                assert reader.run("r1").status == "running"
+            ballast.unlink()
+            async with asyncio.timeout(20):
+                while True:
+                    with Reader(path) as reader:
+                        if reader.run("r1").status == "interrupted":
+                            break
+                    await asyncio.sleep(0.01)
+    with Reader(path) as reader:
+        *_, last = reader.events("r1")
+        assert last.kind == "run_finished" and "disk is full" in str(getattr(last, "error", ""))
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Runtime:
         self.store_path: Path = settings.store_path()
         self.sandbox_note = ""
         self.hub = Hub()
-        self._prefer: Prefer = "unsafe-local" if unsafe_local else settings.sandbox
+        self._prefer: Prefer = "unsafe-local" if unsafe_local else settings.sandbox.backend
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
         self._sandboxes: Sandboxes | None = None
@@ -111,7 +111,8 @@ class Runtime:
         from engine.guest_modules import guest_modules
         from sandbox.sandboxes import Sandboxes
 
-        sandboxes = Sandboxes(self._prefer, guest_modules(), hosts=self.settings.docker_hosts)
+        hosts, runtime = self.settings.docker_hosts, self.settings.sandbox.runtime
+        sandboxes = Sandboxes(self._prefer, guest_modules(), hosts=hosts, runtime=runtime)
         return await self._stack.enter_async_context(sandboxes)
 
     async def _model(self, name: str, may_lack: Collection[str]) -> ChatModel:

@@ -106,10 +106,10 @@ class TrialWorker:
             writes = await self._model(meta_agent, self._settings)
             works = await self._model(worker, self._settings)
             if self._sandboxes is None:
-                prefer = "unsafe-local" if self._unsafe_local else self._settings.sandbox
-                hosts = self._settings.docker_hosts
+                prefer = "unsafe-local" if self._unsafe_local else self._settings.sandbox.backend
+                hosts, runtime = self._settings.docker_hosts, self._settings.sandbox.runtime
                 self._sandboxes = await self._stack.enter_async_context(
-                    Sandboxes(prefer, guest_modules(), hosts=hosts)
+                    Sandboxes(prefer, guest_modules(), hosts=hosts, runtime=runtime)
                 )
             sandbox = await self._sandboxes.open()
         return Services(writes, works, sandbox, open_image=self._sandboxes.open)

@@ -1,0 +1,69 @@
+"""With an attacker in the container, its neighbours' calls all succeed, and the host's loop goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from sandbox import Limits, Pool, SandboxError, open_sandbox
+from tests.sandbox.attacks import ATTACKS, module
+from tests.support.missing import skip_where_missing
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CALLS, AT_ONCE = 100, 8
+LIMITS = Limits(cpu_s=10.0, wall_s=120.0)
+
+
+@pytest_asyncio.fixture(params=["docker", "bwrap"], scope="module", loop_scope="session")
+async def pool(request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
+    """A pool that has one container for all sessions."""
+    try:
+        context = open_sandbox(request.param, {"attacks": module()}, size=1, build=True)
+        pool = await context.__aenter__()
+    except SandboxError as error:
+        skip_where_missing(error)
+    if not pool.hosts[0].backend.own_uids:
+        pytest.skip("one uid for all: sessions have a container each")
+    yield pool
+    await context.__aexit__(None, None, None)
+
+
+async def _host(method: str, arguments: dict[str, Any]) -> Any:
+    assert method != "late", "a call that came after the answer was admitted"
+    if method == "wait":
+        await asyncio.Event().wait()
+    return "x" * (1 << 20) if method == "large" else 1
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+async def test_the_neighbours_of_an_attacker_are_served(pool: Pool, name: str) -> None:
+    entry = f"attacks:attack{list(ATTACKS).index(name)}"
+    async with contextlib.AsyncExitStack() as stack:
+        attacker = await stack.enter_async_context(pool.session())
+        victims = [await stack.enter_async_context(pool.session()) for _ in range(3)]
+        assert {victim.container_id for victim in victims} == {attacker.container_id}
+        attack = asyncio.ensure_future(attacker.call(entry, {}, callback=_host, limits=LIMITS))
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def suffer(number: int) -> Any:
+            async with turns:
+                session = victims[number % len(victims)]
+                return await session.call("attacks:victim", {"n": number}, callback=_host, limits=LIMITS)
+
+        outcomes = await asyncio.gather(*(suffer(number) for number in range(CALLS)))
+        wrong = [outcome for outcome in outcomes if outcome.status != "passed"]
+        assert not wrong, (len(wrong), wrong[0])
+        assert [outcome.value for outcome in outcomes] == [[n + 1, 100_000, 4 << 20] for n in range(CALLS)]
+        if attack.done():  # it may have been ended, as its own failure
+            ended = attack.result()
+            assert ended.status in ("passed", "failed", "oom", "output-limit"), ended
+            assert not ended.message.startswith("AssertionError"), ended
+        attack.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await attack
