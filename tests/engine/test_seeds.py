@@ -16,7 +16,7 @@ from engine.experiments.guard import Guard
 from engine.experiments.plan import Plan
 from engine.experiments.searching import Candidates
 from engine.experiments.trials import TrialRequest, Watch
-from engine.journal import Journal, MemoryJournal
+from engine.journal import Journal
 from engine.operators.sets import AFLOW, AFLOW_CODE, MAAS
 from engine.problems import Problem
 from engine.run.context import RunConfig, Services
@@ -28,7 +28,7 @@ from engine.workflows import Workflow, build_workflow
 from sandbox.pool import Pool
 from tests.support.runs import DOUBLE, RIGHT, completion, of, run_events
 from tests.support.scripted import ScriptedModel
-from tests.support.searches import PROBLEMS, TASK, Lab, adder
+from tests.support.searches import PROBLEMS, TASK, Lab, MemoryJournal, adder
 
 sandboxed = pytest.mark.asyncio(loop_scope="session")
 

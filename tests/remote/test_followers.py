@@ -16,7 +16,7 @@ from engine.experiments.experiment import Experiment
 from engine.experiments.plan import Plan
 from engine.experiments.tally import Attempt
 from engine.experiments.trials import TrialRequest, Watch
-from engine.journal import Journal, MemoryJournal
+from engine.journal import Journal
 from engine.problems import Problem
 from engine.run.control import Control
 from engine.run.emitter import Emitter
@@ -26,6 +26,7 @@ from engine.tasks import Task
 from store.recorder import Recorder
 from tests.store.samples import finished, started
 from tests.support.runtime import runtime
+from tests.support.searches import MemoryJournal
 from tui.service.engine_process.client import Client
 from tui.service.engine_process.hub import Hub
 from tui.service.engine_process.live_experiments import LiveExperiments
