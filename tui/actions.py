@@ -1,7 +1,7 @@
 """Every action of the workbench, once.
 
 Bindings, footer, help, command palette, the keymap of the settings and the table in the docs all
-come from `ACTIONS`; `tests/tui/test_actions.py` holds that none is left out.
+come from `ACTIONS`; `tests/tui/test_tui_actions.py` holds that none is left out.
 """
 
 from __future__ import annotations

@@ -62,9 +62,8 @@ async def fork_once(sandbox: Pool, store: Path, run_id: str) -> tuple[float, flo
     record = read_record(store, run_id)
     request = fork_request(record, at=str(STEPS - 1), sets=["instruction=Another last step."])
     read = time.perf_counter() - begun
-    assert request.fork is not None
     models = ScriptedModel("meta", ""), ScriptedModel("worker", "done")
-    run = fork_run(record, request.fork, Services(*models, sandbox), Budget())
+    run = fork_run(record, request, Services(*models, sandbox), Budget())
     began, live = time.perf_counter(), 0.0
     async with Recorder(store) as recorder, aclosing(recorded(run, recorder)) as events:
         async for event in events:

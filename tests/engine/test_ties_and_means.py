@@ -99,20 +99,25 @@ def test_of_equal_candidates_the_better_alone_and_then_the_first_is_kept() -> No
 
 
 class Host:
-    """The other side: replies in turn."""
+    """The other side: replies in turn, and what was noted of them."""
 
     def __init__(self, *replies: str) -> None:
         self._replies = iter(replies)
+        self.notes: list[str] = []
 
     async def call(self, method: str, **kwargs: Any) -> Any:
+        if method == "note":
+            self.notes.append(kwargs["code"])
+            return None
         return {"text": next(self._replies)}
 
 
 async def test_without_a_choice_the_first_of_the_most_frequent_solutions_is_taken() -> None:
-    for run in (sc_ensemble.run, md_ensemble.run):
-        replies = ["none"] * md_ensemble.VOTES
-        (chosen,) = (await run(Host(*replies), solutions=["x", "y", "z", "y", "z"])).values()
+    for run, votes in ((sc_ensemble.run, 1), (md_ensemble.run, md_ensemble.VOTES)):
+        host = Host(*["none"] * 2 * votes)
+        (chosen,) = (await run(host, solutions=["x", "y", "z", "y", "z"])).values()
         assert chosen == "y"
+        assert host.notes == ["asked-again", "not-understood"] * votes
 
 
 async def test_every_vote_is_asked_for_and_the_first_of_two_that_tie_wins() -> None:
@@ -123,16 +128,18 @@ async def test_every_vote_is_asked_for_and_the_first_of_two_that_tie_wins() -> N
             self._wanted = iter(wanted)
 
         async def call(self, method: str, **kwargs: Any) -> Any:
+            if method == "note":
+                return None
             text = kwargs["messages"][0]["content"]
             wanted = next(self._wanted)
             asked[-1].append(wanted)
             return {"text": text.split(f":\n{wanted}")[0][-1] if wanted else "none of them"}
 
-    for votes in (("b", "a", "a", "b", ""), ("a", "b", "b", "a", "")):
+    for votes in (("b", "a", "a", "b", "", ""), ("a", "b", "b", "a", "", "")):
         asked.append([])
         result = await md_ensemble.run(Voter(*votes), solutions=["a", "b"])
         assert result == {"solution": votes[0]}
-        assert tuple(asked[-1]) == votes, "AFlow asks for five votes"
+        assert tuple(asked[-1]) == votes, "AFlow asks for five; what is no vote is asked for again"
 
 
 # Several executions

@@ -90,7 +90,7 @@ class Followed:
 
     async def follow(self, socket: Path) -> None:
         async with Client(socket) as client:
-            async for event in client.events("r1"):
+            async for event in client.events("r1", Records(self.path)):
                 async with self._came:
                     self.seen.append(event.seq)
                     self._came.notify_all()
