@@ -32,9 +32,10 @@ bench: $(VENV)/.test setup-sandbox  ## Print the benchmark tables
 		$(BIN)/python -m tests.benchmarks.$$name || exit 1; done
 
 # First install the newer versions you want and check that `make test` is green.
-lock: $(VENV)/.test  ## Rewrite constraints.txt from what is installed @echo "# The versions that the checks and tests
-were last green with; \`make lock\` rewrites this file." > constraints.txt @$(BIN)/python -m pip freeze
---exclude-editable --exclude pip --exclude setuptools \ | sed -n 's/+cpu$$//; /==/p' >> constraints.txt
+lock: $(VENV)/.test  ## Rewrite constraints.txt from what is installed
+	@echo "# The versions that the checks and tests were last green with; \`make lock\` rewrites this file." > constraints.txt
+	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools \
+		| sed -n 's/+cpu$$//; /==/p' >> constraints.txt
 
 setup-sandbox: $(VENV)/.run
 	@echo "sandbox: checking Docker and the image"
