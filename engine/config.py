@@ -75,12 +75,12 @@ class Settings(BaseSettings):
     worker: Annotated[str, Field(min_length=1)] = "pocket-worker"
     """The model that operators call."""
     variant: Annotated[str, Field(min_length=1)] = "flowreasoner"
-    """The way of solving a problem."""
+    """The variant that solves problems."""
     sandbox: Literal["auto", "docker", "bwrap"] = "auto"
     """Where generated code runs; `auto` takes Docker where its daemon answers, else bubblewrap."""
     docker_hosts: list[Annotated[str, Field(min_length=1)]] = []
-    """Docker hosts to share the work, such as `["unix:///var/run/docker.sock", "tcp://build:2376"]`; without
-    any, the one that `DOCKER_HOST` names."""
+    """Docker hosts that share the work, such as `["unix:///var/run/docker.sock", "tcp://build:2376"]`;
+    without any, the host that `DOCKER_HOST` names."""
     store: Path | None = None
     """The database of all runs; unset means `store.db` in the user's data folder."""
     data: Path | None = None
