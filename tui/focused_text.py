@@ -22,7 +22,7 @@ async def copy(app: WorkbenchApp) -> None:
         app.notify(f"Copied {len(text):,} characters.")
     elif text:
         path = await _write(app, name, text)
-        app.notify(f"{len(text):,} characters are too many for a terminal's clipboard; wrote {path}")
+        app.notify(f"{len(text):,} characters are too long for a terminal's clipboard; wrote {path}")
 
 
 async def export(app: WorkbenchApp) -> None:

@@ -49,9 +49,9 @@ class ForkControl(LiveControl):
 
         state, step = self.session.state, self._selected_step()
         if not state.finished:
-            self.notify("The run goes on; it can be forked when it has ended.")
+            self.notify("The run is still in progress; fork it when it has ended.")
         elif step is None:
-            self.notify("Select the step to fork at first.")
+            self.notify("First select the step to fork at.")
         else:
             self.app.push_screen(
                 ForkScreen(step, self._prompt_of(step), state.worker), lambda c: self._fork(step, c)
@@ -98,7 +98,7 @@ class ForkControl(LiveControl):
         if parent:
             self.workbench_app.open_trace(str(parent))
         else:
-            self.notify("This run is not from another one.")
+            self.notify("This run was not forked from another one.")
 
     # -- replay ----------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ class ForkControl(LiveControl):
             pace.toggle()
             self._show_pace()
         elif not state.finished:
-            self.notify("The run goes on; it can be replayed when it has ended.")
+            self.notify("The run is still in progress; replay it when it has ended.")
         else:
             from tui.screens.run.run import RunScreen
 
@@ -128,7 +128,7 @@ class ForkControl(LiveControl):
     def _change_pace(self, *, faster: bool) -> None:
         pace = self.session.pace
         if pace is None:
-            self.notify("Only a replay has a pace; R starts one.")
+            self.notify("Only a replay has a speed; R starts one.")
             return
         pace.faster() if faster else pace.slower()
         self._show_pace()

@@ -92,7 +92,7 @@ class LiveControl(WorkbenchScreen[None]):
     def action_run_to(self) -> None:
         line = self._selected_line()
         if line is None:
-            self.notify("Select a step whose line is known first.")
+            self.notify("First select a step whose line is known.")
         else:
             self._act("continue", until=f"line {line}")
 

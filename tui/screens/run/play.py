@@ -19,12 +19,12 @@ class PlaygroundControl(LiveControl):
                 self.app.push_screen(PlaygroundScreen(parent, at, grid=state.run_id))
             return
         if step is None:
-            self.notify("Select the step whose prompt to play with first.")
+            self.notify("First select the step whose prompt you want to edit.")
         elif not any(isinstance(state.nodes[key], CallNode) for key in step.children):
             self.notify(
-                f"{step.operator} asked no model, so it has no prompt."
+                f"{step.operator} called no model, so it has no prompt."
                 if not step.reused
-                else "This step was served from the parent's record: play with it there (P opens it)."
+                else "This step was served from the parent's record; open it there (P opens the parent)."
             )
         else:
             self.app.push_screen(PlaygroundScreen(state.run_id, step.key[1]))

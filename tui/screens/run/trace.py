@@ -286,7 +286,7 @@ class TraceControl(WorkbenchScreen[None]):
     def _to_hit(self, by: int) -> None:
         """The next hit in the text that is shown, or else the next row that has one."""
         if self._wanted.query is None:
-            self.notify("Search first: / and the words.")
+            self.notify("Search first: press / and type words.")
             return
         text = self.query_one("#detail-text", TextView)
         if self._hit >= 0 and text.to_hit(by):
@@ -305,4 +305,4 @@ class TraceControl(WorkbenchScreen[None]):
         detail.pick(hit.tab)
         text.forget_hit()
         if not text.to_hit(by):
-            self.notify("The hit lies behind what is shown of this text; e opens it whole.")
+            self.notify("The match is in a part of this text that is not shown; e opens all of it.")
