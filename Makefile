@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 .DEFAULT_GOAL := help
 .PHONY: help run test lint docs bench lock setup-sandbox clean
 
-help:  ## Show what there is to make
+help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s:
 
 run: $(VENV)/.run setup-sandbox  ## Set everything up and open the workbench on its example query
@@ -31,9 +31,9 @@ bench: $(VENV)/.test setup-sandbox  ## Print the benchmark tables
 	@for file in tests/benchmarks/*.py; do name=$$(basename $$file .py); echo "== $$name"; \
 		$(BIN)/python -m tests.benchmarks.$$name || exit 1; done
 
-# Of what is installed: install what is to be newer first, and see that `make test` is green.
-lock: $(VENV)/.test  ## Write constraints.txt anew
-	@echo "# The versions that the checks and tests were last green with; \`make lock\` writes them anew." > constraints.txt
+# First install the newer versions you want and check that `make test` is green.
+lock: $(VENV)/.test  ## Rewrite constraints.txt from what is installed
+	@echo "# The versions that the checks and tests were last green with; \`make lock\` rewrites this file." > constraints.txt
 	@$(BIN)/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools \
 		| sed -n 's/+cpu$$//; /==/p' >> constraints.txt
 

@@ -113,8 +113,8 @@ class Settings(BaseSettings):
     sandbox: Isolation = Isolation()
     """Where generated code runs."""
     docker_hosts: list[Annotated[str, Field(min_length=1)]] = []
-    """Docker hosts to share the work, such as `["unix:///var/run/docker.sock", "tcp://build:2376"]`; without
-    any, the one that `DOCKER_HOST` names."""
+    """Docker hosts that share the work, such as `["unix:///var/run/docker.sock", "tcp://build:2376"]`;
+    without any, the host that `DOCKER_HOST` names."""
     store: Path | None = None
     """The database of all runs; unset means `store.db` in the user's data folder."""
     data: Path | None = None

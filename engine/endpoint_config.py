@@ -30,9 +30,9 @@ class ModelQuirks(BaseModel):
     model_config = STRICT
 
     drop: list[Parameter] | None = None
-    """Request parameters never sent to this model; without `stream` its answers come whole."""
+    """Request parameters never sent to this model; without `stream` its answers arrive all at once."""
     max_tokens_name: Literal["max_tokens", "max_completion_tokens"] | None = None
-    """The name this model knows the answer's token limit by."""
+    """This model's name for the answer's token limit."""
     system: Literal["system", "developer", "user"] | None = None
     """The role system messages are sent with; `user` merges them into the first user message."""
     thinks_first: bool | None = None
@@ -52,13 +52,13 @@ class Endpoint(BaseModel):
     api_key_env: str | None = None
     """The environment variable that holds the key. Leave both out for a server without keys."""
     organization: str | None = None
-    """The organization to bill, where the server knows such a thing."""
+    """The organization to bill, where the server has organizations."""
     timeout_s: Seconds = 120.0
-    """The longest silence to bear while waiting for the next piece of an answer, in seconds."""
+    """The longest silence allowed before the next piece of an answer, in seconds."""
     max_retries: Annotated[int, Field(ge=0, le=100)] = 4
-    """How often a call that failed for a passing reason is tried again."""
+    """How often a call that failed for a temporary reason is tried again."""
     max_concurrency: Positive = 16
-    """How many calls may be under way at this endpoint at once."""
+    """How many calls may be in progress at this endpoint at once."""
     models: list[str] = []
     """The models to list in menus; any other model of the server can still be named."""
     quirks: dict[str, ModelQuirks] = {}

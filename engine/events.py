@@ -38,7 +38,7 @@ class RunStarted(Event):
     """A run begins. `problem` is `Problem.to_json()`, `config` the options it was started with.
 
     `origin` is the JSON form of `engine.run.context.Origin`: the experiment and trial, or the run that this
-    one was forked from; empty for a run of its own.
+    one was forked from; otherwise empty.
     """
 
     kind: ClassVar[str] = "run_started"
@@ -132,7 +132,7 @@ class ModelRetry(Event):
 @dataclass(frozen=True, kw_only=True)
 class ModelCallFinished(Event):
     """A call ended. `finish` is the endpoint's word for how (stop, length, …), "cut" or "unsaid" where it
-    had none, or "error". Tokens and cost are those of all attempts, of calls that failed as well.
+    gave none, or "error". Tokens and cost cover all attempts, of failed calls too.
 
     `flags` name what makes the text suspect: "empty", "only-reasoning", "truncated", "default-limit",
     "unknown-finish", "estimated-tokens", "replayed".
@@ -173,8 +173,8 @@ class WorkflowProposed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkflowStarted(Event):
-    """One execution of a workflow in its container. `purpose` is why: "val" while searching,
-    "test" for the score that counts, "answer" where there is nothing to score against. `repeat` counts
+    """One execution of a workflow in its container. `purpose` is "val" while searching, "test" for
+    the reported score, and "answer" where there is nothing to score against. `repeat` counts
     from 1.
     """
 
@@ -205,7 +205,7 @@ class WorkflowFinished(Event):
 class StepStarted(Event):
     """An operator call crossed the host. `index` counts the steps of one execution from 0;
     `line` is the line of the workflow's source that made the call; `key` is the content address
-    of (operator source, inputs, worker, seed, occurrence) that replay and forks match on.
+    of (operator source, inputs, seed, occurrence, worker, sampling) that replay and forks match on.
     """
 
     kind: ClassVar[str] = "step_started"
@@ -245,8 +245,8 @@ class StepFinished(Event):
 class CodeExecuted(Event):
     """Code ran in the sandbox on behalf of a step: tests of a solution, or a program.
 
-    `verdict` is the JSON form of `sandbox.types.Verdict` or `Outcome`. `files` are what a program left
-    in its directory: {name, base64}, names checked by the sandbox.
+    `verdict` is the JSON form of `sandbox.types.Verdict` or `Outcome`. `files` are what a program wrote
+    to its directory: {name, base64}, names checked by the sandbox.
     """
 
     kind: ClassVar[str] = "code_executed"
@@ -281,9 +281,9 @@ class EvaluationFinished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunPaused(Event):
-    """The run stands still: its clock does not tick. `where` is the kind of crossing
+    """The run is paused: its clock stands still. `where` is the kind of crossing
     (`engine.run.control.crossing`), `reason` "pause", "step" or the breakpoint; `locals` are the workflow's
-    variables as JSON, cut in size, None where they were not read.
+    variables as JSON, shortened; None where they were not read.
     """
 
     kind: ClassVar[str] = "run_paused"
@@ -298,7 +298,7 @@ class RunPaused(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunResumed(Event):
-    """The run goes on: `action` is "continue", "step …", "skip" or "finish"."""
+    """The run continues: `action` is "continue", "step …", "skip" or "finish"."""
 
     kind: ClassVar[str] = "run_resumed"
     action: str
@@ -307,7 +307,7 @@ class RunResumed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ValueEdited(Event):
-    """A person changed what passes: a step's `inputs` or `output`, or the `messages` of its next call."""
+    """A person changed a pending value: a step's `inputs` or `output`, or the `messages` of its next call."""
 
     kind: ClassVar[str] = "value_edited"
     step_id: str | None

@@ -116,7 +116,7 @@ class WorkbenchApp(App[None]):
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
         for binding in clashed_bindings - {b for b in clashed_bindings if b.id in self._clashes}:
             self._clashes.add(binding.id or "")
-            self.notify(f"The key of {binding.id} is taken twice; see the keymap.", severity="warning")
+            self.notify(f"The key of {binding.id} is used twice; see the keymap.", severity="warning")
 
     # -- screens ---------------------------------------------------------------------------------
 
@@ -229,7 +229,7 @@ class WorkbenchApp(App[None]):
     def action_live(self) -> None:
         latest = next(iter(self.engines.running or self.engines.sessions[-1:]), None)
         if latest is None:
-            self.notify("No run was started here yet; press r to start one.")
+            self.notify("No run has been started here yet; press r to start one.")
         else:
             self.open_session(latest)
 

@@ -25,7 +25,7 @@ async def edit_text(app: App[Any], text: str, suffix: str) -> str | None:
             await process.wait()
         return await asyncio.to_thread(_take, path)
     except SuspendNotSupported:
-        app.notify(f"This terminal cannot be lent to an editor; the text is in {path}")
+        app.notify(f"This terminal cannot open an editor; the text is in {path}")
     except (OSError, UnicodeDecodeError) as error:
         app.notify(f"{command[0]}: {error}", severity="error")
     finally:

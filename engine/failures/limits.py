@@ -27,7 +27,7 @@ def model_error(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
     for call in dict.fromkeys([*trace.meta_calls, *trace.calls]):
         error = _error_of(call)
         if error and not is_context_overflow(error):
-            yield _about(call, "model-error", f"no reply could be had of {_whose(call)}", error)
+            yield _about(call, "model-error", f"{_whose(call)} gave no reply", error)
 
 
 def empty_completion(trace: Trace, _: Baseline | None) -> Iterator[Finding]:

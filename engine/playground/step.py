@@ -106,7 +106,7 @@ def _without_call(record: RunRecord, step: RecordedStep) -> str:
     asked = [s for s in record.steps.values() if s.prompts]
     others = ", ".join(f"{record.place(s)} {s.operator}" for s in asked[:5])
     hint = f"steps that did: {others}" if others else "no step of this run did"
-    return f"{where} asked no model, so it has no prompt; {hint}"
+    return f"{where} called no model, so it has no prompt; {hint}"
 
 
 def _asked(call: ModelCallStarted) -> int:

@@ -2,10 +2,10 @@
 
 A variant is `async def solve(context) -> Result`; everything it does is emitted as events by the
 parts it uses, so that it never yields events itself and concurrent work needs no merging. One that
-looks for something to use on every problem of a task (a workflow, a controller) has a `search` too,
+looks for something to use on every problem of a task (a workflow, a controller) also has a `search`,
 which an experiment runs once, before it solves anything.
 
-Besides those of this package there are users' own: files, named by their path, and what installed
+Besides those of this package there are users' own: files, named by their path, and those that installed
 packages offer under the entry point group `flowreasoner.variants`.
 """
 
@@ -54,7 +54,7 @@ MostCalls = Callable[[RunConfig], tuple[int | None, int | None]]
 class Variant:
     """A variant, as its module declares it in `VARIANT`.
 
-    `most_calls` bounds what one `solve` asks of the models, for who wants to know beforehand.
+    `most_calls` bounds the model calls of one `solve`, for estimates.
     """
 
     solve: Solve
@@ -74,15 +74,18 @@ VARIANTS: dict[str, tuple[str, str]] = {
     "maas": ("engine.variants.maas", "MaAS: a trained controller picks the operators a query needs"),
     "scoreflow": (
         "engine.variants.scoreflow",
-        "ScoreFlow: a workflow a problem, and preference pairs to train its generator on",
+        "ScoreFlow: one workflow for each problem, and preference pairs to train the generator",
     ),
     "vanilla": ("engine.variants.vanilla", "one worker call with the default prompt"),
-    "self-refine": ("engine.variants.self_refine", "an answer, then feedback on it and refinement, in turn"),
-    "llm-debate": ("engine.variants.llm_debate", "agents read one another's answers and answer again"),
-    "llm-blender": ("engine.variants.llm_blender", "candidates, compared in pairs, the best of them fused"),
-    "metaflow": ("engine.variants.metaflow", "MetaFlow: one workflow for a task, from its description"),
-    "top-k": ("engine.variants.top_k", "a few task workflows that together solve most, tried in turn"),
-    "autoagents": ("engine.variants.autoagents", "a drafted team of roles carries out a drafted plan"),
+    "self-refine": ("engine.variants.self_refine", "an answer, then feedback and refinement in turn"),
+    "llm-debate": ("engine.variants.llm_debate", "agents read each other's answers and answer again"),
+    "llm-blender": ("engine.variants.llm_blender", "candidates are compared in pairs and the best are fused"),
+    "metaflow": (
+        "engine.variants.metaflow",
+        "MetaFlow: one workflow for the task, from its description",
+    ),
+    "top-k": ("engine.variants.top_k", "a few workflows that together solve most of the task, tried in turn"),
+    "autoagents": ("engine.variants.autoagents", "a team of roles is drafted and carries out a drafted plan"),
 }
 
 

@@ -49,8 +49,8 @@ class ADASOptions(Options):
     give_up_after: int = Field(
         5,
         ge=0,
-        description="generations without one agent that can run before the search fails; 0: never, the best "
-        "of the first agents is taken then (ours)",
+        description="generations without one agent that can run before the search fails; 0: never, and the "
+        "best of the first agents is used (ours)",
     )
 
 

@@ -46,7 +46,7 @@ class AFlowOptions(Options):
     check_convergence: bool = Field(True, description="stop once the best rounds stop changing (release: on)")
     top: int = Field(3, ge=1, description="rounds whose mean must stop changing (release: 3)")
     z: float = Field(
-        0.0, ge=0, description="z-score within which a change is none (release: 0, exactly equal)"
+        0.0, ge=0, description="z-score up to which a change does not count (release: 0, exactly equal)"
     )
     consecutive: int = Field(5, ge=1, description="rounds in a row without a change (release: 5)")
     duplicate_retries: int = Field(
@@ -55,8 +55,8 @@ class AFlowOptions(Options):
     give_up_after: int = Field(
         5,
         ge=0,
-        description="rounds without one workflow that can run before the search fails; 0: never, round 1 is "
-        "taken then (ours)",
+        description="rounds without one workflow that can run before the search fails; 0: never, and "
+        "round 1 is used (ours)",
     )
 
 

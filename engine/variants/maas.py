@@ -46,10 +46,12 @@ class MaASOptions(Options):
     cost_weight: float = Field(
         3.0,
         ge=0,
-        description="what a US dollar counts against a score of 1 (release: 3; paper: 0.001 to 0.01)",
+        description="weight of a US dollar against a score of 1 (release: 3; paper: 0.001 to 0.01)",
     )
     layers: int = Field(4, ge=1, description="layers of the supernet, L (paper and release: 4)")
-    hidden: int = Field(32, ge=1, description="width in which queries meet operators (release: 32)")
+    hidden: int = Field(
+        32, ge=1, description="width in which queries and operators are compared (release: 32)"
+    )
     threshold: float = Field(
         0.3, gt=0, le=1, description="probability that a layer's operators add up to (paper: 0.3)"
     )
@@ -58,7 +60,7 @@ class MaASOptions(Options):
         description="sentence encoder: hash (ours), or a model's folder or name (release: MiniLM-L6-v2)",
     )
     textual_gradient: bool = Field(
-        False, description="rewrite one instruction once scores fall (paper; a switch of the release)"
+        False, description="rewrite one instruction when scores fall (paper; optional in the release)"
     )
 
 

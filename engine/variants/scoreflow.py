@@ -36,7 +36,7 @@ class ScoreFlowOptions(Options):
     collect: bool = Field(
         True, description="search for preference pairs; off, only solve with the meta-agent as it is (ours)"
     )
-    workflows: int = Field(8, ge=1, description="workflows a problem to score (paper and release: 8)")
+    workflows: int = Field(8, ge=1, description="workflows to score for each problem (paper and release: 8)")
     executions: int = Field(3, ge=1, description="executions each score is the mean of (release: 3)")
     pairs: int | None = Field(
         None, ge=1, description="pairs to draw (release: 2000, and 600 for HumanEval, which is the default)"
@@ -44,11 +44,11 @@ class ScoreFlowOptions(Options):
     similarity: float | None = Field(
         None,
         ge=0,
-        description="similarity to the example from which on a workflow is refused (release: 0.75, GSM8K "
+        description="similarity to the example at which a workflow is refused (release: 0.75, GSM8K "
         "0.8, off for code, which is the default)",
     )
     attempts: int = Field(
-        5, ge=1, description="times one workflow is written before it is given up (ours; release: up to 500)"
+        5, ge=1, description="tries at one workflow before giving up (ours; release: up to 500)"
     )
 
 

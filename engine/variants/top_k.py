@@ -35,7 +35,7 @@ class TopKOptions(Options):
     """The paper takes its candidates from another system's search and names no numbers for this use."""
 
     candidates: int = Field(8, ge=1, le=200, description="Workflows that are written and scored (ours).")
-    top: int = Field(3, ge=1, le=50, description="Workflows that are kept: the paper's K (ours).")
+    top: int = Field(3, ge=1, le=50, description="Workflows that are kept, the paper's K (ours).")
     repeats: int = Field(1, ge=1, le=100, description="Executions of a candidate on each problem (ours).")
     examples: int = Field(
         3, ge=0, le=50, description="Problems of the task that are shown, without tests or answers (ours)."

@@ -24,7 +24,7 @@ from store.texts import plain
 COLUMNS: dict[str, tuple[str, str]] = {
     "run_id": ("string", "the run"),
     "problem_id": ("string", "the problem"),
-    "benchmark": ("string", "its benchmark, null for a problem of one's own"),
+    "benchmark": ("string", "its benchmark, null for a problem of your own"),
     "variant": ("string", "the variant"),
     "meta_agent": ("string", "the model that wrote the workflow"),
     "worker": ("string", "the model that operators called"),
@@ -34,18 +34,21 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "prompts": ("string", "the workflow's prompts"),
     "modification": ("string", "what the meta-agent says it changed"),
     "reasoning": ("string", "the meta-agent's thinking"),
-    "completion": ("string", "the meta-agent's answer as it was written"),
+    "completion": ("string", "the meta-agent's reply, verbatim"),
     "messages": ("messages", "what the meta-agent was sent; empty where no model wrote the workflow"),
-    "workflow_id": ("string", "null where nothing runnable came out"),
+    "workflow_id": ("string", "null where the workflow cannot run"),
     "strict_ok": ("bool", "whether it would run without repair"),
-    "complexity": ("int64", "of its syntax tree"),
+    "complexity": ("int64", "of the workflow's syntax tree"),
     "reward": ("float64", "mean pass rate on `val` in its round, in [0, 1]; null where nothing was scored"),
-    "feedback": ("string", "what the round told the meta-agent"),
-    "score": ("float64", "the run's score on `test`, for reporting: training on it spoils the benchmark"),
+    "feedback": ("string", "what the meta-agent was told about the round"),
+    "score": (
+        "float64",
+        "the run's score on `test`, only to report: training on it spoils the benchmark",
+    ),
     "status": ("string", "how the run ended"),
-    "error": ("string", "why, in one sentence"),
-    "seed": ("int64", "of the run"),
-    "started_at": ("float64", "of the run, Unix seconds"),
+    "error": ("string", "why the run failed, in one sentence"),
+    "seed": ("int64", "the run's seed"),
+    "started_at": ("float64", "when the run started, in Unix seconds"),
 }
 # All that rows need: streamed text and steps are most of a run and never read.
 KINDS = tuple(

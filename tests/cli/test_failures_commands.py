@@ -45,7 +45,7 @@ async def test_failed_runs_are_clustered_explained_and_done_again(shell: Shell, 
     why = await shell("failures", listed[1]["id"])
     assert "undefined-name: " in why.out
     assert "| return nowhere" in why.out
-    assert "runs that failed alike" in why.out
+    assert "runs with the same failure" in why.out
     assert lines((await shell("runs", "--search", "label:undefined-name", "--json")).out) != []
 
     models.replies["meta"] = answer(completion('return "def f(x): return x * 2"'))

@@ -102,7 +102,7 @@ async def test_what_cannot_be_forked_is_said_in_a_sentence(shell: Shell, models:
         (["--at", "test1:0", "--set", "nothing=1"], "'nothing' is not in inputs: there is "),
         (["--at", "test1:0", "--set", "problem.deep=1"], "holds nothing"),
         (["--at", "test1:0", "--set", "problem"], "write PATH=VALUE"),
-        (["--at", "test1:1", "--prompt", "double.json"], "asked no model"),
+        (["--at", "test1:1", "--prompt", "double.json"], "called no model"),
         (["--at", "test1:0", "--prompt", "missing.txt"], "give a readable file"),
         (["--at", "test1:0", "--worker", "nowhere/model"], "unknown model 'nowhere/model'"),
         (["--workflow", "double.json"], "the workflow cannot run"),

@@ -166,7 +166,7 @@ async def test_a_huge_hostile_prompt_is_sent_whole(sandbox: Pool) -> None:
 
 async def test_a_step_without_a_model_says_which_have_one(sandbox: Pool) -> None:
     recorded = await parent(sandbox)
-    with pytest.raises(PlaygroundError, match=r"test .* asked no model.*step 0 custom_code_generate"):
+    with pytest.raises(PlaygroundError, match=r"test .* called no model.*step 0 custom_code_generate"):
         played_step(recorded, "1")
 
 

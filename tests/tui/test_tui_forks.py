@@ -122,7 +122,7 @@ async def test_what_cannot_be_forked_is_said(store: Path) -> None:
         await pilot.press("ctrl+r")
         await until(pilot, lambda: any("does not say what it was run with" in t for t in told(app)))
         await pilot.press("P")
-        await until(pilot, lambda: any("not from another" in t for t in told(app)))
+        await until(pilot, lambda: any("not forked from another" in t for t in told(app)))
     assert workbench.requests == []
 
 

@@ -195,7 +195,7 @@ async def test_a_step_without_a_prompt_says_so(stored: Path) -> None:
         outline.follow = False
         outline.move(next(i for i in range(outline.count) if _at(outline, i) == ("step", "e-1")))
         await pilot.press("a")
-        await until(pilot, lambda: any("asked no model" in text for text in told(app)))
+        await until(pilot, lambda: any("called no model" in text for text in told(app)))
 
 
 def _at(outline: OutlineView, row: int) -> object:

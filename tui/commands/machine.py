@@ -60,7 +60,7 @@ def sandbox_status(json: JsonFlag = False) -> None:
 
 @sandbox_app.command("prune")
 def sandbox_prune(json: JsonFlag = False) -> None:
-    """Remove images that newer ones replaced and containers whose owner is gone."""
+    """Remove images that newer ones replaced and containers whose process is gone."""
     from engine.config import load
     from tui.reports.sandbox import print_sandbox_prune
 

@@ -90,7 +90,7 @@ def _report(comparison: Comparison, out: _Plain | _Markdown, *, every: bool) -> 
     yield from out.title("Paired by problem")
     yield from out.bullets([paired_sentence(one) for one in comparison.pairs])
     if comparison.warnings:
-        yield from out.title("Mind")
+        yield from out.title("Warnings")
         yield from out.bullets([one_line(warning, 400) for warning in comparison.warnings])
     if settings := comparison.settings(every=every):
         yield from out.title("Settings" if every else "Settings that differ")

@@ -43,16 +43,16 @@ def print_end(store: Path, ended: Standing, *, as_json: bool) -> None:
         emit(data, "", True)
         return
     lines = [table(HEAD, [cells(state) for state in row.variants]), f"spent: {_spent(row)}"]
-    hint = "" if row.plan["search_problems"] else "; --split sets problems apart for searches"
+    hint = "" if row.plan["search_problems"] else "; --split sets problems apart for the search"
     for label, why in ended.failures.items():
-        lines.append(one_line(f"the search of {label} came to nothing: {why}{hint}", 600))
+        lines.append(one_line(f"the search of {label} found nothing: {why}{hint}", 600))
     lines += _no_verdict(open_trials)
     if ended.stopped:
         lines.append(one_line(f"stopped: {ended.stopped}", 400))
     if resume is not None:
         is_rest = ended.end == "error" and row.total > row.done
-        again = "; with --retry error those that ended in it" if is_rest else ""
-        lines.append(f"{plural(row.total - row.done, 'trial')} to do; go on with: {resume}{again}")
+        again = "; add --retry error to run those that ended in an error" if is_rest else ""
+        lines.append(f"{plural(row.total - row.done, 'trial')} not done; continue with: {resume}{again}")
     else:
         lines.append(
             f"all {plural(row.total, 'trial')} done; see: flowreasoner runs --search experiment:{name}"
@@ -105,13 +105,13 @@ def _benchmark(row: ExperimentRow) -> str:
 
 
 def _held(row: ExperimentRow) -> str:
-    return f", under way in process {row.holder}" if row.holder is not None else ""
+    return f", in progress in process {row.holder}" if row.holder is not None else ""
 
 
 def _spent(row: ExperimentRow) -> str:
     money = cost(row.known_cost_usd)
     if row.cost_usd is None:
-        money += " and what is of unknown price"
+        money += " and calls of unknown price"
     return f"{money}, {count(row.tokens_in + row.tokens_out)} tokens in {plural(row.runs, 'run')}"
 
 

@@ -24,7 +24,7 @@ _ALL = 1_000_000
 _TELL_FROM = 200  # so many runs to label take long enough for people to wonder
 # Groupings that say the same in other words of runs without a value.
 _NOTHING = {"label": "(no label)", "benchmark": "(none)"}
-_PLACES = {"evaluation": "(held-back tests)", "run": "(no step)"}
+_PLACES = {"evaluation": "(hidden tests)", "run": "(no step)"}
 
 
 def print_clusters(
@@ -73,11 +73,11 @@ def print_cluster(path: Path, by: Grouping, wanted: str, *, limit: int, as_json:
     if run is None:
         emit(None, f"{by}: {one_line(name_of(by, key or ''), 300)}", False)
     else:
-        emit(None, "\nruns that failed alike", False)
+        emit(None, "\nruns with the same failure", False)
     head = ("run", "started", "status", "variant", "problem", "marks", "error")
     emit(None, table(head, [_run_cells(row, said.get(row.id, [])) for row in page.rows]), False)
     if page.next_cursor:
-        emit(None, f"these are the {limit} newest; --limit shows more", False)
+        emit(None, f"the newest {limit} are shown; --limit shows more", False)
 
 
 def print_annotations(path: Path, run_ids: list[str], *, as_json: bool) -> None:
@@ -91,7 +91,7 @@ def print_annotations(path: Path, run_ids: list[str], *, as_json: bool) -> None:
         if as_json:
             emit({"run": run_id, "annotations": [dataclasses.asdict(a) for a in its]}, "", True)
             continue
-        emit(None, run_id if its else f"{run_id}: nothing is said of it", False)
+        emit(None, run_id if its else f"{run_id}: no annotations", False)
         for a in its:
             by = " (automatic)" if a.source == "auto" else ""
             emit(None, f"  {a.kind}{': ' if a.value else ''}{one_line(a.value, 500)}{by}", False)

@@ -85,7 +85,7 @@ class PlainTrace:
                 line = f", line {event.line}" if event.line else ""
                 yield f"  paused {one_line(place, WIDTH)}{line} ({one_line(event.reason, WIDTH)})"
             case RunResumed():
-                yield f"  went on: {one_line(event.action, WIDTH)}"
+                yield f"  continued: {one_line(event.action, WIDTH)}"
             case ValueEdited():
                 yield f"  edited {event.what}: {one_line(str(event.value), WIDTH)}"
             case RunFinished():

@@ -35,7 +35,7 @@ def print_doctor(hosts: Sequence[str], *, fix: bool, brief: bool, as_json: bool)
             remedy = f" — {check.fix}" if check.fix and not check.ok else ""
             emit(None, f"{mark}  {check.name}: {one_line(check.message, 400)}{remedy}", False)
     if not sound:
-        say("generated code cannot be run safely here; mend what is marked FAIL")
+        say("generated code cannot run safely here; fix the checks marked FAIL")
     return PASSED if sound else UNAVAILABLE
 
 
@@ -130,7 +130,7 @@ def print_sandbox_prune(hosts: Sequence[str], *, as_json: bool) -> None:
         client = connect(host=host)
         containers, removed = reaper.reap(client), stale_images.prune(client)
         lines = [f"image {one_line(name, 100)}" for name in removed]
-        lines += [f"container {ident[:12]}, whose owner is gone" for ident in containers]
+        lines += [f"container {ident[:12]}, whose process is gone" for ident in containers]
         where = f" from {one_line(host, 100)}" if host else ""
         text = f"removed {plural(len(removed), 'image')} and {plural(len(containers), 'container')}{where}"
         emit({"host": host, "images": removed, "containers": containers}, "\n".join([*lines, text]), as_json)

@@ -52,7 +52,7 @@ def print_runs(path: Path, *, failed: bool, search: str | None, limit: int, as_j
     head = ("run", "started", "status", "test", "val", "variant", "problem", "cost", "tokens", "time")
     emit(None, table(head, [_run_cells(r) for r in page.rows]), False)
     if page.next_cursor:
-        emit(None, f"these are the {limit} newest; --limit shows more", False)
+        emit(None, f"the newest {limit} are shown; --limit shows more", False)
 
 
 def _run_cells(row: RunRow) -> tuple[str, ...]:

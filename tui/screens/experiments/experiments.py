@@ -190,7 +190,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         if len(row.variants) > 1:
             self.navigation.open_comparison([row.name])
         else:
-            self.notify("It has one variant; mark others to compare it with on the Compare screen (6).")
+            self.notify("It has only one variant; mark others to compare it with on the Compare screen (6).")
 
     # -- starting and stopping ---------------------------------------------------------------------
 
@@ -209,7 +209,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
     def action_retry(self) -> None:
         row = self._selected
         if row is not None and not sum(state.infra for state in row.variants):
-            self.notify("The sandbox failed none of its trials; u does what else is to do.")
+            self.notify("No trial failed because of the sandbox; u runs the trials that are not done.")
         else:
             self._carry_on("infra")
 
@@ -229,7 +229,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         async def start() -> None:
             name = await self.navigation.workbench.start_experiment(*asked)
             self._wanted = name
-            self.notify(f"{name} has begun; it goes on when this is closed.")
+            self.notify(f"{name} has begun; it continues when the workbench closes.")
 
         self._do(start())
 

@@ -161,7 +161,7 @@ class HostsScreen(WorkbenchScreen[None]):
                 gone = f"No shell could be opened in {ident[:12]} (docker: exit status {code}): is it gone?"
                 self.notify(gone, severity="warning")
         except SuspendNotSupported:
-            self.notify(f"This terminal cannot be lent to a shell; run: {' '.join(command)}")
+            self.notify(f"This terminal cannot open a shell; run: {' '.join(command)}")
         except OSError as error:
             self.notify(f"docker: {error.strerror or error}", severity="error")
         self.app.refresh(layout=True)

@@ -301,7 +301,7 @@ class RunScreen(WorkbenchScreen[None]):
     def _to_hit(self, by: int) -> None:
         """The next hit in the text that is shown, or else the next row that has one."""
         if self.finder.wanted.query is None:
-            self.notify("Search first: / and the words.")
+            self.notify("Search first: press / and type words.")
             return
         text = self.query_one("#detail-text", TextView)
         if self.finder.at >= 0 and text.to_hit(by):
@@ -314,7 +314,7 @@ class RunScreen(WorkbenchScreen[None]):
         self._detail.pick(hit.tab)
         text.forget_hit()
         if not text.to_hit(by):
-            self.notify("The hit lies behind what is shown of this text; e opens it whole.")
+            self.notify("The match is in a part of this text that is not shown; e opens all of it.")
 
     def action_earlier(self) -> None:
         self.scrub(self.session.history.milestone(self.session.at, -1))

@@ -81,7 +81,7 @@ class StopBar(Widget):
     def run_to(self, line: int | None) -> None:
         """Go on until this line of the workflow is reached."""
         if line is None:
-            self.notify("Select a step whose line is known first.")
+            self.notify("First select a step whose line is known.")
         else:
             self._engines.act(self._session, "continue", until=f"line {line}")
 

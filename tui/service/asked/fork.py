@@ -79,7 +79,7 @@ def fork_request(
             inputs = with_value(inputs, path, _value(value), operator)
     if step is not None and prompt is not None and step.ended and not step.reused and not step.prompts:
         raise StepError(
-            f"{record.place(step)} {step.operator} asked no model, so it has no prompt; use --set"
+            f"{record.place(step)} {step.operator} called no model, so it has no prompt; use --set"
         )
     request = NewFork(
         parent=record.run_id,
