@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from tests.support.forked_commands import CommandServer
 from tests.support.openai_server import Handler, OpenAIServer, Reply, answer
 from tests.support.runs import GENERATE, RIGHT
 
@@ -30,9 +32,14 @@ class Ended:
 
 @dataclass
 class Shell:
-    """Runs the command with this home and these settings."""
+    """Runs the command with this home and these settings.
+
+    A call forks it from `server`, which spares the imports. `start` runs the script itself, for tests that
+    end it from outside; so does a call whose environment changes how Python starts.
+    """
 
     home: Path
+    server: CommandServer
     env: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -51,17 +58,33 @@ class Shell:
         )
 
     async def __call__(self, *args: str, stdin: bytes = b"") -> Ended:
+        if not any(name.startswith("PYTHON") for name in self.env):
+            running = self.server.run(args, self.env, self.home, stdin)
+            code, out, err = await asyncio.wait_for(running, 600)
+            return Ended(code, out.decode(), err.decode())
         process = await self.start(*args)
         out, err = await asyncio.wait_for(process.communicate(stdin), 600)
         assert process.returncode is not None
         return Ended(process.returncode, out.decode(), err.decode())
 
 
+def kept() -> dict[str, str]:
+    """What a command of the tests sees of the environment that the tests are run in."""
+    return {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "DOCKER_HOST")}
+
+
+@pytest.fixture(scope="session")
+def command_server() -> Iterator[CommandServer]:
+    with TemporaryDirectory() as folder:  # a short path, as sockets need
+        server = CommandServer(Path(folder), kept())
+        yield server
+        server.close()
+
+
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "DOCKER_HOST")}
-    env = kept | {"HOME": str(tmp_path), "FLOWREASONER_STORE": str(tmp_path / "store.db")}
-    return Shell(tmp_path, env)
+def shell(tmp_path: Path, command_server: CommandServer) -> Shell:
+    env = kept() | {"HOME": str(tmp_path), "FLOWREASONER_STORE": str(tmp_path / "store.db")}
+    return Shell(tmp_path, command_server, env)
 
 
 @dataclass

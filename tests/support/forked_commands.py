@@ -1,0 +1,205 @@
+"""The real command without its start: processes forked from one that has imported everything.
+
+Each is a process of its own, with its arguments, environment, folder, streams and exit code, that runs what
+the `flowreasoner` script runs and ends as the interpreter ends. Only the imports are left out. What is about
+the start itself (`PYTHON...` variables, signals at any moment, what is imported) needs the script.
+
+This file is both ends: tests import `CommandServer`, which starts the file as a script.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import gc
+import json
+import os
+import pkgutil
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+# What commands import when they are called: whole packages of ours, and what else is loaded late.
+OURS = ("tui.commands", "tui.headless", "tui.reports", "tui.service", "tui.compare", "store", "engine.models")
+OTHERS = (
+    *("engine.config", "engine.benchmarks", "sandbox.sandboxes", "sandbox.inspection", "sandbox.remedies"),
+    *("aiohttp", "charset_normalizer", "docker", "genai_prices", "httpcore2", "httpx2"),
+    *("openai.resources.chat", "pydantic_settings", "sqlite_utils"),
+)
+MAX_REQUEST = 1 << 20
+
+
+class CommandServer:
+    """Forks commands until it is closed, or until this process is gone."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._path = folder / "commands"
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", __file__, str(self._path)],
+            env={**environment, "OPENBLAS_NUM_THREADS": "1"},  # it is to stay without threads
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+
+    def close(self) -> None:
+        self._process.communicate()
+
+    async def run(
+        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, stdin: bytes = b""
+    ) -> tuple[int, bytes, bytes]:
+        """The exit code, as `subprocess` gives it, and all that went to the two streams."""
+        pipes = [os.pipe() for _ in range(3)]
+        (stdin_read, stdin_write), (out_read, out_write), (err_read, err_write) = pipes
+        theirs = (stdin_read, out_write, err_write)
+        request = json.dumps(
+            {"arguments": arguments, "environment": dict(environment), "folder": str(folder)}
+        )
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(str(self._path))
+            socket.send_fds(connection, [request.encode() + b"\n"], theirs)
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        answer, ours = await asyncio.open_unix_connection(sock=connection)
+        try:
+            _, out, err, code = await asyncio.gather(
+                _write(stdin_write, stdin), _read(out_read), _read(err_read), answer.readline()
+            )
+        finally:
+            ours.close()
+        return int(code), out, err
+
+
+async def _read(descriptor: int) -> bytes:
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
+    )
+    try:
+        return await reader.read()
+    finally:
+        transport.close()
+
+
+async def _write(descriptor: int, data: bytes) -> None:
+    transport, _ = await asyncio.get_running_loop().connect_write_pipe(
+        asyncio.BaseProtocol, os.fdopen(descriptor, "wb", 0)
+    )
+    transport.write(data)
+    transport.close()  # once all is written
+
+
+# -- the server --------------------------------------------------------------------------------------------
+
+
+def _preload() -> None:
+    for name in ("flowreasoner", "tui.cli", *OURS, *OTHERS):
+        package = import_module(name)
+        if name in OURS:
+            for module in pkgutil.walk_packages(package.__path__, f"{name}."):
+                if not module.name.endswith("__main__"):
+                    import_module(module.name)
+    # Allocators' own threads do no harm: they see to forks themselves.
+    assert threading.active_count() == 1, "a process with threads cannot be forked safely"
+    gc.collect()
+    gc.freeze()
+
+
+def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    data, descriptors, _, _ = socket.recv_fds(connection, MAX_REQUEST, 3)
+    while not data.endswith(b"\n") and (more := connection.recv(MAX_REQUEST)):
+        data += more
+    return json.loads(data), descriptors
+
+
+def _become(request: dict[str, Any], descriptors: Sequence[int]) -> None:
+    """Make this process, just forked, what `exec` would have made of it.
+
+    Python's own streams need nothing: they are of the numbers 0 to 2, and nothing has gone through them yet.
+    """
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    os.chdir(request["folder"])
+    sys.argv = [str(Path(sys.executable).with_name("flowreasoner")), *request["arguments"]]
+
+
+def _serve(path: str) -> None:
+    """Fork for each request; returns in the forked processes only."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(64)
+    running: dict[int, tuple[int, socket.socket]] = {}
+    with selectors.DefaultSelector() as selector:
+        selector.register(listener, selectors.EVENT_READ)
+        selector.register(0, selectors.EVENT_READ)
+        os.write(1, b"ready\n")
+        while True:
+            for key, _ in selector.select():
+                if key.fd == 0:  # the tests are over
+                    sys.exit()
+                if key.fileobj is not listener:
+                    selector.unregister(key.fd)
+                    os.close(key.fd)
+                    pid, connection = running.pop(key.fd)
+                    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                    with connection, suppress(BrokenPipeError):  # a test that was cancelled asks no more
+                        connection.sendall(b"%d\n" % code)
+                    continue
+                connection, _ = listener.accept()
+                request, descriptors = _receive(connection)
+                pid = os.fork()
+                if pid == 0:
+                    selector.close()
+                    for open_one in (listener, connection, *(other for _, other in running.values())):
+                        open_one.close()
+                    for process in running:
+                        os.close(process)
+                    _become(request, descriptors)
+                    return
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                process = os.pidfd_open(pid)
+                running[process] = pid, connection
+                selector.register(process, selectors.EVENT_READ)
+
+
+def _run() -> None:
+    """Run the command and end as the interpreter does, but free no memory: it is shared with the server."""
+    from flowreasoner import main
+
+    code = None
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # its reader is gone, or the command has closed it
+            code = code or 120
+    assert code is None or isinstance(code, int)
+    os._exit(code or 0)
+
+
+if __name__ == "__main__":
+    _preload()
+    _serve(sys.argv[1])
+    _run()
