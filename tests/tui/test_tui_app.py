@@ -82,7 +82,7 @@ async def test_the_form_changes_the_request(store: Path, tmp_path: Path) -> None
         field = app.screen.query_one("#file", Input)
         field.focus()
         for name, words in (
-            ("nowhere.json", "give a readable"),
+            ("nowhere.json", "name a file of problems"),
             (f"{file}#third", "no problem has the id 'third'"),
         ):
             field.value = name
