@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sandbox.guest import codec, frames, messages, values
+from sandbox.guest import codec, fairness, frames, messages, values
 from sandbox.guest.files import MAX_FILES
 from sandbox.guest.schema import Names, SchemaError
 from sandbox.types import Callback, CallbackError, SandboxError
 
 READY_WITHIN_S = 30.0
-LATE_S = 10.0  # past a request's wall limit
+LATE_S = 10.0  # past the longest that a request may wait for its wall limit
 LOOK_EVERY_S = 3.0  # at the container of a request that has no answer yet
 PROBE_WITHIN_S = 5.0
 _MAX_REPLY = frames.MAX_FRAME // 2
@@ -161,7 +161,8 @@ class Channel:
         try:
             await self._send({"t": "run", "id": name, "body": dict(body), "limits": dict(limits)})
             # Twice, since tests that turn out to need one process are started a second time.
-            pending.deadline = self._loop.time() + 2 * float(limits["wall_s"]) + LATE_S
+            longest = 2 * fairness.PATIENCE * float(limits["wall_s"])
+            pending.deadline = self._loop.time() + longest + LATE_S
             if self._watcher is None:
                 self._watcher = asyncio.create_task(self._watch())
             report = await pending.future

@@ -18,7 +18,7 @@ _MESSAGE = Text(16 << 10)
 
 _STATUS = OneOf("passed", "failed", "timeout-wall", "timeout-cpu", "oom", "output-limit", "tampered", "infra")
 _FAILED = ("assert", "exception", "load", "not-plain-data", "too-big", "no-verdict")
-_REASON = OneOf(None, *_FAILED, "signal", "protocol")
+_REASON = OneOf(None, *_FAILED, "signal", "busy", "protocol")
 _TEST = {
     "index": Whole(0, _MAX_TEST),
     "status": OneOf("passed", "failed", "oom", "tampered"),

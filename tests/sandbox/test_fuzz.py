@@ -1,11 +1,13 @@
 """Whatever a process sends, it ends its own request at most: not the channel, not the host's loop.
 
-`python -m tests.benchmarks.sandbox_fuzz` does the same fifty times as often.
+300 examples each by default; FLOWREASONER_LONG=1 makes it a thousand, and
+`python -m tests.benchmarks.sandbox_fuzz` sends a hundred thousand.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import struct
 
 import pytest
@@ -15,7 +17,8 @@ from hypothesis import strategies as st
 from sandbox.guest import codec, values
 from tests.sandbox import fuzzing
 
-_MANY = settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_EXAMPLES = 1000 if os.environ.get("FLOWREASONER_LONG") else 300
+_MANY = settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @_MANY

@@ -10,6 +10,7 @@ import dataclasses
 import pytest
 
 from sandbox import Limits, Outcome, Pool
+from sandbox.guest import fairness
 from tests.sandbox.helpers import assert_healthy
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -95,7 +96,7 @@ async def test_it_ends_and_leaves_nothing(sandbox: Pool, quick: Limits, name: st
         quick = dataclasses.replace(quick, cpu_s=0.3, wall_s=20)
     outcome = await sandbox.run_program(code, limits=quick)
     assert outcome.status in endings, outcome
-    assert outcome.usage.wall_ms < (quick.wall_s + 1.5) * 1000
+    assert outcome.usage.wall_ms < (quick.wall_s * fairness.PATIENCE + 1.5) * 1000
     await assert_healthy(sandbox)
 
 

@@ -28,7 +28,15 @@ from pathlib import Path
 from typing import Any
 
 # What commands import when they are called: whole packages of ours, and what else is loaded late.
-OURS = ("tui.commands", "tui.headless", "tui.reports", "tui.service", "tui.compare", "store", "engine.models")
+OURS = (
+    "tui.commands",
+    "tui.headless.run",
+    "tui.reports",
+    "tui.service",
+    "store.compare",
+    "store",
+    "engine.models",
+)
 OTHERS = (
     *("engine.config", "engine.benchmarks", "sandbox.sandboxes", "sandbox.inspection", "sandbox.remedies"),
     *("aiohttp", "charset_normalizer", "docker", "genai_prices", "httpcore2", "httpx2"),
