@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 from sandbox.backends import Prefer, choose_backends, recipe
 from sandbox.docker_backend import DockerBackend
@@ -191,7 +191,7 @@ class Pool:
             ValueError: it passes in neither.
             SandboxError: two fresh containers in turn failed.
         """
-        modes: tuple[Mode, ...] = ("split", "in-process")
+        modes: tuple[Mode, ...] = get_args(Mode)
         said: list[str] = []
         for mode in modes:
             verdict = await self.check(
@@ -200,7 +200,7 @@ class Pool:
             if verdict.status == "passed":
                 return mode
             said.append(f"{mode}: {verdict.status}, {verdict.message}")
-        raise ValueError(f"the reference passes its tests in neither mode ({'; '.join(said)})")
+        raise ValueError(f"the reference passes its tests in no mode ({'; '.join(said)})")
 
     async def run_program(
         self,

@@ -17,8 +17,8 @@ FailedReason = Literal["assert", "exception", "load", "signal", "not-plain-data"
 InfraReason = Literal[
     "no-docker", "image-missing", "container-lost", "daemon-down", "disk-full", "paused", "protocol"
 ]
-Mode = Literal["split", "in-process"]
-ModeChoice = Literal["auto", "split", "in-process"]
+Mode = Literal["split", "objects", "in-process"]  # from the strongest to the weakest
+ModeChoice = Literal["auto", "split", "objects", "in-process"]
 
 # A guest's request to the host: method name and plain-data arguments in, plain data out.
 # Raising CallbackError hands the guest a clean exception; anything else is a bug of ours.

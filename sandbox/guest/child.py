@@ -124,15 +124,30 @@ def flush() -> None:
             continue
 
 
-def load(code: str, name: str, filename: str) -> types.ModuleType:
-    """Execute `code` as the module `name`. Whatever it raises comes through."""
+def load(
+    code: str, name: str, filename: str, prelude: str = "", without: str | None = None
+) -> types.ModuleType:
+    """Execute `code` as the module `name`, after `prelude`, of which the name `without` is not kept.
+
+    Whatever `code` raises comes through.
+    """
     module = types.ModuleType(name)
     module.__file__ = filename
     sys.modules[name] = module
+    if prelude:
+        provide(prelude, module.__dict__)
+        module.__dict__.pop(without or "", None)
     linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
     # `dont_inherit`: this file's own __future__ imports must not reach the program.
     exec(compile(code, filename, "exec", dont_inherit=True), module.__dict__)
     return module
+
+
+def provide(prelude: str, names: dict[str, Any]) -> None:
+    """Execute what a problem provides. One that does not run (a prompt cut mid-body) contributes what it
+    defined until then."""
+    with contextlib.suppress(Exception):  # a text of the problem's, often a fragment
+        exec(compile(prelude, "prelude.py", "exec", dont_inherit=True), names)
 
 
 def describe(error: BaseException) -> str:

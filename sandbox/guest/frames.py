@@ -86,7 +86,10 @@ class Wire:
 
     def send(self, message: dict[str, Any]) -> None:
         """Raises OSError where the other end is gone, FrameError where the message is too long."""
-        data = pack(message, self._max)
+        self.send_packed(pack(message, self._max))
+
+    def send_packed(self, data: bytes) -> None:
+        """Send what `pack` made. Raises OSError where the other end is gone."""
         sent = os.write(self.fd, data)
         while sent < len(data):
             sent += os.write(self.fd, memoryview(data)[sent:])

@@ -6,15 +6,15 @@ child has to learn again, each time into pages of its own: a tenth of the pages 
 
 from __future__ import annotations
 
+import ast
 import linecache
 import os
 import sys
 from typing import Any
 
-from . import asserts, child, codec, frames, judge, solution
+from . import asserts, checker, child, forms, frames, judge, solution
 
 _TIMES = 20  # the interpreter adapts a function's code after eight calls
-_MAX_BYTES = 1 << 16
 
 
 def rehearse() -> None:
@@ -31,19 +31,19 @@ def rehearse() -> None:
 
 def _check(reading: frames.Wire, writing: frames.Wire) -> None:
     module = child.load("def f(x):\n    return [x, {x: (x, 'y')}]\n", "solution", "solution.py")
+    there = solution.SolutionEnd(reading, module, objects=False)
+    test = judge.parse("def check(f):\n    assert f(1) == [1, {1: (1, 'y')}]\nassert f(2)\n")
+    assert isinstance(test, ast.Module)
+    here = checker.CheckerEnd(writing, [test], objects=False)
 
-    def candidate(*args: Any, **kwargs: Any) -> Any:
-        request = {"args": codec.encode(list(args)), "kwargs": codec.encode(kwargs)}
-        writing.send(request)
-        writing.send(solution.answer(module.f, reading.receive(), _MAX_BYTES))
-        return codec.decode(reading.receive()["value"])
+    def candidate(*args: Any) -> Any:
+        writing.send({"op": "call", "name": "", **here.write(None, args, ())})
+        message = reading.receive()
+        _, asked, _ = there.read(message)
+        writing.send({"op": "value", **there.write(module.f(*asked))})
+        return here.read(reading.receive())[0]
 
     names = judge.namespace("")
     names["f"] = candidate
-    test = judge.parse("def check(f):\n    assert f(1) == [1, {1: (1, 'y')}]\nassert f(2)\n")
-    judge.needs_one_process([test], set(names), "f")
-    judge.judge_all([test], names, candidate, _packed, shared=False)
-
-
-def _packed(index: int, result: dict[str, Any]) -> None:
-    frames.pack({"op": "test", "index": index, **result})
+    forms.look([test], names, "f")
+    frames.pack({"op": "test", "index": 0, **judge.judge(test, names, candidate)})

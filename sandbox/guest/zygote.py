@@ -26,14 +26,13 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from typing import Any, NoReturn
 
-from . import call, checker, child, frames, inprocess, linux, program, rehearsal, solution
+from . import call, checker, child, frames, linux, program, rehearsal, solution
 from .process import receive_fds
 
 # Imported before the first fork, so that a child finds its role loaded.
 ROLES = {
     "call": call.run,
     "checker": checker.run,
-    "inprocess": inprocess.run,
     "program": program.run,
     "solution": solution.run,
 }

@@ -1,0 +1,369 @@
+"""What the text of a test says about how it can be judged. Only tests are looked at, never a solution."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+_BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__builtins__"}
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_CAPTURES = (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
+_ERRORS = ("Error", "Exception", "Warning", "Exit", "Interrupt")
+
+# What one process has and two have not: tests that use it watch, or change, the solution's own process.
+_PROCESS_NAMES = frozenset(
+    [
+        "open",
+        "input",
+        "capsys",
+        "capfd",
+        "capsysbinary",
+        "capfdbinary",
+        "caplog",
+        "monkeypatch",
+        "recwarn",
+        "mocker",
+        "tmp_path",
+        "tmpdir",
+        "redirect_stdout",
+        "redirect_stderr",
+        "getcontext",
+        "setcontext",
+        "localcontext",
+        "assertLogs",
+        "assertNoLogs",
+        "assertWarns",
+        "assertWarnsRegex",
+        "warns",
+        "deprecated_call",
+        "create_task",
+        "ensure_future",
+        "gather",
+        "TaskGroup",
+        "wait_for",
+        "as_completed",
+    ]
+)
+_PROCESS_MODULES = frozenset(
+    [
+        "atexit",
+        "builtins",
+        "concurrent",
+        "contextvars",
+        "ctypes",
+        "fileinput",
+        "freezegun",
+        "gc",
+        "glob",
+        "importlib",
+        "inspect",
+        "io",
+        "locale",
+        "logging",
+        "mock",
+        "multiprocessing",
+        "os",
+        "resource",
+        "select",
+        "selectors",
+        "shutil",
+        "signal",
+        "socket",
+        "sqlite3",
+        "subprocess",
+        "tempfile",
+        "threading",
+        "tracemalloc",
+        "unittest.mock",
+        "warnings",
+        "weakref",
+    ]
+)
+_PROCESS_ATTRIBUTES = {
+    "sys": frozenset(
+        [
+            "stdin",
+            "stdout",
+            "stderr",
+            "__stdin__",
+            "__stdout__",
+            "argv",
+            "path",
+            "modules",
+            "setrecursionlimit",
+            "getrefcount",
+            "settrace",
+        ]
+    ),
+    "asyncio": frozenset(["Queue", "Lock", "Event", "Condition", "Semaphore", "wait", "timeout"]),
+}
+_FILE_METHODS = frozenset(
+    [
+        "read_text",
+        "write_text",
+        "read_bytes",
+        "write_bytes",
+        "exists",
+        "is_file",
+        "is_dir",
+        "mkdir",
+        "unlink",
+        "iterdir",
+    ]
+)
+
+
+class Form(NamedTuple):
+    """The strongest mode the tests' text allows for, why it is not "split", and the names of the solution's
+    that they use beside the entry point."""
+
+    mode: str
+    why: str
+    names: tuple[str, ...]
+
+
+def look(tests: Iterable[ast.Module], known: dict[str, Any], entry_point: str | None) -> Form:
+    """What `tests` ask for. `known`: the names that they find defined, those of the problem's prelude."""
+    seen = _Seen(entry_point)
+    for tree in tests:
+        for node in nodes(tree):
+            seen.add(node)
+    names = sorted(seen.missing(known))
+    why = seen.process or seen.own_class(known)
+    if why:
+        return Form("in-process", why, tuple(names))
+    why = seen.objects or next((f"the class {name}" for name in names if _is_class_name(name)), "")
+    if not why and entry_point and _is_class_name(entry_point):
+        why = f"an instance of {entry_point}"
+    return Form("objects" if why else "split", why, tuple(names))
+
+
+def _is_class_name(name: str) -> bool:
+    """As classes are named; exceptions cross in any mode, and constants are data."""
+    return name[:1].isupper() and not name.isupper() and not name.endswith(_ERRORS)
+
+
+def nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node below `tree`; as `ast.walk`, at a third of its cost."""
+    left: list[Any] = [tree]
+    while left:
+        node = left.pop()
+        if isinstance(node, list):
+            left += node
+        elif isinstance(node, ast.AST):
+            yield node
+            left += [getattr(node, field, None) for field in node._fields]
+
+
+class _Seen:
+    """What was found so far (scopes are not told apart: enough for tests)."""
+
+    def __init__(self, entry_point: str | None) -> None:
+        self.entry_point = entry_point
+        self.process = ""
+        self.objects = ""
+        self._used: set[str] = set()
+        self._bound: set[str] = set()
+        self._modules: set[str] = set()  # names bound by imports
+        self._of_solution: set[str] = set()
+        self._caught: set[str] = set()  # names of exceptions
+        self._classes: set[str] = set()
+        self._attributes: list[ast.Attribute] = []
+
+    def add(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Name):
+            (self._used if isinstance(node.ctx, ast.Load) else self._bound).add(node.id)
+            if node.id in _PROCESS_NAMES:
+                self.process = self.process or f"the tests use {node.id}"
+        elif isinstance(node, ast.Attribute):
+            self._attribute(node)
+        elif isinstance(node, _DEFINITIONS):
+            self._bound.add(node.name)
+            if isinstance(node, ast.ClassDef):
+                self._class(node)
+        elif isinstance(node, ast.arg):
+            self._bound.add(node.arg)
+            if node.arg in _PROCESS_NAMES:
+                self.process = self.process or f"the tests use {node.arg}"
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            self._import(node)
+        elif isinstance(node, _CAPTURES) and node.name:
+            self._bound.add(node.name)
+            if isinstance(node, ast.ExceptHandler):
+                self._caught.add(node.name)
+        elif isinstance(node, ast.withitem) and self._calls_solution(node.context_expr):
+            self.objects = self.objects or "a context manager of the solution's"
+        elif isinstance(node, ast.Call) and _name(node.func) in ("setattr", "delattr") and node.args:
+            self._change(node.args[0])
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        of = getattr(node, "module", None)
+        for alias in node.names:
+            bound = alias.asname or alias.name.partition(".")[0]
+            self._bound.add(bound)
+            self._modules.add(bound)
+            if of == "solution":
+                self._of_solution.add(alias.name)
+                self._modules.discard(bound)
+                continue
+            path = f"{of}.{alias.name}" if of else alias.name
+            if path == "solution":
+                continue
+            top = path.partition(".")[0]
+            if alias.name in _PROCESS_NAMES or (
+                of in _PROCESS_ATTRIBUTES and alias.name in _PROCESS_ATTRIBUTES[of]
+            ):
+                self.process = self.process or f"the tests use {alias.name}"
+            elif path.startswith("os.path") or path == "importlib.metadata" or path == "os":
+                continue
+            elif top in _PROCESS_MODULES or path in _PROCESS_MODULES:
+                self.process = self.process or f"the tests use {path}"
+            elif top not in sys.stdlib_module_names and top != "pytest":
+                self.process = self.process or f"the tests use {top}, whose values cannot cross"
+            elif top == "dataclasses":
+                self.objects = self.objects or "the tests use dataclasses"
+
+    def _attribute(self, node: ast.Attribute) -> None:
+        base = _name(node.value)
+        if base == "os" and node.attr != "path":
+            self.process = self.process or f"the tests use os.{node.attr}"
+        elif (
+            node.attr in _PROCESS_ATTRIBUTES.get(base, ())
+            or node.attr in _PROCESS_NAMES
+            or node.attr in _FILE_METHODS
+        ):
+            self.process = self.process or f"the tests use {node.attr}"
+        elif base == "solution":
+            self._of_solution.add(node.attr)
+        if not isinstance(node.ctx, ast.Load):
+            self._change(node.value)
+        self._attributes.append(node)
+
+    def _change(self, target: ast.expr) -> None:
+        """An attribute of `target` is set: where that is a module, the solution's process has its own."""
+        if _name(target) in self._modules or _name(target) in sys.stdlib_module_names:
+            self.process = self.process or f"the tests change the module {_name(target)}"
+
+    def _class(self, node: ast.ClassDef) -> None:
+        bases = [base.attr if isinstance(base, ast.Attribute) else _name(base) for base in node.bases]
+        if not node.name.startswith("Test") and not any(
+            base.endswith(("TestCase", *_ERRORS)) for base in bases
+        ):
+            self._classes.add(node.name)
+
+    def _calls_solution(self, node: ast.expr) -> bool:
+        return (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == self.entry_point
+        )
+
+    def missing(self, known: dict[str, Any]) -> set[str]:
+        """Names that only the solution can define."""
+        own = self._used - self._bound - known.keys() - _BUILTINS - {"check"}
+        self._look_at_attributes()
+        return (own | self._of_solution) - {self.entry_point or ""}
+
+    def own_class(self, known: dict[str, Any]) -> str:
+        """Why objects of the tests' own would have to cross; "" where none would."""
+        for name in sorted(self._classes):
+            if name in self._used:
+                return f"the tests make objects of their own class {name}"
+        for name in sorted(self._used & known.keys()):
+            value = known[name]
+            own = isinstance(value, type) and value.__module__ == "tests"
+            if own and not issubclass(value, BaseException) and name != self.entry_point:
+                return f"the tests make objects of the class {name}"
+        return ""
+
+    def _look_at_attributes(self) -> None:
+        for node in self._attributes:
+            root: ast.expr = node
+            while isinstance(root, ast.Attribute | ast.Call | ast.Subscript):
+                root = root.func if isinstance(root, ast.Call) else root.value
+            name = _name(root)
+            if (
+                name in self._modules
+                or name in self._caught
+                or name in ("self", "cls")
+                or _is_error(node.value)
+            ):
+                continue
+            if node.attr not in plain_attributes():
+                self.objects = self.objects or f"the attribute {node.attr}"
+
+
+def _is_error(node: ast.expr) -> bool:
+    """`raised.value` and `raised.exception`, as pytest and unittest hold what was raised."""
+    return isinstance(node, ast.Attribute) and node.attr in ("value", "exception")
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+_plain: set[str] = set()
+
+
+def plain_attributes() -> set[str]:
+    """What values that cross as data have for attributes: of anything else, only an object has one."""
+    if not _plain:
+        import asyncio
+        import collections
+        import datetime
+        import decimal
+        import enum
+        import fractions
+        import pathlib
+        import re
+        import types
+
+        kinds = [list, dict, set, frozenset, tuple, str, bytes, bytearray, int, float, complex, range, slice]
+        kinds += [collections.deque, collections.Counter, collections.OrderedDict, collections.defaultdict]
+        kinds += [datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone]
+        kinds += [
+            decimal.Decimal,
+            fractions.Fraction,
+            pathlib.PurePath,
+            re.Match,
+            re.Pattern,
+            asyncio.AbstractEventLoop,
+        ]
+        kinds += [
+            types.GeneratorType,
+            types.CoroutineType,
+            types.AsyncGeneratorType,
+            types.FunctionType,
+            OSError,
+        ]
+        kinds += [
+            StopIteration,
+            SystemExit,
+            UnicodeDecodeError,
+            SyntaxError,
+            ImportError,
+            enum.Enum,
+            BaseExceptionGroup,
+        ]
+        for kind in kinds:
+            _plain.update(dir(kind))
+        _plain.update(
+            [
+                "name",
+                "value",
+                "cache_info",
+                "cache_clear",
+                "hits",
+                "misses",
+                "maxsize",
+                "currsize",
+                "func",
+                "keywords",
+                "exception",
+            ]
+        )
+        _plain.update(("_fields", "_asdict", "_replace"))
+    return _plain

@@ -1,0 +1,240 @@
+"""What stands in the tests' process for objects and classes that stay in the solution's.
+
+A stand-in is of a class made here, with the names the other end told and methods that only pass on a
+request. Of an allow-list of special methods it has those that the real class has, so that `len(x)` or
+`callable(x)` answer as they would there.
+"""
+
+from __future__ import annotations
+
+import enum
+import importlib
+from abc import ABCMeta
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import classes, codec, decoys
+from .graph import Reading
+
+if TYPE_CHECKING:
+    from .checker import CheckerEnd
+
+_ENUMS = {kind.__name__: kind for kind in (enum.Enum, enum.IntEnum, enum.StrEnum, enum.Flag, enum.IntFlag)}
+
+
+_END = "@end"  # no attribute of any program's
+
+
+class SolutionClass(type):
+    """The class of classes that are the solution's: making an instance, or asking for an attribute, asks there."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], names: dict[str, Any]) -> Any:
+        if _END not in names:
+            end = next(end for base in bases if (end := getattr(base, _END, None)) is not None)
+            raise end.refuse("not-plain-data", f"a test derives the class {name} from one of the solution's")
+        return super().__new__(mcs, name, bases, names)
+
+    def __init__(cls, name: str, bases: tuple[type, ...], names: dict[str, Any]) -> None:
+        super().__init__(name, bases, names)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return _end_of(cls).request("call", cls, "", *args, **kwargs)
+
+    def __getattr__(cls, name: str) -> Any:
+        if name == _END or (name.startswith("__") and name.endswith("__")):
+            raise AttributeError(name)
+        return _end_of(cls).request("get", cls, name)
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        _end_of(cls).request("set", cls, name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        _end_of(cls).request("delete", cls, name)
+
+
+def _end_of(cls: type) -> CheckerEnd:
+    return getattr(cls, _END)
+
+
+def make_class(end: CheckerEnd, reading: Reading, row: list[Any]) -> Any:
+    """The class for a row `C`. Raises codec.MalformedError where the solution may not have such a class here."""
+    _, told, refs, members = row
+    kind, name = told["kind"], str(told["name"])
+    if kind in ("object", "value") and not end.allows_objects:
+        raise codec.MalformedError(f"the class {name} is not plain data")
+    known = [reading.value(ref) for ref in refs]
+    if kind == "enum":
+        return _make_enum(end, told, known, [(key, reading.value(ref)) for key, ref in members])
+    names = {_END: end, "__doc__": told["doc"], "__module__": "solution", "__qualname__": told["qualname"]}
+    names |= _methods(end, told)
+    bases = [base for base in known if isinstance(base, type) and not _is_abstract(base)]
+    if kind == "object":
+        bases = [base for base in bases if isinstance(base, SolutionClass)]
+    if kind == "namedtuple":
+        from collections import namedtuple
+
+        bases = [namedtuple(name, told["fields"])]
+    try:
+        cls = SolutionClass(name, tuple(bases), names)
+    except TypeError:  # bases that do not go together without what is between them there
+        root = BaseException if kind == "exception" else object
+        cls = SolutionClass(name, tuple(b for b in bases[:1] if issubclass(b, root)) or (root,), names)
+    for base in known:
+        if isinstance(base, type) and _is_abstract(base):
+            base.register(cls)  # type: ignore[attr-defined]
+    return cls
+
+
+def _is_abstract(base: type) -> bool:
+    return isinstance(base, ABCMeta)
+
+
+def _make_enum(
+    end: CheckerEnd, told: dict[str, Any], known: list[Any], members: list[tuple[str, Any]]
+) -> Any:
+    mixed = [base for base in known if isinstance(base, type) and base in classes.PLAIN]
+    shown = {name: forward(end, name) for name in told["special"] if name in classes.TEXTS}
+    shown["__getattr__"] = _get(end)
+    bases = (type("Forwarding", (), shown), *mixed, _ENUMS[told["enum"]])
+    kind = type(bases[-1])
+    names = kind.__prepare__(told["name"], bases)
+    for key, value in members:
+        names[key] = value
+    names["__module__"] = "solution"
+    names["__qualname__"] = told["qualname"]
+    return kind(told["name"], bases, names)
+
+
+def _get(end: CheckerEnd) -> Callable[[Any, str], Any]:
+    def get(self: Any, name: str) -> Any:
+        if (
+            name.startswith("__")
+            and name.endswith("__")
+            and name not in ("__dict__", "__notes__", "__wrapped__")
+        ):
+            raise AttributeError(name)  # what Python itself looks for on a class
+        if not end.known(self):  # one that was made here, as a copy
+            raise AttributeError(name)
+        return end.request("get", self, name)
+
+    return get
+
+
+def forward(end: CheckerEnd, name: str) -> Callable[..., Any]:
+    """A special method that asks the solution's."""
+
+    def method(self: Any, *args: Any) -> Any:
+        return end.request("special", self, name, *args)
+
+    return method
+
+
+def _methods(end: CheckerEnd, told: dict[str, Any]) -> dict[str, Any]:
+    """What the class has of its own here: the forwarded methods, and how it compares."""
+    kind = told["kind"]
+    names: dict[str, Any] = {"__getattr__": _get(end)}
+    special = set(told["special"]) & set(classes.SPECIAL)
+    if not end.allows_objects:
+        special &= set(classes.TEXTS)
+    names |= {name: forward(end, name) for name in special - set(classes.COMPARISONS)}
+    if "__await__" in special:
+        names["__await__"] = _awaited(end)
+    if kind in ("value", "namedtuple") and end.allows_objects:
+        names |= {
+            str(name): _method(end, str(name)) for name in told["methods"] if not str(name).startswith("_")
+        }
+    if "match" in told:
+        names["__match_args__"] = tuple(told["match"])
+    if kind == "exception" or kind in ("value", "namedtuple"):
+        return names  # compared as what they derive from
+    names |= {name: forward(end, name) for name in special & {"__lt__", "__le__", "__gt__", "__ge__"}}
+    names["__setattr__"] = lambda self, name, value: end.request("set", self, name, value)
+    names["__delattr__"] = lambda self, name: end.request("delete", self, name)
+    if "__eq__" in special:
+        equal = _equal_fields(end, told["fields"]) if told.get("generated") else _equal(end)
+        names["__eq__"] = equal
+        names["__ne__"] = lambda self, other: not equal(self, other)
+        names["__hash__"] = forward(end, "__hash__") if told["hashable"] else None
+    if "fields" in told:
+        names["__dataclass_fields__"] = _fields(told["name"], told["fields"])
+    return names
+
+
+def _method(end: CheckerEnd, name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return end.request("method", self, name, *args, **kwargs)
+
+    return method
+
+
+def _awaited(end: CheckerEnd) -> Callable[[Any], Any]:
+    def wait(self: Any) -> Any:
+        return end.request("await", self)
+        yield  # it is an iterator that ends at once
+
+    return wait
+
+
+def _fields(name: str, fields: list[str]) -> Any:
+    dataclasses = importlib.import_module("dataclasses")
+    return dataclasses.make_dataclass(name, fields).__dataclass_fields__
+
+
+def _equal_fields(end: CheckerEnd, fields: list[str]) -> Callable[[Any, Any], bool]:
+    """How a dataclass compares: class and fields, looked at here."""
+
+    def equal(self: Any, other: Any) -> bool:
+        if self is other:
+            return True
+        if type(self) is not type(other):
+            return False
+        return end.request("fields", self, "", *fields) == end.request("fields", other, "", *fields)
+
+    return equal
+
+
+def _equal(end: CheckerEnd) -> Callable[[Any, Any], bool]:
+    """How an object compares whose class says how: asked there, about decoys as well.
+
+    The solution cannot tell the expected value from values drawn beside it, so one that says yes to
+    whatever it is asked is found out.
+    """
+
+    def equal(self: Any, other: Any) -> bool:
+        if self is other:
+            return True
+        asked = decoys.among(other, known=end.known)
+        answers = [(is_decoy, end.request("equal", self, "", value) is True) for is_decoy, value in asked]
+        if any(said for is_decoy, said in answers if is_decoy):
+            raise end.refuse("", "an object equals values drawn at random", status="tampered")
+        return any(said for _, said in answers)
+
+    return equal
+
+
+def make_object(end: CheckerEnd, cls: Any) -> Any:
+    """What stands for an object that stays with the solution. Raises codec.MalformedError."""
+    if not end.allows_objects or not isinstance(cls, SolutionClass):
+        raise codec.MalformedError("an object of the solution's")
+    return object.__new__(cls)
+
+
+def with_content(end: CheckerEnd, reading: Reading, row: list[Any], *, empty: bool = False) -> Any:
+    """A value of a class of the solution's that derives from a plain one: what it holds is here."""
+    cls = reading.value(row[1])
+    base = next((base for base in classes.PLAIN if isinstance(cls, type) and issubclass(cls, base)), None)
+    if base is None or not isinstance(cls, SolutionClass):
+        raise codec.MalformedError("no class of values")
+    if empty:
+        return base.__new__(cls)
+    inner = row[2]
+    content = reading.value(inner[1]) if inner[0] == "x" else reading.values(inner[1])
+    new: Any = base.__new__
+    return new(cls, content)
+
+
+def new_exception(kind: type[BaseException], args: list[Any]) -> BaseException:
+    """An exception of a class of the solution's, made without asking it."""
+    error = kind.__new__(kind, *args)
+    error.args = tuple(args)
+    return error
