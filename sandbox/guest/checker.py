@@ -259,7 +259,7 @@ class CheckerEnd(line.Line):
         """A test's result, once what the test itself may have caught is taken into account."""
         if self.interrupt is not None:
             raise self.interrupt
-        if self.bad is not None and result["status"] == "passed":
+        if self.bad is not None:
             result = asserts.result(self.bad.status, self.bad.reason, str(self.bad))
         self.bad, self.unsettled = None, ""
         return result
@@ -292,6 +292,8 @@ class CheckerEnd(line.Line):
 
     def pack(self, writing: Writing, number: int, value: Any) -> list[Any]:
         """The row of what a test passes that is no data: a function or an iterator; it stays here."""
+        if isinstance(value, types.TracebackType):
+            return ["x", None]
         if isinstance(value, BaseException):
             kind = next(
                 kind for kind in type(value).__mro__ if self.known(kind) or kind.__module__ == "builtins"
@@ -381,6 +383,9 @@ class _Function:
 
     def __repr__(self) -> str:
         return f"<function {self.__name__}>"
+
+
+_Function.__doc__ = property(lambda self: self._end.request("get", self, "__doc__"))  # type: ignore[assignment]
 
 
 class _Seeds:

@@ -131,6 +131,7 @@ def load(
 
     Whatever `code` raises comes through.
     """
+    code = code.removeprefix("\ufeff")  # a byte order mark, as editors leave it
     module = types.ModuleType(name)
     module.__file__ = filename
     sys.modules[name] = module

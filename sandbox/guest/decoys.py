@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-_COUNT = 8
+_COUNT = 16
 _chance = random.Random()
 
 
@@ -23,6 +23,16 @@ def among(expected: Any, known: Callable[[Any], bool] = lambda _: False) -> list
     asked = [(True, value) for value in drawn]
     asked.insert(_chance.randint(0, len(asked)), (False, expected))
     return asked
+
+
+def lying(answers: list[tuple[bool, bool]]) -> bool:
+    """Whether too many decoys were called equal: (is it a decoy, is it called equal) for each.
+
+    One or the other may be: an object that equals 5 equals the 5 that was drawn, and one that counts modulo
+    7 some more. What says yes to a third of them says it to anything.
+    """
+    said = [equal for is_decoy, equal in answers if is_decoy]
+    return bool(said) and sum(said) > len(said) / 3
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -1,6 +1,6 @@
 """Keeping a test's expected values where the solution is not, when the test itself has to run beside it.
 
-`assert f(3) == 6` becomes `assert __settled__(0, f(3))`: what the call gives is sent to the checker, which
+`assert f(3) == 6` becomes `assert settled_by_the_checker(0, f(3))`: what the call gives is sent to the checker, which
 has `_0 == 6` under number 0 and settles it there, on what it decoded. The same for unittest's methods.
 """
 
@@ -10,7 +10,7 @@ import ast
 import builtins
 from typing import Any
 
-SETTLED = "__settled__"
+SETTLED = "settled_by_the_checker"
 _PURE = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.Starred)
 _SAFE = frozenset(
     [

@@ -136,14 +136,15 @@ def look(tests: Iterable[ast.Module], known: dict[str, Any], entry_point: str | 
     if why:
         return Form("in-process", why, tuple(names))
     why = seen.objects or next((f"the class {name}" for name in names if _is_class_name(name)), "")
-    if not why and entry_point and _is_class_name(entry_point):
+    if not why and entry_point and entry_point[0].isupper():
         why = f"an instance of {entry_point}"
     return Form("objects" if why else "split", why, tuple(names))
 
 
 def _is_class_name(name: str) -> bool:
     """As classes are named; exceptions cross in any mode, and constants are data."""
-    return name[:1].isupper() and not name.isupper() and not name.endswith(_ERRORS)
+    constant = len(name) > 1 and name.isupper()
+    return name[:1].isupper() and not constant and not name.endswith(_ERRORS)
 
 
 def nodes(tree: ast.AST) -> Iterator[ast.AST]:

@@ -114,19 +114,23 @@ class Graph:
             codec.NotPlainError: something in them can neither cross nor be named.
             codec.TooBigError: they are too big for one message.
         """
-        dropped = self._drop() if self._forgets else []
-        message = Writing(self).write(roots)
+        changed = self.changed()
+        dropped = self._drop({id(value) for value in changed}) if self._forgets else []
+        message = Writing(self).write(roots, changed)
         if dropped:
             message["drop"] = dropped
         return message
 
-    def _drop(self) -> list[int]:
-        """Forget what only this table still holds; one pass in order frees what the dropped held."""
+    def _drop(self, changed: set[int]) -> list[int]:
+        """Forget what only this table still holds and the other end knows as it is; one pass in order frees
+        what the dropped held."""
         dropped: list[int] = []
         for number in sorted(self.objects, key=abs):
             if (number > 0) == (self._step > 0) and number not in self.told_at:
                 continue  # ours, and no container: the other end may ask for it at any time
             value = self.objects[number]
+            if id(value) in changed:
+                continue
             if sys.getrefcount(value) <= _OURS and not isinstance(value, type):
                 self.forget(number)
                 dropped.append(number)
@@ -226,12 +230,13 @@ class Writing:
         self._seen: dict[int, int] = {}
         self._alive: list[Any] = []  # or an id could be another object's before the message is done
 
-    def write(self, roots: Iterable[Any]) -> dict[str, Any]:
+    def write(self, roots: Iterable[Any], changed: Iterable[Any]) -> dict[str, Any]:
+        """The message for `roots` and `changed`."""
         before = dict(self.graph.told_at)
         known = set(self.graph.objects)
         try:
             refs = [self.ref(root) for root in roots]
-            for value in self.graph.changed():
+            for value in changed:
                 self.ref(value)
             rows: list[Any] = []
             while self._todo:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import inspect
 import json
 import os
 import sys
@@ -21,6 +22,8 @@ from . import asserts, child, classes, codec, decoys, expected, frames, graph, j
 if TYPE_CHECKING:
     from .solution import SolutionEnd
 
+_GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
 
 class Watch:
     """What is looked at: taken before the solution is loaded."""
@@ -32,10 +35,14 @@ class Watch:
         self._before = _fingerprint(unittest)
         self.found: list[str] = []
 
-    def changed(self) -> str:
-        """What a cheat changed, in a few words; "" where nothing is."""
-        if _fingerprint(self._unittest) != self._before:
-            self.found.append("builtins, unittest or the judge were changed")
+    def changed(self, tests: str) -> str:
+        """What a cheat changed, in a few words; "" where nothing is. A builtin that `tests` name may be theirs."""
+        now = _fingerprint(self._unittest)
+        for mark in now.keys() | self._before.keys():
+            owner, _, name = mark.rpartition(".")
+            if now.get(mark) != self._before.get(mark) and not (owner in ("builtins", "os") and name in tests):
+                self.found.append(f"{mark.removesuffix('.code')} was changed")
+                break
         try:
             self._unittest.TestCase().assertEqual(1, 2)
             self.found.append("assertEqual(1, 2) passed")
@@ -49,10 +56,10 @@ class Tests:
 
     def __init__(self, end: SolutionEnd, watch: Watch, entry_point: str | None) -> None:
         self._end = end
-        self.watch = watch
+        self._watch = watch
         self._names = {**judge.namespace(""), **vars(end.module), "__name__": "tests"}
         self._names[expected.SETTLED] = self._settled
-        self._source = ""
+        self._source = self._all = ""
         self._candidate = _guarded(
             self._names, entry_point, watch.found, lambda: "StopIteration" in self._source
         )
@@ -60,10 +67,15 @@ class Tests:
     def run(self, source: str) -> tuple[str, str | None, str]:
         """(status, reason, message) of one test."""
         self._source = source
+        self._all += source
         tree = judge.parse(source)
         result = tree if isinstance(tree, dict) else judge.judge(tree, self._names, self._candidate)
         child.flush()
         return result["status"], result["reason"], result["message"]
+
+    def changed(self) -> str:
+        """What was found amiss since the solution was loaded."""
+        return self._watch.changed(self._all)
 
     def _settled(self, number: int, *values: Any) -> bool:
         """Have the checker settle an assertion. Raises AssertionError where it does not hold."""
@@ -82,23 +94,33 @@ def _guarded(
     if isinstance(function, type) or not callable(function):
         return function
 
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            value = function(*args, **kwargs)
-        except StopIteration:  # `map` and `for` would take it for their own end
-            if wants_stop():
-                raise
-            raise judge.BadAnswerError(
-                "failed", "exception", "StopIteration came out of a function"
-            ) from None
+    def looked_at(value: Any) -> Any:
         if _traced() and not found:
             found.append("the tests were traced")
         if _lies(value) and not found:
             found.append("a returned value does not compare as its kind does")
         return value
 
-    names[entry_point or ""] = guarded
-    return functools.wraps(function)(guarded) if isinstance(function, types.FunctionType) else guarded
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            value = function(*args, **kwargs)
+        except StopIteration:  # `map` and `for` would take it for their own end
+            if wants_stop():
+                raise
+            raise judge.BadAnswerError("failed", "exception", "StopIteration came out of a function") from None
+        return looked_at(value)
+
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        return looked_at(await function(*args, **kwargs))
+
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    if flags & _GENERATORS:
+        return function  # it returns nothing but generators
+    stand_in = awaited if flags & inspect.CO_COROUTINE else guarded
+    if isinstance(function, types.FunctionType):
+        functools.update_wrapper(stand_in, function)
+    names[entry_point or ""] = stand_in
+    return stand_in
 
 
 def _lies(value: Any) -> bool:
@@ -160,7 +182,5 @@ def _fingerprint(unittest: Any) -> dict[str, int]:
                 marks[f"{owner.__name__}.{name}.code"] = id(getattr(value, "__code__", None))
     for name in ("write", "read", "_exit"):
         marks[f"os.{name}"] = id(getattr(os, name))
-    for encoder in (frames.encode, frames._scan):
-        owner = getattr(encoder, "__self__", None)
-        marks[f"json.{encoder.__name__}"] = len(getattr(owner, "__dict__", ()))
+    marks["json.encoder"] = len(vars(frames.encode.__self__))  # a method patched on the one that frames use
     return marks

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import asserts, child, pytests
 
-_ACTIVE = (ast.Assert, ast.Raise, ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
+_ACTIVE = (ast.Assert, ast.Raise, ast.If, ast.For, ast.While, ast.With, ast.Try, ast.TryStar, ast.Match)
 
 
 class NoVerdictError(Exception):

@@ -82,10 +82,12 @@ _KINDS: dict[str, Kind] = {
 _WHERE = {"builtins.mappingproxy": ("types", "MappingProxyType")}
 
 # Classes that may be named: a solution that returns `int` returns the class.
-_NAMED = (
-    *("builtins", "collections", "collections.abc", "datetime", "decimal", "enum", "fractions", "numbers"),
-    *("pathlib", "types", "uuid"),
-)
+_NAMED = ("builtins", "collections.abc", "datetime", "decimal", "fractions", "numbers", "pathlib", "uuid")
+_CLASSES = {
+    "collections": ("Counter", "OrderedDict", "defaultdict", "deque"),
+    "enum": ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag", "ReprEnum"),
+    "types": ("FunctionType", "GeneratorType", "CoroutineType"),
+}
 _SINGLE = {"Ellipsis": Ellipsis, "NotImplemented": NotImplemented}
 _ALIASES = {"NoneType": type(None), "ellipsis": type(Ellipsis), "NotImplementedType": type(NotImplemented)}
 
@@ -138,7 +140,7 @@ def named(name: str, *, load: bool = True) -> Any:
     if name in _ALIASES:
         return _ALIASES[name]
     module, _, attribute = name.rpartition(".")
-    if module in _NAMED:
+    if module in _NAMED or attribute in _CLASSES.get(module, ()):
         found: Any = importlib.import_module(module) if load else sys.modules.get(module)
         value = getattr(found, attribute, None)
         if isinstance(value, type):

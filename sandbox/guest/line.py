@@ -111,11 +111,14 @@ class Line(Graph):
         """The row of an exception, `kind` being the class it is told as."""
         if self._text_only:
             return ["e", writing.ref(kind), [child.describe(error).partition(": ")[2]], None, None, False, []]
+        args = tuple(error.args)
+        if isinstance(error, OSError) and len(args) == 2 and error.filename is not None:
+            args = (*args, error.filename)  # which OSError takes, and does not keep among them
         notes = getattr(error, "__notes__", None)
         return [
             "e",
             writing.ref(kind),
-            writing.refs(tuple(error.args)),
+            writing.refs(args),
             writing.ref(error.__cause__),
             writing.ref(error.__context__),
             bool(error.__suppress_context__),

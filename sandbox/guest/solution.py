@@ -32,6 +32,8 @@ _FUNCTIONS = (
     functools._lru_cache_wrapper,
 )
 
+_LIBRARY = ("builtins", "itertools", "collections", "_collections")
+
 
 def run(payload: dict[str, Any], control: frames.Wire, data: int) -> None:
     """Load, then serve. `control` stays silent: a verdict has no word of this process in it."""
@@ -116,7 +118,7 @@ class SolutionEnd(line.Line):
         elif op == "test" and self.tests is not None:
             return self.tests.run(args[0])
         elif op == "changed" and self.tests is not None:
-            return self.tests.watch.changed()
+            return self.tests.changed()
         else:
             raise codec.MalformedError(f"nothing is called {op!r}")
         return None
@@ -145,7 +147,7 @@ class SolutionEnd(line.Line):
             self.keep(number, value)
             return ["h", "function", str(getattr(value, "__name__", "function"))]
         found = line.flavour(value)
-        if found is None and isinstance(value, Iterator) and (not self._objects or kinds.name_of(cls)):
+        if found is None and isinstance(value, Iterator) and (not self._objects or cls.__module__ in _LIBRARY):
             found = "iterator"
         if found is not None:
             self.keep(number, value)

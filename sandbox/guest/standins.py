@@ -155,6 +155,8 @@ def _methods(end: CheckerEnd, told: dict[str, Any]) -> dict[str, Any]:
         names["__eq__"] = equal
         names["__ne__"] = lambda self, other: not equal(self, other)
         names["__hash__"] = forward(end, "__hash__") if told["hashable"] else None
+    names |= {name: forward(end, name) for name in ("__copy__", "__deepcopy__")}
+    names["__reduce_ex__"] = _not_pickled(end)
     if "fields" in told:
         names["__dataclass_fields__"] = _fields(told["name"], told["fields"])
     return names
@@ -165,6 +167,13 @@ def _method(end: CheckerEnd, name: str) -> Callable[..., Any]:
         return end.request("method", self, name, *args, **kwargs)
 
     return method
+
+
+def _not_pickled(end: CheckerEnd) -> Callable[[Any, Any], Any]:
+    def reduce(self: Any, protocol: Any) -> Any:
+        raise end.refuse("not-plain-data", "an object of the solution's cannot be pickled by a test here")
+
+    return reduce
 
 
 def _awaited(end: CheckerEnd) -> Callable[[Any], Any]:
@@ -205,9 +214,9 @@ def _equal(end: CheckerEnd) -> Callable[[Any, Any], bool]:
             return True
         asked = decoys.among(other, known=end.known)
         answers = [(is_decoy, end.request("equal", self, "", value) is True) for is_decoy, value in asked]
-        if any(said for is_decoy, said in answers if is_decoy):
+        if decoys.lying(answers):
             raise end.refuse("", "an object equals values drawn at random", status="tampered")
-        return any(said for _, said in answers)
+        return any(equal for is_decoy, equal in answers if not is_decoy)
 
     return equal
 
