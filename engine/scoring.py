@@ -12,6 +12,7 @@ from typing import Any
 from engine.context import RunContext
 from engine.events import EvaluationFinished, Split
 from engine.execution import Execution
+from engine.judging import mode_for, remedy
 from engine.math_answers import Open, compare
 from engine.metrics import exact_match, same_last_number, token_f1
 from engine.problems import Problem
@@ -91,13 +92,14 @@ async def _score_code(problem: Problem, code: str, tests: tuple[str, ...], open_
     if not tests:
         return Score(None, 0, 0, "there are no tests")
     sandbox = await open_sandbox(problem.image)
+    limits = limits_of_tests(problem)
     verdict = await sandbox.check(
         code,
         tests,
         entry_point=problem.entry_point,
         prelude=problem.prelude,
-        limits=limits_of_tests(problem),
-        mode=problem.mode,
+        limits=limits,
+        mode=await mode_for(problem, tests, sandbox, limits),
     )
     details = {"metric": "tests", **verdict.to_json()}
     return Score(verdict.passed / len(tests), verdict.passed, len(tests), _why(verdict), details)
@@ -146,4 +148,5 @@ def _why(verdict: Verdict) -> str:
         "too-big": "returned too much",
         "no-verdict": "ended before its tests did",
     }
-    return kinds.get(verdict.reason or "", verdict.reason or "failed")
+    reason = kinds.get(verdict.reason or "", verdict.reason or "failed")
+    return f"{reason}; {more}" if (more := remedy(verdict.to_json())) else reason

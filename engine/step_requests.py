@@ -11,6 +11,7 @@ from engine.context import RunContext
 from engine.control import Crossing, Where
 from engine.events import CodeExecuted, ValueEdited
 from engine.ids import derived_seed
+from engine.judging import mode_for
 from engine.ledger import BudgetExceededError
 from engine.models.base import Message, ModelError, Sampling
 from engine.operators.specs import OperatorSpec
@@ -138,13 +139,15 @@ class StepRequests:
         entry_point = problem.entry_point or args.get("entry_point")
         try:
             sandbox = await self._context.services.sandbox_for(problem.image)
+            limits = limits_of_tests(problem)
+            own = tuple(tests) == problem.tests.visible  # and not what the workflow made up
             verdict = await sandbox.check(
                 solution,
                 tests,
                 entry_point=entry_point if isinstance(entry_point, str) else None,
                 prelude=problem.prelude,
-                limits=limits_of_tests(problem),
-                mode=problem.mode,
+                limits=limits,
+                mode=await mode_for(problem, tests, sandbox, limits) if own else problem.mode,
             )
         except SandboxError as failure:
             raise self._abort(failure, "infra") from None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from engine.judging import mode_for
 from engine.math_answers import Open
 from engine.problems import SPLITS, Problem
 from engine.scoring import score_answer
@@ -91,23 +92,21 @@ async def _check_code(problem: Problem, reference: str, open_sandbox: Open) -> C
     if not tests:
         return Check(problem.id, "failed", 0, None, "it has no tests: nothing could pass or fail")
     sandbox = await open_sandbox(problem.image)
-    options: dict[str, Any] = {
-        "entry_point": problem.entry_point,
-        "prelude": problem.prelude,
-        "limits": limits_of_tests(problem),
-    }
-    verdict = await sandbox.check(reference, tests, mode=problem.mode, **options)
+    limits = limits_of_tests(problem)
+    verdict = await sandbox.check(
+        reference,
+        tests,
+        entry_point=problem.entry_point,
+        prelude=problem.prelude,
+        limits=limits,
+        mode=await mode_for(problem, tests, sandbox, limits),
+    )
     if verdict.status == "passed":
         return Check(problem.id, "passed", len(tests), verdict.mode)
     wrong = next((t for t in verdict.tests if t.status != "passed"), None)
     message = (wrong.message or wrong.reason or wrong.status) if wrong else verdict.message
     message = f"{verdict.passed} of {len(tests)} tests pass; {verdict.status}: {message}"
-    try:
-        mode = await sandbox.choose_mode(reference, tests, **options)
-    except ValueError:
-        return Check(problem.id, "failed", len(tests), verdict.mode, message)
-    hint = f'they pass {mode}: set "mode": "{mode}" in the problem\'s metadata'
-    return Check(problem.id, "failed", len(tests), verdict.mode, f"{message}; {hint}")
+    return Check(problem.id, "failed", len(tests), verdict.mode, message)
 
 
 def _count(problem: Problem) -> int:

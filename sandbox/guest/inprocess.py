@@ -40,7 +40,9 @@ class Watch:
         now = _fingerprint(self._unittest)
         for mark in now.keys() | self._before.keys():
             owner, _, name = mark.rpartition(".")
-            if now.get(mark) != self._before.get(mark) and not (owner in ("builtins", "os") and name in tests):
+            if now.get(mark) != self._before.get(mark) and not (
+                owner in ("builtins", "os") and name in tests
+            ):
                 self.found.append(f"{mark.removesuffix('.code')} was changed")
                 break
         try:
@@ -107,11 +109,14 @@ def _guarded(
         except StopIteration:  # `map` and `for` would take it for their own end
             if wants_stop():
                 raise
-            raise judge.BadAnswerError("failed", "exception", "StopIteration came out of a function") from None
+            raise judge.BadAnswerError(
+                "failed", "exception", "StopIteration came out of a function"
+            ) from None
         return looked_at(value)
 
     async def awaited(*args: Any, **kwargs: Any) -> Any:
-        return looked_at(await function(*args, **kwargs))
+        value: Any = function(*args, **kwargs)
+        return looked_at(await value)
 
     flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
     if flags & _GENERATORS:

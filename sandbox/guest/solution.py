@@ -147,7 +147,11 @@ class SolutionEnd(line.Line):
             self.keep(number, value)
             return ["h", "function", str(getattr(value, "__name__", "function"))]
         found = line.flavour(value)
-        if found is None and isinstance(value, Iterator) and (not self._objects or cls.__module__ in _LIBRARY):
+        if (
+            found is None
+            and isinstance(value, Iterator)
+            and (not self._objects or cls.__module__ in _LIBRARY)
+        ):
             found = "iterator"
         if found is not None:
             self.keep(number, value)

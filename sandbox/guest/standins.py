@@ -234,11 +234,11 @@ def with_content(end: CheckerEnd, reading: Reading, row: list[Any], *, empty: bo
     base = next((base for base in classes.PLAIN if isinstance(cls, type) and issubclass(cls, base)), None)
     if base is None or not isinstance(cls, SolutionClass):
         raise codec.MalformedError("no class of values")
+    new: Any = base.__new__
     if empty:
-        return base.__new__(cls)
+        return new(cls)
     inner = row[2]
     content = reading.value(inner[1]) if inner[0] == "x" else reading.values(inner[1])
-    new: Any = base.__new__
     return new(cls, content)
 
 
