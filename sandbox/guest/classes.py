@@ -13,6 +13,11 @@ from . import kinds
 TEXTS = ("__str__", "__repr__")
 COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__")
 _ARITHMETIC = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor"
+_OTHERS = """
+    bool len length_hint iter next reversed contains getitem setitem delitem missing call enter exit aenter
+    aexit aiter anext await neg pos abs invert int float complex index round trunc floor ceil bytes fspath
+    format copy deepcopy dir
+"""
 SPECIAL = (
     *TEXTS,
     *COMPARISONS,
@@ -22,48 +27,7 @@ SPECIAL = (
         for prefix in ("", "r", "i")
         if prefix + name != "idivmod"
     ),
-    *(
-        f"__{name}__"
-        for name in [
-            "bool",
-            "len",
-            "length_hint",
-            "iter",
-            "next",
-            "reversed",
-            "contains",
-            "getitem",
-            "setitem",
-            "delitem",
-            "missing",
-            "call",
-            "enter",
-            "exit",
-            "aenter",
-            "aexit",
-            "aiter",
-            "anext",
-            "await",
-            "neg",
-            "pos",
-            "abs",
-            "invert",
-            "int",
-            "float",
-            "complex",
-            "index",
-            "round",
-            "trunc",
-            "floor",
-            "ceil",
-            "bytes",
-            "fspath",
-            "format",
-            "copy",
-            "deepcopy",
-            "dir",
-        ]
-    ),
+    *(f"__{name}__" for name in _OTHERS.split()),
 )
 PLAIN: tuple[type, ...] = (
     list,

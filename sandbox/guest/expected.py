@@ -1,7 +1,8 @@
 """Keeping a test's expected values where the solution is not, when the test itself has to run beside it.
 
-`assert f(3) == 6` becomes `assert settled_by_the_checker(0, f(3))`: what the call gives is sent to the checker, which
-has `_0 == 6` under number 0 and settles it there, on what it decoded. The same for unittest's methods.
+`assert f(3) == 6` becomes `assert settled_by_the_checker(0, f(3))`: what the call gives is sent to the
+checker, which has `_0 == 6` under number 0 and settles it there, on what it decoded. The same for
+unittest's methods.
 """
 
 from __future__ import annotations
@@ -13,33 +14,12 @@ from typing import Any
 SETTLED = "settled_by_the_checker"
 _PURE = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.Starred)
 _SAFE = frozenset(
-    [
-        "abs",
-        "bool",
-        "dict",
-        "float",
-        "frozenset",
-        "int",
-        "isinstance",
-        "len",
-        "list",
-        "max",
-        "min",
-        "repr",
-        "round",
-        "set",
-        "sorted",
-        "str",
-        "sum",
-        "tuple",
-        "type",
-    ]
+    ("abs", "bool", "dict", "float", "frozenset", "int", "isinstance", "len", "list", "max", "min")
+    + ("repr", "round", "set", "sorted", "str", "sum", "tuple", "type")
 )
+_EQUAL = ("Equal", "ListEqual", "DictEqual", "TupleEqual", "SetEqual", "SequenceEqual", "MultiLineEqual")
 _METHODS = {
-    **dict.fromkeys(
-        ["assertEqual", "assertListEqual", "assertDictEqual", "assertTupleEqual", "assertSetEqual", "assertSequenceEqual", "assertMultiLineEqual"],
-        "_a == _b",
-    ),
+    **{f"assert{kind}": "_a == _b" for kind in _EQUAL},
     "assertNotEqual": "_a != _b",
     "assertTrue": "_a",
     "assertFalse": "not _a",

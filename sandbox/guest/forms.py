@@ -13,106 +13,30 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _CAPTURES = (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 _ERRORS = ("Error", "Exception", "Warning", "Exit", "Interrupt")
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # What one process has and two have not: tests that use it watch, or change, the solution's own process.
-_PROCESS_NAMES = frozenset(
-    [
-        "open",
-        "input",
-        "capsys",
-        "capfd",
-        "capsysbinary",
-        "capfdbinary",
-        "caplog",
-        "monkeypatch",
-        "recwarn",
-        "mocker",
-        "tmp_path",
-        "tmpdir",
-        "redirect_stdout",
-        "redirect_stderr",
-        "getcontext",
-        "setcontext",
-        "localcontext",
-        "assertLogs",
-        "assertNoLogs",
-        "assertWarns",
-        "assertWarnsRegex",
-        "warns",
-        "deprecated_call",
-        "create_task",
-        "ensure_future",
-        "gather",
-        "TaskGroup",
-        "wait_for",
-        "as_completed",
-    ]
-)
-_PROCESS_MODULES = frozenset(
-    [
-        "atexit",
-        "builtins",
-        "concurrent",
-        "contextvars",
-        "ctypes",
-        "fileinput",
-        "freezegun",
-        "gc",
-        "glob",
-        "importlib",
-        "inspect",
-        "io",
-        "locale",
-        "logging",
-        "mock",
-        "multiprocessing",
-        "os",
-        "resource",
-        "select",
-        "selectors",
-        "shutil",
-        "signal",
-        "socket",
-        "sqlite3",
-        "subprocess",
-        "tempfile",
-        "threading",
-        "tracemalloc",
-        "unittest.mock",
-        "warnings",
-        "weakref",
-    ]
-)
+_PROCESS_NAMES = _words("""
+    open input capsys capfd capsysbinary capfdbinary caplog monkeypatch recwarn mocker tmp_path tmpdir
+    redirect_stdout redirect_stderr getcontext setcontext localcontext assertLogs assertNoLogs assertWarns
+    assertWarnsRegex warns deprecated_call create_task ensure_future gather TaskGroup wait_for as_completed
+""")
+_PROCESS_MODULES = _words("""
+    atexit builtins concurrent contextvars ctypes fileinput freezegun gc glob importlib inspect io locale
+    logging mock multiprocessing resource select selectors shutil signal socket sqlite3 subprocess tempfile
+    threading tracemalloc unittest.mock warnings weakref
+""")
 _PROCESS_ATTRIBUTES = {
-    "sys": frozenset(
-        [
-            "stdin",
-            "stdout",
-            "stderr",
-            "__stdin__",
-            "__stdout__",
-            "argv",
-            "path",
-            "modules",
-            "setrecursionlimit",
-            "getrefcount",
-            "settrace",
-        ]
+    "sys": _words(
+        "stdin stdout stderr __stdin__ __stdout__ argv path modules setrecursionlimit getrefcount settrace"
     ),
-    "asyncio": frozenset(["Queue", "Lock", "Event", "Condition", "Semaphore", "wait", "timeout"]),
+    "asyncio": _words("Queue Lock Event Condition Semaphore wait timeout"),
 }
-_FILE_METHODS = frozenset(
-    [
-        "read_text",
-        "write_text",
-        "read_bytes",
-        "write_bytes",
-        "exists",
-        "is_file",
-        "is_dir",
-        "mkdir",
-        "unlink",
-        "iterdir",
-    ]
+_FILE_METHODS = _words(
+    "read_text write_text read_bytes write_bytes exists is_file is_dir mkdir unlink iterdir"
 )
 
 
@@ -136,7 +60,7 @@ def look(tests: Iterable[ast.Module], known: dict[str, Any], entry_point: str | 
     if why:
         return Form("in-process", why, tuple(names))
     why = seen.objects or next((f"the class {name}" for name in names if _is_class_name(name)), "")
-    if not why and entry_point and entry_point[0].isupper():
+    if not why and seen.instances and entry_point and _is_class_name(entry_point):
         why = f"an instance of {entry_point}"
     return Form("objects" if why else "split", why, tuple(names))
 
@@ -144,7 +68,7 @@ def look(tests: Iterable[ast.Module], known: dict[str, Any], entry_point: str | 
 def _is_class_name(name: str) -> bool:
     """As classes are named; exceptions cross in any mode, and constants are data."""
     constant = len(name) > 1 and name.isupper()
-    return name[:1].isupper() and not constant and not name.endswith(_ERRORS)
+    return name[:1].isupper() and "_" not in name and not constant and not name.endswith(_ERRORS)
 
 
 def nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -166,15 +90,19 @@ class _Seen:
         self.entry_point = entry_point
         self.process = ""
         self.objects = ""
+        self.instances = False  # whether what the entry point gives is used as no value is
         self._used: set[str] = set()
         self._bound: set[str] = set()
         self._modules: set[str] = set()  # names bound by imports
         self._of_solution: set[str] = set()
         self._caught: set[str] = set()  # names of exceptions
         self._classes: set[str] = set()
+        self._made: set[str] = set()  # names of what the entry point gave
+        self._assigned: list[tuple[set[str], str]] = []  # names of what came of a call, and where it began
         self._attributes: list[ast.Attribute] = []
 
     def add(self, node: ast.AST) -> None:
+        """Note what `node` shows."""
         if isinstance(node, ast.Name):
             (self._used if isinstance(node.ctx, ast.Load) else self._bound).add(node.id)
             if node.id in _PROCESS_NAMES:
@@ -197,8 +125,23 @@ class _Seen:
                 self._caught.add(node.name)
         elif isinstance(node, ast.withitem) and self._calls_solution(node.context_expr):
             self.objects = self.objects or "a context manager of the solution's"
-        elif isinstance(node, ast.Call) and _name(node.func) in ("setattr", "delattr") and node.args:
-            self._change(node.args[0])
+        elif isinstance(node, ast.Call):
+            if _name(node.func) in ("setattr", "delattr") and node.args:
+                self._change(node.args[0])
+            self.instances = self.instances or (self._calls_solution(node) and not node.args)
+        elif isinstance(node, ast.Assign):
+            self._assign(node)
+        elif isinstance(node, ast.Compare):
+            compared = [inner for part in node.comparators for inner in nodes(part)]
+            self.instances = self.instances or any(self._calls_solution(inner) for inner in compared)
+
+    def _assign(self, node: ast.Assign) -> None:
+        """Note what a name is of: what the entry point gave, or a module."""
+        names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+        if self._calls_solution(node.value):
+            self._made |= names
+        elif isinstance(node.value, ast.Call):
+            self._assigned.append((names, _root(node.value)))
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         of = getattr(node, "module", None)
@@ -255,7 +198,7 @@ class _Seen:
         ):
             self._classes.add(node.name)
 
-    def _calls_solution(self, node: ast.expr) -> bool:
+    def _calls_solution(self, node: ast.AST) -> bool:
         return (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)
@@ -281,11 +224,13 @@ class _Seen:
         return ""
 
     def _look_at_attributes(self) -> None:
+        for names, root in self._assigned:  # `rng = random.Random(1)`: what a module gave is taken for it
+            if root in self._modules:
+                self._modules |= names
         for node in self._attributes:
-            root: ast.expr = node
-            while isinstance(root, ast.Attribute | ast.Call | ast.Subscript):
-                root = root.func if isinstance(root, ast.Call) else root.value
-            name = _name(root)
+            name = _root(node)
+            if name == self.entry_point or name in self._made:
+                self.instances = True
             if (
                 name in self._modules
                 or name in self._caught
@@ -302,10 +247,20 @@ def _is_error(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and node.attr in ("value", "exception")
 
 
+def _root(node: ast.expr) -> str:
+    """The name that a chain of attributes, calls and items begins with."""
+    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return _name(node)
+
+
 def _name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+_OTHERS = _words("""
+    name value cache_info cache_clear hits misses maxsize currsize func keywords exception _fields _asdict _replace
+""")
 _plain: set[str] = set()
 
 
@@ -351,20 +306,5 @@ def plain_attributes() -> set[str]:
         ]
         for kind in kinds:
             _plain.update(dir(kind))
-        _plain.update(
-            [
-                "name",
-                "value",
-                "cache_info",
-                "cache_clear",
-                "hits",
-                "misses",
-                "maxsize",
-                "currsize",
-                "func",
-                "keywords",
-                "exception",
-            ]
-        )
-        _plain.update(("_fields", "_asdict", "_replace"))
+        _plain.update(_OTHERS)
     return _plain

@@ -17,7 +17,7 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import asserts, child, classes, codec, decoys, expected, frames, graph, judge, line
+from . import asserts, child, classes, codec, decoys, expected, frames, graph, judge, line, messages
 
 if TYPE_CHECKING:
     from .solution import SolutionEnd
@@ -36,7 +36,7 @@ class Watch:
         self.found: list[str] = []
 
     def changed(self, tests: str) -> str:
-        """What a cheat changed, in a few words; "" where nothing is. A builtin that `tests` name may be theirs."""
+        """What a cheat changed, in a few words. A builtin that `tests` name may have been changed by them."""
         now = _fingerprint(self._unittest)
         for mark in now.keys() | self._before.keys():
             owner, _, name = mark.rpartition(".")
@@ -129,7 +129,7 @@ def _guarded(
 
 
 def _lies(value: Any) -> bool:
-    """Whether a value says that it equals values drawn at random, or is of a plain kind that compares anew."""
+    """Whether a value says that it equals values drawn at random, or is a plain one that compares anew."""
     kind = type(value)
     if kind in classes.PLAIN or value is None or kind is bool:
         return False
@@ -163,7 +163,7 @@ def _traced() -> bool:
 
 
 def _fingerprint(unittest: Any) -> dict[str, int]:
-    """Identities of what a cheat would patch: builtins, assertions, what carries a verdict, and their code."""
+    """Identities of what a cheat would patch: builtins, assertions, what carries a verdict, the code of all."""
     marks = {f"builtins.{name}": id(value) for name, value in vars(builtins).items() if name != "_"}
     owners: list[Any] = [unittest.TestCase, unittest.TestResult, unittest.TestSuite, unittest.TextTestRunner]
     owners += [
@@ -179,7 +179,7 @@ def _fingerprint(unittest: Any) -> dict[str, int]:
         expected,
         sys.modules[__name__],
     ]
-    owners += [frames.Wire, graph.Graph, graph.Writing, line.Line, json.JSONEncoder, json.JSONDecoder]
+    owners += [frames.Wire, graph.Graph, messages.Writing, line.Line, json.JSONEncoder, json.JSONDecoder]
     for owner in owners:
         for name, value in vars(owner).items():
             if not name.startswith("__"):

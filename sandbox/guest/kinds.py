@@ -36,8 +36,8 @@ def _datetime(kind: Any, *parts: Any) -> Any:
     return kind(*rest, fold=fold)
 
 
-def _zone(kind: Any, name: Any, offset: Any) -> Any:
-    return kind(offset) if name is None else kind(offset, name)
+def _pattern(kind: Any, *parts: Any) -> Any:
+    return importlib.import_module("re").compile(*parts)
 
 
 def _match(kind: Any, pattern: Any, text: Any, start: int, end: int, span: Any) -> Any:
@@ -62,7 +62,7 @@ _KINDS: dict[str, Kind] = {
     "datetime.datetime": Kind(_fields("year", "month", "day", *_CLOCK), _datetime),
     "datetime.time": Kind(_fields(*_CLOCK), _datetime),
     "datetime.timedelta": Kind(_fields("days", "seconds", "microseconds"), _call),
-    "datetime.timezone": Kind(lambda value: (value.__getinitargs__()[1:] or (None,)) + (value.utcoffset(None),), _zone),
+    "datetime.timezone": Kind(lambda value: tuple(value.__getinitargs__()), _call),
     "zoneinfo.ZoneInfo": Kind(_fields("key"), _call),
     "uuid.UUID": Kind(lambda value: (value.hex,), _call),
     "pathlib.PosixPath": _TEXT,
@@ -74,10 +74,10 @@ _KINDS: dict[str, Kind] = {
     "ipaddress.IPv6Network": _TEXT,
     "builtins.slice": Kind(_fields("start", "stop", "step"), _call),
     "builtins.mappingproxy": Kind(lambda value: (dict(value),), _call),
-    "re.Pattern": Kind(_fields("pattern", "flags"), lambda kind, *parts: importlib.import_module("re").compile(*parts)),
+    "re.Pattern": Kind(_fields("pattern", "flags"), _pattern),
     "re.Match": Kind(lambda value: (value.re, value.string, value.pos, value.endpos, value.span()), _match),
     "array.array": Kind(lambda value: (value.typecode, value.tolist()), _array),
-}  # fmt: skip
+}
 # `type(value)` says another name than the module has.
 _WHERE = {"builtins.mappingproxy": ("types", "MappingProxyType")}
 

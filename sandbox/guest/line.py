@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import child, codec, frames
-from .graph import Graph, Reading, Writing
+from .graph import Graph
+from .messages import Reading, Writing
 
 MAX_FRAME = 96 << 20
 _EXACTLY = 64  # items of an iterator fetched one by one; then ahead, a half of what was fetched already

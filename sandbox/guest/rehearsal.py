@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from . import asserts, checker, child, forms, frames, judge, solution
+from . import asserts, checker_line, child, forms, frames, judge, solution
 
 _TIMES = 20  # the interpreter adapts a function's code after eight calls
 
@@ -34,7 +34,7 @@ def _check(reading: frames.Wire, writing: frames.Wire) -> None:
     there = solution.SolutionEnd(reading, module, objects=False)
     test = judge.parse("def check(f):\n    assert f(1) == [1, {1: (1, 'y')}]\nassert f(2)\n")
     assert isinstance(test, ast.Module)
-    here = checker.CheckerEnd(writing, [test], objects=False)
+    here = checker_line.CheckerEnd(writing, [test], objects=False)
 
     def candidate(*args: Any) -> Any:
         writing.send({"op": "call", "name": "", **here.write(None, args, ())})

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import child, classes, codec, frames, inprocess, kinds, line
-from .graph import Reading, Writing, tag_of
+from .containers import tag_of
+from .messages import Reading, Writing
 
 _FUNCTIONS = (
     types.FunctionType,

@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import enum
 import importlib
+import types
 from abc import ABCMeta
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import classes, codec, decoys
-from .graph import Reading
+from .messages import Reading
 
 if TYPE_CHECKING:
-    from .checker import CheckerEnd
+    from .checker_line import CheckerEnd
 
 _ENUMS = {kind.__name__: kind for kind in (enum.Enum, enum.IntEnum, enum.StrEnum, enum.Flag, enum.IntFlag)}
 
 
+# What Python and its tools ask any function for, where the answer is no.
+_LOOKED_FOR = ("__wrapped__", "__signature__", "__text_signature__", "_is_coroutine", "__unittest_skip__")
 _END = "@end"  # no attribute of any program's
 
 
 class SolutionClass(type):
-    """The class of classes that are the solution's: making an instance, or asking for an attribute, asks there."""
+    """The class of classes that are the solution's: an instance is made, and an attribute found, there."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], names: dict[str, Any]) -> Any:
         if _END not in names:
@@ -57,10 +60,10 @@ def _end_of(cls: type) -> CheckerEnd:
 
 
 def make_class(end: CheckerEnd, reading: Reading, row: list[Any]) -> Any:
-    """The class for a row `C`. Raises codec.MalformedError where the solution may not have such a class here."""
+    """The class for a row `C`. Raises codec.MalformedError where it may not be one here."""
     _, told, refs, members = row
     kind, name = told["kind"], str(told["name"])
-    if kind in ("object", "value") and not end.allows_objects:
+    if kind not in ("exception", "enum", "namedtuple") and not end.allows_objects:
         raise codec.MalformedError(f"the class {name} is not plain data")
     known = [reading.value(ref) for ref in refs]
     if kind == "enum":
@@ -99,6 +102,8 @@ def _make_enum(
     kind = type(bases[-1])
     names = kind.__prepare__(told["name"], bases)
     for key, value in members:
+        if not key.isidentifier() or key.startswith("_"):  # it would be a method, or enum's own
+            raise codec.MalformedError("no name of a member")
         names[key] = value
     names["__module__"] = "solution"
     names["__qualname__"] = told["qualname"]
@@ -247,3 +252,31 @@ def new_exception(kind: type[BaseException], args: list[Any]) -> BaseException:
     error = kind.__new__(kind, *args)
     error.args = tuple(args)
     return error
+
+
+class Function:
+    """A function of the solution's: a call, or an attribute, is asked for there."""
+
+    __slots__ = ("__dict__", "__weakref__", "_end")
+
+    def __init__(self, end: CheckerEnd, name: str) -> None:
+        object.__setattr__(self, "_end", end)
+        self.__dict__["__name__"] = self.__dict__["__qualname__"] = name
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        return types.FunctionType
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._end.request("call", self, "", *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _LOOKED_FOR:
+            raise AttributeError(name)
+        return self._end.request("get", self, name)
+
+    def __repr__(self) -> str:
+        return f"<function {self.__name__}>"
+
+
+Function.__doc__ = property(lambda self: self._end.request("get", self, "__doc__"))  # type: ignore[assignment]
