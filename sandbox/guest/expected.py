@@ -13,10 +13,8 @@ from typing import Any
 
 SETTLED = "settled_by_the_checker"
 _PURE = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.Starred)
-_SAFE = frozenset(
-    ("abs", "bool", "dict", "float", "frozenset", "int", "isinstance", "len", "list", "max", "min")
-    + ("repr", "round", "set", "sorted", "str", "sum", "tuple", "type")
-)
+_TYPES = ("bool", "dict", "float", "frozenset", "int", "list", "set", "str", "tuple")
+_SAFE = {*_TYPES, "abs", "isinstance", "len", "max", "min", "repr", "round", "sorted", "sum", "type"}
 _EQUAL = ("Equal", "ListEqual", "DictEqual", "TupleEqual", "SetEqual", "SequenceEqual", "MultiLineEqual")
 _METHODS = {
     **{f"assert{kind}": "_a == _b" for kind in _EQUAL},
@@ -157,16 +155,7 @@ def _outside(node: ast.expr, holes: list[ast.expr]) -> ast.expr:
         and not node.keywords
     ):
         return ast.Call(node.func, [_outside(arg, holes) for arg in node.args], [])
-    if isinstance(node, ast.Name) and node.id in (
-        "int",
-        "str",
-        "float",
-        "list",
-        "dict",
-        "set",
-        "tuple",
-        "bool",
-    ):
+    if isinstance(node, ast.Name) and node.id in _TYPES:
         return node
     return _hole(node, holes)
 

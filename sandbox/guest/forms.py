@@ -259,7 +259,8 @@ def _name(node: ast.expr) -> str:
 
 
 _OTHERS = _words("""
-    name value cache_info cache_clear hits misses maxsize currsize func keywords exception _fields _asdict _replace
+    name value cache_info cache_clear hits misses maxsize currsize func keywords exception
+    _fields _asdict _replace
 """)
 _plain: set[str] = set()
 

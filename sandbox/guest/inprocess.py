@@ -163,7 +163,7 @@ def _traced() -> bool:
 
 
 def _fingerprint(unittest: Any) -> dict[str, int]:
-    """Identities of what a cheat would patch: builtins, assertions, what carries a verdict, the code of all."""
+    """Identities of what a cheat would patch: builtins, assertions, what carries a verdict, their code."""
     marks = {f"builtins.{name}": id(value) for name, value in vars(builtins).items() if name != "_"}
     owners: list[Any] = [unittest.TestCase, unittest.TestResult, unittest.TestSuite, unittest.TextTestRunner]
     owners += [

@@ -93,8 +93,7 @@ class _Seen:
     def pytest_runtest_logreport(self, report: Any) -> None:
         """pytest's own hook, by its name."""
         if report.failed:
-            crash = getattr(report.longrepr, "reprcrash", None)
-            self._fail(crash.message if crash is not None else report.longreprtext)
+            self._fail(report.longreprtext)
         elif report.when == "call" and report.passed:
             self.ran += 1
         elif report.skipped and not hasattr(report, "wasxfail"):
@@ -103,7 +102,9 @@ class _Seen:
     def pytest_collectreport(self, report: Any) -> None:
         """pytest's own hook, by its name."""
         if report.failed:
-            self._fail(str(report.longrepr).strip().rpartition("\n")[2])
+            self._fail(str(report.longrepr))
 
-    def _fail(self, message: str) -> None:
-        self.message = self.message or message[:2000] or "a test failed"
+    def _fail(self, text: str) -> None:
+        """Keep what the first failure says: its statement and the error, the last lines of its text."""
+        lines = [line.removeprefix("E ").strip() for line in text.strip().splitlines()]
+        self.message = self.message or ": ".join(lines[-2:])[:2000] or "a test failed"
