@@ -30,7 +30,7 @@ def run(payload: dict[str, Any], control: frames.Wire, data: int) -> None:
         control.send({"op": "refused", "why": form.why})
         return
     control.send({"op": "mode", "mode": mode})
-    end = CheckerEnd(frames.Wire(data, line.MAX_FRAME), tests, objects=mode != "split")
+    end = CheckerEnd(frames.Wire(data, line.MAX_FRAME), form.words, objects=mode != "split")
     with contextlib.suppress(OSError):  # how it ended is seen when its answer is awaited
         end.tell_mode(mode)
     judged = _InProcess(end) if mode == "in-process" else _Split(end, base, entry_point, form.names)
@@ -66,18 +66,28 @@ class _Split:
 
     def prepare(self) -> None:
         """Bind the names that only the solution defines."""
-        wanted = [*([self._entry_point] if self._entry_point else []), *self._names]
-        module = types.ModuleType("solution")
-        for name in wanted:
-            try:
-                (value,) = self._end.request("module", None, "", name)
-            except judge.BadAnswerError:  # told where it is used: the entry point is, by every test
-                self._end.bad = None
-                value = _Unjudged(self._end, name)
+        names = self._base
+        if self._entry_point is not None:
+            names[self._entry_point] = (
+                self._end.entry[0] if self._end.entry else self._asked(self._entry_point)
+            )
+        for name in self._names:
+            value = self._asked(name)
             if value is not NotImplemented:
-                self._base[name] = value
-                setattr(module, name, value)
+                names[name] = value
+        module = types.ModuleType("solution")
+        module.__dict__.update(
+            {name: names[name] for name in (self._entry_point, *self._names) if name in names}
+        )
         sys.modules["solution"] = module
+
+    def _asked(self, name: str) -> Any:
+        try:
+            (value,) = self._end.request("module", None, "", name)
+        except judge.BadAnswerError:  # told where it is used: the entry point is, by every test
+            self._end.bad = None
+            return _Unjudged(self._end, name)
+        return value
 
     def judge(self, tree: ast.Module) -> dict[str, Any]:
         """One test's result."""

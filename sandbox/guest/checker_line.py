@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import random
 import types
 from typing import Any
 
-from . import asserts, codec, expected, forms, frames, judge, line, standins
+from . import asserts, codec, expected, frames, judge, line, standins
 from .messages import Reading, Writing
 
 REMEDY = 'give the problem a reference solution, or say "mode": "objects" or "in-process" in its metadata'
@@ -22,17 +21,18 @@ class GoneError(judge.Interrupt):
 class CheckerEnd(line.Line):
     """The checker's end of the line: everything that comes is rebuilt here or refused."""
 
-    def __init__(self, wire: frames.Wire, tests: list[judge.Test], *, objects: bool) -> None:
+    def __init__(self, wire: frames.Wire, words: set[str], *, objects: bool) -> None:
         super().__init__(wire, -1, forgets=True)
         self.allows_objects = objects
         self.bad: judge.BadAnswerError | None = None  # of the test that runs now
         self.interrupt: judge.Interrupt | None = None
+        self.entry: list[Any] = []  # what the entry point names, where it can cross
         self.kept: expected.Kept | None = None
         self.settled: set[int] = set()
         self.unsettled = ""
         self._exported: set[int] = set()
-        self._seeds = _Seeds() if any("seed" in _names(test) for test in tests) else None
-        self._wants_stop = any({"StopIteration", "StopAsyncIteration"} & _names(test) for test in tests)
+        self._seeds = _Seeds() if "seed" in words or "setstate" in words else None
+        self._wants_stop = "StopIteration" in words or "StopAsyncIteration" in words
 
     # Asking.
 
@@ -44,6 +44,8 @@ class CheckerEnd(line.Line):
         """Wait until the solution is loaded. Returns the result of every test if it could not be."""
         message = self._receive()
         if message.get("loaded") is True:
+            if "v" in message:
+                self.entry = self.read(message)
             return None
         status = "oom" if message.get("oom") is True else "failed"
         reason = "load" if status == "failed" else None
@@ -214,10 +216,3 @@ class _Seeds:
         """True once after each time."""
         planted, self._planted = self._planted, False
         return planted
-
-
-def _names(test: judge.Test) -> set[str]:
-    if isinstance(test, dict):
-        return set()
-    found = {node.id for node in forms.nodes(test) if isinstance(node, ast.Name)}
-    return found | {node.attr for node in forms.nodes(test) if isinstance(node, ast.Attribute)}

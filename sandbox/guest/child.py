@@ -16,7 +16,7 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import asserts, codec, files, frames, linux, places
+from . import asserts, files, forms, frames, graph, linux, places
 
 SETUP_FAILED = 70
 _UP = frames.pack({"op": "up"})
@@ -67,9 +67,12 @@ def warm(role: str) -> None:
     scope: dict[str, Any] = {}
     source = "def f(x):\n    return [x, {x: (x,)}]\n"
     if role == "checker":
-        compile(asserts.rewrite(ast.parse("assert f(1) == 1")), "warm.py", "exec", dont_inherit=True)
+        tree = ast.parse("assert f(1) == 1")
+        forms.look([tree], scope, "f")
+        compile(asserts.rewrite(tree), "warm.py", "exec", dont_inherit=True)
     exec(compile(source, "warm.py", "exec", dont_inherit=True), scope)
-    frames.parse(frames.pack({"value": codec.encode(codec.decode(codec.encode(scope["f"](1))))})[4:])
+    message = graph.Graph(1).write(None, scope["f"](1))
+    graph.Graph(-1).read(frames.parse(frames.pack(message)[4:]))
 
 
 def _set_up(order: dict[str, Any], fds: list[int], own_uids: bool) -> list[int]:

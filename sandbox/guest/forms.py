@@ -5,12 +5,10 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__builtins__"}
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_CAPTURES = (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 _ERRORS = ("Error", "Exception", "Warning", "Exit", "Interrupt")
 
 
@@ -41,12 +39,13 @@ _FILE_METHODS = _words(
 
 
 class Form(NamedTuple):
-    """The strongest mode the tests' text allows for, why it is not "split", and the names of the solution's
-    that they use beside the entry point."""
+    """The strongest mode the tests' text allows for, why it is not "split", the names of the solution's
+    that they use beside the entry point, and all names and attributes in them."""
 
     mode: str
     why: str
     names: tuple[str, ...]
+    words: set[str]
 
 
 def look(tests: Iterable[ast.Module], known: dict[str, Any], entry_point: str | None) -> Form:
@@ -58,11 +57,11 @@ def look(tests: Iterable[ast.Module], known: dict[str, Any], entry_point: str | 
     names = sorted(seen.missing(known))
     why = seen.process or seen.own_class(known)
     if why:
-        return Form("in-process", why, tuple(names))
+        return Form("in-process", why, tuple(names), seen.words)
     why = seen.objects or next((f"the class {name}" for name in names if _is_class_name(name)), "")
     if not why and seen.instances and entry_point and _is_class_name(entry_point):
         why = f"an instance of {entry_point}"
-    return Form("objects" if why else "split", why, tuple(names))
+    return Form("objects" if why else "split", why, tuple(names), seen.words)
 
 
 def _is_class_name(name: str) -> bool:
@@ -91,6 +90,7 @@ class _Seen:
         self.process = ""
         self.objects = ""
         self.instances = False  # whether what the entry point gives is used as no value is
+        self.words: set[str] = set()  # names and attributes
         self._used: set[str] = set()
         self._bound: set[str] = set()
         self._modules: set[str] = set()  # names bound by imports
@@ -103,39 +103,53 @@ class _Seen:
 
     def add(self, node: ast.AST) -> None:
         """Note what `node` shows."""
-        if isinstance(node, ast.Name):
-            (self._used if isinstance(node.ctx, ast.Load) else self._bound).add(node.id)
-            if node.id in _PROCESS_NAMES:
-                self.process = self.process or f"the tests use {node.id}"
-        elif isinstance(node, ast.Attribute):
-            self._attribute(node)
-        elif isinstance(node, _DEFINITIONS):
-            self._bound.add(node.name)
-            if isinstance(node, ast.ClassDef):
-                self._class(node)
-        elif isinstance(node, ast.arg):
-            self._bound.add(node.arg)
-            if node.arg in _PROCESS_NAMES:
-                self.process = self.process or f"the tests use {node.arg}"
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            self._import(node)
-        elif isinstance(node, _CAPTURES) and node.name:
+        handler = _HANDLERS.get(type(node))  # not a chain of isinstance: each would touch another page
+        if handler is not None:
+            handler(self, node)
+
+    def name(self, node: ast.Name) -> None:
+        """A name that is read or bound."""
+        (self._used if type(node.ctx) is ast.Load else self._bound).add(node.id)
+        self._word(node.id)
+
+    def definition(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        """A function."""
+        self._bound.add(node.name)
+
+    def argument(self, node: ast.arg) -> None:
+        """A parameter; pytest's fixtures are asked for by such names."""
+        self._bound.add(node.arg)
+        self._word(node.arg)
+
+    def capture(self, node: ast.ExceptHandler | ast.MatchAs | ast.MatchStar) -> None:
+        """A name bound by a pattern, or to an exception."""
+        if node.name:
             self._bound.add(node.name)
             if isinstance(node, ast.ExceptHandler):
                 self._caught.add(node.name)
-        elif isinstance(node, ast.withitem) and self._calls_solution(node.context_expr):
-            self.objects = self.objects or "a context manager of the solution's"
-        elif isinstance(node, ast.Call):
-            if _name(node.func) in ("setattr", "delattr") and node.args:
-                self._change(node.args[0])
-            self.instances = self.instances or (self._calls_solution(node) and not node.args)
-        elif isinstance(node, ast.Assign):
-            self._assign(node)
-        elif isinstance(node, ast.Compare):
-            compared = [inner for part in node.comparators for inner in nodes(part)]
-            self.instances = self.instances or any(self._calls_solution(inner) for inner in compared)
 
-    def _assign(self, node: ast.Assign) -> None:
+    def block(self, node: ast.withitem) -> None:
+        """The context of a `with`."""
+        if self._calls_solution(node.context_expr):
+            self.objects = self.objects or "a context manager of the solution's"
+
+    def call(self, node: ast.Call) -> None:
+        """A call."""
+        if _name(node.func) in ("setattr", "delattr") and node.args:
+            self._change(node.args[0])
+        self.instances = self.instances or (self._calls_solution(node) and not node.args)
+
+    def comparison(self, node: ast.Compare) -> None:
+        """A comparison; with another of the solution's own, it is of objects."""
+        compared = [inner for part in node.comparators for inner in nodes(part)]
+        self.instances = self.instances or any(self._calls_solution(inner) for inner in compared)
+
+    def _word(self, word: str) -> None:
+        self.words.add(word)
+        if word in _PROCESS_NAMES:
+            self.process = self.process or f"the tests use {word}"
+
+    def assignment(self, node: ast.Assign) -> None:
         """Note what a name is of: what the entry point gave, or a module."""
         names = {target.id for target in node.targets if isinstance(target, ast.Name)}
         if self._calls_solution(node.value):
@@ -143,7 +157,8 @@ class _Seen:
         elif isinstance(node.value, ast.Call):
             self._assigned.append((names, _root(node.value)))
 
-    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+    def imported(self, node: ast.Import | ast.ImportFrom) -> None:
+        """An import."""
         of = getattr(node, "module", None)
         for alias in node.names:
             bound = alias.asname or alias.name.partition(".")[0]
@@ -170,15 +185,13 @@ class _Seen:
             elif top == "dataclasses":
                 self.objects = self.objects or "the tests use dataclasses"
 
-    def _attribute(self, node: ast.Attribute) -> None:
+    def attribute(self, node: ast.Attribute) -> None:
+        """An attribute, read or set."""
+        self._word(node.attr)
         base = _name(node.value)
         if base == "os" and node.attr != "path":
             self.process = self.process or f"the tests use os.{node.attr}"
-        elif (
-            node.attr in _PROCESS_ATTRIBUTES.get(base, ())
-            or node.attr in _PROCESS_NAMES
-            or node.attr in _FILE_METHODS
-        ):
+        elif node.attr in _PROCESS_ATTRIBUTES.get(base, ()) or node.attr in _FILE_METHODS:
             self.process = self.process or f"the tests use {node.attr}"
         elif base == "solution":
             self._of_solution.add(node.attr)
@@ -191,7 +204,9 @@ class _Seen:
         if _name(target) in self._modules or _name(target) in sys.stdlib_module_names:
             self.process = self.process or f"the tests change the module {_name(target)}"
 
-    def _class(self, node: ast.ClassDef) -> None:
+    def class_(self, node: ast.ClassDef) -> None:
+        """A class of the tests' own."""
+        self._bound.add(node.name)
         bases = [base.attr if isinstance(base, ast.Attribute) else _name(base) for base in node.bases]
         if not node.name.startswith("Test") and not any(
             base.endswith(("TestCase", *_ERRORS)) for base in bases
@@ -207,7 +222,8 @@ class _Seen:
 
     def missing(self, known: dict[str, Any]) -> set[str]:
         """Names that only the solution can define."""
-        own = self._used - self._bound - known.keys() - _BUILTINS - {"check"}
+        defined = (self._bound, known, _BUILTINS, ("check",))
+        own = {name for name in self._used if not any(name in names for names in defined)}
         self._look_at_attributes()
         return (own | self._of_solution) - {self.entry_point or ""}
 
@@ -216,7 +232,7 @@ class _Seen:
         for name in sorted(self._classes):
             if name in self._used:
                 return f"the tests make objects of their own class {name}"
-        for name in sorted(self._used & known.keys()):
+        for name in sorted(name for name in self._used if name in known):
             value = known[name]
             own = isinstance(value, type) and value.__module__ == "tests"
             if own and not issubclass(value, BaseException) and name != self.entry_point:
@@ -258,6 +274,23 @@ def _name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+_HANDLERS: dict[type, Callable[[_Seen, Any], None]] = {
+    ast.Name: _Seen.name,
+    ast.Attribute: _Seen.attribute,
+    ast.FunctionDef: _Seen.definition,
+    ast.AsyncFunctionDef: _Seen.definition,
+    ast.ClassDef: _Seen.class_,
+    ast.arg: _Seen.argument,
+    ast.Import: _Seen.imported,
+    ast.ImportFrom: _Seen.imported,
+    ast.ExceptHandler: _Seen.capture,
+    ast.MatchAs: _Seen.capture,
+    ast.MatchStar: _Seen.capture,
+    ast.withitem: _Seen.block,
+    ast.Call: _Seen.call,
+    ast.Assign: _Seen.assignment,
+    ast.Compare: _Seen.comparison,
+}
 _OTHERS = _words("""
     name value cache_info cache_clear hits misses maxsize currsize func keywords exception
     _fields _asdict _replace

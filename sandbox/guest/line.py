@@ -40,7 +40,9 @@ class Line(Graph):
             codec.NotPlainError, codec.TooBigError: an argument cannot cross.
             OSError, EOFError, frames.FrameError, codec.MalformedError: the other end is gone or broken.
         """
-        message = {"op": op, "name": name, **self.write(target, args, tuple(kwargs.items()))}
+        message = {"op": op, "name": name, **self.write(target, *args, *kwargs.values())}
+        if kwargs:
+            message["keys"] = list(kwargs)
         self._wire.send(message)
         while True:
             message = self._wire.receive()
@@ -72,8 +74,11 @@ class Line(Graph):
     def answer(self, message: dict[str, Any]) -> None:
         """Do what `message` asks, and send what comes of it."""
         try:
-            target, args, kwargs = self.read(message)
-            value = self.perform(str(message["op"]), str(message["name"]), target, args, dict(kwargs))
+            target, *args = self.read(message)
+            keys = message.get("keys", ())
+            kwargs = dict(zip(keys, args[len(args) - len(keys) :], strict=True))
+            del args[len(args) - len(keys) :]
+            value = self.perform(str(message["op"]), str(message["name"]), target, args, kwargs)
             answer = {"op": "value", **self.write(value)}
         except (codec.TooBigError, codec.NotPlainError) as error:
             answer = self.refusal(error)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 32 << 20  # of one message, roughly
 _EXACT_INT = 1 << 53
-_LEAVES = (bytes, complex, range)
+_SCALARS = (int, float, bytes, complex, range)  # where they are none that JSON has
 _VIEWS = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
 # What rows that no end wrote can lead to.
 _BROKEN = (TypeError, ValueError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError)
@@ -71,7 +71,7 @@ class Writing:
         if kind is float and isfinite(value):
             self.spend(8)
             return value
-        if kind in (int, float) or kind in _LEAVES or _is_number(kind):
+        if kind in _SCALARS or (kind not in TAGS and kind is not tuple and _is_number(kind)):
             self.spend(len(value) * 4 // 3 if kind is bytes else 32)
             return codec.encode(value, max_bytes=self.left)
         return [self._number(value)]

@@ -6,44 +6,34 @@ child has to learn again, each time into pages of its own: a tenth of the pages 
 
 from __future__ import annotations
 
-import ast
 import linecache
 import os
+import socket
 import sys
-from typing import Any
+import threading
 
-from . import asserts, checker_line, child, forms, frames, judge, solution
+from . import asserts, checker, frames, solution
 
 _TIMES = 20  # the interpreter adapts a function's code after eight calls
+_SHARED = {"entry_point": "f", "prelude": "from math import sqrt\n", "mode": "auto"}
+_CODE = "def f(x):\n    return [x, {x: (x, 'y')}]\n"
+_TESTS = ["def check(f):\n    assert f(1) == [1, {1: (1, 'y')}]\nassert f(2)\nassert f([3])[0] == [3]\n"]
 
 
 def rehearse() -> None:
     """Leaves nothing behind but what the interpreter learned."""
-    reading, writing = os.pipe()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    control = frames.Wire(nowhere)
     for _ in range(_TIMES):
-        _check(frames.Wire(reading), frames.Wire(writing))
-    os.close(reading)
-    os.close(writing)
+        for_solution, for_checker = socket.socketpair()
+        payload = {**_SHARED, "code": _CODE}
+        half = threading.Thread(target=solution.run, args=(payload, control, for_solution.fileno()))
+        half.start()
+        checker.run({**_SHARED, "tests": _TESTS}, control, for_checker.fileno())
+        for_checker.close()
+        half.join()
+        for_solution.close()
+    os.close(nowhere)
     asserts.forget()
     linecache.cache.pop("solution.py", None)
     sys.modules.pop("solution", None)
-
-
-def _check(reading: frames.Wire, writing: frames.Wire) -> None:
-    module = child.load("def f(x):\n    return [x, {x: (x, 'y')}]\n", "solution", "solution.py")
-    there = solution.SolutionEnd(reading, module, objects=False)
-    test = judge.parse("def check(f):\n    assert f(1) == [1, {1: (1, 'y')}]\nassert f(2)\n")
-    assert isinstance(test, ast.Module)
-    here = checker_line.CheckerEnd(writing, [test], objects=False)
-
-    def candidate(*args: Any) -> Any:
-        writing.send({"op": "call", "name": "", **here.write(None, args, ())})
-        message = reading.receive()
-        _, asked, _ = there.read(message)
-        writing.send({"op": "value", **there.write(module.f(*asked))})
-        return here.read(reading.receive())[0]
-
-    names = judge.namespace("")
-    names["f"] = candidate
-    forms.look([test], names, "f")
-    frames.pack({"op": "test", "index": 0, **judge.judge(test, names, candidate)})

@@ -50,13 +50,13 @@ def run(payload: dict[str, Any], control: frames.Wire, data: int) -> None:
         child.flush()
         wire.send({"loaded": False, "message": child.describe(error), "oom": isinstance(error, MemoryError)})
         return
-    wire.send({"loaded": True})
+    end = SolutionEnd(wire, module, objects=mode != "split")
+    if watch is not None:
+        end.tests = inprocess.Tests(end, watch, payload["entry_point"])
     with contextlib.suppress(EOFError, OSError):  # the checker is done
         if payload["mode"] != "auto":
             wire.receive()  # the mode, which is known
-        end = SolutionEnd(wire, module, objects=mode != "split")
-        if watch is not None:
-            end.tests = inprocess.Tests(end, watch, payload["entry_point"])
+        wire.send({"loaded": True, **end.told_of(payload["entry_point"])})
         end.serve()
 
 
@@ -79,6 +79,13 @@ class SolutionEnd(line.Line):
         self.module = module
         self._objects = objects
         self.tests: inprocess.Tests | None = None
+
+    def told_of(self, name: str | None) -> dict[str, Any]:
+        """The message that hands out what the module has under `name`; nothing where it cannot cross."""
+        try:
+            return self.write(getattr(self.module, name)) if name else {}
+        except (codec.NotPlainError, codec.TooBigError):
+            return {}
 
     # Doing what the checker asks.
 
