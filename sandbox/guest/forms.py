@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__builtins__"}
+_RAISING = ("raises", "assertRaises", "assertRaisesRegex")
 _ERRORS = ("Error", "Exception", "Warning", "Exit", "Interrupt")
 
 
@@ -58,7 +59,8 @@ def look(tests: Iterable[ast.Module], known: dict[str, Any], entry_point: str | 
     why = seen.process or seen.own_class(known)
     if why:
         return Form("in-process", why, tuple(names), seen.words)
-    why = seen.objects or next((f"the class {name}" for name in names if _is_class_name(name)), "")
+    classes = (name for name in names if _is_class_name(name) and name not in seen.raised)
+    why = seen.objects or next((f"the class {name}" for name in classes), "")
     if not why and seen.instances and entry_point and _is_class_name(entry_point):
         why = f"an instance of {entry_point}"
     return Form("objects" if why else "split", why, tuple(names), seen.words)
@@ -96,6 +98,7 @@ class _Seen:
         self._modules: set[str] = set()  # names bound by imports
         self._of_solution: set[str] = set()
         self._caught: set[str] = set()  # names of exceptions
+        self.raised: set[str] = set()  # names of classes of exceptions
         self._classes: set[str] = set()
         self._made: set[str] = set()  # names of what the entry point gave
         self._assigned: list[tuple[set[str], str]] = []  # names of what came of a call, and where it began
@@ -127,6 +130,8 @@ class _Seen:
             self._bound.add(node.name)
             if isinstance(node, ast.ExceptHandler):
                 self._caught.add(node.name)
+        if isinstance(node, ast.ExceptHandler) and node.type is not None:
+            self.raised |= _names(node.type)
 
     def block(self, node: ast.withitem) -> None:
         """The context of a `with`."""
@@ -138,6 +143,8 @@ class _Seen:
         if _name(node.func) in ("setattr", "delattr") and node.args:
             self._change(node.args[0])
         self.instances = self.instances or (self._calls_solution(node) and not node.args)
+        if _last(node.func) in _RAISING and node.args:
+            self.raised |= _names(node.args[0])
 
     def comparison(self, node: ast.Compare) -> None:
         """A comparison; with another of the solution's own, it is of objects."""
@@ -178,7 +185,7 @@ class _Seen:
                 self.process = self.process or f"the tests use {alias.name}"
             elif path.startswith("os.path") or path == "importlib.metadata" or path == "os":
                 continue
-            elif top in _PROCESS_MODULES or path in _PROCESS_MODULES:
+            elif {top, of, path} & _PROCESS_MODULES:
                 self.process = self.process or f"the tests use {path}"
             elif top not in sys.stdlib_module_names and top != "pytest":
                 self.process = self.process or f"the tests use {top}, whose values cannot cross"
@@ -207,7 +214,7 @@ class _Seen:
     def class_(self, node: ast.ClassDef) -> None:
         """A class of the tests' own."""
         self._bound.add(node.name)
-        bases = [base.attr if isinstance(base, ast.Attribute) else _name(base) for base in node.bases]
+        bases = [_last(base) for base in node.bases]
         if not node.name.startswith("Test") and not any(
             base.endswith(("TestCase", *_ERRORS)) for base in bases
         ):
@@ -268,6 +275,14 @@ def _root(node: ast.expr) -> str:
     while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
         node = node.func if isinstance(node, ast.Call) else node.value
     return _name(node)
+
+
+def _names(node: ast.expr) -> set[str]:
+    return {inner.id for inner in nodes(node) if isinstance(inner, ast.Name)}
+
+
+def _last(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else _name(node)
 
 
 def _name(node: ast.expr) -> str:

@@ -74,7 +74,10 @@ def judge(tree: ast.Module, names: dict[str, Any], candidate: Any) -> dict[str, 
 def _run(tree: ast.Module, names: dict[str, Any], candidate: Any) -> None:
     body = tree.body
     if pytests.wanted(tree):
-        ran, message = pytests.run(tree, names)
+        try:
+            ran, message = pytests.run(tree, names)
+        except pytests.NoPytestError as error:
+            raise NoVerdictError(str(error)) from None
         if message:
             raise AssertionError(message)
         if not ran:

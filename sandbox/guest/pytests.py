@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import os
 import sys
 import types
@@ -69,17 +71,8 @@ def run(tree: ast.Module, names: dict[str, Any]) -> tuple[int, str]:
     with open(path, "w", encoding="utf-8", errors="surrogatepass") as file:
         file.write(f"from {_SHARED} import *\n{ast.unparse(tree)}\n")
     seen = _Seen()
-    options = [
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--assert=plain",
-        "--tb=line",
-        "--noconftest",
-        "--rootdir=.",
-        path,
-    ]
-    pytest.main(options, plugins=[seen])
+    with contextlib.redirect_stdout(io.StringIO()):  # its report quotes the tests
+        pytest.main(["-p", "no:cacheprovider", "--noconftest", "--rootdir=.", path], plugins=[seen])
     return seen.ran, seen.message
 
 
@@ -105,6 +98,9 @@ class _Seen:
             self._fail(str(report.longrepr))
 
     def _fail(self, text: str) -> None:
-        """Keep what the first failure says: its statement and the error, the last lines of its text."""
-        lines = [line.removeprefix("E ").strip() for line in text.strip().splitlines()]
-        self.message = self.message or ": ".join(lines[-2:])[:2000] or "a test failed"
+        """Keep what the first failure says: its statement and the error."""
+        lines = text.splitlines()
+        statements = [line[1:].strip() for line in lines if line.startswith(">")]
+        errors = [line[1:].strip() for line in lines if line.startswith("E ")] or lines[-1:]
+        said = ": ".join([*statements[-1:], *errors[:1]])
+        self.message = self.message or said[:2000] or "a test failed"
