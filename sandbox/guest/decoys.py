@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-_COUNT = 16
+_COUNT = 48  # one that says yes to every second of them has a chance of 1 in 60
 _chance = random.Random()
 
 

@@ -30,6 +30,7 @@ class Watch:
 
     def __init__(self) -> None:
         import unittest
+        import unittest.mock
 
         self._unittest = unittest
         self._before = _fingerprint(unittest)
