@@ -166,21 +166,11 @@ def _traced() -> bool:
 def _fingerprint(unittest: Any) -> dict[str, int]:
     """Identities of what a cheat would patch: builtins, assertions, what carries a verdict, their code."""
     marks = {f"builtins.{name}": id(value) for name, value in vars(builtins).items() if name != "_"}
+    mock = unittest.mock
     owners: list[Any] = [unittest.TestCase, unittest.TestResult, unittest.TestSuite, unittest.TextTestRunner]
-    owners += [
-        judge,
-        asserts,
-        frames,
-        child,
-        codec,
-        graph,
-        line,
-        decoys,
-        classes,
-        expected,
-        sys.modules[__name__],
-    ]
-    owners += [frames.Wire, graph.Graph, messages.Writing, line.Line, json.JSONEncoder, json.JSONDecoder]
+    owners += [mock.NonCallableMock, mock.CallableMixin, json.JSONEncoder, json.JSONDecoder]
+    owners += [frames.Wire, graph.Graph, messages.Writing, line.Line, sys.modules[__name__]]
+    owners += [asserts, child, classes, codec, decoys, expected, frames, graph, judge, line]
     for owner in owners:
         for name, value in vars(owner).items():
             if not name.startswith("__"):
