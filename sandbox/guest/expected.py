@@ -97,6 +97,8 @@ class Kept:
         wanted = 2 if "_b" in form else 1
         if not wanted <= len(call.args) <= wanted + 1 or any(key.arg != "msg" for key in call.keywords):
             return None
+        if wanted == 2 and not any(_is_closed(arg) for arg in call.args[:2]):
+            return None  # nothing is expected of it here
         holes = []
         shown = ast.unparse(call)
         parts = {name: _outside(arg, holes) for name, arg in zip("ab", call.args[:wanted], strict=True)}
@@ -140,10 +142,13 @@ def _outside(node: ast.expr, holes: list[ast.expr]) -> ast.expr:
     """`node` as the checker evaluates it; what it has to ask for, in `holes`, is a name there."""
     if isinstance(node, ast.Constant):
         return node
-    if isinstance(node, ast.Compare) and any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops):
-        single = len(node.ops) == 1 and isinstance(node.comparators[0], ast.Constant)
-        if not single:  # which object it is can only be told where it is
-            return _hole(node, holes)
+    if isinstance(node, ast.Compare):
+        parts = [node.left, *node.comparators]
+        if not any(_is_closed(part) for part in parts):
+            return _hole(node, holes)  # nothing is expected of it here
+        by_identity = any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops)
+        if by_identity and not all(isinstance(part, ast.Constant) for part in parts[1:]):
+            return _hole(node, holes)  # which object it is can only be told where it is
     if isinstance(node, ast.operator | ast.unaryop | ast.cmpop | ast.expr_context):
         return node
     if isinstance(node, _PURE):
@@ -158,6 +163,13 @@ def _outside(node: ast.expr, holes: list[ast.expr]) -> ast.expr:
     if isinstance(node, ast.Name) and node.id in _TYPES:
         return node
     return _hole(node, holes)
+
+
+def _is_closed(node: ast.expr) -> bool:
+    """Whether a part of a comparison is known without asking for anything."""
+    holes: list[ast.expr] = []
+    _outside(node, holes)
+    return not holes
 
 
 def _rebuilt(node: ast.expr, holes: list[ast.expr]) -> ast.expr:

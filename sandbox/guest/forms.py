@@ -257,7 +257,7 @@ class _Seen:
             if (
                 name in self._modules
                 or name in self._caught
-                or name in ("self", "cls")
+                or name in ("self", "cls", "request")
                 or _is_error(node.value)
             ):
                 continue

@@ -150,16 +150,16 @@ def _methods(end: CheckerEnd, told: dict[str, Any]) -> dict[str, Any]:
         }
     if "match" in told:
         names["__match_args__"] = tuple(told["match"])
-    if kind == "exception" or kind in ("value", "namedtuple"):
-        return names  # compared as what they derive from
+    if kind in ("value", "namedtuple") and "__eq__" in special:
+        names |= _comparing(_equal(end), end, told)
+    if kind in ("exception", "value", "namedtuple"):
+        return names  # or compared as what they derive from
     names |= {name: forward(end, name) for name in special & {"__lt__", "__le__", "__gt__", "__ge__"}}
     names["__setattr__"] = lambda self, name, value: end.request("set", self, name, value)
     names["__delattr__"] = lambda self, name: end.request("delete", self, name)
     if "__eq__" in special:
         equal = _equal_fields(end, told["fields"]) if told.get("generated") else _equal(end)
-        names["__eq__"] = equal
-        names["__ne__"] = lambda self, other: not equal(self, other)
-        names["__hash__"] = forward(end, "__hash__") if told["hashable"] else None
+        names |= _comparing(equal, end, told)
     names |= {name: forward(end, name) for name in ("__copy__", "__deepcopy__")}
     names["__reduce_ex__"] = _not_pickled(end)
     if "fields" in told:
@@ -172,6 +172,15 @@ def _method(end: CheckerEnd, name: str) -> Callable[..., Any]:
         return end.request("method", self, name, *args, **kwargs)
 
     return method
+
+
+def _comparing(equal: Callable[[Any, Any], bool], end: CheckerEnd, told: dict[str, Any]) -> dict[str, Any]:
+    """The methods of a class that says itself what its objects equal."""
+    return {
+        "__eq__": equal,
+        "__ne__": lambda self, other: not equal(self, other),
+        "__hash__": forward(end, "__hash__") if told["hashable"] else None,
+    }
 
 
 def _not_pickled(end: CheckerEnd) -> Callable[[Any, Any], Any]:
