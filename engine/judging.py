@@ -18,8 +18,8 @@ SHORT: dict[str, str] = {"objects": "objects", "in-process": "one process"}
 
 
 async def mode_for(problem: Problem, tests: Sequence[str], sandbox: Sandbox, limits: Limits) -> ModeChoice:
-    """The mode for `tests`, each under `limits`: the problem's own where it names one, else the strongest in which its reference
-    solution passes. Without a reference that passes, "auto": the text of the tests decides.
+    """The mode for `tests` under `limits`: the problem's own where it names one, else the strongest in which
+    its reference solution passes. Without one that passes, "auto": the text of the tests decides.
 
     Raises SandboxError.
     """
@@ -46,7 +46,8 @@ def told(mode: object) -> str:
 def remedy(verdict: Mapping[str, Any]) -> str:
     """What would let a test be judged whose answer could not be, by a verdict's JSON; "" where all were."""
     tests = verdict.get("tests")
-    reasons = [test.get("reason") for test in tests or () if isinstance(test, Mapping)]
+    known = tests if isinstance(tests, list | tuple) else ()
+    reasons = [test.get("reason") for test in known if isinstance(test, Mapping)]
     if verdict.get("mode") == "in-process" or not {"not-plain-data", "too-big"} & {*map(str, reasons)}:
         return ""
     weaker = '"objects" or "in-process"' if verdict.get("mode") == "split" else '"in-process"'
