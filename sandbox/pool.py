@@ -190,7 +190,7 @@ class Pool:
         """The mode in which `reference` passes `tests`; see `sandbox.types.Sandbox`.
 
         Raises:
-            ValueError: it passes in neither.
+            ValueError: it passes in none.
             SandboxError: two fresh containers in turn failed.
         """
         key = hashlib.sha256(repr((reference, tuple(tests), entry_point, prelude, limits)).encode()).digest()

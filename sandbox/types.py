@@ -115,8 +115,9 @@ class TestResult:
 class Verdict:
     """What a solution did on its tests.
 
-    `mode` "split": tests ran in a checker process that got only plain data from the solution, so the
-    verdict cannot be forged. "in-process": both shared one process; cheats are detected, not prevented.
+    `mode` "split": tests ran in a checker process that got only values from the solution, so the verdict
+    cannot be forged. "objects": its objects answered for themselves. "in-process": tests and solution shared
+    one process; what they expect was settled outside, other cheats are detected, not prevented.
     `sandbox` is what it ran in: "docker", "docker (RUNTIME)" where another than the daemon's default was
     asked for, "bwrap", or "unsafe-local".
     """
@@ -191,9 +192,9 @@ class Sandbox(Protocol):
     ) -> Verdict:
         """Run `tests` (assert statements, or sources defining `check(candidate)`) against `solution`.
 
-        `prelude` is the problem's own code (helpers its tests use), given to the checker. `mode` "auto"
-        is split unless the tests show that they need one process; `choose_mode` knows better where
-        there is a reference solution. A timeout is recorded only if the tests time out alone, too.
+        `prelude` is the problem's own code (helpers, imports), given to both sides. `mode` "auto" is the
+        strongest that the text of the tests allows for; `choose_mode` knows better where there is a
+        reference solution. A timeout is recorded only if the tests time out alone, too.
         """
         ...
 
@@ -206,9 +207,9 @@ class Sandbox(Protocol):
         prelude: str = "",
         limits: Limits | None = None,
     ) -> Mode:
-        """The mode in which `reference`, a known solution, passes `tests`; split if it does in both.
+        """The strongest mode in which `reference`, a known solution, passes `tests`.
 
-        Raises ValueError where it passes in neither.
+        Raises ValueError where it passes in none.
         """
         ...
 
