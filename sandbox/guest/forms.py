@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from . import attributes
+
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__builtins__"}
 _RAISING = ("raises", "assertRaises", "assertRaisesRegex")
 _ERRORS = ("Error", "Exception", "Warning", "Exit", "Interrupt")
@@ -261,7 +263,7 @@ class _Seen:
                 or _is_error(node.value)
             ):
                 continue
-            if node.attr not in plain_attributes():
+            if node.attr not in attributes.plain_attributes():
                 self.objects = self.objects or f"the attribute {node.attr}"
 
 
@@ -306,54 +308,3 @@ _HANDLERS: dict[type, Callable[[_Seen, Any], None]] = {
     ast.Assign: _Seen.assignment,
     ast.Compare: _Seen.comparison,
 }
-_OTHERS = _words("""
-    name value cache_info cache_clear hits misses maxsize currsize func keywords exception
-    _fields _asdict _replace
-""")
-_plain: set[str] = set()
-
-
-def plain_attributes() -> set[str]:
-    """What values that cross as data have for attributes: of anything else, only an object has one."""
-    if not _plain:
-        import asyncio
-        import collections
-        import datetime
-        import decimal
-        import enum
-        import fractions
-        import pathlib
-        import re
-        import types
-
-        kinds = [list, dict, set, frozenset, tuple, str, bytes, bytearray, int, float, complex, range, slice]
-        kinds += [collections.deque, collections.Counter, collections.OrderedDict, collections.defaultdict]
-        kinds += [datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone]
-        kinds += [
-            decimal.Decimal,
-            fractions.Fraction,
-            pathlib.PurePath,
-            re.Match,
-            re.Pattern,
-            asyncio.AbstractEventLoop,
-        ]
-        kinds += [
-            types.GeneratorType,
-            types.CoroutineType,
-            types.AsyncGeneratorType,
-            types.FunctionType,
-            OSError,
-        ]
-        kinds += [
-            StopIteration,
-            SystemExit,
-            UnicodeDecodeError,
-            SyntaxError,
-            ImportError,
-            enum.Enum,
-            BaseExceptionGroup,
-        ]
-        for kind in kinds:
-            _plain.update(dir(kind))
-        _plain.update(_OTHERS)
-    return _plain

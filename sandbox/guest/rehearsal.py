@@ -17,7 +17,9 @@ from . import asserts, checker, frames, solution
 _TIMES = 20  # the interpreter adapts a function's code after eight calls
 _SHARED = {"entry_point": "f", "prelude": "from math import sqrt\n", "mode": "auto"}
 _CODE = "def f(x):\n    return [x, {x: (x, 'y')}]\n"
-_TESTS = ["def check(f):\n    assert f(1) == [1, {1: (1, 'y')}]\nassert f(2)\nassert f([3])[0] == [3]\n"]
+_TESTS = [
+    "def check(f):\n    assert f(1) == [1, {1: (1, 'y')}]\nassert f(2)\nassert f([3])[0].count(3) == 1\n"
+]
 
 
 def rehearse() -> None:
