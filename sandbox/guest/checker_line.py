@@ -88,6 +88,11 @@ class CheckerEnd(line.Line):
                 raise self.refuse("exception", f"{type(error).__name__} came out of a function") from None
             raise
 
+    @property
+    def beside(self) -> bool:
+        """Whether the tests run beside the solution."""
+        return self.kept is not None
+
     def function(self, number: int, name: str) -> Any:
         """What stands for a function of the solution's."""
         return standins.Function(self, name)

@@ -67,6 +67,7 @@ def describe(cls: Any) -> dict[str, Any]:
     told: dict[str, Any] = {
         "name": cls.__name__,
         "qualname": cls.__qualname__,
+        "own": cls.__module__ == "solution",
         "doc": cls.__doc__ if isinstance(cls.__doc__, str) else None,
         "kind": kind,
         "special": [name for name in own if getattr(cls, name, None) is not None],

@@ -44,8 +44,12 @@ def _same(one: Any, other: Any) -> bool:
 
 def vary(value: Any) -> Any:
     """A value of the same kind that differs a little; the same one where nothing about it can be varied."""
-    if isinstance(value, bool) or value is None:
-        return _chance.choice([0, 1, "", "a", (), None, False, True])
+    if isinstance(value, bool):
+        return _chance.choice([not value, int(not value)])
+    if value is None:
+        return _chance.choice([False, 0, True, "", ()])
+    if isinstance(value, int) and value in (0, 1) and _chance.random() < 0.6:
+        return 1 - int(value)  # the other of the two that are guessed most
     if isinstance(value, int):
         return int(value) + _chance.choice((-1, 1)) * _chance.randint(1, max(4, abs(int(value)) // 2))
     if isinstance(value, float):

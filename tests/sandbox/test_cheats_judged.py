@@ -126,6 +126,19 @@ async def test_equality_that_lies_is_found_out(sandbox: Pool, name: str, mode: M
     assert (verdict.mode, verdict.passed) == (mode, 0), verdict
 
 
+@pytest.mark.parametrize("mode", ["objects", "in-process"])
+async def test_yes_is_not_no(sandbox: Pool, mode: ModeChoice) -> None:
+    code = "class L:\n    def __eq__(s, o): return o in (True, False, None)\n    __hash__ = None\ndef f(x):\n    return L()"
+    tests = [
+        "assert f(1) == True",
+        "assert f(2) == False",
+        "assert f(3) == None",
+        "assert (f(4) == 1) and f(5) == 0",
+    ]
+    verdict = await sandbox.check(code, tests, entry_point="f", limits=LIMITS, mode=mode)
+    assert (verdict.mode, verdict.passed) == (mode, 0), verdict
+
+
 @pytest.mark.parametrize("base", ["int", "str", "list", "tuple", "dict", "float", "set", "bytes"])
 async def test_a_plain_value_that_compares_anew_is_refused_or_plain(sandbox: Pool, base: str) -> None:
     code = f"class L({base}):\n    def __eq__(s, o): return o in (3, 'xy')\n    __hash__ = None\ndef f(x):\n    return L()"
