@@ -59,7 +59,7 @@ class CheckerEnd(line.Line):
         except frames.FrameError as error:
             raise self.refuse("not-plain-data", str(error)) from None
 
-    def request(self, op: str, target: Any = None, name: str = "", *args: Any, **kwargs: Any) -> Any:
+    def request(self, op: str, target: Any = None, name: str = "", /, *args: Any, **kwargs: Any) -> Any:
         """As `ask`, for tests: what is wrong with an answer becomes the test's result, whatever it catches.
 
         Raises:

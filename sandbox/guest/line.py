@@ -32,7 +32,7 @@ class Line(Graph):
         self._wire = wire
         self._text_only = False
 
-    def ask(self, op: str, target: Any = None, name: str = "", *args: Any, **kwargs: Any) -> Any:
+    def ask(self, op: str, target: Any = None, name: str = "", /, *args: Any, **kwargs: Any) -> Any:
         """What the other end answers; what it raises is raised here.
 
         Raises:

@@ -100,15 +100,15 @@ class SolutionEnd(line.Line):
         if op == "method":
             return getattr(target, name)(*args, **kwargs)
         if op == "special":
-            return self._special(name, target, args)
+            return self._special(name, target, args, kwargs)
         if op == "await":
             return line.run_await(getattr(target, name)() if name else target)
         return self._rarer(op, name, target, args)
 
-    def _special(self, name: str, target: Any, args: Any) -> Any:
+    def _special(self, name: str, target: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if name in ("__copy__", "__deepcopy__"):
             return (copy.copy if name == "__copy__" else copy.deepcopy)(target)
-        return getattr(type(target), name)(target, *args)
+        return getattr(type(target), name)(target, *args, **kwargs)
 
     def _rarer(self, op: str, name: str, target: Any, args: Any) -> Any:
         if op == "set":

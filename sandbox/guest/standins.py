@@ -40,7 +40,7 @@ class SolutionClass(type):
     def __init__(cls, name: str, bases: tuple[type, ...], names: dict[str, Any]) -> None:
         super().__init__(name, bases, names)
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __call__(cls, /, *args: Any, **kwargs: Any) -> Any:
         return _end_of(cls).request("call", cls, "", *args, **kwargs)
 
     def __getattr__(cls, name: str) -> Any:
@@ -128,8 +128,8 @@ def _get(end: CheckerEnd) -> Callable[[Any, str], Any]:
 def forward(end: CheckerEnd, name: str) -> Callable[..., Any]:
     """A special method that asks the solution's."""
 
-    def method(self: Any, *args: Any) -> Any:
-        return end.request("special", self, name, *args)
+    def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return end.request("special", self, name, *args, **kwargs)
 
     return method
 
@@ -170,7 +170,7 @@ def _methods(end: CheckerEnd, told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _method(end: CheckerEnd, name: str) -> Callable[..., Any]:
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         return end.request("method", self, name, *args, **kwargs)
 
     return method
@@ -278,7 +278,7 @@ class Function:
     def __class__(self) -> type:  # type: ignore[override]
         return types.FunctionType
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._end.request("call", self, "", *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:

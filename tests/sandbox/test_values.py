@@ -93,6 +93,16 @@ CASES: dict[str, Case] = {
         "assert f(lambda x: x + 1, str, len)(99) == 3\nassert f(abs, [7, 8].__getitem__)(-1) == 8",
         "split", ("step(x)", "x"),
     ),
+    "arguments by any name": (
+        "def f(self, op, target=1, *, name, args=0, cls=0):\n    return lambda self=0, name=name: [self, op, target, name, args, cls]",
+        "assert f(1, op=2, name='n', target=3)() == [0, 2, 3, 'n', 0, 0]\nassert f(self=1, op='a', name=1, args=5, cls=6)(name=9, self=8) == [8, 'a', 1, 9, 5, 6]",
+        "split", ("target=1", "target=2"),
+    ),
+    "callable objects": (
+        "class Scale:\n    def __init__(self, *, name, cls=1):\n        self.name, self.cls = name, cls\n    def __call__(self, x, *, self_=0, name=''):\n        return x * self.cls, self.name + name",
+        "s = Scale(name='a', cls=3)\nassert s(2, name='b') == (6, 'ab') and callable(s) and not callable(s.name)",
+        "objects", ("x * self.cls", "x + self.cls"),
+    ),
     "a decorator": (
         "import functools\ndef f(times):\n    def outer(fn):\n        @functools.wraps(fn)\n        def inner(*a, **k):\n            return [fn(*a, **k) for _ in range(times)]\n        return inner\n    return outer",
         "@f(2)\ndef g(a, b=1):\n    return a + b\nassert g(1, b=4) == [5, 5] and g.__name__ == 'g'",
