@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
+import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -233,7 +234,7 @@ class _Seen:
         """Names that only the solution can define."""
         defined = (self._bound, known, _BUILTINS, ("check",))
         own = {name for name in self._used if not any(name in names for names in defined)}
-        self._look_at_attributes()
+        self._look_at_attributes(known)
         return (own | self._of_solution) - {self.entry_point or ""}
 
     def own_class(self, known: dict[str, Any]) -> str:
@@ -248,12 +249,14 @@ class _Seen:
                 return f"the tests make objects of the class {name}"
         return ""
 
-    def _look_at_attributes(self) -> None:
+    def _look_at_attributes(self, known: dict[str, Any]) -> None:
         for names, root in self._assigned:  # `rng = random.Random(1)`: what a module gave is taken for it
             if root in self._modules:
                 self._modules |= names
         for node in self._attributes:
             name = _root(node)
+            if isinstance(known.get(name), types.ModuleType):
+                continue
             if name == self.entry_point or name in self._made:
                 self.instances = True
             if (
