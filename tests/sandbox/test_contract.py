@@ -251,7 +251,8 @@ async def test_a_prelude_that_does_not_parse_is_ignored(sandbox: Pool) -> None:
          "    def test_a(self):\n        self.assertEqual(f(), 1)", "passed", "split"),
         ("def f():\n    return 2", "f", "import unittest\nclass T(unittest.TestCase):\n"
          "    def test_a(self):\n        self.assertEqual(f(), 1)", "failed", "split"),
-        ("def f():\n    return 1", "f", "import unittest\nclass T(unittest.TestCase):\n    pass", "failed", "split"),
+        ("def f():\n    return 1", "f", "import unittest\nclass T(unittest.TestCase):\n    pass",
+         "failed", "split"),
         ("1/0", "f", "assert f() + KEY == 6", "failed", "split"),
     ],
 )  # fmt: skip
