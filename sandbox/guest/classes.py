@@ -7,8 +7,6 @@ import enum
 from collections import deque
 from typing import Any
 
-from . import kinds
-
 # What the judging half forwards to an object that stays with the solution.
 TEXTS = ("__str__", "__repr__")
 COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__")
@@ -108,11 +106,6 @@ def bases_of(cls: type) -> list[type]:
     return found
 
 
-def bool_of_flag(value: Any) -> bool:
+def is_member(value: Any) -> bool:
     """Whether an enum's member has a name of its own, as a combination of flags has not."""
     return value.name in type(value).__members__
-
-
-def is_named(cls: type) -> bool:
-    """Whether a class belongs to the standard library and crosses by name."""
-    return kinds.name_of(cls) is not None

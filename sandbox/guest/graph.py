@@ -72,14 +72,6 @@ class Graph:
         self.told_at.pop(number, None)
         self.numbers.pop(id(value), None)
 
-    def number(self, value: Any) -> int:
-        """The number both ends know `value` by, a new one where they do not."""
-        number = self.numbers.get(id(value))
-        if number is None:
-            number = self.fresh()
-            self.keep(number, value)
-        return number
-
     def fresh(self) -> int:
         """A number of this end's that is not used."""
         number = self._next

@@ -146,7 +146,7 @@ class SolutionEnd(line.Line):
             return [
                 "E",
                 writing.ref(cls),
-                value.name if classes.bool_of_flag(value) else writing.ref(value.value),
+                value.name if classes.is_member(value) else writing.ref(value.value),
             ]
         kind = classes.kind_of(cls)
         if kind in ("namedtuple", "value"):
