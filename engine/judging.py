@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.problems import Problem
-from sandbox.types import Limits, Sandbox, Verdict
+from engine.problems import SPLITS, Problem
+from sandbox.types import Limits, ModeChoice, Sandbox, Verdict
+
+# How a verdict's mode is told to people, and in a word where there is little room.
+MODES: dict[str, str] = {
+    "split": "from outside: only values crossed",
+    "objects": "from outside: objects of the solution answered for themselves",
+    "in-process": "in one process: cheats are detected, not prevented",
+}
+SHORT: dict[str, str] = {"objects": "objects", "in-process": "one process"}
 
 _LIMITS = {
     "core": Limits(wall_s=25.0, cpu_s=5.0),
     # Importing, fitting and plotting take their time; BigCodeBench's own limits are 240 s and 30 GiB.
     "science": Limits(cpu_s=30.0, memory_mb=1024),
 }
-_REFERENCE_CPU_S = 60.0  # what the reference itself may take, when its time is wanted
+_REFERENCE_CPU_S = 60.0  # what the reference itself may take
 _TIMES_REFERENCE = 4.0  # as evalplus: a solution may take so many times what the reference took
 
 
@@ -23,14 +31,36 @@ def limits_of_tests(problem: Problem) -> Limits:
     return _LIMITS.get(problem.image, _LIMITS["core"])
 
 
-def options_of_tests(problem: Problem) -> dict[str, Any]:
-    """How a problem's tests are judged, as `Sandbox.check` and `Sandbox.choose_mode` take it."""
-    return {
-        "entry_point": problem.entry_point,
-        "prelude": problem.prelude,
-        "limits": limits_of_tests(problem),
-        "tolerance": problem.tolerance,
-    }
+def _limits_of_reference(problem: Problem) -> Limits:
+    """What the reference may use: more time, since it is known to end."""
+    given = limits_of_tests(problem)
+    return replace(given, cpu_s=max(_REFERENCE_CPU_S, given.cpu_s), wall_s=0.0)
+
+
+async def mode_for(problem: Problem, tests: Sequence[str], sandbox: Sandbox) -> ModeChoice:
+    """The mode for `tests`, chosen before any solution is seen, and never by one.
+
+    It is the problem's own where it names one, else the strongest in which its reference solution passes.
+    "auto", where the text of the tests decides, for a problem without a reference that passes, and for tests
+    that are not the problem's.
+
+    Raises:
+        SandboxError: the sandbox could not give a verdict twice.
+    """
+    own = {test for split in SPLITS for test in getattr(problem.tests, split)}
+    if problem.mode != "auto" or problem.reference is None or not tests or not own.issuperset(tests):
+        return problem.mode
+    try:
+        return await sandbox.choose_mode(
+            problem.reference,
+            tests,
+            entry_point=problem.entry_point,
+            prelude=problem.prelude,
+            limits=_limits_of_reference(problem),
+            tolerance=problem.tolerance,
+        )
+    except ValueError:  # its reference passes in none: `verify` says so
+        return "auto"
 
 
 async def judge(
@@ -44,8 +74,13 @@ async def judge(
     Raises:
         SandboxError: the sandbox could not give a verdict twice.
     """
-    named = problem.entry_point or entry_point
-    options: dict[str, Any] = {**options_of_tests(problem), "mode": problem.mode, "entry_point": named}
+    options: dict[str, Any] = {
+        "entry_point": problem.entry_point or entry_point,
+        "prelude": problem.prelude,
+        "limits": limits_of_tests(problem),
+        "tolerance": problem.tolerance,
+        "mode": await mode_for(problem, tests, sandbox),
+    }
     verdict = await sandbox.check(code, tests, **options)
     if not verdict.status.startswith("timeout"):
         return verdict
@@ -60,9 +95,25 @@ async def _by_reference(
     given: Limits = options["limits"]
     if problem.reference is None:
         return None
-    wide = replace(given, cpu_s=max(_REFERENCE_CPU_S, given.cpu_s), wall_s=0.0)
+    wide = _limits_of_reference(problem)
     measured = await sandbox.check(problem.reference, tests, **{**options, "limits": wide})
     cpu_s = _TIMES_REFERENCE * measured.usage.cpu_ms / 1000
     if measured.status != "passed" or cpu_s <= given.cpu_s:
         return None
     return replace(given, cpu_s=cpu_s, wall_s=0.0)
+
+
+def told(mode: object) -> str:
+    """A verdict's mode in words; "" for what is none."""
+    return MODES.get(mode, "") if isinstance(mode, str) else ""
+
+
+def remedy(verdict: Mapping[str, Any]) -> str:
+    """What would let a test be judged whose answer could not be, by a verdict's JSON; "" where all were."""
+    tests = verdict.get("tests")
+    known = tests if isinstance(tests, list | tuple) else ()
+    reasons = [test.get("reason") for test in known if isinstance(test, Mapping)]
+    if verdict.get("mode") == "in-process" or not {"not-plain-data", "too-big"} & {*map(str, reasons)}:
+        return ""
+    weaker = '"objects" or "in-process"' if verdict.get("mode") == "split" else '"in-process"'
+    return f'a reference solution, or "mode": {weaker} in its metadata, would let such answers be judged'

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 from sandbox.backends import Prefer, choose_backends, recipe
 from sandbox.docker_backend import DockerBackend
@@ -99,6 +100,7 @@ class Pool:
         self._sessions = asyncio.Semaphore(self.max_sessions)
         self._checks = asyncio.Semaphore(self.size)
         self._gate = Gate()
+        self._modes: dict[bytes, Mode] = {}  # chosen so far, by reference and tests
 
     @property
     def idle(self) -> list[Worker]:
@@ -190,10 +192,14 @@ class Pool:
         """The mode in which `reference` passes `tests`; see `sandbox.types.Sandbox`.
 
         Raises:
-            ValueError: it passes in neither.
+            ValueError: it passes in none.
             SandboxError: two fresh containers in turn failed.
         """
-        modes: tuple[Mode, ...] = ("split", "in-process")
+        asked = (reference, tuple(tests), entry_point, prelude, limits, tolerance)
+        key = hashlib.sha256(repr(asked).encode()).digest()
+        if key in self._modes:
+            return self._modes[key]
+        modes: tuple[Mode, ...] = get_args(Mode)
         said: list[str] = []
         for mode in modes:
             verdict = await self.check(
@@ -206,9 +212,10 @@ class Pool:
                 tolerance=tolerance,
             )
             if verdict.status == "passed":
+                self._modes[key] = mode
                 return mode
             said.append(f"{mode}: {verdict.status}, {verdict.message}")
-        raise ValueError(f"the reference passes its tests in neither mode ({'; '.join(said)})")
+        raise ValueError(f"the reference passes its tests in no mode ({'; '.join(said)})")
 
     async def run_program(
         self,

@@ -18,8 +18,8 @@ FailedReason = Literal["assert", "exception", "load", "signal", "not-plain-data"
 InfraReason = Literal[
     "no-docker", "image-missing", "container-lost", "daemon-down", "disk-full", "paused", "busy", "protocol"
 ]
-Mode = Literal["split", "in-process"]
-ModeChoice = Literal["auto", "split", "in-process"]
+Mode = Literal["split", "objects", "in-process"]  # from the strongest to the weakest
+ModeChoice = Literal["auto", "split", "objects", "in-process"]
 
 # A guest's request to the host: method name and plain-data arguments in, plain data out.
 # Raising CallbackError hands the guest a clean exception; anything else is a bug of ours.
@@ -117,8 +117,9 @@ class TestResult:
 class Verdict:
     """What a solution did on its tests.
 
-    `mode` "split": tests ran in a checker process that got only plain data from the solution, so the
-    verdict cannot be forged. "in-process": both shared one process; cheats are detected, not prevented.
+    `mode` "split": tests ran in a checker process that got only values from the solution, so the verdict
+    cannot be forged. "objects": its objects answered for themselves. "in-process": tests and solution shared
+    one process; what they expect was settled outside, other cheats are detected, not prevented.
     `sandbox` is what it ran in: "docker", "docker (RUNTIME)" where another than the daemon's default was
     asked for, "bwrap", or "unsafe-local".
     """
@@ -196,8 +197,8 @@ class Sandbox(Protocol):
 
         `prelude` is the problem's own code: the tests may use all of it, and the solution what it names,
         as if both stood behind it; the head of the entry point in it is not the solution's. `mode` "auto"
-        is split unless the tests show that they need one process; `choose_mode` knows better where
-        there is a reference solution. A timeout is recorded only if the tests time out alone, too.
+        is the strongest that the text of the tests allows for; `choose_mode` knows better where there is
+        a reference solution. A timeout is recorded only if the tests time out alone, too.
         With a `tolerance`, `==` and `!=` of the tests take two floats for equal that differ by no more
         than `tolerance` + 1e-7 times the right-hand one, in lists, tuples and dicts too, as evalplus does.
         """
@@ -213,9 +214,9 @@ class Sandbox(Protocol):
         limits: Limits | None = None,
         tolerance: float = 0.0,
     ) -> Mode:
-        """The mode in which `reference`, a known solution, passes `tests`; split if it does in both.
+        """The strongest mode in which `reference`, a known solution, passes `tests`.
 
-        Raises ValueError where it passes in neither.
+        Raises ValueError where it passes in none.
         """
         ...
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from engine.judging import judge, options_of_tests
+from engine.judging import judge
 from engine.problems import SPLITS, Problem
 from engine.scores.math_answers import Open
 from engine.scores.scoring import score_answer
@@ -97,12 +97,7 @@ async def _check_code(problem: Problem, reference: str, open_sandbox: Open) -> C
     wrong = next((t for t in verdict.tests if t.status != "passed"), None)
     message = (wrong.message or wrong.reason or wrong.status) if wrong else verdict.message
     message = f"{verdict.passed} of {len(tests)} tests pass; {verdict.status}: {message}"
-    try:
-        mode = await sandbox.choose_mode(reference, tests, **options_of_tests(problem))
-    except ValueError:
-        return Check(problem.id, "failed", len(tests), verdict.mode, message)
-    hint = f'they pass {mode}: set "mode": "{mode}" in the problem\'s metadata'
-    return Check(problem.id, "failed", len(tests), verdict.mode, f"{message}; {hint}")
+    return Check(problem.id, "failed", len(tests), verdict.mode, message)
 
 
 def _count(problem: Problem) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.events import EvaluationFinished, Split
-from engine.judging import judge
+from engine.judging import judge, remedy
 from engine.operators.solutions import is_repaired
 from engine.problems import Problem
 from engine.run.context import RunContext
@@ -144,4 +144,5 @@ def _why(verdict: Verdict) -> str:
         "too-big": "returned too much",
         "no-verdict": "ended before its tests did",
     }
-    return kinds.get(verdict.reason or "", verdict.reason or "failed")
+    reason = kinds.get(verdict.reason or "", verdict.reason or "failed")
+    return f"{reason}; {more}" if (more := remedy(verdict.to_json())) else reason

@@ -16,6 +16,7 @@ _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 _asserted: list[ast.expr] = []  # what each rewritten assert tested, made into text only where it failed
 _MAX_SOURCE = 300
 _MAX_VALUE = 200
+_MAX_MESSAGE = 4000
 
 
 def rewrite(tree: ast.Module) -> ast.Module:
@@ -37,6 +38,11 @@ def explain(number: int, value: object, message: object = None) -> str:
         source = source[: _MAX_SOURCE - 1] + "…"
     text = f"{source}  # got {short(value)}"
     return text if message is None else f"{text} ({str(message)[:_MAX_VALUE]})"
+
+
+def forget() -> None:
+    """Drop what was rewritten so far; its messages cannot be made any more."""
+    _asserted.clear()
 
 
 def short(value: object) -> str:
@@ -91,4 +97,4 @@ def _explained(node: ast.Assert) -> None:
 
 def result(status: str, reason: str | None = None, message: str = "") -> dict[str, Any]:
     """One test's result as the runner expects it."""
-    return {"status": status, "reason": reason, "message": message}
+    return {"status": status, "reason": reason, "message": message[:_MAX_MESSAGE]}

@@ -1,178 +1,165 @@
-"""Role `checker`: the trusted half of a split check.
+"""Role `checker`: the trusted half of a check.
 
-It runs the tests with the entry point bound to a proxy. What the solution sends is decoded to
-builtin types, so `==` here is always the real one; the verdict leaves on a socket the solution
-process never had.
+It has the tests, and runs them with the entry point bound to what stands in for it. The solution's process
+sends data, which is rebuilt here, or numbers of objects that stay there; it never has the socket on which
+the verdict leaves. Tests that watch the process itself run beside the solution (`inprocess`), without their
+expected values, and what they find is settled here.
 """
 
 from __future__ import annotations
 
-import builtins
-from collections import deque
+import ast
+import contextlib
+import sys
+import types
 from typing import Any
 
-from . import asserts, codec, frames, judge, tolerance
-
-_EXCEPTIONS = {
-    name: kind
-    for name, kind in vars(builtins).items()
-    if isinstance(kind, type) and issubclass(kind, BaseException)
-}
-_ODD_ARGUMENTS = {"UnicodeDecodeError", "UnicodeEncodeError", "UnicodeTranslateError", "BaseExceptionGroup"}
-
-
-class _GoneError(judge.Interrupt):
-    """The solution process ended."""
-
-
-class _NeedsOneProcessError(judge.Interrupt):
-    """A test passes something that cannot cross, such as a function."""
+from . import asserts, decoys, expected, forms, frames, judge, line, tolerance
+from .checker_line import REMEDY, CheckerEnd, GoneError
 
 
 def run(payload: dict[str, Any], control: frames.Wire, data: int) -> None:
-    tests = tolerance.applied([judge.parse(source) for source in payload["tests"]], payload["tolerance"])
+    """Judge, and tell `control` the mode, each test's result as it is known, and the end."""
+    tests = [judge.parse(source) for source in payload["tests"]]
     entry_point: str | None = payload["entry_point"]
+    within: float = payload["tolerance"]
     base = judge.namespace(payload["prelude"])
-    base.update(tolerance.names(payload["tolerance"]))
-    why = judge.needs_one_process(tests, set(base), entry_point)
-    if why is not None or entry_point is None:
-        control.send({"op": "in-process", "why": why or ""})
+    form = forms.look([test for test in tests if isinstance(test, ast.Module)], base, entry_point)
+    asked = payload["mode"]
+    mode = form.mode if asked == "auto" else asked
+    if mode != "in-process" and form.mode == "in-process":
+        control.send({"op": "refused", "why": form.why[:1000]})
         return
-    proxy = _Proxy(frames.Wire(data), int(payload["result_bytes"]))
-    proxy.__name__ = entry_point
-    base[entry_point] = proxy
-
-    def report(index: int, result: dict[str, Any]) -> None:
-        if proxy.interrupt is not None:  # a test that catches everything caught it
-            raise proxy.interrupt
-        if proxy.bad is not None and result["status"] == "passed":  # and this one, too
-            result = asserts.result(proxy.bad.status, proxy.bad.reason, str(proxy.bad))
-        proxy.bad = None
-        control.send({"op": "test", "index": index, **result})
-
-    try:
-        loaded = proxy.load()
-        if loaded is None:
-            judge.judge_all(tests, base, proxy, report, shared=False)
-        else:
-            for index in range(len(tests)):
-                report(index, loaded)
-    except _NeedsOneProcessError as error:
-        control.send({"op": "in-process", "why": str(error)})
-        return
-    except _GoneError:
-        pass  # the runner saw how it ended and fills in the tests that are missing
+    control.send({"op": "mode", "mode": mode})
+    end = CheckerEnd(frames.Wire(data, line.CAPS), form.words, objects=mode != "split")
+    with contextlib.suppress(OSError):  # how it ended is seen when its answer is awaited
+        end.tell_mode(mode)
+    if mode == "in-process":
+        judged = _InProcess(end, within)
+    else:
+        base.update(tolerance.names(within))
+        tolerance.applied(tests, within)
+        judged = _Split(end, base, entry_point, form.names)
+    _judge_all(tests, end, judged, control)
     control.send({"op": "end"})
 
 
-class _Proxy:
-    """The entry point as the tests see it: arguments out, plain data or an exception back."""
+def _judge_all(
+    tests: list[judge.Test], end: CheckerEnd, judged: _Split | _InProcess, control: frames.Wire
+) -> None:
+    try:
+        results = end.load()
+        if results is None:
+            judged.prepare()
+        for index, test in enumerate(tests):
+            result = results or (judged.judge(test) if isinstance(test, ast.Module) else test)
+            control.send({"op": "test", "index": index, **end.final(result)})
+        if results is None:
+            found = judged.finish()
+            if found:
+                control.send({"op": "tampered", "why": found})
+    except GoneError:
+        return  # the runner saw how it ended and fills in the tests that are missing
 
-    __name__: str
 
-    def __init__(self, wire: frames.Wire, max_bytes: int) -> None:
-        self._wire = wire
-        self._max = max_bytes
-        self.interrupt: judge.Interrupt | None = None
-        self.bad: judge.BadAnswerError | None = None  # of the test that runs now
+class _Split:
+    """Tests that run here."""
 
-    def load(self) -> dict[str, Any] | None:
-        """Wait until the solution is loaded. Returns the result of every test if it could not be."""
-        message = self._receive()
-        if message.get("loaded") is True:
-            return None
-        status = "oom" if message.get("oom") is True else "failed"
-        text = str(message.get("message"))[:2000]
-        return {"status": status, "reason": "load" if status == "failed" else None, "message": text}
+    def __init__(
+        self, end: CheckerEnd, base: dict[str, Any], entry_point: str | None, names: tuple[str, ...]
+    ) -> None:
+        self._end, self._base, self._entry_point, self._names = end, base, entry_point, names
+
+    def prepare(self) -> None:
+        """Bind the names that only the solution defines."""
+        names = self._base
+        if self._entry_point is not None:
+            names[self._entry_point] = (
+                self._end.entry[0] if self._end.entry else self._asked(self._entry_point)
+            )
+        for name in self._names:
+            value = self._asked(name)
+            if value is not NotImplemented:
+                names[name] = value
+        module = types.ModuleType("solution")
+        module.__dict__.update(
+            {name: names[name] for name in (self._entry_point, *self._names) if name in names}
+        )
+        sys.modules["solution"] = module
+
+    def _asked(self, name: str) -> Any:
+        try:
+            (value,) = self._end.request("module", None, "", name)
+        except judge.BadAnswerError:  # told where it is used: the entry point is, by every test
+            self._end.bad = None
+            return _Unjudged(self._end, name)
+        return value
+
+    def judge(self, tree: ast.Module) -> dict[str, Any]:
+        """One test's result."""
+        names = dict(self._base)
+        return judge.judge(tree, names, names.get(self._entry_point or ""))
+
+    def finish(self) -> str:
+        """What was found amiss, which is nothing: no test ran beside the solution."""
+        return ""
+
+
+class _Unjudged:
+    """What stands for a name whose value cannot cross."""
+
+    def __init__(self, end: CheckerEnd, name: str) -> None:
+        self._refuse = lambda: end.refuse("not-plain-data", f"{name} cannot be judged here: {REMEDY}")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        listed = list(args)
-        try:
-            request = {
-                "args": codec.encode(listed, max_bytes=self._max),
-                "kwargs": codec.encode(kwargs, max_bytes=self._max),
-            }
-        except codec.NotPlainError as error:
-            raise self._stop(_NeedsOneProcessError(f"an argument cannot cross: {error}")) from None
-        try:
-            self._wire.send(request)
-        except OSError:
-            raise self._stop(_GoneError()) from None
-        answer = self._receive()
-        self._write_back(answer.get("after"), listed, kwargs)
-        if "value" in answer:
-            return self._decode(answer["value"])
-        if "bad" in answer:
-            reason = answer["bad"] if answer["bad"] in ("too-big", "not-plain-data") else "not-plain-data"
-            raise self._refuse(reason, str(answer.get("message"))[:2000])
-        raise _exception(answer.get("raised"), str(answer.get("message"))[:2000])
+        raise self._refuse()
 
-    def _stop(self, interrupt: judge.Interrupt) -> judge.Interrupt:
-        self.interrupt = interrupt
-        return interrupt
-
-    def _refuse(self, reason: str, message: str) -> judge.BadAnswerError:
-        self.bad = judge.BadAnswerError("failed", reason, message)
-        return self.bad
-
-    def _receive(self) -> dict[str, Any]:
-        try:
-            return self._wire.receive()
-        except (EOFError, OSError):
-            raise self._stop(_GoneError()) from None
-        except frames.FrameError as error:
-            raise self._refuse("not-plain-data", str(error)) from None
-
-    def _decode(self, data: Any) -> Any:
-        try:
-            return codec.decode(data)
-        except codec.MalformedError as error:
-            raise self._refuse("not-plain-data", str(error)) from None
-
-    def _write_back(self, after: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
-        """What the solution did to its arguments, done to the caller's."""
-        if after is None:
-            return
-        decoded = self._decode(after)
-        if isinstance(decoded, list) and len(decoded) == 2:
-            absorb(args, decoded[0])
-            absorb(kwargs, decoded[1])
+    def __getattr__(self, name: str) -> Any:
+        raise self._refuse()
 
 
-def absorb(old: Any, new: Any) -> None:
-    """Make the container `old` equal to `new` in place, inner containers too where they match."""
-    if type(old) is not type(new):
-        return
-    if isinstance(old, list):
-        if len(old) == len(new):
-            old[:] = [_merged(a, b) for a, b in zip(old, new, strict=True)]
-        else:
-            old[:] = new
-    elif isinstance(old, dict):
-        merged = {key: _merged(old.get(key), value) for key, value in new.items()}
-        old.clear()
-        old.update(merged)
-    elif isinstance(old, set):
-        old.clear()
-        old.update(new)
-    elif isinstance(old, bytearray):
-        old[:] = new
-    elif isinstance(old, deque):
-        old.clear()
-        old.extend(new)
+class _InProcess:
+    """Tests that run beside the solution; what they assert is settled here."""
+
+    def __init__(self, end: CheckerEnd, within: float) -> None:
+        self._end, self._within = end, within
+
+    def prepare(self) -> None:
+        """Nothing: the names are there already."""
+
+    def judge(self, tree: ast.Module) -> dict[str, Any]:
+        """One test's result: its own word, unless what had to be settled here did not hold or never came."""
+        kept = expected.Kept(tree, self._within)
+        self._end.kept, self._end.settled = kept, set()
+        status, reason, message = self._end.request("test", None, "", kept.source)
+        if self._end.unsettled:
+            return asserts.result("failed", "assert", self._end.unsettled)
+        if status != "passed":
+            return _untrusted(status, reason, message)
+        if not kept.sure <= self._end.settled:
+            return asserts.result("tampered", None, "the test passed without its assertions")
+        return asserts.result("passed")
+
+    def finish(self) -> str:
+        """What the other process finds changed in itself; canaries among them, which have to fail."""
+        for source in decoys.canaries():
+            status, *_ = self._end.request("test", None, "", source)
+            if status == "passed":
+                return "assertions that must fail passed"
+        found = self._end.request("changed")
+        return str(found)[:500] if found else ""
 
 
-def _merged(old: Any, new: Any) -> Any:
-    if type(old) is type(new) and isinstance(old, list | dict | set | bytearray | deque):
-        absorb(old, new)
-        return old
-    return new
+_FAILURES = ("failed", "oom", "tampered")
+_REASONS = ("assert", "exception", "load", "not-plain-data", "too-big", "no-verdict")
 
 
-def _exception(names: Any, message: str) -> BaseException:
-    """The nearest builtin exception to what the solution raised."""
-    for name in names if isinstance(names, list) else []:
-        kind = _EXCEPTIONS.get(name) if isinstance(name, str) and name not in _ODD_ARGUMENTS else None
-        if kind is not None and name not in ("BaseException", "Exception", "object"):
-            return kind(message)
-    return Exception(f"{names[0]}: {message}" if isinstance(names, list) and names else message)
+def _untrusted(status: Any, reason: Any, message: Any) -> dict[str, Any]:
+    """The result of a process that the solution shares; what is not known there is a failure."""
+    if status not in _FAILURES:
+        return asserts.result("failed", "no-verdict", "the test ended in no known way")
+    if status != "failed":
+        reason = None
+    elif reason not in _REASONS:
+        reason = "exception"
+    return asserts.result(status, reason, message if isinstance(message, str) else "")

@@ -14,10 +14,10 @@ import random
 import sys
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from . import asserts, codec, confine, files, frames, linux, places
+from . import asserts, confine, files, forms, frames, graph, linux, places
 
 SETUP_FAILED = 70
 _UP = frames.pack({"op": "up"})
@@ -68,9 +68,12 @@ def warm(role: str) -> None:
     scope: dict[str, Any] = {}
     source = "def f(x):\n    return [x, {x: (x,)}]\n"
     if role == "checker":
-        compile(asserts.rewrite(ast.parse("assert f(1) == 1")), "warm.py", "exec", dont_inherit=True)
+        tree = ast.parse("assert f(1) == 1")
+        forms.look([tree], scope, "f")
+        compile(asserts.rewrite(tree), "warm.py", "exec", dont_inherit=True)
     exec(compile(source, "warm.py", "exec", dont_inherit=True), scope)
-    frames.parse(frames.encode({"value": codec.encode(codec.decode(codec.encode(scope["f"](1))))}).encode())
+    message = graph.Graph(1).write(None, scope["f"](1))
+    graph.Graph(-1).read(frames.parse(frames.encode(message).encode()))
 
 
 def _set_up(order: dict[str, Any], fds: list[int], own_uids: bool) -> list[int]:
@@ -127,22 +130,21 @@ def flush() -> None:
             continue
 
 
-def load(
-    code: str, name: str, filename: str, provided: Callable[[], dict[str, Any]] | None = None
-) -> types.ModuleType:
+def load(code: str, name: str, filename: str, provided: Mapping[str, Any] | None = None) -> types.ModuleType:
     """Execute `code` as the module `name`. Whatever it raises comes through.
 
-    Of the names `provided` gives, the module starts with those that its code mentions.
+    Of the names in `provided`, the module starts with those that its code mentions.
     """
+    code = code.removeprefix("\ufeff")  # a byte order mark, as editors leave it
     module = types.ModuleType(name)
     module.__file__ = filename
     sys.modules[name] = module
     linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
     # `dont_inherit`: this file's own __future__ imports must not reach the program.
     compiled = compile(code, filename, "exec", dont_inherit=True)
-    if provided is not None:
+    if provided:
         mentioned = _mentioned(compiled)
-        module.__dict__.update({n: v for n, v in provided().items() if n in mentioned})
+        module.__dict__.update({n: v for n, v in provided.items() if n in mentioned})
     exec(compiled, module.__dict__)
     return module
 

@@ -128,7 +128,10 @@ class Wire:
 
     def send(self, head: dict[str, Any], body: bytes = b"") -> None:
         """Raises OSError where the other end is gone, FrameError where the message is too long."""
-        data = pack(head, body, self._caps)
+        self.send_packed(pack(head, body, self._caps))
+
+    def send_packed(self, data: bytes) -> None:
+        """Send what `pack` made. Raises OSError where the other end is gone."""
         sent = os.write(self.fd, data)
         while sent < len(data):
             sent += os.write(self.fd, memoryview(data)[sent:])

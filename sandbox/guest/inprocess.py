@@ -1,90 +1,173 @@
-"""Role `inprocess`: tests that cannot be judged from outside share a process with the solution.
+"""Tests that watch the process itself, run beside the solution.
 
-Cheats are detected here, not prevented: equality that lies, patched assertions and builtins, tracing
-that skips the tests' lines, results changed later, and a verdict sent before its turn. Every verdict
-from here is marked "in-process".
+They come after the solution was loaded, without the values they expect, and every assertion that can be is
+settled in the checker (`expected`). For what is left, cheats are detected here and not prevented: equality
+that lies, patched assertions and builtins, tracing that skips a test's lines.
 """
 
 from __future__ import annotations
 
 import builtins
 import functools
+import inspect
+import json
+import os
 import sys
 import types
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from . import asserts, child, frames, judge, tolerance
+from . import (
+    asserts,
+    child,
+    classes,
+    codec,
+    decoys,
+    expected,
+    frames,
+    graph,
+    judge,
+    line,
+    line_messages,
+    tolerance,
+)
 
+if TYPE_CHECKING:
+    from .solution import SolutionEnd
 
-def run(payload: dict[str, Any], control: frames.Wire) -> None:
-    import unittest
-
-    before = _fingerprint(unittest)
-    names = judge.namespace(payload["prelude"])
-    names.update(tolerance.names(payload["tolerance"]))
-    entry_point: str | None = payload["entry_point"]
-    names.pop(entry_point or "", None)
-    provided = {n: v for n, v in names.items() if n.isidentifier() and not n.startswith("__")}
-    failure = _load(payload["code"], names, entry_point, provided)
-    tests = tolerance.applied([judge.parse(source) for source in payload["tests"]], payload["tolerance"])
-    found: list[str] = []
-
-    def report(index: int, result: dict[str, Any]) -> None:
-        control.send({"op": "test", "index": index, **result})  # at once: nothing here can change it later
-
-    if failure is not None:
-        for index in range(len(tests)):
-            report(index, failure)
-    else:
-        candidate = _guard(names, entry_point, found)
-        judge.judge_all(tests, names, candidate, report, shared=True)
-    found += [] if _fingerprint(unittest) == before else ["builtins or unittest were changed"]
-    found += _canaries(unittest)
-    child.flush()
-    # The nonce exists here only after the canaries ran; a verdict without it is a forgery.
-    control.send({"op": "canaries", "found": found})
-    nonce = control.receive()["nonce"]
-    control.send({"op": "verdict", "nonce": nonce})
+_GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
-def _load(
-    code: str, names: dict[str, Any], entry_point: str | None, provided: dict[str, Any]
-) -> dict[str, Any] | None:
-    """Execute the solution in the tests' namespace. Returns the result of every test if that failed."""
-    try:
-        names.update(vars(child.load(code, "solution", "solution.py", lambda: provided)))
-        if entry_point and not callable(names.get(entry_point)):
-            raise NameError(f"the solution defines no {entry_point!r}")
-    except MemoryError as error:
-        return {"status": "oom", "reason": None, "message": child.describe(error)}
-    except BaseException as error:  # whatever loading raised is the answer
-        child.print_traceback(error)
-        return {"status": "failed", "reason": "load", "message": child.describe(error)}
-    return None
+class Watch:
+    """What is looked at: taken before the solution is loaded."""
+
+    def __init__(self) -> None:
+        import unittest
+        import unittest.mock
+
+        self._unittest = unittest
+        self._before = _fingerprint(unittest)
+        self.found: list[str] = []
+
+    def changed(self, tests: str) -> str:
+        """What a cheat changed, in a few words. A builtin that `tests` name may have been changed by them."""
+        now = _fingerprint(self._unittest)
+        for mark in now.keys() | self._before.keys():
+            owner, _, name = mark.rpartition(".")
+            if now.get(mark) != self._before.get(mark) and not (
+                owner in ("builtins", "os") and name in tests
+            ):
+                self.found.append(f"{mark.removesuffix('.code')} was changed")
+                break
+        try:
+            self._unittest.TestCase().assertEqual(1, 2)
+            self.found.append("assertEqual(1, 2) passed")
+        except AssertionError:
+            pass
+        return "; ".join(self.found[:5])
 
 
-def _guard(names: dict[str, Any], entry_point: str | None, found: list[str]) -> Any:
-    """The entry point, with every value it returns asked whether it equals something it cannot equal,
-    and a look after each call at whether the tests' own lines are being traced."""
+class Tests:
+    """The tests of one request, which share their names with the solution's: `names`, where the prelude's
+    are too. `within` is the tolerance of their equalities."""
+
+    def __init__(
+        self, end: SolutionEnd, watch: Watch, entry_point: str | None, names: dict[str, Any], within: float
+    ) -> None:
+        self._end = end
+        self._watch = watch
+        self._within = within
+        self._names = names
+        names.update({"__name__": "tests", expected.SETTLED: self._settled, **tolerance.names(within)})
+        self._source = self._all = ""
+        self._candidate = _guarded(
+            self._names, entry_point, watch.found, lambda: "StopIteration" in self._source
+        )
+
+    def run(self, source: str) -> tuple[str, str | None, str]:
+        """(status, reason, message) of one test."""
+        self._source = source
+        self._all += source
+        (tree,) = tolerance.applied([judge.parse(source)], self._within)
+        result = tree if isinstance(tree, dict) else judge.judge(tree, self._names, self._candidate)
+        child.flush()
+        return result["status"], result["reason"], result["message"]
+
+    def changed(self) -> str:
+        """What was found amiss since the solution was loaded."""
+        return self._watch.changed(self._all)
+
+    def _settled(self, number: int, *values: Any) -> bool:
+        """Have the checker settle an assertion. Raises AssertionError where it does not hold."""
+        text = self._end.ask("settle", None, "", number, *values)
+        if text:
+            raise AssertionError(text)
+        return True
+
+
+def _guarded(
+    names: dict[str, Any], entry_point: str | None, found: list[str], wants_stop: Callable[[], bool]
+) -> Any:
+    """The entry point, what it returns asked whether it equals what it cannot equal; and a look after each
+    call at whether the tests' own lines are being traced."""
     function = names.get(entry_point or "")
-    if not isinstance(function, types.FunctionType):
+    if isinstance(function, type) or not callable(function):
         return function
 
-    @functools.wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        value = function(*args, **kwargs)
+    def looked_at(value: Any) -> Any:
         if _traced() and not found:
             found.append("the tests were traced")
-        try:
-            lies = (value == object()) is True or (value != object()) is False
-        except Exception:  # comparison may be undefined, as for frames of different shape
-            lies = False
-        if lies and not found:
-            found.append("a returned value equals everything")
+        if _lies(value) and not found:
+            found.append("a returned value does not compare as its kind does")
         return value
 
-    names[entry_point or ""] = guarded
-    return guarded
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            value = function(*args, **kwargs)
+        except StopIteration:  # `map` and `for` would take it for their own end
+            if wants_stop():
+                raise
+            raise judge.BadAnswerError(
+                "failed", "exception", "StopIteration came out of a function"
+            ) from None
+        return looked_at(value)
+
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        value: Any = function(*args, **kwargs)
+        return looked_at(await value)
+
+    flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+    if flags & _GENERATORS:
+        return function  # it returns nothing but generators
+    stand_in = awaited if flags & inspect.CO_COROUTINE else guarded
+    if isinstance(function, types.FunctionType):
+        functools.update_wrapper(stand_in, function)
+    names[entry_point or ""] = stand_in
+    return stand_in
+
+
+def _lies(value: Any) -> bool:
+    """Whether a value says that it equals values drawn at random, or is a plain one that compares anew."""
+    kind = type(value)
+    if kind in classes.PLAIN or value is None or kind is bool:
+        return False
+    own = (
+        isinstance(value, classes.PLAIN)
+        and classes.kind_of(kind) == "value"
+        and kind.__module__ == "solution"
+    )
+    if own and any(
+        name in vars(base)
+        for base in kind.__mro__
+        if base.__module__ == "solution"
+        for name in classes.COMPARISONS[:2]
+    ):
+        return True
+    try:
+        drawn = [object(), *(decoys.vary(sample) for sample in (1, 0.5, "a", [1, 2], (1,), {1: 2}, None))]
+        return any((value == other) is True or (value != other) is False for other in drawn)
+    except Exception:  # comparison may be undefined, as for frames of different shape
+        return False
 
 
 def _traced() -> bool:
@@ -98,29 +181,19 @@ def _traced() -> bool:
 
 
 def _fingerprint(unittest: Any) -> dict[str, int]:
-    """Identities of what a cheat would patch: builtins, assertion methods, and the code behind them."""
+    """Identities of what a cheat would patch: builtins, assertions, what carries a verdict, their code."""
     marks = {f"builtins.{name}": id(value) for name, value in vars(builtins).items() if name != "_"}
-    for kind in (unittest.TestCase, unittest.TestResult, unittest.TestSuite, unittest.TextTestRunner):
-        for name, value in vars(kind).items():
-            marks[f"{kind.__name__}.{name}"] = id(value)
-            marks[f"{kind.__name__}.{name}.code"] = id(getattr(value, "__code__", None))
-    for module in (judge, asserts, frames, child, tolerance):
-        for name, value in vars(module).items():
+    mock = unittest.mock
+    owners: list[Any] = [unittest.TestCase, unittest.TestResult, unittest.TestSuite, unittest.TextTestRunner]
+    owners += [mock.NonCallableMock, mock.CallableMixin, json.JSONEncoder, json.JSONDecoder]
+    owners += [frames.Wire, graph.Graph, line_messages.Writing, line.Line, sys.modules[__name__]]
+    owners += [asserts, child, classes, codec, decoys, expected, frames, graph, judge, line, tolerance]
+    for owner in owners:
+        for name, value in vars(owner).items():
             if not name.startswith("__"):
-                marks[f"{module.__name__}.{name}"] = id(value)
-                marks[f"{module.__name__}.{name}.code"] = id(getattr(value, "__code__", None))
+                marks[f"{owner.__name__}.{name}"] = id(value)
+                marks[f"{owner.__name__}.{name}.code"] = id(getattr(value, "__code__", None))
+    for name in ("write", "read", "_exit"):
+        marks[f"os.{name}"] = id(getattr(os, name))
+    marks["json.encoder"] = len(vars(frames.encode.__self__))  # a method patched on the one that frames use
     return marks
-
-
-def _canaries(unittest: Any) -> list[str]:
-    """Two checks that must fail; one that passes shows patched assertions."""
-    found: list[str] = []
-    try:
-        unittest.TestCase().assertEqual(1, 2)
-        found.append("assertEqual(1, 2) passed")
-    except AssertionError:
-        pass
-    canary = judge.parse("assert 1 == 2")
-    if isinstance(canary, dict) or judge.judge(canary, judge.namespace(""), None)["status"] != "failed":
-        found.append("assert 1 == 2 passed")
-    return found

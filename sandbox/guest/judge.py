@@ -1,19 +1,15 @@
-"""What a test is, whether it can be judged from another process, and running it."""
+"""What a test is, and running it."""
 
 from __future__ import annotations
 
 import ast
-import builtins
+import contextlib
 import io
-from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import asserts, child
+from . import asserts, child, pytests
 
-_BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__builtins__"}
-_ACTIVE = (ast.Assert, ast.Raise, ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_CAPTURES = (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
+_ACTIVE = (ast.Assert, ast.Raise, ast.If, ast.For, ast.While, ast.With, ast.Try, ast.TryStar, ast.Match)
 
 
 class NoVerdictError(Exception):
@@ -35,21 +31,17 @@ class BadAnswerError(BaseException):
         self.status, self.reason = status, reason
 
 
-def namespace(prelude: str) -> dict[str, Any]:
-    """Names the tests may use: those of the prelude, and what explains a failed assertion."""
-    names = provided(prelude)  # the very dictionary of its functions: they see what is bound in it later
-    names.update({"__name__": "tests", asserts.EXPLAIN: asserts.explain})
-    return names
+def namespace(prelude: str, name: str = "tests") -> dict[str, Any]:
+    """Names the tests may use, as module `name`: those of the prelude, and what explains a failed assertion.
 
-
-def provided(prelude: str) -> dict[str, Any]:
-    """What the prelude defines. One that does not run (a prompt cut mid-body) contributes what it defined
-    until then."""
-    names: dict[str, Any] = {"__name__": "prelude"}
-    try:
-        exec(compile(prelude, "prelude.py", "exec", dont_inherit=True), names)
-    except Exception:  # trusted text, often a fragment
-        return names
+    A prelude that does not run (a prompt cut mid-body) contributes what it defined until then. Its functions
+    see what is bound here later.
+    """
+    names: dict[str, Any] = {"__name__": name}
+    if prelude:
+        with contextlib.suppress(Exception):  # trusted text, often a fragment
+            exec(compile(prelude, "prelude.py", "exec", dont_inherit=True), names)
+    names.update({"__name__": name, asserts.EXPLAIN: asserts.explain})
     return names
 
 
@@ -65,90 +57,15 @@ def parse(source: str) -> Test:
         return asserts.result("failed", "no-verdict", message)
 
 
-def needs_one_process(tests: list[Test], known: set[str], entry_point: str | None) -> str | None:
-    """Why these tests cannot be judged from another process, or None when they can.
-
-    Only the tests decide, never the solution: it must not be able to choose the weaker mode.
-    """
-    if not entry_point:
-        return "no entry point is named"
-    for tree in tests:
-        if isinstance(tree, dict):
-            continue
-        names = _Names()
-        for node in _nodes(tree):
-            why = _unproxied(node, entry_point)
-            if why is not None:
-                return why
-            names.add(node)
-        missing = names.used - names.bound - known - _BUILTINS - {entry_point, "check"}
-        if missing:
-            return f"the tests use {', '.join(sorted(missing)[:3])}"
-    return None
-
-
-def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node below `tree`; as `ast.walk`, at a third of its cost."""
-    left: list[Any] = [tree]
-    while left:
-        node = left.pop()
-        if isinstance(node, list):
-            left += node
-        elif isinstance(node, ast.AST):
-            yield node
-            left += [getattr(node, field, None) for field in node._fields]
-
-
-def _unproxied(node: ast.AST, entry_point: str) -> str | None:
-    """Why `node` cannot work on a proxy of `entry_point`."""
-    if isinstance(node, ast.Attribute):
-        if _is_name(node.value, entry_point):
-            return f"an attribute of {entry_point}"
-        # `Name(...).attribute` of a name that looks like a class
-        made = isinstance(node.value, ast.Call) and _is_name(node.value.func, entry_point)
-        if made and entry_point[:1].isupper():
-            return f"an instance of {entry_point}"
-    elif isinstance(node, ast.ClassDef) and "TestCase" in map(_last_name, node.bases):
-        return "a unittest class"
-    return None
-
-
-def _last_name(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
-
-
-def _is_name(node: ast.expr, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
-
-
-class _Names:
-    """Names a source reads, and those it binds (scopes are not told apart: enough for tests)."""
-
-    def __init__(self) -> None:
-        self.used: set[str] = set()
-        self.bound: set[str] = set()
-
-    def add(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Name):
-            (self.used if isinstance(node.ctx, ast.Load) else self.bound).add(node.id)
-        elif isinstance(node, _DEFINITIONS):
-            self.bound.add(node.name)
-        elif isinstance(node, ast.arg):
-            self.bound.add(node.arg)
-        elif isinstance(node, ast.alias):
-            self.bound.add((node.asname or node.name).partition(".")[0])
-        elif isinstance(node, _CAPTURES) and node.name:
-            self.bound.add(node.name)
-
-
 def judge(tree: ast.Module, names: dict[str, Any], candidate: Any) -> dict[str, Any]:
     """Run one test in `names` and say how it went."""
     try:
         _run(tree, names, candidate)
     except NoVerdictError as error:
         return asserts.result("failed", "no-verdict", str(error))
-    except BadAnswerError as error:
-        return asserts.result(error.status, error.reason, str(error))
+    except BadAnswerError as error:  # in one process the solution can raise it as well, with any status
+        status = "tampered" if error.status == "tampered" else "failed"
+        return asserts.result(status, error.reason, str(error))
     except AssertionError as error:
         return asserts.result("failed", "assert", str(error)[:2000] or "an assertion failed")
     except Interrupt:
@@ -162,6 +79,16 @@ def judge(tree: ast.Module, names: dict[str, Any], candidate: Any) -> dict[str, 
 
 def _run(tree: ast.Module, names: dict[str, Any], candidate: Any) -> None:
     body = tree.body
+    if pytests.wanted(tree):
+        try:
+            ran, message = pytests.run(tree, names)
+        except pytests.NoPytestError as error:
+            raise NoVerdictError(str(error)) from None
+        if message:
+            raise AssertionError(message)
+        if not ran:
+            raise NoVerdictError("pytest found no test to run")
+        return
     defined = [node.name for node in body if isinstance(node, ast.FunctionDef)]
     calls_check = any(
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _is_name(node.value.func, "check")
@@ -181,6 +108,10 @@ def _run(tree: ast.Module, names: dict[str, Any], candidate: Any) -> None:
     ran = _run_unittest(names, before) or ran
     if not ran:
         raise NoVerdictError("the test checks nothing")
+
+
+def _is_name(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
 
 
 def _is_effect(node: ast.stmt) -> bool:
@@ -234,17 +165,3 @@ def _cases(names: dict[str, Any], before: dict[str, Any], base: type) -> list[ty
 def _fresh(names: dict[str, Any], before: dict[str, Any]) -> list[Any]:
     """What a test defined, under a name that an earlier test of the same namespace used perhaps."""
     return [value for name, value in names.items() if name not in before or before[name] is not value]
-
-
-Report = Callable[[int, dict[str, Any]], None]
-
-
-def judge_all(
-    tests: list[Test], base: dict[str, Any], candidate: Any, report: Report, *, shared: bool
-) -> None:
-    """Judge each test in order and `report` it. `shared`: all in one namespace, the solution's own."""
-    for index, test in enumerate(tests):
-        if isinstance(test, ast.Module):
-            report(index, judge(test, base if shared else dict(base), candidate))
-        else:
-            report(index, test)

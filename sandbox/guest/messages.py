@@ -19,6 +19,7 @@ _MESSAGE = Text(16 << 10)
 _STATUS = OneOf("passed", "failed", "timeout-wall", "timeout-cpu", "oom", "output-limit", "tampered", "infra")
 _FAILED = ("assert", "exception", "load", "not-plain-data", "too-big", "no-verdict")
 _REASON = OneOf(None, *_FAILED, "signal", "busy", "protocol")
+_MODE = OneOf("split", "objects", "in-process")
 _TEST = {
     "index": Whole(0, _MAX_TEST),
     "status": OneOf("passed", "failed", "oom", "tampered"),
@@ -71,17 +72,18 @@ FROM_ROLE = {
         {"callback": MAX_ARGUMENTS, "value": MAX_FRAME},
     ),
     "program": Messages("op", {**_UP, "value": {}, "failed": _ENDED, "oom": _ENDED}, {"value": MAX_FRAME}),
-    "checker": Messages("op", {**_UP, "test": _TEST, "in-process": {"why": _MESSAGE}, "end": {}}),
-    "solution": Messages("op", _UP),
-    "inprocess": Messages(
+    "checker": Messages(
         "op",
         {
             **_UP,
+            "mode": {"mode": _MODE},
+            "refused": {"why": _MESSAGE},
             "test": _TEST,
-            "canaries": {"found": Items(Text(1000), 100)},
-            "verdict": {"nonce": Text(64)},
+            "tampered": {"why": _MESSAGE},
+            "end": {},
         },
     ),
+    "solution": Messages("op", _UP),
 }
 
 _ID = {"id": Text(64)}
@@ -99,7 +101,7 @@ _DONE = {
     "stderr": Text(MAX_FRAME),
     "clean": Flag(),
     "by_kernel": Flag(),  # out of memory: the kernel chose it, perhaps for what others hold
-    "mode": OneOf("split", "in-process"),
+    "mode": _MODE,
     "tests": Items(Record(_TEST | {"status": _STATUS, "reason": _REASON}), _MAX_TEST),
 }
 

@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 from . import cleanup, frames, linux, memory, zygote
 from .process import MAX_DATAGRAM, End, Process
 from .request import Request
-from .testing import KINDS, OneProcessRequest, SplitRequest
+from .testing import KINDS
 from .watching import Watched
 
 _READ = 1 << 18
@@ -264,17 +264,13 @@ class Runner:
     def _finish(self, request: Request) -> None:
         del self._requests[request.id]
         self._watched.drop_all(request)
-        one_process = isinstance(request, SplitRequest) and request.one_process is not None
-        again = one_process and request.stopped is None
-        if not again and not request.reported:
+        if not request.reported:
             self._report(request)
         request.close()
         homes = {process.uid: process.home for process in request.processes}
         if not self._cleaner.after(homes, not self._requests) and not self._dirty:
             self._dirty = True
             self.to_host({"t": "dirty"})
-        if again:
-            self._start(OneProcessRequest(self, request.message))
         if not self._tearing_down:
             backlog, self._backlog = self._backlog, []
             for frame in backlog:

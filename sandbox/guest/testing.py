@@ -1,8 +1,7 @@
-"""Requests that judge tests: in a process of their own beside the solution's, or in one with it."""
+"""Requests that judge tests: a checker with the tests, and a process with the solution."""
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Callable
@@ -65,39 +64,43 @@ class _Tests(Request):
         return report
 
 
-class SplitRequest(_Tests):
-    """Tests judged by a checker process that gets only plain data from the solution process."""
+class CheckRequest(_Tests):
+    """Tests judged by a checker process; the solution's process has no line to here that counts."""
 
     def start(self) -> None:
-        self.one_process: str | None = None
         self.broken: Result | None = None
         self.ended: float | None = None  # when the checker had nothing more to say
         for_solution, for_checker = socket.socketpair()
         body = self.body
-        keys = ("tests", "entry_point", "prelude", "tolerance")
-        self.checker = self._launch("checker", {key: body[key] for key in keys}, for_checker)
-        payload = {"code": body["solution"], "entry_point": body["entry_point"], "prelude": body["prelude"]}
-        self.solution = self._launch("solution", payload, for_solution)
+        self.mode = "split" if body["mode"] == "auto" else body["mode"]
+        shared = {key: body[key] for key in ("entry_point", "prelude", "mode", "tolerance")}
+        self.checker = self._launch("checker", {**shared, "tests": body["tests"]}, for_checker)
+        self.solution = self._launch("solution", {**shared, "code": body["solution"]}, for_solution)
 
     def on_message(self, process: Process, message: dict[str, Any], body: bytes) -> None:
-        if message["op"] == "test":
+        op = message["op"]
+        if op == "test":
             self.add(message["index"], message)
-        elif message["op"] == "in-process":
+        elif op == "mode":
+            self.mode = message["mode"]
+        elif op == "refused":
             why = message["why"]
-            if self.body["mode"] == "split":
-                self.stop(("failed", "no-verdict", f"the tests cannot be judged from another process: {why}"))
-            else:
-                self.one_process = why
-                self.end_processes()
+            self.stop(("failed", "no-verdict", f"the tests cannot be judged from another process: {why}"))
+        elif op == "tampered":
+            self.stop(("tampered", None, message["why"]))
         else:
             self.ended = time.monotonic()
             # With a result missing the solution is ending by itself, and how it does matters.
             if len(self.results) == len(self.body["tests"]):
                 self.end_processes()
 
+    @property
+    def answered(self) -> bool:
+        return super().answered and self.ended is not None
+
     def on_broken(self, process: Process, result: Result) -> None:
         if process is self.solution:
-            # The checker may be about to find that these tests need one process: it sees the end.
+            # The checker may be about to refuse these tests: it sees the end.
             self.broken = result
             process.kill()
         else:
@@ -117,54 +120,5 @@ class SplitRequest(_Tests):
         return self.ending_of(self.checker if self.ended is None else self.solution)
 
 
-class OneProcessRequest(_Tests):
-    """Tests that share a process with the solution; the order of frames is part of the tamper check.
-
-    A result leaves that process as soon as there is one, and counts when the verdict comes in its turn.
-    """
-
-    mode = "in-process"
-
-    def start(self) -> None:
-        self.nonce: str | None = None
-        self.reported_by_test: list[dict[str, Any]] = []
-        keys = ("tests", "entry_point", "prelude", "tolerance")
-        payload = {key: self.body[key] for key in keys}
-        self._launch("inprocess", {**payload, "code": self.body["solution"]})
-
-    def on_message(self, process: Process, message: dict[str, Any], body: bytes) -> None:
-        op = message["op"]
-        if op == "test" and self.nonce is None and message["index"] == len(self.reported_by_test):
-            self.reported_by_test.append(message)
-        elif op == "canaries" and self.nonce is None:
-            found = message["found"]
-            if found:
-                self.stop(("tampered", None, "; ".join(found[:5])))
-                return
-            self.nonce = os.urandom(16).hex()  # not `secrets`: it would load OpenSSL into every child
-            process.send({"nonce": self.nonce})
-        elif op == "verdict" and self.nonce is not None and message["nonce"] == self.nonce:
-            if len(self.reported_by_test) != len(self.body["tests"]):
-                raise SchemaError("the number of tests is wrong")
-            for index, result in enumerate(self.reported_by_test):
-                self.add(index, result)
-            self.end_processes()
-        else:
-            self.stop(("tampered", None, "a verdict was sent before its turn"))
-
-    def on_broken(self, process: Process, result: Result) -> None:
-        """Our part of the process sends what it may: this is the solution's doing."""
-        self.stop(("tampered", None, result[2]))
-
-    def culprit(self) -> Result:
-        return self.ending_of(self.processes[0])
-
-
-def _check(runner: Runner, message: dict[str, Any]) -> Request:
-    """Split, unless one process is asked for; where the mode is "auto" the checker may still ask for it."""
-    kind = OneProcessRequest if message["body"]["mode"] == "in-process" else SplitRequest
-    return kind(runner, message)
-
-
 Factory = Callable[[Runner, dict[str, Any]], Request]
-KINDS: dict[str, Factory] = {"call": Request, "program": Request, "check": _check}
+KINDS: dict[str, Factory] = {"call": Request, "program": Request, "check": CheckRequest}

@@ -20,7 +20,7 @@ def applied(tests: list[Any], tolerance: float) -> list[Any]:
     """The parsed `tests`, with their equalities loosened where there is a tolerance."""
     for test in tests if tolerance else ():
         if isinstance(test, ast.Module):
-            _loosen(test)
+            loosen(test)
     return tests
 
 
@@ -29,7 +29,7 @@ def names(tolerance: float) -> dict[str, Any]:
     return {_NAME: functools.partial(_About, tolerance)} if tolerance else {}
 
 
-def _loosen(tree: ast.Module) -> None:
+def loosen(tree: ast.AST) -> None:
     """Wrap the right-hand sides of the tree's equalities, in place."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare) and all(isinstance(op, ast.Eq | ast.NotEq) for op in node.ops):
@@ -54,17 +54,18 @@ class _About:
 
     # Not always a bool: what compares item by item, as arrays do, goes on doing so.
     def __eq__(self, other: Any) -> Any:
-        return _close(_plain(other), self._value, self._tolerance)
+        return _close(plain(other), self._value, self._tolerance)
 
     def __ne__(self, other: Any) -> Any:
         equal = self == other
-        return not equal if isinstance(equal, bool) else _plain(other) != self._value
+        return not equal if isinstance(equal, bool) else plain(other) != self._value
 
     def __repr__(self) -> str:
         return f"{self._value!r} ± {self._tolerance:g}"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The value that a test compared with, where `value` stands for it."""
     return value._value if isinstance(value, _About) else value
 
 

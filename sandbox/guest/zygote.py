@@ -26,14 +26,13 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from typing import Any, NoReturn
 
-from . import call, checker, child, frames, inprocess, linux, program, rehearsal, solution
+from . import call, checker, child, frames, linux, program, rehearsal, solution
 from .process import receive_fds
 
 # Imported before the first fork, so that a child finds its role loaded.
 ROLES = {
     "call": call.run,
     "checker": checker.run,
-    "inprocess": inprocess.run,
     "program": program.run,
     "solution": solution.run,
 }
@@ -41,7 +40,7 @@ _SPARES = 4  # twice what a split check needs
 _IDLE_S = 2.0  # without an order this long, the spares are let go: they are a third of the memory
 _QUIET_MS = 1  # without work this long, a spare is made
 # What generated code and its tests import most; a child finds them loaded. Each costs memory once
-# per container, so unittest and friends (only the in-process role needs them) stay out.
+# per container, so unittest and friends (few checks need them) stay out.
 _PRELOADED = """
     asyncio bisect collections copy dataclasses datetime decimal enum fractions functools heapq
     itertools json linecache math operator random re statistics string time traceback types typing

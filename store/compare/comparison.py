@@ -21,6 +21,7 @@ _SAME: Mapping[str, str] = {
     "split": "the splits differ ({})",
     "digest": "the problems' content differs, so that the same id need not be the same problem",
     "judge": "the judges differ ({}): scores do not mean the same",
+    "judged": "the tests were judged in different modes ({}): in one process cheats are only detected",
     "tests written by": "the tests were written by different parties ({})",
     "worker": "the workers differ ({}): not like for like",
     "seed": "the seeds differ ({}): draws are not shared",
@@ -85,6 +86,8 @@ def _warnings(sides: Sequence[Side], summaries: Sequence[Summary], pairs: Sequen
         if len(set(values)) > 1:
             told = "; ".join(f"{s.letter}: {v or 'none'}" for s, v in zip(sides, values, strict=True))
             yield sentence.format(told) if "{}" in sentence else sentence
+    if any("in-process" in facts.get("judged", "") for facts in all_facts):
+        yield "tests were judged in one process, where cheats are detected and not prevented"
     if any("model" in facts.get("tests written by", "") for facts in all_facts):
         yield "a model wrote tests that count here: a pass proves little"
     for side, summary in zip(sides, summaries, strict=True):

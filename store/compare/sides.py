@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.judging import told
 from sandbox.errors import UsageError
 from store.compare import FEWEST, MOST
 from store.errors import RunNotFoundError, StoreError
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from store.reader import Reader
     from store.rows import RunFacts
     from store.usage import SearchUsage
+
+_LOOKED_AT = 200  # runs of a side whose verdicts are read for how they were reached
 
 
 class CompareError(UsageError):
@@ -191,16 +194,20 @@ class _Names:
             "seed": _joined(str(row.seed) for row in rows),
             "sandbox": _joined(row.sandbox for row in rows),
             "tests written by": _joined(row.tests_written_by or "" for row in rows),
-            "judge": self._judge(run_ids),
+            **self._judged(run_ids),
         }
         return {key: value for key, value in facts.items() if value} | _config(rows)
 
-    def _judge(self, run_ids: Sequence[str]) -> str:
-        """What the first evaluated of the first runs was scored by: a part has one benchmark."""
-        for run_id in run_ids[:20]:
+    def _judged(self, run_ids: Sequence[str]) -> dict[str, str]:
+        """What the first of the runs were scored by, and in which modes their tests were judged."""
+        metric, modes = "", dict[str, None]()
+        for run_id in run_ids[:_LOOKED_AT]:
             for event in self._reader.events_of_kind(run_id, "evaluation_finished"):
-                return str(getattr(event, "verdict", {}).get("metric") or "tests")
-        return ""
+                verdict = getattr(event, "verdict", {})
+                metric = metric or str(verdict.get("metric") or "tests")
+                if told(verdict.get("mode")):
+                    modes[str(verdict["mode"])] = None
+        return {"judge": metric, "judged": _joined(sorted(modes))}
 
 
 def _name(part: Part) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -305,3 +306,19 @@ def test_every_field_of_the_json_is_in_the_docs(path: Path) -> None:
     for side in data["sides"]:
         side["operators"] = side["pass_at"] = {}
     assert sorted(key for key in keys(data) if f"`{key}`" not in docs) == []
+
+
+def test_sides_judged_in_different_modes_are_not_like_for_like(path: Path) -> None:
+    near = replace(PASS, mode="in-process")
+    trials = {"a": {"p0": [PASS], "p1": [PASS]}, "b": {"p0": [PASS], "p1": [near]}, "c": {"p0": [near]}}
+    trials["d"] = trials["a"]
+    store_experiment(path, "e", trials)
+    found = compared(path, "e:a", "e:b", "e:c")
+    assert dict(found.settings(every=True))["judged"] == ("split", "in-process, split", "in-process")
+    different = "A: split; B: in-process, split; C: in-process"
+    assert any(
+        w.startswith("the tests were judged in different modes") and different in w for w in found.warnings
+    )
+    assert "tests were judged in one process, where cheats are detected and not prevented" in found.warnings
+    alike = compared(path, "e:a", "e:d")
+    assert not any("judged" in warning for warning in alike.warnings)

@@ -119,7 +119,7 @@ async def test_no_cheat_passes_split(sandbox: Pool, name: str) -> None:
 
 UNJUDGEABLE = {
     "no plain data": "def f(x):\n    return object()",
-    "too much": "def f(x):\n    return 'x' * (6 << 20)",
+    "too much": "def f(x):\n    return 'x' * (40 << 20)",
     "no frame": (
         "import os\ndef f(x):\n    for fd in range(3, 20):\n        try:\n            os.write(fd, b'\\xff' * 64)\n"
         "        except OSError:\n            pass"

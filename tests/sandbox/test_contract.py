@@ -247,26 +247,27 @@ async def test_a_prelude_that_does_not_parse_is_ignored(sandbox: Pool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("solution", "entry_point", "test", "expected"),
+    ("solution", "entry_point", "test", "expected", "mode"),
     [
-        ("def f(g):\n    return g(2)", "f", "assert f(lambda x: x + 1) == 3", "passed"),
-        ("class Stack:\n    size = 0", "Stack", "assert Stack().size == 0", "passed"),
-        ("def g():\n    return 1", None, "assert g() == 1", "passed"),
-        ("def g():\n    return 1", None, "assert g() == 2", "failed"),
-        ("def f():\n    return 1\nK = 5", "f", "assert f() + K == 6", "passed"),
+        ("def f(g):\n    return g(2)", "f", "assert f(lambda x: x + 1) == 3", "passed", "split"),
+        ("class Stack:\n    size = 0", "Stack", "assert Stack().size == 0", "passed", "objects"),
+        ("def g():\n    return 1", None, "assert g() == 1", "passed", "split"),
+        ("def g():\n    return 1", None, "assert g() == 2", "failed", "split"),
+        ("def f():\n    return 1\nKEY = 5", "f", "assert f() + KEY == 6", "passed", "split"),
         ("def f():\n    return 1", "f", "import unittest\nclass T(unittest.TestCase):\n"
-         "    def test_a(self):\n        self.assertEqual(f(), 1)", "passed"),
+         "    def test_a(self):\n        self.assertEqual(f(), 1)", "passed", "split"),
         ("def f():\n    return 2", "f", "import unittest\nclass T(unittest.TestCase):\n"
-         "    def test_a(self):\n        self.assertEqual(f(), 1)", "failed"),
-        ("def f():\n    return 1", "f", "import unittest\nclass T(unittest.TestCase):\n    pass", "failed"),
-        ("1/0", "f", "assert f() + K == 6", "failed"),
+         "    def test_a(self):\n        self.assertEqual(f(), 1)", "failed", "split"),
+        ("def f():\n    return 1", "f", "import unittest\nclass T(unittest.TestCase):\n    pass",
+         "failed", "split"),
+        ("1/0", "f", "assert f() + KEY == 6", "failed", "split"),
     ],
 )  # fmt: skip
-async def test_tests_that_need_one_process(
-    sandbox: Pool, solution: str, entry_point: str | None, test: str, expected: str
+async def test_tests_that_ask_for_more_than_a_function(
+    sandbox: Pool, solution: str, entry_point: str | None, test: str, expected: str, mode: str
 ) -> None:
     verdict = await sandbox.check(solution, [test], entry_point=entry_point)
-    assert (verdict.status, verdict.mode) == (expected, "in-process"), verdict
+    assert (verdict.status, verdict.mode) == (expected, mode), verdict
 
 
 async def test_a_solution_that_does_not_load(sandbox: Pool) -> None:

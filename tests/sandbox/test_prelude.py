@@ -26,6 +26,10 @@ def helper(x):
     return x + LIMIT
 
 
+def twice(x):
+    return f(x) * 2
+
+
 def f(x):
     '''The head of what is asked for.'''
 """
@@ -40,6 +44,7 @@ def f(x):
         ("def f(x):\n    return helper(x)", "assert f(1) == 11"),
         ("def f(x):\n    return helper(x)", "assert f(1) == helper(1)"),
         ("f = helper", "assert f(1) == 11"),
+        ("def f(x):\n    return twice(x - 1) if x else 3", "assert f(2) == 12 and twice(1) == 12"),
         ("def f(x):\n    return LIMIT", "assert f(0) == 10"),
         ("def f(x):\n    return Point(x).x", "assert f(3) == 3"),
         ("def f(x):\n    return [Counted(y) for y in x]", "assert f(['aa']) == [{'a': 2}]"),

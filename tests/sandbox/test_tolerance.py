@@ -77,3 +77,38 @@ async def test_an_answer_that_equals_everything_still_does_not(sandbox: Pool) ->
     liar = "class L(float):\n    def __eq__(self, other):\n        return True\ndef f():\n    return L(1.0)"
     verdict = await sandbox.check(liar, ["assert f() == 2.0"], entry_point="f", mode="split", tolerance=1e-6)
     assert verdict.status == "failed"
+
+
+_OBJECTS = """
+from dataclasses import dataclass
+@dataclass
+class Point:
+    x: float
+class Mark:
+    def __init__(self, x):
+        self.x = x
+    def __eq__(self, other):
+        return other == self.x
+def f(kind):
+    return {"point": Point, "mark": Mark}[kind](1.0000001)
+"""
+
+
+@pytest.mark.parametrize(
+    ("claim", "status"),
+    [
+        ("f('point').x == 1.0", "passed"),
+        ("f('point').x == 1.1", "failed"),
+        ("f('point') == f('point')", "passed"),
+        ("f('point') != f('mark')", "passed"),
+        ("f('mark') == 1.0000001", "passed"),
+        ("f('mark') == 'a'", "failed"),  # its class says what it equals, and sees the value itself
+    ],
+)
+async def test_objects_are_told_the_values_they_are_compared_with(
+    sandbox: Pool, claim: str, status: str
+) -> None:
+    verdict = await sandbox.check(
+        _OBJECTS, [f"assert {claim}"], entry_point="f", mode="objects", tolerance=1e-5
+    )
+    assert (verdict.status, verdict.reason in (None, "assert")) == (status, True), verdict

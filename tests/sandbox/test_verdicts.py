@@ -15,6 +15,10 @@ from tests.sandbox.helpers import assert_healthy
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+CAPTURED = (
+    "import contextlib, io\nout = io.StringIO()\nwith contextlib.redirect_stdout(out):\n    f()\n"
+    "assert out.getvalue() == '1\\n'"
+)
 UNITTEST = (
     "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        self.assertEqual(f(), 1)"
 )
@@ -99,9 +103,10 @@ async def test_memory_that_ends_two_containers_is_the_codes_fault(sandbox: Pool)
     ("reference", "tests", "expected"),
     [
         ("def f():\n    return 1", ["assert f() == 1"], "split"),
-        ("def f():\n    return 1", [UNITTEST], "in-process"),
-        ("def f():\n    return object()", ["assert f() is not None"], "in-process"),
-        ("def f(g=None):\n    return g and g()", ["assert f(lambda: 2) == 2"], "in-process"),
+        ("def f():\n    return 1", [UNITTEST], "split"),
+        ("def f(g=None):\n    return g and g()", ["assert f(lambda: 2) == 2"], "split"),
+        ("class A: x = 1\ndef f():\n    return A()", ["assert f().x == 1"], "objects"),
+        ("def f():\n    print(1)", [CAPTURED], "in-process"),
     ],
 )
 async def test_the_reference_chooses_the_mode(
@@ -111,15 +116,15 @@ async def test_the_reference_chooses_the_mode(
 
 
 async def test_a_reference_that_passes_in_no_mode_is_refused(sandbox: Pool) -> None:
-    with pytest.raises(ValueError, match=r"neither mode \(split: failed, f\(\) == 1  # got 2; in-process"):
+    with pytest.raises(ValueError, match=r"no mode \(split: failed, f\(\) == 1  # got 2; objects: failed"):
         await sandbox.choose_mode("def f():\n    return 2", ["assert f() == 1"], entry_point="f")
 
 
 async def test_a_mode_that_was_asked_for_is_kept(sandbox: Pool) -> None:
     good = "def f():\n    return 1"
-    verdict = await sandbox.check(good, [UNITTEST], entry_point="f", mode="split")
+    verdict = await sandbox.check(good, [CAPTURED], entry_point="f", mode="split")
     assert (verdict.status, verdict.reason, verdict.mode) == ("failed", "no-verdict", "split"), verdict
-    assert "cannot be judged from another process: a unittest class" in verdict.message
+    assert "cannot be judged from another process: the tests use" in verdict.message
     verdict = await sandbox.check(good, ["assert f() == 1"], entry_point="f", mode="in-process")
     assert (verdict.status, verdict.mode) == ("passed", "in-process"), verdict
 

@@ -60,6 +60,7 @@ class Ran:
     code: str = ""
     steps: tuple[Step, ...] = ()
     error: str | None = None
+    mode: str = "split"
 
     @property
     def told_score(self) -> float | None:
@@ -155,7 +156,7 @@ def _body(ran: Ran, problem: str, variant: str, origin: dict[str, Any] | None) -
             total=1,
             strict=ran.strict,
             tests_written_by="author",
-            verdict={"metric": "tests", "status": ran.status, "tests": []},
+            verdict={"metric": "tests", "status": ran.status, "tests": [], "mode": ran.mode},
         )
     if ran.status != "running":
         costs = (ran.meta_usd if ran.meta_ms else 0.0, ran.worker_usd if ran.worker_ms else 0.0)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.judging import MODES
 from tui.format import cost, count, day_time, plural, score
 from tui.reports.progress import HEAD, cells
 from tui.reports.tables import emit, table
@@ -176,4 +178,11 @@ def print_verification(report: Report, *, as_json: bool) -> None:
     share = score(report.count("passed") / len(report.checks)) if report.checks else "–"
     counts = [f"{report.count(status)} {status}" for status in ("passed", "failed", "infra", "unchecked")]
     lines.append(f"reference solutions: {', '.join(counts)} ({share} pass)")
+    modes = Counter(check.mode for check in report.checks if check.mode and check.status == "passed")
+    if modes:
+        told = [f"{modes[mode]} {mode}" for mode in MODES if modes[mode]]
+        lines.append(f"judged: {', '.join(told)}")
+        weak = [check.id for check in report.checks if check.mode == "in-process"]
+        if weak:
+            lines.append(one_line(f"in one process, where cheats are only detected: {', '.join(weak)}", 400))
     emit(None, "\n".join(lines), False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.events import (
@@ -27,6 +27,7 @@ from engine.events import (
     WorkflowProposed,
     WorkflowStarted,
 )
+from engine.judging import remedy, told
 from tui.format import cost, count, duration, plural, score
 from tui.safe import clean, one_line
 from tui.trace.left_files import left_files
@@ -141,7 +142,9 @@ class PlainTrace:
             yield f"  {where} · {event.purpose}: {what}"
             return
         passed = sum(t.get("status") == "passed" for t in tests)
-        yield f"  {where} · {event.purpose}: {passed} of {len(tests)} passed"
+        judged = _judged(event.verdict)
+        tail = f" ({judged})" if judged else ""
+        yield f"  {where} · {event.purpose}: {passed} of {len(tests)} passed{tail}"
         for test in tests:
             if test.get("status") != "passed":
                 yield f"      failed: {one_line(str(test.get('message') or test.get('status')), WIDTH)}"
@@ -151,8 +154,14 @@ class PlainTrace:
         notes = [] if event.strict else ["repaired workflow; strictly it would not run"]
         if event.tests_written_by == "model":
             notes.append("model-written tests")
+        notes += [note for note in (_judged(event.verdict), remedy(event.verdict)) if note]
         tail = f" ({'; '.join(notes)})" if notes else ""
         return f"  {self._where(event.execution_id)} · {event.split} tests: {result}{tail}"
+
+
+def _judged(verdict: Mapping[str, Any]) -> str:
+    """How a verdict on tests came about."""
+    return f"judged {words}" if (words := told(verdict.get("mode"))) else ""
 
 
 def _proposed(event: WorkflowProposed) -> Iterator[str]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from engine.judging import remedy, told
 from tui import format as fmt
 from tui.safe import one_line
 from tui.trace.left_files import file_texts, left_files
@@ -209,6 +210,7 @@ def _code(state: RunState, node: CodeNode) -> dict[str, Section]:
     facts = [("Ran", what), ("State", status_mark(node.status)[2]), ("Time", fmt.duration(node.wall_ms))]
     if node.purpose == "visible-tests" and state.tests_written_by_model:
         facts.append(("Tests", "model-written: a pass proves little"))
+    facts += [("Judged", told(node.verdict.get("mode"))), ("Unjudged", remedy(node.verdict))]
     return {
         "Overview": Section(
             _facts([*facts, ("Files", left_files(node.verdict))])
@@ -228,6 +230,8 @@ def _evaluation(state: RunState, node: EvaluationNode) -> dict[str, Section]:
         ("Score", f"{score}  ({node.passed} of {node.total} passed)"),
         ("Workflow", "as written" if node.strict else "repaired: a strict reading scores 0"),
         ("Tests", "model-written: a pass proves little" if node.written_by == "model" else "by the author"),
+        ("Judged", told(node.verdict.get("mode"))),
+        ("Unjudged", remedy(node.verdict)),
     ]
     return {
         "Overview": Section(_facts(facts) + _tests(node.verdict, state.tests(node.split))),

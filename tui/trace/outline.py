@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
+from engine.judging import SHORT
 from tui import format as fmt
 from tui.safe import one_line
 from tui.trace.nodes import (
@@ -151,6 +152,7 @@ def _label(state: RunState, node: Node) -> list[Piece]:
                 pieces.append(("  model-written tests", "warning"))
             if not node.strict:
                 pieces.append(("  repaired", "warning"))
+            pieces += _mode(node.verdict)
             return pieces + (_status_words(node) if node.status == "infra" else [])
         case NoticeNode():
             ink = {"warning": "warning", "error": "error"}.get(node.level, "muted")
@@ -174,7 +176,14 @@ def _code_label(state: RunState, node: CodeNode) -> list[Piece]:
     pieces = [("Visible tests", ""), (f" {passed}/{len(results)}", "muted")]
     if state.tests_written_by_model:
         pieces.append(("  model-written", "warning"))
+    pieces += _mode(node.verdict)
     return pieces + (_status_words(node) if node.status != "failed" else [])
+
+
+def _mode(verdict: Mapping[str, Any]) -> list[Piece]:
+    """In what mode the tests were judged, where it is not the strongest."""
+    short = SHORT.get(str(verdict.get("mode")))
+    return [(f"  {short}", "warning" if short == SHORT["in-process"] else "muted")] if short else []
 
 
 def _findings(node: ProposalNode) -> list[Piece]:
