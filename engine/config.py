@@ -48,7 +48,7 @@ class ConfigError(ExpectedError):
     exit_code = UsageError.exit_code
 
 
-class Budget(BaseModel):
+class BudgetSettings(BaseModel):
     """What one run may spend at most. Unset means no limit."""
 
     model_config = STRICT
@@ -119,7 +119,7 @@ class Settings(BaseSettings):
     """The database of all runs; unset means `store.db` in the user's data folder."""
     data: Path | None = None
     """Folder with the benchmarks' own data files, such as `HumanEval.jsonl`."""
-    budget: Budget = Budget()
+    budget: BudgetSettings = BudgetSettings()
     """What one run may spend at most."""
     theme: Annotated[str, Field(min_length=1)] = "flowreasoner"
     """The colour theme of the screens."""
@@ -284,7 +284,7 @@ def _nearest(key: str, above: Iterable[str] = ()) -> str:
     if level[:1] == ["endpoints"]:
         model = ModelQuirks if "quirks" in level[2:3] else Endpoint
     elif level[:1] == ["budget"]:
-        model = Budget
+        model = BudgetSettings
     elif level[:1] == ["sandbox"]:
         model = Isolation
     near = difflib.get_close_matches(key, model.model_fields, n=1)

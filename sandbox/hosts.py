@@ -23,7 +23,7 @@ _REAP_EVERY_S = 60.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
 
 
-class Host:
+class SandboxHost:
     """Containers of one backend: those at work, and those that wait for it.
 
     Work comes in waves (the rollouts of a training step, then none for minutes), and making a container

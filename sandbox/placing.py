@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from sandbox.hosts import Host
+from sandbox.hosts import SandboxHost
 from sandbox.types import SandboxError
 from sandbox.worker import Worker
 
@@ -18,12 +18,12 @@ _PASSING = ("daemon-down", "container-lost", "no-docker")  # what a restart of D
 class Fleet:
     """The hosts of a pool."""
 
-    def __init__(self, hosts: list[Host]) -> None:
+    def __init__(self, hosts: list[SandboxHost]) -> None:
         self.hosts = hosts
         self.closed = False
 
     @contextlib.asynccontextmanager
-    async def worker(self, avoid: Host | None = None) -> AsyncIterator[tuple[Host, Worker]]:
+    async def worker(self, avoid: SandboxHost | None = None) -> AsyncIterator[tuple[SandboxHost, Worker]]:
         """A worker for one request. `avoid` has just failed: another host, or a fresh worker of it.
 
         Raises:
@@ -45,15 +45,15 @@ class Fleet:
         Raises:
             SandboxError: none could be started anywhere.
         """
-        host, worker = await self._place(Host.join, None)
+        host, worker = await self._place(SandboxHost.join, None)
         try:
             yield worker
         finally:
             await host.leave(worker)
 
     async def _place(
-        self, ask: Callable[[Host], Awaitable[Worker]], avoid: Host | None
-    ) -> tuple[Host, Worker]:
+        self, ask: Callable[[SandboxHost], Awaitable[Worker]], avoid: SandboxHost | None
+    ) -> tuple[SandboxHost, Worker]:
         """What `ask` gets from the least loaded host that can give it.
 
         A daemon that is away is waited for, since Docker being restarted should not end a run; so is one

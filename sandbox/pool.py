@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 from sandbox.backends import Prefer, choose_backends, recipe
 from sandbox.docker_backend import DockerBackend
 from sandbox.gate import Gate
-from sandbox.hosts import Host
+from sandbox.hosts import SandboxHost
 from sandbox.placing import Fleet
 from sandbox.session import PooledSession, with_files
 from sandbox.types import (
@@ -91,7 +91,7 @@ class Pool:
         more = f" {len(backends)} Docker hosts share the work." if others else ""
         self.description = first.description + more
         modules = dict(guest_modules or {})
-        self.hosts = [Host(backend, modules, size or backend.size) for backend in backends]
+        self.hosts = [SandboxHost(backend, modules, size or backend.size) for backend in backends]
         self.size = sum(host.size for host in self.hosts)
         self._fleet = Fleet(self.hosts)
         # Sessions last as long as a workflow, which mostly waits, and its steps need checks meanwhile: one
@@ -260,7 +260,7 @@ class Pool:
         was the only one all the time."""
         loop = asyncio.get_running_loop()
         asked = loop.time()
-        failed: tuple[Host, SandboxError] | None = None
+        failed: tuple[SandboxHost, SandboxError] | None = None
         async with self._checks, self._gate(alone=alone) as ticket:
             while True:
                 avoid = failed[0] if failed else None

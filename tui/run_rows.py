@@ -10,7 +10,7 @@ from tui.safe import one_line
 from tui.session import RunSession
 from tui.trace.outline import Piece, status_mark
 from tui.trace.waiting import waiting_on
-from tui.widgets.table_view import Column, Row
+from tui.widgets.table_view import Column, TableRow
 
 if TYPE_CHECKING:
     from store.annotations import Annotation
@@ -54,12 +54,12 @@ ACTIVE_COLUMNS = (
 )
 
 
-def run_row(run: RunRow, marked: Sequence[str] = (), said: Sequence[Annotation] = ()) -> Row:
+def run_row(run: RunRow, marked: Sequence[str] = (), said: Sequence[Annotation] = ()) -> TableRow:
     """A run for `RUN_COLUMNS` with what is `said` of it: a star before its problem is a bookmark. One that is
     marked has its letter in the comparison to come.
     """
     starred = any(a.kind == "bookmark" for a in said)
-    return Row(
+    return TableRow(
         run.id,
         (
             ("ABCD"[marked.index(run.id)], "accent") if run.id in marked else _mark(run.status),
@@ -78,9 +78,9 @@ def run_row(run: RunRow, marked: Sequence[str] = (), said: Sequence[Annotation] 
     )
 
 
-def recent_row(run: RunRow) -> Row:
+def recent_row(run: RunRow) -> TableRow:
     """A run for `RECENT_COLUMNS`."""
-    return Row(
+    return TableRow(
         run.id,
         (
             _mark(run.status),
@@ -93,11 +93,11 @@ def recent_row(run: RunRow) -> Row:
     )
 
 
-def failure_row(run: RunRow) -> Row:
+def failure_row(run: RunRow) -> TableRow:
     """A run for `FAILURE_COLUMNS`."""
     _, ink, words = status_mark(run.status)
     reason = one_line(run.error, 160) if run.error else f"{words}, score {fmt.score(run.score)}"
-    return Row(
+    return TableRow(
         run.id,
         (
             _mark(run.status),
@@ -108,11 +108,11 @@ def failure_row(run: RunRow) -> Row:
     )
 
 
-def active_row(number: int, session: RunSession, stalled: str = "") -> Row:
+def active_row(number: int, session: RunSession, stalled: str = "") -> TableRow:
     """A session for `ACTIVE_COLUMNS`; `stalled` says what it has waited for too long."""
     state = session.state
     planned = f"/{state.rounds_planned}" if state.rounds_planned else ""
-    return Row(
+    return TableRow(
         str(number),
         (
             _mark(state.status),

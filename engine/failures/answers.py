@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from engine.events import EvaluationFinished
 from engine.failures.findings import Baseline, Finding, quoted
 from engine.failures.special_cases import special_cases
-from engine.failures.trace import Execution, Step, Trace
+from engine.failures.trace import Execution, Trace, TracedStep
 from engine.source import parse
 
 _CODE_LINE = re.compile(
@@ -199,14 +199,14 @@ def _praises(said: str, word: str, lowered: bool) -> bool:
     return (wanted in text) != bad
 
 
-def _judge(execution: Execution, line: int) -> Step | None:
+def _judge(execution: Execution, line: int) -> TracedStep | None:
     """The step whose words the comparison at `line` last read: the nearest call above it."""
     above = [s for s in execution.steps if s.started.line is not None and s.started.line <= line]
     nearest = max((s.started.line or 0 for s in above), default=0)
     return next((s for s in reversed(above) if s.started.line == nearest), None)
 
 
-def _said(step: Step | None) -> str | None:
+def _said(step: TracedStep | None) -> str | None:
     output = step.finished.output if step and step.finished else None
     if isinstance(output, dict):
         output = next((v for v in output.values() if isinstance(v, str)), None)

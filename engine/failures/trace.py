@@ -37,7 +37,7 @@ class Call:
 
 
 @dataclass
-class Step:
+class TracedStep:
     """An operator call, with what it asked for."""
 
     started: StepStarted
@@ -52,7 +52,7 @@ class Execution:
 
     started: WorkflowStarted
     finished: WorkflowFinished | None = None
-    steps: list[Step] = field(default_factory=list)
+    steps: list[TracedStep] = field(default_factory=list)
     evaluations: list[EvaluationFinished] = field(default_factory=list)
 
     @property
@@ -132,7 +132,7 @@ def trace_of(events: Iterable[Event]) -> Trace:
     """The events of one run in order; events of things that never began are left out."""
     trace = Trace()
     executions: dict[str | None, Execution] = {}
-    steps: dict[str | None, Step] = {}
+    steps: dict[str | None, TracedStep] = {}
     calls: dict[str, Call] = {}
     for event in events:
         match event:
@@ -154,7 +154,7 @@ def trace_of(events: Iterable[Event]) -> Trace:
             case WorkflowFinished() if event.execution_id in executions:
                 executions[event.execution_id].finished = event
             case StepStarted() if event.execution_id in executions:
-                step = steps[event.step_id] = Step(event)
+                step = steps[event.step_id] = TracedStep(event)
                 executions[event.execution_id].steps.append(step)
             case StepFinished() if event.step_id in steps:
                 steps[event.step_id].finished = event

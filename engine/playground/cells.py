@@ -20,7 +20,7 @@ from engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from engine.playground.plan import Cell, Plan, plan_from_json
+from engine.playground.plan import Cell, GridPlan, plan_from_json
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Cells:
     """The grid so far. `plan` is None until the run's start was taken in."""
 
     def __init__(self) -> None:
-        self.plan: Plan | None = None
+        self.plan: GridPlan | None = None
         self.run_id = ""
         self.template = ""
         self.operator = ""

@@ -17,7 +17,7 @@ from engine.events import (
 from engine.ids import new_id
 from engine.models.base import ChatModel, ModelError
 from engine.plain import answer_text
-from engine.playground.plan import Cell, Plan
+from engine.playground.plan import Cell, GridPlan
 from engine.playground.step import PlayedStep
 from engine.run.context import RunContext
 from engine.run.execution import in_a_session, status_of, until_ended
@@ -32,7 +32,7 @@ from sandbox.types import SandboxError, Session
 MAX_AT_ONCE = 4
 
 
-def playground_job(played: PlayedStep, plan: Plan, models: Sequence[ChatModel]) -> Job:
+def playground_job(played: PlayedStep, plan: GridPlan, models: Sequence[ChatModel]) -> Job:
     """The job of filling the grid; `models` are the plan's, in its order."""
 
     async def job(context: RunContext) -> Result:
@@ -43,7 +43,7 @@ def playground_job(played: PlayedStep, plan: Plan, models: Sequence[ChatModel]) 
 
 class _Grid:
     def __init__(
-        self, played: PlayedStep, plan: Plan, models: Sequence[ChatModel], context: RunContext
+        self, played: PlayedStep, plan: GridPlan, models: Sequence[ChatModel], context: RunContext
     ) -> None:
         self._played, self._plan, self._models, self._context = played, plan, models, context
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
@@ -100,7 +100,7 @@ class _CellRun:
     """One cell: the step's operator with one prompt and one model, told as an execution of one step."""
 
     def __init__(
-        self, played: PlayedStep, plan: Plan, cell: Cell, model: ChatModel, context: RunContext
+        self, played: PlayedStep, plan: GridPlan, cell: Cell, model: ChatModel, context: RunContext
     ) -> None:
         services = replace(context.services, worker=model)
         self._context = replace(context, services=services)

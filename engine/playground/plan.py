@@ -1,6 +1,6 @@
 """What a playground is to ask: a step's prompt and edits of it, of models, so often, with tests or without.
 
-It is a run like any other. An edit is a round, a cell an execution of it: `Plan.cell` says which. The
+It is a run like any other. An edit is a round, a cell an execution of it: `GridPlan.cell` says which. The
 prompts, the models and what they are edits of are the run's options.
 """
 
@@ -38,7 +38,7 @@ class PromptEdit:
 
 
 @dataclass(frozen=True)
-class Plan:
+class GridPlan:
     """What to ask: step `step` of run `run` with every edit, of every model, `repeats` times.
 
     `test`: run what each cell gives against the problem's visible tests.
@@ -74,12 +74,12 @@ class Plan:
         return asdict(self)
 
 
-def plan_from_json(data: object) -> Plan:
-    """The plan that `Plan.to_json` wrote, also out of a run's options. Raises PlaygroundError."""
+def plan_from_json(data: object) -> GridPlan:
+    """The plan that `GridPlan.to_json` wrote, also out of a run's options. Raises PlaygroundError."""
     if isinstance(data, Mapping):
         # A run's options hold the operator and the template beside the plan.
-        data = {f.name: data[f.name] for f in fields(Plan) if f.name in data}
-    return read_object(Plan, data, "the playground's plan", PlaygroundError)
+        data = {f.name: data[f.name] for f in fields(GridPlan) if f.name in data}
+    return read_object(GridPlan, data, "the playground's plan", PlaygroundError)
 
 
 def is_solution(played: PlayedStep) -> bool:
@@ -90,7 +90,7 @@ def is_solution(played: PlayedStep) -> bool:
     return defines(answer_text(output, problem) or "", problem.entry_point)
 
 
-def check(played: PlayedStep, plan: Plan) -> None:
+def check(played: PlayedStep, plan: GridPlan) -> None:
     """Before anything is spent. Raises PlaygroundError and TemplateError."""
     for edit in plan.edits:
         if edit.text is not None and not played.template.fill(edit.text).strip():
@@ -108,7 +108,7 @@ def check(played: PlayedStep, plan: Plan) -> None:
         )
 
 
-def playground_config(played: PlayedStep, plan: Plan, budget: Budget) -> RunConfig:
+def playground_config(played: PlayedStep, plan: GridPlan, budget: Budget) -> RunConfig:
     """The options of the grid's run. Raises OperatorSetError."""
     options = {**plan.to_json(), "operator": played.step.operator, "template": played.template.text}
     start = played.record.start

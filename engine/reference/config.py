@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
-from engine.config import ENV_PREFIX, Budget, Endpoint, Isolation, ModelQuirks, Settings
+from engine.config import ENV_PREFIX, BudgetSettings, Endpoint, Isolation, ModelQuirks, Settings
 
 
 def reference() -> str:
@@ -23,7 +23,7 @@ def reference() -> str:
 
 def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
     nested = {
-        "budget": ("budget", Budget),
+        "budget": ("budget", BudgetSettings),
         "sandbox": ("sandbox", Isolation),
         "endpoints": ("endpoints.NAME", Endpoint),
         "quirks": ("quirks.MODEL", ModelQuirks),

@@ -25,7 +25,7 @@ _MOST_PAIRS = 1_000_000
 
 
 @dataclass(frozen=True)
-class Step:
+class ComparedStep:
     """A step with its texts. `execution` is its purpose, round and repeat; `output` is None while it runs."""
 
     execution: tuple[str, int, int]
@@ -47,10 +47,10 @@ class StepPair:
     """
 
     kind: Kind
-    steps: tuple[Step | None, Step | None]
+    steps: tuple[ComparedStep | None, ComparedStep | None]
 
     @property
-    def step(self) -> Step:
+    def step(self) -> ComparedStep:
         """The step, or the other's where there is none."""
         first, second = self.steps
         step = first or second
@@ -115,7 +115,7 @@ def _workflow(reader: Reader, run_id: str) -> tuple[str, str]:
     return workflow_id[:8] if workflow_id else "none", ""
 
 
-def _steps(reader: Reader, run_id: str) -> list[Step]:
+def _steps(reader: Reader, run_id: str) -> list[ComparedStep]:
     kinds = ("workflow_started", "step_started", "step_finished")
     events = reader.events_of_kind(run_id, *kinds)
     executions = {e.execution_id: e for e in events if isinstance(e, WorkflowStarted)}
@@ -127,9 +127,11 @@ def _started(events: Sequence[Event]) -> Iterator[StepStarted]:
     return (event for event in events if isinstance(event, StepStarted))
 
 
-def _step(started: StepStarted, execution: WorkflowStarted | None, ended: StepFinished | None) -> Step:
+def _step(
+    started: StepStarted, execution: WorkflowStarted | None, ended: StepFinished | None
+) -> ComparedStep:
     where = (execution.purpose, execution.round, execution.repeat) if execution else ("", 0, 0)
-    return Step(
+    return ComparedStep(
         where,
         started.index,
         started.operator,
@@ -143,7 +145,7 @@ def _step(started: StepStarted, execution: WorkflowStarted | None, ended: StepFi
     )
 
 
-def align(first: Sequence[Step], second: Sequence[Step]) -> Iterator[StepPair]:
+def align(first: Sequence[ComparedStep], second: Sequence[ComparedStep]) -> Iterator[StepPair]:
     """The steps of two runs beside each other, execution by execution."""
     executions = dict.fromkeys(step.execution for step in (*first, *second))
     sides = [{where: _of(steps, where) for where in executions} for steps in (_by(first), _by(second))]
@@ -152,19 +154,23 @@ def align(first: Sequence[Step], second: Sequence[Step]) -> Iterator[StepPair]:
             yield StepPair(_kind(a, b), (a, b))
 
 
-def _by(steps: Sequence[Step]) -> dict[tuple[str, int, int], list[Step]]:
-    found: dict[tuple[str, int, int], list[Step]] = {}
+def _by(steps: Sequence[ComparedStep]) -> dict[tuple[str, int, int], list[ComparedStep]]:
+    found: dict[tuple[str, int, int], list[ComparedStep]] = {}
     for step in steps:
         found.setdefault(step.execution, []).append(step)
     return found
 
 
-def _of(steps: dict[tuple[str, int, int], list[Step]], where: tuple[str, int, int]) -> list[Step]:
+def _of(
+    steps: dict[tuple[str, int, int], list[ComparedStep]], where: tuple[str, int, int]
+) -> list[ComparedStep]:
     # In the workflow's own order: steps that run together may start in any.
     return sorted(steps.get(where, ()), key=lambda step: step.index)
 
 
-def _aligned(first: Sequence[Step], second: Sequence[Step]) -> Iterator[tuple[Step | None, Step | None]]:
+def _aligned(
+    first: Sequence[ComparedStep], second: Sequence[ComparedStep]
+) -> Iterator[tuple[ComparedStep | None, ComparedStep | None]]:
     for a, b in _matched(first, second, [s.key for s in first], [s.key for s in second]):
         if len(a) == len(b) == 1 and a[0].key == b[0].key:
             yield a[0], b[0]
@@ -178,8 +184,8 @@ def _aligned(first: Sequence[Step], second: Sequence[Step]) -> Iterator[tuple[St
 
 
 def _matched(
-    first: Sequence[Step], second: Sequence[Step], names: list[str], others: list[str]
-) -> Iterator[tuple[Sequence[Step], Sequence[Step]]]:
+    first: Sequence[ComparedStep], second: Sequence[ComparedStep], names: list[str], others: list[str]
+) -> Iterator[tuple[Sequence[ComparedStep], Sequence[ComparedStep]]]:
     """Stretches in order: one step each where the names match, else whatever lies between."""
     if len(first) * len(second) > _MOST_PAIRS:
         yield from ((first[i : i + 1], second[i : i + 1]) for i in range(max(len(first), len(second))))
@@ -191,7 +197,7 @@ def _matched(
             yield first[a:to_a], second[b:to_b]
 
 
-def _kind(first: Step | None, second: Step | None) -> Kind:
+def _kind(first: ComparedStep | None, second: ComparedStep | None) -> Kind:
     if first is None or second is None:
         return "only_baseline" if second is None else "only_other"
     if (first.status, first.error, first.output) != (second.status, second.error, second.output):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from store.compare.comparison import Comparison, compare, to_json
-from store.compare.traces import Step, align, workflow_diff
+from store.compare.traces import ComparedStep, align, workflow_diff
 from store.reader import Reader
 from tests.support.trials import CODE, Ran, store_run
 from tests.support.trials import Step as Made
@@ -18,15 +18,15 @@ from tui.compare.report import text
 A, B = "01AAA", "01BBB"
 
 
-def steps(*made: tuple[str, str, object], where: tuple[str, int, int] = ("test", 1, 1)) -> list[Step]:
+def steps(*made: tuple[str, str, object], where: tuple[str, int, int] = ("test", 1, 1)) -> list[ComparedStep]:
     """Steps of one execution: operator, key, output."""
     return [
-        Step(where, i, operator, i + 1, key, "ok", {}, output, None, 1.0)
+        ComparedStep(where, i, operator, i + 1, key, "ok", {}, output, None, 1.0)
         for i, (operator, key, output) in enumerate(made)
     ]
 
 
-def kinds(first: list[Step], second: list[Step]) -> list[tuple[str, int | None, int | None]]:
+def kinds(first: list[ComparedStep], second: list[ComparedStep]) -> list[tuple[str, int | None, int | None]]:
     return [(one.kind, *(s.index if s else None for s in one.steps)) for one in align(first, second)]
 
 

@@ -14,7 +14,7 @@ import pytest
 from engine.benchmarks import find_problem
 from engine.benchmarks.pocket import EXAMPLE_ID
 from engine.playground.cells import Cells
-from engine.playground.plan import Plan, PromptEdit
+from engine.playground.plan import GridPlan, PromptEdit
 from store.reader import Reader
 from tests.support.runtime import runtime
 from tui.service.asked.playground import grid_request, read_step
@@ -63,7 +63,7 @@ async def test_a_grid_is_filled_by_the_engine_and_kept(engine: Path, store: Path
             pass
     played = await asyncio.to_thread(read_step, store, parent, "0")
     edit = PromptEdit("edit 1", played.template.text + "\nBe quick.")
-    plan = Plan(parent, played.step.id, ("pocket-worker",), (PromptEdit("recorded"), edit), test=True)
+    plan = GridPlan(parent, played.step.id, ("pocket-worker",), (PromptEdit("recorded"), edit), test=True)
     request = grid_request(played, plan)
     assert request_from_json(request_to_json(request)) == request
 
@@ -73,7 +73,7 @@ async def test_a_grid_is_filled_by_the_engine_and_kept(engine: Path, store: Path
         async for event in client.events(run_id, Records(store)):
             cells.take(event)
         with pytest.raises(EngineError, match="unknown model 'nobody'"):
-            unknown = Plan(parent, played.step.id, ("nobody",))
+            unknown = GridPlan(parent, played.step.id, ("nobody",))
             await client.start(grid_request(played, unknown))
 
     states = [state for _, state in cells.all()]

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sandbox import Pool
-from sandbox.hosts import Host
+from sandbox.hosts import SandboxHost
 
 
 async def refuse(method: str, arguments: dict[str, Any]) -> Any:
@@ -24,7 +24,7 @@ async def until(condition: Callable[[], Awaitable[bool]], within_s: float = 120.
         await asyncio.sleep(0.02)
 
 
-async def at_work(host: Host) -> bool:
+async def at_work(host: SandboxHost) -> bool:
     """Whether a request or a session has one of the host's containers."""
     return host.busy > 0
 

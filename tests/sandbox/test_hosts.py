@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from sandbox import Limits, Pool, SandboxError, open_sandbox, reaper
-from sandbox.hosts import Host
+from sandbox.hosts import SandboxHost
 from tests.sandbox.daemon import MAIN_HOST, Daemon
 from tests.sandbox.helpers import at_work, until
 from tests.support.missing import skip_where_missing
@@ -42,7 +42,7 @@ async def pool(daemon: Daemon) -> AsyncIterator[Pool]:
     await context.__aexit__(None, None, None)
 
 
-def _served(host: Host) -> int:
+def _served(host: SandboxHost) -> int:
     return sum(worker.requests for worker in host._all)
 
 

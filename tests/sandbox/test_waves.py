@@ -12,7 +12,7 @@ from sandbox import Limits, Pool, SandboxError, demand, hosts, open_sandbox
 from sandbox.channel import Transport
 from sandbox.demand import HighWater
 from sandbox.docker_backend import DockerBackend
-from sandbox.hosts import Host
+from sandbox.hosts import SandboxHost
 from sandbox.local_backend import LocalBackend, LocalTransport
 from sandbox.worker import Worker
 from tests.sandbox.helpers import until
@@ -47,20 +47,20 @@ def clock() -> Clock:
 
 
 @pytest_asyncio.fixture
-async def host(clock: Clock) -> AsyncIterator[Host]:
-    host = Host(Counted(), {}, SIZE, clock)
+async def host(clock: Clock) -> AsyncIterator[SandboxHost]:
+    host = SandboxHost(Counted(), {}, SIZE, clock)
     await host.open()
     await _settled(host)
     yield host
     await host.close()
 
 
-def _made(host: Host) -> int:
+def _made(host: SandboxHost) -> int:
     assert isinstance(host.backend, Counted)
     return host.backend.made
 
 
-async def _settled(host: Host) -> None:
+async def _settled(host: SandboxHost) -> None:
     """Until no spare is on its way and what was discarded is gone."""
 
     lasting = 2 if isinstance(host.backend, DockerBackend) else 1  # what shrinks it, and what reaps
@@ -71,7 +71,7 @@ async def _settled(host: Host) -> None:
     await until(quiet)
 
 
-async def _wave(host: Host, count: int) -> int:
+async def _wave(host: SandboxHost, count: int) -> int:
     """`count` workers in use at once, then none; how many were made for it."""
     before = _made(host)
     workers: list[Worker] = []
@@ -116,7 +116,7 @@ def test_a_long_history_takes_no_room(clock: Clock) -> None:
     assert len(high._past) <= 7
 
 
-async def test_the_second_wave_finds_what_the_first_left(host: Host, clock: Clock) -> None:
+async def test_the_second_wave_finds_what_the_first_left(host: SandboxHost, clock: Clock) -> None:
     made = []
     for _ in range(4):
         made.append(await _wave(host, 5))
@@ -126,13 +126,13 @@ async def test_the_second_wave_finds_what_the_first_left(host: Host, clock: Cloc
     assert made[1:] == [0, 0, 0]
 
 
-async def test_growing_waves_make_what_they_lack(host: Host) -> None:
+async def test_growing_waves_make_what_they_lack(host: SandboxHost) -> None:
     made = [await _wave(host, count) for count in (2, 4, 4, 6, 6)]
     assert made == [2, 2, 0, 1, 0]  # one more than is in use, and never more than the machine has room for
     assert host.living == host.most
 
 
-async def test_silence_lets_them_go_one_by_one(host: Host, clock: Clock) -> None:
+async def test_silence_lets_them_go_one_by_one(host: SandboxHost, clock: Clock) -> None:
     await _wave(host, 5)
     clock.now += demand.REMEMBERED_S / 2
     host.shrink()
@@ -147,7 +147,7 @@ async def test_silence_lets_them_go_one_by_one(host: Host, clock: Clock) -> None
     assert len(host._all) == 1
 
 
-async def test_a_smaller_wave_keeps_what_the_larger_one_needed(host: Host, clock: Clock) -> None:
+async def test_a_smaller_wave_keeps_what_the_larger_one_needed(host: SandboxHost, clock: Clock) -> None:
     await _wave(host, 5)
     clock.now += demand.REMEMBERED_S / 2
     assert await _wave(host, 2) == 0
@@ -158,7 +158,7 @@ async def test_a_smaller_wave_keeps_what_the_larger_one_needed(host: Host, clock
     assert host.living == 3
 
 
-async def test_one_that_grew_old_in_silence_is_replaced_before_the_next_wave(host: Host) -> None:
+async def test_one_that_grew_old_in_silence_is_replaced_before_the_next_wave(host: SandboxHost) -> None:
     [old] = host.idle
     old.requests = 10**9
     host.shrink()
@@ -167,7 +167,7 @@ async def test_one_that_grew_old_in_silence_is_replaced_before_the_next_wave(hos
     assert len(host.idle) == 1
 
 
-async def test_a_spare_that_comes_too_late_is_not_kept_over_the_limit(host: Host) -> None:
+async def test_a_spare_that_comes_too_late_is_not_kept_over_the_limit(host: SandboxHost) -> None:
     workers = [await host.take(fresh=False) for _ in range(host.most)]  # a spare is on its way meanwhile
     await _settled(host)
     assert host.living == host.most

@@ -11,7 +11,7 @@ from engine.models.base import Message, Sampling
 from engine.operators.sets import PAPER
 from engine.playground.cells import Cells
 from engine.playground.grid import playground_job
-from engine.playground.plan import Plan, PromptEdit, check, playground_config, playground_origin
+from engine.playground.plan import GridPlan, PromptEdit, check, playground_config, playground_origin
 from engine.playground.step import played_step
 from engine.run.context import Services
 from engine.run.ledger import Budget
@@ -44,7 +44,7 @@ async def parent(sandbox: Pool, worker: Answer | str = thoughtful) -> list[Event
 async def play(
     sandbox: Sandbox,
     recorded: list[Event],
-    plan: Plan,
+    plan: GridPlan,
     models: list[ScriptedModel],
     budget: Budget | None = None,
     *,
@@ -72,7 +72,7 @@ async def play(
     return cells, events
 
 
-def plan_of(recorded: list[Event], *texts: str, **options: object) -> Plan:
+def plan_of(recorded: list[Event], *texts: str, **options: object) -> GridPlan:
     edits = (PromptEdit("recorded"), *(PromptEdit(f"edit {n}", t) for n, t in enumerate(texts, 1)))
     values = {"models": ("worker",), **options}
-    return Plan(run=recorded[0].run_id, step="0", edits=edits, **values)  # type: ignore[arg-type]
+    return GridPlan(run=recorded[0].run_id, step="0", edits=edits, **values)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine import events as ev
 from engine.events import Event
 from engine.operators.sets import PAPER
-from engine.playground.plan import Plan, PromptEdit
+from engine.playground.plan import GridPlan, PromptEdit
 from engine.workflows import Workflow, build_workflow
 from tests.support.runs import completion
 from tests.tui.scripted import PROBLEM, SOLUTION, WRONG, Script, verdict
@@ -17,7 +17,7 @@ INSTRUCTION = "Think about lists with an even count of values."
 MESSAGE = f"{INSTRUCTION}\n\n{PROBLEM.prompt}\n\nWrite the Python function `median`. Reply with one block."
 TEMPLATE = MESSAGE.replace(PROBLEM.prompt, "{{problem}}").replace("`median`. R", "`{{entry_point}}`. R")
 EDITED = TEMPLATE.replace("Think about", "Sort a copy first; mind")
-PLAN = Plan(
+PLAN = GridPlan(
     PARENT,
     STEP,
     ("pocket-worker", "local/big"),

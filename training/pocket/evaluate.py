@@ -21,7 +21,7 @@ from engine.models.base import Message
 from sandbox import Sandbox, open_sandbox
 from training.pocket import environment, worker
 from training.pocket import model as models
-from training.pocket.flows import Plan
+from training.pocket.flows import FlowPlan
 from training.pocket.generate import generate
 from training.pocket.instructions import CODE
 from training.pocket.judge import Item, Ruling, rule
@@ -32,7 +32,7 @@ _AGAIN = CODE["AGAIN"][1]
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """One line of the table: shares with their standard errors in points."""
 
     name: str
@@ -97,10 +97,10 @@ class Bench:
         self._ruled.update(zip(fresh, await rule(self._sandbox, fresh), strict=True))
         return [self._ruled[item] for item in items]
 
-    def row(self, name: str, passed: list[bool], calls: float) -> Row:
+    def row(self, name: str, passed: list[bool], calls: float) -> ResultRow:
         clear = [p for p, e in zip(passed, self._found, strict=True) if not e.task.vague]
         vague = [p for p, e in zip(passed, self._found, strict=True) if e.task.vague]
-        return Row(name, *share(passed), *share(clear), *share(vague), calls)
+        return ResultRow(name, *share(passed), *share(clear), *share(vague), calls)
 
     async def turn(self, codes: list[str], how: str) -> tuple[list[str], int]:
         """Test all, and mend those that fail; also how many worker calls that took."""
@@ -121,7 +121,7 @@ class Bench:
             codes, _ = await self.turn(codes, how)
         return codes
 
-    async def loop(self, first: list[str], how: str, bounds: tuple[int, ...]) -> list[Row]:
+    async def loop(self, first: list[str], how: str, bounds: tuple[int, ...]) -> list[ResultRow]:
         """Test and mend up to the last bound, with a row at each. `how`: revise, retry or mixed."""
         codes, calls, rows = first, len(first), []
         for turn in range(1, max(bounds) + 1):
@@ -215,7 +215,7 @@ def _noticed(reply: str) -> str:
 def _strategy(reply: str) -> str:
     names = ("test", "revise", "sc_ensemble", "review", "answer_generate")
     used = [n for n in names if f"self.{n}(" in reply]
-    return "+".join(used) or Plan("single").strategy
+    return "+".join(used) or FlowPlan("single").strategy
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -17,7 +17,7 @@ WITHOUT_CODE = ("answer", "answer-vote")
 
 
 @dataclass(frozen=True)
-class Plan:
+class FlowPlan:
     """A strategy with its bounds: `loops` repairs at most, `drafts` solutions side by side."""
 
     strategy: str
@@ -47,22 +47,26 @@ class Plan:
         }[self.strategy]
 
 
-def choose(rng: random.Random, difficulty: int, *, tests: bool, code: bool) -> Plan:
+def choose(rng: random.Random, difficulty: int, *, tests: bool, code: bool) -> FlowPlan:
     """A sensible first plan: deeper for harder problems, test loops wherever there are tests."""
     together = rng.random() < 0.5
     if not code:
         strategy = rng.choice(WITHOUT_CODE)
-        return Plan(strategy, drafts=rng.randint(3, 5) if strategy == "answer-vote" else 1, together=together)
+        return FlowPlan(
+            strategy, drafts=rng.randint(3, 5) if strategy == "answer-vote" else 1, together=together
+        )
     if not tests:
         odds = (0.5, 0.25, 0.25) if difficulty <= 2 else (0.7, 0.25, 0.05)
         strategy = rng.choices(WITHOUT_TESTS, odds)[0]
-        return Plan(strategy, drafts=rng.randint(3, 5) if strategy == "vote" else 1, together=together)
+        return FlowPlan(strategy, drafts=rng.randint(3, 5) if strategy == "vote" else 1, together=together)
     strategy = rng.choices(WITH_TESTS, (0.34, 0.16, 0.16, 0.08, 0.14, 0.08, 0.04))[0]
     low, high = (2, 3) if difficulty <= 2 else (3, 4) if difficulty <= 4 else (4, 6)
-    return Plan(strategy, rng.randint(low, high), rng.randint(2, 3) + (difficulty > 4), together)
+    return FlowPlan(strategy, rng.randint(low, high), rng.randint(2, 3) + (difficulty > 4), together)
 
 
-def improve(rng: random.Random, plan: Plan, difficulty: int, *, tests: bool, code: bool) -> tuple[Plan, str]:
+def improve(
+    rng: random.Random, plan: FlowPlan, difficulty: int, *, tests: bool, code: bool
+) -> tuple[FlowPlan, str]:
     """Another plan after a low score, and why: deeper, wider, or another strategy."""
     if tests and plan.loops and plan.loops < 7 and rng.random() < 0.4:
         deeper = replace(plan, loops=min(8, plan.loops + rng.randint(1, 3)))
@@ -109,7 +113,7 @@ _STYLES = (
 )
 
 
-def write(rng: random.Random, plan: Plan, *, entry_point: bool) -> Written:
+def write(rng: random.Random, plan: FlowPlan, *, entry_point: bool) -> Written:
     """The plan as a native workflow class with its prompts."""
     names = _Names(*rng.choice(_STYLES))
     body, prompts = _Writer(rng, names, plan, entry_point).lines()
@@ -134,7 +138,7 @@ def _wrapped(before: str, call: str) -> list[str]:
 class _Writer:
     """Writes the body of `__call__`, statement by statement."""
 
-    def __init__(self, rng: random.Random, names: _Names, plan: Plan, entry_point: bool) -> None:
+    def __init__(self, rng: random.Random, names: _Names, plan: FlowPlan, entry_point: bool) -> None:
         self._rng, self._n, self._plan = rng, names, plan
         self._entry = ", entry_point=entry_point" if entry_point else ""
         self._prompts: dict[str, str] = {}

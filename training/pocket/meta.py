@@ -16,7 +16,7 @@ from engine.variants.flowreasoner import feedback_on
 from engine.workflows import Workflow, build_workflow
 from training.pocket import tokens
 from training.pocket.course import Course
-from training.pocket.flows import Plan, Written, choose, improve, write
+from training.pocket.flows import FlowPlan, Written, choose, improve, write
 from training.pocket.foreign import foreign_problem
 from training.pocket.generate import generate
 from training.pocket.model import META
@@ -87,7 +87,7 @@ def lesson(rng: random.Random, split: Split = "train") -> Lesson:
         return _lesson(query, [], thought, plan.describe(), _written(names, plan, query))
     history: list[Experience] = []
     change = plan.describe()
-    plans: list[Plan] = []
+    plans: list[FlowPlan] = []
     for number in range(1, rng.choices((1, 2, 3), (0.55, 0.3, 0.15))[0] + 1):
         history.append(_experience(rng, number, _written(names, plan, query), change))
         plans.append(plan)
@@ -103,7 +103,7 @@ def lesson(rng: random.Random, split: Split = "train") -> Lesson:
     return _lesson(query, history, thought, change, _written(names, plan, query))
 
 
-def _written(names: float, plan: Plan, query: Query) -> Written:
+def _written(names: float, plan: FlowPlan, query: Query) -> Written:
     return write(random.Random(names), plan, entry_point=query.code)
 
 

@@ -34,7 +34,7 @@ _WORDS = (
 
 
 @dataclass(frozen=True)
-class Step:
+class PocketStep:
     """One step as meant: its key (for hashing), its words, its code, and its other meanings if vague."""
 
     key: str
@@ -53,14 +53,14 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Task:
+class PocketTask:
     """A problem before it is one: typed steps, names, and which constant is a parameter."""
 
     name: str
     parameter: str
     extra: str | None
     extra_step: int
-    steps: tuple[Step, ...]
+    steps: tuple[PocketStep, ...]
 
     @property
     def signature(self) -> str:
@@ -109,7 +109,7 @@ def _bare(code: str) -> str:
     return code.replace('"{k}"', "{k}")
 
 
-def held_out(task: Task) -> bool:
+def held_out(task: PocketTask) -> bool:
     """Whether the composition belongs to the held-out tenth. Single steps are shared by both splits."""
     if len(task.steps) < 2:
         return False
@@ -117,10 +117,10 @@ def held_out(task: Task) -> bool:
     return digest[0] % 10 == 0
 
 
-def sample_task(rng: random.Random, count: int, vague_rate: float = VAGUE_RATE) -> Task:
+def sample_task(rng: random.Random, count: int, vague_rate: float = VAGUE_RATE) -> PocketTask:
     """A random well-typed composition of `count` steps."""
     start: Type = rng.choices(("L", "S", "W", "N"), (0.46, 0.22, 0.24, 0.08))[0]
-    chain: list[Step] = []
+    chain: list[PocketStep] = []
     kind = start
     for i in range(count):
         step = _sample_step(rng, kind, i, vague_rate, {s.key for s in chain})
@@ -130,7 +130,7 @@ def sample_task(rng: random.Random, count: int, vague_rate: float = VAGUE_RATE) 
     extra_step, extra = -1, None
     if with_constant and rng.random() < EXTRA_PARAMETER_RATE:
         extra_step, extra = rng.choice(with_constant), rng.choice(p.EXTRA_PARAMETERS)
-    return Task(_name(rng, start), rng.choice(p.PARAMETERS[start]), extra, extra_step, tuple(chain))
+    return PocketTask(_name(rng, start), rng.choice(p.PARAMETERS[start]), extra, extra_step, tuple(chain))
 
 
 def _name(rng: random.Random, start: Type) -> str:
@@ -144,21 +144,21 @@ def _name(rng: random.Random, start: Type) -> str:
     return invented if rng.random() < 0.5 else f"{invented}_{rng.choice(p.NOUNS[start])}"
 
 
-def _sample_step(rng: random.Random, kind: Type, place: int, vague_rate: float, used: set[str]) -> Step:
+def _sample_step(rng: random.Random, kind: Type, place: int, vague_rate: float, used: set[str]) -> PocketStep:
     if rng.random() < vague_rate:
         vague = rng.choice(p.VAGUE_BY_SOURCE[kind])
         if vague.name not in used:
             odds = tuple(w for w, _ in vague.meanings)
             codes = tuple(c for _, c in vague.meanings)
             code = rng.choices(codes, odds)[0]
-            return Step(
+            return PocketStep(
                 f"?{vague.name}", kind, vague.target, rng.choice(vague.phrases), code,
                 _constant(rng, vague.constant), vague.constant, codes, odds,
             )  # fmt: skip
     while True:
         op = rng.choice(BY_SOURCE[kind])
         if op.name not in used and not (op.first_only and place):
-            return Step(
+            return PocketStep(
                 op.name, kind, op.target, rng.choice(op.phrases), op.code,
                 _constant(rng, op.constant), op.constant,
             )  # fmt: skip
@@ -170,7 +170,7 @@ def _constant(rng: random.Random, allowed: Constant) -> int | str | None:
     return rng.choice(_LETTERS) if isinstance(allowed, str) else rng.randint(*allowed)
 
 
-def wording(rng: random.Random, task: Task) -> str:
+def wording(rng: random.Random, task: PocketTask) -> str:
     """The query in English."""
     words = rng.random() < 0.3
     spoken = []
@@ -222,7 +222,9 @@ def sample_input(rng: random.Random, kind: Type) -> Any:
     return rng.randint(3, 99)
 
 
-def sample_calls(rng: random.Random, task: Task, count: int) -> list[tuple[tuple[Any, ...], Any]] | None:
+def sample_calls(
+    rng: random.Random, task: PocketTask, count: int
+) -> list[tuple[tuple[Any, ...], Any]] | None:
     """`count` distinct calls with what the reference returns, or None where the task is degenerate."""
     calls: dict[str, tuple[tuple[Any, ...], Any]] = {}
     for _ in range(count * 3):
@@ -251,7 +253,7 @@ def assertion(name: str, arguments: tuple[Any, ...], result: Any) -> str:
 class Example:
     """A task with its wording and calls; `problem()` is what anyone else sees."""
 
-    task: Task
+    task: PocketTask
     prompt: str
     calls: tuple[tuple[tuple[Any, ...], Any], ...]
     id: str

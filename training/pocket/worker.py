@@ -15,7 +15,7 @@ from engine.operators import custom_code_generate, review, revise, sc_ensemble
 from engine.operators.support import extract_code, letter
 from training.pocket import instructions
 from training.pocket.ops import BY_SOURCE
-from training.pocket.tasks import Example, Step, Task, assertion, sample_example
+from training.pocket.tasks import Example, PocketStep, PocketTask, assertion, sample_example
 
 _MAX_GOT = 60
 _VISIBLE = 3
@@ -117,7 +117,7 @@ def _blurred(rng: random.Random, wrong: Attempt) -> Attempt:
     return wrong
 
 
-def _spoil(rng: random.Random, task: Task, codes: list[str], constants: list[Any]) -> None:
+def _spoil(rng: random.Random, task: PocketTask, codes: list[str], constants: list[Any]) -> None:
     """Swap, drop or misread one step in place."""
     i = rng.randrange(len(task.steps))
     step = task.steps[i]
@@ -130,7 +130,7 @@ def _spoil(rng: random.Random, task: Task, codes: list[str], constants: list[Any
         codes[i] = rng.choice(_alternatives(step))
 
 
-def _alternatives(step: Step) -> list[str]:
+def _alternatives(step: PocketStep) -> list[str]:
     needs = step.constant_range
     same = [
         op.code

@@ -50,7 +50,7 @@ def playground(
     allow it, 130 interrupted.
     """
     from engine.config import load
-    from engine.playground.plan import Plan, PromptEdit
+    from engine.playground.plan import GridPlan, PromptEdit
     from engine.playground.step import PlaygroundError
     from tui.headless.playground import fill_grid, print_saved, print_template
     from tui.reports.tables import emit
@@ -77,7 +77,7 @@ def playground(
             message = played.template.fill(text)
             emit({"message": message}, message.encode("utf-8", "replace").decode(), json)
         return
-    plan = Plan(
+    plan = GridPlan(
         played.record.run_id,
         played.step.id,
         tuple(model or [played.call.model]),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from store.compare.traces import RunPair, Step, StepPair, text_of
+from store.compare.traces import ComparedStep, RunPair, StepPair, text_of
 from tui.compare.cells import Line, lines, outcome_cells, paired_sentence, problem_name
 from tui.reports.tables import table
 from tui.safe import clean, one_line
@@ -167,7 +167,7 @@ def kind_words(pair: StepPair, names: tuple[str, str]) -> str:
     return _KINDS[pair.kind].format(names[0] if pair.kind == "only_baseline" else names[1])
 
 
-def _output(step: Step | None) -> str:
+def _output(step: ComparedStep | None) -> str:
     if step is None:
         return "–"
     return one_line(step.error or text_of(step.output), 48)

@@ -19,14 +19,14 @@ from tui.service.errors import EXIT_BY_STATUS, INTERRUPTED, UNAVAILABLE, say
 
 if TYPE_CHECKING:
     from engine.playground.cells import Cells, CellState
-    from engine.playground.plan import Plan
+    from engine.playground.plan import GridPlan
     from engine.playground.step import PlayedStep
     from tui.service.runtime import Runtime
 
 _VALUE_CHARS = 60
 
 
-def fill_grid(runtime: Runtime, played: PlayedStep, plan: Plan, *, as_json: bool) -> int:
+def fill_grid(runtime: Runtime, played: PlayedStep, plan: GridPlan, *, as_json: bool) -> int:
     """Carry out the plan, print the grid and return the exit code. SIGINT and SIGTERM cancel it, recorded.
 
     Raises PlaygroundError, TemplateError, ModelError, SandboxError and StoreError.
@@ -40,7 +40,7 @@ def fill_grid(runtime: Runtime, played: PlayedStep, plan: Plan, *, as_json: bool
     return EXIT_BY_STATUS.get(cells.status, UNAVAILABLE)
 
 
-async def _fill(runtime: Runtime, played: PlayedStep, plan: Plan) -> Cells:
+async def _fill(runtime: Runtime, played: PlayedStep, plan: GridPlan) -> Cells:
     from engine.events import WorkflowFinished
     from engine.playground.cells import Cells
     from tui.service.asked.open import open_run

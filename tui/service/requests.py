@@ -81,7 +81,7 @@ class Rerun:
 
 @dataclass(frozen=True, kw_only=True)
 class NewGrid:
-    """A playground's grid; `plan` is the JSON form of an `engine.playground.plan.Plan`."""
+    """A playground's grid; `plan` is the JSON form of an `engine.playground.plan.GridPlan`."""
 
     plan: dict[str, Any]
     breakpoints: Sequence[str] = ()

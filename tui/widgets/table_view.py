@@ -21,7 +21,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row's identity and its cells, one piece a column."""
 
     key: str
@@ -35,9 +35,9 @@ class TableView(LineList):
         super().__init__(id=id, empty=empty)
         self.columns = tuple(columns)
         self.header_height = 1
-        self._rows: list[Row] = []
+        self._rows: list[TableRow] = []
 
-    def show(self, rows: Sequence[Row]) -> None:
+    def show(self, rows: Sequence[TableRow]) -> None:
         """Show `rows`; the cursor stays on the row it was on, if that is still there."""
         if list(rows) == self._rows:
             return

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PREFILL = 8192  # prompt tokens, padding included, that go through the model at once
 
 
-class Row:
+class DecodingRow:
     """One answer in the making."""
 
     def __init__(
@@ -75,21 +75,21 @@ class Batch:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self._rows: list[Row | None] = []  # None: done or cancelled
+        self._rows: list[DecodingRow | None] = []  # None: done or cancelled
         self._cache: RoomyCache = RoomyCache(weights.layers)
         self._columns = 0
         self._starts = torch.zeros(0, dtype=torch.long)  # first column of each row; before it is padding
         self._chooser: Chooser | None = None
 
     @property
-    def live(self) -> list[Row]:
+    def live(self) -> list[DecodingRow]:
         """The rows still being written."""
         return [row for row in self._rows if row is not None]
 
     @torch.inference_mode()
-    def admit(self, rows: list[Row]) -> list[tuple[Row, list[Delta]]]:
+    def admit(self, rows: list[DecodingRow]) -> list[tuple[DecodingRow, list[Delta]]]:
         """Read the rows' prompts, choose their first tokens and let them join."""
-        out: list[tuple[Row, list[Delta]]] = []
+        out: list[tuple[DecodingRow, list[Delta]]] = []
         rows = sorted(rows, key=lambda row: len(row.prompt))
         while rows:
             width = len(rows[0].prompt)
@@ -101,7 +101,7 @@ class Batch:
             rows = rows[size:]
         return out
 
-    def _prefill(self, rows: list[Row], width: int) -> list[tuple[Row, list[Delta]]]:
+    def _prefill(self, rows: list[DecodingRow], width: int) -> list[tuple[DecodingRow, list[Delta]]]:
         device = self._weights.device
         pad = [self._weights.pad]
         tokens = torch.tensor([pad * (width - len(r.prompt)) + r.prompt for r in rows], device=device)
@@ -115,7 +115,7 @@ class Batch:
         return out
 
     @torch.inference_mode()
-    def step(self) -> list[tuple[Row, list[Delta]]]:
+    def step(self) -> list[tuple[DecodingRow, list[Delta]]]:
         """One more token for every live row."""
         dead = sum(row is None for row in self._rows)
         if 4 * dead >= len(self._rows):
@@ -131,7 +131,7 @@ class Batch:
         ends = self._weights.ends
         return [(r, r.accept(t, ends)) for r, t in zip(self._rows, chosen, strict=True) if r is not None]
 
-    def drop(self, row: Row) -> None:
+    def drop(self, row: DecodingRow) -> None:
         """The row is done or nobody wants it any more."""
         self._rows[self._rows.index(row)] = None
 
@@ -153,12 +153,12 @@ class Batch:
         )
         return result.logits[:, -1]
 
-    def _repack(self, new: tuple[list[Row], RoomyCache, torch.Tensor, int] | None = None) -> None:
+    def _repack(self, new: tuple[list[DecodingRow], RoomyCache, torch.Tensor, int] | None = None) -> None:
         """Keep only live rows and the columns they use, and let `new` ones join."""
         groups = [(self._rows, self._cache, self._starts, self._columns), *([new] if new else [])]
         parts: list[tuple[RoomyCache, torch.Tensor]] = []
         lengths: list[torch.Tensor] = []
-        rows: list[Row | None] = []
+        rows: list[DecodingRow | None] = []
         for members, cache, starts, columns in groups:
             keep = [i for i, row in enumerate(members) if row is not None]
             if keep:

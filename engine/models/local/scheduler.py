@@ -16,7 +16,7 @@ from engine.models.base import Completion, Delta, Message, ModelError, Sampling
 from engine.models.faults import clip
 
 if TYPE_CHECKING:
-    from engine.models.local.batch import Batch, Row
+    from engine.models.local.batch import Batch, DecodingRow
     from engine.models.local.weights import Weights
 
 MAX_ROWS = 64
@@ -81,7 +81,7 @@ class Scheduler:
         """Serve until closed, or until an error empties the batch."""
         from engine.models.local.batch import Batch
 
-        requests: dict[Row, Request] = {}
+        requests: dict[DecodingRow, Request] = {}
         waiting: list[Request] = []
         try:
             batch = Batch(weights)
@@ -116,9 +116,9 @@ class Scheduler:
                 request = self._inbox.get_nowait()
 
     def _admit(
-        self, weights: Weights, batch: Batch, requests: dict[Row, Request], waiting: list[Request]
+        self, weights: Weights, batch: Batch, requests: dict[DecodingRow, Request], waiting: list[Request]
     ) -> None:
-        new: dict[Row, Request] = {}
+        new: dict[DecodingRow, Request] = {}
         while waiting and len(requests) + len(new) < MAX_ROWS:
             request = waiting.pop(0)
             try:
@@ -132,7 +132,10 @@ class Scheduler:
         self._flush()
 
     def _settle(
-        self, batch: Batch, requests: dict[Row, Request], results: list[tuple[Row, list[Delta]]]
+        self,
+        batch: Batch,
+        requests: dict[DecodingRow, Request],
+        results: list[tuple[DecodingRow, list[Delta]]],
     ) -> None:
         """Pass on what a step brought, and part with the rows that are done."""
         done = False
@@ -179,8 +182,8 @@ class Scheduler:
         self._flush()
 
 
-def _row(weights: Weights, request: Request) -> Row:
-    from engine.models.local.batch import Row
+def _row(weights: Weights, request: Request) -> DecodingRow:
+    from engine.models.local.batch import DecodingRow
     from engine.models.local.text import TextStream
 
     prompt, thinking = weights.prompt(request.messages)
@@ -190,7 +193,7 @@ def _row(weights: Weights, request: Request) -> Row:
     room, is_default = weights.room(len(prompt), sampling)
     text = TextStream(weights.decode, sampling.stop, thinking=thinking)
     choice = weights.choice(sampling)
-    return Row(prompt, room, choice, sampling.seed, text, default_room=is_default)
+    return DecodingRow(prompt, room, choice, sampling.seed, text, default_room=is_default)
 
 
 def _deliver(batch: list[tuple[Request, list[Item]]]) -> None:

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer
 
-from store.compare.traces import Step, text_of
+from store.compare.traces import ComparedStep, text_of
 from tui.actions import bindings_for
 from tui.compare.state import CompareState
 from tui.safe import one_line
@@ -147,7 +147,7 @@ class CompareScreen(WorkbenchScreen[None]):
         self._sync_step()
 
     def _fill(
-        self, id: str, columns: tuple[Column, ...], found: list[rows.Row], which: str, empty: str
+        self, id: str, columns: tuple[Column, ...], found: list[rows.TableRow], which: str, empty: str
     ) -> None:
         table = self.query_one(f"#{id}", TableView)
         if table.columns != columns:
@@ -273,7 +273,7 @@ def _table(id: str, title: str) -> TableView:
     return table
 
 
-def _told(step: Step) -> str:
+def _told(step: ComparedStep) -> str:
     """A step in full."""
     line = f", line {step.line}" if step.line else ""
     parts = [f"{step.operator}{line}: {step.status}", "── output ──", text_of(step.output)]

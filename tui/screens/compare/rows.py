@@ -9,7 +9,7 @@ from tui.compare.cells import Line, outcome_cells, problem_name
 from tui.compare.report import step_cells
 from tui.safe import one_line
 from tui.trace.outline import Piece
-from tui.widgets.table_view import Column, Row
+from tui.widgets.table_view import Column, TableRow
 
 if TYPE_CHECKING:
     from store.compare.comparison import Comparison
@@ -43,24 +43,24 @@ def measure_columns(comparison: Comparison) -> tuple[Column, ...]:
     return (Column("", 0), *sides, *pairs)
 
 
-def measure_row(line: Line, comparison: Comparison) -> Row:
+def measure_row(line: Line, comparison: Comparison) -> TableRow:
     """A measure for `measure_columns`."""
     values: list[Piece] = [(value, "") for value in line.values]
     deltas: list[Piece] = [(d, _TONES[t]) for d, t in zip(line.deltas, line.tones, strict=True)]
     blank: list[Piece] = [("", "")] * (len(comparison.pairs) - len(deltas))
-    return Row(line.title, ((one_line(line.title, 40), "title"), *values, *deltas, *blank))
+    return TableRow(line.title, ((one_line(line.title, 40), "title"), *values, *deltas, *blank))
 
 
 def problem_columns(one: Pair) -> tuple[Column, ...]:
     return (Column("Problem"), Column("", 6), Column(one.baseline, 14), Column(one.other, 14))
 
 
-def problem_row(number: int, one: ProblemPair) -> Row:
+def problem_row(number: int, one: ProblemPair) -> TableRow:
     """A problem for `problem_columns`; its key is its place in the list."""
     ink = _OUTCOMES.get(one.outcome, "muted")
     before, after = outcome_cells(one)
     outcome = "" if one.outcome == "unscored" else one.outcome
-    return Row(
+    return TableRow(
         str(number), ((one_line(problem_name(one), 60), ""), (outcome, ink), (before, "muted"), (after, ink))
     )
 
@@ -69,9 +69,9 @@ def setting_columns(comparison: Comparison) -> tuple[Column, ...]:
     return (SETTING, *(Column(side.letter) for side in comparison.sides))
 
 
-def setting_row(key: str, values: Sequence[str]) -> Row:
+def setting_row(key: str, values: Sequence[str]) -> TableRow:
     ink = "warning" if len(set(values)) > 1 else "muted"
-    return Row(key, ((one_line(key, 40), "title"), *((one_line(v, 80) or "–", ink) for v in values)))
+    return TableRow(key, ((one_line(key, 40), "title"), *((one_line(v, 80) or "–", ink) for v in values)))
 
 
 def step_columns(one: Pair) -> tuple[Column, ...]:
@@ -85,18 +85,18 @@ def step_columns(one: Pair) -> tuple[Column, ...]:
     )
 
 
-def step_row(number: int, pair: StepPair, names: tuple[str, str]) -> Row:
+def step_row(number: int, pair: StepPair, names: tuple[str, str]) -> TableRow:
     where, index, operator, differs, *outputs = step_cells(pair, names)
     inks = ("muted", "muted", "title", _KINDS.get(pair.kind, "warning"), "", "")
-    return Row(str(number), tuple(zip((where, index, operator, differs, *outputs), inks, strict=True)))
+    return TableRow(str(number), tuple(zip((where, index, operator, differs, *outputs), inks, strict=True)))
 
 
-def choice_rows(experiments: Sequence[ExperimentRow], marked: Sequence[str]) -> list[Row]:
+def choice_rows(experiments: Sequence[ExperimentRow], marked: Sequence[str]) -> list[TableRow]:
     """Every variant of every experiment, marked ones with their letter."""
     return [_choice(row, at, marked) for row in experiments for at in range(len(row.variants))]
 
 
-def _choice(row: ExperimentRow, at: int, marked: Sequence[str]) -> Row:
+def _choice(row: ExperimentRow, at: int, marked: Sequence[str]) -> TableRow:
     state = row.variants[at]
     key = f"{row.name}:{state.label}"
     rate = "–" if state.pass_rate is None else f"{state.pass_rate * 100:.0f}%"
@@ -108,7 +108,7 @@ def _choice(row: ExperimentRow, at: int, marked: Sequence[str]) -> Row:
         (rate, ""),
         (one_line(row.benchmark.rpartition("/")[2], 40), "muted"),
     )
-    return Row(key, cells)
+    return TableRow(key, cells)
 
 
 def mark(key: str, marked: Sequence[str]) -> Piece:

@@ -10,7 +10,7 @@ from tui import format as fmt
 from tui.reports.progress import in_short, rate
 from tui.safe import one_line
 from tui.trace.outline import Piece, status_mark
-from tui.widgets.table_view import Column, Row
+from tui.widgets.table_view import Column, TableRow
 
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
@@ -55,7 +55,7 @@ _MARKS: dict[str, Piece] = {
 }
 
 
-def experiment_row(row: ExperimentRow, now: Standing | None) -> Row:
+def experiment_row(row: ExperimentRow, now: Standing | None) -> TableRow:
     """An experiment of the store for `EXPERIMENT_COLUMNS`, as it stands `now` where it is in progress."""
     states = now.variants if now else row.variants
     done, total = (now.done, now.total) if now else (row.done, row.total)
@@ -65,7 +65,7 @@ def experiment_row(row: ExperimentRow, now: Standing | None) -> Row:
     if now is not None:
         left = fmt.clock(now.eta_s) if now.eta_s is not None else ""
         left = left if now.status == "running" else now.status[:8]
-    return Row(
+    return TableRow(
         row.name,
         (
             _mark(row, now),
@@ -80,10 +80,10 @@ def experiment_row(row: ExperimentRow, now: Standing | None) -> Row:
     )
 
 
-def variant_rows(states: Iterable[VariantState]) -> list[Row]:
+def variant_rows(states: Iterable[VariantState]) -> list[TableRow]:
     """Variants for `VARIANT_COLUMNS`."""
     return [
-        Row(
+        TableRow(
             s.label,
             (
                 (one_line(f"{s.label}{f' · {s.search}' if s.search else ''}", 80), ""),
@@ -98,12 +98,12 @@ def variant_rows(states: Iterable[VariantState]) -> list[Row]:
     ]
 
 
-def trial_row(trial: TrialRow) -> Row:
+def trial_row(trial: TrialRow) -> TableRow:
     """A trial for `TRIAL_COLUMNS`."""
     glyph, ink, words = status_mark(trial.status)
     wrong = "" if trial.status in ("passed", "answered") else one_line(trial.error or words, 160)
     costs = (trial.meta.cost_usd, trial.worker.cost_usd)
-    return Row(
+    return TableRow(
         trial.run_id,
         (
             (glyph, ink),
@@ -119,12 +119,12 @@ def trial_row(trial: TrialRow) -> Row:
     )
 
 
-def active_row(now: Standing) -> Row:
+def active_row(now: Standing) -> TableRow:
     """An experiment in progress for Home's table of what runs."""
     rates = ", ".join(rate(state) for state in now.variants)
     waits = f" · {', '.join(now.waits)}" if now.waits else ""
     told = f"{now.status}, {rates}" if now.status != "running" else f"{rates}{waits}"
-    return Row(
+    return TableRow(
         f"experiment:{now.experiment}",
         (
             _MARKS.get(now.status, ("●", "accent")),

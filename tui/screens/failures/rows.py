@@ -8,7 +8,7 @@ from tui import format as fmt
 from tui.reports.failures import name_of
 from tui.safe import one_line
 from tui.trace.outline import status_mark
-from tui.widgets.table_view import Column, Row
+from tui.widgets.table_view import Column, TableRow
 
 if TYPE_CHECKING:
     from store.annotations import Annotation
@@ -30,7 +30,7 @@ RUN_COLUMNS = (
 )
 
 
-def cluster_row(by: Grouping, cluster: Cluster) -> Row:
+def cluster_row(by: Grouping, cluster: Cluster) -> TableRow:
     """A cluster for `CLUSTER_COLUMNS`."""
     cells = (
         (f"{cluster.runs:,}", "title"),
@@ -38,7 +38,7 @@ def cluster_row(by: Grouping, cluster: Cluster) -> Row:
         (one_line(_told(by, cluster.key), 160), ""),
         (fmt.day_time(cluster.last_seen), "muted"),
     )
-    return Row(cluster.key, cells)
+    return TableRow(cluster.key, cells)
 
 
 def _told(by: Grouping, key: str) -> str:
@@ -49,7 +49,7 @@ def _told(by: Grouping, key: str) -> str:
     return what if where == "run" else f"{what} · {where}"
 
 
-def run_row(run: RunRow, said: list[Annotation]) -> Row:
+def run_row(run: RunRow, said: list[Annotation]) -> TableRow:
     """A run for `RUN_COLUMNS`; a star before its problem says that it has a bookmark."""
     glyph, ink, _ = status_mark(run.status)
     starred = any(a.kind == "bookmark" for a in said)
@@ -60,4 +60,4 @@ def run_row(run: RunRow, said: list[Annotation]) -> Row:
         (one_line(run.variant, 30), "muted"),
         (one_line(fmt.marks_of([a for a in said if a.kind != "bookmark"]), 60), "accent"),
     )
-    return Row(run.id, cells)
+    return TableRow(run.id, cells)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tui.reports.sandbox import container_cells, image_line, mib
 from tui.safe import one_line
-from tui.widgets.table_view import Column, Row
+from tui.widgets.table_view import Column, TableRow
 
 if TYPE_CHECKING:
     from sandbox.doctor import Check
@@ -46,12 +46,12 @@ def where(found: Survey) -> str:
     return one_line(address.removeprefix("unix://").removeprefix("tcp://"), 60)
 
 
-def host_row(found: Survey) -> Row:
+def host_row(found: Survey) -> TableRow:
     """A daemon for `HOST_COLUMNS`; one that does not answer says why."""
     host = found.host
     if host is None:
         text = f"{where(found)}: {one_line(found.problem, 200)}"
-        return Row(found.address, (("away", "error"), (text, "warning"), *(("", ""),) * 5))
+        return TableRow(found.address, (("away", "error"), (text, "warning"), *(("", ""),) * 5))
     cells = (
         (one_line(host.version, 18), "title"),
         (where(found) + (", rootless" if host.rootless else ""), ""),
@@ -61,18 +61,18 @@ def host_row(found: Survey) -> Row:
         (host.storage, "muted"),
         (one_line(", ".join(host.runtimes), 60), "muted"),
     )
-    return Row(found.address, cells)
+    return TableRow(found.address, cells)
 
 
-def image_row(found: Survey, image: ImageStatus, *, several: bool) -> Row:
+def image_row(found: Survey, image: ImageStatus, *, several: bool) -> TableRow:
     """An image for `IMAGE_COLUMNS`, with its host where there are several."""
     ink = "" if image.id else "warning"
     line = f"{image_line(image)}{f', at {where(found)}' if several else ''}"
     cells = ((image.name, "title"), (line, ink), (image.tag, "muted"))
-    return Row(f"{found.address} {image.name}", cells)
+    return TableRow(f"{found.address} {image.name}", cells)
 
 
-def container_row(one: ContainerInfo, at: str) -> Row:
+def container_row(one: ContainerInfo, at: str) -> TableRow:
     """A container for `CONTAINER_COLUMNS`, with its host where there are several."""
     ident, state, age, requests, memory, cpu, limits, owner = container_cells(one)
     running = "success" if one.state == "running" else "warning"
@@ -86,13 +86,15 @@ def container_row(one: ContainerInfo, at: str) -> Row:
         (limits, "muted"),
         (f"{owner}{f', at {at}' if at else ''}", "error" if one.orphaned else "muted"),
     )
-    return Row(one.id, cells)
+    return TableRow(one.id, cells)
 
 
-def check_row(check: Check) -> Row:
+def check_row(check: Check) -> TableRow:
     """A finding of doctor for `CHECK_COLUMNS`."""
     mark, ink = (
         ("ok", "success") if check.ok else ("FAIL", "error") if check.required else ("warn", "warning")
     )
     remedy = f" — {check.fix}" if check.fix and not check.ok else ""
-    return Row(check.name, ((mark, ink), (check.name, ""), (one_line(check.message, 300) + remedy, "muted")))
+    return TableRow(
+        check.name, ((mark, ink), (check.name, ""), (one_line(check.message, 300) + remedy, "muted"))
+    )

@@ -28,7 +28,7 @@ from tui.screens.playground.suggesting import LastName
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
-    from engine.playground.plan import Plan
+    from engine.playground.plan import GridPlan
     from engine.playground.step import PlayedStep
 
 
@@ -138,9 +138,9 @@ class PlaygroundScreen(WorkbenchScreen[None]):
         label.display = bool(text)
         label.update(one_line(text, 300))
 
-    def _plan(self, played: PlayedStep) -> Plan:
+    def _plan(self, played: PlayedStep) -> GridPlan:
         """What the form says. Raises PlaygroundError."""
-        from engine.playground.plan import Plan, PromptEdit
+        from engine.playground.plan import GridPlan, PromptEdit
 
         asked = [PromptEdit(RECORDED)]
         for row in self._prompts.rows[1:]:
@@ -148,7 +148,7 @@ class PlaygroundScreen(WorkbenchScreen[None]):
                 asked.append(PromptEdit(row.name, row.text))
         repeats = int(self.query_one("#repeats", Input).value or 0)
         box = self.query_one("#test", Checkbox)
-        return Plan(
+        return GridPlan(
             played.record.run_id,
             played.step.id,
             self._models,

@@ -10,7 +10,7 @@ from tui.service.asked.text_file import read_text
 from tui.service.requests import NewGrid
 
 if TYPE_CHECKING:
-    from engine.playground.plan import Plan, PromptEdit
+    from engine.playground.plan import GridPlan, PromptEdit
     from engine.playground.step import PlayedStep
     from engine.runner import Run
     from tui.service.runtime import Runtime
@@ -48,7 +48,7 @@ def read_prompt(path: Path, name: str, template: str) -> PromptEdit:
     return PromptEdit(name, text if template.endswith("\n") else text.removesuffix("\n"))
 
 
-def grid_request(played: PlayedStep, plan: Plan) -> NewGrid:
+def grid_request(played: PlayedStep, plan: GridPlan) -> NewGrid:
     """The request for the grid's run. Raises PlaygroundError and TemplateError where it cannot be filled."""
     from engine.playground.plan import check
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 STEPS = ("into", "over", "out")
 
 
-class Live:
+class LiveRun:
     """One run in progress. `newest` is the number of its last event in the store, -1 before the first;
     `stored` is set when there are more than when it was taken.
     """
@@ -40,12 +40,12 @@ class Hub:
     """Runs by id, and experiments by name."""
 
     def __init__(self) -> None:
-        self.live: dict[str, Live] = {}
+        self.live: dict[str, LiveRun] = {}
         self.experiments = LiveExperiments()
 
     async def track(self, run: Run, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
         """The events of `run`, which come stored; meanwhile it can be watched and controlled here."""
-        live = self.live[run.id] = Live(run)
+        live = self.live[run.id] = LiveRun(run)
         try:
             async with aclosing(events):
                 async for event in events:

@@ -21,7 +21,7 @@ FRESH_S = 2.0  # how old what a follower knows may be: clocks and waits go on be
 OFTEN_S = 0.2  # trials may end by the hundred a second
 
 
-class Live:
+class LiveExperiment:
     """One experiment. `changed` is set when it stands otherwise than when it was taken."""
 
     def __init__(self, experiment: Experiment) -> None:
@@ -47,14 +47,14 @@ class LiveExperiments:
     """Experiments by name; one that has ended is known until the process ends, or it is carried on here."""
 
     def __init__(self) -> None:
-        self._by_name: dict[str, Live] = {}
+        self._by_name: dict[str, LiveExperiment] = {}
 
     async def carry_out(self, experiment: Experiment, on_end: Ended = lambda *_: None) -> Standing:
         """Carry it out and say how it ended; meanwhile it can be followed and controlled here.
 
         Raises what `Experiment.run` raises.
         """
-        live = self._by_name[experiment.plan.name] = Live(experiment)
+        live = self._by_name[experiment.plan.name] = LiveExperiment(experiment)
 
         def ended(key: TrialKey, trial: Trial) -> None:
             live.advance()
@@ -113,7 +113,7 @@ class LiveExperiments:
         live.advance()
         return live.standing
 
-    def _live(self, name: str) -> Live:
+    def _live(self, name: str) -> LiveExperiment:
         if name not in self._by_name:
             raise ControlError(f"no experiment {name} is in progress here")
         return self._by_name[name]
