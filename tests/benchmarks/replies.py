@@ -15,9 +15,9 @@ from pathlib import Path
 
 from engine.benchmarks import load_benchmark
 from engine.guest_modules import guest_modules
+from engine.judging import limits_of_tests
 from engine.plain import answer_text
 from engine.problems import SPLITS, Problem
-from engine.run.step_requests import limits_of_tests
 from sandbox.pool import Pool, open_sandbox
 from sandbox.types import Verdict
 from tests.support.reply_styles import STYLES, Style
