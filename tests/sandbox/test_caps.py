@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from typing import Any
 
 import pytest
@@ -17,8 +16,8 @@ sandboxed = pytest.mark.asyncio(loop_scope="session")
 MIB = 1 << 20
 
 
-def messages(*sizes: int) -> list[dict[str, str]]:
-    return [{"name": f"{n}.bin", "data": base64.b64encode(bytes(s)).decode()} for n, s in enumerate(sizes)]
+def arrived(*sizes: int) -> list[tuple[str, bytes, None]]:
+    return [(f"{number}.bin", bytes(size), None) for number, size in enumerate(sizes)]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +35,7 @@ def messages(*sizes: int) -> list[dict[str, str]]:
 )
 def test_the_host_takes_no_more_files_than_it_says(sizes: tuple[int, ...], kept: int) -> None:
     """Whatever a guest sends: 4 MiB a file, 16 MiB and 32 files together."""
-    files, refused = from_guest(messages(*sizes))
+    files, refused = from_guest(arrived(*sizes))
     assert [file.size for file in files] == list(sizes[:kept])
     assert len(refused) == len(sizes) - kept
     assert {file.reason for file in refused} <= {"it is over the caps"}
