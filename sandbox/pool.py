@@ -100,7 +100,9 @@ class Pool:
         self._sessions = asyncio.Semaphore(self.max_sessions)
         self._checks = asyncio.Semaphore(self.size)
         self._gate = Gate()
-        self._modes: dict[bytes, Mode] = {}  # chosen so far, by reference and tests
+        self._modes: dict[
+            bytes, Mode | None
+        ] = {}  # chosen so far, by reference and tests; None: it passes in none
 
     @property
     def idle(self) -> list[Worker]:
@@ -198,7 +200,9 @@ class Pool:
         asked = (reference, tuple(tests), entry_point, prelude, limits, tolerance)
         key = hashlib.sha256(repr(asked).encode()).digest()
         if key in self._modes:
-            return self._modes[key]
+            if (chosen := self._modes[key]) is not None:
+                return chosen
+            raise ValueError("the reference passes its tests in no mode")
         modes: tuple[Mode, ...] = get_args(Mode)
         said: list[str] = []
         for mode in modes:
@@ -215,6 +219,7 @@ class Pool:
                 self._modes[key] = mode
                 return mode
             said.append(f"{mode}: {verdict.status}, {verdict.message}")
+        self._modes[key] = None
         raise ValueError(f"the reference passes its tests in no mode ({'; '.join(said)})")
 
     async def run_program(

@@ -50,12 +50,27 @@ async def test_a_reference_is_run_once_for_the_same_tests(
 ) -> None:
     given = problem("assert f(2).get() == 2", reference=OBJECT)
     assert await mode_for(given, given.tests.test, sandbox) == "objects"
+    broken = problem("assert f(2) == 2", reference="def f(x):\n    return 3")
+    assert await mode_for(broken, broken.tests.test, sandbox) == "auto"
 
     async def never(*args: Any, **kwargs: Any) -> Any:
         raise AssertionError("it was run again")
 
     monkeypatch.setattr(sandbox, "check", never)
     assert await mode_for(given, given.tests.test, sandbox) == "objects"
+    assert await mode_for(broken, broken.tests.test, sandbox) == "auto"
+
+
+async def test_tests_that_are_not_the_problems_do_not_run_the_reference(
+    sandbox: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = problem("assert f(3) == 3", reference="def f(x):\n    return x")
+
+    async def never(*args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("it was run")
+
+    monkeypatch.setattr(sandbox, "check", never)
+    assert await mode_for(given, ["assert f(1) == 2"], sandbox) == "auto"
 
 
 async def scored(sandbox: Pool, given: Problem, answer: str) -> tuple[float | None, str, str]:

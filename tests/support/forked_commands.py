@@ -30,7 +30,7 @@ from typing import Any
 # What commands import when they are called: whole packages of ours, and what else is loaded late.
 OURS = (
     "tui.commands",
-    "tui.headless.run",
+    "tui.headless",
     "tui.reports",
     "tui.service",
     "store.compare",
