@@ -8,74 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Scope = Literal[
-    "app",
-    "home",
-    "run",
-    "runs",
-    "choose",
-    "experiments",
-    "trials",
-    "bench",
-    "compare",
-    "failures",
-    "hosts",
-    "form",
-    "stop",
-    "fork",
-    "playground",
-    "grid",
-    "dialog",
-    "text",
-    "list",
-    "tree",
-    "timeline",
-]
+from tui.action_scopes import SCOPES, SCREENS, Scope
 
-SCOPES: dict[Scope, str] = {
-    "app": "Everywhere",
-    "home": "Home",
-    "run": "Run and trace",
-    "runs": "Runs",
-    "choose": "Choosing what to compare",
-    "experiments": "Experiments",
-    "trials": "Trials of an experiment",
-    "bench": "New experiment",
-    "compare": "Compare",
-    "failures": "Failures",
-    "hosts": "Hosts and sandboxes",
-    "form": "New run",
-    "stop": "At a stop",
-    "fork": "Forking",
-    "playground": "Playground",
-    "grid": "In the playground's grid",
-    "dialog": "In a dialog",
-    "list": "In a list",
-    "tree": "In the step tree",
-    "timeline": "In the timeline",
-    "text": "In a text",
-}
-# Which scopes a screen brings along; bindings of one line must not clash.
-SCREENS: dict[str, tuple[Scope, ...]] = {
-    "home": ("app", "home", "list"),
-    "run": ("app", "run", "list", "tree", "timeline", "text"),
-    "runs": ("app", "runs", "list"),
-    "choose": ("app", "choose", "list"),
-    "experiments": ("app", "experiments", "list"),
-    "trials": ("app", "trials", "list"),
-    "bench": ("app", "bench", "text"),
-    "compare": ("app", "compare", "list", "text"),
-    "failures": ("app", "failures", "list", "text"),
-    "hosts": ("app", "hosts", "list"),
-    "form": ("app", "form", "text"),
-    "stop": ("app", "stop", "text"),
-    "fork": ("app", "fork", "text"),
-    "playground": ("app", "playground", "grid", "text"),
-}
 # Keys a terminal cannot tell from others (enter, tab, backspace, newline), tmux's prefix, and interrupt.
 UNSAFE_KEYS = frozenset({"ctrl+m", "ctrl+i", "ctrl+h", "ctrl+j", "ctrl+b", "ctrl+c", "ctrl+z", "ctrl+s"})
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tui import actions
-from tui.actions import ACTIONS, SCREENS, UNSAFE_KEYS, actions_on, keymap_problems, keys_of, markdown_table
+from tui.action_scopes import SCREENS
+from tui.actions import ACTIONS, UNSAFE_KEYS, actions_on, keymap_problems, keys_of, markdown_table
 from tui.app import WorkbenchApp
 from tui.screens.compare.choose import ChooseScreen
 from tui.screens.compare.compare import CompareScreen

@@ -11,7 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.actions import SCOPES, SCREENS, Scope, actions_on, bindings_for, key_label, keys_of
+from tui.action_scopes import SCOPES, SCREENS, Scope
+from tui.actions import actions_on, bindings_for, key_label, keys_of
 
 INDENT = 36
 
