@@ -250,7 +250,7 @@ async def test_without_visible_tests_a_judge_decides_and_nothing_counts_as_passe
     ("problem", "replies"),
     [
         (QUESTION, ["<answer>Lyon</answer>", "<answer>The Paris!</answer>", "<answer>paris</answer>"]),
-        (SUM, ["\\boxed{5}", "\\boxed{4}", "so it is:\n4.0"]),
+        (SUM, ["\\boxed{5}", "\\boxed{4}", "so it is:\n\\boxed{4}"]),
     ],
 )
 async def test_a_debate_on_answers_goes_to_the_majority(
