@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import Event, ModelDelta, Notice
+from engine.events import Event, ModelDelta, Notice, RunFinished
 from store.errors import NewerSchemaError, RecordError, StoreError
 from store.reader import Reader
 from store.recorder import Recorder
@@ -151,7 +151,9 @@ async def test_a_lock_held_too_long_is_one_sentence_and_ends_recording(tmp_path:
             with pytest.raises(StoreError, match="locked by another process"):
                 await recorder.record(note("r1", 2))
 
-    assert [event.seq for event in events_of(path, "r1")] == [0]
+    begun, lost = events_of(path, "r1")  # the run is ended as soon as the store can be written again
+    assert (begun.seq, lost.seq) == (0, 1)
+    assert isinstance(lost, RunFinished) and lost.status == "interrupted"
 
 
 async def test_a_lock_released_in_time_is_not_noticed(tmp_path: Path) -> None:

@@ -377,7 +377,7 @@ class RunScreen(WorkbenchScreen[None]):
         if parent:
             self.navigation.open_trace(str(parent))
         else:
-            self.notify("This run is not from another one.")
+            self.notify("This run was not forked from another.")
 
     def action_replay(self) -> None:
         pace, state = self.session.pace, self.session.state
