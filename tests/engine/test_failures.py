@@ -193,7 +193,8 @@ async def test_tampering(sandbox: Pool) -> None:
     cheat = "import unittest\nunittest.TestCase.assertEqual = lambda *a: None\ndef f(x):\n    return 0"
     test = "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n"
     test += "        self.assertEqual(f(1), 2)\n"
-    problem = replace(DOUBLE, tests=Tests((), (), (test,)))
+    beside = {"mode": "in-process"}  # judged from outside, the cheat would reach nothing
+    problem = replace(DOUBLE, tests=Tests((), (), (test,)), metadata=beside)
     events = await run_events(sandbox, worker=cheat, problem=problem, config=ONE_ROUND)
     found = labels(events)
     assert set(found) == {"tampering"}
