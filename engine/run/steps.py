@@ -24,7 +24,7 @@ from engine.run.context import RunContext
 from engine.run.control import Crossing, ReadLocals
 from engine.run.ledger import BudgetExceededError
 from engine.run.step_requests import StepCall, StepRequests
-from sandbox.guest.schema import Anything, Maybe, Names, Number, Record, SchemaError, Text, Whole
+from sandbox.guest.schema import Anything, Maybe, Names, Record, SchemaError, Text, Whole
 from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session
 
 # An operator waits for models, so its wall limit is generous, and kept by the run's clock, which stands
@@ -35,9 +35,7 @@ MAX_CONCURRENT_STEPS = 16
 # What a workflow's process may ask for. What comes from there is generated code's, whatever it says.
 _LINE = Maybe(Whole(0, 10_000_000))
 _REQUESTS = {
-    "step": Record(
-        {"operator": Text(200), "kwargs": Names(100)}, {"line": _LINE, "temperature": Maybe(Number())}
-    ),
+    "step": Record({"operator": Text(200), "kwargs": Names(100)}, {"line": _LINE, "temperature": Anything()}),
     "line": Record({}, {"line": _LINE}),
     "variables": Record({"token": Text(100), "variables": Anything()}),
 }
@@ -250,10 +248,10 @@ class StepBroker:
     def _is_paused(self) -> bool:
         return self._context.control.stop is not None
 
-    def _sampling(self, temperature: float | None) -> Sampling:
+    def _sampling(self, temperature: object) -> Sampling:
         """The run's sampling, at the temperature the workflow wants for this step where it names one."""
         sampling = self._context.config.worker_sampling
-        if temperature is None or not 0.0 <= temperature <= 2.0:
+        if not isinstance(temperature, int | float) or not 0.0 <= temperature <= 2.0:
             return sampling
         return replace(sampling, temperature=float(temperature))
 

@@ -26,4 +26,4 @@ def playground_of(state: RunState, step: StepNode | None) -> PlaygroundScreen | 
         return PlaygroundScreen(state.run_id, step.key[1])
     if step.reused:
         return "This step was served from the parent's record: play with it there (P opens it)."
-    return f"{step.operator} asked no model, so it has no prompt."
+    return f"{step.operator} called no model, so it has no prompt."
