@@ -26,7 +26,7 @@ for module in pkgutil.walk_packages(tui.service.__path__, "tui.service."):
     importlib.import_module(module.name)
 """
 ENGINE = """
-import asyncio
+import asyncio, os, signal
 from engine.config import load
 from tui.service.engine_process.client import Client
 from tui.service.engine_process.process import Engine
@@ -34,11 +34,12 @@ from tui.service.engine_process.sockets import engines
 from tui.service.runtime import Runtime
 async def run():
     settings = load()
-    serving = asyncio.create_task(Engine(Runtime(settings), idle_s=0.2).serve())
+    serving = asyncio.create_task(Engine(Runtime(settings)).serve())
     while not (sockets := engines(settings.store_path())):
         await asyncio.sleep(0.01)
     async with Client(sockets[0]) as client:
         assert await client.ask("runs") == []
+    os.kill(os.getpid(), signal.SIGTERM)
     await serving
 asyncio.run(run())
 """

@@ -99,7 +99,6 @@ async def test_what_others_take_is_never_a_timeout(pool: Pool) -> None:
             assert error.reason == "busy", error
         else:
             assert outcome.status == "passed", outcome
-            assert outcome.usage.wall_ms > 800
 
 
 async def test_too_little_of_a_core_is_no_verdict(pool: Pool) -> None:
