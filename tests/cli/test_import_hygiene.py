@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.runtime import runtime
+
+__all__ = ["runtime"]  # a fixture
 HEAVY = ("torch", "transformers", "docker", "openai", "scipy", "datasets", "ray", "textual", "typer", "rich")
 
 COMMAND = """
@@ -36,6 +39,7 @@ async def run():
     settings = load()
     serving = asyncio.create_task(Engine(Runtime(settings)).serve())
     while not (sockets := engines(settings.store_path())):
+        assert not serving.done(), serving.exception()
         await asyncio.sleep(0.01)
     async with Client(sockets[0]) as client:
         assert await client.ask("runs") == []
@@ -68,7 +72,7 @@ STARTS: dict[str, tuple[str, set[str]]] = {
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_only_what_is_needed_is_loaded(start: str, tmp_path: Path) -> None:
+def test_only_what_is_needed_is_loaded(start: str, tmp_path: Path, runtime: str) -> None:
     program, allowed = STARTS[start]
     lines = (
         f"import sys; HEAVY = set({HEAVY!r})",
@@ -76,7 +80,7 @@ def test_only_what_is_needed_is_loaded(start: str, tmp_path: Path) -> None:
         "print('loaded:', *sorted(HEAVY.intersection(sys.modules)), file=sys.stderr)",
     )
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "DOCKER_HOST")}
-    env = {**kept, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
+    env = {**kept, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": runtime, "PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)],
         env=env,
