@@ -74,7 +74,7 @@ async def test_a_spec_sets_what_bench_lets_it_set(shell: Shell, models: Models, 
         ("self-refine,max_refinements=many", "option max_refinements: input should be a valid integer"),
         (
             "self-refine,speed=3",
-            "there is no option speed; there are meta_agent, worker, operators, executions, max_refinements",
+            "there is no option speed; there are meta_agent, worker, operators, executions, ",
         ),
         ("self-refine,fast", "'fast' is no option; write NAME,KEY=VALUE"),
         ("nowhere.py", "nowhere.py: there is no such file"),
