@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-_HOST_ONLY = ("__init__.py", "own.py", "sets.py", "specs.py")
+_HOST_ONLY = ("__init__.py", "metaflow_sets.py", "own.py", "sets.py", "specs.py")
 
 
 def guest_modules() -> dict[str, str]:

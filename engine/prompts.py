@@ -131,14 +131,8 @@ def task_messages(
 
 def repair_messages(asked: list[Message], reply: str, diagnosis: str) -> list[Message]:
     """The one repair turn: the reply as it was, and what is wrong with it."""
-    return [
-        *asked,
-        {"role": "assistant", "content": reply},
-        {
-            "role": "user",
-            "content": f"This workflow cannot run:\n{diagnosis}\n\nReply with all three parts, corrected.",
-        },
-    ]
+    told = f"This workflow cannot run:\n{diagnosis}\n\nReply with all of it in the same form, corrected."
+    return [*asked, {"role": "assistant", "content": reply}, {"role": "user", "content": told}]
 
 
 TESTS_INSTRUCTION = (

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.experiments.plan import Plan, PlanError
-from engine.operators.own import load_set
+from engine.problems import Kind
 from engine.run.context import RunConfig
 from engine.run.ledger import Budget
 from engine.variants import Variant, load_variant
-from engine.variants.spec import parse_spec, read_spec
+from engine.variants.spec import AUTO, operators_for, parse_spec, read_spec
 
 
 @dataclass(frozen=True)
@@ -37,24 +37,25 @@ def specs_by_label(specs: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def contestants(plan: Plan, budget: Budget) -> dict[str, Contestant]:
-    """The plan's variants by label; `budget` is what one of their runs may spend.
+def contestants(plan: Plan, budget: Budget, kind: Kind) -> dict[str, Contestant]:
+    """The plan's variants by label; `budget` is what one of their runs may spend, `kind` its problems'.
 
     Raises:
         UnknownVariantError, OptionError, OperatorSetError: a spec names what there is not.
     """
-    return {label: _contestant(plan, label, spec, budget) for label, spec in plan.variants.items()}
+    return {label: _contestant(plan, label, spec, budget, kind) for label, spec in plan.variants.items()}
 
 
-def _contestant(plan: Plan, label: str, text: str, budget: Budget) -> Contestant:
+def _contestant(plan: Plan, label: str, text: str, budget: Budget, kind: Kind) -> Contestant:
     spec, given = read_spec(text)
+    variant = load_variant(spec.name)
+    meta_agent, worker = (given.get(key, getattr(plan, key)) for key in ("meta_agent", "worker"))
     config = RunConfig(
         variant=spec.name,
         rounds=given.get("rounds", RunConfig.rounds),
         repeats=given.get("executions", plan.executions),
-        operators=load_set(given.get("operators", "paper")),
+        operators=operators_for(given.get("operators", AUTO), variant, kind, meta_agent),
         budget=budget,
         options=spec.values,
     )
-    meta_agent, worker = (given.get(key, getattr(plan, key)) for key in ("meta_agent", "worker"))
-    return Contestant(label, load_variant(spec.name), config, meta_agent, worker)
+    return Contestant(label, variant, config, meta_agent, worker)

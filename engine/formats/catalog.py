@@ -8,12 +8,15 @@ from engine.formats.adas import ADAS, forward_function
 from engine.formats.aflow import AFLOW, METAGPT
 from engine.formats.format import Format, Function, class_methods
 from engine.formats.maas import MAAS
+from engine.formats.metaflow import METAFLOW
 from engine.formats.scoreflow import SCOREFLOW
 
 NATIVE = Format(name="native", title="the native format")
 FIGURE = Format(name="figure", title="a figure of the paper")
 
-FORMATS: dict[str, Format] = {f.name: f for f in (NATIVE, FIGURE, AFLOW, METAGPT, SCOREFLOW, MAAS, ADAS)}
+# MetaFlow's files are ScoreFlow's but for their operators, so they are told first.
+_ALL = (NATIVE, FIGURE, AFLOW, METAGPT, METAFLOW, SCOREFLOW, MAAS, ADAS)
+FORMATS: dict[str, Format] = {f.name: f for f in _ALL}
 # Those that need something of their own at run time are told from the code alone, whenever it is read.
 _BY_CODE = tuple(f for f in FORMATS.values() if f.detects is not None)
 

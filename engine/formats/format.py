@@ -33,7 +33,8 @@ class Format:
     `entry` is the method, or the function at module level, that is the workflow; `call_parameters` and
     `init_parameters` are what it and the constructor may require. `names` are bound in the module
     besides `PROVIDED_NAMES`, `attributes` on `self`. `agents` says that steps are calls of
-    `LLMAgentBase` objects rather than of operators on `self`. `sets` are operator sets to prefer,
+    `LLMAgentBase` objects rather than of operators on `self`, `fenced` that a reply has its code in a
+    fence and no tags. `sets` are operator sets to prefer,
     `shim` is the guest module that provides what only this format needs, and `notes` are what is
     adapted or refused, with its line.
     """
@@ -47,6 +48,7 @@ class Format:
     names: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()
     agents: bool = False
+    fenced: bool = False
     sets: tuple[str, ...] = ()
     shim: str | None = None
     notes: Callable[[ast.Module], list[Diagnostic]] = _nothing

@@ -39,7 +39,8 @@ def read_workflow(text: str, prompts: str = "") -> ParsedCompletion:
     code = as_class(parsed.code)
     fmt = _format(code, figure=is_bare(parsed.code))
     code = without_provided_imports(code, PROVIDED_NAMES | fmt.names)
-    return replace(parsed, code=code, format=fmt.name)
+    problems = tuple(p for p in parsed.problems if not (fmt.fenced and p.code == "untagged"))
+    return replace(parsed, code=code, format=fmt.name, problems=problems)
 
 
 def _format(code: str, *, figure: bool) -> Format:

@@ -35,8 +35,9 @@ def _module(name: str, source: str | None) -> Any:
 def _mismatch(result: Any, returns: str | list[str]) -> str:
     """How the result differs from what its set promises, or "" where it does not."""
     kind = type(result).__name__
-    if returns == "str":
-        return "" if isinstance(result, str) else f"returned a {kind}, where its set says a str"
+    if isinstance(returns, str):
+        right = {"str": str, "list": list}[returns]
+        return "" if isinstance(result, right) else f"returned a {kind}, where its set says a {returns}"
     if not isinstance(result, dict):
         return f"returned a {kind}, where its set says a dict with {', '.join(returns)}"
     lacking = [key for key in returns if key not in result]

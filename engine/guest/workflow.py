@@ -39,6 +39,7 @@ class Operator:
         bound = dict(zip(names, args, strict=False))
         extra: list[str] = []
         for key, value in kwargs.items():
+            key = self._spec["other_names"].get(key, key)  # noqa: PLW2901
             if key in bound:
                 raise TypeError(f"{name}() got multiple values for argument {key!r}")
             if key in names:
@@ -126,19 +127,25 @@ class OperatorModule:
 class Given:
     """What a workflow's module and class are given. A format's shim (`provide`) adds what only it needs.
 
-    `namespace` is its module's, `arguments` what its constructor and its call may take by name;
-    `by_class` are operators by class name, `inputs` the run's. `seed` is the execution's.
+    `namespace` is its module's, `arguments` what its constructor and its call may take by name, `attributes`
+    what is on the workflow before its constructor runs. `by_class` are operators by class name, `inputs` the
+    run's. `seed` is the execution's.
     """
 
     def __init__(self, host: Any, args: dict[str, Any]) -> None:
         self.host = host
         self.inputs, self.entry, self.seed = args["inputs"], args["entry"], args["seed"]
-        self.operators = {spec["attribute"]: Operator(host, spec) for spec in args["operators"]}
+        self.operators = {
+            name: Operator(host, spec)
+            for spec in args["operators"]
+            for name in (spec["attribute"], *spec["also"])
+        }
         self.by_class = {spec["name"]: self.operators[spec["attribute"]] for spec in args["operators"]}
         self.llm = Llm()
         self.prompts = types.ModuleType("prompt_custom")
         self.arguments = {"name": "workflow", "llm_config": None, "dataset": None, "config": None}
         self.arguments |= {"llm": self.llm} | self.inputs
+        self.attributes = {**self.operators, "llm": self.llm, "name": "workflow", "dataset": None}
         self.namespace: dict[str, Any] = {
             "__name__": "workflow",
             "prompt_custom": self.prompts,
@@ -183,8 +190,7 @@ async def _answer(given: Given) -> Any:
     if not isinstance(cls, type):
         raise TypeError("the source defines no class Workflow")
     workflow: Any = object.__new__(cls)
-    provided = {**given.operators, "llm": given.llm, "name": "workflow", "dataset": None}
-    for attribute, value in provided.items():
+    for attribute, value in given.attributes.items():
         setattr(workflow, attribute, value)
     if cls.__init__ is not object.__init__:
         workflow.__init__(**_by_name(workflow.__init__, given.arguments))

@@ -20,6 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from engine.operators.metaflow_sets import renamed
 from engine.operators.sets import SETS
 from engine.operators.specs import RUN_INPUTS, OperatorSet, OperatorSpec, Parameter
 from engine.source import parse
@@ -57,13 +58,18 @@ class _File(BaseModel):
 
 
 def load_set(name: str) -> OperatorSet:
-    """The set called `name`, or the user's own that the file of this name describes.
+    """The set called `name`, or the user's own that the file of this name describes. `NAME~SEED` is the set
+    NAME with other names for its operators, drawn with this seed.
 
     Raises:
         OperatorSetError: there is no such set, or its files cannot be used.
+        NotRenamableError: a seed is given, and the set's operators have no other names.
     """
     if name in SETS:
         return SETS[name]
+    base, tilde, seed = name.partition("~")
+    if tilde and base in SETS and seed.isascii() and seed.isdecimal() and len(seed) < 10:
+        return renamed(SETS[base], int(seed))
     if name.endswith(".toml"):
         return read_set(Path(name))
     near = get_close_matches(name, SETS, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from engine.operators.metaflow_sets import METAFLOW_SETS
 from engine.operators.specs import OperatorSet, OperatorSpec, Parameter
 
 _TEXT = Parameter("problem", "str")
@@ -129,8 +130,6 @@ def _scoreflow(
 
 _CODE = ("problem", "entry_point")
 
-# The released code chooses from these by kind of benchmark: code_generate, sc_ensemble and test for code;
-# custom, sc_ensemble and review with answer_generate for questions or programmer for math.
 SCOREFLOW = OperatorSet(
     "scoreflow",
     (
@@ -177,6 +176,17 @@ SCOREFLOW = OperatorSet(
     ),
     "ScoreFlow: plain text in and out, the problem known to every operator",
 )
+
+
+def _of_scoreflow(kind: str, *attributes: str) -> OperatorSet:
+    chosen = tuple(o for o in SCOREFLOW.operators if o.attribute in attributes)
+    return OperatorSet(f"scoreflow-{kind}", chosen, f"what ScoreFlow's generator is offered for {kind}")
+
+
+# The released code offers a part of them by kind of benchmark.
+SCOREFLOW_CODE = _of_scoreflow("code", "code_generate", "sc_ensemble", "test")
+SCOREFLOW_MATH = _of_scoreflow("math", "custom", "sc_ensemble", "review", "programmer")
+SCOREFLOW_QA = _of_scoreflow("qa", "custom", "sc_ensemble", "review", "answer_generate")
 
 
 def _maas(name: str, attribute: str, description: str, returns: str, *, code: bool) -> OperatorSpec:
@@ -233,44 +243,6 @@ MAAS_MATH_GRAPH = OperatorSet(
     "maas-math-graph", (*MAAS_MATH.operators, CUSTOM), "MaAS's graph for math: its operators and its fallback"
 )
 
-# Only the names are published; interfaces and prompts are ours.
-METAFLOW = OperatorSet(
-    "metaflow",
-    (
-        OperatorSpec(
-            "Decompose",
-            "decompose",
-            "a worker splits the problem into parts to solve one after the other",
-            (_TEXT,),
-            {"subproblems": "list[str]"},
-            "engine.operators.metaflow",
-            function="decompose",
-        ),
-        replace(CUSTOM, name="Generate", attribute="generate"),
-        PROGRAMMER,
-        OperatorSpec(
-            "Execute",
-            "execute",
-            "runs a program and tells how it ended ('ok' or 'error') and what it printed",
-            (Parameter("code", "str"),),
-            {"status": "str", "output": "str"},
-            "engine.operators.metaflow",
-            function="execute",
-        ),
-        OperatorSpec(
-            "Summarize",
-            "summarize",
-            "a worker makes one answer to the problem out of several texts",
-            (_TEXT, Parameter("materials", "list[str]")),
-            {"response": "str"},
-            "engine.operators.metaflow",
-            function="summarize",
-        ),
-        replace(ENSEMBLE, name="Ensemble", attribute="ensemble"),
-    ),
-    "MetaFlow: six task-independent operators",
-)
-
 _TEMPERATURE = Parameter("temperature", "float | None", None)
 
 
@@ -288,6 +260,7 @@ SETS: dict[str, OperatorSet] = {
     s.name: s
     for s in (
         *(PAPER, AFLOW_CODE, AFLOW_MATH, AFLOW_QA, AFLOW, SCOREFLOW),
-        *(MAAS, MAAS_MATH, MAAS_GRAPH, MAAS_MATH_GRAPH, METAFLOW, MANUAL),
+        *(SCOREFLOW_CODE, SCOREFLOW_MATH, SCOREFLOW_QA),
+        *(MAAS, MAAS_MATH, MAAS_GRAPH, MAAS_MATH_GRAPH, *METAFLOW_SETS, MANUAL),
     )
 }

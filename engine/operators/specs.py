@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from engine.ids import content_key
 
@@ -22,11 +22,14 @@ REQUIRED: Any = _Required()
 
 @dataclass(frozen=True)
 class Parameter:
-    """One keyword of an operator. `type` is for people and models, not enforced."""
+    """One keyword of an operator. `type` is for people and models, not enforced. `also` are other names that
+    workflows are known to give it by.
+    """
 
     name: str
     type: str
     default: Any = REQUIRED
+    also: tuple[str, ...] = ()
 
     @property
     def required(self) -> bool:
@@ -36,7 +39,8 @@ class Parameter:
         return f"{self.name}: {self.type}" + ("" if self.required else f" = {self.default!r}")
 
     def to_json(self) -> dict[str, Any]:
-        data = {"name": self.name, "type": self.type}
+        data: dict[str, Any] = {"name": self.name, "type": self.type}
+        data |= {"also": list(self.also)} if self.also else {}
         return data if self.required else {**data, "default": self.default}
 
 
@@ -44,7 +48,9 @@ class Parameter:
 class OperatorSpec:
     """An operator. `attribute` is its name on `self`; its code is `function` of the guest `module`.
 
-    `returns` maps the keys of its result to their types, or is "str" where the result is plain text.
+    `also` are other names on `self` that workflows are known to call it by.
+    `returns` maps the keys of its result to their types; it is "str" where the result is plain text, and
+    begins with "list" where that is a list.
     `extras` are keywords that workflows are known to pass although the operator has no such
     parameter; their text is appended to the prompt and the leniency recorded as a repair.
     `bound` are those of `RUN_INPUTS` that the run gives the operator and no workflow passes.
@@ -64,6 +70,7 @@ class OperatorSpec:
     bound: tuple[str, ...] = ()
     source: str | None = None
     tempered: bool = False
+    also: tuple[str, ...] = ()
 
     @property
     def keys(self) -> dict[str, str]:
@@ -73,12 +80,17 @@ class OperatorSpec:
     @property
     def plain(self) -> bool:
         """Whether its result is plain text."""
-        return isinstance(self.returns, str)
+        return self.returns == "str"
+
+    @property
+    def other_names(self) -> dict[str, str]:
+        """Its parameters by the other names they go by."""
+        return {other: p.name for p in self.parameters for other in p.also}
 
     @property
     def signature(self) -> str:
         keys = ", ".join(f"'{k}': {v}" for k, v in self.keys.items())
-        returns = self.returns if self.plain else f"{{{keys}}}"
+        returns = self.returns if isinstance(self.returns, str) else f"{{{keys}}}"
         return f"{self.attribute}({', '.join(map(str, self.parameters))}) -> {returns}"
 
     @property
@@ -97,6 +109,8 @@ class OperatorSpec:
             "extras": list(self.extras),
             "bound": list(self.bound),
             "tempered": self.tempered,
+            "also": list(self.also),
+            "other_names": self.other_names,
         }
 
     def to_step(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +119,7 @@ class OperatorSpec:
             "module": self.module,
             "function": self.function,
             "source": self.source,
-            "returns": "str" if self.plain else list(self.keys),
+            "returns": self.returns.partition("[")[0] if isinstance(self.returns, str) else list(self.keys),
             "kwargs": dict(inputs),
         }
 
@@ -122,6 +136,7 @@ class OperatorSpec:
             "function": self.function,
             "bound": list(self.bound),
             **({"tempered": True} if self.tempered else {}),
+            **({"also": list(self.also)} if self.also else {}),
         }
 
 
@@ -129,13 +144,16 @@ class OperatorSpec:
 class OperatorSet:
     """A named choice of operators. `description` is for people; the meta-agent reads `describe()`.
 
-    `own` says that it is a user's, so that its name alone does not say what it is.
+    `part` says what a set is kept for where workflow writers are trained: "train", "test", or "held-out"
+    for one with operators that no training set has. `own` says that it is a user's, so that its name alone
+    does not say what it is.
     """
 
     name: str
     operators: tuple[OperatorSpec, ...] = ()
     description: str = ""
     own: bool = False
+    part: Literal["", "train", "test", "held-out"] = ""
 
     def get(self, attribute: str) -> OperatorSpec | None:
         return next((o for o in self.operators if o.attribute == attribute), None)

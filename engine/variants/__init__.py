@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from engine.operators.sets import PAPER
+from engine.problems import Kind
 from engine.run.context import RunConfig, RunContext
 from engine.search import SearchContext
 from sandbox.errors import UsageError
@@ -54,13 +56,15 @@ MostCalls = Callable[[RunConfig], tuple[int | None, int | None]]
 class Variant:
     """A variant, as its module declares it in `VARIANT`.
 
-    `most_calls` bounds the model calls of one `solve`, for estimates.
+    `most_calls` bounds the model calls of one `solve`, for estimates; `operators` names the operator set that
+    the system has for a kind of problem.
     """
 
     solve: Solve
     options: type[Options] = Options
     search: Search | None = None
     most_calls: MostCalls | None = None
+    operators: Callable[[Kind], str] = lambda kind: PAPER.name
 
 
 # Name → (module with `VARIANT`, what it does)

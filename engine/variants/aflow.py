@@ -286,4 +286,5 @@ def _or_below(score: float | None) -> float:
     return -1.0 if score is None else score
 
 
-VARIANT = Variant(solve_found, AFlowOptions, search)
+_SETS: dict[Kind, str] = {"code": "aflow-code", "math": "aflow-math", "qa": "aflow-qa", "open": "aflow-qa"}
+VARIANT = Variant(solve_found, AFlowOptions, search, operators=lambda kind: _SETS[kind])

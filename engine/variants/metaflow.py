@@ -1,14 +1,17 @@
 """MetaFlow: one workflow for all problems of a task, written at once from its description.
 
 The meta-agent is told the task and the operators, whatever set they are of, and writes one workflow; it
-is not scored, and nothing is searched. What the paper's prompts look like is not published: that
-example problems are shown, and that a workflow which cannot run is sent back once, is ours. Without a
-search, as in a single run, the workflow is written from what is known of the kind of problem alone.
+is not scored, and nothing is searched. Reviews of the paper say that its tables take the best of 20 workflows
+on 50 validation problems instead: `candidates=20`. The class, the operators and the parts of the prompt are
+those of the code that probably is the paper's (docs/variants.md); that a workflow which cannot run is sent
+back once is ours. Without a search, as in a single run, the workflow is written from what is known of the
+kind of problem alone. Other operator sets are asked for in our own format.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -16,6 +19,7 @@ from pydantic import Field
 
 from engine.events import Notice, RoundFinished, RoundStarted
 from engine.ids import derived_seed
+from engine.operators.metaflow_sets import METAFLOW, METAFLOW_MODULE
 from engine.problems import Kind, Problem
 from engine.prompts import task_messages
 from engine.run.context import RunContext
@@ -24,8 +28,9 @@ from engine.tasks import Task
 from engine.variants import Options, Result, Variant, options_of
 from engine.variants.final import finish
 from engine.variants.found import found_workflow, journalled, solve_found
+from engine.variants.metaflow_prompts import messages
 from engine.variants.proposal import Ask, diagnosis, propose_for
-from engine.variants.trials import seed_of
+from engine.variants.trials import mean, seed_of, tried
 from engine.workflows import Rejected, Workflow
 
 _KINDS: dict[Kind, str] = {
@@ -37,26 +42,99 @@ _KINDS: dict[Kind, str] = {
 
 
 class MetaFlowOptions(Options):
-    """Neither prompt nor settings of the paper are published."""
+    """The paper's settings are not published."""
 
     examples: int = Field(
-        3, ge=0, le=50, description="Problems of the task that are shown, without tests or answers (ours)."
+        2,
+        ge=0,
+        le=50,
+        description="Problems of the task that are shown, without tests or answers (2 in the "
+        "latest training files of the code that probably is the paper's).",
+    )
+    candidates: int = Field(
+        1,
+        ge=1,
+        le=200,
+        description="Workflows that are written; of several the best on `validation` counts (reviews: 20).",
+    )
+    validation: int = Field(
+        50,
+        ge=1,
+        le=10_000,
+        description="Problems at most that each of several candidates is scored on (reviews: 50).",
     )
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    number: int
+    workflow: Workflow
+    score: float
+
+
 async def search(search: SearchContext) -> dict[str, Any]:
-    """One generation, never scored. Raises SearchError."""
+    """One inference, never scored; or the best of several on problems that are neither shown nor reported.
+    Of equals the earliest. Raises SearchError.
+    """
     options = options_of(MetaFlowOptions, search.run.config.options)
     shown = drawn(search, options.examples)
-    ask = journalled(search.run, search.journal, "workflow")
-    built = await _write(search.run, search.task, shown, seed_of(search, "meta"), ask)
-    if isinstance(built, Rejected):
-        name = search.run.services.meta_agent.name
-        raise SearchError(
-            f"the meta-agent {name} wrote no workflow that can run for the task {search.task.name}; use a "
-            f"stronger one: {diagnosis(built)}"
-        )
-    return found_workflow(built, round_number=1, val_score=None)
+    if options.candidates == 1:
+        built = await _candidate(search, shown, 1, "workflow", seed_of(search, "meta"))
+        if isinstance(built, Rejected):
+            raise _no_workflow(search, f"no workflow that can run for the task {search.task.name}", built)
+        _close(search.run, 1, built, None, "It is not scored.")
+        return found_workflow(built, round_number=1, val_score=None)
+    return await _best(search, options, shown)
+
+
+async def _best(search: SearchContext, options: MetaFlowOptions, shown: Sequence[Problem]) -> dict[str, Any]:
+    """What was found, with how many candidates could run, and how many of these were there before."""
+    left = [problem for problem in search.task.problems if problem not in shown]
+    validation = Random(seed_of(search, "validation")).sample(left, min(options.validation, len(left)))
+    if not validation:
+        raise SearchError(f"the task {search.task.name} has no problems left to choose between workflows on")
+    scored: dict[str, _Candidate] = {}
+    last: Rejected | None = None
+    valid = again = 0
+    for number in range(1, options.candidates + 1):
+        seed = seed_of(search, "meta", number)
+        built = await _candidate(search, shown, number, f"candidate-{number}", seed)
+        if isinstance(built, Rejected):
+            last = built
+            continue
+        valid += 1
+        if (same := scored.get(built.id)) is not None:
+            again += 1
+            text = f"This is the workflow of round {same.number} again."
+            _close(search.run, number, built, same.score, text)
+            continue
+        outcomes, _ = await tried(search, f"candidate-{number}", built, problems=validation)
+        score = mean(outcome["score"] for outcome in outcomes)
+        text = "No run came to a verdict." if score is None else f"Scored on {len(validation)} problems."
+        _close(search.run, number, built, score, text)
+        if score is not None:
+            scored[built.id] = _Candidate(number, built, score)
+    if not scored:
+        if last is not None and not valid:
+            what = f"no workflow that can run in {options.candidates} for the task {search.task.name}"
+            raise _no_workflow(search, what, last)
+        raise SearchError("no run of any workflow came to a verdict")
+    best = max(scored.values(), key=lambda c: (c.score, -c.number))
+    counts = {"candidates": options.candidates, "valid": valid, "again": again, "validation": len(validation)}
+    return found_workflow(best.workflow, round_number=best.number, val_score=best.score) | counts
+
+
+def _no_workflow(search: SearchContext, what: str, why: Rejected) -> SearchError:
+    name = search.run.services.meta_agent.name
+    return SearchError(f"the meta-agent {name} wrote {what}; use a stronger one: {diagnosis(why)}")
+
+
+async def _candidate(
+    search: SearchContext, shown: Sequence[Problem], number: int, step: str, seed: int
+) -> Workflow | Rejected:
+    """One inference, journalled under `step`. A rejected one closes its round."""
+    ask = journalled(search.run, search.journal, step)
+    return await _write(search.run, search.task, shown, seed, number, ask)
 
 
 async def solve(context: RunContext) -> Result:
@@ -70,6 +148,7 @@ async def solve(context: RunContext) -> Result:
     built = await _write(context, task, (), derived_seed(context.config.seed, "meta"))
     if isinstance(built, Rejected):
         return Result(None, None, None, None, f"The workflow cannot run: {diagnosis(built)}")
+    _close(context, 1, built, None, "It is not scored.")
     return await finish(context, built, round_number=1, val_score=None)
 
 
@@ -80,17 +159,36 @@ def drawn(search: SearchContext, count: int) -> list[Problem]:
 
 
 async def _write(
-    context: RunContext, task: Task, shown: Sequence[Problem], seed: int, ask: Ask | None = None
+    context: RunContext,
+    task: Task,
+    shown: Sequence[Problem],
+    seed: int,
+    number: int = 1,
+    ask: Ask | None = None,
 ) -> Workflow | Rejected:
-    context.emitter.emit(RoundStarted(round=1))
-    asked = task_messages(task, context.config.operators, examples=shown)
-    built = await propose_for(context, asked, round_number=1, seed=seed, ask=ask)
-    rejected = isinstance(built, Rejected)
-    feedback = f"The workflow cannot run:\n{diagnosis(built)}" if rejected else "It is not scored."
-    workflow_id = None if rejected else built.id
-    context.emitter.emit(RoundFinished(round=1, workflow_id=workflow_id, score=None, feedback=feedback))
+    """A workflow for the task; the round of one that cannot run is closed."""
+    context.emitter.emit(RoundStarted(round=number))
+    operators = context.config.operators
+    native = any(spec.module != METAFLOW_MODULE for spec in operators.operators)
+    asked = task_messages(task, operators, examples=shown) if native else messages(task, operators, shown)
+    built = await propose_for(context, asked, round_number=number, seed=seed, ask=ask)
+    if isinstance(built, Rejected):
+        _close(context, number, built, None, f"The workflow cannot run:\n{diagnosis(built)}")
     return built
 
 
+def _close(
+    context: RunContext, number: int, built: Workflow | Rejected, score: float | None, feedback: str
+) -> None:
+    workflow_id = built.id if isinstance(built, Workflow) else None
+    context.emitter.emit(RoundFinished(round=number, workflow_id=workflow_id, score=score, feedback=feedback))
+
+
 # One proposal and its repair, where there was no search.
-VARIANT = Variant(solve, MetaFlowOptions, search, most_calls=lambda _: (2, None))
+VARIANT = Variant(
+    solve,
+    MetaFlowOptions,
+    search,
+    most_calls=lambda _: (2, None),
+    operators=lambda kind: METAFLOW.name,
+)

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from engine.events import Notice, RoundFinished, RoundStarted
 from engine.ids import derived_seed
-from engine.problems import Problem
+from engine.problems import Kind, Problem
 from engine.run.context import RunContext
 from engine.search import SearchContext, SearchError
 from engine.variants import Options, Result, Variant, options_of
@@ -196,4 +196,10 @@ async def solve(context: RunContext) -> Result:
     return Result(None, None, None, None, f"No attempt gave a workflow that can run: {error}")
 
 
-VARIANT = Variant(solve, ScoreFlowOptions, search)
+_SETS: dict[Kind, str] = {
+    "code": "scoreflow-code",
+    "math": "scoreflow-math",
+    "qa": "scoreflow-qa",
+    "open": "scoreflow-qa",
+}
+VARIANT = Variant(solve, ScoreFlowOptions, search, operators=lambda kind: _SETS[kind])

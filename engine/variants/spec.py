@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from engine.variants import VARIANTS, OptionError, load_variant, options_of
+from engine.models.registry import POCKET
+from engine.operators.own import load_set
+from engine.operators.sets import PAPER
+from engine.operators.specs import OperatorSet
+from engine.problems import Kind
+from engine.variants import VARIANTS, OptionError, Variant, load_variant, options_of
+
+AUTO = "auto"  # in place of an operator set's name: the variant's own
 
 _MOST = {"executions": 100, "rounds": 1000}
 _OF_EVERY_RUN = ("meta_agent", "worker", "operators", "executions")
@@ -76,6 +83,18 @@ def read_spec(text: str) -> tuple[VariantSpec, dict[str, Any]]:
         if key in of_the_run
     }
     return VariantSpec(spec.label, spec.name, options), given
+
+
+def operators_for(name: str, variant: Variant, kind: Kind, meta_agent: str) -> OperatorSet:
+    """The operator set called `name`; for AUTO the one that the variant has for this kind of problem. The
+    embedded meta-agent was trained on one set and gets that.
+
+    Raises:
+        OperatorSetError, NotRenamableError: there is no such set.
+    """
+    if name == AUTO:
+        name = PAPER.name if meta_agent in POCKET else variant.operators(kind)
+    return load_set(name)
 
 
 def _count(text: str, key: str, value: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from difflib import get_close_matches
 
-from engine.diagnostics import Diagnostic, error
+from engine.diagnostics import Diagnostic, error, warning
 from engine.operators.specs import OperatorSpec
 from engine.workflows.operators import Operators, has_open_attributes
 from engine.workflows.tree import self_attribute, workflow_class
@@ -22,7 +22,7 @@ def check_calls(tree: ast.Module, operators: Operators) -> list[Diagnostic]:
         if isinstance(node, ast.Call):
             called.add(node.func)
             if spec := operators.spec(node):
-                found += check_arguments(node, spec)
+                found += _other_name(node, spec, operators) + check_arguments(node, spec)
     found += _unknown_classes(operators, cls)
     if not has_open_attributes(tree, cls):
         for node in ast.walk(cls):
@@ -30,6 +30,15 @@ def check_calls(tree: ast.Module, operators: Operators) -> list[Diagnostic]:
             if name is not None and not operators.known(name):
                 found.append(_unknown(name, node, node in called, operators))
     return found
+
+
+def _other_name(call: ast.Call, spec: OperatorSpec, operators: Operators) -> list[Diagnostic]:
+    """Whether an operator is called by another name than the set, or the constructor, has it under."""
+    name = self_attribute(call.func)
+    if name not in spec.also or name in operators.aliases:
+        return []
+    text = f"self.{name} is read as self.{spec.attribute}"
+    return [warning("other-name", text, call.lineno, f"Write self.{spec.attribute}")]
 
 
 def _unknown_classes(operators: Operators, cls: ast.ClassDef) -> list[Diagnostic]:
@@ -76,6 +85,10 @@ def check_arguments(call: ast.Call, spec: OperatorSpec) -> list[Diagnostic]:
     for keyword in call.keywords:
         if keyword.arg is None or keyword.arg in names:
             continue
+        if (name := spec.other_names.get(keyword.arg)) is not None:
+            text = f"{spec.attribute} is given '{keyword.arg}', which is read as '{name}'"
+            found.append(warning("other-name", text, keyword.value.lineno, f"Write {name}="))
+            continue
         near = get_close_matches(keyword.arg, names, 1, 0.6)
         fix = f"Did you mean {near[0]}=?" if near and keyword not in extras else takes
         if keyword.arg in spec.bound:
@@ -89,12 +102,14 @@ def check_arguments(call: ast.Call, spec: OperatorSpec) -> list[Diagnostic]:
         found.append(error("too-many-arguments", message, call.lineno, takes))
     given = set(names[: len(call.args)])
     for keyword in call.keywords:
-        if keyword.arg in given:
-            message = f"{spec.attribute} gets '{keyword.arg}' twice"
+        name = spec.other_names.get(keyword.arg, keyword.arg) if keyword.arg else None
+        if name in given:
+            message = f"{spec.attribute} gets '{name}' twice"
             found.append(error("repeated-argument", message, keyword.value.lineno, "Pass it once"))
+        elif name is not None:
+            given.add(name)
     if any(k.arg is None for k in call.keywords):
         return found
-    given |= {k.arg for k in call.keywords if k.arg is not None}
     missing = [p.name for p in spec.parameters if p.required and p.name not in given]
     if missing:
         listed = ", ".join(f"'{m}'" for m in missing)

@@ -50,7 +50,7 @@ class Operators:
 
 def operators_of(tree: ast.Module, operator_set: OperatorSet) -> Operators:
     cls = workflow_class(tree)
-    specs = {spec.attribute: spec for spec in operator_set.operators}
+    specs = {name: spec for spec in operator_set.operators for name in (spec.attribute, *spec.also)}
     fmt = format_of(tree)
     if cls is None:
         agents = frozenset(agent_names(tree)) if fmt.agents else frozenset()

@@ -96,7 +96,7 @@ async def test_what_stops_one_trial_of_a_candidate_stops_all_of_them() -> None:
             return None
 
     plan = Plan("e", "b", None, None, 7, 1, 1, "m", "w", specs_by_label(["aflow"]), ("p",), (), "d")
-    (contestant,) = contestants(plan, Budget()).values()
+    (contestant,) = contestants(plan, Budget(), "code").values()
     task = Task("t", "t", "code", tuple(Problem(f"p{n}", "Solve.") for n in range(4)))
     log: Any = Log()
     evaluate = Candidates(plan, contestant, task, carry, log, Guard(), asyncio.Semaphore(9))

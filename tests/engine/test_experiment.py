@@ -18,7 +18,7 @@ from engine.experiments.plan import Plan, PlanError, check_name
 from engine.experiments.tally import Attempt
 from engine.experiments.trials import TrialRequest, Watch
 from engine.journal import Journal
-from engine.problems import Problem
+from engine.problems import Kind, Problem
 from engine.run.ledger import Budget
 from engine.search import Trial
 from engine.tasks import Task
@@ -92,7 +92,7 @@ def ended_call(cost: float | None) -> ModelCallFinished:
 
 def experiment(plan: Plan, carry: Carried, log: Memory, **options: Any) -> Experiment:
     problems = {p: Problem(p, "Solve.") for p in plan.problems}
-    ready = contestants(plan, Budget())
+    ready = contestants(plan, Budget(), "code")
     options = {"concurrency": 1} | options
     return Experiment(plan, ready, problems, Task("t", "t", "open", ()), carry, log, **options)
 
@@ -206,7 +206,9 @@ async def test_so_many_at_once_and_variants_side_by_side_with_the_same_seeds() -
 
 
 def test_specs_are_read_against_the_variants_options() -> None:
-    ready = contestants(plan("flowreasoner,rounds=3,meta_agent=x/y,executions=1", "aflow,rounds=2"), Budget())
+    ready = contestants(
+        plan("flowreasoner,rounds=3,meta_agent=x/y,executions=1", "aflow,rounds=2"), Budget(), "code"
+    )
     first, second = ready.values()
     assert (first.config.rounds, first.config.repeats, first.meta_agent, first.worker) == (3, 1, "x/y", "w")
     assert second.config.options == {"rounds": "2"}  # its own, not the run's
@@ -227,7 +229,7 @@ def test_specs_are_read_against_the_variants_options() -> None:
 )
 def test_a_wrong_spec_is_one_sentence(spec: str, error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
-        contestants(plan(spec), Budget())
+        contestants(plan(spec), Budget(), "code")
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "-x", "x" * 81, "a\n", "[red]", "é", "a:b"])
@@ -317,3 +319,23 @@ async def test_what_failed_calls_cost_counts_too() -> None:
     guard.watch(replace(ended_call(None), error="it broke off"))
     guard.watch(replace(ended_call(None), error="refused", tokens_in=0, tokens_out=0))
     assert (guard.spent_usd, guard.unknown_calls) == (0.25, 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "meta_agent", "chosen"),
+    [
+        ("aflow", "code", "x/y", "aflow-code"),
+        ("aflow", "math", "x/y", "aflow-math"),
+        ("scoreflow", "qa", "x/y", "scoreflow-qa"),
+        ("metaflow", "code", "x/y", "metaflow"),
+        ("flowreasoner", "code", "x/y", "paper"),
+        ("metaflow", "code", "pocket-meta", "paper"),
+        ("metaflow,operators=metaflow-both~2", "code", "pocket-meta", "metaflow-both~2"),
+        ("metaflow,meta_agent=x/y", "qa", "pocket-meta", "metaflow"),
+    ],
+)
+def test_a_variant_has_the_operators_of_its_system(
+    spec: str, kind: Kind, meta_agent: str, chosen: str
+) -> None:
+    (one,) = contestants(replace(plan(spec), meta_agent=meta_agent), Budget(), kind).values()
+    assert one.config.operators.name == chosen

@@ -45,6 +45,30 @@ code = (await self.self_refine(problem=problem, solution=code))["response"]
 """
 MAAS_CODE = MAAS.format("problem=problem, entry_point=entry_point")
 MAAS_MATH = MAAS.format("input=problem")
+SCOREFLOW_CODE = """
+code = await self.code_generate(instruction="Think.")
+code = await self.sc_ensemble(solutions=[code, code + "#"])
+code = await self.test(solution=code)
+"""
+SCOREFLOW_TEXT = """
+code = await self.custom(instruction="Reply with code.")
+code = await self.sc_ensemble(solutions=[code, code + "#"])
+code = await self.review(pre_solution=code)
+"""
+METAFLOW = """
+code = await self.generate(instruction="Reply with code.")
+code = await self.ensemble(instruction="Pick the best.", contexts=[code, code + "#"])
+code = await self.revise(instruction="Mend it.", context=code)
+code = await self.summarize(instruction="Reply with code.", context=code)
+"""
+DECOMPOSE = """
+parts = await self.decompose(instruction="Split it.")
+if [sorted(part) for part in parts] != [["dependencies", "description", "id"]] * len(parts):
+    raise RuntimeError(str(parts))
+"""
+RUN = 'ran = await self.programmer(instruction="Compute it.", context="none", max_retries=2)'
+VERIFY = 'code = await self.verify_and_refine(instruction="Check it.", context=code)'
+VOTE = 'code = await self.selfconsistency(instruction="Reply with code.", context=code)'
 
 # For each set, a workflow that calls each of its operators and returns `code` if a test proves it.
 BODIES = {
@@ -67,20 +91,16 @@ code = await self.test(solution=code)
     "maas-math": [MAAS_MATH, PROGRAM],
     "maas-graph": [GENERATE.format("custom_code_generate"), MAAS_CODE, PROGRAM, TEST],
     "maas-math-graph": [ASK, MAAS_MATH, PROGRAM],
-    "metaflow": [
-        """
-parts = (await self.decompose(problem=problem))["subproblems"]
-code = (await self.generate(input="\\n".join(parts), instruction="Reply with code."))["response"]
-code = (await self.ensemble(solutions=[code, code + "#"], problem=problem))["response"]
-""",
-        PROGRAM,
-        """
-ran = await self.execute(code="print(6 * 7)")
-if ran["status"] != "ok" or ran["output"].strip() != "42":
-    raise RuntimeError(str(ran))
-said = (await self.summarize(problem=problem, materials=[*parts, code]))["response"]
-""",
-    ],
+    "scoreflow-code": [SCOREFLOW_CODE],
+    "scoreflow-math": [SCOREFLOW_TEXT, 'await self.programmer(analysis="None")'],
+    "scoreflow-qa": [SCOREFLOW_TEXT, "await self.answer_generate()"],
+    "metaflow": [METAFLOW],
+    "metaflow-decompose": [DECOMPOSE, METAFLOW],
+    "metaflow-programmer": [RUN, METAFLOW],
+    "metaflow-both": [DECOMPOSE, RUN, METAFLOW],
+    "metaflow-verify": [METAFLOW, VERIFY],
+    "metaflow-consistency": [METAFLOW, VOTE],
+    "metaflow-all": [DECOMPOSE, RUN, METAFLOW, VERIFY, VOTE],
     "manual": [ASK, ANSWER, GENERATE.format("custom_code_generate"), CHOOSE, TEST],
 }
 
@@ -94,8 +114,8 @@ def reply(messages: Sequence[Message], _: Sampling) -> str:
     for tag, text in (("solution_letter", "A"), ("review_result", "false"), ("answer", "42")):
         if f"<{tag}>" in asked:
             return f"<thought>hm</thought><feedback>Multiply.</feedback><{tag}>{text}</{tag}>"
-    if "numbered list" in asked:
-        return "1. Read the number.\n2. Double it."
+    if "<subproblems>" in asked:
+        return '<subproblems>[{"id": 1, "description": "Double it.", "dependencies": []}]</subproblems>'
     return RIGHT
 
 

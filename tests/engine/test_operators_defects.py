@@ -184,22 +184,58 @@ async def test_refining_keeps_answers_answers_and_code_code() -> None:
 @pytest.mark.parametrize(
     ("reply", "parts"),
     [
-        ("1. Read.\n2) Double.\n- Print.", ["Read.", "Double.", "Print."]),
-        ("Here:\n\n  1. Read.\n\nDone.", ["Read."]),
-        ("", ["p"]),
-        ("It cannot be split.", ["p"]),
-        ("\n".join(f"{i}. part" for i in range(50)), ["part"] * 6),
+        (
+            '<subproblems>[{"id": "a", "description": "Read.", "dependencies": ""},'
+            ' {"id": "b", "description": "Double.", "dependencies": ["a"]}]</subproblems>',
+            [("a", "Read.", ""), ("b", "Double.", "a")],
+        ),
+        ('["Read.", "Double."]', [("1", "Read.", ""), ("2", "Double.", "")]),
+        ('```json\n[{"description": "Read."}]\n```', [("1", "Read.", "")]),
+        ("1. Read.\n2. Double.", [("1", "1. Read.\n2. Double.", "")]),
+        ("[" * 5000, [("1", "[" * 5000, "")]),
+        ("", [("1", "", "")]),
     ],
 )
 @pytest.mark.asyncio
-async def test_decompose_gives_parts_or_the_problem_itself(reply: str, parts: list[str]) -> None:
-    assert await metaflow.decompose(Host(reply), problem="p") == {"subproblems": parts}
+async def test_decompose_is_always_a_list(reply: str, parts: list[tuple[str, str, str]]) -> None:
+    given = await metaflow.decompose(Host(reply), problem="p", instruction="i")
+    assert [(p["id"], p["description"], p["dependencies"]) for p in given] == parts
+
+
+@pytest.mark.parametrize(
+    ("verdict", "left"),
+    [
+        ("<verdict>correct</verdict><findings>[]</findings>", "draft"),
+        ("<verdict>incorrect</verdict><findings>[ ]</findings>", "draft"),
+        ("I find nothing wrong.", "draft"),
+        ('<findings>[{"location": "1", "description": "off by one"}]</findings>', "mended"),
+        ("<findings>The last line is wrong.</findings>", "mended"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_what_a_grader_finds_right_comes_back_unchanged(verdict: str, left: str) -> None:
+    host = Host(verdict, "<refined_solution>mended</refined_solution>")
+    assert await metaflow.verify_and_refine(host, problem="p", instruction="i", context="draft") == left
 
 
 @pytest.mark.asyncio
-async def test_summarize_needs_something_to_summarize() -> None:
+async def test_a_refiner_that_says_nothing_leaves_the_context() -> None:
+    host = Host("<findings>wrong</findings>", "sorry")
+    assert await metaflow.verify_and_refine(host, problem="p", instruction="i", context="draft") == "draft"
+
+
+@pytest.mark.asyncio
+async def test_an_ensemble_may_be_a_synthesis_and_needs_candidates() -> None:
+    host = Host("<think>both</think><result>a and b</result>")
+    assert await metaflow.ensemble(host, problem="p", instruction="i", contexts=["a", "b"]) == "a and b"
     with pytest.raises(ValueError, match="at least one"):
-        await metaflow.summarize(Host("x"), problem="p", materials=[])
+        await metaflow.ensemble(Host("x"), problem="p", instruction="i", contexts=[])
+
+
+@pytest.mark.asyncio
+async def test_a_program_that_never_runs_is_a_text_about_it() -> None:
+    text = await metaflow.programmer(Host("no code"), problem="p", instruction="i", max_retries=2)
+    assert text.startswith("The program failed 2 times.") and "does not define solve()" in text
 
 
 def test_operators_need_nothing_that_the_sandbox_lacks() -> None:

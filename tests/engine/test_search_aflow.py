@@ -10,7 +10,8 @@ import pytest
 
 from engine.events import ModelCallStarted, Notice, RoundFinished, RoundStarted, WorkflowProposed
 from engine.models.base import Message
-from engine.operators.sets import AFLOW_CODE, METAFLOW
+from engine.operators.metaflow_sets import METAFLOW
+from engine.operators.sets import AFLOW_CODE
 from engine.run.context import RunConfig
 from engine.search import Trial
 from engine.variants import load_variant

@@ -12,12 +12,17 @@ import pytest
 
 from engine.events import EvaluationFinished, Notice, RoundFinished, StepStarted, WorkflowFinished
 from engine.models.base import Message
-from engine.operators.sets import METAFLOW, PAPER, SCOREFLOW
+from engine.operators.metaflow_sets import METAFLOW, METAFLOW_SETS, NotRenamableError, renamed
+from engine.operators.own import OperatorSetError, load_set
+from engine.operators.sets import PAPER, SCOREFLOW
+from engine.operators.specs import OperatorSet
 from engine.problems import Problem
 from engine.prompts import MAX_EXAMPLE, task_messages
 from engine.run.context import RunConfig
 from engine.tasks import Task
+from engine.variants.metaflow_prompts import messages, overview, template
 from engine.variants.top_k import best_set, coverage
+from engine.workflows import Workflow, build_workflow
 from sandbox.pool import Pool
 from tests.support.runs import completion
 from tests.support.scripted import Answer
@@ -76,7 +81,7 @@ async def test_metaflow_shows_problems_without_tests_or_answers(sandbox: Pool) -
     [
         (
             METAFLOW,
-            'code = await self.generate(input=problem, instruction="careful")\nreturn code["response"]',
+            'return await self.generate(instruction="careful")',
         ),
         (SCOREFLOW, 'return await self.code_generate(instruction="careful")'),
     ],
@@ -85,8 +90,104 @@ async def test_metaflow_works_with_any_operator_set(sandbox: Pool, operators: An
     config = RunConfig(variant="metaflow", repeats=1, operators=operators)
     lab = Lab(sandbox, completion(body), config=config)
     found = await lab.search()
-    assert operators.describe() in str(asked(lab)[0][0]["content"])
+    assert operators.describe() in "".join(m["content"] for m in asked(lab)[0])
     assert [(await lab.solve(p, found)).status for p in PROBLEMS] == ["passed", "passed"]
+
+
+@pytest.mark.parametrize("chosen", METAFLOW_SETS, ids=lambda chosen: chosen.name)
+@pytest.mark.parametrize("seed", [None, 0, 1, 2])
+def test_the_template_is_a_workflow_of_its_set(chosen: OperatorSet, seed: int | None) -> None:
+    operators = chosen if seed is None else renamed(chosen, seed)
+    source = template(operators).replace("...", 'return "x"')
+    built = build_workflow(f"<think>hm</think>\n```python\n{source}\n```", "", operators)
+    assert isinstance(built, Workflow) and built.format == "metaflow" and not built.diagnostics
+
+
+def test_renamed_operators_have_no_name_or_description_of_their_own_left() -> None:
+    every = next(s for s in METAFLOW_SETS if s.name == "metaflow-all")
+    draws = [renamed(every, seed) for seed in range(20)]
+    for draw in draws:
+        for part in ("name", "attribute", "description"):
+            assert not {getattr(o, part) for o in draw.operators} & {
+                getattr(o, part) for o in every.operators
+            }
+            assert len({getattr(o, part) for o in draw.operators}) == 8
+        assert {o.function for o in draw.operators} == {o.function for o in every.operators}
+        assert load_set(draw.name) == draw
+    assert len({draw.describe() for draw in draws}) > 15
+    with pytest.raises(NotRenamableError, match="the operators of paper have no other names"):
+        load_set("paper~1")
+    for name in ("metaflow~", "metaflow~x", "metaflow~-1", "metaflow~1~2", "no~1"):
+        with pytest.raises(OperatorSetError, match="there is no operator set"):
+            load_set(name)
+
+
+@sandboxed
+async def test_metaflow_runs_with_renamed_operators(sandbox: Pool) -> None:
+    operators = renamed(METAFLOW, 4)
+    (asking,) = [o.attribute for o in operators.operators if o.function == "generate"]
+    source = template(operators).replace("...", f'return await self.{asking}(instruction="careful")')
+    config = RunConfig(variant="metaflow", repeats=1, operators=operators)
+    lab = Lab(sandbox, f"```python\n{source}\n```", config=config)
+    found = await lab.search()
+    told = asked(lab)[0][1]["content"]
+    assert "self.generate" not in told and "operator.Generate" not in told
+    assert [(await lab.solve(p, found)).status for p in PROBLEMS] == ["passed", "passed"]
+
+
+@sandboxed
+async def test_metaflow_takes_the_best_of_several_on_problems_it_did_not_show(sandbox: Pool) -> None:
+    three = replace(TASK, problems=(adder("one", 1), adder("two", 2), adder("deux", 2)))
+    options = {"candidates": "4", "examples": "1"}
+    config = RunConfig(variant="metaflow", repeats=1, operators=PAPER, options=options)
+    lab = Lab(sandbox, in_turn(adding(9), BROKEN, BROKEN, adding(9), adding(2)), config=config, task=three)
+    found = await lab.search()
+    assert (found["round"], found["candidates"], found["valid"], found["again"]) == (4, 4, 3, 1)
+    (shown,) = [p.id for p in three.problems if p.prompt in str(asked(lab)[0])]
+    tried = {problem for _, problem, _ in lab.trials}
+    assert tried == {p.id for p in three.problems} - {shown} and found["validation"] == 2
+    assert found["val_score"] == (1.0 if shown == "one" else 0.5)
+    one = Lab(sandbox, adding(1), config=config, task=replace(TASK, problems=(adder("one", 1),)))
+    assert "no problems left to choose between workflows on" in await one.failing_search()
+
+
+@sandboxed
+async def test_of_equal_workflows_metaflow_takes_the_earliest_and_resumes(sandbox: Pool) -> None:
+    options = {"candidates": "3", "examples": "0"}
+    config = RunConfig(variant="metaflow", repeats=1, operators=PAPER, options=options)
+    found = await Lab(sandbox, in_turn(adding(1), adding(2), adding(1)), config=config).search()
+    assert (found["round"], found["val_score"], found["again"]) == (1, 0.5, 1)
+    await assert_resumes(lambda: Lab(sandbox, in_turn(adding(1), adding(2)), config=config))
+
+
+def test_the_prompt_has_its_seven_parts_in_order() -> None:
+    problems = (Problem("a", "First question?", kind="qa", answer=SECRET),)
+    task = Task("drop", "numbers in passages", "qa", problems)
+    system, user = messages(task, METAFLOW, problems)
+    heads = [
+        "Domain: drop",
+        "Operators:",
+        "Principles:",
+        "Template:",
+        "Rules:",
+        "Example questions",
+        "Write the",
+    ]
+    assert [user["content"].index(head) for head in heads] == sorted(
+        user["content"].index(head) for head in heads
+    )
+    assert "First question?" in user["content"] and SECRET not in user["content"]
+    assert "```python" in system["content"]
+    assert "Example questions" not in messages(task, METAFLOW, ())[1]["content"]
+
+
+@pytest.mark.parametrize(
+    "name", ["humaneval", "mbpp-sanitized", "bigcodebench-complete", "gsm8k", "math", "hotpotqa", "drop"]
+)
+def test_each_benchmark_has_an_overview_of_its_own(name: str) -> None:
+    task = Task(name, "only this", "qa", ())
+    assert "only this" not in overview(task)
+    assert "only this" in overview(replace(task, name="mine"))
 
 
 @sandboxed

@@ -188,7 +188,7 @@ async def test_repeats_of_an_experiment_count_up_from_its_seed_for_reports_and_c
         asked.append(request)
         return Trial("r", request.problem.id, request.repeat, "passed", 1.0, None, None, 0, 0, 0.0)
 
-    (contestant,) = contestants(plan, Budget()).values()
+    (contestant,) = contestants(plan, Budget(), "code").values()
     assert contestant.variant is load_variant("aflow")
     guard, task = Guard(), Task("t", "t", "code", (DOUBLE,))
     evaluate = Candidates(plan, contestant, task, carry, Log(), guard, asyncio.Semaphore(1))  # type: ignore[arg-type]

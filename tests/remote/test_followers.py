@@ -197,7 +197,7 @@ def experiment(carry: Any, problems: int = 1) -> Experiment:
     plan = Plan("e", "b", None, None, 7, 1, 1, "m", "w", specs_by_label(["vanilla"]), ids, (), "d")
     known = {p: Problem(p, "Solve.") for p in ids}
     task = Task("t", "t", "open", ())
-    return Experiment(plan, contestants(plan, Budget()), known, task, carry, Log(), concurrency=1)
+    return Experiment(plan, contestants(plan, Budget(), "code"), known, task, carry, Log(), concurrency=1)
 
 
 async def test_an_experiment_that_ends_while_its_follower_is_busy_is_told_to_have_ended() -> None:

@@ -164,3 +164,33 @@ ADAS = """def forward(self, taskInfo):
     thinking, answer = decider([taskInfo] + seen, "Decide on one answer.")
     return answer
 """
+
+# As the release's generator writes it: the constructor of the template, no import of what its runner
+# prepends, a parameter and an operator under the other names that they go by there.
+METAFLOW = """class Workflow:
+    def __init__(self, config, problem) -> None:
+        self.config = config
+        self.problem_text = problem
+        self.llm = create(config)
+        self.generate = operator.Generate(self.llm, self.problem_text)
+        self.revise = operator.Revise(self.llm, self.problem_text)
+        self.summarize = operator.Summarize(self.llm, self.problem_text)
+        self.ensemble = operator.Ensemble(self.llm, self.problem_text)
+        self.self_consistency = operator.SelfConsistency(self.llm, self.problem_text)
+
+    async def run_workflow(self):
+        ways: List[str] = ["Reply with code.", "Reply with code, in another way."]
+        drafts = await asyncio.gather(*[self.generate(instruction=way, context="") for way in ways])
+        best = await self.ensemble(instruction="Pick the best.", contexts_list=drafts)
+        if len(self.problem_text) > 10_000:
+            best = await self.revise(instruction="Shorten it.", context=best)
+        best = await self.self_consistency(instruction="Reply with code.", context=best)
+        return await self.summarize(instruction="Reply with the code alone.", context=best)
+"""
+METAFLOW_REPLY = f"""<think>
+First two drafts, then a choice.
+</think>
+
+```python
+{METAFLOW}```
+"""

@@ -9,7 +9,8 @@ import pytest
 
 from engine.exchange.aflow_export import Exported, export_aflow
 from engine.formats.format import FormatError
-from engine.operators.sets import METAFLOW, PAPER
+from engine.operators.metaflow_sets import METAFLOW
+from engine.operators.sets import PAPER
 from engine.workflows import Workflow, build_workflow
 from engine.workflows.choice import build_for_its_set
 from sandbox.pool import Pool
@@ -276,7 +277,7 @@ def test_names_that_hold_each_other_end() -> None:
         (NATIVE, "../x", "not a Python name"),
         (
             "class Workflow:\n    async def __call__(self, problem):\n"
-            "        return (await self.decompose(problem=problem))['subproblems'][0]",
+            "        return (await self.decompose(instruction='Split it.'))[0]['description']",
             "HumanEval",
             "line 3: AFlow has no operator Decompose",
         ),
@@ -290,7 +291,7 @@ def test_what_cannot_be_exported_is_refused(text: str, dataset: str, told: str) 
 def test_a_set_with_other_operators_of_the_same_name_is_told_apart() -> None:
     text = (
         "class Workflow:\n    async def __call__(self, problem):\n"
-        "        return (await self.generate(input=problem))['response']"
+        "        return await self.generate(context=problem)"
     )
     built = build_workflow(text, "", METAFLOW)
     assert isinstance(built, Workflow)

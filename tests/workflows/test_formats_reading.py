@@ -32,10 +32,15 @@ class Workflow:
         (samples.SCOREFLOW, "", "scoreflow", "scoreflow"),
         (samples.SCOREFLOW + samples.SCOREFLOW_END, "", "scoreflow", "scoreflow"),
         (f"<graph>\n{samples.SCOREFLOW}\n</graph>", "", "scoreflow", "scoreflow"),
+        (samples.METAFLOW, "", "metaflow", "metaflow-consistency"),
+        (samples.METAFLOW_REPLY, "", "metaflow", "metaflow-consistency"),
         (samples.MAAS, samples.MAAS_PROMPTS, "maas", "maas-graph"),
         (samples.ADAS, "", "adas", "paper"),
     ],
-    ids=["native", "figure", "aflow", "metagpt", "scoreflow", "scoreflow end", "tagged", "maas", "adas"],
+    ids=[
+        *("native", "figure", "aflow", "metagpt", "scoreflow", "scoreflow end", "tagged", "metaflow"),
+        *("metaflow reply", "maas", "adas"),
+    ],
 )
 def test_files_are_read_as_what_they_are(text: str, prompts: str, name: str, operators: str) -> None:
     built = build_for_its_set(text, prompts)
@@ -46,9 +51,25 @@ def test_files_are_read_as_what_they_are(text: str, prompts: str, name: str, ope
     assert name in FORMATS
 
 
+def test_other_names_of_metaflow_are_read_and_told() -> None:
+    built = build_for_its_set(samples.METAFLOW_REPLY, "")
+    assert [(d.code, d.severity) for d in built.diagnostics] == [("other-name", "warning")]
+    plain = samples.METAFLOW.replace("contexts_list=", "contexts=")
+    assert not build_for_its_set(plain, "").diagnostics
+    twice = samples.METAFLOW.replace("contexts_list=drafts", "contexts_list=drafts, contexts=drafts")
+    assert "repeated-argument" in {d.code for d in build_for_its_set(twice, "").diagnostics}
+    bare = "\n".join(line for line in plain.split("\n") if "self_consistency =" not in line)
+    (called,) = build_for_its_set(bare, "").diagnostics
+    assert (called.code, called.message) == (
+        "other-name",
+        "self.self_consistency is read as self.selfconsistency",
+    )
+
+
 def test_what_is_stored_is_read_again_as_the_same_workflow() -> None:
     for text, prompts in (
         (samples.SCOREFLOW, ""),
+        (samples.METAFLOW_REPLY, ""),
         (samples.MAAS, samples.MAAS_PROMPTS),
         (samples.ADAS, ""),
         (samples.AFLOW, samples.AFLOW_PROMPTS),

@@ -45,14 +45,26 @@ def build(text: str, prompts: str = "") -> Workflow:
             "",
             ["code_generate", "code_generate", "sc_ensemble", "test"],
         ),
+        (
+            samples.METAFLOW_REPLY,
+            "",
+            ["generate", "generate", "ensemble", "selfconsistency", "summarize"],
+        ),
     ],
-    ids=["aflow", "metagpt", "scoreflow", "scoreflow with a time limit"],
+    ids=["aflow", "metagpt", "scoreflow", "scoreflow with a time limit", "metaflow"],
 )
 async def test_files_run_unchanged(sandbox: Pool, text: str, prompts: str, steps: list[str]) -> None:
     events = await run_events(sandbox, workflow=build(text, prompts), worker=RIGHT)
     assert end(events).status == "passed", end(events).error
     assert [s.operator for s in of(events, StepStarted)] == steps
     assert all(s.line for s in of(events, StepStarted))
+
+
+async def test_an_argument_by_its_other_name_reaches_the_operator(sandbox: Pool) -> None:
+    text = samples.METAFLOW.replace("contexts_list=drafts", "**{'contexts_list': drafts}")
+    events = await run_events(sandbox, workflow=build(text), worker=RIGHT)
+    (chosen,) = [s for s in of(events, StepStarted) if s.operator == "ensemble"][:1]
+    assert len(chosen.inputs["contexts"]) == 2
 
 
 async def test_the_run_says_which_format_was_read(sandbox: Pool) -> None:

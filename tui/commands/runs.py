@@ -18,7 +18,10 @@ TestsFile = Annotated[
 ]
 EntryPoint = Annotated[str | None, typer.Option(help="Name of the function the tests call.")]
 MakeTests = Annotated[bool, typer.Option("--make-tests", help="Have a worker write visible tests first.")]
-Operators = Annotated[str, typer.Option(metavar="SET", help="Operators to use: a set's name, or FILE.toml.")]
+Operators = Annotated[
+    str,
+    typer.Option(metavar="SET", help="Operators: a set's name, FILE.toml, or auto for the variant's own."),
+]
 OwnOperators = Annotated[
     str | None, typer.Option("--operators", metavar="SET", help="As for `run`; by default a set that fits.")
 ]
@@ -43,7 +46,7 @@ def run(
     all_rounds: Annotated[
         bool, typer.Option("--all-rounds", help="Keep searching after all val tests pass.")
     ] = False,
-    operators: Operators = "paper",
+    operators: Operators = "auto",
     found: Annotated[
         str | None,
         typer.Option(metavar="EXPERIMENT", help="Use what the variant's search found in this experiment."),

@@ -20,9 +20,9 @@ DEFAULT_CONCURRENCY = 8
 class NewRun:
     """A variant on a problem, from nothing: what the new-run form edits.
 
-    `operators` is a set's name or the path of the user's own FILE.toml; `found` names the experiment whose
-    search the variant is to use; `breakpoints`, here and below, are as a user writes them
-    (`engine.run.control.breakpoints`).
+    `operators` is a set's name, the path of the user's own FILE.toml, or "auto" for the variant's own;
+    `found` names the experiment whose search the variant is to use; `breakpoints`, here and below, are as a
+    user writes them (`engine.run.control.breakpoints`).
     """
 
     problem: Problem
@@ -34,7 +34,7 @@ class NewRun:
     repeats: int = 3
     stop_early: bool = True
     make_tests: bool = False
-    operators: str = "paper"
+    operators: str = "auto"
     found: str | None = None
     breakpoints: Sequence[str] = ()
 

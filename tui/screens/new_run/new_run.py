@@ -18,7 +18,7 @@ from engine.operators.sets import SETS
 from engine.problems import SPLITS, Problem, ProblemError, Tests
 from engine.variants import OptionError, UnknownVariantError
 from engine.variants.own import available
-from engine.variants.spec import read_spec
+from engine.variants.spec import AUTO, read_spec
 from tui.actions import bindings_for
 from tui.safe import clean, one_line
 from tui.screens.base import WorkbenchScreen
@@ -30,7 +30,7 @@ FIELDS = {
     "variant": ("Variant", "A name, NAME,OPTION=VALUE or your own FILE.py"),
     "meta_agent": ("Meta-agent", "The model that writes workflows"),
     "worker": ("Worker", "The model that operators call"),
-    "operators": ("Operators", "A set's name, or your own FILE.toml"),
+    "operators": ("Operators", "auto for the variant's own, a set's name, or your own FILE.toml"),
     "rounds": ("Rounds", "Workflows to try at most"),
     "repeats": ("Repeats", "Executions of each workflow"),
     "seed": ("Seed", "The same seed, the same sampling"),
@@ -42,10 +42,10 @@ NUMBERS = {
 }
 
 
-_CHECKS = {"variant": read_spec, "operators": load_set}
+_CHECKS = {"variant": read_spec, "operators": lambda name: name == AUTO or load_set(name)}
 _SUGGESTED = {
     "variant": lambda: SuggestFromList(available()),
-    "operators": lambda: SuggestFromList(SETS),
+    "operators": lambda: SuggestFromList([AUTO, *SETS]),
 }
 
 

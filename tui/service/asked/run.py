@@ -29,13 +29,15 @@ def default_request(settings: Settings) -> NewRun:
 
 async def open_new_run(runtime: Runtime, request: NewRun) -> Run:
     """The run of a variant. Raises as `open_run` does."""
-    from engine.operators.own import load_set
     from engine.run.context import RunConfig
     from engine.runner import Run
-    from engine.variants.spec import read_spec
+    from engine.variants import load_variant
+    from engine.variants.spec import operators_for, read_spec
 
     # What the spec says comes before what the request says.
     spec, given = read_spec(request.variant)
+    meta_agent = given.get("meta_agent", request.meta_agent)
+    operators = given.get("operators", request.operators)
     config = RunConfig(
         variant=spec.name,
         options=spec.values,
@@ -44,12 +46,10 @@ async def open_new_run(runtime: Runtime, request: NewRun) -> Run:
         seed=request.seed,
         stop_early=request.stop_early,
         make_tests=request.make_tests,
-        operators=load_set(given.get("operators", request.operators)),
+        operators=operators_for(operators, load_variant(spec.name), request.problem.kind, meta_agent),
         budget=runtime.budget(),
     )
-    services = await runtime.services(
-        given.get("meta_agent", request.meta_agent), given.get("worker", request.worker)
-    )
+    services = await runtime.services(meta_agent, given.get("worker", request.worker))
     found = _found(runtime.store_path, request, spec.label)
     return Run(request.problem, config, services, found=found)
 

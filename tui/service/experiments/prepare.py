@@ -51,7 +51,7 @@ def prepare(settings: Settings, store: Path, request: ExperimentRequest) -> Prep
     else:
         retry = ()
         plan, selection = _new_plan(settings, request)
-    ready = contestants(plan, Budget(**settings.budget.model_dump()))
+    ready = contestants(plan, Budget(**settings.budget.model_dump()), selection.report[0].kind)
     found = {}
     if plan.found is not None:
         with_search = [label for label, c in ready.items() if c.variant.search is not None]
