@@ -44,6 +44,7 @@ _CODE_EXAMPLES = (
 )
 _TEXT_EXAMPLES = (
     'return await self.custom(instruction="Solve it step by step.")',
+    'return await self.generate(instruction="Solve it step by step.")',
     'solution = await self.custom(input=problem, instruction="Solve it step by step.")\n        '
     'return solution["response"]',
     'solution = await self.generate(input=problem, instruction="Solve it step by step.")\n        '
