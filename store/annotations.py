@@ -20,6 +20,7 @@ from engine.failures import FAILED, VERSION, Baseline, Finding, classify, findin
 from store import payloads, rows
 from store.db import open_writer, write
 from store.errors import StoreError, explained
+from store.reading import ReadConnection
 from store.texts import plain
 
 Kind = Literal["label", "note", "bookmark", "training-set"]
@@ -106,48 +107,54 @@ def _refuse(db: sqlite3.Connection, run_id: str, labels: list[str]) -> None:
 # -- reading ---------------------------------------------------------------------------------------------
 
 
-def annotations_of(db: sqlite3.Connection, run_ids: Sequence[str]) -> dict[str, list[Annotation]]:
-    """What is said of these runs, by run, in the order of kind and value."""
-    said = db.execute(
-        "SELECT run_id, kind, value, source, at FROM annotations"
-        " WHERE run_id IN (SELECT value FROM json_each(?)) ORDER BY run_id, kind, value",
-        (json.dumps(list(run_ids)),),
-    )
-    found: dict[str, list[Annotation]] = {}
-    for row in said:
-        found.setdefault(row[0], []).append(Annotation(*row))
-    return found
+class AnnotationReader:
+    """Reads what is said of runs. Every method raises StoreError where the file cannot be read."""
 
+    def __init__(self, connection: ReadConnection) -> None:
+        self._connection = connection
 
-def values(db: sqlite3.Connection, kind: Kind) -> list[tuple[str, int]]:
-    """The labels, or sets, there are, with how many runs each has; the most used first."""
-    query = "SELECT value, count(*) FROM annotations WHERE kind = ? GROUP BY value ORDER BY 2 DESC, 1"
-    return db.execute(query, (kind,)).fetchall()
+    def of(self, run_ids: Sequence[str]) -> dict[str, list[Annotation]]:
+        """What is said of these runs, by run, in the order of kind and value."""
+        query = (
+            "SELECT run_id, kind, value, source, at FROM annotations"
+            " WHERE run_id IN (SELECT value FROM json_each(?)) ORDER BY run_id, kind, value"
+        )
+        by_run: dict[str, list[Annotation]] = {}
+        with self._connection.taken() as db:
+            for row in db.execute(query, (json.dumps(list(run_ids)),)):
+                by_run.setdefault(row[0], []).append(Annotation(*row))
+        return by_run
 
+    def values(self, kind: Kind) -> list[tuple[str, int]]:
+        """The labels, or training sets, there are, with how many runs each has; the most used first."""
+        query = "SELECT value, count(*) FROM annotations WHERE kind = ? GROUP BY value ORDER BY 2 DESC, 1"
+        with self._connection.taken() as db:
+            return db.execute(query, (kind,)).fetchall()
 
-def findings(db: sqlite3.Connection, run_id: str) -> tuple[Finding, ...]:
-    """What the classifier found in the run, without what a person took away."""
-    row = db.execute("SELECT findings, refused FROM classifications WHERE run_id = ?", (run_id,)).fetchone()
-    if row is None:
-        return ()
-    refused = set(json.loads(row[1]))
-    return tuple(finding_from(f) for f in json.loads(row[0]) if f["label"] not in refused)
+    def findings(self, run_id: str) -> tuple[Finding, ...]:
+        """What the classifier found in a run, but for what a person took away."""
+        query = "SELECT findings, refused FROM classifications WHERE run_id = ?"
+        with self._connection.taken() as db:
+            row = db.execute(query, (run_id,)).fetchone()
+        if row is None:
+            return ()
+        refused = set(json.loads(row[1]))
+        return tuple(finding_from(f) for f in json.loads(row[0]) if f["label"] not in refused)
+
+    def unclassified(self, limit: int = -1) -> list[str]:
+        """Failed runs that this version of the classifier has not seen, newest first; -1 is all."""
+        unseen = (
+            f"SELECT id FROM runs INDEXED BY runs_failed WHERE {_FAILED} AND NOT EXISTS"
+            " (SELECT 1 FROM classifications c WHERE c.run_id = runs.id AND c.version >= ?)"
+            " ORDER BY started_at DESC, id DESC LIMIT ?"
+        )
+        outdated = "SELECT run_id FROM classifications WHERE version < ? LIMIT ?"
+        with self._connection.taken() as db:
+            rows = [row for query in (unseen, outdated) for row in db.execute(query, (VERSION, limit))]
+        return list(dict.fromkeys(run_id for (run_id,) in rows))
 
 
 # -- classifying -----------------------------------------------------------------------------------------
-
-
-def unclassified(db: sqlite3.Connection, limit: int = -1) -> list[str]:
-    """Failed runs that this version of the classifier has not seen, newest first."""
-    query = (
-        f"SELECT id FROM runs INDEXED BY runs_failed WHERE {_FAILED} AND NOT EXISTS"
-        " (SELECT 1 FROM classifications c WHERE c.run_id = runs.id AND c.version >= ?)"
-        " ORDER BY started_at DESC, id DESC LIMIT ?"
-    )
-    ids = [run_id for (run_id,) in db.execute(query, (VERSION, limit))]
-    outdated = "SELECT run_id FROM classifications WHERE version < ? LIMIT ?"
-    ids += [run_id for (run_id,) in db.execute(outdated, (VERSION, limit))]
-    return list(dict.fromkeys(ids))
 
 
 def classify_runs(path: Path | str, run_ids: Sequence[str]) -> Iterator[int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.experiments.keys import DONE
+from store.reading import ReadConnection
 from store.usage import UNKNOWN_COST
 
 _NEWEST = 200  # runs a mean is taken over: the latest ones are the likeliest to be like the next
@@ -39,56 +40,58 @@ class RunCost:
         return self.meta.cost_usd + self.worker.cost_usd
 
 
-def mean_cost(
-    db: sqlite3.Connection,
-    *,
-    variant: str,
-    meta_agent: str,
-    worker: str,
-    config: Mapping[str, Any],
-    problems: Sequence[str],
-) -> RunCost | None:
-    """The mean over the newest ended runs of this variant, models and options (whatever seed and budget)
-    on any of these problems; None where there is none.
-    """
-    wanted = _comparable(config)
-    same = [
-        variant_id
-        for variant_id, text in db.execute(
-            "SELECT id, config FROM variants WHERE name = ? AND meta_agent = ? AND worker = ?",
-            (variant, meta_agent, worker),
-        )
-        if _comparable(json.loads(text)) == wanted
-    ]
-    marks = ", ".join("?" * len(DONE))
-    rows = db.execute(
-        "SELECT id FROM runs WHERE variant_id IN (SELECT value FROM json_each(?))"
-        f" AND problem_id IN (SELECT value FROM json_each(?)) AND status IN ({marks})"
-        " AND id NOT IN (SELECT run_id FROM origins WHERE stage = 'search') ORDER BY started_at DESC LIMIT ?",
-        (json.dumps(same), json.dumps(list(problems)), *DONE, _NEWEST),
-    ).fetchall()
-    if not rows:
-        return None
-    return _mean(db, [run_id for (run_id,) in rows], len(rows))
+class CostReader:
+    """Reads what earlier runs took. Every method raises StoreError where the file cannot be read."""
 
+    def __init__(self, connection: ReadConnection) -> None:
+        self._connection = connection
 
-def search_cost(db: sqlite3.Connection, label: str, meta_agent: str, worker: str) -> RunCost | None:
-    """The mean over whole searches of this label and these models, candidates' runs included."""
-    searches = [
-        name
-        for name, plan in db.execute(
-            "SELECT e.name, e.plan FROM experiments e JOIN journal j ON j.experiment = e.name"
-            " WHERE j.key = ?",
-            (json.dumps([label, ""]),),
+    def of_runs(
+        self,
+        *,
+        variant: str,
+        meta_agent: str,
+        worker: str,
+        config: Mapping[str, Any],
+        problems: Sequence[str],
+    ) -> RunCost | None:
+        """The mean over the newest ended runs of this variant, models and options (whatever seed and
+        budget) on any of these problems; None where there is none.
+        """
+        wanted = _comparable(config)
+        marks = ", ".join("?" * len(DONE))
+        newest = (
+            "SELECT id FROM runs WHERE variant_id IN (SELECT value FROM json_each(?))"
+            f" AND problem_id IN (SELECT value FROM json_each(?)) AND status IN ({marks}) AND id NOT IN"
+            " (SELECT run_id FROM origins WHERE stage = 'search') ORDER BY started_at DESC LIMIT ?"
         )
-        if (json.loads(plan)["meta_agent"], json.loads(plan)["worker"]) == (meta_agent, worker)
-    ]
-    rows = db.execute(
-        "SELECT run_id FROM origins WHERE experiment IN (SELECT value FROM json_each(?))"
-        " AND stage = 'search' AND json_extract(trial, '$[1]') = ?",
-        (json.dumps(searches), label),
-    ).fetchall()
-    return _mean(db, [run_id for (run_id,) in rows], len(searches)) if rows else None
+        with self._connection.taken() as db:
+            configurations = db.execute(
+                "SELECT id, config FROM variants WHERE name = ? AND meta_agent = ? AND worker = ?",
+                (variant, meta_agent, worker),
+            )
+            same = [ident for ident, text in configurations if _comparable(json.loads(text)) == wanted]
+            values = (json.dumps(same), json.dumps(list(problems)), *DONE, _NEWEST)
+            run_ids = [run_id for (run_id,) in db.execute(newest, values)]
+            return _mean(db, run_ids, len(run_ids)) if run_ids else None
+
+    def of_searches(self, label: str, meta_agent: str, worker: str) -> RunCost | None:
+        """The mean over whole searches of this label and these models, candidates' runs included."""
+        with self._connection.taken() as db:
+            finished = db.execute(
+                "SELECT e.name, e.plan FROM experiments e JOIN journal j ON j.experiment = e.name"
+                " WHERE j.key = ?",
+                (json.dumps([label, ""]),),
+            )
+            plans = ((name, json.loads(plan)) for name, plan in finished)
+            names = [n for n, plan in plans if (plan["meta_agent"], plan["worker"]) == (meta_agent, worker)]
+            rows = db.execute(
+                "SELECT run_id FROM origins WHERE experiment IN (SELECT value FROM json_each(?))"
+                " AND stage = 'search' AND json_extract(trial, '$[1]') = ?",
+                (json.dumps(names), label),
+            )
+            run_ids = [run_id for (run_id,) in rows]
+            return _mean(db, run_ids, len(names)) if run_ids else None
 
 
 def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,12 +100,12 @@ def _comparable(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _mean(db: sqlite3.Connection, run_ids: list[str], count: int) -> RunCost:
     """Sums over the runs, divided by `count`."""
-    found = {"meta": RoleCost(0.0, 0.0, 0.0, 0.0), "worker": RoleCost(0.0, 0.0, 0.0, 0.0)}
+    by_role = {"meta": RoleCost(0.0, 0.0, 0.0, 0.0), "worker": RoleCost(0.0, 0.0, 0.0, 0.0)}
     query = f"""
         SELECT role, count(*), total(tokens_in), total(tokens_out), total(cost_usd),
           total({UNKNOWN_COST})
         FROM model_calls WHERE run_id IN (SELECT value FROM json_each(?)) GROUP BY role"""
     for role, calls, tokens_in, tokens_out, cost, unknown in db.execute(query, (json.dumps(run_ids),)):
         mean = None if unknown else cost / count
-        found[role] = RoleCost(calls / count, tokens_in / count, tokens_out / count, mean)
-    return RunCost(count, found["meta"], found["worker"])
+        by_role[role] = RoleCost(calls / count, tokens_in / count, tokens_out / count, mean)
+    return RunCost(count, by_role["meta"], by_role["worker"])

@@ -58,6 +58,11 @@ def explain(error: sqlite3.Error, path: Path | str) -> StoreError:
     return StoreError(f"The store {path} {advice}.")
 
 
+def no_run(run_id: str, path: Path | str) -> RunNotFoundError:
+    """The sentence for an id, or beginning of one, that no run of the store at `path` has."""
+    return RunNotFoundError(f"No run begins with {run_id!r} in the store {path}; list them with `runs`.")
+
+
 @contextmanager
 def explained(path: Path | str) -> Iterator[None]:
     """Turn SQLite's errors inside the block into `StoreError`."""

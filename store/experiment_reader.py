@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.experiments.keys import DONE, FOUND, TrialKey
 from engine.experiments.tally import Attempt, Tally, VariantState
+from store.errors import StoreError, no_run
 from store.owners import Owner
-from store.usage import Usage, operators_of, usage_of
+from store.reading import ReadConnection
+from store.usage import SearchUsage, Usage, operators_of, usage_of
 
+_SELECT_EXPERIMENTS = (
+    "SELECT name, benchmark, plan, started_at, owner_pid, owner_start, owner_boot FROM experiments"
+)
 _REPORTED = "SELECT run_id FROM origins WHERE experiment = ? AND stage = 'final'"
 _COUNTS = f"r.status IN ({', '.join(repr(status) for status in DONE)})"
 
@@ -81,67 +86,113 @@ class ExperimentRow:
         return sum(v.done for v in self.variants)
 
 
-def trials(db: sqlite3.Connection, name: str) -> list[TrialRow]:
-    """The trials that were attempted, ordered as planned: by repeat, problem and variant."""
-    query = f"""
-        SELECT o.trial, r.id, r.status, r.score, r.val_score, r.strict, r.error, r.error_sig, r.variant,
-          r.started_at, r.wall_ms, r.workflow_id, w.complexity, {_COUNTS}
-        FROM origins o JOIN runs r ON r.id = o.run_id LEFT JOIN workflows w ON w.id = r.workflow_id
-        WHERE o.experiment = ? AND o.stage = 'final'
-        ORDER BY r.started_at, r.id"""
-    reported: dict[str, tuple[Any, ...]] = {}
-    attempts: dict[str, int] = {}
-    for trial, *row in db.execute(query, (name,)):
-        attempts[trial] = attempts.get(trial, 0) + 1
-        if trial not in reported or row[-1] or not reported[trial][-1]:
-            reported[trial] = tuple(row)
-    usage, operators = usage_of(db, _REPORTED, name), operators_of(db, _REPORTED, name)
-    rows = []
-    for trial, (run_id, status, score, val_score, strict, *others, _) in reported.items():
-        key = TrialKey.parse(trial)
-        error, error_sig, variant, started_at, wall_ms, workflow_id, complexity = others
-        rows.append(
-            TrialRow(
-                key.label,
-                key.problem_id,
-                key.repeat,
-                run_id,
-                attempts[trial],
-                status,
-                score,
-                val_score,
-                None if strict is None else bool(strict),
-                error,
-                error_sig,
-                variant,
-                started_at,
-                wall_ms,
-                workflow_id,
-                complexity,
-                usage.get((run_id, "meta"), Usage()),
-                usage.get((run_id, "worker"), Usage()),
-                operators.get(run_id, {}),
-            )
-        )
-    return _as_planned(db, name, rows)
+class ExperimentReader:
+    """Reads experiments. Every method raises StoreError where the file cannot be read."""
+
+    def __init__(self, connection: ReadConnection) -> None:
+        self._connection = connection
+
+    def all(self) -> list[ExperimentRow]:
+        """All experiments, newest first."""
+        with self._connection.taken() as db:
+            rows = db.execute(f"{_SELECT_EXPERIMENTS} ORDER BY started_at DESC, name").fetchall()
+            return [_experiment(db, *row) for row in rows]
+
+    def named(self, name: str) -> ExperimentRow:
+        """The experiment of this name. Raises StoreError where there is none."""
+        with self._connection.taken() as db:
+            row = db.execute(f"{_SELECT_EXPERIMENTS} WHERE name = ?", (name,)).fetchone()
+            if row is None:
+                raise StoreError(
+                    f"There is no experiment {name!r} in the store {self._connection.path};"
+                    " list them with `experiments`."
+                )
+            return _experiment(db, *row)
+
+    def trials(self, name: str) -> list[TrialRow]:
+        """The trials that were attempted, one row each, as planned: by repeat, problem and variant."""
+        query = f"""
+            SELECT o.trial, r.id, r.status, r.score, r.val_score, r.strict, r.error, r.error_sig, r.variant,
+              r.started_at, r.wall_ms, r.workflow_id, w.complexity, {_COUNTS}
+            FROM origins o JOIN runs r ON r.id = o.run_id LEFT JOIN workflows w ON w.id = r.workflow_id
+            WHERE o.experiment = ? AND o.stage = 'final'
+            ORDER BY r.started_at, r.id"""
+        reported: dict[str, tuple[Any, ...]] = {}
+        counts: dict[str, int] = {}
+        with self._connection.taken() as db:
+            for trial, *row in db.execute(query, (name,)):
+                counts[trial] = counts.get(trial, 0) + 1
+                if trial not in reported or row[-1] or not reported[trial][-1]:
+                    reported[trial] = tuple(row)
+            used = _Used.by(db, _REPORTED, name)
+            keys = {trial: TrialKey.parse(trial) for trial in reported}
+            rows = [
+                _trial(used, (key.label, key.problem_id, key.repeat), counts[trial], reported[trial][:-1])
+                for trial, key in keys.items()
+            ]
+            return _as_planned(db, name, rows)
+
+    def trial_of(self, run_id: str) -> TrialRow:
+        """A run as the only trial of its variant. Raises RunNotFoundError."""
+        query = """
+            SELECT r.problem_id, r.id, r.status, r.score, r.val_score, r.strict, r.error, r.error_sig,
+              r.variant, r.started_at, r.wall_ms, r.workflow_id, w.complexity
+            FROM runs r LEFT JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?"""
+        with self._connection.taken() as db:
+            row = db.execute(query, (run_id,)).fetchone()
+            if row is None:
+                raise no_run(run_id, self._connection.path)
+            problem_id, *columns = row
+            variant = columns[7]
+            return _trial(_Used.by(db, "?", run_id), (variant, problem_id, 1), 1, columns)
+
+    def attempts(self, name: str) -> dict[str, Attempt]:
+        """The reported attempt of each trial that was attempted, by trial key."""
+        with self._connection.taken() as db:
+            return attempts(db, name)
+
+    def searches(self, name: str) -> dict[str, SearchUsage]:
+        """What the searches of the experiment used, by the variant's label."""
+        query = """
+            SELECT json_extract(o.trial, '$[1]'), count(*), sum(r.tokens_in), sum(r.tokens_out),
+              CASE WHEN count(*) = count(r.cost_usd) THEN sum(r.cost_usd) END,
+              sum(CASE WHEN json_array_length(o.trial) = 2 THEN r.wall_ms END)
+            FROM origins o JOIN runs r ON r.id = o.run_id
+            WHERE o.experiment = ? AND o.stage = 'search' GROUP BY 1"""
+        with self._connection.taken() as db:
+            return {label: SearchUsage(*usage) for label, *usage in db.execute(query, (name,))}
+
+    def recorded(self, name: str, step: str) -> dict[str, Any]:
+        """What the searches of the experiment recorded as this step of theirs, by the variant's label."""
+        with self._connection.taken() as db:
+            rows = db.execute("SELECT key, value FROM journal WHERE experiment = ?", (name,)).fetchall()
+        by_key = ((json.loads(key), value) for key, value in rows)
+        return {label: json.loads(value) for (label, its_step), value in by_key if its_step == step}
+
+    def found(self, name: str) -> dict[str, dict[str, Any]]:
+        """What the searches of the experiment found, by the variant's label."""
+        return self.recorded(name, FOUND)
 
 
-def trial_of(db: sqlite3.Connection, run_id: str) -> TrialRow:
-    """A run as the only trial of its variant."""
-    query = """
-        SELECT r.variant, r.problem_id, 1, r.id, 1, r.status, r.score, r.val_score, r.strict, r.error,
-          r.error_sig, r.variant, r.started_at, r.wall_ms, r.workflow_id, w.complexity
-        FROM runs r LEFT JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?"""
-    *first, strict, error, error_sig, variant, at, wall_ms, workflow, complexity = db.execute(
-        query, (run_id,)
-    ).fetchone()
-    label, problem, repeat, ident, attempts, status, score, val_score = first
-    used = usage_of(db, "?", run_id)
+class _Used(NamedTuple):
+    """What runs used: model calls by run and role, operators by run."""
+
+    calls: dict[tuple[str, str], Usage]
+    operators: dict[str, dict[str, int]]
+
+    @classmethod
+    def by(cls, db: sqlite3.Connection, runs: str, value: str) -> _Used:
+        """`runs` is a query for run ids, with one question mark for `value`."""
+        return cls(usage_of(db, runs, value), operators_of(db, runs, value))
+
+
+def _trial(used: _Used, key: tuple[str, str, int], attempts: int, columns: Sequence[Any]) -> TrialRow:
+    """`columns` are those of the run from its id on, in the order of TrialRow but for the strict flag."""
+    run_id, status, score, val_score, strict, *others = columns
+    error, error_sig, variant, started_at, wall_ms, workflow_id, complexity = others
     return TrialRow(
-        label,
-        problem,
-        repeat,
-        ident,
+        *key,
+        run_id,
         attempts,
         status,
         score,
@@ -150,13 +201,13 @@ def trial_of(db: sqlite3.Connection, run_id: str) -> TrialRow:
         error,
         error_sig,
         variant,
-        at,
+        started_at,
         wall_ms,
-        workflow,
+        workflow_id,
         complexity,
-        used.get((run_id, "meta"), Usage()),
-        used.get((run_id, "worker"), Usage()),
-        operators_of(db, "?", run_id).get(run_id, {}),
+        used.calls.get((run_id, "meta"), Usage()),
+        used.calls.get((run_id, "worker"), Usage()),
+        used.operators.get(run_id, {}),
     )
 
 
@@ -167,16 +218,6 @@ def _as_planned(db: sqlite3.Connection, name: str, rows: list[TrialRow]) -> list
     labels = {v: i for i, v in enumerate(data["variants"])}
     last = len(problems)
     return sorted(rows, key=lambda r: (r.repeat, problems.get(r.problem_id, last), labels.get(r.label, 0)))
-
-
-def experiments(db: sqlite3.Connection, name: str | None = None) -> list[ExperimentRow]:
-    """The experiments, newest first; with `name`, that one."""
-    query = "SELECT name, benchmark, plan, started_at, owner_pid, owner_start, owner_boot FROM experiments"
-    if name is not None:
-        rows = db.execute(f"{query} WHERE name = ?", (name,)).fetchall()
-    else:
-        rows = db.execute(f"{query} ORDER BY started_at DESC, name").fetchall()
-    return [_experiment(db, *row) for row in rows]
 
 
 def _experiment(
@@ -241,15 +282,3 @@ def _searches(db: sqlite3.Connection, name: str) -> dict[str, str]:
 
 def journal_key(label: str, step: str) -> str:
     return json.dumps([label, step])
-
-
-def recorded(db: sqlite3.Connection, name: str, step: str) -> dict[str, Any]:
-    """What the searches of an experiment recorded as this step of theirs, by label."""
-    rows = db.execute("SELECT key, value FROM journal WHERE experiment = ?", (name,))
-    labels = ((json.loads(key), value) for key, value in rows)
-    return {label: json.loads(value) for (label, known), value in labels if known == step}
-
-
-def found(db: sqlite3.Connection, name: str) -> dict[str, dict[str, Any]]:
-    """What the searches of an experiment found, by label."""
-    return recorded(db, name, FOUND)

@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from engine.events import Event
 from engine.failures import Finding
-from store import annotations as remarks
 from store import payloads
-from store.annotations import Annotation
+from store.annotations import Annotation, AnnotationReader, Kind
+from store.reading import ReadConnection
 from store.rows import FAILED
 
 Grouping = Literal["signature", "label", "variant", "operator", "benchmark"]
@@ -63,17 +63,60 @@ class Peek:
     line: int | None
 
 
-def clusters(
-    db: sqlite3.Connection, by: Grouping, experiment: str | None, since: float | None, limit: int
-) -> Clusters:
-    """The `limit` largest clusters of runs that failed, since then and of that experiment if given."""
-    scope, values = _scope(experiment, since)
-    total = db.execute(f"SELECT count(*) FROM runs WHERE {_FAILED}{scope}", values).fetchone()[0]
-    rows = db.execute(f"{_QUERIES[by].format(scope=scope)} ORDER BY 2 DESC, 1 LIMIT ?", (*values, limit))
-    found = [Cluster(key or "", n, n / max(total, 1), *rest) for key, n, *rest in rows]
-    if by == "label" and (unlabelled := _unlabelled(db, scope, values, total)):
-        found = sorted([*found, unlabelled], key=lambda c: -c.runs)[:limit]
-    return Clusters(tuple(found), total)
+class FailureReader:
+    """Reads failed runs. Every method raises StoreError where the file cannot be read."""
+
+    def __init__(self, connection: ReadConnection, annotations: AnnotationReader) -> None:
+        self._connection = connection
+        self._annotations = annotations
+
+    def clusters(
+        self,
+        by: Grouping = "signature",
+        *,
+        experiment: str | None = None,
+        since: float | None = None,
+        limit: int = 100,
+    ) -> Clusters:
+        """The `limit` largest clusters of runs that failed, the largest first.
+
+        Only runs of `experiment`, and only those since `since` (Unix seconds), where they are given.
+        """
+        scope, values = _scope(experiment, since)
+        query = f"{_QUERIES[by].format(scope=scope)} ORDER BY 2 DESC, 1 LIMIT ?"
+        with self._connection.taken() as db:
+            total = db.execute(f"SELECT count(*) FROM runs WHERE {_FAILED}{scope}", values).fetchone()[0]
+            rows = db.execute(query, (*values, limit))
+            largest = [Cluster(key or "", n, n / max(total, 1), *rest) for key, n, *rest in rows]
+            if by == "label" and (unlabelled := _unlabelled(db, scope, values, total)):
+                largest = sorted([*largest, unlabelled], key=lambda c: -c.runs)[:limit]
+        return Clusters(tuple(largest), total)
+
+    def peek(self, run_id: str) -> Peek:
+        """A failed run at a glance; reads a few rows, however long the run was."""
+        findings = self._annotations.findings(run_id)
+        annotations = self._annotations.of([run_id]).get(run_id, [])
+        with self._connection.taken() as db:
+            step = _failed_step(db, run_id, findings)
+            evaluation = db.execute(
+                "SELECT seq FROM evaluations WHERE run_id = ? AND (score IS NULL OR score < 1)"
+                " ORDER BY split = 'test' DESC, seq DESC LIMIT 1",
+                (run_id,),
+            ).fetchone()
+            proposal = db.execute(
+                "SELECT p.seq FROM proposals p JOIN runs r ON r.id = p.run_id WHERE p.run_id = ?"
+                " ORDER BY p.workflow_id IS r.workflow_id DESC, p.seq DESC LIMIT 1",
+                (run_id,),
+            ).fetchone()
+            of_workflow = (f.line for f in findings if f.line and "the answer's" not in f.text)
+            return Peek(
+                findings=findings,
+                annotations=tuple(annotations),
+                step=tuple(_event(db, run_id, seq) for seq in step[1:] if seq is not None) if step else (),
+                evaluation=_event(db, run_id, evaluation[0]) if evaluation else None,
+                workflow=_event(db, run_id, proposal[0]) if proposal else None,
+                line=next(of_workflow, step[0] if step else None),
+            )
 
 
 def condition(by: Grouping, key: str) -> tuple[str, list[Any]]:
@@ -97,43 +140,17 @@ def condition(by: Grouping, key: str) -> tuple[str, list[Any]]:
             return f"{_FAILED} AND runs.benchmark IS ?", [key or None]
 
 
-def annotated(kind: remarks.Kind, value: str) -> tuple[str, list[Any]]:
+def annotated(kind: Kind, value: str) -> tuple[str, list[Any]]:
     """The SQL condition that this is said of a run, and its values."""
     return "runs.id IN (SELECT run_id FROM annotations WHERE kind = ? AND value = ?)", [kind, value]
 
 
-def peek(db: sqlite3.Connection, run_id: str) -> Peek:
-    """What a glance at this run shows; a few rows, however long the run was."""
-    found = remarks.findings(db, run_id)
-    said = remarks.annotations_of(db, [run_id]).get(run_id, [])
-    step = _failed_step(db, run_id, found)
-    evaluation = db.execute(
-        "SELECT seq FROM evaluations WHERE run_id = ? AND (score IS NULL OR score < 1)"
-        " ORDER BY split = 'test' DESC, seq DESC LIMIT 1",
-        (run_id,),
-    ).fetchone()
-    proposal = db.execute(
-        "SELECT p.seq FROM proposals p JOIN runs r ON r.id = p.run_id WHERE p.run_id = ?"
-        " ORDER BY p.workflow_id IS r.workflow_id DESC, p.seq DESC LIMIT 1",
-        (run_id,),
-    ).fetchone()
-    line = next((f.line for f in found if f.line and "the answer's" not in f.text), step[0] if step else None)
-    return Peek(
-        findings=found,
-        annotations=tuple(said),
-        step=tuple(_event(db, run_id, seq) for seq in step[1:] if seq is not None) if step else (),
-        evaluation=_event(db, run_id, evaluation[0]) if evaluation else None,
-        workflow=_event(db, run_id, proposal[0]) if proposal else None,
-        line=line,
-    )
-
-
 def _failed_step(
-    db: sqlite3.Connection, run_id: str, found: tuple[Finding, ...]
+    db: sqlite3.Connection, run_id: str, findings: tuple[Finding, ...]
 ) -> tuple[int | None, int, int | None] | None:
     """Line and events of the step the first finding is about, or else of the last that failed."""
     select = "SELECT line, started_seq, finished_seq FROM steps WHERE run_id = ?"
-    blamed = next((f.step_id for f in found if f.step_id), None)
+    blamed = next((f.step_id for f in findings if f.step_id), None)
     if blamed is not None:
         return db.execute(f"{select} AND id = ?", (run_id, blamed)).fetchone()
     bad = "AND status NOT IN ('ok', 'running', 'interrupted', 'cancelled') ORDER BY finished_seq DESC LIMIT 1"

@@ -9,15 +9,26 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from store.errors import NewerSchemaError, StoreError
 
-if TYPE_CHECKING:
-    import sqlite_utils
-
 _SET = "store"
+# The tables of sqlite-utils, whose tools list these migrations too. The library itself is not used:
+# importing it takes as long as a short command does, since it imports pandas where that is installed.
+_BOOKKEEPING = (
+    """
+CREATE TABLE IF NOT EXISTS "_sqlite_migrations" (
+   "id" INTEGER PRIMARY KEY,
+   "migration_set" TEXT,
+   "name" TEXT,
+   "applied_at" TEXT
+)""",
+    """
+CREATE UNIQUE INDEX IF NOT EXISTS "idx__sqlite_migrations_migration_set_name"
+    ON "_sqlite_migrations" ("migration_set", "name")""",
+)
 
 _RUNS_AND_EVENTS = (
     """
@@ -272,22 +283,22 @@ CREATE TABLE classifications ( -- runs that the classifier of failures has seen
 )
 
 
-def _classifications(db: sqlite_utils.Database) -> None:
+def _classifications(db: sqlite3.Connection) -> None:
     for statement in _CLASSIFICATIONS:
         db.execute(statement.strip())
 
 
-def _experiments(db: sqlite_utils.Database) -> None:
+def _experiments(db: sqlite3.Connection) -> None:
     for statement in _EXPERIMENTS:
         db.execute(statement.strip())
 
 
-def _runs_and_events(db: sqlite_utils.Database) -> None:
+def _runs_and_events(db: sqlite3.Connection) -> None:
     for statement in _RUNS_AND_EVENTS:
         db.execute(statement.strip())
 
 
-_MIGRATIONS: dict[str, Callable[[sqlite_utils.Database], None]] = {
+_MIGRATIONS: dict[str, Callable[[sqlite3.Connection], None]] = {
     "0001_runs_and_events": _runs_and_events,
     "0002_experiments": _experiments,
     "0003_classifications": _classifications,
@@ -320,10 +331,13 @@ def check(db: sqlite3.Connection, path: Path | str) -> list[str]:
 
 def apply(db: sqlite3.Connection) -> None:
     """Apply what is missing, inside the caller's transaction."""
-    # Slow to import, and needed once in the life of a store.
-    import sqlite_utils
-
-    registry = sqlite_utils.Migrations(_SET)
-    for name, function in _MIGRATIONS.items():
-        registry(name=name)(function)
-    registry.apply(sqlite_utils.Database(db, recursive_triggers=False, execute_plugins=False))
+    for statement in _BOOKKEEPING:
+        db.execute(statement)
+    applied = {name for (name,) in db.execute("SELECT name FROM _sqlite_migrations")}
+    for name, migrate in _MIGRATIONS.items():
+        if name not in applied:
+            migrate(db)
+            db.execute(
+                "INSERT INTO _sqlite_migrations(migration_set, name, applied_at) VALUES (?, ?, ?)",
+                (_SET, name, str(datetime.now(UTC))),
+            )

@@ -1,101 +1,245 @@
-"""Reading the store: its runs, and what there is about them: experiments, failures, annotations, search."""
+"""Reading the store: which runs there are, their events as they happened, and what they were made of.
+
+What else there is to know about runs has readers of its own on the same connection: `failures`,
+`annotations`, `experiments` and `costs`. Every query is short and on a read-only connection, so that a
+reader never holds up a recorder. A missing file reads as an empty store.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self
 
-from engine.experiments.tally import Attempt
-from engine.failures import Finding
-from store import annotations as remarks
-from store import costs, stalls
-from store import experiment_reader as in_experiments
+from engine.events import Event, ModelCallFinished, ModelCallStarted
+from store import blobs, interrupted, payloads, stalls
 from store import failures as in_failures
 from store import search as fulltext
-from store.annotations import Annotation, Kind
-from store.costs import RunCost
-from store.errors import StoreError
-from store.experiment_reader import ExperimentRow, TrialRow
-from store.failures import Clusters, Grouping, Peek
+from store.annotations import AnnotationReader, Kind
+from store.costs import CostReader
+from store.errors import AmbiguousRunError, RunNotFoundError, StoreError, no_run
+from store.experiment_reader import ExperimentReader
+from store.failures import FailureReader, Grouping
+from store.reading import ReadConnection
 from store.rows import (
+    FAILED,
+    Cursor,
+    ModelCall,
     RunFacts,
+    RunPage,
+    RunRow,
     SearchHit,
     Stats,
+    StepRow,
+    StoredWorkflow,
 )
-from store.run_reader import RunReader
-from store.usage import SearchUsage, searches_of
+from store.stalls import Wait
+
+_CHUNK_EVENTS = 500
+_LAST_CHARACTER = "\U0010ffff"
+_RUN_COLUMNS = ", ".join(f"runs.{f.name}" for f in fields(RunRow) if f.name not in ("config", "parent"))
+_SELECT_RUNS = (
+    f"SELECT {_RUN_COLUMNS}, v.config, o.parent FROM runs JOIN variants v ON v.id = runs.variant_id"
+    " LEFT JOIN origins o ON o.run_id = runs.id"
+)
+# Left to itself SQLite prefers the index by status, and then sorts every failure there is.
+_SELECT_FAILED = _SELECT_RUNS.replace("FROM runs", "FROM runs INDEXED BY runs_failed")
+_SELECT_STEPS = f"SELECT {', '.join(f.name for f in fields(StepRow))} FROM steps"
+_SELECT_EVENTS = "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ?"
+_FAILED = f"runs.status IN ({', '.join(repr(status) for status in FAILED)})"
 
 
-class Reader(RunReader):
-    """Reads one store (`store.run_reader`), beyond its runs too."""
+class Reader:
+    """Reads one store. Safe to share between threads; close it, or use it as a context manager.
 
-    def failures(
+    Every method raises StoreError where the file cannot be read.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._connection = ReadConnection(path)
+        self._version: int | None = None
+        self.annotations = AnnotationReader(self._connection)
+        self.failures = FailureReader(self._connection, self.annotations)
+        self.experiments = ExperimentReader(self._connection)
+        self.costs = CostReader(self._connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file; the next call opens it again."""
+        self._connection.close()
+
+    def changed(self) -> bool:
+        """Whether another connection has written since the last call of this; true at first."""
+        version = self._connection.version()
+        before, self._version = self._version, version
+        return version is not None and version != before
+
+    def runs(
         self,
-        by: Grouping = "signature",
         *,
+        failed: bool = False,
+        search: str | None = None,
+        variant: str | None = None,
+        status: str | None = None,
+        benchmark: str | None = None,
         experiment: str | None = None,
-        since: float | None = None,
+        label: str | None = None,
+        bookmark: bool = False,
+        training_set: str | None = None,
+        cluster: tuple[Grouping, str] | None = None,
         limit: int = 100,
-    ) -> Clusters:
-        """Failed runs in clusters, the largest first; `since` is Unix seconds."""
-        with self._reading() as db:
-            return in_failures.clusters(db, by, experiment, since, limit) if db else Clusters((), 0)
+        before: Cursor | None = None,
+    ) -> RunPage:
+        """Runs that meet every given condition, newest first; pass `next_cursor` as `before` for more.
 
-    def peek(self, run_id: str) -> Peek:
-        """A failed run at a glance."""
-        with self._reading() as db:
-            if db is None:
-                raise self._no_run(run_id)
-            return in_failures.peek(db, run_id)
+        `cluster` is a grouping and a cluster's key in it.
+        """
+        conditions: list[str] = [_FAILED] if failed else []
+        values: list[Any] = []
+        for column, value in (("variant", variant), ("status", status), ("benchmark", benchmark)):
+            if value is not None:
+                conditions.append(f"runs.{column} = ?")
+                values.append(value)
+        if experiment is not None:
+            conditions.append("runs.id IN (SELECT run_id FROM origins WHERE experiment = ?)")
+            values.append(experiment)
+        said: tuple[tuple[Kind, str | None], ...] = (
+            ("label", label),
+            ("bookmark", "" if bookmark else None),
+            ("training-set", training_set),
+        )
+        clauses = [in_failures.annotated(kind, value) for kind, value in said if value is not None]
+        if cluster is not None:
+            clauses.append(in_failures.condition(*cluster))
+        for clause, its_values in clauses:
+            conditions.append(clause)
+            values.extend(its_values)
+        if before is not None:
+            conditions.append("(runs.started_at, runs.id) < (?, ?)")
+            values.extend(before)
+        is_partial = False
+        with self._connection.taken() as db:
+            if search and search.strip():
+                run_ids, is_partial = fulltext.matching_runs(db, search)
+                conditions.append("runs.id IN (SELECT value FROM json_each(?))")
+                values.append(json.dumps(run_ids))
+            where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+            select = _SELECT_FAILED if failed and not search and not clauses else _SELECT_RUNS
+            query = f"{select}{where} ORDER BY runs.started_at DESC, runs.id DESC LIMIT ?"
+            rows = [_run_row(row) for row in db.execute(query, (*values, limit + 1))]
+        page = tuple(rows[:limit])
+        more = len(rows) > limit and page
+        return RunPage(page, Cursor(page[-1].started_at, page[-1].id) if more else None, is_partial)
 
-    def unclassified(self, limit: int = -1) -> list[str]:
-        """Failed runs that the classifier has not seen, newest first; -1 is all."""
-        with self._reading() as db:
-            return remarks.unclassified(db, limit) if db else []
+    def run(self, run_id: str) -> RunRow:
+        """The run of this id or unique beginning of one; "last" is the newest.
 
-    def findings(self, run_id: str) -> tuple[Finding, ...]:
-        """What the classifier found in a run, but for what a person took away."""
-        with self._reading() as db:
-            return remarks.findings(db, run_id) if db else ()
-
-    def annotations(self, run_ids: Sequence[str]) -> dict[str, list[Annotation]]:
-        """What is said of these runs, by run."""
-        with self._reading() as db:
-            return remarks.annotations_of(db, run_ids) if db else {}
-
-    def annotation_values(self, kind: Kind) -> list[tuple[str, int]]:
-        """The labels, or training sets, there are, with how many runs each has."""
-        with self._reading() as db:
-            return remarks.values(db, kind) if db else []
-
-    def experiments(self) -> list[ExperimentRow]:
-        """All experiments, newest first."""
-        with self._reading() as db:
-            return in_experiments.experiments(db) if db else []
-
-    def experiment(self, name: str) -> ExperimentRow:
-        """The experiment of this name. Raises StoreError where there is none."""
-        with self._reading() as db:
-            rows = in_experiments.experiments(db, name) if db else []
+        Raises:
+            RunNotFoundError, AmbiguousRunError: no run, or several, are meant.
+        """
+        if run_id == "last":
+            newest = self.runs(limit=1).rows
+            if not newest:
+                raise RunNotFoundError(f"The store {self.path} holds no run yet; start one first.")
+            return newest[0]
+        if not run_id:
+            raise no_run(run_id, self.path)
+        with self._connection.taken() as db:
+            query = f"{_SELECT_RUNS} WHERE runs.id >= ? AND runs.id < ? ORDER BY runs.id LIMIT 2"
+            try:
+                rows = [_run_row(row) for row in db.execute(query, (run_id, run_id + _LAST_CHARACTER))]
+            except UnicodeEncodeError:
+                raise no_run(run_id, self.path) from None
         if not rows:
-            raise StoreError(
-                f"There is no experiment {name!r} in the store {self.path}; list them with `experiments`."
+            raise no_run(run_id, self.path)
+        if len(rows) > 1 and rows[0].id != run_id:
+            raise AmbiguousRunError(
+                f"Several runs begin with {run_id!r} ({rows[0].id}, {rows[1].id}, …); give more of the id."
             )
         return rows[0]
 
-    def trials(self, name: str) -> list[TrialRow]:
-        """The experiment's attempted trials, one row each, by repeat, problem and variant."""
-        with self._reading() as db:
-            return in_experiments.trials(db, name) if db else []
+    def events(self, run_id: str, after_seq: int = -1, *, kinds: tuple[str, ...] = ()) -> Iterator[Event]:
+        """The run's events behind number `after_seq`, in order, a few hundred in memory at a time.
 
-    def trial_of(self, run_id: str) -> TrialRow:
-        """A run of the store as the only trial of its variant. Raises RunNotFoundError."""
-        run_id = self.run(run_id).id
-        with self._reading() as db:
-            if db is None:
-                raise self._no_run(run_id)
-            return in_experiments.trial_of(db, run_id)
+        With `kinds`, only those. Later events that arrive while this runs are included.
+        """
+        of_kind = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+        while True:
+            with self._connection.taken() as db:
+                rows = db.execute(
+                    f"{_SELECT_EVENTS} AND seq > ?{of_kind} ORDER BY seq LIMIT ?",
+                    (run_id, after_seq, *kinds, _CHUNK_EVENTS),
+                ).fetchall()
+                # One string for all of them: a large trace has 100,000 events.
+                chunk = [payloads.decode(db, (run_id, *row[1:])) for row in rows]
+            yield from chunk
+            if len(chunk) < _CHUNK_EVENTS:
+                return
+            after_seq = chunk[-1].seq
+
+    def events_of_kind(self, run_id: str, *kinds: str) -> list[Event]:
+        """The run's events of these kinds, in order."""
+        marks = ", ".join("?" * len(kinds))
+        with self._connection.taken() as db:
+            rows = db.execute(f"{_SELECT_EVENTS} AND kind IN ({marks}) ORDER BY seq", (run_id, *kinds))
+            return [payloads.decode(db, row) for row in rows]
+
+    def event(self, run_id: str, seq: int) -> Event:
+        """One event, such as the one a step's inputs or output are in."""
+        with self._connection.taken() as db:
+            row = db.execute(f"{_SELECT_EVENTS} AND seq = ?", (run_id, seq)).fetchone()
+            if row is None:
+                raise StoreError(f"Run {run_id} has no event {seq} in the store {self.path}.")
+            return payloads.decode(db, row)
+
+    def steps(self, run_id: str) -> tuple[StepRow, ...]:
+        """The run's operator calls in the order they began, without inputs and outputs."""
+        rows = self._all(f"{_SELECT_STEPS} WHERE run_id = ? ORDER BY started_seq", run_id)
+        return tuple(_step_row(row) for row in rows)
+
+    def model_calls(self, run_id: str) -> Iterator[ModelCall]:
+        """The run's model calls in the order they began, with their texts, one in memory at a time."""
+        query = (
+            "SELECT finish, retries, tokens_in, tokens_out, cost_usd, ttft_ms, wall_ms,"
+            " started_seq, finished_seq FROM model_calls WHERE run_id = ? ORDER BY started_seq"
+        )
+        for finish, *numbers, started_seq, finished_seq in self._all(query, run_id):
+            started = self.event(run_id, started_seq)
+            ended = None if finished_seq is None else self.event(run_id, finished_seq)
+            assert isinstance(started, ModelCallStarted)
+            assert ended is None or isinstance(ended, ModelCallFinished)
+            yield _model_call(started, ended, finish, numbers)
+
+    def workflow(self, workflow_id: str) -> StoredWorkflow | None:
+        """A generated workflow, None where the store does not hold it."""
+        query = (
+            "SELECT id, code_hash, prompts_hash, graph, complexity, first_seen FROM workflows WHERE id = ?"
+        )
+        with self._connection.taken() as db:
+            row = db.execute(query, (workflow_id,)).fetchone()
+            if row is None:
+                return None
+            code, prompts = blobs.get(db, row[1]), blobs.get(db, row[2])
+            return StoredWorkflow(row[0], code, prompts, json.loads(row[3]), row[4], row[5])
+
+    def workflow_id(self, beginning: str) -> str | None:
+        """The id of the one generated workflow whose id begins so, None where it is none or several."""
+        query = "SELECT id FROM workflows WHERE id >= ? AND id < ? LIMIT 2"
+        rows = self._all(query, beginning, beginning + "g") if beginning.isalnum() else []
+        return rows[0][0] if len(rows) == 1 or (rows and rows[0][0] == beginning) else None
+
+    def is_abandoned(self, run_id: str) -> bool:
+        """Whether the run is without an end because the process that recorded it is gone."""
+        with self._connection.taken() as db:
+            return run_id in interrupted.abandoned(db)
 
     def run_facts(self, run_ids: Sequence[str]) -> list[RunFacts]:
         """What these runs were made with; runs with all of it in common are one row."""
@@ -110,54 +254,69 @@ class Reader(RunReader):
             for meta, worker, seed, sandbox, by, benchmark, config in rows
         ]
 
-    def searches(self, name: str) -> dict[str, SearchUsage]:
-        """What the searches of an experiment used, by the variant's label."""
-        with self._reading() as db:
-            return searches_of(db, name) if db else {}
-
-    def attempts(self, name: str) -> dict[str, Attempt]:
-        """The reported attempt of each attempted trial of the experiment, by trial key."""
-        with self._reading() as db:
-            return in_experiments.attempts(db, name) if db else {}
-
-    def mean_cost(self, **like: Any) -> RunCost | None:
-        """What earlier runs like this took; the conditions are those of `store.costs.mean_cost`."""
-        with self._reading() as db:
-            return costs.mean_cost(db, **like) if db else None
-
-    def search_cost(self, label: str, meta_agent: str, worker: str) -> RunCost | None:
-        """What earlier searches of this label took (`store.costs.search_cost`)."""
-        with self._reading() as db:
-            return costs.search_cost(db, label, meta_agent, worker) if db else None
-
-    def recorded(self, name: str, step: str) -> dict[str, Any]:
-        """What the searches of an experiment recorded as this step of theirs, by the variant's label."""
-        with self._reading() as db:
-            return in_experiments.recorded(db, name, step) if db else {}
-
-    def found(self, name: str) -> dict[str, dict[str, Any]]:
-        """What the searches of an experiment found, by the variant's label."""
-        with self._reading() as db:
-            return in_experiments.found(db, name) if db else {}
-
     def search(self, text: str, limit: int = 50) -> list[SearchHit]:
         """Queries, prompts, responses and reasoning with all words of `text`, best first."""
-        with self._reading() as db:
-            return fulltext.search(db, text, limit) if db else []
+        with self._connection.taken() as db:
+            return fulltext.search(db, text, limit)
 
-    def usual_waits(self) -> dict[tuple[str, str], float]:
+    def usual_waits(self) -> dict[Wait, float]:
         """How many seconds waits usually take at most (`store.stalls.usual_waits`)."""
-        with self._reading() as db:
-            return stalls.usual_waits(db) if db else {}
+        with self._connection.taken() as db:
+            return stalls.usual_waits(db)
 
     def newest_event(self) -> int:
         """A number that grows with every event that is stored; unlike `changed`, for any number of askers."""
-        return self._all("SELECT max(id) FROM events", empty=(0,))[0][0] or 0
+        return self._all("SELECT max(id) FROM events")[0][0] or 0
 
     def stats(self) -> Stats:
-        """Counts of what is stored, and the size on disk."""
+        """Counts of what is stored, and the size on disk in bytes."""
         tables = ("runs", "events", "model_calls", "workflows", "blobs")
-        counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
-        (row,) = self._all(f"SELECT {counts}", empty=(0,) * len(tables))
+        (counts,) = self._all(f"SELECT {', '.join(f'(SELECT count(*) FROM {table})' for table in tables)}")
         log = self.path.with_name(self.path.name + "-wal")
-        return Stats(*row, file_bytes=sum(p.stat().st_size for p in (self.path, log) if p.exists()))
+        return Stats(*counts, file_bytes=sum(p.stat().st_size for p in (self.path, log) if p.exists()))
+
+    def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._connection.taken() as db:
+            return db.execute(query, values).fetchall()
+
+
+def _model_call(
+    started: ModelCallStarted, ended: ModelCallFinished | None, finish: str | None, numbers: list[Any]
+) -> ModelCall:
+    retries, tokens_in, tokens_out, cost_usd, ttft_ms, wall_ms = numbers
+    return ModelCall(
+        id=started.call_id,
+        step_id=started.step_id,
+        role=started.role,
+        model=started.model,
+        messages=started.messages,
+        params=started.params,
+        text=ended.text if ended else "",
+        reasoning=ended.reasoning if ended else "",
+        finish=finish,
+        flags=ended.flags if ended else (),
+        error=ended.error if ended else None,
+        retries=retries,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        cost_usd=cost_usd,
+        ttft_ms=ttft_ms,
+        wall_ms=wall_ms,
+    )
+
+
+def _run_row(row: tuple[Any, ...]) -> RunRow:
+    values = dict(zip((f.name for f in fields(RunRow)), row, strict=True))
+    values["strict"] = _flag(values["strict"])
+    values["config"] = json.loads(values["config"])
+    return RunRow(**values)
+
+
+def _step_row(row: tuple[Any, ...]) -> StepRow:
+    values = dict(zip((f.name for f in fields(StepRow)), row, strict=True))
+    values["reused"] = _flag(values["reused"])
+    return StepRow(**values)
+
+
+def _flag(value: int | None) -> bool | None:
+    return None if value is None else bool(value)

@@ -89,14 +89,3 @@ class SearchUsage:
     tokens_out: int
     cost_usd: float | None
     wall_ms: float | None
-
-
-def searches_of(db: sqlite3.Connection, name: str) -> dict[str, SearchUsage]:
-    """What the searches of an experiment used, by the variant's label."""
-    query = """
-        SELECT json_extract(o.trial, '$[1]'), count(*), sum(r.tokens_in), sum(r.tokens_out),
-          CASE WHEN count(*) = count(r.cost_usd) THEN sum(r.cost_usd) END,
-          sum(CASE WHEN json_array_length(o.trial) = 2 THEN r.wall_ms END)
-        FROM origins o JOIN runs r ON r.id = o.run_id
-        WHERE o.experiment = ? AND o.stage = 'search' GROUP BY 1"""
-    return {label: SearchUsage(*values) for label, *values in db.execute(query, (name,))}

@@ -117,7 +117,7 @@ def active_row(number: int, session: RunSession, stalled: str = "") -> TableRow:
         (
             _mark(state.status),
             (one_line(session.title, 60), ""),
-            (f"{state.round.number}{planned}" if state.round else "", "muted"),
+            (f"{state.tree.round.number}{planned}" if state.tree.round else "", "muted"),
             (one_line(stalled or waiting_on(state).text, 120), "warning" if stalled else "accent"),
             (fmt.count(state.spent.tokens), "muted"),
             (fmt.clock(state.elapsed_ms(session.since_last_event()) / 1000), "muted"),

@@ -125,7 +125,7 @@ class _Names:
         experiment = self._experiment(experiment_name)
         if experiment is None:
             if colon and experiment_name.isascii():
-                self._reader.experiment(experiment_name)  # says that there is none
+                self._reader.experiments.named(experiment_name)  # says that there is none
             return [self._run(name)]
         labels = list(experiment.plan["variants"])
         if colon and label not in labels:
@@ -135,14 +135,14 @@ class _Names:
                     f"{experiment_name} has no variant {label[:80]!r}; it has {', '.join(labels)}"
                 )
             label = alike[0]
-        rows = self._reader.trials(experiment_name)
+        rows = self._reader.experiments.trials(experiment_name)
         return [self._variant(experiment, one, rows) for one in ([label] if colon else labels)]
 
     def _experiment(self, name: str) -> ExperimentRow | None:
         if not name.isascii():
             return None
         try:
-            return self._reader.experiment(name)
+            return self._reader.experiments.named(name)
         except StoreError:  # a store that cannot be read is said when the run of this name is looked for
             return None
 
@@ -166,7 +166,7 @@ class _Names:
     def _search(self, plan: Mapping[str, Any], label: str) -> SearchUsage | None:
         """What the variant's search used, wherever it was carried out."""
         source, _, wanted = (plan.get("found") or "").partition(":")
-        searches = self._reader.searches(source or plan["name"])
+        searches = self._reader.experiments.searches(source or plan["name"])
         if not source:
             return searches.get(label)
         alike = [s for s in searches if s.partition(",")[0] == label.partition(",")[0]]
@@ -183,7 +183,13 @@ class _Names:
         facts = {"benchmark": run.benchmark or "", "problem": run.problem_id, "variant": run.variant}
         facts |= self._facts([run.id])
         return Part(
-            run.id, run.variant, run.benchmark or "", True, (self._reader.trial_of(run.id),), 1, facts
+            run.id,
+            run.variant,
+            run.benchmark or "",
+            True,
+            (self._reader.experiments.trial_of(run.id),),
+            1,
+            facts,
         )
 
     def _facts(self, run_ids: Sequence[str]) -> dict[str, str]:

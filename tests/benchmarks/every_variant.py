@@ -94,7 +94,7 @@ def measure(name: str, store: Path, limit: int | None, concurrency: int) -> Meas
     spec = ",".join(filter(None, (name, SHORT.get(name))))
     args = ["bench", "--concurrency", str(concurrency)]
     with Reader(store) as reader:
-        is_new = all(row.name != name for row in reader.experiments())
+        is_new = all(row.name != name for row in reader.experiments.all())
     if is_new:
         args += ["humaneval", "--name", name, "--variant", spec, "--executions", "1"]
         args += ["--split", "aflow-1:4" if has_search else "all"]
@@ -120,7 +120,7 @@ def measure(name: str, store: Path, limit: int | None, concurrency: int) -> Meas
 def read(store: Path, name: str, wall_s: float, lost: list[str]) -> Measured:
     """What the store has of an experiment, and what is wrong with it."""
     with Reader(store) as reader:
-        experiment = reader.experiment(name)
+        experiment = reader.experiments.named(name)
     with closing(open_reader(store)) as db:
         counts = Counter[tuple[str, str]](
             {

@@ -24,7 +24,7 @@ def main() -> None:
         with Reader(path) as reader:
             for by in GROUPINGS:
                 begun = time.perf_counter()
-                found = reader.failures(by)
+                found = reader.failures.clusters(by)
                 clusters = time.perf_counter() - begun
                 begun = time.perf_counter()
                 page = reader.runs(cluster=(by, found.clusters[0].key), limit=200)
@@ -33,7 +33,7 @@ def main() -> None:
                 one = f"{runs * 1e3:5.0f} ms {len(page.rows)} runs of one"
                 print(f"{by:10} {clusters * 1e3:6.0f} ms {counts}; {one}")
             begun = time.perf_counter()
-            waiting = len(reader.unclassified())
+            waiting = len(reader.annotations.unclassified())
             print(f"unlabelled {(time.perf_counter() - begun) * 1e3:6.0f} ms {waiting:,} found")
         path = Path(folder) / "small.db"
         for number in range(LABELLED):

@@ -115,8 +115,12 @@ def check_ledger(shell: Shell, trials: int) -> Counter[str]:
     assert db.execute("SELECT owner_pid FROM experiments").fetchall() == [(None,)]
     db.close()
     with Reader(shell.store) as reader:
-        experiment = reader.experiment("e")
-        assert (experiment.done, experiment.total, len(reader.trials("e"))) == (trials, trials, trials)
+        experiment = reader.experiments.named("e")
+        assert (experiment.done, experiment.total, len(reader.experiments.trials("e"))) == (
+            trials,
+            trials,
+            trials,
+        )
     return Counter(status for _, _, status in rows)
 
 

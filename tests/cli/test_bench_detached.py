@@ -83,7 +83,7 @@ async def test_kill_9_of_its_engine_loses_nothing(shell: Shell, models: Models, 
     await detached(shell, str(problems), "--name", "e", "--variant", "vanilla", *ONE)
     await asyncio.wait_for(reached.wait(), 300)
     with Reader(shell.store) as reader:
-        holder = reader.experiment("e").holder
+        holder = reader.experiments.named("e").holder
     assert holder is not None
     end(holder, signal.SIGKILL)
     models.replies["worker"] = answer(RIGHT)

@@ -12,7 +12,10 @@ import pytest
 from tests.support.runtime import runtime
 
 __all__ = ["runtime"]  # a fixture
-HEAVY = ("torch", "transformers", "docker", "openai", "scipy", "datasets", "ray", "textual", "typer", "rich")
+HEAVY = (
+    *("torch", "transformers", "docker", "openai", "scipy", "datasets", "ray", "textual", "typer", "rich"),
+    *("numpy", "pandas", "pyarrow"),
+)
 
 COMMAND = """
 from flowreasoner import main
@@ -59,12 +62,20 @@ async def run():
         print(*sorted(HEAVY.intersection(sys.modules)), file=sys.stderr)
 asyncio.run(run())
 """
+STORING = """
+import os, pathlib
+from store.db import open_reader, open_writer
+path = pathlib.Path(os.environ["HOME"], "store.db")
+open_writer(path).close()
+open_reader(path).close()
+"""
 # By how it is started: the program, and all that it may load of HEAVY.
 STARTS: dict[str, tuple[str, set[str]]] = {
     "--help": (COMMAND.format(arguments=["--help"]), {"typer", "rich"}),
     "--version": (COMMAND.format(arguments=["--version"]), {"typer", "rich"}),
     "runs --json": (COMMAND.format(arguments=["runs", "--json"]), {"typer", "rich"}),
     "show --help": (COMMAND.format(arguments=["show", "--help"]), {"typer", "rich"}),
+    "a store, made and then read": (STORING, set()),
     "the service": (SERVICE, set()),
     "an engine process before its first run": (ENGINE, set()),
     "the app at its first paint": (PAINTED, {"textual", "rich"}),

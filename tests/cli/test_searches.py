@@ -52,9 +52,9 @@ async def test_each_search_finds_something_and_every_trial_has_a_verdict(
     )
     assert ended.code == 0, ended.out + ended.err
     with Reader(shell.store) as reader:
-        experiment = reader.experiment("e")
-        found = reader.found("e")
-        trials = reader.trials("e")
+        experiment = reader.experiments.named("e")
+        found = reader.experiments.found("e")
+        trials = reader.experiments.trials("e")
     assert experiment.done == experiment.total == len(trials) == 4 * 4
     assert {t.status for t in trials} == {"passed"}
     assert len(found) == 4
@@ -96,7 +96,7 @@ async def test_killed_in_the_middle_it_goes_on_and_asks_the_meta_agent_nothing_t
     assert ended.code == 0, ended.out + ended.err
     assert sum(r["model"] == "meta" for r in models.server.requests) == 4
     with Reader(shell.store) as reader:
-        (found,) = reader.found("e").values()
+        (found,) = reader.experiments.found("e").values()
     assert [r["after"] for r in found["rounds"]] == [1.0] * 5
 
 

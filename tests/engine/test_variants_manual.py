@@ -93,9 +93,9 @@ async def test_it_is_shown_like_a_generated_workflow(sandbox: Pool, variant: str
     state = RunState()
     for event in events:
         state.apply(event)
-    assert state.finished and not state.open
-    (proposal,) = [n for n in state.nodes.values() if isinstance(n, ProposalNode)]
-    steps = [n for n in state.nodes.values() if isinstance(n, StepNode)]
+    assert state.finished and not state.tree.open
+    (proposal,) = [n for n in state.tree.nodes.values() if isinstance(n, ProposalNode)]
+    steps = [n for n in state.tree.nodes.values() if isinstance(n, StepNode)]
     assert len(steps) == len(of(events, StepStarted)) > 0
     for step in steps:
         calls = [n for n in proposal.graph["nodes"] if n["attribute"] == step.operator]

@@ -95,8 +95,8 @@ def test_everything_comes_in_and_only_once(place: Place) -> None:
     assert [row for row in here["runs"] if row[0] == "tried"] == there["runs"]
     assert [row for row in here["events"] if row[0] == "tried"] == there["events"]
     with Reader(other.store_path()) as reader:
-        assert reader.experiment("trial-1").done == 1
-        assert reader.experiment("trial-1").plan["data"] == "~/x"
+        assert reader.experiments.named("trial-1").done == 1
+        assert reader.experiments.named("trial-1").plan["data"] == "~/x"
         assert [to_json(e) for e in reader.events("tried")][1:] == [
             to_json(e) for e in whole_run("tried", at=5000.0)
         ][1:]

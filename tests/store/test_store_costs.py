@@ -123,8 +123,8 @@ async def test_a_failed_call_leaves_a_cost_known_and_a_call_without_a_price_does
         db.execute("INSERT INTO experiments VALUES ('e', 'b', '{}', 1.0, NULL, NULL, NULL)")
     with Reader(path) as reader:
         assert reader.run("r1").cost_usd == cost
-        assert reader.trial_of("r1").worker.cost_usd == cost
-        assert reader.trial_of("r1").worker.calls == 3
+        assert reader.experiments.trial_of("r1").worker.cost_usd == cost
+        assert reader.experiments.trial_of("r1").worker.calls == 3
     async with ExperimentLog(path, "e") as log:
         assert await log.spent() == (0.75, 0 if cost else 1)
 
@@ -155,11 +155,11 @@ def test_an_estimate_is_a_mean_over_runs_whatever_seed_and_budget_they_had(tmp_p
     for number, usd in enumerate((0.1, 0.2, 0.6)):
         store_run(path, f"r{number}", Ran(worker_usd=usd, seed=number))
     with Reader(path) as reader:
-        found = reader.mean_cost(**LIKE, config=CONFIG | {"seed": 9, "budget": {"usd": 3.0}})
+        found = reader.costs.of_runs(**LIKE, config=CONFIG | {"seed": 9, "budget": {"usd": 3.0}})
         assert found is not None
         assert (found.runs, found.worker.calls, found.worker.tokens_in) == (3, 1.0, 10.0)
         assert found.cost_usd == pytest.approx(0.3)
-        assert reader.mean_cost(**LIKE, config=CONFIG | {"rounds": 3}) is None
+        assert reader.costs.of_runs(**LIKE, config=CONFIG | {"rounds": 3}) is None
 
 
 @pytest.mark.parametrize(("calls", "cost"), [(FAILED, 0.75), (UNPRICED, None)])
@@ -169,7 +169,7 @@ def test_a_failed_call_leaves_an_estimate_known(
     path = tmp_path / "store.db"
     store(path, run_of(calls, problem={"id": "p"}, config={}, variant="v", cost=cost))
     with Reader(path) as reader:
-        found = reader.mean_cost(**LIKE | {"meta_agent": "m"}, config={})
+        found = reader.costs.of_runs(**LIKE | {"meta_agent": "m"}, config={})
     assert found is not None
     assert found.worker.cost_usd == cost
 
@@ -180,7 +180,7 @@ def test_an_estimate_is_of_the_newest_runs(tmp_path: Path, monkeypatch: pytest.M
     for number, usd in enumerate((8.0, 0.5, 0.25)):
         store_run(path, f"r{number}", Ran(worker_usd=usd), at=1000.0 + number)
     with Reader(path) as reader:
-        found = reader.mean_cost(**LIKE, config=CONFIG)
+        found = reader.costs.of_runs(**LIKE, config=CONFIG)
     assert found is not None
     assert (found.runs, found.cost_usd) == (2, pytest.approx(0.375))
 
@@ -190,7 +190,7 @@ def test_runs_that_say_nothing_are_in_no_estimate(tmp_path: Path) -> None:
     for number, status in enumerate(("passed", "failed", "error", "budget", "infra", "cancelled", "running")):
         store_run(path, f"r{number}", Ran(status, worker_usd=0.5))
     with Reader(path) as reader:
-        found = reader.mean_cost(**LIKE, config=CONFIG)
+        found = reader.costs.of_runs(**LIKE, config=CONFIG)
     assert found is not None
     assert found.runs == 4
 
@@ -200,7 +200,7 @@ def test_what_an_experiment_cost_is_unknown_as_soon_as_one_of_its_runs_is(tmp_pa
     store_experiment(path, "known", {"v": {"p": [Ran(worker_usd=0.25)], "q": [Ran(worker_usd=0.5)]}})
     store_experiment(path, "open", {"v": {"p": [Ran(worker_usd=None)], "q": [Ran(worker_usd=0.5)]}})
     with Reader(path) as reader:
-        known, unpriced = reader.experiment("known"), reader.experiment("open")
+        known, unpriced = reader.experiments.named("known"), reader.experiments.named("open")
     assert (known.cost_usd, known.known_cost_usd) == (0.75, 0.75)
     assert (unpriced.cost_usd, unpriced.known_cost_usd) == (None, 0.5)
 

@@ -89,8 +89,8 @@ def test_the_latest_attempt_that_counts_is_reported_and_all_of_them_are_paid_for
     store(path, attempt("r5", second, "infra", 5.0))
     store(path, attempt("r6", second, None, 6.0))
     with Reader(path) as reader:
-        rows = reader.trials("e")
-        experiment = reader.experiment("e")
+        rows = reader.experiments.trials("e")
+        experiment = reader.experiments.named("e")
         listed = [r.id for r in reader.runs(experiment="e").rows]
     assert [(r.label, r.problem_id, r.run_id, r.status, r.attempts, r.is_done) for r in rows] == [
         ("vanilla", "p/1", "r3", "passed", 4, True),
@@ -115,7 +115,7 @@ def test_meta_agent_and_worker_are_told_apart_and_calls_at_once_are_waited_for_o
     ]
     store(path, [begin, *calls, end])
     with Reader(path) as reader:
-        (row,) = reader.trials("e")
+        (row,) = reader.experiments.trials("e")
     assert (row.meta.calls, row.meta.tokens_in, row.meta.cost_usd) == (1, 10, 0.5)
     assert row.meta.latency_ms == pytest.approx(2000.0, abs=1)
     assert (row.worker.calls, row.worker.cost_usd) == (2, None)
@@ -134,17 +134,17 @@ def test_searches_are_no_trials_and_what_they_found_is_told_by_label(tmp_path: P
             db.execute("INSERT INTO journal VALUES ('e', ?, ?, 0)", (json.dumps(["b", key]), value))
     db.close()
     with Reader(path) as reader:
-        assert reader.trials("e") == []
-        assert reader.found("e") == {"b": {"workflow": 1}}
-        assert [v.search for v in reader.experiment("e").variants] == [None, "done"]
-        assert reader.experiments()[0].runs == 2
+        assert reader.experiments.trials("e") == []
+        assert reader.experiments.found("e") == {"b": {"workflow": 1}}
+        assert [v.search for v in reader.experiments.named("e").variants] == [None, "done"]
+        assert reader.experiments.all()[0].runs == 2
 
 
 def test_an_unknown_experiment_is_said_so(tmp_path: Path) -> None:
     with Reader(tmp_path / "none.db") as reader:
-        assert reader.experiments() == []
+        assert reader.experiments.all() == []
         with pytest.raises(StoreError, match="no experiment 'x'"):
-            reader.experiment("x")
+            reader.experiments.named("x")
 
 
 @pytest.mark.parametrize(
@@ -178,10 +178,10 @@ def test_ten_thousand_trials_are_read_in_a_second(tmp_path: Path) -> None:
     db.close()
     with Reader(path) as reader:
         began = time.process_time()
-        rows = reader.trials("e")
+        rows = reader.experiments.trials("e")
         trials_s = time.process_time() - began
         began = time.process_time()
-        assert reader.experiment("e").done == 10_000
+        assert reader.experiments.named("e").done == 10_000
         print(f"trials {trials_s:.2f} s, experiment {time.process_time() - began:.2f} s")
     assert [(r.problem_id, r.label) for r in rows[:3]] == [("p0", "vanilla"), ("p0", "b"), ("p1", "vanilla")]
     assert len(rows) == 10_000

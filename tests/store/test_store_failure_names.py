@@ -97,7 +97,7 @@ def test_the_step_that_failed_last_names_the_failure(
     store(tmp_path / "store.db", run_of(events))
     with Reader(tmp_path / "store.db") as reader:
         assert reader.run("r1").error_sig == f"{named}: KeyError: <text>"
-        shown = [e for e in reader.peek("r1").step if isinstance(e, StepFinished)]
+        shown = [e for e in reader.failures.peek("r1").step if isinstance(e, StepFinished)]
         blamed = [e.step_id for e in STEPS if e.operator == named]
         cancelled_only = {status for _, status in ends} <= {"ok", "cancelled"}
         assert [e.step_id for e in shown] == ([] if cancelled_only else blamed)
@@ -119,7 +119,7 @@ def test_the_verdict_on_test_is_shown_before_any_other(tmp_path: Path) -> None:
     ]
     store(tmp_path / "store.db", run_of([*HEAD, *evaluations, finished(status="failed", score=0.0)]))
     with Reader(tmp_path / "store.db") as reader:
-        found = reader.peek("r1").evaluation
+        found = reader.failures.peek("r1").evaluation
         assert isinstance(found, EvaluationFinished)
         assert found.split == "test"
         assert reader.run("r1").strict is False
@@ -160,7 +160,7 @@ def test_an_operator_whose_name_begins_like_anothers_has_a_cluster_of_its_own(tm
             ]
             store(path, run_of(events, f"{number}-{copy}", at=1000.0 + number))
     with Reader(path) as reader:
-        found = {c.key: c.runs for c in reader.failures(by="operator").clusters}
+        found = {c.key: c.runs for c in reader.failures.clusters(by="operator").clusters}
         assert found == {operator: number + 1 for number, operator in enumerate(OPERATORS)}
         for operator, runs in found.items():
             rows = reader.runs(cluster=("operator", operator)).rows
@@ -180,7 +180,7 @@ def test_clusters_of_a_size_are_in_the_order_of_their_names(tmp_path: Path) -> N
             ]
             store(path, run_of(events, f"{number}-{copy}"))
     with Reader(path) as reader:
-        found = reader.failures(by="operator")
+        found = reader.failures.clusters(by="operator")
         assert [(c.key, c.runs) for c in found.clusters] == [
             ("Test", 2),
             ("Custom", 1),
@@ -189,5 +189,5 @@ def test_clusters_of_a_size_are_in_the_order_of_their_names(tmp_path: Path) -> N
         ]
         assert [c.share for c in found.clusters] == [0.4, 0.2, 0.2, 0.2]
         # A share is of all failed runs, however many clusters are asked for.
-        assert [c.share for c in reader.failures(by="operator", limit=1).clusters] == [0.4]
-        assert reader.failures(by="operator", limit=1).total == 5
+        assert [c.share for c in reader.failures.clusters(by="operator", limit=1).clusters] == [0.4]
+        assert reader.failures.clusters(by="operator", limit=1).total == 5

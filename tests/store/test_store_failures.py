@@ -50,12 +50,12 @@ def path(tmp_path: Path) -> Path:
 
 def label_all(path: Path) -> None:
     with Reader(path) as reader:
-        assert list(classify_runs(path, reader.unclassified())) != []
+        assert list(classify_runs(path, reader.annotations.unclassified())) != []
 
 
 def test_runs_that_failed_alike_are_one_cluster(path: Path) -> None:
     with Reader(path) as reader:
-        found = reader.failures()
+        found = reader.failures.clusters()
         first, second = found.clusters
         assert found.total == 4
         assert (first.key, first.runs, first.share) == (
@@ -72,30 +72,33 @@ def test_every_grouping_agrees_with_the_runs_of_its_clusters(path: Path) -> None
     label_all(path)
     with Reader(path) as reader:
         for by in ("signature", "label", "variant", "operator", "benchmark"):
-            found = reader.failures(by)
+            found = reader.failures.clusters(by)
             assert found.total == 4
             for cluster in found.clusters:
                 runs = reader.runs(cluster=(by, cluster.key)).rows
                 assert len(runs) == cluster.runs, (by, cluster)
                 assert cluster.example in {r.id for r in runs}
-        assert {c.key for c in reader.failures("variant").clusters} == {"flowreasoner", "vanilla"}
-        assert [c.key for c in reader.failures("operator").clusters] == ["Custom"]
-        assert {c.key: c.runs for c in reader.failures("label").clusters} == {"undefined-name": 3, "": 1}
+        assert {c.key for c in reader.failures.clusters("variant").clusters} == {"flowreasoner", "vanilla"}
+        assert [c.key for c in reader.failures.clusters("operator").clusters] == ["Custom"]
+        assert {c.key: c.runs for c in reader.failures.clusters("label").clusters} == {
+            "undefined-name": 3,
+            "": 1,
+        }
 
 
 def test_clusters_of_an_experiment_and_of_late(path: Path) -> None:
     with Reader(path) as reader:
-        assert [c.runs for c in reader.failures(experiment="e1").clusters] == [1]
-        assert [c.runs for c in reader.failures("label", experiment="e1").clusters] == [1]
-        assert reader.failures(since=1250.0).total == 2
-        assert len(reader.failures(limit=1).clusters) == 1
-        assert reader.failures(experiment="nothing").clusters == ()
+        assert [c.runs for c in reader.failures.clusters(experiment="e1").clusters] == [1]
+        assert [c.runs for c in reader.failures.clusters("label", experiment="e1").clusters] == [1]
+        assert reader.failures.clusters(since=1250.0).total == 2
+        assert len(reader.failures.clusters(limit=1).clusters) == 1
+        assert reader.failures.clusters(experiment="nothing").clusters == ()
 
 
 def test_an_empty_store_has_no_clusters(tmp_path: Path) -> None:
     with Reader(tmp_path / "none.db") as reader:
-        assert reader.failures().clusters == ()
-        assert reader.unclassified() == []
+        assert reader.failures.clusters().clusters == ()
+        assert reader.annotations.unclassified() == []
 
 
 def test_what_is_said_of_runs_finds_them(path: Path) -> None:
@@ -109,8 +112,8 @@ def test_what_is_said_of_runs_finds_them(path: Path) -> None:
         assert [r.id for r in reader.runs(label="agent-bug", bookmark=True).rows] == ["r2"]
         assert [r.id for r in reader.runs(training_set="good").rows] == ["r5"]
         assert [r.id for r in reader.runs(failed=True, bookmark=True).rows] == ["r2"]
-        assert reader.annotation_values("label") == [("agent-bug", 2)]
-        said = reader.annotations(["r1", "r3"])
+        assert reader.annotations.values("label") == [("agent-bug", 2)]
+        said = reader.annotations.of(["r1", "r3"])
         assert [(a.kind, a.value, a.source) for a in said["r1"]] == [
             ("label", "agent-bug", "user"),
             ("note", "look at the [bold]prompt[/bold]", "user"),
@@ -139,17 +142,17 @@ def test_a_run_there_is_not_cannot_be_annotated(path: Path) -> None:
 
 def test_labels_are_given_once_with_their_evidence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Reader(path) as reader:
-        assert reader.unclassified() == ["r4", "r3", "r2", "r1"]
+        assert reader.annotations.unclassified() == ["r4", "r3", "r2", "r1"]
         label_all(path)
-        assert reader.unclassified() == []
-        (finding,) = reader.findings("r1")
+        assert reader.annotations.unclassified() == []
+        (finding,) = reader.annotations.findings("r1")
         assert (finding.label, finding.line) == ("undefined-name", 3)
         assert finding.quote == "NameError: name 'x1' is not defined (workflow line 3)"
-        assert reader.findings("r4") == ()
-        assert [a.source for a in reader.annotations(["r1"])["r1"]] == ["auto"]
+        assert reader.annotations.findings("r4") == ()
+        assert [a.source for a in reader.annotations.of(["r1"])["r1"]] == ["auto"]
 
         monkeypatch.setattr(remarks, "VERSION", remarks.VERSION + 1)
-        assert set(reader.unclassified()) == {"r1", "r2", "r3", "r4"}
+        assert set(reader.annotations.unclassified()) == {"r1", "r2", "r3", "r4"}
 
 
 def test_a_newer_classifier_takes_back_its_own_labels_only(
@@ -162,7 +165,7 @@ def test_a_newer_classifier_takes_back_its_own_labels_only(
     label_all(path)
     with Reader(path) as reader:
         assert [r.id for r in reader.runs(label="undefined-name").rows] == ["r1"]
-        assert reader.unclassified() == []
+        assert reader.annotations.unclassified() == []
 
 
 def test_a_label_that_was_taken_away_stays_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +175,7 @@ def test_a_label_that_was_taken_away_stays_away(path: Path, monkeypatch: pytest.
     label_all(path)
     with Reader(path) as reader:
         assert [r.id for r in reader.runs(label="undefined-name").rows] == ["r3", "r2"]
-        assert reader.findings("r1") == ()
+        assert reader.annotations.findings("r1") == ()
 
 
 async def test_a_recorded_run_is_labelled_when_it_ends(tmp_path: Path) -> None:
@@ -183,9 +186,9 @@ async def test_a_recorded_run_is_labelled_when_it_ends(tmp_path: Path) -> None:
         for event in whole_run("r2"):
             await recorder.record(event)
     with Reader(path) as reader:
-        assert [f.label for f in reader.findings("r1")] == ["undefined-name"]
-        assert reader.unclassified() == []
-        assert reader.annotations(["r2"]) == {}
+        assert [f.label for f in reader.annotations.findings("r1")] == ["undefined-name"]
+        assert reader.annotations.unclassified() == []
+        assert reader.annotations.of(["r2"]) == {}
 
 
 async def test_a_run_that_cannot_be_labelled_is_recorded_all_the_same(
@@ -201,7 +204,7 @@ async def test_a_run_that_cannot_be_labelled_is_recorded_all_the_same(
             await recorder.record(event)
     with Reader(path) as reader:
         assert [r.status for r in reader.runs().rows] == ["failed", "failed"]
-        assert reader.unclassified() == ["r2", "r1"]
+        assert reader.annotations.unclassified() == ["r2", "r1"]
 
 
 def test_vanilla_with_the_same_worker_is_the_baseline(tmp_path: Path) -> None:
@@ -225,21 +228,21 @@ def test_hostile_evidence_is_kept_as_it_is(tmp_path: Path) -> None:
     store(path, failing("r1", error=error))
     label_all(path)
     with Reader(path) as reader:
-        (finding,) = reader.findings("r1")
+        (finding,) = reader.annotations.findings("r1")
         assert finding.quote.startswith(error)
 
 
 def test_a_peek_has_the_step_the_verdict_and_the_workflow(path: Path) -> None:
     label_all(path)
     with Reader(path) as reader:
-        peek = reader.peek("r1")
+        peek = reader.failures.peek("r1")
         assert [type(e).__name__ for e in peek.step] == ["StepStarted", "StepFinished"]
         assert type(peek.workflow).__name__ == "WorkflowProposed"
         assert peek.line == 3
         assert [f.label for f in peek.findings] == ["undefined-name"]
         bare = [started("r9", at=9000.0), finished("r9", seq=1, at=9001.0, status="infra", error="gone")]
         store(path, bare)
-        assert reader.peek("r9") == dataclasses.replace(
+        assert reader.failures.peek("r9") == dataclasses.replace(
             peek, findings=(), annotations=(), step=(), evaluation=None, workflow=None, line=None
         )
 
@@ -281,7 +284,7 @@ def test_clusters_are_counted_from_indexes(tmp_path: Path) -> None:
     with Reader(path) as reader:
         for by in ("signature", "operator"):
             begun = time.process_time()
-            assert sum(c.runs for c in reader.failures(by).clusters) == 20_001
+            assert sum(c.runs for c in reader.failures.clusters(by).clusters) == 20_001
             assert time.process_time() - begun < 1.0
     db = sqlite3.connect(path)
     query = "EXPLAIN QUERY PLAN SELECT error_sig, count(*), max(id), min(started_at) FROM runs"

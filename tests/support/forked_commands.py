@@ -40,7 +40,7 @@ OURS = (
 OTHERS = (
     *("engine.config", "engine.benchmarks", "sandbox.sandboxes", "sandbox.inspection", "sandbox.remedies"),
     *("aiohttp", "charset_normalizer", "docker", "genai_prices", "httpcore2", "httpx2"),
-    *("openai.resources.chat", "pydantic_settings", "sqlite_utils"),
+    *("openai.resources.chat", "pydantic_settings"),
 )
 MAX_REQUEST = 1 << 20
 

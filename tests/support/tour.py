@@ -107,7 +107,7 @@ async def tour(store: Path, snap: Callable[[WorkbenchApp, str], None]) -> Toured
         await until(pilot, lambda: state.finished and screen._seen == state.revision)
         await pilot.pause()
         snap(app, "passed")
-    reused = sum(bool(getattr(node, "reused", False)) for node in state.nodes.values())
+    reused = sum(bool(getattr(node, "reused", False)) for node in state.tree.nodes.values())
     return Toured(keys, state.status, reused)
 
 

@@ -134,7 +134,9 @@ async def test_a_run_in_progress_can_be_followed_and_cancelled(store: Path) -> N
     app = app_of(ScriptedWorkbench(store, mid_stream_run(), hold=True))
     async with app.run_test(size=WIDE) as pilot:
         session = app.start_run(app.workbench.default_request())
-        await until(pilot, lambda: session.state.proposal is not None and session.state.meta_call is not None)
+        await until(
+            pilot, lambda: session.state.proposal is not None and session.state.tree.meta_call is not None
+        )
         await until(pilot, lambda: "result = await" in shown(app, "workflow"))
         outline = app.screen.query_one(OutlineView)
         await until(pilot, lambda: outline.selected == ("call", "call-8"))

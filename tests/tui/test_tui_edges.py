@@ -32,7 +32,7 @@ async def test_the_past_begins_before_the_first_event_and_ends_before_the_last()
         assert session.position == position
         assert session.shown is not session.state
         assert session.shown.last_seq == position - 1
-    assert session.shown.status == "waiting" and not session.shown.nodes
+    assert session.shown.status == "waiting" and not session.shown.tree.nodes
     for asked in (total, total + 1, 10 * total):
         await session.look_back(asked)
         assert session.position is None and session.shown is session.state

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from engine.events import Event, RunFinished, RunStarted, WorkflowFinished
+from store.failures import FailureReader
 from store.reader import Reader
 from tests.tui.pilots import SMALL, WIDE, app_of, record, told, until
 from tests.tui.scripted import RUN_ID, ScriptedWorkbench, failing_run, passing_run
@@ -116,13 +117,13 @@ async def test_a_held_key_reads_only_where_it_stops(
     full_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    real = Reader.peek
+    real = FailureReader.peek
 
-    def counted(self: Reader, wanted: str) -> Any:
+    def counted(self: FailureReader, wanted: str) -> Any:
         read.append(wanted)
         return real(self, wanted)
 
-    monkeypatch.setattr(Reader, "peek", counted)
+    monkeypatch.setattr(FailureReader, "peek", counted)
     app = app_of(ScriptedWorkbench(full_store))
     async with app.run_test(size=WIDE) as pilot:
         await opened(pilot)
@@ -166,7 +167,7 @@ async def test_labels_notes_bookmarks_and_training_sets(full_store: Path) -> Non
 
         def kinds() -> list[tuple[str, str]]:
             with Reader(full_store) as reader:
-                said = reader.annotations([newest]).get(newest, [])
+                said = reader.annotations.of([newest]).get(newest, [])
             return [(a.kind, a.value) for a in said if a.source == "user"]
 
         await answer(pilot, "l", "agent-bug")

@@ -27,7 +27,8 @@ def plain(value: Any) -> Any:
 
 
 def content(state: RunState) -> dict[str, Any]:
-    return {name: plain(v) for name, v in vars(state).items() if name not in ("_identity", "changed")}
+    values = {**vars(state), **vars(state.tree)}
+    return {name: plain(v) for name, v in values.items() if name not in ("tree", "_identity", "changed")}
 
 
 def fresh(events: list[Event]) -> RunState:

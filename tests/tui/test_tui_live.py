@@ -87,7 +87,7 @@ async def test_a_run_that_goes_on_can_be_paused_and_not_stepped(store: Path) -> 
     app = app_of(workbench)
     async with app.run_test(size=WIDE) as pilot:
         session = app.start_run(workbench.default_request())
-        await until(pilot, lambda: session.state.meta_call is not None)
+        await until(pilot, lambda: session.state.tree.meta_call is not None)
         assert not app.screen.query_one(StopBar).display
         await pilot.press("s", "c", "p")
         await until(pilot, lambda: workbench.acts)
@@ -148,7 +148,7 @@ async def test_stops_are_picked_written_and_shown_in_the_source(store: Path) -> 
     app = app_of(workbench)
     async with app.run_test(size=WIDE) as pilot:
         session = app.start_run(workbench.default_request())
-        await until(pilot, lambda: session.state.meta_call is not None)
+        await until(pilot, lambda: session.state.tree.meta_call is not None)
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, BreakpointsScreen))
         assert "error" in [option.value for option in app.screen.query_one(SelectionList)._options]
@@ -175,7 +175,7 @@ async def test_an_engine_that_is_gone_is_told(store: Path) -> None:
     app = app_of(Gone(store, mid_stream_run(), hold=True))
     async with app.run_test(size=WIDE) as pilot:
         session = app.start_run(app.workbench.default_request())
-        await until(pilot, lambda: session.state.meta_call is not None)
+        await until(pilot, lambda: session.state.tree.meta_call is not None)
         await pilot.press("p")
         await until(pilot, lambda: any("engine is gone" in text for text in told(app)))
 

@@ -44,7 +44,7 @@ def test_the_screen_names_the_mode(mode: str) -> None:
     state = RunState()
     for event in passing_run():
         state.apply(event if not isinstance(event, ev.EvaluationFinished) else evaluated(mode))
-    node = next(node for node in state.nodes.values() if isinstance(node, EvaluationNode))
+    node = next(node for node in state.tree.nodes.values() if isinstance(node, EvaluationNode))
     assert words in detail.sections(state, node.key)["Overview"].text
     label = "".join(text for text, _ in cells(state, node).label)
     assert [word for word in ("objects", "one process") if word in label] == [short] * bool(short)

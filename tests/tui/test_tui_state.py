@@ -28,17 +28,17 @@ def reduced(events: list[ev.Event]) -> RunState:
 def test_a_passing_run_has_its_tree_totals_and_verdict() -> None:
     state = reduced(passing_run())
     assert (state.status, state.score, state.finished) == ("passed", 1.0, True)
-    assert [state.nodes[k] for k in state.roots if isinstance(state.nodes[k], RoundNode)]
+    assert [state.tree.nodes[k] for k in state.tree.roots if isinstance(state.tree.nodes[k], RoundNode)]
     assert state.spent.tokens == 9840
-    assert not state.open
-    first = state.nodes[("round", "1")]
-    kinds = [type(state.nodes[k]) for k in first.children]
+    assert not state.tree.open
+    first = state.tree.nodes[("round", "1")]
+    kinds = [type(state.tree.nodes[k]) for k in first.children]
     assert kinds == [CallNode, ProposalNode, ExecutionNode, ExecutionNode]
-    execution = state.nodes[first.children[2]]
-    assert [type(state.nodes[k]) for k in execution.children] == [StepNode] * 4 + [EvaluationNode]
-    step = state.nodes[execution.children[0]]
+    execution = state.tree.nodes[first.children[2]]
+    assert [type(state.tree.nodes[k]) for k in execution.children] == [StepNode] * 4 + [EvaluationNode]
+    step = state.tree.nodes[execution.children[0]]
     assert isinstance(step, StepNode)
-    call = state.nodes[step.children[0]]
+    call = state.tree.nodes[step.children[0]]
     assert isinstance(call, CallNode) and [r.reason for r in call.retries] == ["429 Too Many Requests"]
 
 
@@ -48,7 +48,7 @@ def test_totals_add_up_while_a_run_goes_on() -> None:
     assert state.spent.calls == 7
     assert state.spent.tokens == 7 * 492
     assert waiting_on(state).text == "meta-agent writing a workflow"
-    assert next(reversed(state.open)) == ("call", "call-8")
+    assert next(reversed(state.tree.open)) == ("call", "call-8")
 
 
 def test_one_unknown_cost_makes_the_sum_unknown_not_zero() -> None:
@@ -61,7 +61,7 @@ def test_one_unknown_cost_makes_the_sum_unknown_not_zero() -> None:
     script.events[-1] = dataclasses.replace(finished, cost_usd=None)
     state = reduced(script.events)
     assert state.spent.cost_usd is None
-    assert cells(state, state.nodes[("round", "1")]).cost == "?"
+    assert cells(state, state.tree.nodes[("round", "1")]).cost == "?"
 
 
 def test_a_retry_voids_what_had_streamed() -> None:
@@ -69,7 +69,7 @@ def test_a_retry_voids_what_had_streamed() -> None:
     script.call("worker", "half an ans", finish=False)
     script.add(ev.ModelRetry(call_id="call-1", attempt=2, reason="cut", wait_s=1.0))
     script.add(ev.ModelDelta(call_id="call-1", channel="text", text="whole"))
-    call = reduced(script.events).nodes[("call", "call-1")]
+    call = reduced(script.events).tree.nodes[("call", "call-1")]
     assert isinstance(call, CallNode) and call.text.text == "whole"
 
 
@@ -79,7 +79,7 @@ def test_steps_that_overlap_are_marked_concurrent() -> None:
     script.step("e", 0, "A", 3, finish=False)
     script.step("e", 1, "B", 4, finish=False)
     state = reduced(script.events)
-    steps = [n for n in state.nodes.values() if isinstance(n, StepNode)]
+    steps = [n for n in state.tree.nodes.values() if isinstance(n, StepNode)]
     assert [s.concurrent for s in steps] == [True, True]
 
 
@@ -102,7 +102,7 @@ def test_model_written_tests_are_marked_on_run_tests_and_scores() -> None:
     script.step("e", 0, "Test", 10, code=verdict("passed", "passed"))
     state = reduced(script.events)
     assert state.tests_written_by_model
-    code = next(n for n in state.nodes.values() if n.key[0] == "code")
+    code = next(n for n in state.tree.nodes.values() if n.key[0] == "code")
     assert ("  model-written", "warning") in cells(state, code).label
     assert "model-written" in detail.sections(state, code.key)["Overview"].text
     assert "model-written" in detail.sections(state, None)["Overview"].text
@@ -110,7 +110,7 @@ def test_model_written_tests_are_marked_on_run_tests_and_scores() -> None:
 
 def test_a_repaired_workflow_shows_both_readings() -> None:
     state = reduced(passing_run())
-    proposal = next(n for n in state.nodes.values() if isinstance(n, ProposalNode))
+    proposal = next(n for n in state.tree.nodes.values() if isinstance(n, ProposalNode))
     assert proposal.verdict == "repaired"
     text = detail.sections(state, proposal.key)["Overview"].text
     assert "strict reading scores it 0" in text
@@ -121,8 +121,8 @@ def test_a_repaired_workflow_shows_both_readings() -> None:
 def test_a_run_whose_end_never_came_is_closed() -> None:
     state = reduced(mid_stream_run())
     state.close("cancelled")
-    assert state.status == "cancelled" and not state.open
-    assert state.nodes[("call", "call-8")].status == "cancelled"
+    assert state.status == "cancelled" and not state.tree.open
+    assert state.tree.nodes[("call", "call-8")].status == "cancelled"
     state.close("error", "too late")
     assert state.status == "cancelled"
 
@@ -196,9 +196,9 @@ EVENTS = st.one_of(*(arbitrary(cls) for cls in ev.EVENTS.values()))
 @given(st.lists(EVENTS, max_size=25))
 def test_no_order_of_events_makes_the_screens_raise(events: list[ev.Event]) -> None:
     state = reduced(events)
-    rows = visible_rows(state, set(state.nodes))
+    rows = visible_rows(state, set(state.tree.nodes))
     assert len({key for key, _ in rows}) == len(rows)
-    for key, node in state.nodes.items():
+    for key, node in state.tree.nodes.items():
         cells(state, node)
         detail.sections(state, key)
         detail.title(state, key)
@@ -241,5 +241,5 @@ def test_a_test_step_says_how_many_tests_its_solution_passed() -> None:
         ),
     ]
     state = reduced(events)
-    (step,) = [n for n in state.nodes.values() if isinstance(n, StepNode)]
+    (step,) = [n for n in state.tree.nodes.values() if isinstance(n, StepNode)]
     assert "1/3 tests" in "".join(text for text, _ in cells(state, step).label)

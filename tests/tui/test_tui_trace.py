@@ -107,8 +107,8 @@ async def test_the_screen_goes_back_in_time_and_to_now_again(store: Path) -> Non
         assert session.history.events[session.position - 1].kind == "step_started"  # type: ignore[operator]
         outline = screen.query_one(OutlineView)
         assert outline.selected == ("step", "final-1")
-        assert session.shown.nodes[("step", "final-1")].status == "running"
-        assert session.state.nodes[("step", "final-1")].status == "ok"
+        assert session.shown.tree.nodes[("step", "final-1")].status == "running"
+        assert session.state.tree.nodes[("step", "final-1")].status == "ok"
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: session.position is not None and session.position > 1)
         screen.scrub(3)
@@ -194,7 +194,7 @@ def test_a_step_is_compared_with_the_attempt_before_it() -> None:
     told = attempts.diff(state, ("step", "r2e0-1"), before[("step", "r2e0-1")])
     assert "── against" in told and "Round 2" in told
     assert "+" in told and "median" in told and "── unchanged: " in told
-    workflows = [key for key in state.nodes if key[0] == "workflow"]
+    workflows = [key for key in state.tree.nodes if key[0] == "workflow"]
     assert before[workflows[1]] == workflows[0]
     assert not attempts.changed(state, workflows[1], workflows[0])
     only = kept(state, TraceFilter(changes=True), ())
@@ -265,7 +265,7 @@ def test_bars_tell_model_sandbox_limits_and_stops_apart() -> None:
         (10.0, step_started("r")),
         (11.0, step_finished("r", reused=True)),
     )
-    step, reused = state.nodes[("step", "s")], state.nodes[("step", "r")]
+    step, reused = state.tree.nodes[("step", "s")], state.tree.nodes[("step", "r")]
     line = bars.cells(state, step, Window(0.0, 10.0), 10, 11.0)
     s, m, limit, stop = bars.SANDBOX, bars.MODEL, bars.LIMIT, bars.STOP
     assert line == [s, s, m, m, limit, m, m, s, stop, s]
@@ -281,7 +281,9 @@ def test_steps_at_the_same_time_are_bars_under_each_other() -> None:
         (4.0, step_finished("b")),
     )
     rows = bars.timeline_rows(state)
-    lines = [bars.cells(state, state.nodes[key], Window(0, 4), 8, 4.0) for key, _ in rows if key[0] == "step"]
+    lines = [
+        bars.cells(state, state.tree.nodes[key], Window(0, 4), 8, 4.0) for key, _ in rows if key[0] == "step"
+    ]
     assert lines == [[bars.SANDBOX] * 8] * 2
 
 
@@ -391,7 +393,7 @@ async def test_hostile_text_is_shown_safely_in_every_view(store: Path, text: str
         take()
         assert max(map(len, "\n".join(drawn).split("\n"))) < 10_000
         assert not set("\x00\x1b\x9b\u202e\r") & set("".join(drawn))
-        step = screen.session.state.nodes[("step", "e-0")]
+        step = screen.session.state.tree.nodes[("step", "e-0")]
         assert isinstance(step, StepNode) and step.operator == text, "the whole text is kept"
 
 
@@ -403,6 +405,6 @@ def test_a_search_finds_across_pieces_and_minds_capitals() -> None:
         Query("needle").matches(text) and Query("NeedLe").matches(text) and not Query("Needle").matches(text)
     )
     state = reduced(passing_run())
-    found = hits(state.nodes.values(), Query("values.sort()"))
+    found = hits(state.tree.nodes.values(), Query("values.sort()"))
     assert found and all(WRONG for _ in found) and {h.tab for h in found} <= {"Response", "Overview"}
-    assert hits(state.nodes.values(), Query(SOLUTION.splitlines()[1].strip()))
+    assert hits(state.tree.nodes.values(), Query(SOLUTION.splitlines()[1].strip()))

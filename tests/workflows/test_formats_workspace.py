@@ -102,7 +102,7 @@ def test_the_screens_read_them_like_a_live_run(workspace: Path) -> None:
     state = RunState()
     for event in events:
         state.apply(event)
-    titles = [str(node) for node in state.nodes.values()]
+    titles = [str(node) for node in state.tree.nodes.values()]
     assert state.status == "answered"
     assert any("Add a test." in title for title in titles)
 

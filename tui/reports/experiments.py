@@ -29,8 +29,8 @@ def print_end(store: Path, ended: Standing, *, as_json: bool) -> None:
 
     name = ended.experiment
     with Reader(store) as reader:
-        row = reader.experiment(name)
-        open_trials = [t for t in reader.trials(name) if t.status == "infra"]
+        row = reader.experiments.named(name)
+        open_trials = [t for t in reader.experiments.trials(name) if t.status == "infra"]
     resume = None if ended.end == "done" else f"flowreasoner bench --resume {name}"
     if resume and row.total == row.done:
         resume += " --retry error"  # all have ended, and in the same error
@@ -74,7 +74,7 @@ def print_experiments(store: Path, *, as_json: bool) -> None:
     from store.reader import Reader
 
     with Reader(store) as reader:
-        rows = reader.experiments()
+        rows = reader.experiments.all()
     if as_json:
         for row in rows:
             emit(experiment_json(row), "", True)

@@ -35,9 +35,9 @@ def print_clusters(
 
     with Reader(path) as reader:
         if experiment is not None:
-            reader.experiment(experiment)
+            reader.experiments.named(experiment)
         label_new(path, reader, everything=by == "label")
-        found = reader.failures(by, experiment=experiment, since=since, limit=limit)
+        found = reader.failures.clusters(by, experiment=experiment, since=since, limit=limit)
     if as_json:
         for cluster in found.clusters:
             emit({"cluster": handle(cluster.key), "by": by, **cluster._asdict()}, "", True)
@@ -64,7 +64,7 @@ def print_cluster(path: Path, by: Grouping, wanted: str, *, limit: int, as_json:
                 return
         page = reader.runs(cluster=(by, key or ""), limit=limit)
         label_new(path, reader, only=[row.id for row in page.rows])
-        said = reader.annotations([row.id for row in page.rows])
+        said = reader.annotations.of([row.id for row in page.rows])
     if as_json:
         for row in page.rows if run is None else ():
             labels = [a.value for a in said.get(row.id, []) if a.kind == "label"]
@@ -85,7 +85,7 @@ def print_annotations(path: Path, run_ids: list[str], *, as_json: bool) -> None:
     from store.reader import Reader
 
     with Reader(path) as reader:
-        said = reader.annotations(run_ids)
+        said = reader.annotations.of(run_ids)
     for run_id in run_ids:
         its = said.get(run_id, [])
         if as_json:
@@ -105,7 +105,7 @@ def find_cluster(reader: Reader, by: Grouping, wanted: str) -> tuple[Grouping, s
     from store.failures import GROUPINGS
 
     for grouping in dict.fromkeys((by, *GROUPINGS)):
-        for cluster in reader.failures(grouping, limit=_ALL).clusters:
+        for cluster in reader.failures.clusters(grouping, limit=_ALL).clusters:
             if wanted in (cluster.key, handle(cluster.key)) and wanted:
                 return grouping, cluster.key, None
     try:
@@ -136,7 +136,7 @@ def label_new(path: Path, reader: Reader, *, everything: bool = False, only: lis
     from store.annotations import classify_runs
     from store.errors import StoreError
 
-    waiting = reader.unclassified(-1 if everything or only is not None else _TELL_FROM)
+    waiting = reader.annotations.unclassified(-1 if everything or only is not None else _TELL_FROM)
     if only is not None:
         waiting = [run_id for run_id in waiting if run_id in set(only)]
     if not waiting:
@@ -169,8 +169,8 @@ def evidence_lines(findings: tuple[Finding, ...]) -> list[str]:
 
 
 def _print_why(reader: Reader, run: RunRow, *, as_json: bool) -> None:
-    findings = reader.findings(run.id)
-    said = reader.annotations([run.id]).get(run.id, [])
+    findings = reader.annotations.findings(run.id)
+    said = reader.annotations.of([run.id]).get(run.id, [])
     if as_json:
         data: dict[str, Any] = {**dataclasses.asdict(run), "findings": [f.to_json() for f in findings]}
         emit({**data, "annotations": [dataclasses.asdict(a) for a in said]}, "", True)

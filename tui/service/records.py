@@ -66,7 +66,7 @@ class Records:
 
     async def experiments(self) -> list[ExperimentRow]:
         """All experiments, newest first."""
-        return await asyncio.to_thread(lambda: self._open().experiments())
+        return await self.read(lambda reader: reader.experiments.all())
 
     async def comparison(self, names: Sequence[str], baseline: int) -> Comparison:
         """What `names` stand for, compared; `baseline` is the index of the side that comes first.

@@ -138,7 +138,7 @@ def _select(reader: Reader, wanted: Wanted) -> tuple[Iterator[RunRow], str]:
             raise ExportError(f"run {running.id} is still in progress; export it once it has ended")
         return iter(rows), rows[0].id if len(rows) == 1 else f"{rows[0].id}-and-{len(rows) - 1}-more"
     if wanted.experiment:
-        reader.experiment(wanted.experiment)
+        reader.experiments.named(wanted.experiment)
         return _pages(reader, {"experiment": wanted.experiment}), wanted.experiment
     if wanted.search:
         conditions = dataclasses.asdict(parse_filter(wanted.search))
@@ -219,8 +219,8 @@ def _reports(job: _Job) -> Iterator[Any]:
     for row in job.ended():
         # Streamed text comes again, whole, at the end of its call.
         yield from blocks(e for e in job.events(row.id) if not isinstance(e, ModelDelta))
-        findings = job.redactor.data([f.to_json() for f in job.reader.findings(row.id)])
-        notes = job.reader.annotations([row.id]).get(row.id, [])
+        findings = job.redactor.data([f.to_json() for f in job.reader.annotations.findings(row.id)])
+        notes = job.reader.annotations.of([row.id]).get(row.id, [])
         yield from remarks(findings, [(n.kind, job.redactor.text(n.value)) for n in notes])
 
 

@@ -52,8 +52,8 @@ def export_pairs(store: Path, name: str, out: Path, *, label: str | None, as_jso
     from tui.reports.tables import emit
 
     with Reader(store) as reader:
-        reader.experiment(name)
-        pairs = reader.recorded(name, "pairs")
+        reader.experiments.named(name)
+        pairs = reader.experiments.recorded(name, "pairs")
     if label is not None:
         pairs = {known: value for known, value in pairs.items() if known == label}
     if not pairs:

@@ -36,7 +36,7 @@ def previous_attempts(state: RunState) -> dict[Key, Key]:
             last[name] = key
 
     counts: dict[tuple[str, str], int] = {}
-    for key, node in state.nodes.items():
+    for key, node in state.tree.nodes.items():
         if isinstance(node, StepNode):
             one = (node.execution_id, node.operator)
             nth = counts[one] = counts.get(one, 0) + 1
@@ -50,7 +50,7 @@ def previous_attempts(state: RunState) -> dict[Key, Key]:
 
 def changed(state: RunState, key: Key, before: Key | None) -> bool:
     """Whether a node differs from the attempt before it in what went in or came out; a first one does."""
-    node, other = state.nodes[key], state.nodes.get(before) if before else None
+    node, other = state.tree.nodes[key], state.tree.nodes.get(before) if before else None
     match node, other:
         case StepNode(), StepNode():
             if node.status != other.status or node.inputs != other.inputs or node.output != other.output:
@@ -65,7 +65,7 @@ def changed(state: RunState, key: Key, before: Key | None) -> bool:
 
 def diff(state: RunState, key: Key, before: Key) -> str:
     """What is different from the attempt before, part by part, as unified diffs."""
-    node, other = state.nodes[key], state.nodes[before]
+    node, other = state.tree.nodes[key], state.tree.nodes[before]
     told = [f"── against {_where(state, other)} ──"]
     ours, theirs = dict(_parts(state, node)), dict(_parts(state, other))
     same = []
@@ -87,12 +87,12 @@ def _where(state: RunState, node: Node) -> str:
     while at is not None:
         name = "".join(text for text, _ in cells(state, at).label).strip()
         names.append(f"step {at.index} {name}" if isinstance(at, StepNode) else name)
-        at = state.nodes.get(at.parent) if at.parent else None
+        at = state.tree.nodes.get(at.parent) if at.parent else None
     return " · ".join(reversed(names))
 
 
 def _answers(state: RunState, step: StepNode) -> list[str]:
-    children = [state.nodes[key] for key in step.children]
+    children = [state.tree.nodes[key] for key in step.children]
     return [
         c.text.text if isinstance(c, CallNode) else c.code
         for c in children
@@ -106,7 +106,7 @@ def _parts(state: RunState, node: Node) -> Iterator[tuple[str, str]]:
         case StepNode():
             for name, value in node.inputs.items():
                 yield f"input {name}", _text(value)
-            children = [state.nodes[key] for key in node.children]
+            children = [state.tree.nodes[key] for key in node.children]
             calls = [c for c in children if isinstance(c, CallNode)]
             yield "prompt", "\n\n".join(str(m.get("content", "")) for c in calls for m in c.messages)
             yield "response", "\n\n".join(c.text.text for c in calls)

@@ -65,10 +65,10 @@ def timeline_rows(state: RunState, keep: Collection[Key] | None = None) -> list[
     Steps that overlap are rows under each other. With `keep`, only those.
     """
     rows: list[tuple[Key, int]] = []
-    stack = [(key, 0) for key in reversed(state.roots)]
+    stack = [(key, 0) for key in reversed(state.tree.roots)]
     while stack:
         key, depth = stack.pop()
-        node = state.nodes[key]
+        node = state.tree.nodes[key]
         if isinstance(node, NoticeNode | ProposalNode) or (keep is not None and key not in keep):
             continue
         rows.append((key, depth))
@@ -113,7 +113,7 @@ def _parts(state: RunState, node: Node, now: float) -> Iterator[tuple[int, float
     else:
         yield SANDBOX, start, end
         for child in node.children:
-            inner = state.nodes[child]
+            inner = state.tree.nodes[child]
             if isinstance(inner, CallNode):
                 yield from _of_call(state, inner, now)
     for pause in state.pauses:

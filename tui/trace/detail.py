@@ -38,7 +38,7 @@ class Section(NamedTuple):
 
 def title(state: RunState, key: Key | None) -> str:
     """The heading of the detail pane."""
-    node = state.nodes.get(key) if key else None
+    node = state.tree.nodes.get(key) if key else None
     return "".join(text for text, _ in cells(state, node).label).strip() if node else "Run"
 
 
@@ -48,7 +48,7 @@ def sections(state: RunState, key: Key | None, limit: int | None = VALUE_CHARS) 
     Inputs and outputs are cut at `limit` characters each, since laying them out costs time; None
     gives them whole.
     """
-    node = state.nodes.get(key) if key else None
+    node = state.tree.nodes.get(key) if key else None
     if isinstance(node, StepNode):
         found = _step(state, node, limit)
     else:
@@ -58,7 +58,7 @@ def sections(state: RunState, key: Key | None, limit: int | None = VALUE_CHARS) 
 
 def first_tab(state: RunState, key: Key | None) -> str:
     """The tab to open where the reader has not picked one: what a call says matters more than its facts."""
-    return "Response" if isinstance(state.nodes.get(key) if key else None, CallNode) else "Overview"
+    return "Response" if isinstance(state.tree.nodes.get(key) if key else None, CallNode) else "Overview"
 
 
 def pretty(value: Any, limit: int | None = None) -> str:
@@ -171,7 +171,7 @@ def _execution(state: RunState, node: ExecutionNode) -> dict[str, Section]:
 
 
 def _step(state: RunState, node: StepNode, limit: int | None) -> dict[str, Section]:
-    children = [state.nodes[key] for key in node.children]
+    children = [state.tree.nodes[key] for key in node.children]
     calls = [c for c in children if isinstance(c, CallNode)]
     codes = [c for c in children if isinstance(c, CodeNode)]
     facts = [

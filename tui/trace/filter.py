@@ -34,17 +34,17 @@ def kept(state: RunState, wanted: TraceFilter, hits: Iterable[Hit]) -> set[Key] 
     """The rows that `wanted` leaves with what they are in; None where it leaves all."""
     if not wanted:
         return None
-    found = set(state.nodes)
+    found = set(state.tree.nodes)
     if wanted.failures:
-        failed = {k for k, n in state.nodes.items() if n.status in FAILURES}
+        failed = {k for k, n in state.tree.nodes.items() if n.status in FAILURES}
         found &= failed | {
-            k for k, n in state.nodes.items() if isinstance(n, NoticeNode) and n.level == "error"
+            k for k, n in state.tree.nodes.items() if isinstance(n, NoticeNode) and n.level == "error"
         }
     if wanted.changes:
         before = previous_attempts(state)
         found &= {
             key
-            for key, node in state.nodes.items()
+            for key, node in state.tree.nodes.items()
             if isinstance(node, StepNode | ProposalNode | ExecutionNode | EvaluationNode)
             and changed(state, key, before.get(key))
         }
@@ -60,9 +60,9 @@ def with_owners(state: RunState, keys: Iterable[Key]) -> set[Key]:
     all_keys: set[Key] = set()
     for key in keys:
         at: Key | None = key
-        while at is not None and at not in all_keys and at in state.nodes:
+        while at is not None and at not in all_keys and at in state.tree.nodes:
             all_keys.add(at)
-            at = state.nodes[at].parent
+            at = state.tree.nodes[at].parent
     return all_keys
 
 

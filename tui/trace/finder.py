@@ -57,7 +57,7 @@ class Finder:
         """Look for the words, in a thread."""
         if (query := self.wanted.query) is None:
             return
-        found = tuple(await asyncio.to_thread(hits, list(state.nodes.values()), query))
+        found = tuple(await asyncio.to_thread(hits, list(state.tree.nodes.values()), query))
         if query == self.wanted.query:
             self.hits = found
 

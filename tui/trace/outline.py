@@ -75,8 +75,8 @@ def visible_rows(
     With `keep`, only those, all of them in view.
     """
     rows: list[tuple[Key, int]] = []
-    nodes = state.nodes
-    stack = [(key, 0) for key in reversed(state.roots)]
+    nodes = state.tree.nodes
+    stack = [(key, 0) for key in reversed(state.tree.roots)]
     while stack:
         key, depth = stack.pop()
         if keep is not None and key not in keep:

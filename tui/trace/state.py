@@ -6,9 +6,10 @@ accepts events in any order: a store may have lost the start of a run, and a scr
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from engine import events as ev
 from tui.trace.nodes import (
@@ -29,11 +30,11 @@ from tui.trace.tree import TraceTree
 FINAL = ("passed", "failed", "answered", "error", "budget", "cancelled", "infra", "interrupted")
 
 
-class RunState(TraceTree):
-    """Everything known about one run so far; `revision` grows with every event."""
+class RunState:
+    """Everything known about one run so far: `tree` holds what it did; `revision` grows with every event."""
 
     def __init__(self, run_id: str = "") -> None:
-        super().__init__()
+        self.tree = TraceTree()
         self.run_id = run_id
         self.problem: Mapping[str, Any] = {}
         self.variant = ""
@@ -52,6 +53,9 @@ class RunState(TraceTree):
         self.wall_ms: float | None = None
         self.started_at: float | None = None
         self.last_seq = -1
+        self.mono = 0.0  # seconds of the run at its latest event
+        self.spent = Spent()
+        self._steps_ledger: int | None = None
 
         self.proposal: ProposalNode | None = None
         self.evaluations: list[EvaluationNode] = []
@@ -84,13 +88,25 @@ class RunState(TraceTree):
         return rounds if isinstance(rounds, int) else None
 
     def tests(self, split: str) -> tuple[str, ...]:
-        found = _mapping(self.problem.get("tests")).get(split)
-        return tuple(map(_text, found)) if isinstance(found, list | tuple) else ()
+        tests = _mapping(self.problem.get("tests")).get(split)
+        return tuple(map(_text, tests)) if isinstance(tests, list | tuple) else ()
+
+    @property
+    def steps_total(self) -> int:
+        """Steps so far, once the run has ended by its ledger."""
+        return self.tree.step_count if self._steps_ledger is None else self._steps_ledger
 
     def elapsed_ms(self, since_last_event_s: float = 0.0) -> float:
         if self.wall_ms is not None:
             return self.wall_ms
         return (self.mono + since_last_event_s) * 1000
+
+    def fork(self) -> Self:
+        """This state as it is now, for good; nodes are shared (`TraceTree.fork`)."""
+        other = copy.copy(self)
+        other.tree, other.spent = self.tree.fork(), copy.copy(self.spent)
+        other.evaluations, other.pauses = self.evaluations.copy(), self.pauses.copy()
+        return other
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -113,7 +129,7 @@ class RunState(TraceTree):
         self.status, self.error = status, error
         self.wall_ms = self.mono * 1000
         self._resume(self.mono)
-        self._close_open(status if status != "error" else "cancelled")
+        self.tree.end_open(status if status != "error" else "cancelled", self.mono)
 
     def _run_started(self, event: ev.RunStarted) -> None:
         self.problem, self.config, self.origin = event.problem, event.config, event.origin
@@ -139,45 +155,47 @@ class RunState(TraceTree):
     def _notice(self, event: ev.Notice) -> None:
         key = ("notice", str(self.revision))
         node = NoticeNode(key, None, event.level, event.mono, level=event.level, text=event.text)
-        self._add(node, self.round)
+        self.tree.add(node, self.tree.round)
 
     def _round_started(self, event: ev.RoundStarted) -> None:
-        self.round = self._round(event.round, event.mono)
+        self.tree.round = self.tree.round_node(event.round, event.mono)
 
     def _round_finished(self, event: ev.RoundFinished) -> None:
-        node = self._round(event.round, event.mono)
+        node = self.tree.round_node(event.round, event.mono)
         node.workflow_id, node.score, node.feedback = event.workflow_id, event.score, event.feedback
-        self._end(node, "ok", (event.mono - node.started) * 1000)
+        self.tree.end(node, "ok", self.mono, (event.mono - node.started) * 1000)
 
     def _call_started(self, event: ev.ModelCallStarted) -> None:
-        node = self._call(event.call_id, event.mono, event.role, event.step_id)
+        node = self.tree.call_node(event.call_id, event.mono, event.role, event.step_id)
         node.model, node.messages, node.params = event.model, event.messages, event.params
-        self._touch(node)
+        self.tree.touch(node)
 
     def _delta(self, event: ev.ModelDelta) -> None:
-        node = self._call(event.call_id, event.mono)
+        node = self.tree.call_node(event.call_id, event.mono)
         (node.reasoning if event.channel == "reasoning" else node.text).append(event.text)
 
     def _retry(self, event: ev.ModelRetry) -> None:
-        node = self._call(event.call_id, event.mono)
+        node = self.tree.call_node(event.call_id, event.mono)
         node.retries.append(Retry(event.attempt, event.reason, event.wait_s, event.mono))
         node.text.replace("")  # the next attempt streams from the beginning
         node.reasoning.replace("")
-        self._touch(node)
+        self.tree.touch(node)
 
     def _call_finished(self, event: ev.ModelCallFinished) -> None:
-        node = self._call(event.call_id, event.mono)
+        node = self.tree.call_node(event.call_id, event.mono)
         node.text.replace(event.text)
         node.reasoning.replace(event.reasoning)
         node.finish, node.flags, node.error = event.finish, event.flags, event.error
         node.ttft_ms = event.ttft_ms
         if not node.spent.calls:
             # A failed call is in no ledger: that its price is unknown says nothing about the run's.
-            self._spend(node, event.tokens_in, event.tokens_out, 0.0 if event.error else event.cost_usd)
-        self._end(node, "error" if event.error else "ok", event.wall_ms)
+            cost_usd = 0.0 if event.error else event.cost_usd
+            self.spent.add(event.tokens_in, event.tokens_out, cost_usd)
+            self.tree.book(node, event.tokens_in, event.tokens_out, cost_usd)
+        self.tree.end(node, "error" if event.error else "ok", self.mono, event.wall_ms)
 
     def _proposed(self, event: ev.WorkflowProposed) -> None:
-        owner = self._round(event.round, event.mono)
+        owner = self.tree.round_node(event.round, event.mono)
         node = ProposalNode(("workflow", str(self.revision)), None, "ok", event.mono)
         node.round, node.workflow_id, node.complexity = event.round, event.workflow_id, event.complexity
         node.code, node.prompts, node.modification = event.code, event.prompts, event.modification
@@ -186,52 +204,56 @@ class RunState(TraceTree):
         node.repairs = tuple(r for r in event.repairs if isinstance(r, dict))
         node.status = {"valid": "ok", "repaired": "repaired", "invalid": "error"}[node.verdict]
         self.proposal = node
-        self._add(node, owner)
+        self.tree.add(node, owner)
 
     def _workflow_started(self, event: ev.WorkflowStarted) -> None:
-        node = self._execution(event.execution_id, event.mono, event.round)
+        node = self.tree.execution_node(event.execution_id, event.mono, event.round)
         node.workflow_id, node.round, node.repeat = event.workflow_id, event.round, event.repeat
         node.purpose, node.container_id = event.purpose, event.container_id
-        self._touch(node)
+        self.tree.touch(node)
 
     def _workflow_finished(self, event: ev.WorkflowFinished) -> None:
-        node = self._execution(event.execution_id, event.mono)
+        node = self.tree.execution_node(event.execution_id, event.mono)
         node.answer, node.error, node.stdout = event.answer, event.error, event.stdout
         node.cpu_ms = event.cpu_ms
-        self._end(node, event.status, event.wall_ms)
+        self.tree.end(node, event.status, self.mono, event.wall_ms)
 
     def _step_started(self, event: ev.StepStarted) -> None:
-        node = self._step(event.step_id, event.mono, event.execution_id)
+        node = self.tree.step_node(event.step_id, event.mono, event.execution_id)
         node.index, node.operator, node.line = event.index, event.operator, event.line
         node.call_key, node.inputs = event.key, event.inputs
-        for other in map(self.nodes.get, self.open):
+        for other in map(self.tree.nodes.get, self.tree.open):
             if isinstance(other, StepNode) and other is not node and other.execution_id == node.execution_id:
                 node.concurrent = True
                 if not other.concurrent:
-                    self._own(other).concurrent = True
-                    self._touch(other)
-        self._touch(node)
+                    self.tree.own(other).concurrent = True
+                    self.tree.touch(other)
+        self.tree.touch(node)
 
     def _step_finished(self, event: ev.StepFinished) -> None:
-        node = self._step(event.step_id, event.mono)
+        node = self.tree.step_node(event.step_id, event.mono)
         node.output, node.error, node.reused = event.output, event.error, event.reused
         node.cpu_ms, node.stdout, node.notes = event.cpu_ms, event.stdout, event.notes
         # The ledger's word is final; the sum of the calls seen was only a preview of it.
         node.spent = Spent(event.tokens_in, event.tokens_out, event.cost_usd, max(node.spent.calls, 0))
-        self._end(node, event.status, event.wall_ms)
+        self.tree.end(node, event.status, self.mono, event.wall_ms)
 
     def _code_executed(self, event: ev.CodeExecuted) -> None:
-        owner = self._step(event.step_id, event.mono) if event.step_id else self.round
+        owner = self.tree.step_node(event.step_id, event.mono) if event.step_id else self.tree.round
         node = CodeNode(
             ("code", str(self.revision)), None, _text(event.verdict.get("status")) or "ok", event.mono
         )
         node.wall_ms = _wall_ms(event.verdict)
         node.purpose, node.code, node.verdict = event.purpose, event.code, event.verdict
         node.files, node.ended = event.files, event.mono
-        self._add(node, owner)
+        self.tree.add(node, owner)
 
     def _evaluated(self, event: ev.EvaluationFinished) -> None:
-        owner = self._execution(event.execution_id, event.mono) if event.execution_id else self.round
+        owner = (
+            self.tree.execution_node(event.execution_id, event.mono)
+            if event.execution_id
+            else self.tree.round
+        )
         if event.score is None:
             status = "infra"
         else:
@@ -242,30 +264,27 @@ class RunState(TraceTree):
         node.passed, node.total, node.strict = event.passed, event.total, event.strict
         node.written_by, node.verdict = event.tests_written_by, event.verdict
         self.evaluations.append(node)
-        self._add(node, owner)
+        self.tree.add(node, owner)
 
     def _tests_written(self, event: ev.TestsWritten) -> None:
         tests = {**_mapping(self.problem.get("tests")), "visible": event.visible, "written_by": "model"}
         self.problem = {**self.problem, "tests": tests}
 
     def _edited(self, event: ev.ValueEdited) -> None:
-        if event.step_id is None:
-            return
-        self._edits[event.step_id] = (*self._edits.get(event.step_id, ()), event.what)
-        if ("step", event.step_id) in self.nodes:
-            self._touch(self._step(event.step_id, event.mono))
+        if event.step_id is not None:
+            self.tree.edited(event.step_id, event.what, event.mono)
 
     def _run_finished(self, event: ev.RunFinished) -> None:
         self.status, self.error, self.answer = event.status, event.error, event.answer
         self.score, self.val_score, self.workflow_id = event.score, event.val_score, event.workflow_id
         self.spent = Spent(event.tokens_in, event.tokens_out, event.cost_usd, event.model_calls)
-        self.steps_total, self.wall_ms = event.steps, event.wall_ms
+        self._steps_ledger, self.wall_ms = event.steps, event.wall_ms
         self._resume(event.mono)
-        self._close_open("cancelled" if event.status == "cancelled" else "interrupted")
+        self.tree.end_open("cancelled" if event.status == "cancelled" else "interrupted", self.mono)
         if event.status in ("passed", "failed", "answered"):
-            for key in self.roots:  # an early stop may end a run within its last round
-                if self.nodes[key].status == "interrupted":
-                    self._own(self.nodes[key]).status = "ok"
+            for key in self.tree.roots:  # an early stop may end a run within its last round
+                if self.tree.nodes[key].status == "interrupted":
+                    self.tree.own(self.tree.nodes[key]).status = "ok"
 
 
 def _wall_ms(verdict: Mapping[str, Any]) -> float | None:

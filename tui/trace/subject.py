@@ -44,8 +44,8 @@ class Subject:
 
 def subject_of(state: RunState, selected: Key | None) -> Subject:
     """The subject for a selection; None means the newest round."""
-    owner = _round_of(state, selected) or state.round
-    nodes = [state.nodes[k] for k in (owner.children if owner else state.roots)]
+    owner = _round_of(state, selected) or state.tree.round
+    nodes = [state.tree.nodes[k] for k in (owner.children if owner else state.tree.roots)]
     call = next((n for n in reversed(nodes) if isinstance(n, CallNode) and n.role == "meta"), None)
     proposal = next((n for n in reversed(nodes) if isinstance(n, ProposalNode)), None)
     if proposal is None and owner is not None and call is None:
@@ -118,22 +118,22 @@ def lines_run(
 
     Counted over the selected row's execution, or else the round's newest one.
     """
-    node: Node | None = state.nodes.get(selected) if selected else None
+    node: Node | None = state.tree.nodes.get(selected) if selected else None
     while node is not None and not isinstance(node, ExecutionNode):
-        node = state.nodes.get(node.parent) if node.parent else None
+        node = state.tree.nodes.get(node.parent) if node.parent else None
     steps = _by_line(_steps_of(node or _newest_execution(state, subject), state))
     running = frozenset(n for n, found in steps.items() if any(s.status == RUNNING for s in found))
     return {line: len(found) for line, found in steps.items()}, running
 
 
 def _newest_execution(state: RunState, subject: Subject) -> ExecutionNode | None:
-    owner = state.nodes.get(("round", str(subject.round)))
-    children = [state.nodes[k] for k in reversed(owner.children)] if isinstance(owner, RoundNode) else []
+    owner = state.tree.nodes.get(("round", str(subject.round)))
+    children = [state.tree.nodes[k] for k in reversed(owner.children)] if isinstance(owner, RoundNode) else []
     return next((n for n in children if isinstance(n, ExecutionNode)), None)
 
 
 def _steps_of(execution: ExecutionNode | None, state: RunState) -> list[StepNode]:
-    nodes = [state.nodes[key] for key in execution.children] if execution else []
+    nodes = [state.tree.nodes[key] for key in execution.children] if execution else []
     return [node for node in nodes if isinstance(node, StepNode)]
 
 
@@ -166,16 +166,16 @@ def _worse(before: str | None, now: str) -> str:
 
 
 def _round_of(state: RunState, key: Key | None) -> RoundNode | None:
-    node: Node | None = state.nodes.get(key) if key else None
+    node: Node | None = state.tree.nodes.get(key) if key else None
     while node is not None and not isinstance(node, RoundNode):
-        node = state.nodes.get(node.parent) if node.parent else None
+        node = state.tree.nodes.get(node.parent) if node.parent else None
     return node
 
 
 def step_of(state: RunState, key: Key | None) -> StepNode | None:
     """The step that a row is, or is in."""
-    while key is not None and key in state.nodes:
-        node = state.nodes[key]
+    while key is not None and key in state.tree.nodes:
+        node = state.tree.nodes[key]
         if isinstance(node, StepNode):
             return node
         key = node.parent

@@ -29,8 +29,8 @@ def waiting_on(state: RunState) -> Waiting:
     if state.stop is not None:
         who = "you: paused" if state.stop.reason in ("pause", "step") else "a breakpoint:"
         return Waiting("stop", "", f"{who} {state.stop.words}", state.pauses[-1].started)
-    for key in reversed(state.open):
-        node = state.nodes[key]
+    for key in reversed(state.tree.open):
+        node = state.tree.nodes[key]
         if isinstance(node, CallNode):
             return _on_call(state, node)
         if isinstance(node, StepNode):
@@ -51,20 +51,20 @@ def _on_call(state: RunState, call: CallNode) -> Waiting:
     if call.role == "meta":
         text = f"meta-agent {'writing a workflow' if len(call.text) else 'thinking'}"
     else:
-        step = state.nodes.get(call.parent) if call.parent else None
+        step = state.tree.nodes.get(call.parent) if call.parent else None
         text = f"worker answering {step.operator}" if isinstance(step, StepNode) else "worker answering"
     return Waiting("model", call.model, text, call.started)
 
 
 def _quiet_since(state: RunState, execution: ExecutionNode) -> float:
     """When the last of its steps ended: since then the workflow's own code has run."""
-    last = state.nodes[execution.children[-1]] if execution.children else execution
+    last = state.tree.nodes[execution.children[-1]] if execution.children else execution
     return execution.started if last.ended is None else max(last.ended, execution.started)
 
 
 def _in_round(state: RunState, round_node: RoundNode) -> Waiting:
     """Between the parts of a round: a container to run in, or a score."""
-    last = state.nodes[round_node.children[-1]] if round_node.children else None
+    last = state.tree.nodes[round_node.children[-1]] if round_node.children else None
     if isinstance(last, ProposalNode) and last.workflow_id is not None:
         return Waiting("slot", "", "a container slot", last.started)
     if isinstance(last, ExecutionNode) and last.ended is not None:

@@ -42,10 +42,10 @@ class OutlineView(LineList):
 
     def sync(self, *, force: bool = False) -> None:
         """Take over what has changed since the last call."""
-        if len(self.state.changed) != self._seen or force:
-            self._seen = len(self.state.changed)
+        if len(self.state.tree.changed) != self._seen or force:
+            self._seen = len(self.state.tree.changed)
             self._rebuild()
-        if self.state.open:
+        if self.state.tree.open:
             self.refresh()  # running clocks
 
     def _rebuild(self) -> None:
@@ -62,13 +62,13 @@ class OutlineView(LineList):
 
     def _newest(self) -> Key | None:
         """What to select when following: the newest thing that runs, or the last thing that came."""
-        open_now = next(reversed(self.state.open), None)
-        return open_now or (self.state.changed[-1] if self.state.changed else None)
+        open_now = next(reversed(self.state.tree.open), None)
+        return open_now or (self.state.tree.changed[-1] if self.state.tree.changed else None)
 
     def _row_of(self, key: Key | None) -> int | None:
         """The row of `key`, or of the closest ancestor in view."""
         while key is not None and key not in self._index:
-            node = self.state.nodes.get(key)
+            node = self.state.tree.nodes.get(key)
             key = node.parent if node else None
         return None if key is None else self._index[key]
 
@@ -81,10 +81,10 @@ class OutlineView(LineList):
         self.follow = False
         if self.selected == key:
             return
-        node = self.state.nodes.get(key)
+        node = self.state.tree.nodes.get(key)
         parent = node.parent if node else None
         while parent is not None:
-            owner = self.state.nodes[parent]
+            owner = self.state.tree.nodes[parent]
             if not is_expanded(owner, self._toggled):
                 self._toggled ^= {parent}
             parent = owner.parent
@@ -96,7 +96,7 @@ class OutlineView(LineList):
 
     def next_failure(self) -> bool:
         """Select the next failed row below the cursor, from the top after the last; False if none."""
-        failed = [key for key, node in self.state.nodes.items() if node.status in FAILURES]
+        failed = [key for key, node in self.state.tree.nodes.items() if node.status in FAILURES]
         # What contains a failure failed too; the reader wants the failure itself.
         failed = [key for key in failed if key[0] in ("step", "evaluation")] or failed
         if not failed:
@@ -117,7 +117,7 @@ class OutlineView(LineList):
 
     def row(self, index: int, width: int) -> list[Piece]:
         key, depth = self._rows[index]
-        node = self.state.nodes[key]
+        node = self.state.tree.nodes[key]
         cell = cells(self.state, node, self._since())
         columns = f"{cell.time:>7}"
         if width >= 34:
@@ -155,7 +155,7 @@ class OutlineView(LineList):
 
     def action_toggle_row(self) -> None:
         key = self.selected
-        if key is not None and self.state.nodes[key].children:
+        if key is not None and self.state.tree.nodes[key].children:
             self._toggle(key)
 
     def action_choose(self) -> None:
@@ -166,7 +166,7 @@ class OutlineView(LineList):
         key = self.selected
         if key is None:
             return
-        node = self.state.nodes[key]
+        node = self.state.tree.nodes[key]
         if node.children and not self._expanded(node):
             self._toggle(key)
         elif node.children:
@@ -176,7 +176,7 @@ class OutlineView(LineList):
         key = self.selected
         if key is None:
             return
-        node = self.state.nodes[key]
+        node = self.state.tree.nodes[key]
         if self.keep is None and node.children and self._expanded(node):
             self._toggle(key)
         elif node.parent is not None:

@@ -44,9 +44,9 @@ class TimelineView(LineList):
 
     def sync(self, *, force: bool = False) -> None:
         """Take over what has changed since the last call."""
-        seen = (len(self.state.changed), id(self.keep))
+        seen = (len(self.state.tree.changed), id(self.keep))
         if seen == self._seen and not force:
-            if self.state.open:
+            if self.state.tree.open:
                 self.refresh()  # running bars
             return
         self._seen = seen
@@ -67,7 +67,7 @@ class TimelineView(LineList):
     def select(self, key: Key | None) -> None:
         """Put the cursor on `key`, or on what it is in."""
         while key is not None and key not in self._index:
-            node = self.state.nodes.get(key)
+            node = self.state.tree.nodes.get(key)
             key = node.parent if node else None
         if key is not None:
             self.move(self._index[key])
@@ -80,7 +80,7 @@ class TimelineView(LineList):
 
     @property
     def _now(self) -> float:
-        return self.state.mono + (self._since() if self.state.open else 0.0)
+        return self.state.mono + (self._since() if self.state.tree.open else 0.0)
 
     @property
     def window(self) -> Window:
@@ -97,7 +97,7 @@ class TimelineView(LineList):
 
     def row(self, index: int, width: int) -> list[Piece]:
         key, depth = self._rows[index]
-        node = self.state.nodes[key]
+        node = self.state.tree.nodes[key]
         room = self._label_width(width)
         cell = cells(self.state, node, self._since())
         lead: list[Piece] = [(" " * min(depth, 4), ""), (f"{cell.glyph} ", cell.ink), *cell.label]
@@ -120,7 +120,7 @@ class TimelineView(LineList):
 
     def _zoom(self, factor: float) -> None:
         key = self.selected
-        node = self.state.nodes.get(key) if key else None
+        node = self.state.tree.nodes.get(key) if key else None
         window = self.window
         middle = (window.start + window.end) / 2
         if node is not None:

@@ -123,7 +123,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         name = row.name
 
         def read(reader: Reader) -> list[TrialRow]:
-            return reader.trials(name)
+            return reader.experiments.trials(name)
 
         trials = await self.navigation.records.read(read)
         if self._table("experiments").selected == name:  # the cursor may have moved on

@@ -69,7 +69,7 @@ class TrialsScreen(WorkbenchScreen[None]):
             newest = await records.read(lambda reader: reader.newest_event())
             if newest == self._newest:
                 return
-            self._trials = await records.read(lambda reader: reader.trials(self._experiment))
+            self._trials = await records.read(lambda reader: reader.experiments.trials(self._experiment))
         except StoreError as error:
             self._table.empty = f"The store cannot be read: {one_line(str(error), 200)}"
             self._table.show([])

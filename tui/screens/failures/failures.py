@@ -93,7 +93,7 @@ class FailuresScreen(WorkbenchScreen[None]):
             newest = await self.navigation.records.read(lambda r: r.newest_event())
             if newest == self._newest and not force:
                 return
-            found = await self.navigation.records.read(lambda r: r.failures(by, limit=CLUSTERS))
+            found = await self.navigation.records.read(lambda r: r.failures.clusters(by, limit=CLUSTERS))
         except StoreError as error:
             table.border_title = f"By {by}"
             table.empty = f"The store cannot be read: {one_line(str(error), 200)}"
@@ -118,7 +118,7 @@ class FailuresScreen(WorkbenchScreen[None]):
 
         def read(reader: Reader) -> tuple[tuple[RunRow, ...], dict[str, list[Annotation]], bool]:
             page = reader.runs(cluster=(by, key), limit=RUNS)
-            return page.rows, reader.annotations([r.id for r in page.rows]), page.next_cursor is not None
+            return page.rows, reader.annotations.of([r.id for r in page.rows]), page.next_cursor is not None
 
         self._runs, self._said, more = await self.navigation.records.read(read)
         self._show_runs(more=more)
@@ -138,7 +138,7 @@ class FailuresScreen(WorkbenchScreen[None]):
 
         path = self.navigation.workbench.store_path
         try:
-            waiting = await self.navigation.records.read(lambda r: r.unclassified())
+            waiting = await self.navigation.records.read(lambda r: r.annotations.unclassified())
             for start in range(0, len(waiting), _LABELLED_AT_ONCE):
                 some = waiting[start : start + _LABELLED_AT_ONCE]
                 await asyncio.to_thread(lambda some=some: deque(classify_runs(path, some), maxlen=0))
@@ -178,7 +178,7 @@ class FailuresScreen(WorkbenchScreen[None]):
             view.show("")
             return
         try:
-            text = await self.navigation.records.read(lambda r: peek_text(run, r.peek(run.id)))
+            text = await self.navigation.records.read(lambda r: peek_text(run, r.failures.peek(run.id)))
         except StoreError as error:
             text = f"This run cannot be read: {one_line(str(error), 300)}"
         view.show(text)
@@ -223,7 +223,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         run = self._one()
         if run is None:
             return
-        used = [v for v, _ in await self.navigation.records.read(lambda r: r.annotation_values(kind))]
+        used = [v for v, _ in await self.navigation.records.read(lambda r: r.annotations.values(kind))]
         known = list(dict.fromkeys([*used, *(LABELS if kind == "label" else ())]))
 
         def answered(name: str | None) -> None:

@@ -97,12 +97,12 @@ class DetailPane(Vertical):
 
     def _attempt_before(self) -> Key | None:
         """The attempt before the row that is shown; None while it runs, or where it is the first."""
-        node = self._state.nodes.get(self._key) if self._key else None
+        node = self._state.tree.nodes.get(self._key) if self._key else None
         if not isinstance(node, StepNode | ProposalNode | ExecutionNode) or node.status == RUNNING:
             return None
         if node.key not in self._before:  # what came before a node stays what it is as more come
             found = attempts.previous_attempts(self._state)
-            self._before = {key: found.get(key) for key in self._state.nodes}
+            self._before = {key: found.get(key) for key in self._state.tree.nodes}
         return self._before[node.key]
 
     def _refresh(self) -> None:

@@ -72,7 +72,7 @@ def _request(store: Path, run_id: str, step_id: str, changes: Changes) -> NewFor
 
 def _prompt_of(state: RunState, step: StepNode) -> str | None:
     """The user's message of the step's first model call, None where it made none or was served."""
-    children = (state.nodes[key] for key in step.children)
+    children = (state.tree.nodes[key] for key in step.children)
     call = next((c for c in children if isinstance(c, CallNode)), None)
     texts = [m["content"] for m in call.messages if m["role"] == "user"] if call else []
     return texts[-1] if texts else None

@@ -22,7 +22,7 @@ def playground_of(state: RunState, step: StepNode | None) -> PlaygroundScreen | 
         return "The record does not say which step this grid is of."
     if step is None:
         return "Select the step whose prompt to play with first."
-    if any(isinstance(state.nodes[key], CallNode) for key in step.children):
+    if any(isinstance(state.tree.nodes[key], CallNode) for key in step.children):
         return PlaygroundScreen(state.run_id, step.key[1])
     if step.reused:
         return "This step was served from the parent's record: play with it there (P opens it)."

@@ -126,7 +126,7 @@ class RunScreen(WorkbenchScreen[None]):
         if self.session.loading and self._seen > 0 and self._ticks % LOADING_TICKS:
             return
         shown = self.session.shown
-        if shown.revision != self._seen or shown.open or self.session.loading:
+        if shown.revision != self._seen or shown.tree.open or self.session.loading:
             self.sync()
 
     def sync(self, *, anew: bool = False) -> None:
@@ -236,7 +236,7 @@ class RunScreen(WorkbenchScreen[None]):
         self.finder.forget()
         if session.position:
             key = key_of(session.history.events[session.position - 1])
-            if key is not None and key in session.shown.nodes:
+            if key is not None and key in session.shown.tree.nodes:
                 self._views.outline.select(key)
         self.sync(anew=True)
 

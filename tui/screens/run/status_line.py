@@ -42,9 +42,9 @@ class StatusLine(Widget):
             parts.append((f"score {fmt.score(state.score)}", "bold"))
         if state.finished and state.val_score is not None:
             parts.append((f"val {fmt.score(state.val_score)}", "$foreground 60%"))
-        if state.round is not None and not state.finished:
+        if state.tree.round is not None and not state.finished:
             planned = f"/{state.rounds_planned}" if state.rounds_planned else ""
-            parts.append((f"round {state.round.number}{planned}", "$foreground 60%"))
+            parts.append((f"round {state.tree.round.number}{planned}", "$foreground 60%"))
         if state.tests_written_by_model:
             parts.append(("model-written tests", "$text-warning"))
         if state.evaluations and not state.evaluations[-1].strict:

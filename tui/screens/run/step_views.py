@@ -146,7 +146,7 @@ class StepViews(Vertical):
 
     def _within(self, key: Key | None, row: Key) -> bool:
         """Whether the timeline shows `key` in `row`."""
-        nodes = self._session.shown.nodes
+        nodes = self._session.shown.tree.nodes
         while key is not None and key in nodes and not self.timeline.has(key):
             key = nodes[key].parent
         return key == row
@@ -157,5 +157,5 @@ class StepViews(Vertical):
             return
         event = self.events.event
         key = key_of(event) if event is not None else None
-        if key is not None and key in self._session.shown.nodes:
+        if key is not None and key in self._session.shown.tree.nodes:
             self.outline.select(key)

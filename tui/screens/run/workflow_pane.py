@@ -40,7 +40,7 @@ class WorkflowPane(Vertical):
         source.show(subject.source)
         source.border_title = f"Workflow{where}" + (f" · {subject.heading}" if subject.heading else "")
         source.mark_counts(*lines_run(state, subject, selected))
-        node = state.nodes.get(selected) if selected else None
+        node = state.tree.nodes.get(selected) if selected else None
         source.mark_line(node.line if isinstance(node, StepNode) else None)
 
     def show_graph(self, state: RunState, subject: Subject) -> None:

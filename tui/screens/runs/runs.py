@@ -96,7 +96,9 @@ class RunsScreen(WorkbenchScreen[None]):
             page = await records.runs(
                 failed=self._failed, search=self._search, limit=PAGE, before=self._pages[-1]
             )
-            self._said = await records.read(lambda reader: reader.annotations([run.id for run in page.rows]))
+            self._said = await records.read(
+                lambda reader: reader.annotations.of([run.id for run in page.rows])
+            )
         except StoreError as error:
             table.empty = f"The store cannot be read: {one_line(str(error), 200)}"
             table.show([])

@@ -16,7 +16,7 @@ def estimate(store: Path, experiment: PreparedExperiment) -> list[dict[str, Any]
     from store.reader import Reader
 
     with Reader(store) as reader:
-        known = {} if experiment.is_new else reader.attempts(experiment.plan.name)
+        known = {} if experiment.is_new else reader.experiments.attempts(experiment.plan.name)
         return [_estimate(reader, experiment, label, known) for label in experiment.plan.variants]
 
 
@@ -26,7 +26,7 @@ def _estimate(
     contestant, plan = experiment.contestants[label], experiment.plan
     todo = [k for k in plan.trials() if k.label == label]
     runs = sum(1 for k in todo if (a := known.get(str(k))) is None or not a.is_done)
-    mean: RunCost | None = reader.mean_cost(
+    mean: RunCost | None = reader.costs.of_runs(
         variant=contestant.config.variant,
         meta_agent=contestant.meta_agent,
         worker=contestant.worker,
@@ -35,7 +35,7 @@ def _estimate(
     )
     row: dict[str, Any] = {"label": label, "runs": runs, "earlier_runs": mean.runs if mean else 0}
     search = contestant.variant.search is not None and label not in experiment.found
-    first = reader.search_cost(label, contestant.meta_agent, contestant.worker) if search else None
+    first = reader.costs.of_searches(label, contestant.meta_agent, contestant.worker) if search else None
     row["search"] = None if not search else "estimated" if first else "unknown"
     if mean is not None:
         for role in ("meta", "worker"):

@@ -15,8 +15,8 @@ def found_for(store: Path, source: str, label: str) -> dict[str, Any]:
     """
     name, _, wanted = source.partition(":")
     with Reader(store) as reader:
-        reader.experiment(name)
-        found = reader.found(name)
+        reader.experiments.named(name)
+        found = reader.experiments.found(name)
     variant = label.partition(",")[0]
     same = [known for known in found if known.partition(",")[0] == variant]
     choice = wanted or (label if label in found else "") or (same[0] if len(same) == 1 else "")

@@ -64,7 +64,7 @@ def _stored_plan(store: Path, request: Resume) -> Plan:
     from store.reader import Reader
 
     with Reader(store) as reader:
-        plan = Plan.from_json(reader.experiment(request.name).plan)
+        plan = Plan.from_json(reader.experiments.named(request.name).plan)
     if request.benchmark not in (None, plan.benchmark):
         raise PlanError(f"{plan.name} is on {plan.benchmark}, not on {request.benchmark}; leave the name out")
     return plan
