@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,7 +37,7 @@ class DecodingRow:
         """
         self._default_room = default_room
         self.prompt, self.choice, self._room, self._text = prompt, choice, room, text
-        self._random = random.Random(seed)
+        self._seed, self._random = seed, random.Random(seed)
         self.made = 0
         self.last = 0
         self.finish: str | None = None
@@ -66,7 +67,14 @@ class DecodingRow:
         finish = self.finish or "stop"
         tokens_in = len(self.prompt)
         return Completion(
-            self._text.text, self._text.reasoning, finish, tokens_in, self.made, 0.0, tuple(flags)
+            self._text.text,
+            self._text.reasoning,
+            finish,
+            tokens_in,
+            self.made,
+            0.0,
+            tuple(flags),
+            sampled={**asdict(self.choice), "max_tokens": self._room, "seed": self._seed},
         )
 
 
