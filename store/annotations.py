@@ -142,9 +142,11 @@ class AnnotationReader:
         return tuple(finding_from(f) for f in json.loads(row[0]) if f["label"] not in refused)
 
     def unclassified(self, limit: int = -1) -> list[str]:
-        """Failed runs that this version of the classifier has not seen, newest first; -1 is all."""
+        """Failed runs that this version of the classifier has not seen, newest first; -1 is all. Rollouts of
+        training are left out: they are looked at once, when they end.
+        """
         unseen = (
-            f"SELECT id FROM runs INDEXED BY runs_failed WHERE {_FAILED} AND NOT EXISTS"
+            f"SELECT id FROM runs INDEXED BY runs_failed WHERE job IS NULL AND {_FAILED} AND NOT EXISTS"
             " (SELECT 1 FROM classifications c WHERE c.run_id = runs.id AND c.version >= ?)"
             " ORDER BY started_at DESC, id DESC LIMIT ?"
         )

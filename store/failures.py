@@ -80,7 +80,8 @@ class FailureReader:
     ) -> Clusters:
         """The `limit` largest clusters of runs that failed, the largest first.
 
-        Only runs of `experiment`, and only those since `since` (Unix seconds), where they are given.
+        Only runs of `experiment`, and only those since `since` (Unix seconds), where they are given. Rollouts of
+        training jobs, which fail by the thousand, are left out.
         """
         scope, values = _scope(experiment, since)
         query = f"{_QUERIES[by].format(scope=scope)} ORDER BY 2 DESC, 1 LIMIT ?"
@@ -163,7 +164,7 @@ def _event(db: sqlite3.Connection, run_id: str, seq: int) -> Event:
 
 
 def _scope(experiment: str | None, since: float | None) -> tuple[str, list[Any]]:
-    scope, values = "", []
+    scope, values = " AND runs.job IS NULL", []  # not rollouts of training
     if experiment is not None:
         scope += " AND runs.id IN (SELECT run_id FROM origins WHERE experiment = ?)"
         values.append(experiment)
