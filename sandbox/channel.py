@@ -242,8 +242,8 @@ class Channel:
     def _on_frame(self, frame: frames.Frame) -> None:
         """Act on a frame that is as it should be.
 
-        The runner checks what processes send before it speaks of it. So any other frame is its own fault, or it
-        is not ours any more: the request that is named has no outcome, and nothing is taken for one.
+        The runner checks what processes send before it speaks of it. So any other frame is its own fault, or
+        it is not ours any more: the request that is named has no outcome, and nothing is taken for one.
         """
         name = frame.head.get("id")
         pending = self._pending.get(name) if isinstance(name, str) else None
