@@ -214,7 +214,8 @@ class _Nursery:
             ours.close()
             self._leave()
             child.detach()
-            child.warm(role)
+            if role != "solution":  # for one that runs little code it costs more than it saves
+                child.warm(role)
             if role == "call":
                 call.warm()
             data, fds = receive_fds(theirs)
