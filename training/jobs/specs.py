@@ -62,7 +62,7 @@ def _gpus(recipe: Recipe, asked: tuple[int, ...] | None, host: Host | None) -> t
         return tuple(range(count))
     if len(known) < count:
         raise JobError(
-            f"the recipe has hardware.processes = {count}, one for each GPU, and {len(known)} GPUs are named: "
+            f"the recipe has hardware.processes = {count}, one for each GPU, {len(known)} are named: "
             "name more with --gpus, or set fewer processes"
         )
     return known[:count]
