@@ -71,7 +71,9 @@ async def submit(
     """
     if host is None:
         return await submit_here(spec, folder)
-    raise JobError("jobs on other hosts are not there yet")
+    from training.jobs.remote.ssh import submit_there
+
+    return await submit_there(spec, folder, *host, report)
 
 
 def open_job(run_dir: Path, hosts: Mapping[str, Host]) -> Job:
@@ -81,4 +83,6 @@ def open_job(run_dir: Path, hosts: Mapping[str, Host]) -> Job:
         return LocalJob(run_dir)
     if name not in hosts:
         raise JobError(f"job {run_dir.name} runs on {name!r}, and the config file has no [hosts.{name}]")
-    raise JobError("jobs on other hosts are not there yet")
+    from training.jobs.remote.ssh import SSHJob
+
+    return SSHJob(run_dir, name, hosts[name])
