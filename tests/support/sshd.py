@@ -35,7 +35,8 @@ class SSHServer:
         self.know("host")
         (self.home / ".ssh/config").write_text(
             f"Host box\n HostName 127.0.0.1\n Port {self.port}\n User {pwd.getpwuid(os.getuid()).pw_name}\n"
-            f" IdentityFile {folder}/user\n IdentitiesOnly yes\n UserKnownHostsFile {self.home}/.ssh/known_hosts\n"
+            f" IdentityFile {folder}/user\n IdentitiesOnly yes\n"
+            f" UserKnownHostsFile {self.home}/.ssh/known_hosts\n"
         )
         self.start()
 

@@ -14,7 +14,6 @@ from training.jobs.host.blobs import sha256
 from training.jobs.host.status import read
 from training.jobs.remote.link import HostError, Link
 
-_PIECE = 4 << 20
 _STEP = re.compile(r"step-(\d{1,12})")
 _TRIES = 2
 
@@ -41,7 +40,7 @@ async def fetch_store(link: Link, there: str, here: Path) -> bool:
         return False
     draft = here / ".store.db.part"
     draft.unlink(missing_ok=True)  # of another snapshot
-    await _fetch_file(link, f"{there}/.store.db", draft)
+    await link.bring(f"{there}/.store.db", draft)
     draft.replace(here / "store.db")
     return True
 
@@ -81,7 +80,7 @@ async def _fetch_folder(link: Link, there: str, target: Path) -> None:
 
 async def _fetch_verified(link: Link, there: str, path: Path, digest: str) -> None:
     for _ in range(_TRIES):
-        await _fetch_file(link, there, path)
+        await link.bring(there, path)
         if await asyncio.to_thread(_keep_if, path, digest):
             return
     raise HostError(f"{there} does not arrive from {link.name} as it is there")
@@ -93,13 +92,3 @@ def _keep_if(path: Path, digest: str) -> bool:
     if not is_right:
         path.unlink()
     return is_right
-
-
-async def _fetch_file(link: Link, there: str, path: Path) -> None:
-    """Fetch what a file lacks at its end."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sftp = await link.sftp()
-    async with link.told(), sftp.open(there, "rb") as source:
-        with path.open("ab") as target:
-            while piece := await source.read(_PIECE, target.tell()):
-                target.write(piece)

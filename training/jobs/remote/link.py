@@ -11,8 +11,9 @@ import errno
 import json
 import shlex
 import socket
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sandbox.errors import UnavailableError
 from training.jobs.directory import JobError, Report, silent
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 # A silent link is noticed after three intervals, whoever is silent: by default SSH would wait for ever.
 KEEPALIVE_S, KEEPALIVE_COUNT = 4, 2
 _CONNECT_S, _LOGIN_S = 10, 20
+BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # between tries to reach a host again
+_PIECE = 4 << 20
+T = TypeVar("T")
 OLDEST_PYTHON = (3, 11)
 
 
@@ -162,6 +166,47 @@ class Link:
         self._tool = tool
         return tool
 
+    async def bring(self, there: str, here: Path) -> None:
+        """Bring what the file here lacks at its end; nothing where there is none there.
+
+        What is longer here than there is another file's, and makes room. Raises HostError, and JobError where
+        it cannot be written here.
+        """
+        sftp = await self.sftp()
+        async with self.told():
+            if not await sftp.exists(there):
+                return
+            source = await sftp.open(there, "rb")
+        try:
+            here.parent.mkdir(parents=True, exist_ok=True)
+            with here.open("ab") as target:
+                async with self.told():
+                    # Not beyond: pieces of a piece are read at once, and the file may grow in between.
+                    size = (await source.stat()).size or 0
+                if target.tell() > size:
+                    target.truncate(0)
+                while (place := target.tell()) < size:
+                    async with self.told():
+                        piece = await source.read(min(_PIECE, size - place), place)
+                    if not piece:
+                        return
+                    target.write(piece)
+        except OSError as error:
+            raise JobError(f"{here} cannot be written: {error.strerror}") from None
+        finally:
+            if self._connection is not None:
+                await source.close()
+
+    async def persistently(self, do: Callable[[], Awaitable[T]], report: Report) -> T:
+        """Do what can be gone on with, again and again while the link is lost. Raises what `do` does."""
+        for wait in BACK_OFF_S:
+            try:
+                return await do()
+            except LinkError as error:
+                report(f"{error}; trying again in {wait:.0f} s")
+            await asyncio.sleep(wait)
+        return await do()
+
     async def write(self, path: str, data: bytes) -> None:
         """Replace a file there, whole or not at all. Raises HostError."""
         sftp = await self.sftp()
@@ -219,8 +264,6 @@ class Link:
         place = f"[{address}]:{port}" if port != 22 else address
         files: Any = options.known_hosts or "~/.ssh/known_hosts"
         with contextlib.suppress(OSError, ValueError):
-            from pathlib import Path
-
             text = Path(files).expanduser() if isinstance(files, str) else files
             text = str(text) if isinstance(text, Path) else text
             known = asyncssh.match_known_hosts(text, address, "", port if port != 22 else None)

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +19,14 @@ from training.jobs.host.status import write
 from training.jobs.remote.archive import code_files
 from training.jobs.remote.fetching import fetch_checkpoints, fetch_store
 from training.jobs.remote.hosts import check, environment
-from training.jobs.remote.link import HostError, Link, LinkError
+from training.jobs.remote.link import BACK_OFF_S, HostError, Link, LinkError
 from training.jobs.remote.sending import files_of, send
 
 if TYPE_CHECKING:
     from engine.host_config import Host
 
 _ASK_S = 2.0  # a state is as old as this at most; to ask for it starts a process there
-_BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # between tries to reach a host
 _GROWING = ("progress.jsonl", "log")
-_PIECE = 4 << 20
 
 
 class SSHJob:
@@ -55,7 +54,7 @@ class SSHJob:
                 known = await self._refresh()
                 self._tries = 0
         except HostError as error:
-            self._next_try = time.monotonic() + _BACK_OFF_S[min(self._tries, len(_BACK_OFF_S) - 1)]
+            self._next_try = time.monotonic() + BACK_OFF_S[min(self._tries, len(BACK_OFF_S) - 1)]
             self._tries += 1
             known = replace(known, link=str(error))
             self._keep(known)
@@ -72,7 +71,7 @@ class SSHJob:
 
     async def resume(self) -> None:
         await self.link.connect()
-        directory.next_attempt(self.run_dir, await self._refresh())
+        directory.next_attempt(self.run_dir, await self._ask())
         sftp = await self.link.sftp()
         async with self.link.told():
             if await sftp.exists(f"{self._there()}/stop"):
@@ -80,13 +79,17 @@ class SSHJob:
         await self.launch()
 
     async def fetch(self, steps: Sequence[int] | None = None, report: Report = silent) -> list[Checkpoint]:
-        await self.link.connect()
-        await fetch_store(self.link, self._there(), self.run_dir)
-        return await fetch_checkpoints(self.link, self._there(), self.run_dir, steps, report)
+        link = self.link
+        await link.connect()
+        there = self._there()
+        await link.persistently(lambda: fetch_store(link, there, self.run_dir), report)
+        return await link.persistently(
+            lambda: fetch_checkpoints(link, there, self.run_dir, steps, report), report
+        )
 
     async def remove(self) -> None:
         await self.link.connect()
-        now = await self._refresh()
+        now = await self._ask()
         if not now.has_ended:
             raise JobError(f"job {self.run_dir.name} is {now.state}; stop it before you remove it")
         await self.link.run("remove", self._there())
@@ -105,27 +108,19 @@ class SSHJob:
         await self.link.run("launch", self._there())
         self._asked = 0.0
 
-    async def _refresh(self) -> JobStatus:
+    async def _ask(self) -> JobStatus:
         """Raises HostError."""
-        await self.link.connect()
-        # The state first: what is read after the end is all there is.
         (there,) = await self.link.run("status", self._there())
+        return directory.from_host(there, None, time.time())
+
+    async def _refresh(self) -> JobStatus:
+        """Raises HostError, and JobError where what comes cannot be written here."""
+        await self.link.connect()
+        status = await self._ask()  # first: what is read after the end is all there is
         for name in _GROWING:
-            await self._bring(name)
-        status = directory.from_host(there, None, time.time())
+            await self.link.bring(f"{self._there()}/{name}", self.run_dir / name)
         self._keep(status)
         return status
-
-    async def _bring(self, name: str) -> None:
-        """Bring what was added to a file since it was last read. Raises HostError."""
-        sftp, here = await self.link.sftp(), self.run_dir / name
-        async with self.link.told():
-            if not await sftp.exists(f"{self._there()}/{name}"):
-                return
-            async with sftp.open(f"{self._there()}/{name}", "rb") as source:
-                with here.open("ab") as target:
-                    while piece := await source.read(_PIECE, target.tell()):
-                        target.write(piece)
 
     def _keep(self, status: JobStatus) -> None:
         kept = {k: v for k, v in asdict(status).items() if k not in ("link", "asked")}
@@ -166,11 +161,13 @@ async def submit_there(spec: JobSpec, folder: Path, name: str, host: Host, repor
             report(warning)
         if found.problems:
             raise HostError("; ".join(found.problems))
-        code = await send(link, "code", await asyncio.to_thread(code_files), report)
+        files = await asyncio.to_thread(code_files)
+        code = await link.persistently(partial(send, link, "code", files, report), report)
         python = await environment(link, report)
         moved = {}
         for place in spec.sends:
-            put = await send(link, "data", files_of(place.expanduser()), report)
+            files = files_of(place.expanduser())
+            put = await link.persistently(partial(send, link, "data", files, report), report)
             moved[str(place)] = f"{put}/{place.name}" if place.is_file() else put
         there = f"{link.workdir}/jobs/{spec.id}"
         argv = directory.filled_in(spec.argv, python, f"{code}/flowreasoner.py", there)
