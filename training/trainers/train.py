@@ -67,7 +67,9 @@ def _ends(progress: Progress) -> Iterator[None]:
         progress.write("end", status="failed", error=str(error))
         raise
     except Exception as error:
-        progress.write("end", status="failed", error=f"{type(error).__name__}: {error} (the log has the traceback)")
+        progress.write(
+            "end", status="failed", error=f"{type(error).__name__}: {error} (the log has the traceback)"
+        )
         raise
     finally:
         progress.close()
@@ -81,12 +83,14 @@ def _memory(recipe: Recipe, hooks: Hooks) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
-        if not known:
+        ours = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
+        if not ours and "can't allocate memory" not in str(error):
             raise
         step = hooks.trainer.state.global_step + 1 if hooks.trainer is not None else 0
         when = f"in step {step}" if step else "while the model was loaded"
-        raise UnavailableError(f"out of memory {when}: {_smaller(recipe)}; the checkpoints so far are whole") from None
+        raise UnavailableError(
+            f"out of memory {when}: {_smaller(recipe)}; the checkpoints so far are whole"
+        ) from None
 
 
 def _smaller(recipe: Recipe) -> str:

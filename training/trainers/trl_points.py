@@ -1,7 +1,7 @@
 """Every private point of TRL and Transformers that this project relies on, and nothing else.
 
-Tests hold each of them to what is used here; a release that moves one fails there, not in a run. `pyproject.toml`
-pins trl exactly for the same reason.
+Tests hold each of them to what is used here; a release that moves one fails there, not in a run.
+`pyproject.toml` pins trl exactly for the same reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ else:
     _Base = object
 
 # Files of Transformers' own checkpoint that resuming needs; what else it writes is the model.
-_STATE = ("optimizer", "scheduler", "scaler", "rng_state", "trainer_state", "training_args", "adapter_", "pytorch_model_fsdp")
+_STATE = (
+    "optimizer",
+    "scheduler",
+    "scaler",
+    "rng_state",
+    "trainer_state",
+    "training_args",
+    "adapter_",
+    "pytorch_model_fsdp",
+)
 _PREFIX = "checkpoint-"
 
 
@@ -30,6 +39,8 @@ class Checkpointing(_Base):
     """
 
     save: Callable[[], None]
+    args: Any
+    model: Any
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.save()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sandbox.errors import UsageError
-
-IGNORED = -100  # a label that is not learned
-Serialise = Callable[[Mapping[str, Any], Any], tuple[list[int], list[int]]]
+from training.data.serialise import IGNORED, RowError, tokens
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,8 @@ def open_data(path: str) -> Any:
     folder = Path(path).expanduser()
     if not (folder / "state.json").is_file():
         raise UsageError(
-            f"data.path: {folder} is no data set: build one with `flowreasoner dataset build`, or name its folder"
+            f"data.path: {folder} is no data set: "
+            "build one with `flowreasoner dataset build`, or name its folder"
         )
     try:
         data = load_from_disk(str(folder))
@@ -53,17 +53,25 @@ def sft_rows(data: Any, tokenizer: Any, max_length: int) -> list[Row]:
     Raises:
         UsageError: a row is longer than `max_length` tokens, or no row has anything to learn.
     """
-    if {"input_ids", "labels"} <= set(data.column_names):
-        rows = [Row(r["input_ids"], r["labels"], _problem(r, n)) for n, r in enumerate(data)]
-    else:
-        from training.data.serialise import tokens
-
-        rows = [Row(*tokens(r, tokenizer), _problem(r, n)) for n, r in enumerate(data)]
+    rows = list(_tokenised(data, tokenizer))
     refuse_long([len(row.ids) for row in rows], max_length)
     learnable = [row for row in rows if row.learned]
     if not learnable:
-        raise UsageError(f"the data set has no valid rows: of {len(rows)}, none has a token to learn")
+        raise UsageError(f"the data set has no valid rows: none of its {len(data)} has a token to learn")
+    if left := len(data) - len(learnable):
+        sys.stderr.write(f"{left} of {len(data)} rows are left out: there is nothing to learn in them\n")
     return learnable
+
+
+def _tokenised(data: Any, tokenizer: Any) -> Iterator[Row]:
+    ready = {"input_ids", "labels"} <= set(data.column_names)
+    for number, row in enumerate(data):
+        try:
+            ids, labels = (row["input_ids"], row["labels"]) if ready else tokens(row, tokenizer)
+        except RowError as error:
+            sys.stderr.write(f"row {number} is left out: {error}\n")
+            continue
+        yield Row(ids, labels, str(row.get("problem") or f"row {number}"))
 
 
 def refuse_long(lengths: Sequence[int], max_length: int) -> None:
@@ -72,8 +80,9 @@ def refuse_long(lengths: Sequence[int], max_length: int) -> None:
     if long:
         longest = max(long, key=lambda n: lengths[n])
         raise UsageError(
-            f"{len(long)} of {len(lengths)} rows are longer than data.max_length ({max_length} tokens), the longest, "
-            f"row {longest}, has {lengths[longest]}: set data.max_length={lengths[longest]}, or leave them out of the set"
+            f"{len(long)} of {len(lengths)} rows are longer than data.max_length ({max_length} tokens); the "
+            f"longest, row {longest}, has {lengths[longest]}: set data.max_length={lengths[longest]}, "
+            "or leave them out of the set"
         )
 
 
@@ -91,7 +100,3 @@ def held_out(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], l
 
 def _drawn(name: str, seed: int) -> float:
     return int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:7]) / (1 << 56)
-
-
-def _problem(row: Mapping[str, Any], number: int) -> str:
-    return str(row.get("problem") or f"row {number}")
