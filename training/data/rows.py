@@ -53,6 +53,13 @@ def sft_rows(data: Any, tokenizer: Any, max_length: int) -> list[Row]:
     Raises:
         UsageError: a row is longer than `max_length` tokens, or no row has anything to learn.
     """
+    if not (
+        {"input_ids", "labels"} <= set(data.column_names) or {"prompt", "reply"} <= set(data.column_names)
+    ):
+        raise UsageError(
+            f"the data set has columns {', '.join(data.column_names)[:200]}: it is no set for supervised "
+            "fine-tuning; build one with `flowreasoner dataset build sft`"
+        )
     rows = list(_tokenised(data, tokenizer))
     refuse_long([len(row.ids) for row in rows], max_length)
     learnable = [row for row in rows if row.learned]
@@ -72,6 +79,36 @@ def _tokenised(data: Any, tokenizer: Any) -> Iterator[Row]:
             sys.stderr.write(f"row {number} is left out: {error}\n")
             continue
         yield Row(ids, labels, str(row.get("problem") or f"row {number}"))
+
+
+def pairs(data: Any, tokenizer: Any, max_length: int) -> list[dict[str, Any]]:
+    """Preference pairs as tokens: prompt_ids, chosen_ids, rejected_ids, and score_chosen, score_rejected and
+    weight, None where the set has none.
+
+    Raises:
+        UsageError: the set is not of pairs, a row is longer than `max_length` tokens, or there is no pair.
+    """
+    if missing := {"prompt", "chosen", "rejected"} - set(data.column_names):
+        raise UsageError(
+            f"the data set has no {', '.join(sorted(missing))}: it is no set of preference pairs; "
+            "build one with `flowreasoner dataset build dpo`"
+        )
+    found = []
+    for number, row in enumerate(data):
+        try:
+            chosen, labels = tokens(row | row["chosen"], tokenizer)
+            rejected, _ = tokens(row | row["rejected"], tokenizer)
+        except RowError as error:
+            sys.stderr.write(f"row {number} is left out: {error}\n")
+            continue
+        start = labels.count(IGNORED)
+        pair = {"prompt_ids": chosen[:start], "chosen_ids": chosen[start:], "rejected_ids": rejected[start:]}
+        found.append(pair | {name: row.get(name) for name in ("score_chosen", "score_rejected", "weight")})
+    longer = [len(p["prompt_ids"]) + max(len(p["chosen_ids"]), len(p["rejected_ids"])) for p in found]
+    refuse_long(longer, max_length)
+    if not found:
+        raise UsageError(f"the data set has no valid rows: none of its {len(data)} pairs can be used")
+    return found
 
 
 def refuse_long(lengths: Sequence[int], max_length: int) -> None:

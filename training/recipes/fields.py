@@ -13,12 +13,15 @@ from pydantic.fields import FieldInfo
 from training.recipes.load import section_of
 from training.recipes.sections import About
 
-TYPES = ("bool", "int", "float", "text", "list", "choice")
+_TYPES: dict[Any, str] = {bool: "bool", int: "int", float: "float", str: "text"}
 
 
 @dataclass(frozen=True)
 class RecipeField:
-    """One value. `name` is dotted, as overrides write it; `type` is one of `TYPES`."""
+    """One value. `name` is dotted, as overrides write it; `type` is bool, int, float, text, list or choice.
+
+    `optional` says that it may be unset.
+    """
 
     name: str
     type: str
@@ -40,22 +43,17 @@ def fields(recipe: BaseModel, above: str = "") -> Iterator[RecipeField]:
             yield _field(f"{above}{name}", field, value)
 
 
-_WORDS: dict[Any, str] = {bool: "bool", int: "int", float: "float", str: "text"}
-
-
 def _field(name: str, field: FieldInfo, value: Any) -> RecipeField:
-    about = next((m for m in field.metadata if isinstance(m, About)), About())
-    annotation, optional = field.annotation, False
-    if get_origin(annotation) in (Union, types.UnionType):
-        parts = [p for p in get_args(annotation) if p is not type(None)]
-        annotation, optional = parts[0], len(parts) < len(get_args(annotation))
-    while get_origin(annotation) is not None and hasattr(
-        annotation, "__metadata__"
-    ):  # Annotated inside a union
-        metadata = annotation.__metadata__
-        about = next((m for m in metadata if isinstance(m, About)), about)
+    annotation: Any = field.annotation
+    metadata = list(field.metadata)
+    optional = get_origin(annotation) in (Union, types.UnionType)
+    if optional:
+        annotation = next(part for part in get_args(annotation) if part is not type(None))
+    if get_origin(annotation) is not Literal and hasattr(annotation, "__metadata__"):  # Annotated in a union
+        metadata += annotation.__metadata__
         annotation = get_args(annotation)[0]
+    about = next((m for m in metadata if isinstance(m, About)), About())
     choices: tuple[str, ...] = get_args(annotation) if get_origin(annotation) is Literal else ()
-    word = "choice" if choices else _WORDS.get(annotation, "list")
+    kind = "choice" if choices else _TYPES.get(annotation, "list")
     text = " ".join((field.description or "").split())
-    return RecipeField(name, word, value, text, choices, optional, about.unit, about.source)
+    return RecipeField(name, kind, value, text, choices, optional, about.unit, about.source)

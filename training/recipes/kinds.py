@@ -99,9 +99,9 @@ class SFTRecipe(Trained):
     Equation 2 of the FlowReasoner paper.
     """
 
-    kind: Literal["sft"] = "sft"
+    kind: Literal["sft"] = "sft"  # pyright: ignore[reportIncompatibleVariableOverride]
     """Supervised fine-tuning."""
-    data: SFTData = SFTData()
+    data: SFTData = SFTData()  # pyright: ignore[reportIncompatibleVariableOverride]
     """The data set."""
     epochs: Annotated[Positive, About("passes over the data", "FlowReasoner: at most 3")] = 3.0
     """Passes over the data set."""
@@ -122,7 +122,7 @@ class Preference(Section):
 class DPORecipe(Trained):
     """Score-DPO: preference pairs whose scores weigh in the loss (ScoreFlow, Wang et al., 2025)."""
 
-    kind: Literal["dpo"] = "dpo"
+    kind: Literal["dpo"] = "dpo"  # pyright: ignore[reportIncompatibleVariableOverride]
     """Preference optimisation."""
     preference: Preference = Preference()
     """The loss."""
@@ -252,7 +252,7 @@ class GRPORecipe(Recipe):
     reward for a workflow (RLVR).
     """
 
-    kind: Literal["grpo"] = "grpo"
+    kind: Literal["grpo"] = "grpo"  # pyright: ignore[reportIncompatibleVariableOverride]
     """Reinforcement learning."""
     steps: Annotated[Count, About("steps")] = 100
     """Optimiser steps."""

@@ -66,7 +66,7 @@ def plan(recipe: Recipe, run_folder: str = "RUN_DIR", settings: Settings | None 
 
 
 def _lengths(recipe: Recipe, settings: Settings) -> list[int]:
-    from training.data.rows import open_data, sft_rows
+    from training.data.rows import open_data, pairs, sft_rows
     from training.recipes.base import load_tokenizer
 
     data = open_data(recipe.data.path)
@@ -74,8 +74,6 @@ def _lengths(recipe: Recipe, settings: Settings) -> list[int]:
     if isinstance(recipe, SFTRecipe):
         return [len(row.ids) for row in sft_rows(data, tokenizer, recipe.data.max_length)]
     if isinstance(recipe, DPORecipe):
-        from training.trainers.dpo import pairs
-
         return [
             len(p["chosen_ids"]) + len(p["rejected_ids"]) + 2 * len(p["prompt_ids"])
             for p in pairs(data, tokenizer, recipe.data.max_length)
@@ -137,13 +135,12 @@ def _memory(recipe: Recipe, model: _Shape, longest: int | None) -> Estimate:
     # (Korthikanti et al., 2022).
     width = model.width * _BYTES[recipe.hardware.precision]
     activations = tokens * width * (model.layers + 16 if recipe.model.checkpointing else 16 * model.layers)
-    reference = model.parameters * weights if isinstance(recipe, DPORecipe) and not recipe.lora.enabled else 0
     basis = (
         f"{model.parameters / 1e6:,.1f} M parameters in {recipe.model.weights}, {trained / 1e6:,.1f} M "
         f"trained (gradient and two moments), divided by {parts}; activations of {tokens:,} tokens; kernels, "
         "caches and PyTorch itself not counted; arithmetic, not measured"
     )
-    return Estimate((state + activations + reference) / 1e9, "GB a device", basis)
+    return Estimate((state + activations) / 1e9, "GB a device", basis)
 
 
 def _adapter(recipe: Recipe, model: _Shape) -> int:

@@ -22,11 +22,11 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Section(BaseModel, frozen=True):
+class Section(BaseModel):
     """Values of one subject; unknown names and wrong types are errors."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, use_attribute_docstrings=True, validate_default=True
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, validate_default=True
     )
 
 

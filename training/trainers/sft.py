@@ -22,7 +22,7 @@ def make(recipe: SFTRecipe, run_folder: Path, settings: Settings, hooks: Hooks) 
     from trl.trainer.sft_trainer import SFTTrainer
 
     class Trainer(Checkpointing, SFTTrainer):
-        save = staticmethod(hooks.save)
+        pass
 
     tokenizer = load_tokenizer(recipe.model, settings)
     rows = sft_rows(open_data(recipe.data.path), tokenizer, recipe.data.max_length)
@@ -47,6 +47,7 @@ def make(recipe: SFTRecipe, run_folder: Path, settings: Settings, hooks: Hooks) 
         peft_config=peft_config(recipe),
         callbacks=[hooks],
     )
+    trainer.save = hooks.save
     # How many rows there are is known once they are packed.
     steps = steps_of(recipe, len(trainer.train_dataset))
     trainer.args.warmup_steps = warm_up_steps(recipe, steps)

@@ -10,7 +10,7 @@ from typing import Any
 from engine.config import Settings
 from engine.config import load as load_settings
 from sandbox.errors import ExpectedError, UnavailableError
-from training.recipes import Recipe, SFTRecipe
+from training.recipes import DPORecipe, Recipe, SFTRecipe
 from training.trainers.checkpoints import TRAINER, clean
 from training.trainers.hooks import Hooks
 from training.trainers.progress import Progress
@@ -52,9 +52,13 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
 def _make(directory: RunDirectory, settings: Settings, hooks: Hooks) -> Any:
     recipe = directory.recipe
     if isinstance(recipe, SFTRecipe):
-        from training.trainers.sft import make
+        from training.trainers import sft
 
-        return make(recipe, directory.path, settings, hooks)
+        return sft.make(recipe, directory.path, settings, hooks)
+    if isinstance(recipe, DPORecipe):
+        from training.trainers import dpo
+
+        return dpo.make(recipe, directory.path, settings, hooks)
     raise UnavailableError(f"there is no trainer for recipes of kind {recipe.kind} yet")
 
 
