@@ -1,4 +1,9 @@
-"""Chat messages as a model's tokens, and its tokens as text."""
+"""Chat messages as a model's tokens, and its tokens as text: the one place where a chat template is applied for
+inference.
+
+Training serialises its rows with the same functions (`training.data.serialise`), so that what is trained is
+what is asked.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,24 @@ from typing import Any
 from engine.models.base import Completion, Message, ModelError
 from engine.models.local.text import TextStream
 from engine.models.thinking import OPEN
+
+
+def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
+    """The messages in the tokenizer's chat template, up to where the answer starts.
+
+    Raises jinja2.TemplateError where the template rejects them.
+    """
+    return str(tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True))
+
+
+def prompt_tokens(tokenizer: Any, text: str) -> list[int]:
+    """The tokens of a text in which the template has put every special token already."""
+    return list(tokenizer.encode(text, add_special_tokens=False))
+
+
+def is_thinking(text: str) -> bool:
+    """Whether a prompt ends inside an open think block."""
+    return text.rstrip().endswith(OPEN)
 
 
 class Chat:
@@ -30,14 +53,12 @@ class Chat:
                 "refused", f"{self.name}: its tokenizer has no chat template: take an instruct model"
             )
         try:
-            text = self.tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=True
-            )
+            text = prompt_text(self.tokenizer, messages)
         except jinja2.TemplateError as error:
             raise ModelError(
                 "refused", f"{self.name}: its chat template rejects the messages: {error}"
             ) from None
-        return self.tokenizer.encode(text, add_special_tokens=False), text.rstrip().endswith(OPEN)
+        return prompt_tokens(self.tokenizer, text), is_thinking(text)
 
     def decode(self, tokens: list[int]) -> str:
         """The text of tokens, special ones left out."""
