@@ -204,7 +204,7 @@ class RunReader:
             return [payloads.decode(db, row) for row in rows]
 
     def trajectory_events(self, run_id: str) -> list[Event]:
-        """What `store.trajectories.trajectory_of` takes: what the meta-agent was asked, wrote and got for it."""
+        """What the meta-agent was asked, wrote and got for it (`store.trajectories.trajectory_of`)."""
         with self._reading() as db:
             if db is None:
                 return []

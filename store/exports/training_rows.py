@@ -5,7 +5,7 @@ A run that proposed none is one row without a workflow, so that failures are in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from engine.events import Event
@@ -114,8 +114,8 @@ def _fit(value: Any) -> Any:
     return value
 
 
-def columns_table() -> str:
+def columns_table(columns: Mapping[str, tuple[str, str]] = COLUMNS) -> str:
     """The columns as a Markdown table, for the docs."""
     lines = ["| Column | Type | |", "|---|---|---|"]
-    lines += [f"| `{name}` | {kind} | {what} |" for name, (kind, what) in COLUMNS.items()]
+    lines += [f"| `{name}` | {kind} | {what} |" for name, (kind, what) in columns.items()]
     return "\n".join(lines) + "\n"

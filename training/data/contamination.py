@@ -64,7 +64,9 @@ class Contamination:
         return ""
 
 
-def contamination(names: Sequence[str], ngram: int, data: Path | None) -> tuple[Contamination, dict[str, int]]:
+def contamination(
+    names: Sequence[str], ngram: int, data: Path | None
+) -> tuple[Contamination, dict[str, int]]:
     """What `names` (`humaneval`, `mbpp:flowreasoner/test`) stand for, with how many problems each has.
 
     Raises DataError where one of them cannot be had.

@@ -60,7 +60,8 @@ def of_splits(problem: Mapping[str, Any], splits: Iterable[str]) -> frozenset[st
     sources = [t for s in splits for t in (tests.get(s) or ())] if isinstance(tests, dict) else []
     name = problem.get("entry_point")
     entry_point = name if isinstance(name, str) else None
-    return frozenset(a for source in sources if isinstance(source, str) for a in assertions(source, entry_point))
+    texts = (source for source in sources if isinstance(source, str))
+    return frozenset(found for text in texts for found in assertions(text, entry_point))
 
 
 class Assertions:

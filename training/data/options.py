@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,33 +19,34 @@ class DataError(UsageError):
 
 
 class BuildOptions(BaseModel):
-    """Everything but the runs that decides which rows there are: the same options and store, the same bytes."""
+    """Everything but the runs that decides which rows there are."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    form: Form = Field("rounds", description="sft: a row for each round, or for each run its trace (Eq. 2).")
-    keep: Keep = Field(
-        "all",
-        description="sft: of each run all rounds, the best one, or those that improve on all before (monotone).",
-    )
-    solved: bool = Field(False, description="sft: only runs of which a round passed all of val.")
-    strict: bool = Field(False, description="Only workflows that ran as written, without repair.")
-    duplicates: bool = Field(
-        False, description="Keep workflows that differ in names, prompts and numbers only."
-    )
-    against: tuple[str, ...] = Field(
-        (), description="Benchmarks to keep out, as in humaneval or mbpp:flowreasoner/test."
-    )
-    ngram: int = Field(13, ge=3, le=100, description="Words in a row that tell a problem of theirs.")
-    data: Path | None = Field(None, description="Local data of these benchmarks.")
-    pairs: int = Field(
-        2000, ge=0, description="dpo: pairs to draw, likely as (s_w - s_l)^3; 0 is every pair once."
-    )
-    seed: int = Field(0, ge=0, description="dpo: seed of the draw.")
-    tokenizer: str | None = Field(
-        None, description="Student to count tokens for: pocket-meta, a folder, or a hub ID."
-    )
-    max_tokens: int | None = Field(None, ge=1, description="Longest row in tokens of the student.")
+    form: Form = "rounds"
+    """sft: a row for each round, or for each run its trace (Eq. 2)."""
+    keep: Keep = "all"
+    """sft: of each run all rounds, the best, or those that improve on all before (monotone)."""
+    solved: bool = False
+    """sft: only runs of which a round passed all of val."""
+    strict: bool = False
+    """Only workflows that ran as written, without repair."""
+    duplicates: bool = False
+    """Keep workflows that differ in names, prompts and numbers only."""
+    against: tuple[str, ...] = ()
+    """A benchmark to keep out, as in humaneval or mbpp:flowreasoner/test; several if repeated."""
+    ngram: Annotated[int, Field(ge=3, le=100)] = 13
+    """Words in a row that tell a problem of such a benchmark."""
+    data: Path | None = None
+    """Local data of these benchmarks."""
+    pairs: Annotated[int, Field(ge=0)] = 2000
+    """dpo: pairs to draw, likely as (s_w - s_l)^3; 0 is every pair once."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """dpo: seed of the draw."""
+    tokenizer: str | None = None
+    """Student to count tokens for: pocket-meta, hf:FOLDER, hf:ID, or job:ID."""
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Leave out rows of more tokens of the student."""
 
 
 # Options that say nothing for other kinds.
@@ -59,6 +60,12 @@ _OF_KIND: dict[str, tuple[Kind, ...]] = {
     "max_tokens": ("sft", "dpo", "repair"),
     "tokenizer": ("sft", "dpo", "repair"),
 }
+
+
+def applying(kind: Kind, options: BuildOptions) -> dict[str, Any]:
+    """The options that say something for this kind, JSON-ready; where benchmarks lie is none of them."""
+    told = options.model_dump(mode="json", exclude={"data"})
+    return {name: value for name, value in told.items() if kind in _OF_KIND.get(name, (kind,))}
 
 
 def checked(kind: Kind, options: BuildOptions) -> BuildOptions:

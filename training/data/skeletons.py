@@ -12,13 +12,16 @@ from engine.source import parse
 def skeleton(code: str) -> str:
     """A content address, 32 hex digits, of the code's syntax tree without what is arbitrary in it.
 
-    Variables, parameters, helper methods and prompts are numbered in the order they come in, texts and numbers
-    are blanked, docstrings left out. Operators, keywords of calls and everything that decides what is done
-    stay. Code that does not parse stands for itself.
+    Variables, parameters, helper methods and prompts are numbered in the order they come in, texts and
+    numbers are blanked, docstrings left out. Operators, keywords of calls and everything that decides what is
+    done stay. Code that does not parse stands for itself.
     """
     tree = parse(code).tree
     text = code if tree is None else "".join(_Writer(tree).written(tree))
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+_TYPES: dict[type, str] = dict.fromkeys((int, float, complex), "number")
 
 
 class _Writer:
@@ -51,23 +54,20 @@ class _Writer:
     def _plain(self, node: ast.AST, name: str, field: object) -> object:
         """A field without what is arbitrary in it."""
         if isinstance(node, ast.Constant):
-            return field if isinstance(field, bool) else type(field).__name__
-        if isinstance(node, ast.Name) and name == "id" and field != "self":
-            return self._number(node.id)
-        if isinstance(node, ast.arg) and name == "arg" and field != "self":
-            return self._number(node.arg)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and field in self._methods:
-            return self._number(str(field))
-        if isinstance(node, ast.Attribute) and name == "attr":
+            return field if isinstance(field, bool) else _TYPES.get(type(field), type(field).__name__)
+        if not isinstance(field, str):
+            return field
+        if isinstance(node, ast.Attribute):
             of_prompts = isinstance(node.value, ast.Name) and node.value.id == "prompt_custom"
-            return self._number(node.attr) if of_prompts or node.attr in self._methods else field
-        return field
+            return self._number(field) if of_prompts or field in self._methods else field
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return self._number(field) if field in self._methods else field
+        return self._number(field) if isinstance(node, ast.Name | ast.arg) and field != "self" else field
 
     def _number(self, name: str) -> int:
         return self._numbers.setdefault(name, len(self._numbers))
 
 
 def _is_docstring(node: object) -> bool:
-    return (
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    )
+    value = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
