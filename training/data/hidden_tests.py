@@ -30,11 +30,10 @@ def assertions(test: str, entry_point: str | None) -> Iterator[str]:
     Where it asserts of a `candidate`, it is given for the function's own name too.
     """
     for source in _sources(test):
-        text = collapsed(source)
-        names = {text, re.sub(r"\bcandidate\b", lambda _: entry_point, text)} if entry_point else {text}
-        for name in sorted(names):
-            if "(" in name and len(name) >= len("assert") + _SHORTEST:
-                yield name[:_CHARS]
+        named = re.sub(r"\bcandidate\b", lambda _: entry_point or "candidate", source)
+        for text in sorted({collapsed(source), collapsed(named)}):
+            if "(" in text and len(text) >= len("assert") + _SHORTEST:
+                yield text[:_CHARS]
 
 
 def _sources(test: str) -> Iterator[str]:

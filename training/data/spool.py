@@ -31,7 +31,7 @@ class Spool:
     def __init__(self, path: Path, *, duplicates: bool) -> None:
         """With `duplicates`, rows that count as one are chosen all the same."""
         self._db = sqlite3.connect(path, isolation_level=None)
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -20000"):
+        for pragma in ("journal_mode = OFF", "synchronous = OFF"):
             self._db.execute(f"PRAGMA {pragma}")
         for table in _TABLES:
             self._db.execute(table)
