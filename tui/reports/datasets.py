@@ -28,7 +28,8 @@ def print_built(report: dict[str, Any], out: str, pushed: str | None, *, as_json
 def print_dataset(data: dict[str, Any], *, as_json: bool) -> None:
     """A data set: its report and first row."""
     report = data["report"]
-    lines = [f"{plural(report['rows'], 'row')} for {report['kind']} from {report['from'] or 'all runs'!r}"]
+    wanted = repr(report["from"]) if report["from"].strip() else "all runs"
+    lines = [f"{plural(report['rows'], 'row')} for {report['kind']} from {wanted}"]
     lines += _lines(report)
     for name in data["columns"]:
         lines += ["", f"{name}:", _text(data["first_row"][name])]
