@@ -169,6 +169,19 @@ class ExperimentReader:
         by_key = ((json.loads(key), value) for key, value in rows)
         return {label: json.loads(value) for (label, its_step), value in by_key if its_step == step}
 
+    def candidate_scores(self, name: str) -> dict[str, float]:
+        """Of the workflows that the searches of an experiment tried: the share of trials that were solved.
+
+        By workflow id, in [0, 1]; trials without a verdict, as where the sandbox failed, count neither way.
+        """
+        query = (
+            "SELECT r.workflow_id, avg(r.score >= 1.0) FROM origins o JOIN runs r ON r.id = o.run_id"
+            " WHERE o.experiment = ? AND o.stage = 'search' AND r.score IS NOT NULL"
+            " AND r.workflow_id IS NOT NULL GROUP BY r.workflow_id"
+        )
+        with self._connection.taken() as db:
+            return dict(db.execute(query, (name,)).fetchall())
+
     def found(self, name: str) -> dict[str, dict[str, Any]]:
         """What the searches of the experiment found, by the variant's label."""
         return self.recorded(name, FOUND)
