@@ -80,8 +80,8 @@ class FailureReader:
     ) -> Clusters:
         """The `limit` largest clusters of runs that failed, the largest first.
 
-        Only runs of `experiment`, and only those since `since` (Unix seconds), where they are given. Rollouts of
-        training jobs, which fail by the thousand, are left out.
+        Only runs of `experiment`, and only those since `since` (Unix seconds), where they are given. Rollouts
+        of training jobs, which fail by the thousand, are left out.
         """
         scope, values = _scope(experiment, since)
         query = f"{_QUERIES[by].format(scope=scope)} ORDER BY 2 DESC, 1 LIMIT ?"

@@ -306,7 +306,7 @@ CREATE TABLE rollouts ( -- runs that a training job made to learn from
 )
 
 
-def _rollouts(db: sqlite_utils.Database) -> None:
+def _rollouts(db: sqlite3.Connection) -> None:
     for statement in _ROLLOUTS:
         db.execute(statement.strip())
 

@@ -113,7 +113,7 @@ def preference_trainer(pair_loss: PairLoss) -> type:
                 chosen, rejected, {name: inputs[name] for name in PAIR_COLUMNS if name in inputs}
             )
             with torch.no_grad():
-                gather = self.accelerator.gather_for_metrics
+                gather: Any = self.accelerator.gather_for_metrics
                 entropy = gather((out.entropy * learned).sum()).sum() / gather(learned.sum()).sum()
                 self._total_train_tokens += int(gather(mask.sum()).sum()) if mode == "train" else 0
                 margins = gather(self.beta * (chosen - rejected))

@@ -1,5 +1,6 @@
-"""Chat messages as a model's tokens, and its tokens as text: the one place where a chat template is applied for
-inference.
+"""Chat messages as a model's tokens, and its tokens as text.
+
+This is the one place where a chat template is applied for inference.
 
 Training serialises its rows with the same functions (`training.data.serialise`), so that what is trained is
 what is asked.
