@@ -22,6 +22,10 @@ class RecordError(StoreError):
     """One event cannot be stored (duplicate number, unknown run, not plain data); others still can."""
 
 
+class DamagedError(StoreError):
+    """What a row holds is not what this program writes there."""
+
+
 class RunNotFoundError(StoreError):
     """No run has this id or prefix."""
 
@@ -63,6 +67,10 @@ def no_run(run_id: str, path: Path | str) -> RunNotFoundError:
     return RunNotFoundError(f"No run begins with {run_id!r} in the store {path}; list them with `runs`.")
 
 
+# What reading code raises on values that are not what was written: wrong types, broken JSON, missing parts.
+OF_DAMAGE = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError)
+
+
 @contextmanager
 def explained(path: Path | str) -> Iterator[None]:
     """Turn SQLite's errors inside the block into `StoreError`."""
@@ -70,3 +78,14 @@ def explained(path: Path | str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise explain(error, path) from error
+
+
+@contextmanager
+def readable(path: Path | str) -> Iterator[None]:
+    """Turn what a damaged store does to code that reads it into `StoreError`, SQLite's errors included."""
+    try:
+        with explained(path):
+            yield
+    except OF_DAMAGE as error:
+        text = f"{type(error).__name__}: {error}"[:200]
+        raise DamagedError(f"The store {path} holds a damaged row ({text}); restore a copy.") from error

@@ -96,7 +96,7 @@ class ExperimentReader:
         """All experiments, newest first."""
         with self._connection.taken() as db:
             rows = db.execute(f"{_SELECT_EXPERIMENTS} ORDER BY started_at DESC, name").fetchall()
-            return [_experiment(db, *row) for row in rows]
+            return self._connection.intact(rows, lambda row: _experiment(db, *row), lambda row: row[0])
 
     def named(self, name: str) -> ExperimentRow:
         """The experiment of this name. Raises StoreError where there is none."""
@@ -125,11 +125,14 @@ class ExperimentReader:
                 if trial not in reported or row[-1] or not reported[trial][-1]:
                     reported[trial] = tuple(row)
             used = _Used.by(db, _REPORTED, name)
-            keys = {trial: TrialKey.parse(trial) for trial in reported}
-            rows = [
-                _trial(used, (key.label, key.problem_id, key.repeat), counts[trial], reported[trial][:-1])
-                for trial, key in keys.items()
-            ]
+
+            def row_of(trial: str) -> TrialRow:
+                key = TrialKey.parse(trial)
+                return _trial(
+                    used, (key.label, key.problem_id, key.repeat), counts[trial], reported[trial][:-1]
+                )
+
+            rows = self._connection.intact(reported, row_of, lambda trial: (name, trial))
             return _as_planned(db, name, rows)
 
     def trial_of(self, run_id: str) -> TrialRow:

@@ -39,6 +39,7 @@ from store.stalls import Wait
 
 _CHUNK_EVENTS = 500
 _LAST_CHARACTER = "\U0010ffff"
+_RUN_FIELDS = tuple(f.name for f in fields(RunRow))
 _RUN_COLUMNS = ", ".join(f"runs.{f.name}" for f in fields(RunRow) if f.name not in ("config", "parent"))
 _SELECT_RUNS = (
     f"SELECT {_RUN_COLUMNS}, v.config, o.parent FROM runs JOIN variants v ON v.id = runs.variant_id"
@@ -81,6 +82,11 @@ class Reader:
     def close(self) -> None:
         """Release the file; the next call opens it again."""
         self._connection.close()
+
+    @property
+    def damaged(self) -> int:
+        """How many rows were left out of lists so far, because they could not be read."""
+        return self._connection.damaged
 
     def changed(self) -> bool:
         """Whether another connection has written since the last call of this; true at first."""
@@ -147,10 +153,10 @@ class Reader:
             where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
             select = _SELECT_FAILED if failed and not search and not clauses else _SELECT_RUNS
             query = f"{select}{where} ORDER BY runs.started_at DESC, runs.id DESC LIMIT ?"
-            rows = [_run_row(row) for row in db.execute(query, (*values, limit + 1))]
-        page = tuple(rows[:limit])
-        more = len(rows) > limit and page
-        return RunPage(page, Cursor(page[-1].started_at, page[-1].id) if more else None, is_partial)
+            read = db.execute(query, (*values, limit + 1)).fetchall()
+            page = self._connection.intact(read[:limit], _run_row, _run_id)
+        last = read[limit - 1] if len(read) > limit else None
+        return RunPage(tuple(page), _cursor(last) if last else None, is_partial)
 
     def run(self, run_id: str) -> RunRow:
         """The run of this id or unique beginning of one; "last" is the newest.
@@ -275,11 +281,12 @@ class Reader:
             " v.config FROM runs r JOIN variants v ON v.id = r.variant_id"
             " WHERE r.id IN (SELECT value FROM json_each(?))"
         )
-        rows = self._all(query, json.dumps(run_ids))
-        return [
-            RunFacts(meta, worker, seed, sandbox, by, benchmark, json.loads(config))
-            for meta, worker, seed, sandbox, by, benchmark, config in rows
-        ]
+        with self._connection.taken() as db:
+            rows = db.execute(query, (json.dumps(run_ids),))
+            return [
+                RunFacts(meta, worker, seed, sandbox, by, benchmark, json.loads(config))
+                for meta, worker, seed, sandbox, by, benchmark, config in rows
+            ]
 
     def search(self, text: str, limit: int = 50) -> list[SearchHit]:
         """Queries, prompts, responses and reasoning with all words of `text`, best first."""
@@ -332,10 +339,20 @@ def _model_call(
     )
 
 
+def _run_id(row: tuple[Any, ...]) -> object:
+    return row[_RUN_FIELDS.index("id")]
+
+
+def _cursor(row: tuple[Any, ...]) -> Cursor:
+    return Cursor(row[_RUN_FIELDS.index("started_at")], row[_RUN_FIELDS.index("id")])
+
+
 def _run_row(row: tuple[Any, ...]) -> RunRow:
-    values = dict(zip((f.name for f in fields(RunRow)), row, strict=True))
+    values = dict(zip(_RUN_FIELDS, row, strict=True))
     values["strict"] = _flag(values["strict"])
     values["config"] = json.loads(values["config"])
+    if not isinstance(values["config"], dict):
+        raise TypeError("the configuration is no object")
     return RunRow(**values)
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from store import migrations
 from store.db import open_reader
-from store.errors import explained
+from store.errors import OF_DAMAGE, readable
+
+R = TypeVar("R")
+T = TypeVar("T")
 
 
 class ReadConnection:
@@ -22,11 +26,27 @@ class ReadConnection:
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._empty: sqlite3.Connection | None = None
+        self._damaged: set[object] = set()
+
+    @property
+    def damaged(self) -> int:
+        """How many rows of lists were left out so far, because they could not be read."""
+        return len(self._damaged)
+
+    def intact(self, rows: Iterable[R], make: Callable[[R], T], key: Callable[[R], object]) -> list[T]:
+        """What `make` makes of each row; one that is damaged is left out and counted, once by its key."""
+        made: list[T] = []
+        for row in rows:
+            try:
+                made.append(make(row))
+            except OF_DAMAGE:
+                self._damaged.add(key(row))
+        return made
 
     @contextmanager
     def taken(self) -> Iterator[sqlite3.Connection]:
         """The connection, for the block alone. Raises StoreError where the file cannot be read."""
-        with self._lock, explained(self.path):
+        with self._lock, readable(self.path):
             if self._db is None:
                 self._db = open_reader(self.path)
             yield self._db or self._empty_store()

@@ -68,6 +68,11 @@ def plural(number: int, noun: str, many: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
 
 
+def left_out(rows: int) -> str:
+    """What a list says of rows that could not be read; nothing where there is none."""
+    return f"{plural(rows, 'damaged row')} left out" if rows else ""
+
+
 def day_time(at: float) -> str:
     """Local date and time, minutes precise."""
     return datetime.fromtimestamp(at).strftime("%m-%d %H:%M")

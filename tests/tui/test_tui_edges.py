@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from textual.pilot import Pilot
 
+from store.reader import Reader
+from tests.tui.experiment_samples import filled
 from tests.tui.pilots import WIDE, app_of, until
 from tests.tui.scripted import Script, ScriptedWorkbench, passing_run
 from tui.app import WorkbenchApp
+from tui.screens.experiments.experiments import ExperimentsScreen
 from tui.screens.run.run import RunScreen
 from tui.screens.run.scrub_bar import ScrubBar
 from tui.service.records import Records
 from tui.session import RunSession
 from tui.stalls import LEAST_S, UNKNOWN_S, Stalls
 from tui.trace.waiting import waiting_on
+from tui.widgets.table_view import TableView
+
+T = TypeVar("T")
 
 
 def loaded() -> RunSession:
@@ -143,3 +154,55 @@ async def test_a_wait_as_long_as_usual_is_no_stall(store: Path) -> None:
         stalls = Stalls(Usual(store, usual), lambda: now[0])
         await stalls.look([session])
         assert bool(stalls.told(session)) is is_told
+
+
+class Slow(Records):
+    """A store whose reads end when the test says so."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.gate = asyncio.Event()
+        self.begun = self.ended = 0
+
+    async def read(self, function: Callable[[Reader], T]) -> T:
+        self.begun += 1
+        await self.gate.wait()
+        result = await super().read(function)
+        self.ended += 1
+        return result
+
+
+async def test_a_read_that_takes_long_is_neither_cut_off_nor_joined_by_others(store: Path) -> None:
+    filled(store)
+    app = app_of(ScriptedWorkbench(store))
+    slow = app.records = Slow(store)
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, ExperimentsScreen))
+        screen = app.screen
+        assert isinstance(screen, ExperimentsScreen)
+        await until(pilot, lambda: slow.begun == 1)
+        for _ in range(3):
+            screen._reread()  # as its timer does
+            await pilot.pause()
+        assert (slow.begun, slow.ended) == (1, 0)
+        screen.action_reload()  # what somebody asks for follows, once
+        screen.action_reload()
+        slow.gate.set()
+        table = screen.query_one("#experiments", TableView)
+        await until(pilot, lambda: table.count == 1)
+        await until(pilot, lambda: not screen._reading)
+        reads = slow.begun
+        assert reads == slow.ended and reads <= 6
+
+
+async def test_rows_that_cannot_be_read_are_told(store: Path) -> None:
+    filled(store)
+    with contextlib.closing(sqlite3.connect(store, isolation_level=None)) as db:
+        db.execute("UPDATE origins SET trial = '[]' WHERE run_id = (SELECT min(run_id) FROM origins)")
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, ExperimentsScreen))
+        table = app.screen.query_one("#experiments", TableView)
+        await until(pilot, lambda: "1 damaged row left out" in str(table.border_subtitle))

@@ -39,6 +39,11 @@ class Records:
                 self._reader = Reader(self.path)
             return self._reader
 
+    @property
+    def damaged(self) -> int:
+        """How many rows of lists were left out so far, because they could not be read."""
+        return self._reader.damaged if self._reader is not None else 0
+
     async def runs(
         self, *, failed: bool = False, search: str = "", limit: int, before: Cursor | None = None
     ) -> RunPage:

@@ -43,7 +43,7 @@ class ChooseScreen(WorkbenchScreen[None]):
 
     def on_screen_resume(self) -> None:
         self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
-        self.run_worker(self._load, group="store", exclusive=True)
+        self.read_store(self._load)
 
     @property
     def _table(self) -> TableView:

@@ -13,7 +13,7 @@ from textual.widgets import Footer, Static
 
 from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
-from tui.format import plural
+from tui.format import left_out, plural
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.experiments.rows import (
@@ -88,11 +88,11 @@ class ExperimentsScreen(WorkbenchScreen[None]):
 
     def action_reload(self) -> None:
         self._newest = -1
-        self._reread()
+        self.read_store(self._load)
 
     def _reread(self) -> None:
         if self.is_current:
-            self.run_worker(self._load, group="store", exclusive=True)
+            self.read_store(self._load, again=False)
 
     async def _load(self) -> None:
         """How experiments stand; and what the store has, where anything was written."""
@@ -137,7 +137,8 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         if self._wanted in self._rows:
             table.move(list(self._rows).index(self._wanted or ""))
             self._wanted = None
-        table.border_subtitle = f"{plural(len(self._now), 'experiment')} in progress" if self._now else ""
+        now = f"{plural(len(self._now), 'experiment')} in progress" if self._now else ""
+        table.border_subtitle = " · ".join(filter(None, (now, left_out(self.navigation.records.damaged))))
         table.refresh()
         self._show_details()
 
@@ -164,7 +165,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
     def _moved(self) -> None:
         self._trials = []
         self._show_details()
-        self.run_worker(self._load_trials, group="trials", exclusive=True)
+        self.read_store(self._load_trials, what="trials")
 
     # -- opening -----------------------------------------------------------------------------------
 

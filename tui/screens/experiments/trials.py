@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.widgets import Footer
 
 from tui.actions import bindings_for
-from tui.format import plural
+from tui.format import left_out, plural
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.experiments.rows import TRIAL_COLUMNS, trial_row, went_wrong
@@ -55,11 +55,11 @@ class TrialsScreen(WorkbenchScreen[None]):
 
     def action_reload(self) -> None:
         self._newest = -1
-        self._reread()
+        self.read_store(self._load)
 
     def _reread(self) -> None:
         if self.is_current:
-            self.run_worker(self._load, group="store", exclusive=True)
+            self.read_store(self._load, again=False)
 
     async def _load(self) -> None:
         from store.errors import StoreError
@@ -81,7 +81,8 @@ class TrialsScreen(WorkbenchScreen[None]):
     def _show(self) -> None:
         table, wrong = self._table, [t for t in self._trials if went_wrong(t)]
         table.border_title = f"{self._experiment}, only failed" if self._only_failed else self._experiment
-        table.border_subtitle = f"{plural(len(self._trials), 'trial')}, {len(wrong):,} failed"
+        count = f"{plural(len(self._trials), 'trial')}, {len(wrong):,} failed"
+        table.border_subtitle = " · ".join(filter(None, (count, left_out(self.navigation.records.damaged))))
         table.empty = "No trial has failed." if self._only_failed and self._trials else "No trial has begun."
         table.show([trial_row(trial) for trial in (wrong if self._only_failed else self._trials)])
         table.refresh()

@@ -76,13 +76,11 @@ class FailuresScreen(WorkbenchScreen[None]):
     # -- reading -----------------------------------------------------------------------------------
 
     def action_reload(self) -> None:
-        self.run_worker(self._load, group="store", exclusive=True)
+        self.read_store(self._load)
 
     def _reread(self) -> None:
-        # It must not cut off what somebody asked for.
-        reading = any(w.group == "store" and not w.is_finished for w in self.workers)
-        if self.is_current and not reading:
-            self.run_worker(partial(self._load, force=False), group="store", exclusive=True)
+        if self.is_current:
+            self.read_store(partial(self._load, force=False), again=False)
 
     async def _load(self, *, force: bool = True) -> None:
         """The clusters, then the runs of the selected one; without `force`, where anything was written."""
@@ -163,10 +161,10 @@ class FailuresScreen(WorkbenchScreen[None]):
 
     def _read_runs(self) -> None:
         self._table("runs").move(0)
-        self.run_worker(self._load_runs, group="runs", exclusive=True)
+        self.read_store(self._load_runs, what="runs")
 
     def _read_peek(self) -> None:
-        self.run_worker(self._load_peek, group="peek", exclusive=True)
+        self.read_store(self._load_peek, what="peek")
 
     async def _load_peek(self) -> None:
         from store.errors import StoreError

@@ -71,11 +71,11 @@ class HomeScreen(WorkbenchScreen[None]):
         self._read()
 
     def _read(self) -> None:
-        self.run_worker(partial(self._load, force=True), group="store", exclusive=True)
+        self.read_store(partial(self._load, force=True))
 
     def _reread(self) -> None:
         if self.is_current:
-            self.run_worker(partial(self._load, force=False), group="store", exclusive=True)
+            self.read_store(partial(self._load, force=False), again=False)
 
     async def _load(self, *, force: bool) -> None:
         from store.errors import StoreError

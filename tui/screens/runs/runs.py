@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from textual.widgets import Footer, Input, Label
 
 from tui.actions import bindings_for
-from tui.format import plural
+from tui.format import left_out, plural
 from tui.marks import Marks
 from tui.run_rows import RUN_COLUMNS, run_row
 from tui.safe import one_line
@@ -74,7 +74,7 @@ class RunsScreen(WorkbenchScreen[None]):
         return self.query_one("#runs", TableView)
 
     def _read(self) -> None:
-        self.run_worker(self._load, group="store", exclusive=True)
+        self.read_store(self._load)
 
     def _restart(self) -> None:
         self._pages, self._next = [None], None
@@ -117,7 +117,8 @@ class RunsScreen(WorkbenchScreen[None]):
         else:
             more = ", older runs follow" if self._next else ", the oldest"
             text = f"page {number}: {plural(shown, 'run')}{more}"
-        self._part = text + (" · newest matches only" if partial else "")
+        notes = ("newest matches only" if partial else "", left_out(self.navigation.records.damaged))
+        self._part = " · ".join(filter(None, (text, *notes)))
         self._show()
 
     def _show(self) -> None:
