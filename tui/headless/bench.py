@@ -66,7 +66,7 @@ def bench(
 def detach(settings: Settings, request: ExperimentRequest, placement: Placement, *, as_json: bool) -> int:
     """Start the request in an engine process, which goes on when this process has ended."""
     from tui.service.engine_process.client import Client
-    from tui.service.engine_process.process import spawn
+    from tui.service.engine_process.spawn import spawn
 
     store = settings.store_path()
     # What is wrong with the request is told with its own exit code, and before there is an engine.

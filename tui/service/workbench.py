@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tui.service.asked.run import default_request
 from tui.service.engine_process.client import Client, live_experiments, live_runs, standing_from
-from tui.service.engine_process.process import spawn
 from tui.service.engine_process.sockets import EngineError
+from tui.service.engine_process.spawn import spawn
 from tui.service.records import Records
 
 if TYPE_CHECKING:
