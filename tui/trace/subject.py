@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from tui.trace.completion import Parts, split_completion
+from tui.trace.marks import Piece, status_mark
 from tui.trace.nodes import RUNNING, CallNode, ExecutionNode, Key, Node, ProposalNode, RoundNode, StepNode
-from tui.trace.outline import Piece, status_mark
 from tui.trace.state import RunState
 
 REUSED = "◇"
