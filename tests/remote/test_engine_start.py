@@ -103,5 +103,5 @@ def test_one_that_does_not_come_up_is_ended(
 
 def test_one_that_cannot_be_started_leaves_nothing(start: Starts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/nowhere/python")
-    assert start.why_not("") == "an engine cannot be started: No such file or directory"
+    assert start.why_not("") == "an engine process cannot be started: No such file or directory"
     assert start.left() == []

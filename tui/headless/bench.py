@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def estimate_only(settings: Settings, request: ExperimentRequest, *, as_json: bool) -> int:
-    """Print what the experiment may take and run nothing. Raises what `prepare` raises."""
+    """Print an estimate of what the experiment will take and run nothing. Raises what `prepare` raises."""
     from tui.service.experiments.estimate import estimate
 
     store = settings.store_path()
@@ -59,7 +59,7 @@ def bench(
     try:
         return asyncio.run(_bench(runtime, prepared, placement, verify, as_json))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        say(f"interrupted; go on with: flowreasoner bench --resume {prepared.plan.name}")
+        say(f"interrupted; continue with: flowreasoner bench --resume {prepared.plan.name}")
         return INTERRUPTED
 
 
@@ -137,7 +137,7 @@ def _told_once() -> Callable[[Exception], None]:
 
 
 async def _verified(runtime: Runtime, selection: Selection, as_json: bool) -> bool:
-    """Whether the reference solutions pass; what does not is printed."""
+    """Whether the reference solutions pass; those that do not are printed."""
     from tui.headless.benchmarks import verified
 
     sandboxes = await runtime.sandboxes()

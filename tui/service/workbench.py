@@ -1,4 +1,4 @@
-"""The workbench as the screens have it: runs live in an engine of their own and go on without the screen."""
+"""The workbench as the screens see it: runs belong to an engine process and continue without the screen."""
 
 from __future__ import annotations
 

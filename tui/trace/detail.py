@@ -87,7 +87,7 @@ def _run(state: RunState) -> dict[str, Section]:
     facts = [
         ("Run", state.run_id),
         ("State", words),
-        ("Score", "" if state.score is None else f"{fmt.score(state.score)} on the held-back tests"),
+        ("Score", "" if state.score is None else f"{fmt.score(state.score)} on the hidden tests"),
         ("Val score", "" if state.val_score is None else fmt.score(state.val_score)),
         ("Tests", "visible tests are model-written" if state.tests_written_by_model else ""),
         ("Variant", state.variant),

@@ -35,7 +35,7 @@ def spawn(store: Path) -> Path:
         threading.Thread(target=process.wait, name=f"engine {process.pid}", daemon=True).start()
         said = _read_all(ready, START_S)
     except OSError as error:
-        raise EngineError(f"an engine cannot be started: {error.strerror or error}") from None
+        raise EngineError(f"an engine process cannot be started: {error.strerror or error}") from None
     finally:
         os.close(ready)
     if said:
