@@ -53,7 +53,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.jump", "ctrl+o", "Jump to pane", "Pick a pane by its letter.", "app"),
     Action("app.zoom", "z", "Zoom", "Give the focused pane the whole screen, or undo that.", "app"),
     Action("app.change_theme", "T", "Theme", "Pick a colour theme.", "app"),
-    Action("app.command_palette", "ctrl+p", "Palette", "Search all actions by name.", "app"),
+    Action("app.command_palette", "ctrl+p", "Palette", "Search all actions by name.", "app", True),
     Action("app.help", "question_mark,f1", "Help", "The keys that work here.", "app", True),
     Action(
         "app.quit",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 
-from tui import focused_text, theme
+from tui import theme
 from tui.actions import actions_on, bindings_for, key_label, keymap_problems
 from tui.engines import Engines
 from tui.ports import Workbench
@@ -21,7 +21,6 @@ from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.home.home import HomeScreen
 from tui.service.records import Records
-from tui.session import RunSession
 from tui.stalls import Stalls
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from tui.navigation import Navigation
     from tui.service.requests import NewRun, RunRequest
+    from tui.session import RunSession
 
 
 STALL_SECONDS = 2.0
@@ -136,6 +136,7 @@ class WorkbenchApp(App[None]):
     def open_trace(self, run_id: str) -> None:
         """Show a run of the store; one that runs here is shown live."""
         from tui.screens.run.run import RunScreen
+        from tui.session import RunSession
 
         session = next((s for s in self.engines.sessions if s.state.run_id == run_id), None)
         if session is not None:
@@ -284,12 +285,18 @@ class WorkbenchApp(App[None]):
     # -- text out --------------------------------------------------------------------------------
 
     async def action_copy(self) -> None:
+        from tui import focused_text
+
         await focused_text.copy(self.screen, self._exports)
 
     async def action_export(self) -> None:
+        from tui import focused_text
+
         await focused_text.export(self.screen, self._exports)
 
     async def action_edit(self) -> None:
+        from tui import focused_text
+
         await focused_text.edit(self.screen)
 
     def action_share(self) -> None:

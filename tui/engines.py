@@ -11,11 +11,11 @@ from textual.worker import Worker, WorkerState
 
 from tui.ports import Workbench
 from tui.safe import one_line
-from tui.session import RunSession
 
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
     from tui.service.requests import RunRequest
+    from tui.session import RunSession
 
 Act = tuple[str, Mapping[str, Any]]
 
@@ -66,7 +66,7 @@ class Engines:
 
     def begin(self, request: RunRequest) -> RunSession:
         """Start a run in an engine of its own."""
-        session = RunSession(self._clock, live=True, title=request.title)
+        session = self._session(request.title)
         self._track(session, partial(self._begin, session, request))
         return session
 
@@ -77,10 +77,15 @@ class Engines:
 
     def follow(self, run_id: str, title: str) -> RunSession:
         """Follow a run that is in progress in some engine."""
-        session = RunSession(self._clock, live=True, title=title)
+        session = self._session(title)
         session.run_id = run_id
         self._track(session, partial(session.drive, self._workbench.follow(run_id)))
         return session
+
+    def _session(self, title: str) -> RunSession:
+        from tui.session import RunSession
+
+        return RunSession(self._clock, live=True, title=title)
 
     def _track(self, session: RunSession, work: Callable[[], Awaitable[None]]) -> None:
         worker = self._background(work, name="run", group="runs", exit_on_error=False)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from tui import format as fmt
 from tui.safe import one_line
-from tui.session import RunSession
-from tui.trace.outline import Piece, status_mark
-from tui.trace.waiting import waiting_on
+from tui.trace.marks import Piece, status_mark
 from tui.widgets.table_view import Column, TableRow
 
 if TYPE_CHECKING:
     from store.annotations import Annotation
     from store.rows import RunRow
+    from tui.session import RunSession
 
 RUN_COLUMNS = (
     Column("", 1),
@@ -110,6 +109,8 @@ def failure_row(run: RunRow) -> TableRow:
 
 def active_row(number: int, session: RunSession, stalled: str = "") -> TableRow:
     """A session for `ACTIVE_COLUMNS`; `stalled` says what it has waited for too long."""
+    from tui.trace.waiting import waiting_on
+
     state = session.state
     planned = f"/{state.rounds_planned}" if state.rounds_planned else ""
     return TableRow(

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tui import format as fmt
-from tui.trace.waiting import Waiting, waiting_on
 
 if TYPE_CHECKING:
     from tui.service.records import Records
     from tui.session import RunSession
+    from tui.trace.waiting import Waiting
 
 # What is long where the store does not know what is usual.
 UNKNOWN_S = 60.0
@@ -52,6 +52,8 @@ class Stalls:
         return f"stalled: {what} {fmt.clock(waited)}{known}"
 
     def _overdue(self, session: RunSession) -> tuple[Waiting, float, float | None] | None:
+        from tui.trace.waiting import waiting_on
+
         state = session.state
         wait = waiting_on(state)
         if wait.kind in ("nothing", "stop"):

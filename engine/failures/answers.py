@@ -1,4 +1,4 @@
-"""Rules about answers: what is no code, what was believed without being run, what only fits what was seen."""
+"""Rules about answers: not code at all, trusted without being run, or fitted to the visible tests only."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def verdict_not_understood(trace: Trace, _: Baseline | None) -> Iterator[Finding
 
 def string_verdict(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
     """The workflow reads a verdict out of a worker's words, the words said that all is well, and the
-    held-back tests failed. Evidence: the worker's step and words, and the line that reads them.
+    hidden tests failed. Evidence: the worker's step and words, and the line that reads them.
     """
     for proposal in trace.deciding_proposals:
         lines = {d.get("line") for d in proposal.diagnostics if d.get("code") == "string-verdict"}
@@ -96,7 +96,7 @@ def special_cased_inputs(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
 
 
 def tampering(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """The sandbox caught code at what judges it. Evidence: the verdict's message."""
+    """The sandbox caught code tampering with what judges it. Evidence: the verdict's message."""
     for execution in trace.deciding:
         for evaluation in execution.evaluations:
             if _is(evaluation.verdict, "tampered"):
@@ -112,7 +112,7 @@ def tampering(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
 
 
 def val_test_gap(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """The search ended with every val test passed, and the held-back test split fails. Evidence: both
+    """The search ended with every val test passed, and the hidden test split fails. Evidence: both
     scores and the first failing evaluation.
     """
     searched = any(e.split == "val" for execution in trace.executions for e in execution.evaluations)
@@ -125,7 +125,7 @@ def val_test_gap(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
 
 
 def visible_test_gap(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """The very code that is the answer passed the visible tests in a step, and fails the held-back ones.
+    """The very code that is the answer passed the visible tests in a step, and fails the hidden ones.
     Evidence: the step, and the failing evaluation's count.
     """
     for execution in trace.failing:

@@ -1,4 +1,4 @@
-"""Rules about what a run could not have: context, replies, money, time, models, a sandbox."""
+"""Rules about what a run ran out of or could not reach: context, replies, money, time, models, a sandbox."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def timeout(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
 
 
 def infra(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """The sandbox gave no verdict, which says nothing about the workflow. Evidence: its own words."""
+    """The sandbox gave no verdict, which says nothing about the workflow. Evidence: its own message."""
     if trace.end and trace.end.status == "infra":
         yield Finding("infra", "the run was ended", trace.end.seq, quote=quoted(trace.end.error or ""))
         return

@@ -57,7 +57,7 @@ class Execution:
 
     @property
     def failing(self) -> bool:
-        """Whether it gave no answer, or one that does not pass."""
+        """Whether it gave no answer, or an answer that does not pass."""
         if self.finished is None or self.finished.status != "ok":
             return True
         return any(e.score is None or e.score < 1.0 for e in self.evaluations)
@@ -111,7 +111,7 @@ class Trace:
 
     @property
     def deciding(self) -> list[Execution]:
-        """The executions that the end is about: the final ones, or all where it came to none."""
+        """The executions that decided the run: the final ones, or all if there was no final one."""
         final = [e for e in self.executions if e.started.purpose in ("test", "answer")]
         return final or self.executions
 
@@ -122,14 +122,14 @@ class Trace:
 
     @property
     def calls(self) -> list[Call]:
-        """Worker calls of failing executions; the meta-agent's too where it gave nothing to run."""
+        """Worker calls of failing executions, and the meta-agent's if it proposed nothing that could run."""
         runnable = any(p.workflow_id for p in self.proposals)
         calls = [call for execution in self.failing for call in execution.calls]
         return calls if runnable else [*self.meta_calls, *calls]
 
 
 def trace_of(events: Iterable[Event]) -> Trace:
-    """The events of one run in order; events of things that never began are left out."""
+    """The events of one run in order, without those of things that never began."""
     trace = Trace()
     executions: dict[str | None, Execution] = {}
     steps: dict[str | None, TracedStep] = {}

@@ -1,4 +1,4 @@
-"""Rules about workflows: those that cannot run as written, and those that are more than a problem needs."""
+"""Rules about workflows: those that cannot run as written, and those that do more than the problem needs."""
 
 from __future__ import annotations
 

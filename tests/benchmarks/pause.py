@@ -20,7 +20,7 @@ from engine.benchmarks import find_problem
 from engine.benchmarks.pocket import EXAMPLE_ID
 from engine.events import RunPaused
 from tui.service.engine_process.client import Client
-from tui.service.engine_process.process import spawn
+from tui.service.engine_process.spawn import spawn
 from tui.service.records import Records
 from tui.service.requests import NewRun
 

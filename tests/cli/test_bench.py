@@ -198,7 +198,7 @@ async def test_a_killed_search_goes_on_where_it_stopped(shell: Shell, models: Mo
     assert single.code == 0, single.err
     unfound = await shell("run", "one.json", "--variant", "aflow", "--found", "e")
     assert (unfound.code, len(unfound.err.splitlines())) == (2, 1)
-    assert "e has found nothing for aflow" in unfound.err
+    assert "e has no search result for aflow" in unfound.err
 
 
 async def test_ctrl_c_says_how_to_go_on(shell: Shell, models: Models, problems: Path) -> None:

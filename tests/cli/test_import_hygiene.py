@@ -12,9 +12,11 @@ import pytest
 from tests.support.runtime import runtime
 
 __all__ = ["runtime"]  # a fixture
+SERVER = "tui.service.engine_process.server"  # for an engine process alone: it brings half of engine/ with it
 HEAVY = (
     *("torch", "transformers", "docker", "openai", "scipy", "datasets", "ray", "textual", "typer", "rich"),
     *("numpy", "pandas", "pyarrow"),
+    SERVER,
 )
 
 COMMAND = """
@@ -76,8 +78,8 @@ STARTS: dict[str, tuple[str, set[str]]] = {
     "runs --json": (COMMAND.format(arguments=["runs", "--json"]), {"typer", "rich"}),
     "show --help": (COMMAND.format(arguments=["show", "--help"]), {"typer", "rich"}),
     "a store, made and then read": (STORING, set()),
-    "the service": (SERVICE, set()),
-    "an engine process before its first run": (ENGINE, set()),
+    "the service": (SERVICE, {SERVER}),
+    "an engine process before its first run": (ENGINE, {SERVER}),
     "the app at its first paint": (PAINTED, {"textual", "rich"}),
 }
 

@@ -28,8 +28,8 @@ from tests.cli.test_bench_ray import cluster, with_ray
 from tests.support.runtime import runtime
 from tests.support.strangers import NAMES, Strangers, strangers
 from tui.service.engine_process.client import Client
-from tui.service.engine_process.process import spawn
 from tui.service.engine_process.sockets import engines
+from tui.service.engine_process.spawn import spawn
 
 __all__ = ["cluster", "problems", "runtime"]  # fixtures
 TOKEN = "a-token-of-the-tests"

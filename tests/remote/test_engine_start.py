@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.runtime import runtime
-from tui.service.engine_process import process
-from tui.service.engine_process.process import spawn
+from tui.service.engine_process import spawn as spawning
 from tui.service.engine_process.sockets import EngineError, folder
+from tui.service.engine_process.spawn import spawn
 
 __all__ = ["runtime"]  # a fixture
 
@@ -93,7 +93,7 @@ def test_the_end_of_one_says_nothing_about_another(start: Starts) -> None:
 def test_one_that_does_not_come_up_is_ended(
     start: Starts, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
-    monkeypatch.setattr(process, "START_S", 2.0)
+    monkeypatch.setattr(spawning, "START_S", 2.0)
     began = time.monotonic()
     why = start.why_not(f"import signal, sys\nsys.stderr.write({said!r})\nsys.stderr.flush()\nsignal.pause()")
     assert time.monotonic() - began >= 2.0
@@ -103,5 +103,5 @@ def test_one_that_does_not_come_up_is_ended(
 
 def test_one_that_cannot_be_started_leaves_nothing(start: Starts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/nowhere/python")
-    assert start.why_not("") == "an engine cannot be started: No such file or directory"
+    assert start.why_not("") == "an engine process cannot be started: No such file or directory"
     assert start.left() == []

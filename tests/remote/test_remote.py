@@ -22,8 +22,8 @@ from engine.benchmarks.pocket import EXAMPLE_ID
 from engine.events import Event, RunFinished, RunPaused, RunResumed, StepFinished, StepStarted, ValueEdited
 from store.reader import Reader
 from tui.service.engine_process.client import Client, live_runs
-from tui.service.engine_process.process import spawn
 from tui.service.engine_process.sockets import EngineError, engines, folder, listen
+from tui.service.engine_process.spawn import spawn
 from tui.service.records import Records
 from tui.service.requests import NewRun
 

@@ -19,8 +19,8 @@ from store.reader import Reader
 from tests.support.runtime import runtime
 from tui.service.asked.playground import grid_request, read_step
 from tui.service.engine_process.client import Client
-from tui.service.engine_process.process import spawn
 from tui.service.engine_process.sockets import EngineError
+from tui.service.engine_process.spawn import spawn
 from tui.service.engine_process.wire import request_from_json, request_to_json
 from tui.service.records import Records
 from tui.service.requests import NewRun

@@ -58,7 +58,7 @@ async def test_enter_runs_the_bundled_example_to_its_end(store: Path) -> None:
         await until(pilot, lambda: "Two drafts" in shown(app, "workflow"))
         assert workbench.requests == [workbench.default_request()]
         assert "median(values)" in shown(app, "query")
-        assert "# test: held back" in shown(app, "tests")
+        assert "# test: hidden" in shown(app, "tests")
         assert "The query asks for" in shown(app, "reasoning")
         assert "ScEnsemble" in app.screen.query_one(GraphView).plain_text
         tree = app.screen.query_one(OutlineView).plain_text

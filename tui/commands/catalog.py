@@ -61,7 +61,9 @@ def verify(
         str, typer.Argument(metavar="BENCHMARK", help="A benchmark's name, or a JSONL file of your own.")
     ],
     data: Data = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only this many, from the first.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only this many problems, from the first on.")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Run a benchmark's reference solutions against all its tests, and say which do not pass.

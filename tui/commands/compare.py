@@ -17,7 +17,7 @@ def compare(
         list[str],
         typer.Argument(
             metavar="A B [C D]",
-            help="An experiment, EXPERIMENT:VARIANT, a run's id or the start of one, or some joined by +.",
+            help="An experiment, EXPERIMENT:VARIANT, a run's id or the start of one, or several joined by +.",
         ),
     ],
     every: Annotated[bool, typer.Option("--all", help="Also show what does not differ.")] = False,

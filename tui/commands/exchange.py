@@ -56,7 +56,7 @@ def export_runs(
         str | None, typer.Option(metavar="WORDS", help="All runs that `runs --search WORDS` finds.")
     ] = None,
     training_set: Annotated[
-        str | None, typer.Option(metavar="NAME", help="All runs that were put into this training set.")
+        str | None, typer.Option(metavar="NAME", help="All runs in this training set.")
     ] = None,
     out: Annotated[
         Path | None,
@@ -67,7 +67,7 @@ def export_runs(
     endpoint: Annotated[
         str | None, typer.Option(metavar="URL", help="For otlp: where spans go, as in http://localhost:4318.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that already exist.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Write runs to share or to train on. Keys, home paths and environment variables are removed."""
@@ -84,7 +84,7 @@ def export_runs(
 def export_workflow(
     name: Annotated[str, typer.Argument(metavar="RUN|WORKFLOW", help="A run's id, `last`, or a workflow's.")],
     out: Annotated[Path, typer.Option(help="Folder to write `round_1` into.")],
-    layout: Annotated[Literal["aflow"], typer.Option(help="Whose files to write.")] = "aflow",
+    layout: Annotated[Literal["aflow"], typer.Option(help="Which of its variants to write.")] = "aflow",
     dataset: Annotated[
         str | None, typer.Option(help="AFlow dataset to run it on; by default the run's, or HumanEval.")
     ] = None,
@@ -106,7 +106,7 @@ def export_pairs(
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Write the preference pairs that ScoreFlow's search drew, as JSON lines to train on."""
+    """Write the preference pairs that ScoreFlow's search drew, as JSONL to train on."""
     from engine.config import load
     from tui.sharing.export_workflow import export_pairs as write
 

@@ -29,7 +29,7 @@ def bench(
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The experiment's name; generated if left out.")] = None,
-    split: Annotated[str | None, typer.Option(help="Division of the problems, as in aflow-1:4.")] = None,
+    split: Annotated[str | None, typer.Option(help="How to split the problems, such as aflow-1:4.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many problems of each part.")] = None,
     repeats: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Trials per variant and problem.  [default: 1]")
@@ -53,7 +53,7 @@ def bench(
         str,
         typer.Option(metavar="WHERE", help="Where trials run: local, ray, or ray://HOST:PORT (a cluster)."),
     ] = "local",
-    concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="Trials at once.")] = 8,
+    concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="How many trials to run at once.")] = 8,
     budget: Annotated[
         float | None, typer.Option(min=0, metavar="USD", help="Start no more trials once this much is spent.")
     ] = None,
@@ -70,7 +70,7 @@ def bench(
         bool, typer.Option("--verify", help="Check first that the reference solutions pass.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only estimate what it would take; run nothing.")
+        bool, typer.Option("--dry-run", help="Only estimate the calls and the cost; run nothing.")
     ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Run it in the background, and print how to follow it.")
@@ -156,7 +156,7 @@ def _for_this_terminal(*options: tuple[str, bool]) -> None:
 
 @app.command()
 def experiments(json: JsonFlag = False) -> None:
-    """List experiments, newest first: how far they are and how well their variants do."""
+    """List experiments, newest first, with their progress and scores."""
     from engine.config import load
     from tui.reports.experiments import print_experiments
 

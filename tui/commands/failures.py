@@ -25,14 +25,16 @@ def failures(
         typer.Argument(metavar="[CLUSTER|RUN]", help="A cluster, by its short id or name, or a run in it."),
     ] = None,
     by: By = "signature",
-    experiment: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this one.")] = None,
+    experiment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only runs of this experiment.")
+    ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="WHEN", help="Only runs since: 30m, 12h, 7d, or a date.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 20,
     json: JsonFlag = False,
 ) -> None:
-    """Cluster failed runs, list one cluster's, or say why a run failed, with the evidence."""
+    """Cluster failed runs, list a cluster's runs, or say why a run failed, with the evidence."""
     from engine.config import load
     from tui.reports.failures import print_cluster, print_clusters
 
@@ -53,9 +55,9 @@ def annotate(
     note: Annotated[str | None, typer.Option(metavar="TEXT", help="A note.")] = None,
     bookmark: Annotated[bool, typer.Option("--bookmark", help="A bookmark.")] = False,
     training_set: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A training set to put them into.")
+        list[str] | None, typer.Option(metavar="NAME", help="A training set to add them to.")
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take it away instead.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it instead of adding it.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Label, note, bookmark or collect runs for training; without an option, print what there is.
@@ -97,7 +99,7 @@ def rerun(
     limit: Annotated[
         int, typer.Option(min=1, max=100_000, help="At most this many runs of the cluster, newest first.")
     ] = 100,
-    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Runs at once.")] = 4,
+    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="How many to run at once.")] = 4,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before running several.")] = False,
     unsafe_local: UnsafeLocal = False,
     json: JsonFlag = False,

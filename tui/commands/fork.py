@@ -37,7 +37,7 @@ def fork(
     ] = False,
     worker: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="Worker from the step on; without one, from the start."),
+        typer.Option(metavar="MODEL", help="Worker from the step on; without --at, from the start."),
     ] = None,
     workflow: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Workflow to run in place of the run's.")
@@ -72,7 +72,9 @@ def fork(
 @app.command()
 def replay(
     run_id: RunId,
-    speed: Annotated[float, typer.Option(min=1, max=50, help="How many times faster than it was.")] = 1.0,
+    speed: Annotated[
+        float, typer.Option(min=1, max=50, help="Speed, as a multiple of the original; 2 is twice as fast.")
+    ] = 1.0,
     json: JsonFlag = False,
 ) -> None:
     """Print a recorded run at its own pace. Needs no model, key or sandbox.

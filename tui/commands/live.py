@@ -21,7 +21,7 @@ def attach(
         str | None,
         typer.Argument(
             metavar="[RUN]",
-            help="A run's id or its beginning, or an experiment's name; optional where there is only one.",
+            help="A run's id or the start of it, or an experiment's name; optional if only one runs.",
         ),
     ] = None,
     json: JsonFlag = False,
@@ -42,7 +42,7 @@ def control(
         str,
         typer.Argument(
             metavar="RUN",
-            help="A run in progress, by its id or its beginning, or an experiment, by its name.",
+            help="A run in progress (its id or the start of it) or an experiment (its name).",
         ),
     ],
     action: Annotated[Action, typer.Argument(help="What to do.")] = "state",
@@ -72,10 +72,12 @@ def control(
 
 @app.command(hidden=True)
 def engine(
-    store: Annotated[Path, typer.Option(help="The store its runs are recorded in.")],
-    ready_fd: Annotated[int | None, typer.Option(help="Where to say that it answers.")] = None,
+    store: Annotated[Path, typer.Option(help="The store to record its runs in.")],
+    ready_fd: Annotated[
+        int | None, typer.Option(help="File descriptor to write to once it is ready.")
+    ] = None,
 ) -> None:
-    """Run what it is asked to over a socket, until it has been idle for a minute."""
+    """Be an engine process: carry out requests from a socket until idle for a minute."""
     import asyncio
 
     from engine.config import load

@@ -22,12 +22,16 @@ def playground(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="MODEL", help="A column of the grid, as often as you like; by default the step's model."
+            metavar="MODEL",
+            help="A model to ask, a column of the grid; repeatable. Default: the step's.",
         ),
     ] = None,
     prompt: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="A further row of the grid: the prompt's template, edited."),
+        typer.Option(
+            metavar="FILE",
+            help="An edited template of the prompt, a row of the grid; repeatable.",
+        ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, max=100, help="How many times to ask each cell.")] = 1,
     test: Annotated[
@@ -39,7 +43,9 @@ def playground(
     ] = None,
     save: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Ask nothing: write the workflow with the --prompt as a variant."),
+        typer.Option(
+            metavar="DIR", help="Ask nothing: write the workflow with this --prompt as a new variant."
+        ),
     ] = None,
     unsafe_local: UnsafeLocal = False,
     json: JsonFlag = False,

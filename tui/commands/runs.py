@@ -105,7 +105,7 @@ def run_workflow(
     out: Out = None,
     json: JsonFlag = False,
 ) -> None:
-    """Run a given workflow file on a problem and score it. Exit codes as for `run`."""
+    """Run a workflow file on a problem and score it. Exit codes as for `run`."""
     from engine.config import load
     from engine.operators.own import load_set
     from tui.headless.run import run as run_headless

@@ -53,7 +53,7 @@ def prune(
         float | None, typer.Option(min=0, help="Delete runs older than this many days.")
     ] = None,
     keep: Annotated[int | None, typer.Option(min=0, help="Keep only this many of the newest runs.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be deleted.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Delete old runs, and the data that only they used."""

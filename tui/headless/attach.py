@@ -119,7 +119,7 @@ async def _find(store: Path, name: str | None) -> tuple[Path, str, str]:
         raise LiveRunError(
             f"no run in progress begins with {name!r}, and no experiment is called so; in progress: {running}"
         )
-    raise LiveRunError(f"several are meant ({running}); give a name, or more of the id")
+    raise LiveRunError(f"several match ({running}); give a name, or more of the id")
 
 
 def _value(action: str, text: str | None) -> Any:

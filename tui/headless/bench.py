@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def estimate_only(settings: Settings, request: ExperimentRequest, *, as_json: bool) -> int:
-    """Print what the experiment may take and run nothing. Raises what `prepare` raises."""
+    """Print an estimate of what the experiment will take and run nothing. Raises what `prepare` raises."""
     from tui.service.experiments.estimate import estimate
 
     store = settings.store_path()
@@ -59,14 +59,14 @@ def bench(
     try:
         return asyncio.run(_bench(runtime, prepared, placement, verify, as_json))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        say(f"interrupted; go on with: flowreasoner bench --resume {prepared.plan.name}")
+        say(f"interrupted; continue with: flowreasoner bench --resume {prepared.plan.name}")
         return INTERRUPTED
 
 
 def detach(settings: Settings, request: ExperimentRequest, placement: Placement, *, as_json: bool) -> int:
     """Start the request in an engine process, which goes on when this process has ended."""
     from tui.service.engine_process.client import Client
-    from tui.service.engine_process.process import spawn
+    from tui.service.engine_process.spawn import spawn
 
     store = settings.store_path()
     # What is wrong with the request is told with its own exit code, and before there is an engine.
@@ -137,7 +137,7 @@ def _told_once() -> Callable[[Exception], None]:
 
 
 async def _verified(runtime: Runtime, selection: Selection, as_json: bool) -> bool:
-    """Whether the reference solutions pass; what does not is printed."""
+    """Whether the reference solutions pass; those that do not are printed."""
     from tui.headless.benchmarks import verified
 
     sandboxes = await runtime.sandboxes()

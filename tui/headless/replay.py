@@ -1,4 +1,4 @@
-"""Printing a recorded run at the pace it had, or faster, out of the store alone."""
+"""Printing a recorded run at its original pace or faster, from the store alone."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def chosen(store: Path, runs: list[str], cluster: str | None, by: Grouping, limit: int) -> list[str]:
-    """The ids of the runs that are meant. Raises StoreError."""
+    """The ids of the runs that the options name. Raises StoreError."""
     from store.reader import Reader
     from tui.reports.failures import find_cluster
 
@@ -44,7 +44,7 @@ def chosen(store: Path, runs: list[str], cluster: str | None, by: Grouping, limi
 
 
 def rerun_all(runtime: Runtime, run_ids: list[str], *, concurrency: int, as_json: bool) -> int:
-    """Do them again and return the exit code. SIGINT and SIGTERM cancel what runs, recorded."""
+    """Run them again and return the exit code. SIGINT and SIGTERM cancel runs; their ends are recorded."""
     if len(run_ids) == 1:
         from tui.headless.run import run
 
@@ -52,7 +52,7 @@ def rerun_all(runtime: Runtime, run_ids: list[str], *, concurrency: int, as_json
     try:
         return asyncio.run(_several(runtime, run_ids, concurrency, as_json))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        say("interrupted; what had happened is in the store")
+        say("interrupted; everything up to here is in the store")
         return INTERRUPTED
 
 
@@ -79,7 +79,7 @@ async def _several(runtime: Runtime, run_ids: list[str], concurrency: int, as_js
 
 
 async def _one(runtime: Runtime, run_id: str, as_json: bool) -> int:
-    """Do one again and print its line; a run that cannot be done again does not stop the others."""
+    """Run one again and print its line; a run that cannot be repeated does not stop the others."""
     from engine.events import RunFinished
     from tui.reports.tables import emit
     from tui.service.asked.open import open_run

@@ -1,4 +1,4 @@
-"""What a run made, and `--out`: the answer, the workflow that gave it, and the files its programs left."""
+"""What a run produced, for `--out`: the answer, its workflow, and the files its programs left."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def label_new(path: Path, reader: Reader, *, everything: bool = False, only: lis
         for _ in classify_runs(path, waiting):
             pass
     except StoreError as error:
-        say(f"some runs are not labelled: {error}")
+        say(f"some runs could not be labelled: {error}")
 
 
 def evidence_lines(findings: tuple[Finding, ...]) -> list[str]:

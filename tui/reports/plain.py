@@ -37,7 +37,7 @@ MAX_ANSWER, MAX_ANSWER_LINES = 20_000, 200  # characters and lines of an answer 
 
 
 class PlainTrace:
-    """Turns each event into the lines that tell it. Feed the events of one run in order."""
+    """Turns each event into lines of text. Feed it the events of one run in order."""
 
     def __init__(self) -> None:
         self._steps: dict[str, StepStarted] = {}
@@ -45,7 +45,7 @@ class PlainTrace:
         self._calls: dict[str, ModelCallStarted] = {}
 
     def lines(self, event: Event) -> Iterator[str]:
-        """The lines for `event`; none for one that says nothing a reader waits for."""
+        """The lines for `event`; none for events that a reader does not need."""
         match event:
             case RunStarted():
                 yield from self._run_started(event)
@@ -160,7 +160,7 @@ class PlainTrace:
 
 
 def _judged(verdict: Mapping[str, Any]) -> str:
-    """How a verdict on tests came about."""
+    """How a verdict on tests was reached."""
     return f"judged {words}" if (words := told(verdict.get("mode"))) else ""
 
 
@@ -198,7 +198,7 @@ def _finished(event: RunFinished) -> Iterator[str]:
 
 
 def _answer(answer: str) -> Iterator[str]:
-    """The answer as far as it can be read on a screen, and how much of it that is."""
+    """As much of the answer as fits a screen, with a note on how much that is."""
     shown = answer[:MAX_ANSWER]
     lines = clean(shown).splitlines()
     yield from (f"  | {line}" for line in lines[:MAX_ANSWER_LINES])

@@ -42,7 +42,7 @@ class View(Protocol):
         ...
 
     def warn_once(self, sentence: str) -> None:
-        """Say this on standard error, unless it was said."""
+        """Print this on standard error, unless it was the last line printed."""
         ...
 
 
@@ -210,7 +210,7 @@ def rate(state: VariantState) -> str:
 
 
 def in_short(now: Standing, *details: str) -> str:
-    """How far it is, its money and its time."""
+    """Its progress, cost and time."""
     stands = "" if now.status == "running" else f" ({now.status})"
     parts = [f"{now.done}/{now.total} done{stands}", *details, f"{spent(now)} spent"]
     if now.eta_s is not None:

@@ -1,4 +1,4 @@
-"""The workbench as the screens have it: runs live in an engine of their own and go on without the screen."""
+"""The workbench as the screens see it: runs belong to an engine process and continue without the screen."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tui.service.asked.run import default_request
 from tui.service.engine_process.client import Client, live_experiments, live_runs, standing_from
-from tui.service.engine_process.process import spawn
 from tui.service.engine_process.sockets import EngineError
+from tui.service.engine_process.spawn import spawn
 from tui.service.records import Records
 
 if TYPE_CHECKING:

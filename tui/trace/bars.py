@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from tui.trace.marks import Piece
 from tui.trace.nodes import (
     CallNode,
     CodeNode,
@@ -21,7 +22,6 @@ from tui.trace.nodes import (
     RoundNode,
     StepNode,
 )
-from tui.trace.outline import Piece
 from tui.trace.state import RunState
 
 # What a cell of a bar shows: glyph, ink, and the word in the legend.

@@ -10,6 +10,7 @@ from engine.judging import remedy, told
 from tui import format as fmt
 from tui.safe import one_line
 from tui.trace.left_files import file_texts, left_files
+from tui.trace.marks import status_mark
 from tui.trace.nodes import (
     CallNode,
     CodeNode,
@@ -22,7 +23,7 @@ from tui.trace.nodes import (
     RoundNode,
     StepNode,
 )
-from tui.trace.outline import cells, status_mark, test_results
+from tui.trace.outline import cells, test_results
 from tui.trace.state import RunState
 
 VALUE_CHARS = 20_000
@@ -86,7 +87,7 @@ def _run(state: RunState) -> dict[str, Section]:
     facts = [
         ("Run", state.run_id),
         ("State", words),
-        ("Score", "" if state.score is None else f"{fmt.score(state.score)} on the held-back tests"),
+        ("Score", "" if state.score is None else f"{fmt.score(state.score)} on the hidden tests"),
         ("Val score", "" if state.val_score is None else fmt.score(state.val_score)),
         ("Tests", "visible tests are model-written" if state.tests_written_by_model else ""),
         ("Variant", state.variant),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from engine import events as ev
 from tui import format as fmt
 from tui.safe import one_line
-from tui.trace.outline import Piece, status_mark, test_results
+from tui.trace.marks import Piece, status_mark
+from tui.trace.outline import test_results
 
 WIDTH = 200
 

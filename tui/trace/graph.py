@@ -9,7 +9,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from tui.safe import one_line
-from tui.trace.outline import Piece
+from tui.trace.marks import Piece
 
 GAP = 3
 MAX_NODES = 200

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from engine.judging import SHORT
 from tui import format as fmt
 from tui.safe import one_line
+from tui.trace.marks import Piece, status_mark
 from tui.trace.nodes import (
     RUNNING,
     CallNode,
@@ -22,38 +23,6 @@ from tui.trace.nodes import (
     StepNode,
 )
 from tui.trace.state import RunState
-
-# A piece of text and the name of the ink it is written in ("" is the plain one).
-Piece = tuple[str, str]
-
-# Glyph, ink and words by status. Infrastructure is amber and a wrong answer red: they are different news.
-STATUS: dict[str, tuple[str, str, str]] = {
-    RUNNING: ("●", "accent", "running"),
-    "waiting": ("○", "muted", "waiting"),
-    "ok": ("✓", "success", "done"),
-    "passed": ("✓", "success", "passed"),
-    "answered": ("✓", "success", "answered"),
-    "repaired": ("✓", "warning", "done, with repairs"),
-    "warning": ("!", "warning", "warning"),
-    "failed": ("✗", "error", "wrong answer"),
-    "error": ("✗", "error", "error"),
-    "timeout": ("✗", "error", "timed out"),
-    "timeout-wall": ("✗", "error", "timed out"),
-    "timeout-cpu": ("✗", "error", "CPU limit"),
-    "oom": ("✗", "error", "out of memory"),
-    "output-limit": ("✗", "error", "too much output"),
-    "tampered": ("✗", "error", "tampered with its tests"),
-    "budget": ("■", "warning", "over budget"),
-    "infra": ("⚠", "warning", "infrastructure failed"),
-    "cancelled": ("○", "muted", "cancelled"),
-    "interrupted": ("○", "warning", "interrupted"),
-    "info": ("·", "muted", ""),
-}
-
-
-def status_mark(status: str) -> tuple[str, str, str]:
-    """Glyph, ink and words for `status`, also for one this version does not know."""
-    return STATUS.get(status, ("?", "warning", one_line(status, 24)))
 
 
 class Cells(NamedTuple):

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from tui.trace.completion import Parts, split_completion
+from tui.trace.marks import Piece, status_mark
 from tui.trace.nodes import RUNNING, CallNode, ExecutionNode, Key, Node, ProposalNode, RoundNode, StepNode
-from tui.trace.outline import Piece, status_mark
 from tui.trace.state import RunState
 
 REUSED = "◇"
@@ -184,7 +184,7 @@ def step_of(state: RunState, key: Key | None) -> StepNode | None:
 
 def tests_text(state: RunState) -> str:
     """The tests of the problem, with what each part of them is for."""
-    titles = {"visible": "the workflow sees them", "val": "search uses them", "test": "held back"}
+    titles = {"visible": "the workflow sees them", "val": "search uses them", "test": "hidden"}
     parts = []
     for split, title in titles.items():
         if sources := state.tests(split):

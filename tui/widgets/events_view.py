@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from engine.events import Event
 from tui.trace.gist import failed, gist
 from tui.trace.history import History
-from tui.trace.outline import Piece
+from tui.trace.marks import Piece
 from tui.widgets.line_list import LineList
 from tui.widgets.line_view import fit
 

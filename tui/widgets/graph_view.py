@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from tui.actions import bindings_for
 from tui.trace.graph import draw
-from tui.trace.outline import Piece
+from tui.trace.marks import Piece
 from tui.widgets.line_view import LineView
 
 
@@ -20,10 +20,6 @@ class GraphView(LineView):
     """Draws a graph's JSON; drawing happens only when graph or marks have changed."""
 
     BINDINGS = bindings_for("text")
-    COMPONENT_CLASSES = LineView.COMPONENT_CLASSES | {"graph--box"}
-    DEFAULT_CSS = """
-    GraphView > .graph--box { background: $panel; color: $foreground; }
-    """
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -58,7 +54,7 @@ class GraphView(LineView):
             return super().ink(name)
         style = self._inks.get(name)
         if style is None:
-            box = self.get_component_rich_style("graph--box", partial=True)
+            box = self.overlay("box")
             _, _, inner = name.partition("-")
             if inner == "edge":
                 style = super().ink("") + Style(color=box.bgcolor)

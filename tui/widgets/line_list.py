@@ -9,7 +9,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from tui.actions import bindings_for
-from tui.trace.outline import Piece
+from tui.trace.marks import Piece
 from tui.widgets.line_view import LineView
 
 
@@ -78,9 +78,7 @@ class LineList(LineView):
             return Strip.blank(width, self.ink(""))
         over = None
         if index == self.cursor:
-            over = self.get_component_rich_style(
-                "ink--cursor" if self.has_focus else "ink--cursor-blur", partial=True
-            )
+            over = self.overlay("cursor" if self.has_focus else "cursor-blur")
         return self.strip(self.row(index, width), width, over)
 
     # -- moving ----------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -11,19 +10,36 @@ from rich.style import Style
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.trace.outline import Piece
+from tui.trace.marks import Piece
 
-INKS = (
-    "muted", "faint", "title", "accent", "success", "warning", "error",
-    "keyword", "string", "number", "comment", "call", "cursor", "cursor-blur", "header", "mark",
-    "hit", "found",
-)  # fmt: skip
+# Looked up when a line is drawn. As component classes each would be styled again with every change of
+# focus or page, in every view there is: that was half of a screen's cost.
+INKS = {
+    "muted": "$foreground 60%",
+    "faint": "$foreground 35%",
+    "title": "bold $foreground",
+    "header": "bold $foreground 60%",
+    "accent": "$text-accent",
+    "success": "$text-success",
+    "warning": "$text-warning",
+    "error": "$text-error",
+    "keyword": "$text-primary",
+    "string": "$text-success",
+    "number": "$text-warning",
+    "comment": "italic $foreground 60%",
+    "call": "$text-accent",
+    "mark": "on $primary-muted",
+    "hit": "$text-warning on $warning-muted",
+    "found": "bold $background on $warning",
+    "cursor": "bold on $primary-muted",
+    "cursor-blur": "on $surface",
+    "box": "$foreground on $panel",
+}
 
 
 class LineView(ScrollView, can_focus=True):
     """A scrolling widget that draws its lines itself (Textual's line API), in the theme's inks."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{name}" for name in INKS}
     DEFAULT_CSS = """
     LineView {
         background: $background;
@@ -38,24 +54,6 @@ class LineView(ScrollView, can_focus=True):
             border-title-color: $primary;
             border-title-style: bold;
         }
-        & > .ink--muted { color: $foreground 60%; }
-        & > .ink--faint { color: $foreground 35%; }
-        & > .ink--title { color: $foreground; text-style: bold; }
-        & > .ink--header { color: $foreground 60%; text-style: bold; }
-        & > .ink--accent { color: $text-accent; }
-        & > .ink--success { color: $text-success; }
-        & > .ink--warning { color: $text-warning; }
-        & > .ink--error { color: $text-error; }
-        & > .ink--keyword { color: $text-primary; }
-        & > .ink--string { color: $text-success; }
-        & > .ink--number { color: $text-warning; }
-        & > .ink--comment { color: $foreground 60%; text-style: italic; }
-        & > .ink--call { color: $text-accent; }
-        & > .ink--mark { background: $primary-muted; }
-        & > .ink--hit { background: $warning-muted; color: $text-warning; }
-        & > .ink--found { background: $warning; color: $background; text-style: bold; }
-        & > .ink--cursor { background: $primary-muted; text-style: bold; }
-        & > .ink--cursor-blur { background: $surface; }
     }
     """
 
@@ -76,23 +74,22 @@ class LineView(ScrollView, can_focus=True):
         """The style of `name`, "" being the plain one."""
         style = self._inks.get(name)
         if style is None:
-            style = self.rich_style
-            if name:
-                style += self.component_style(f"ink--{name}")
+            style = self.rich_style + self.overlay(name) if name else self.rich_style
             self._inks[name] = style
         return style
 
-    def component_style(self, name: str) -> Style:
-        """What the style sheet says of a component class, with translucent colours mixed in.
-
-        Textual's own `get_component_rich_style` drops the alpha, which is what makes text muted.
-        """
-        styles = self.get_component_styles(name)
-        style = self.get_component_rich_style(name, partial=True)
-        color = styles.color
-        if styles.has_rule("color") and color.a < 1 and color.ansi is None:
-            style += Style(color=(self.background_colors[1] + color).rich_color)
-        return style
+    def overlay(self, name: str) -> Style:
+        """What the ink says and no more, with translucent text mixed into the background."""
+        ink = self.app.stylesheet.parse_style(INKS[name])
+        color, background = ink.foreground, ink.background
+        if color is not None and color.a < 1 and color.ansi is None:
+            color = self.background_colors[1] + color
+        return Style(
+            color=color.rich_color if color else None,
+            bgcolor=background.rich_color if background and background.a else None,
+            bold=ink.bold,
+            italic=ink.italic,
+        )
 
     def strip(self, pieces: Iterable[Piece], width: int, over: Style | None = None) -> Strip:
         """Pieces as one line of exactly `width` cells; `over` is laid on top (a cursor)."""

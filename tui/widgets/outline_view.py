@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection
 from rich.cells import cell_len
 
 from tui.actions import bindings_for
+from tui.trace.marks import Piece
 from tui.trace.nodes import FAILURES, Key, Node
-from tui.trace.outline import Piece, cells, is_expanded, visible_rows
+from tui.trace.outline import cells, is_expanded, visible_rows
 from tui.trace.state import RunState
 from tui.widgets.line_list import LineList
 from tui.widgets.line_view import fit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tui.trace.outline import Piece
+from tui.trace.marks import Piece
 from tui.widgets.line_list import LineList
 from tui.widgets.line_view import fit
 

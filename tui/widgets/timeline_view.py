@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection
 from tui.actions import bindings_for
 from tui.trace import bars
 from tui.trace.bars import Window
+from tui.trace.marks import Piece
 from tui.trace.nodes import Key
-from tui.trace.outline import Piece, cells
+from tui.trace.outline import cells
 from tui.trace.state import RunState
 from tui.widgets.line_list import LineList
 from tui.widgets.line_view import fit

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Footer
 
 from store.compare.traces import ComparedStep, text_of
 from tui.actions import bindings_for
@@ -16,6 +15,7 @@ from tui.compare.state import CompareState
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.compare import rows
+from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.tab_strip import TabStrip
 from tui.widgets.table_view import Column, TableView

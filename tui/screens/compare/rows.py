@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tui.compare.cells import Line, outcome_cells, problem_name
 from tui.compare.report import step_cells
 from tui.safe import one_line
-from tui.trace.outline import Piece
+from tui.trace.marks import Piece
 from tui.widgets.table_view import Column, TableRow
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
@@ -26,6 +26,7 @@ from tui.screens.experiments.rows import (
     variant_rows,
     went_wrong,
 )
+from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tui import format as fmt
 from tui.reports.progress import in_short, rate
 from tui.safe import one_line
-from tui.trace.outline import Piece, status_mark
+from tui.trace.marks import Piece, status_mark
 from tui.widgets.table_view import Column, TableRow
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.widgets import Footer
 
 from tui.actions import bindings_for
 from tui.format import left_out, plural
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.experiments.rows import TRIAL_COLUMNS, trial_row, went_wrong
+from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar

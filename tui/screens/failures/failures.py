@@ -11,13 +11,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.timer import Timer
-from textual.widgets import Footer
 
 from tui.actions import bindings_for
 from tui.format import plural
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.failures.rows import CLUSTER_COLUMNS, RUN_COLUMNS, cluster_row, run_row
+from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
 from tui.widgets.text_view import TextView

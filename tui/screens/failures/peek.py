@@ -16,7 +16,8 @@ from engine.events import (
 from tui import format as fmt
 from tui.reports.failures import evidence_lines
 from tui.safe import clean, one_line
-from tui.trace.outline import status_mark, test_results
+from tui.trace.marks import status_mark
+from tui.trace.outline import test_results
 
 if TYPE_CHECKING:
     from store.failures import Peek

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tui import format as fmt
 from tui.reports.failures import name_of
 from tui.safe import one_line
-from tui.trace.outline import status_mark
+from tui.trace.marks import status_mark
 from tui.widgets.table_view import Column, TableRow
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Checkbox, Footer, Input, Label, TextArea
+from textual.widgets import Checkbox, Input, Label, TextArea
 
 from tui.actions import bindings_for
 from tui.editing import edit_text
 from tui.safe import clean, one_line
 from tui.screens.base import WorkbenchScreen
 from tui.trace.nodes import StepNode
+from tui.widgets.footer import Footer
 from tui.widgets.title_bar import TitleBar
 
 HINT = "What stays as it was is served from the record: not called, not paid again."

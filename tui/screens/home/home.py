@@ -9,13 +9,14 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tui.actions import bindings_for
 from tui.ports import Workbench
 from tui.run_rows import ACTIVE_COLUMNS, FAILURE_COLUMNS, RECENT_COLUMNS, active_row, failure_row, recent_row
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
+from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar
@@ -60,15 +61,14 @@ class HomeScreen(WorkbenchScreen[None]):
         self._show_setup(self.navigation.workbench)
         self._sync_active()
         self.query_one("#recent").focus()
-        # The store is a large import and a file; neither may delay the first frame.
-        self.call_after_refresh(self._read)
         self.set_interval(max(self.navigation.tick, 0.5), self._sync_active)
         self.set_interval(STORE_SECONDS, self._reread)
 
     def on_screen_resume(self) -> None:
         self._sync_active()
         self._show_setup(self.navigation.workbench)
-        self._read()
+        # The store is a large import and a file; neither may delay the first frame.
+        self.call_after_refresh(self._read)
 
     def _read(self) -> None:
         self.read_store(partial(self._load, force=True))

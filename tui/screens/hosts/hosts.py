@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult, SuspendNotSupported
-from textual.widgets import Footer
 
 from tui.actions import bindings_for
 from tui.format import plural
@@ -25,6 +24,7 @@ from tui.screens.hosts.rows import (
     image_row,
     where,
 )
+from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar

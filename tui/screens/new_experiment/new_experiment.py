@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.suggester import SuggestFromList
 from textual.validation import Integer, Number, Validator
-from textual.widgets import Button, Footer, Input, Label, Static, TextArea
+from textual.widgets import Button, Input, Label, Static, TextArea
 
 from engine.benchmarks import CATALOGUE
 from engine.variants.own import available
@@ -20,6 +20,7 @@ from tui.ports import Workbench
 from tui.safe import clean, one_line
 from tui.screens.base import WorkbenchScreen
 from tui.service.requests import DEFAULT_CONCURRENCY, NewExperiment, Placement
+from tui.widgets.footer import Footer
 from tui.widgets.title_bar import TitleBar
 
 FIELDS = {

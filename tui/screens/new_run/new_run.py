@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.suggester import SuggestFromList
 from textual.validation import Integer
-from textual.widgets import Button, Checkbox, Footer, Input, Label, TextArea
+from textual.widgets import Button, Checkbox, Input, Label, TextArea
 
 from engine.operators.own import OperatorSetError, load_set
 from engine.operators.sets import SETS
@@ -24,6 +24,7 @@ from tui.safe import clean, one_line
 from tui.screens.base import WorkbenchScreen
 from tui.service.asked.problem import resolve
 from tui.service.requests import NewRun
+from tui.widgets.footer import Footer
 from tui.widgets.title_bar import TitleBar
 
 FIELDS = {

@@ -12,7 +12,8 @@ from textual.widgets import DataTable
 from tui.actions import bindings_for
 from tui.format import cost, count, duration
 from tui.safe import one_line, shown
-from tui.trace.outline import status_mark, test_results
+from tui.trace.marks import status_mark
+from tui.trace.outline import test_results
 
 if TYPE_CHECKING:
     from engine.playground.cells import CellState

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Checkbox, DataTable, Footer, Input, Label
+from textual.widgets import Checkbox, DataTable, Input, Label
 
 from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
@@ -25,6 +25,7 @@ from tui.screens.playground.keeping import fork_of, save_as_variant
 from tui.screens.playground.prompts import RECORDED, PromptEditor, Row
 from tui.screens.playground.side_pane import SidePane
 from tui.screens.playground.suggesting import LastName
+from tui.widgets.footer import Footer
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:

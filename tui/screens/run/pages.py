@@ -53,8 +53,7 @@ class Pages(Vertical):
 
     def _page(self, page: str) -> None:
         """Show `page` where the panes are pages; no effect where all fit."""
-        for name in PAGES:
-            self.set_class(name == page, f"-page-{name.lower()}")
+        self.update_classes({f"-page-{name.lower()}": name == page for name in PAGES})
         self.query_one("#pages", TabStrip).active = page
 
     def _arrive(self) -> None:

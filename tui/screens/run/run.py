@@ -12,7 +12,6 @@ from functools import partial
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.widgets import Footer
 
 from tui.actions import bindings_for
 from tui.safe import one_line
@@ -35,6 +34,7 @@ from tui.trace.finder import Finder
 from tui.trace.nodes import StepNode
 from tui.trace.pace import Pace
 from tui.trace.subject import Subject, step_of, subject_of
+from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.tab_strip import TabStrip
 from tui.widgets.text_view import TextView

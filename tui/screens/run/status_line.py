@@ -11,7 +11,7 @@ from textual.widget import Widget
 from tui import format as fmt
 from tui.safe import one_line
 from tui.session import RunSession
-from tui.trace.outline import status_mark
+from tui.trace.marks import status_mark
 from tui.trace.waiting import waiting_on
 
 _COLOURS = {"muted": "$foreground 60%", "accent": "$text-accent"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.widgets import Footer, Input, Label
+from textual.widgets import Input, Label
 
 from tui.actions import bindings_for
 from tui.format import left_out, plural
@@ -15,6 +15,7 @@ from tui.marks import Marks
 from tui.run_rows import RUN_COLUMNS, run_row
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
+from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar

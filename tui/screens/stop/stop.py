@@ -9,12 +9,13 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Footer, Label, TextArea
+from textual.widgets import Label, TextArea
 
 from tui.actions import bindings_for
 from tui.editing import edit_text
 from tui.safe import clean, one_line
 from tui.screens.base import WorkbenchScreen
+from tui.widgets.footer import Footer
 from tui.widgets.text_view import TextView
 from tui.widgets.title_bar import TitleBar
 

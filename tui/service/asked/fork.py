@@ -62,11 +62,11 @@ def fork_request(
             "another workflow and a changed step are two forks: give --workflow, or --set or --prompt"
         )
     if edits and at is None:
-        raise ForkError("say with --at which step the inputs or the prompt are of")
+        raise ForkError("say with --at which step these inputs or this prompt belong to")
     if at is None and not worker and workflow is None:
         raise ForkError("say where to fork with --at STEP, or what to change with --worker or --workflow")
     if everywhere and not edits:
-        raise ForkError("--everywhere goes with --set or --prompt")
+        raise ForkError("--everywhere needs --set or --prompt")
     step = find_step(record, at) if at is not None else None
     inputs: dict[str, Any] | None = None
     if step is not None and sets:

@@ -33,7 +33,7 @@ def read_step(store: Path, run_id: str, step: str) -> PlayedStep:
     except ValueError as error:
         if type(error) is not ValueError:
             raise
-        raise PlaygroundError(f"run {run} cannot be played with: {error}") from None
+        raise PlaygroundError(f"the playground cannot open run {run}: {error}") from None
 
 
 def read_prompt(path: Path, name: str, template: str) -> PromptEdit:

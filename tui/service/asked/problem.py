@@ -1,4 +1,4 @@
-"""What names a problem: `FILE`, `FILE#ID`, `BENCHMARK:ID`, or `-` for a query on standard input."""
+"""How a problem is named: `FILE`, `FILE#ID`, `BENCHMARK:ID`, or `-` for a query on standard input."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ MAX_BYTES = 1024 * 1024
 
 
 class WorkflowFileError(UsageError):
-    """The file is no workflow that can run; the message names the line and the fix."""
+    """The file is not a workflow that can run; the message names the line and the fix."""
 
 
 def load_workflow(path: Path, operators: OperatorSet | None = None) -> Workflow:

@@ -96,7 +96,7 @@ class Client:
         try:
             message = await receive(self._streams[0])
         except WireError as error:
-            raise EngineError(f"the engine on {self._path} sent {error}") from None
+            raise EngineError(f"the engine process on {self._path} sent {error}") from None
         if message is None:
             raise self._gone()
         if "error" in message:
@@ -124,7 +124,9 @@ def standing_from(data: Any) -> Standing:
     try:
         return Standing.from_json(data)
     except ValueError:
-        raise EngineError("the engine is another version; let what it runs end, then start again") from None
+        raise EngineError(
+            "the engine process has another version; let its runs end, then start again"
+        ) from None
 
 
 async def _everywhere(store: Path, do: str) -> list[tuple[Path, dict[str, Any]]]:

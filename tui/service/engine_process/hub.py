@@ -1,4 +1,4 @@
-"""The runs of this process that others may watch and control."""
+"""The runs of this process that other processes can watch and control."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ class Hub:
             case "step":
                 how = args.get("how", "over")
                 if how not in STEPS:
-                    raise ControlError(f"a step goes {', '.join(STEPS)}, not {how!r}")
+                    raise ControlError(f"a step can go {', '.join(STEPS)}, not {how!r}")
                 control.step(how)
             case "break":
                 texts = args.get("breakpoints")
                 if not isinstance(texts, list):
-                    raise ControlError("breakpoints are a list of texts")
+                    raise ControlError("breakpoints must be a list of strings")
                 control.set_breakpoints([_breakpoint(t) for t in texts])
             case "edit":
                 control.edit(args.get("value"))

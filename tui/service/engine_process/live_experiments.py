@@ -1,4 +1,4 @@
-"""The experiments of this process that others may follow and control."""
+"""The experiments of this process that other processes can follow and control."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class EngineError(UnavailableError):
 
 
 class LiveRunError(UsageError):
-    """No run or experiment in progress, or several, are meant; or a value is not JSON."""
+    """No run or experiment in progress matches, or several do; or a value is not JSON."""
 
 
 def _folder(store: Path) -> Path:

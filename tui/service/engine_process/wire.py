@@ -37,7 +37,7 @@ MAX_LINE = 64 * 1024 * 1024
 
 
 class WireError(Exception):
-    """The other side sent what is no message."""
+    """The other side sent something that is not a message."""
 
 
 async def receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""What an experiment may take, by what earlier runs took."""
+"""An estimate of what an experiment will take, from what earlier runs took."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def estimate(store: Path, experiment: PreparedExperiment) -> list[dict[str, Any]]:
-    """What each variant's trials still to do may take, from earlier runs or, without any, from its bounds."""
+    """An estimate of each variant's remaining trials, from earlier runs or else from its bounds."""
     from store.reader import Reader
 
     with Reader(store) as reader:

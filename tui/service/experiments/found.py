@@ -26,4 +26,4 @@ def found_for(store: Path, source: str, label: str) -> dict[str, Any]:
         raise PlanError(
             f"{name} has found something for {', '.join(same)}; say which, as in --found {name}:{same[0]}"
         )
-    raise PlanError(f"{name} has found nothing for {wanted or label}; carry its search out first")
+    raise PlanError(f"{name} has no search result for {wanted or label}; run its search first")
