@@ -99,6 +99,12 @@ class Request(Protocol):
     async def carry_out(self, gym: Gym) -> Rollout: ...
 
 
+class Reader(Protocol):
+    """Takes a run's events, in order."""
+
+    def add(self, event: Event) -> None: ...
+
+
 class Gym:
     """Carries out rollouts; an async context manager. Leaving it ends what still runs and waits until those
     ends are stored.
@@ -184,7 +190,7 @@ class Gym:
         meta_agent: ChatModel,
         config: RunConfig,
         origin: Origin,
-        reading: Reading,
+        reading: Reader,
         *,
         job: Job | None = None,
     ) -> str:
