@@ -312,6 +312,15 @@ class GymThread:
         """Begin rollouts; their calls come to the desk meanwhile, and `result()` gives them in the end."""
         return asyncio.run_coroutine_threadsafe(self.gym.rollouts(requests, concurrency), self._loop)
 
+    def containers(self) -> set[str]:
+        """The ids of the sandbox's containers that live now."""
+
+        async def ids() -> set[str]:
+            pool = await self.gym.sandboxes.open()
+            return {ident for host in pool.hosts for ident in host.containers}
+
+        return self._call(ids())
+
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 

@@ -43,7 +43,8 @@ def scored_on(instance: Problem) -> Split:
         if instance.answer is None:
             raise UsageError(f"{instance.id} has no answer to reward by; leave it out of the instances")
         return "val"
-    for split in ("val", "test", "visible"):
+    splits: tuple[Split, ...] = ("val", "test", "visible")
+    for split in splits:
         if tests_of(instance, split):
             return split
     raise UsageError(f"{instance.id} has no tests to reward by; leave it out of the instances")
@@ -59,7 +60,7 @@ def draw_instances(
     """
     if leaked := sorted(p.id for p in task.problems if p.id in reported):
         raise UsageError(
-            f"the task {task.name} holds {leaked[0]}, which is reported on: train on the other part of its split"
+            f"the task {task.name} holds {leaked[0]}, which is reported on: train on the split's other part"
         )
     if count > len(task.problems):
         raise UsageError(
