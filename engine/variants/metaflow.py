@@ -79,10 +79,10 @@ async def search(search: SearchContext) -> dict[str, Any]:
     options = options_of(MetaFlowOptions, search.run.config.options)
     shown = drawn(search, options.examples)
     if options.candidates == 1:
-        built = await _candidate(search, shown, 1, "workflow", seed_of(search, "meta"))
+        ask = journalled(search.run, search.journal, "workflow")
+        built = await write(search.run, search.task, shown, seed_of(search, "meta"), ask)
         if isinstance(built, Rejected):
             raise _no_workflow(search, f"no workflow that can run for the task {search.task.name}", built)
-        _close(search.run, 1, built, None, "It is not scored.")
         return found_workflow(built, round_number=1, val_score=None)
     return await _best(search, options, shown)
 
@@ -98,7 +98,8 @@ async def _best(search: SearchContext, options: MetaFlowOptions, shown: Sequence
     valid = again = 0
     for number in range(1, options.candidates + 1):
         seed = seed_of(search, "meta", number)
-        built = await _candidate(search, shown, number, f"candidate-{number}", seed)
+        ask = journalled(search.run, search.journal, f"candidate-{number}")
+        built = await _written(search.run, search.task, shown, seed, ask, number)
         if isinstance(built, Rejected):
             last = built
             continue
@@ -129,14 +130,6 @@ def _no_workflow(search: SearchContext, what: str, why: Rejected) -> SearchError
     return SearchError(f"the meta-agent {name} wrote {what}; use a stronger one: {diagnosis(why)}")
 
 
-async def _candidate(
-    search: SearchContext, shown: Sequence[Problem], number: int, step: str, seed: int
-) -> Workflow | Rejected:
-    """One inference, journalled under `step`. A rejected one closes its round."""
-    ask = journalled(search.run, search.journal, step)
-    return await _write(search.run, search.task, shown, seed, number, ask)
-
-
 async def solve(context: RunContext) -> Result:
     """Run the task's workflow; write one first where no search did."""
     if context.found is not None:
@@ -145,10 +138,9 @@ async def solve(context: RunContext) -> Result:
     context.emitter.emit(Notice(level="info", text=text))
     kind = context.problem.kind
     task = Task(kind, _KINDS[kind], kind, ())
-    built = await _write(context, task, (), derived_seed(context.config.seed, "meta"))
+    built = await write(context, task, (), derived_seed(context.config.seed, "meta"))
     if isinstance(built, Rejected):
         return Result(None, None, None, None, f"The workflow cannot run: {diagnosis(built)}")
-    _close(context, 1, built, None, "It is not scored.")
     return await finish(context, built, round_number=1, val_score=None)
 
 
@@ -158,13 +150,18 @@ def drawn(search: SearchContext, count: int) -> list[Problem]:
     return Random(seed_of(search, "examples")).sample(problems, min(count, len(problems)))
 
 
-async def _write(
-    context: RunContext,
-    task: Task,
-    shown: Sequence[Problem],
-    seed: int,
-    number: int = 1,
-    ask: Ask | None = None,
+async def write(
+    context: RunContext, task: Task, shown: Sequence[Problem], seed: int, ask: Ask | None = None
+) -> Workflow | Rejected:
+    """The one round there is: a workflow for the task, with some of its problems `shown`."""
+    built = await _written(context, task, shown, seed, ask, 1)
+    if isinstance(built, Workflow):
+        _close(context, 1, built, None, "It is not scored.")
+    return built
+
+
+async def _written(
+    context: RunContext, task: Task, shown: Sequence[Problem], seed: int, ask: Ask | None, number: int
 ) -> Workflow | Rejected:
     """A workflow for the task; the round of one that cannot run is closed."""
     context.emitter.emit(RoundStarted(round=number))
