@@ -10,6 +10,7 @@ import typer
 from tui.commands import (
     catalog,
     compare,
+    dataset,
     exchange,
     experiments,
     failures,
@@ -39,6 +40,7 @@ for commands in (
     experiments,
     live,
     exchange,
+    dataset,
     web,
     catalog,
     machine,
