@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from store.errors import NewerSchemaError, StoreError
+from store.job_tables import JOB_TABLES
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -272,6 +273,11 @@ CREATE TABLE classifications ( -- runs that the classifier of failures has seen
 )
 
 
+def _jobs(db: sqlite_utils.Database) -> None:
+    for statement in JOB_TABLES:
+        db.execute(statement.strip())
+
+
 def _classifications(db: sqlite_utils.Database) -> None:
     for statement in _CLASSIFICATIONS:
         db.execute(statement.strip())
@@ -291,6 +297,7 @@ _MIGRATIONS: dict[str, Callable[[sqlite_utils.Database], None]] = {
     "0001_runs_and_events": _runs_and_events,
     "0002_experiments": _experiments,
     "0003_classifications": _classifications,
+    "0005_jobs": _jobs,
 }
 NAMES = tuple(_MIGRATIONS)
 
