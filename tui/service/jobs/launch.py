@@ -1,0 +1,86 @@
+"""A job as the user fills it in: a recipe with changes, what it trains on, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from training.jobs.directory import JobSpec
+    from training.recipes.kinds import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """`recipe` is a preset's name or a file; `changes` are values by key, as a user writes them after
+    `--set`. A job that is cloned has its parent's recipe file.
+    """
+
+    recipe: str
+    changes: tuple[tuple[str, str], ...] = ()
+    data: str = ""
+    name: str = ""
+    host: str = "local"
+    parent: str | None = None
+
+    def resolved(self) -> Recipe:
+        """The recipe with the changes. Raises RecipeError: one sentence."""
+        from training.recipes.load import load
+
+        overrides = [f"{key}={value}" for key, value in self.changes]
+        if self.data:
+            overrides.append(f"data.path={Path(self.data).expanduser().absolute()}")
+        return load(self.recipe, overrides)
+
+    def spec(self) -> JobSpec:
+        """The job. Raises RecipeError."""
+        from training.jobs.directory import trainer
+
+        recipe = self.resolved()
+        return trainer(
+            recipe.kind,
+            self.name or f"{recipe.kind} {Path(self.recipe).stem}",
+            recipe.to_toml(),
+            parent=self.parent,
+            dataset=recipe.data.path or None,
+            base=recipe.model.base,
+        )
+
+    @property
+    def command(self) -> list[str]:
+        """The command that does the same, word by word."""
+        words = ["flowreasoner", "train", self.recipe]
+        for key, value in self.changes:
+            words += ["--set", f"{key}={value}"]
+        for option, value in (("--data", self.data), ("--name", self.name)):
+            words += [option, value] if value else []
+        return [*words, *(["--on", self.host] if self.host != "local" else [])]
+
+
+def differences(before: Path, after: Recipe) -> list[tuple[str, str, str]]:
+    """What a recipe changes of the one in the file `before`: key, value there, value here.
+
+    Raises RecipeError: the file is no recipe.
+    """
+    from training.recipes.load import load
+
+    old, new = (dict(_flat(recipe.model_dump())) for recipe in (load(str(before)), after))
+    keys = dict.fromkeys([*old, *new])
+    return [(k, _said(old, k), _said(new, k)) for k in keys if old.get(k) != new.get(k)]
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield above + name, value
+
+
+def _said(values: Mapping[str, Any], key: str) -> str:
+    value = values.get(key)
+    return "–" if value is None else str(value)
+
+
