@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
@@ -33,10 +34,13 @@ from pydantic_settings import (
 )
 
 from engine.endpoint_config import STRICT, Endpoint, ModelQuirks, Positive, Seconds
+from engine.host_config import Host
 from sandbox.errors import ExpectedError, UsageError
 
 APP = "flowreasoner"
 ENV_PREFIX = "FLOWREASONER_"
+# Variables of that prefix that are no settings: the mark of a job's processes, where locks of GPUs are.
+_NOT_SETTINGS = ("job", "gpu_locks")
 OPENAI: dict[str, Any] = {"base_url": "https://api.openai.com/v1", "api_key_env": "OPENAI_API_KEY"}
 
 _FILE_DATA: ContextVar[dict[str, Any] | None] = ContextVar("flowreasoner_config_file", default=None)
@@ -127,6 +131,8 @@ class Settings(BaseSettings):
     """Keys of your own, by action: `"run.start" = "f5"`."""
     endpoints: dict[str, Endpoint] = Field(default_factory=dict, validate_default=True)
     """OpenAI-compatible servers by name; `openai` is built in."""
+    hosts: dict[str, Host] = {}
+    """Machines that jobs run on, by name."""
 
     @field_validator("sandbox", mode="before")
     @classmethod
@@ -148,6 +154,11 @@ class Settings(BaseSettings):
             if not name or "/" in name or ":" in name or name.startswith("pocket-") or name != name.strip():
                 raise ValueError(
                     f"endpoint name {name!r} must not be empty, hold '/' or ':', or start with 'pocket-'"
+                )
+        for name in self.hosts:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) or name == "local":
+                raise ValueError(
+                    f"host name {name!r} must be of letters, digits, '.', '_' and '-', and not 'local'"
                 )
         return self
 
@@ -241,7 +252,7 @@ def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
         if not variable.upper().startswith(ENV_PREFIX):
             continue
         key = variable[len(ENV_PREFIX) :].lower().split("__")[0]
-        if key not in Settings.model_fields:
+        if key not in Settings.model_fields and key not in _NOT_SETTINGS:
             raise ConfigError(
                 f"{variable} (environment): there is no setting {key!r}{_nearest(key)}; unset it"
             )
@@ -287,5 +298,7 @@ def _nearest(key: str, above: Iterable[str] = ()) -> str:
         model = BudgetSettings
     elif level[:1] == ["sandbox"]:
         model = Isolation
+    elif level[:1] == ["hosts"]:
+        model = Host
     near = difflib.get_close_matches(key, model.model_fields, n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""

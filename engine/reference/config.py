@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 
 from engine.config import ENV_PREFIX, BudgetSettings, Endpoint, Isolation, ModelQuirks, Settings
+from engine.host_config import Host
 
 
 def reference() -> str:
@@ -27,6 +28,7 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, 
         "sandbox": ("sandbox", Isolation),
         "endpoints": ("endpoints.NAME", Endpoint),
         "quirks": ("quirks.MODEL", ModelQuirks),
+        "hosts": ("hosts.NAME", Host),
     }
     for name, field in model.model_fields.items():
         if name in nested:

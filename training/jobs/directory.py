@@ -1,0 +1,231 @@
+"""The directory of a job: what is in it, and what it says. No other process is needed to read it.
+
+| File | Written by | What it holds |
+|---|---|---|
+| `job.json` | whoever submits the job, for every attempt | what to run, and what it is called |
+| `recipe.toml` | whoever submits it | the recipe, every field of it |
+| `state.json`, `end.json`, `lock`, `supervisor.log` | the supervisor | the state, and how it ended |
+| `stop` | whoever wants it to end | the grace |
+| `log` | the job | what it prints |
+| `progress.jsonl` | the trainer | one JSON object a line |
+| `checkpoints/step-000040/` | the trainer | a model, whole: it is renamed when it is |
+| `link.json` | `ssh`, here, for a job elsewhere | the state there, and whether the host answers |
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.ids import new_id
+from sandbox.errors import UsageError
+from training.jobs.host.status import ENDED, read, write
+from training.jobs.host.status import status as status_there
+
+State = Literal[
+    "queued",
+    "starting",
+    "running",
+    "stopping",
+    "done",
+    "failed",
+    "stopped",
+    "unsupervised",
+    "lost",
+    "unknown",
+]
+LOCAL = "local"
+# Words of a command that the place where it runs fills in.
+PYTHON, CODE, RUN_DIR = "{python}", "{code}", "{job}"
+_CHECKPOINT = re.compile(r"step-(\d+)")
+
+
+class JobError(UsageError):
+    """A job cannot be found, or cannot do what was asked; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """What to run. Words of `argv` may hold PYTHON, CODE and RUN_DIR: see `ours`."""
+
+    kind: str
+    """sft, grpo, dpo, maas or serve."""
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    gpus: tuple[int, ...] = ()
+    grace_s: float = 30.0
+    """Seconds between TERM and KILL."""
+    parent: str | None = None
+    """The job whose recipe this one's was made from."""
+    dataset: str | None = None
+    base: str | None = None
+    """The model it begins with."""
+    recipe: str = ""
+    """TOML. Paths of this machine in it are replaced where the job runs elsewhere."""
+    sends: tuple[Path, ...] = ()
+    """Files and folders of this machine that the recipe or `argv` names, for a job that runs elsewhere."""
+    id: str = field(default_factory=new_id)
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """How a job is. What is not known, or does not apply, is None."""
+
+    state: State
+    attempt: int = 1
+    since: float | None = None
+    """When the state began, in seconds since the epoch, by the clock of the host."""
+    rc: int | None = None
+    error: str | None = None
+    waits_for: str | None = None
+    """What a queued job waits for, such as a GPU and who has it."""
+    pid: int | None = None
+    """The supervisor."""
+    leader: int | None = None
+    """The job's first process."""
+    link: str | None = None
+    """Why its host does not answer. All else is as it was when the host last did; the job itself may be well."""
+    asked: float | None = None
+    """When the host last answered, of a job elsewhere."""
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in ENDED or self.state == "lost"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    step: int
+    folder: Path
+
+
+def ours(module: str, *arguments: str) -> tuple[str, ...]:
+    """The command that runs a module of ours, as `flowreasoner.command` does, wherever the job runs."""
+    return (PYTHON, "-P", CODE, module, *arguments)
+
+
+def trainer(kind: str, name: str, recipe: str, **more: Any) -> JobSpec:
+    """A job that trains a model as a recipe says."""
+    return JobSpec(kind, name, ours("training.trainers", RUN_DIR), recipe=recipe, **more)
+
+
+def filled_in(argv: tuple[str, ...], python: str, code: str, run_dir: str) -> list[str]:
+    places = {PYTHON: python, CODE: code, RUN_DIR: run_dir}
+    return [re.sub("|".join(map(re.escape, places)), lambda found: places[found[0]], word) for word in argv]
+
+
+def jobs_folder(store: Path) -> Path:
+    """Where the directories of jobs are, given the store's file."""
+    return store.parent / "jobs"
+
+
+def create(run_dir: Path, spec: JobSpec, argv: list[str], host: str = LOCAL) -> None:
+    """Make the directory of a new job, whole or not at all. Raises JobError."""
+    draft = run_dir.with_name(f".{run_dir.name}.tmp")
+    try:
+        draft.mkdir(parents=True, mode=0o700)
+        (draft / "recipe.toml").write_text(spec.recipe, encoding="utf-8")
+        write(draft / "job.json", _described(spec, argv, host))
+        draft.rename(run_dir)
+    except OSError as problem:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise JobError(f"the directory of the job cannot be made: {problem}") from None
+
+
+def _described(spec: JobSpec, argv: list[str], host: str) -> dict[str, Any]:
+    kept = {k: v for k, v in asdict(spec).items() if k not in ("recipe", "sends")}
+    return {**kept, "argv": argv, "host": host, "created": time.time(), "attempt": 1}
+
+
+def next_attempt(run_dir: Path, now: JobStatus) -> None:
+    """Have the job begin again where it ended. Raises JobError: it has not, or there is nothing left to do."""
+    job = description(run_dir)
+    if not now.has_ended:
+        raise JobError(f"job {job['id']} is {now.state}; stop it before you resume it")
+    if now.state == "done":
+        raise JobError(f"job {job['id']} is done: there is nothing to resume")
+    (run_dir / "stop").unlink(missing_ok=True)
+    write(run_dir / "job.json", {**job, "attempt": job.get("attempt", 1) + 1})
+
+
+def description(run_dir: Path) -> dict[str, Any]:
+    """What `job.json` holds. Raises JobError."""
+    job = read(run_dir / "job.json")
+    if not isinstance(job.get("id"), str) or not isinstance(job.get("argv"), list):
+        raise JobError(f"{run_dir} holds no job: its job.json is missing or damaged")
+    return job
+
+
+def all_jobs(folder: Path) -> list[Path]:
+    """The directories of all jobs, newest first."""
+    found = [path for path in folder.glob("[!.]*") if (path / "job.json").is_file()]
+    return sorted(found, key=lambda path: path.name, reverse=True)
+
+
+def find(folder: Path, name: str) -> Path:
+    """The directory of the job with this id, beginning of an id, or name; `last` is the newest.
+
+    Raises:
+        JobError: there is none, or more than one.
+    """
+    there = all_jobs(folder)
+    if not there:
+        raise JobError("there are no jobs yet; start one with: flowreasoner train RECIPE")
+    if name == "last":
+        return there[0]
+    found = [path for path in there if path.name == name]
+    found = found or [path for path in there if read(path / "job.json").get("name") == name]
+    found = found or [path for path in there if name and path.name.startswith(name.lower())]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise JobError(f"there is no job {name!r}; `flowreasoner jobs` lists them")
+    raise JobError(f"{name!r} means {len(found)} jobs: {', '.join(p.name for p in found[:4])}; give one's id")
+
+
+def status(run_dir: Path) -> JobStatus:
+    """How the job is. Of a job on another host: how it was when the host last answered."""
+    if read(run_dir / "job.json").get("host", LOCAL) == LOCAL:
+        return from_host(status_there(run_dir))
+    link = read(run_dir / "link.json")
+    there = link.get("status")
+    return from_host(there if isinstance(there, dict) else {}, link.get("link"), link.get("asked"))
+
+
+def from_host(data: Mapping[str, Any], link: str | None = None, asked: float | None = None) -> JobStatus:
+    """The status that a host gave, or that was kept of it."""
+    known = {f.name for f in fields(JobStatus)}
+    kept = {k: v for k, v in data.items() if k in known and v is not None}
+    return JobStatus(**{"state": "unknown", **kept, "link": link, "asked": asked})
+
+
+def checkpoints(run_dir: Path) -> list[Checkpoint]:
+    """The complete checkpoints, newest first."""
+    folder = run_dir / "checkpoints"
+    names = os.listdir(folder) if folder.is_dir() else []
+    steps = [(int(found[1]), name) for name in names if (found := _CHECKPOINT.fullmatch(name))]
+    return [Checkpoint(step, folder / name) for step, name in sorted(steps, reverse=True)]
+
+
+def read_from(path: Path, offset: int, limit: int = 1 << 20) -> bytes:
+    """At most `limit` bytes of a file that grows, from `offset` on; none where it is not there yet."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(limit)
+    except FileNotFoundError:
+        return b""
+
+
+def remove(run_dir: Path) -> None:
+    """Delete the directory. The job must have ended."""
+    going = run_dir.with_name(f".{run_dir.name}.gone")
+    run_dir.rename(going)  # first: no reader finds half a job
+    shutil.rmtree(going)
