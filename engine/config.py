@@ -181,6 +181,10 @@ class Settings(BaseSettings):
         """Where the store is, whether chosen or by default."""
         return (self.store or platformdirs.user_data_path(APP) / "store.db").expanduser()
 
+    def jobs_path(self) -> Path:
+        """The folder of all training jobs, beside the store; it need not exist."""
+        return self.store_path().parent / "jobs"
+
 
 def config_path() -> Path:
     """Where the config file is looked for; it need not exist."""

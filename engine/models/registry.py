@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from engine.models.base import ChatModel, ModelError
+from engine.models.checkpoints import SCHEME as JOB
+from engine.models.checkpoints import checkpoint_folder, jobs_with_checkpoints
 from sandbox.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class ModelInfo:
     """A model to choose from. `note` says what keeps it from being used, or "" when nothing does."""
 
     name: str
-    kind: Literal["embedded", "endpoint"]
+    kind: Literal["embedded", "checkpoint", "endpoint"]
     where: str
     note: str
 
@@ -46,18 +48,16 @@ def open_model(name: str, settings: Settings) -> ChatModel:
     """The model called `name`.
 
     `name` is `pocket-worker` or `pocket-meta`, `hf:FOLDER` or `hf:ID` for a Transformers model in this
-    process, `ENDPOINT/MODEL`, or the bare model name where it is listed by, or there is, only one
-    endpoint that has what it needs.
+    process, `job:ID` or `job:ID@STEP` for a checkpoint of a training job, `ENDPOINT/MODEL`, or the bare
+    model name where it is listed by, or there is, only one endpoint that has what it needs.
 
     Raises:
         UnknownModelError: no such model or endpoint.
         ModelError: it is known but cannot be used here: a key, the weights or PyTorch is missing.
     """
-    if name in POCKET:
-        return _local(name, str(pocket_weights(name)), device="cpu")
-    scheme, _, source = name.partition(":")
-    if scheme == "hf" and source:
-        return _local(name, _source(name, source), device="auto")
+    source = local_source(name, settings)
+    if source is not None:
+        return _local(name, source, device="cpu" if name in POCKET else "auto")
     endpoint_name, slash, model = name.partition("/")
     if not (slash and model and endpoint_name in settings.endpoints):
         endpoint_name, model = _only_endpoint(name, settings), name
@@ -66,8 +66,24 @@ def open_model(name: str, settings: Settings) -> ChatModel:
     return EndpointModel(name, model, endpoint_name, settings.endpoints[endpoint_name])
 
 
+def local_source(name: str, settings: Settings) -> str | None:
+    """The folder or hub ID that Transformers loads for `name`; None for a model of an endpoint.
+
+    Raises:
+        ModelError: there is no such folder, job or checkpoint.
+    """
+    if name in POCKET:
+        return str(pocket_weights(name))
+    scheme, _, rest = name.partition(":")
+    if scheme == "hf" and rest:
+        return _source(name, rest)
+    if scheme == JOB and rest:
+        return str(checkpoint_folder(name, settings.jobs_path()))
+    return None
+
+
 def available(settings: Settings) -> list[ModelInfo]:
-    """What can be typed: the embedded models, then each endpoint's listed models.
+    """What can be typed: the embedded models, jobs with a checkpoint, then each endpoint's listed models.
 
     An endpoint that lists none appears as `NAME/MODEL`. Nothing is contacted or loaded.
     """
@@ -79,6 +95,10 @@ def available(settings: Settings) -> list[ModelInfo]:
         infos.append(
             ModelInfo(name, "embedded", "in this process", missing if there else "its weights are missing")
         )
+    where = "in this process"
+    infos += [
+        ModelInfo(job, "checkpoint", where, missing) for job in jobs_with_checkpoints(settings.jobs_path())
+    ]
     for name, endpoint in settings.endpoints.items():
         note = endpoint.key_problem(name)
         infos += [

@@ -10,8 +10,8 @@ from typing import Any
 
 from engine.models.base import Message, ModelError, Sampling
 from engine.models.faults import clip
+from engine.models.local.chat import is_thinking, prompt_text, prompt_tokens
 from engine.models.local.sampling import Choice
-from engine.models.thinking import OPEN
 
 # Tokens of an answer where neither the call nor the model's own generation config sets a limit: a small model
 # that does not end by itself goes on to the end of its context, and answers that are meant are shorter.
@@ -99,14 +99,12 @@ class Weights:
                 "refused", f"{self.name}: its tokenizer has no chat template: take an instruct model"
             )
         try:
-            text = self._tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=True
-            )
+            text = prompt_text(self._tokenizer, messages)
         except jinja2.TemplateError as error:
             raise ModelError(
                 "refused", f"{self.name}: its chat template rejects the messages: {error}"
             ) from None
-        return self._tokenizer.encode(text, add_special_tokens=False), text.rstrip().endswith(OPEN)
+        return prompt_tokens(self._tokenizer, text), is_thinking(text)
 
     def decode(self, tokens: list[int]) -> str:
         """The text of tokens, special ones left out."""

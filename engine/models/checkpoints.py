@@ -1,0 +1,102 @@
+"""Checkpoints of training jobs as models: `job:ID` and `job:ID@STEP`, and what tells weights apart.
+
+A job's folder is `jobs/ID` beside the store; a checkpoint is `checkpoints/step-NNNNNN` in it. It is complete
+once its `checkpoint.json` is there: the folder is renamed into place when everything in it is written.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from engine.models.base import ModelError
+
+SCHEME = "job"
+MANIFEST = "checkpoint.json"
+_ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,79}")
+_STEP = re.compile(r"step-(\d{1,12})")
+
+
+def checkpoints(run_folder: Path) -> list[tuple[int, Path]]:
+    """The complete checkpoints of a job, oldest first, with their steps."""
+    try:
+        found = [(_STEP.fullmatch(p.name), p) for p in (run_folder / "checkpoints").iterdir()]
+    except OSError:
+        return []
+    return sorted((int(m[1]), p) for m, p in found if m and (p / MANIFEST).is_file())
+
+
+def checkpoint_folder(name: str, jobs: Path) -> Path:
+    """The folder that `job:ID` (its newest checkpoint) or `job:ID@STEP` names, in the folder of all jobs.
+
+    Raises:
+        ModelError: no such job, or no such complete checkpoint of it.
+    """
+    ident, at, step = name.removeprefix(f"{SCHEME}:").partition("@")
+    run_folder = jobs / ident
+    if not _ID.fullmatch(ident) or not run_folder.is_dir():
+        near = difflib.get_close_matches(ident, _names(jobs), n=1)
+        hint = f" (did you mean job:{near[0]}?)" if near else ""
+        raise ModelError("not-found", f"{name}: there is no job {ident!r} in {jobs}{hint}")
+    found = checkpoints(run_folder)
+    if not found:
+        raise ModelError("not-found", f"{name}: the job has no complete checkpoint yet: wait for its first")
+    if not at:
+        return found[-1][1]
+    folder = next((p for n, p in found if str(n) == step.lstrip("0")), None)
+    if folder is None:
+        steps = ", ".join(str(n) for n, _ in found)
+        raise ModelError("not-found", f"{name}: there is no checkpoint of step {step!r}: there are {steps}")
+    return folder
+
+
+def jobs_with_checkpoints(jobs: Path) -> list[str]:
+    """`job:ID` of every job that has a complete checkpoint, newest job first."""
+    return [f"{SCHEME}:{i}" for i in reversed(_names(jobs)) if checkpoints(jobs / i)]
+
+
+def content_of(folder: Path) -> str:
+    """SHA-256 over the weights in a model's folder; "" where there are none.
+
+    Two folders with equal weight files have the same. A checkpoint's is written down; others are read.
+    """
+    try:
+        recorded = json.loads((folder / MANIFEST).read_text("utf-8")).get("content")
+        if isinstance(recorded, str):
+            return recorded
+    except (OSError, ValueError, AttributeError):
+        pass
+    return content_hash({p.name: _file_hash(p, p.stat().st_mtime_ns, p.stat().st_size) for p in weight_files(folder)})
+
+
+def weight_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.safetensors"))
+
+
+def content_hash(hashes: dict[str, str]) -> str:
+    """One SHA-256 of weight files, from each file's name and SHA-256; "" of none."""
+    lines = "".join(f"{name} {value}\n" for name, value in sorted(hashes.items()))
+    return hashlib.sha256(lines.encode()).hexdigest() if lines else ""
+
+
+@functools.lru_cache(maxsize=256)
+def _file_hash(path: Path, modified: int, size: int) -> str:
+    """`modified` and `size` are there so that a changed file is read again."""
+    return file_hash(path)
+
+
+def file_hash(path: Path) -> str:
+    """A file's SHA-256. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _names(jobs: Path) -> list[str]:
+    try:
+        return sorted(p.name for p in jobs.iterdir() if p.is_dir())
+    except OSError:
+        return []

@@ -1,0 +1,1 @@
+"""Data sets to train the meta-agent on, built from stored runs; see docs/datasets.md."""

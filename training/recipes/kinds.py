@@ -1,0 +1,301 @@
+"""The four kinds of recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from training.recipes.sections import (
+    About,
+    Alerts,
+    Batch,
+    Checkpoints,
+    Count,
+    Data,
+    Hardware,
+    LoRA,
+    Model,
+    NotNegative,
+    Optimizer,
+    Positive,
+    Section,
+    Share,
+)
+
+
+class Recipe(Section):
+    """What every kind has. `kind` says which one a file is."""
+
+    kind: str
+    """What is done."""
+    seed: int = 0
+    """Seed of the order of rows, of dropout, and of every draw of a rollout."""
+    model: Model = Model()
+    """What is trained."""
+    lora: LoRA = LoRA()
+    """Adapters in place of all weights."""
+    data: Data = Data()
+    """The data set."""
+    optimizer: Optimizer = Optimizer()
+    """AdamW and its schedule."""
+    checkpoints: Checkpoints = Checkpoints()
+    """What is kept."""
+    hardware: Hardware = Hardware()
+    """Where it runs."""
+    alerts: Alerts = Alerts()
+    """When numbers become events."""
+
+    def to_toml(self) -> str:
+        """The recipe as a file, every field with its description; `recipes.load` reads it back."""
+        from training.recipes.toml import write
+
+        return write(self)
+
+    @property
+    def at_once(self) -> tuple[str, int]:
+        """The key and the value of how many rows one forward pass takes."""
+        raise NotImplementedError
+
+
+class SFTData(Data):
+    """The data set of a supervised run."""
+
+    held_out: Annotated[Share, About("share of problems", "ours")] = 0.0
+    """Problems whose rows are not trained on; their loss is `val_loss`, and the best checkpoint has the
+    lowest."""
+    packing: bool = False
+    """Put several short rows into one of `max_length` tokens. They do not see each other."""
+
+
+class Trained(Recipe):
+    """A recipe that goes over the rows of a data set."""
+
+    batch: Batch = Batch()
+    """Rows of a step."""
+    epochs: Annotated[Positive, About("passes over the data")] = 1.0
+    """Passes over the data set."""
+    max_steps: Annotated[Count | None, About("steps")] = None
+    """End after this many steps, whatever `epochs` says."""
+
+    @property
+    def at_once(self) -> tuple[str, int]:
+        return "batch.rows_at_once", self.batch.rows_at_once
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Self:
+        unit = self.batch.rows_at_once * self.hardware.processes
+        if self.batch.rows % unit:
+            raise ValueError(
+                f"batch.rows ({self.batch.rows}) must be a multiple of batch.rows_at_once × hardware.processes ({unit})"
+            )
+        return self
+
+
+class SFTRecipe(Trained):
+    """Supervised fine-tuning on a teacher's rounds: -log P(reasoning, workflow | instruction, query).
+
+    Equation 2 of the FlowReasoner paper.
+    """
+
+    kind: Literal["sft"] = "sft"
+    """Supervised fine-tuning."""
+    data: SFTData = SFTData()
+    """The data set."""
+    epochs: Annotated[Positive, About("passes over the data", "FlowReasoner: at most 3")] = 3.0
+    """Passes over the data set."""
+    optimizer: Optimizer = Optimizer(learning_rate=1e-5)
+    """AdamW and its schedule."""
+
+
+class Preference(Section):
+    """The loss of a preferred and a rejected reply."""
+
+    beta: Annotated[Positive, About(source="ScoreFlow's release")] = 0.1
+    """How strongly the policy is held to its base."""
+    loss: Annotated[Literal["score", "weighted", "dpo"], About(source="ScoreFlow, Section 3.3")] = "score"
+    """`score`: -log sigma(beta (s_w r_w - (1 - s_l) r_l)), ScoreFlow's; `weighted`: weight × DPO's;
+    `dpo`: DPO's (Rafailov et al., 2023)."""
+
+
+class DPORecipe(Trained):
+    """Score-DPO: preference pairs whose scores weigh in the loss (ScoreFlow, Wang et al., 2025)."""
+
+    kind: Literal["dpo"] = "dpo"
+    """Preference optimisation."""
+    preference: Preference = Preference()
+    """The loss."""
+    optimizer: Optimizer = Optimizer(learning_rate=1e-6)
+    """AdamW and its schedule."""
+
+
+class Limits(Section):
+    """What one execution of a workflow may use; beyond it scores 0 and the search goes on."""
+
+    seconds: Annotated[Positive, About("s", "MetaFlow's probable code: 180 s")] = 180.0
+    """Time, the waiting for the policy not counted."""
+    steps: Annotated[Count, About("operator calls")] = 50
+    """Operator calls."""
+    calls: Annotated[Count, About("model calls")] = 50
+    """Model calls."""
+    tokens: Annotated[Count, About("tokens")] = 100_000
+    """Tokens, prompts and answers together."""
+
+
+class Rollouts(Section):
+    """How candidates are sampled. A rollout is a run of the variant, like any other, and stored like one."""
+
+    variant: Literal["flowreasoner", "metaflow"] = "flowreasoner"
+    """`flowreasoner`: rounds with process rewards; `metaflow`: one workflow for a task, run on instances."""
+    worker: Annotated[str, Field(min_length=1)] = "pocket-worker"
+    """The model that operators call."""
+    queries: Annotated[Count, About("queries")] = 2
+    """Queries (or tasks with an operator set) of one step."""
+    group: Annotated[int, Field(ge=2), About("candidates", "FlowReasoner: rollout number 5")] = 5
+    """Candidates of one query. They share the worker's seeds, so a difference in score is one in workflow."""
+    rounds: Annotated[Count, About("rounds", "FlowReasoner: 10")] = 10
+    """Rounds l of a candidate (`flowreasoner`)."""
+    repeats: Annotated[Count, About("executions", "FlowReasoner: 3")] = 3
+    """Executions of each workflow."""
+    instances: Annotated[Count, About("instances", "MetaFlow's probable code: 10, earlier 5")] = 10
+    """Instances that a task's workflow is run on (`metaflow`)."""
+    operators: Annotated[list[str], Field(min_length=1)] = ["paper"]
+    """Operator sets, one drawn for each group (`flowreasoner operators` lists them)."""
+    stop_early: bool = True
+    """End a search at the first workflow that passes everything. Its last score is held for the rounds left."""
+    temperature: Annotated[Positive, About(source="MetaFlow's probable code: 0.7")] = 1.0
+    """Sampling temperature of the policy."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Nucleus of the policy's sampling."""
+    max_tokens: Annotated[Count, About("tokens")] = 4096
+    """The longest reply of the policy."""
+    at_once: Annotated[Count, About("rollouts")] = 16
+    """Rollouts in progress at the same time."""
+    limits: Limits = Limits()
+    """What one execution may use."""
+
+
+class Reward(Section):
+    """What a round of a candidate is worth. A sandbox failure is worth nothing: its rows are dropped."""
+
+    pass_rate: Annotated[NotNegative, About(source="not published; ours")] = 1.0
+    """Weight of the mean pass rate on `val`."""
+    complexity: Annotated[NotNegative, About(source="not published; ours")] = 0.1
+    """Weight of the workflow's complexity, subtracted; complexity is capped at 1."""
+    distinctness: Annotated[NotNegative, About(source="not published; ours")] = 0.1
+    """Weight of writing a workflow that no earlier round has."""
+    invalid: Annotated[float, Field(le=0, allow_inf_nan=False)] = -0.5
+    """Reward of a reply that cannot run."""
+
+
+class Advantages(Section):
+    """Equation 4: k^j (r_j - mean) / std over all rounds of a group, summed over the rounds that follow."""
+
+    k: Annotated[Positive, About(source="FlowReasoner: 1.1")] = 1.1
+    """Growth of a round's weight with its number."""
+    after: Annotated[int, Field(ge=0), About("rounds", "FlowReasoner: T = 3")] = 3
+    """Rounds up to this one carry no reward (T)."""
+    form: Literal["subsequent", "literal"] = "subsequent"
+    """`subsequent` sums over j ≥ max(round, T + 1), as the text says; `literal` over all j > T, as printed."""
+    scale: Literal["std", "floor", "none"] = "floor"
+    """Divide by the standard deviation, by it with a floor, or not at all."""
+    floor: Annotated[Positive, About("reward", "ours: 0.1 of its range")] = 0.1
+    """The least standard deviation to divide by."""
+    skip_flat: bool = False
+    """Give no advantage to groups whose standard deviation is below the floor."""
+    center: Literal["none", "round"] = "none"
+    """`round` makes the advantages of each round sum to zero over a group."""
+    max_abs: Annotated[Positive | None, About(source="ours")] = None
+    """Advantages are cut to this size."""
+
+
+class Objective(Section):
+    """Equation 3: the clipped surrogate, and the divergence from the base."""
+
+    kl: Annotated[NotNegative, About(source="not published for FlowReasoner; MetaFlow's probable code: 0.015")] = 0.0
+    """Weight of the divergence from the base in the loss."""
+    clip: Annotated[Positive, About(source="PPO: 0.2")] = 0.2
+    """The importance ratio is clipped to 1 ± this."""
+    per: Literal["token", "rollout"] = "token"
+    """Mean over all tokens, or first over each rollout's tokens and then over rollouts."""
+
+
+class Generation(Section):
+    """What decodes the policy."""
+
+    backend: Literal["embedded", "vllm-colocate", "vllm-server"] = "embedded"
+    """`embedded`: this project's decoder on the training process's weights; vLLM on the same or on other GPUs."""
+    server: str = ""
+    """Address of the vLLM server, such as `http://127.0.0.1:8000` (`vllm-server`)."""
+    memory: Annotated[Share, About("share of a GPU")] = 0.3
+    """GPU memory that vLLM takes (`vllm-colocate`)."""
+
+
+class Probe(Section):
+    """Problems on which `test` is looked at now and then, to notice a reward that is only gamed."""
+
+    path: str = ""
+    """A file of problems, or nothing for no probe. Never problems of a benchmark that is reported."""
+    every: Annotated[Count, About("steps")] = 20
+    """Run the probe each time this many steps are done."""
+    problems: Annotated[Count, About("problems")] = 20
+    """How many of the file's problems, from its beginning."""
+
+
+class GRPORecipe(Recipe):
+    """Reinforcement learning with group-relative advantages.
+
+    With the variant `flowreasoner` per round (Equations 3 and 4 of its paper), with `metaflow` one verifiable
+    reward for a workflow (RLVR).
+    """
+
+    kind: Literal["grpo"] = "grpo"
+    """Reinforcement learning."""
+    steps: Annotated[Count, About("steps")] = 100
+    """Optimiser steps."""
+    rows_at_once: Annotated[Count, About("rows")] = 1
+    """Calls of one forward pass on one device. Halve this first where memory runs out."""
+    rollouts: Rollouts = Rollouts()
+    """How candidates are sampled."""
+    reward: Reward = Reward()
+    """What a round is worth."""
+    advantages: Advantages = Advantages()
+    """Rewards into advantages."""
+    objective: Objective = Objective()
+    """The loss."""
+    generation: Generation = Generation()
+    """What decodes the policy."""
+    probe: Probe = Probe()
+    """A watch on reward hacking."""
+    optimizer: Optimizer = Optimizer(learning_rate=1e-6, schedule="constant")
+    """AdamW and its schedule."""
+
+    @property
+    def at_once(self) -> tuple[str, int]:
+        return "rows_at_once", self.rows_at_once
+
+    @model_validator(mode="after")
+    def _groups_divide(self) -> Self:
+        candidates = self.rollouts.queries * self.rollouts.group
+        if candidates % (self.rows_at_once * self.hardware.processes):
+            raise ValueError(
+                f"rollouts.queries × rollouts.group ({candidates}) must be a multiple of rows_at_once × "
+                f"hardware.processes ({self.rows_at_once * self.hardware.processes})"
+            )
+        return self
+
+
+class Controller(Section):
+    """MaAS's controller (Zhang et al., 2025), as its release has it."""
+
+    layers: Count = 4
+    """Layers of operators."""
+    hidden: Count = 32
+    """Width of each layer's networks."""
+    samples: Annotated[Count, About("architectures a problem", "MaAS: 4")] = 4
+    """Architectures drawn for each problem."""
+    cost_weight: NotNegative = 3.0
+    """Weight of the cost in the utility."""
+
+
+KINDS: dict[str, type[Recipe]] = {"sft": SFTRecipe, "dpo": DPORecipe, "grpo": GRPORecipe}

@@ -1,0 +1,115 @@
+"""Writing a checkpoint so that it is there whole or not at all, and keeping the right ones."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.models.checkpoints import MANIFEST, checkpoints, content_hash, file_hash, weight_files
+from sandbox.errors import UnavailableError
+
+TRAINER = "trainer"  # the subfolder with what resuming needs and a model does not
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def folder_of(run_folder: Path, step: int) -> Path:
+    return run_folder / "checkpoints" / f"step-{step:06d}"
+
+
+@contextlib.contextmanager
+def replacing(final: Path) -> Iterator[Path]:
+    """A fresh folder to write to, which becomes `final` when the block ends without an error.
+
+    Raises:
+        UnavailableError: the disk is full; nothing of the folder stays and what was there before does.
+    """
+    fresh = final.with_name(f".{final.name}.tmp")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        fresh.mkdir(parents=True)
+        yield fresh
+        _sync(fresh)
+        shutil.rmtree(final, ignore_errors=True)  # of this step, before the run was resumed
+        fresh.rename(final)
+    except BaseException as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if isinstance(error, OSError | RuntimeError | ValueError) and _is_full(error, final.parent):
+            raise UnavailableError(
+                f"the disk is full: {final.name} could not be written and the checkpoints before it are "
+                f"whole: free space in {final.parent} and resume"
+            ) from None
+        raise
+
+
+def seal(folder: Path, values: Mapping[str, Any]) -> str:
+    """Write `checkpoint.json` with the hashes of all files beside `values`; returns the content hash."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    hashes = {str(p.relative_to(folder)): file_hash(p) for p in files}
+    content = content_hash({p.name: hashes[p.name] for p in weight_files(folder)})
+    manifest = {**values, "files": hashes, "content": content}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+    return content
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """`checkpoint.json`. Raises OSError and ValueError."""
+    return json.loads((folder / MANIFEST).read_text("utf-8"))
+
+
+def damaged(folder: Path) -> str:
+    """The first file of a checkpoint that is missing or is not what was written; "" where all are."""
+    try:
+        files = manifest_of(folder)["files"]
+    except (OSError, ValueError, KeyError):
+        return MANIFEST
+    for name, value in files.items():
+        path = folder / name
+        if not path.is_file() or file_hash(path) != value:
+            return name
+    return ""
+
+
+def prune(run_folder: Path, keep: int, merit: Callable[[dict[str, Any]], float | None]) -> None:
+    """Remove all but the newest `keep` checkpoints and the one of highest `merit`."""
+    found = [folder for _, folder in checkpoints(run_folder)]
+    judged = [(value, n) for n, f in enumerate(found) if (value := merit(manifest_of(f))) is not None]
+    best = found[max(judged)[1]] if judged else None
+    for folder in found[:-keep]:
+        if folder != best:
+            # Renamed first: a reader sees a whole checkpoint or none.
+            gone = folder.with_name(f".{folder.name}.gone")
+            folder.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
+
+
+def clean(run_folder: Path) -> None:
+    """Remove what a killed trainer left half-written."""
+    for left in (run_folder / "checkpoints").glob(".step-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Have the kernel write everything, so that a full disk is noticed here and not after the rename."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _is_full(error: Exception, folder: Path) -> bool:
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    # safetensors and torch.save raise errors of their own, with the system's words in them or without.
+    text = str(error)
+    if any(os.strerror(code) in text or f"os error {code}" in text for code in _FULL):
+        return True
+    return shutil.disk_usage(folder).free < 1 << 20

@@ -1,0 +1,111 @@
+"""One attempt at a job: open the directory, train, say how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from engine.config import Settings
+from engine.config import load as load_settings
+from sandbox.errors import ExpectedError, UnavailableError
+from training.recipes import Recipe, SFTRecipe
+from training.trainers.checkpoints import TRAINER, clean
+from training.trainers.hooks import Hooks
+from training.trainers.progress import Progress
+from training.trainers.run_directory import RunDirectory
+
+
+def train(directory: RunDirectory) -> None:
+    """Train to the end or until stopped; the last line of progress says which.
+
+    Raises:
+        ExpectedError: what a person can act on; it is in the last line as well.
+    """
+    first = os.environ.get("RANK", "0") == "0"
+    with directory.held() if first else contextlib.nullcontext():
+        if not first:
+            _attempt(directory, None)
+            return
+        (directory.path / "checkpoints").mkdir(exist_ok=True)
+        clean(directory.path)
+        progress = Progress(directory.path / "progress.jsonl", directory.attempt)
+        with _ends(progress):
+            stopped = _attempt(directory, progress)
+            progress.write("end", status="stopped" if stopped else "done", error=None)
+
+
+def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
+    """Returns whether it was stopped before its end."""
+    _quiet()
+    recipe = directory.recipe
+    hooks = Hooks(recipe, directory.path, progress)
+    hooks.listen()
+    with _memory(recipe, hooks):
+        trainer = _make(directory, load_settings(), hooks)
+        newest = directory.newest_checkpoint()
+        trainer.train(resume_from_checkpoint=str(newest / TRAINER) if newest else None)
+    return hooks.stopping and trainer.state.global_step < trainer.state.max_steps
+
+
+def _make(directory: RunDirectory, settings: Settings, hooks: Hooks) -> Any:
+    recipe = directory.recipe
+    if isinstance(recipe, SFTRecipe):
+        from training.trainers.sft import make
+
+        return make(recipe, directory.path, settings, hooks)
+    raise UnavailableError(f"there is no trainer for recipes of kind {recipe.kind} yet")
+
+
+@contextlib.contextmanager
+def _ends(progress: Progress) -> Iterator[None]:
+    """Write how an attempt failed as its last line, and close the file."""
+    try:
+        yield
+    except ExpectedError as error:
+        progress.write("end", status="failed", error=str(error))
+        raise
+    except Exception as error:
+        progress.write("end", status="failed", error=f"{type(error).__name__}: {error} (the log has the traceback)")
+        raise
+    finally:
+        progress.close()
+
+
+@contextlib.contextmanager
+def _memory(recipe: Recipe, hooks: Hooks) -> Iterator[None]:
+    """Out of memory is said with the setting to halve."""
+    import torch
+
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
+        if not known:
+            raise
+        step = hooks.trainer.state.global_step + 1 if hooks.trainer is not None else 0
+        when = f"in step {step}" if step else "while the model was loaded"
+        raise UnavailableError(f"out of memory {when}: {_smaller(recipe)}; the checkpoints so far are whole") from None
+
+
+def _smaller(recipe: Recipe) -> str:
+    """The one setting to change so that less memory is needed."""
+    key, rows = recipe.at_once
+    if rows > 1:
+        return f"halve {key} (now {rows})"
+    if not recipe.model.checkpointing:
+        return "set model.checkpointing=true"
+    if not recipe.lora.enabled:
+        return "set lora.enabled=true, or divide the model over more GPUs with hardware.sharding=fsdp2"
+    return f"halve data.max_length (now {recipe.data.max_length})"
+
+
+def _quiet() -> None:
+    """The log is for what went wrong: no progress bars, no reports of loading."""
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
