@@ -141,7 +141,9 @@ SELECT c.group_id, c.candidate, c.problem, c.run_id, r.id IS NOT NULL, c.score, 
 FROM job_candidates c LEFT JOIN runs r ON r.id = c.run_id
 WHERE c.job_id = ? AND c.step = ? ORDER BY c.problem, c.group_id, c.candidate"""
     found = []
-    for group, number, problem, run_id, stored, score, reward, *lists, words in db.execute(query, (job_id, step)):
+    for group, number, problem, run_id, stored, score, reward, *lists, words in db.execute(
+        query, (job_id, step)
+    ):
         rounds, advantages = (tuple(json.loads(values)) for values in lists)
         found.append(
             CandidateRow(

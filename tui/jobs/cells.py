@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tui import format as fmt
@@ -18,18 +18,18 @@ JOB_COLUMNS = (
     Column("", 2),
     Column("Job"),
     Column("Kind", 4),
-    Column("Host", 10, since=126),
-    Column("State", 12),
-    Column("Step", 11, right=True),
-    Column("Left", 8, right=True),
+    Column("Host", 8, since=142),
+    Column("State", 9),
+    Column("Step", 9, right=True),
+    Column("Left", 7, right=True),
     Column("Loss", 8, right=True),
     Column("Reward", 13, right=True, since=84),
-    Column("No signal", 9, right=True, since=136),
-    Column("KL", 7, right=True, since=110),
+    Column("No signal", 9, right=True, since=130),
+    Column("KL", 6, right=True, since=110),
     Column("Entropy", 7, right=True, since=118),
     Column("Length", 6, right=True, since=102),
     Column("Valid", 5, right=True, since=94),
-    Column("tok/s", 6, right=True, since=146),
+    Column("tok/s", 5, right=True, since=136),
     Column("Heard", 6, right=True, since=70),
 )
 _MARKS: dict[str, Piece] = {
@@ -43,12 +43,12 @@ _MARKS: dict[str, Piece] = {
     "unsupervised": ("!", "warning"),
     "lost": ("?", "error"),
 }
-# What a step's time is spent on, with the ink of its part of the bar.
+# What a step's time is spent on, its long and its short name, and the ink of its part of the bar.
 TIME_PARTS = (
-    ("seconds_wait_generation", "generation", "accent"),
-    ("seconds_execution", "execution", "warning"),
-    ("seconds_training", "training", "success"),
-    ("seconds_other", "other", "muted"),
+    ("seconds_wait_generation", ("generation", "gen"), "accent"),
+    ("seconds_execution", ("execution", "exec"), "warning"),
+    ("seconds_training", ("training", "train"), "success"),
+    ("seconds_other", ("other", "other"), "muted"),
 )
 
 
@@ -110,6 +110,7 @@ def facts(job: JobStanding) -> list[tuple[str, str]]:
         if part
     )
     found = [
+        ("Trouble", job.trouble),
         ("State", state_words(job) + (f", attempt {row.attempt}" if row.attempt > 1 else "")),
         ("Step", steps(job)),
         ("Left", fmt.clock(job.eta_s) if job.eta_s is not None else ""),
@@ -119,28 +120,34 @@ def facts(job: JobStanding) -> list[tuple[str, str]]:
         ("Parent", row.parent or ""),
         ("GPU", gpu),
         ("Damaged", fmt.plural(row.damaged, "line") + " of its progress" if row.damaged else ""),
-        ("Trouble", job.trouble),
     ]
     return [(name, one_line(value, 300)) for name, value in found if value]
 
 
 def time_bar(latest: Mapping[str, float | None], width: int) -> tuple[list[Piece], list[Piece]]:
     """Where the newest step's time went: a bar of `width` cells, and its legend; nothing where unknown."""
-    parts = [(latest.get(name), word, ink) for name, word, ink in TIME_PARTS]
-    known = [(seconds, word, ink) for seconds, word, ink in parts if seconds is not None and seconds > 0]
+    parts = [(latest.get(name), words, ink) for name, words, ink in TIME_PARTS]
+    known = [(seconds, words, ink) for seconds, words, ink in parts if seconds is not None and seconds > 0]
+    if not known:
+        return [], []
     total = sum(seconds for seconds, _, _ in known)
     bar: list[Piece] = []
-    legend: list[Piece] = []
     used, spent = 0, 0.0
-    for seconds, word, ink in known:
+    for seconds, _, ink in known:
         spent += seconds
         cells = round(width * spent / total) - used
         used += cells
         bar.append(("█" * cells, ink))
-        legend += [("  " if legend else "", ""), ("■ ", ink), (f"{word} {100 * seconds / total:.0f}%", "muted")]
-    if known:
-        legend.append((f"  of {fmt.duration(total * 1000)}", "muted"))
-    return bar, legend
+    legends = [_legend([(s / total, words[short], ink) for s, words, ink in known]) for short in (0, 1)]
+    legend = next((one for one in legends if sum(len(text) for text, _ in one) <= width), legends[1])
+    return bar, [*legend, (f"  of {fmt.duration(total * 1000)}", "muted")]
+
+
+def _legend(parts: Iterable[tuple[float, str, str]]) -> list[Piece]:
+    pieces: list[Piece] = []
+    for share, word, ink in parts:
+        pieces += [("  " if pieces else "", ""), ("■ ", ink), (f"{word} {100 * share:.0f}%", "muted")]
+    return pieces
 
 
 def _value(latest: Mapping[str, float | None], name: str) -> str:

@@ -129,9 +129,7 @@ def curve(points: Sequence[Point], view: PlotView, begun_at: float) -> Curve:
         ys = [math.log10(y) for y in ys]
     low, high = view.window or (-math.inf, math.inf)
     kept = [i for i, x in enumerate(xs) if low <= x <= high]
-    return Curve(
-        tuple(xs[i] for i in kept), tuple(ys[i] for i in kept), tuple(raw[i] for i in kept)
-    )
+    return Curve(tuple(xs[i] for i in kept), tuple(ys[i] for i in kept), tuple(raw[i] for i in kept))
 
 
 def extent(curves: Iterable[Curve]) -> tuple[float, float] | None:

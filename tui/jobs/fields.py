@@ -67,7 +67,9 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return "[" + ", ".join(f'"{item}"' if isinstance(item, str) else text_of(item) for item in value) + "]"
+        return (
+            "[" + ", ".join(f'"{item}"' if isinstance(item, str) else text_of(item) for item in value) + "]"
+        )
     return str(value)
 
 

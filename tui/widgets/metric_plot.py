@@ -81,7 +81,8 @@ class MetricPlot(PlotextPlot):
         plot = self.plt
         values = [y for layer in layers for y in layer.curve.ys]
         low, high = min(values), max(values)
-        plot.yticks(*ticks(low, high, 3, log=view.log))
+        places, labels = ticks(low, high, 3, log=view.log)
+        plot.yticks(places, [f"{label} " for label in labels])
         if low == high:
             plot.ylim(low - 1, high + 1)
         span = view.window or extent(layer.curve for layer in layers)
@@ -89,8 +90,8 @@ class MetricPlot(PlotextPlot):
         if span[0] == span[1]:
             span = (span[0] - 1, span[1] + 1)
         plot.xlim(*span)
-        places, labels = ticks(*span, 3, log=False)
-        plot.xticks(places, labels if view.axis == "step" else [_minutes(place) for place in places])
+        places, _ = ticks(*span, 3, log=False)
+        plot.xticks(places, [_minutes(x) if view.axis == "time" else f"{x:.0f}" for x in places])
         if view.cursor is not None:
             plot.vline(view.cursor, color=self._ink(len(COLOURS)))
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Grid, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 
+from tui.actions import bindings_for
 from tui.jobs.curves import Curve, PlotView, curve, extent, matching, ordered
 from tui.safe import one_line
 from tui.widgets.metric_plot import COLOURS, Layer, MetricPlot
@@ -39,7 +41,11 @@ class Overlaid:
 class PlotsPane(Vertical, can_focus=True):
     """`jobs` are drawn over each other, the first on top; the screen's keys change `view`."""
 
+    BINDINGS = bindings_for("curves")
     view: reactive[PlotView] = reactive(PlotView())
+
+    class Turned(Message):
+        """Other metrics are to be shown; they have to be read."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -130,19 +136,52 @@ class PlotsPane(Vertical, can_focus=True):
 
     # -- how it is looked at -----------------------------------------------------------------------
 
-    def change(self, how: Callable[[PlotView], PlotView]) -> None:
-        """Look at it otherwise; what is in view already is drawn at once."""
-        self.view = how(self.view)
-        self._draw()
+    def keep(self, pattern: str) -> None:
+        """Show only the metrics whose names have this in them."""
+        self.view = replace(self.view, pattern=pattern, page=0)
 
     def turn(self, by: int) -> None:
         """Turn pages, around the end."""
-        self.view = replace(self.view, page=(self.view.page + by) % self.pages)
+        self.view = replace(self.view, page=(min(self.view.page, self.pages - 1) + by) % self.pages)
+        self.post_message(self.Turned())
 
-    def zoom(self, factor: float) -> None:
-        if (whole := self._extent) is not None:
-            self.change(lambda view: view.zoomed(factor, whole))
+    def _look(self, view: PlotView) -> None:
+        """Look at it otherwise; what is in view already is drawn at once."""
+        self.view = view
+        self._draw()
 
-    def move(self, by: float) -> None:
+    def action_log(self) -> None:
+        self._look(replace(self.view, log=not self.view.log))
+
+    def action_smooth(self) -> None:
+        self._look(self.view.smoother())
+
+    def action_axis(self) -> None:
+        self._look(self.view.other_axis())
+
+    def action_zoom_in(self) -> None:
+        self._zoom(0.5)
+
+    def action_zoom_out(self) -> None:
+        self._zoom(2.0)
+
+    def action_zoom_all(self) -> None:
+        self._look(replace(self.view, window=None, cursor=None))
+
+    def _zoom(self, factor: float) -> None:
         if (whole := self._extent) is not None:
-            self.change(lambda view: view.moved(by, whole))
+            self._look(self.view.zoomed(factor, whole))
+
+    def action_inspect_left(self) -> None:
+        self._inspect(-1 / 40)
+
+    def action_inspect_right(self) -> None:
+        self._inspect(1 / 40)
+
+    def _inspect(self, by: float) -> None:
+        if (whole := self._extent) is not None:
+            self._look(self.view.moved(by, whole))
+
+    def on_resize(self) -> None:
+        # There may be room for other plots now.
+        self.post_message(self.Turned())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,13 +12,13 @@ from textual.content import Content
 from textual.widgets import Footer, Static
 
 from sandbox.errors import ExpectedError
-from tui import format as fmt
 from tui.actions import bindings_for
 from tui.jobs.cells import JOB_COLUMNS, facts, job_row, time_bar
 from tui.jobs.curves import PlotView, curve
 from tui.marks import Marks
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
+from tui.screens.training.control import JobControl
 from tui.widgets.line_list import LineList
 from tui.widgets.metric_plot import Layer, MetricPlot
 from tui.widgets.table_view import TableView
@@ -95,7 +95,7 @@ class TrainingScreen(WorkbenchScreen[None]):
             return
         self._jobs = {job.row.id: job for job in found}
         self._table.empty = EMPTY
-        self._table.show([job_row(job, marked=id in self._marks) for id, job in self._jobs.items()])
+        self._table.show([job_row(job, marked=id in self._marks.keys) for id, job in self._jobs.items()])
         if self._wanted in self._jobs:
             self._table.move(list(self._jobs).index(self._wanted or ""))
             self._wanted = None
@@ -144,13 +144,13 @@ class TrainingScreen(WorkbenchScreen[None]):
     @on(LineList.Chosen, "#jobs")
     def _open(self) -> None:
         if (job := self._selected) is not None:
-            beside = [id for id in self._marks.ids if id != job.row.id and id in self._jobs]
+            beside = [id for id in self._marks.keys if id != job.row.id and id in self._jobs]
             self.navigation.open_job(job.row.id, beside)
 
     def action_mark(self) -> None:
         if (job := self._selected) is not None:
             self._marks.toggle(job.row.id)
-            self._table.show([job_row(j, marked=id in self._marks) for id, j in self._jobs.items()])
+            self._table.show([job_row(j, marked=id in self._marks.keys) for id, j in self._jobs.items()])
             self._table.action_down()
 
     def action_new(self) -> None:
@@ -163,63 +163,17 @@ class TrainingScreen(WorkbenchScreen[None]):
     # -- control -----------------------------------------------------------------------------------
 
     def action_stop(self) -> None:
-        from tui.screens.confirm.confirm import ConfirmScreen
-
-        job = self._selected
-        if job is None:
-            return
-        if not job.is_going_on:
-            self.notify(f"{one_line(job.row.name, 60)} has ended already.")
-            return
-        question = f"Stop {one_line(job.row.name, 60)}? It writes a checkpoint first and can be resumed."
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._do(self.navigation.jobs.stop(job.row.id), "It is asked to stop.")
-
-        self.app.push_screen(ConfirmScreen(question, "Stop it"), answered)
+        self._control(JobControl.stop)
 
     def action_resume(self) -> None:
-        if (job := self._selected) is not None:
-            self._do(self.navigation.jobs.resume(job.row.id), "It goes on from its newest checkpoint.")
+        self._control(JobControl.resume)
 
     def action_fetch(self) -> None:
-        if (job := self._selected) is None:
-            return
-
-        async def fetch() -> None:
-            count = await self.navigation.jobs.fetch(job.row.id)
-            self.notify(f"{fmt.plural(count, 'checkpoint')} of {one_line(job.row.name, 60)} are here.")
-
-        self._do(fetch())
+        self._control(JobControl.fetch)
 
     def action_remove(self) -> None:
-        from tui.screens.confirm.confirm import ConfirmScreen
+        self._control(JobControl.remove)
 
-        job = self._selected
-        if job is None:
-            return
-        if job.is_going_on:
-            self.notify(f"{one_line(job.row.name, 60)} is {job.state}; stop it first (X).")
-            return
-        question = f"Remove {one_line(job.row.name, 60)} with its checkpoints and log? Its runs stay."
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._do(self.navigation.jobs.remove(job.row.id), "It is removed.")
-
-        self.app.push_screen(ConfirmScreen(question, "Remove it", "Keep it"), answered)
-
-    def _do(self, work: Coroutine[Any, Any, None], done: str = "") -> None:
-        """Do it, tell why where it cannot be done, and show what came of it."""
-
-        async def do() -> None:
-            try:
-                await work
-                if done:
-                    self.notify(done)
-            except ExpectedError as error:
-                self.notify(one_line(str(error), 300), severity="warning", timeout=10)
-            self.action_reload()
-
-        self.run_worker(do, group="control", exit_on_error=False)
+    def _control(self, act: Callable[[JobControl, JobStanding], None]) -> None:
+        if (job := self._selected) is not None:
+            act(JobControl(self, self.action_reload), job)

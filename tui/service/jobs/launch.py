@@ -27,7 +27,7 @@ class Launch:
 
     def resolved(self) -> Recipe:
         """The recipe with the changes. Raises RecipeError: one sentence."""
-        from training.recipes.load import load
+        from training.recipes import load
 
         overrides = [f"{key}={value}" for key, value in self.changes]
         if self.data:
@@ -59,14 +59,15 @@ class Launch:
         return [*words, *(["--on", self.host] if self.host != "local" else [])]
 
 
-def differences(before: Path, after: Recipe) -> list[tuple[str, str, str]]:
+def differences(before: Path, after: Path | Recipe) -> list[tuple[str, str, str]]:
     """What a recipe changes of the one in the file `before`: key, value there, value here.
 
-    Raises RecipeError: the file is no recipe.
+    Raises RecipeError: a file is no recipe.
     """
-    from training.recipes.load import load
+    from training.recipes import load
 
-    old, new = (dict(_flat(recipe.model_dump())) for recipe in (load(str(before)), after))
+    recipe = load(str(after)) if isinstance(after, Path) else after
+    old, new = (dict(_flat(r.model_dump())) for r in (load(str(before)), recipe))
     keys = dict.fromkeys([*old, *new])
     return [(k, _said(old, k), _said(new, k)) for k in keys if old.get(k) != new.get(k)]
 
@@ -84,3 +85,21 @@ def _said(values: Mapping[str, Any], key: str) -> str:
     return "–" if value is None else str(value)
 
 
+def estimate(recipe: Recipe) -> Iterator[str]:
+    """What the recipe would take, a line each, with what the estimate is based on.
+
+    Raises ExpectedError: its data or its base cannot be used.
+    """
+    from training.recipes.plan import plan
+
+    found = plan(recipe)
+    sizes = (
+        ("rows", found.rows),
+        ("tokens", found.tokens),
+        ("longest", found.longest),
+        ("steps", found.steps),
+    )
+    for name, value in sizes:
+        yield f"{name:<12}{'not known' if value is None else f'{value:,}'}"
+    for name, guess in found.estimates.items():
+        yield f"{name:<12}{guess.value:,.3g} {guess.unit} ({guess.basis})"
