@@ -70,7 +70,9 @@ def content_of(folder: Path) -> str:
             return recorded
     except (OSError, ValueError, AttributeError):
         pass
-    return content_hash({p.name: _file_hash(p, p.stat().st_mtime_ns, p.stat().st_size) for p in weight_files(folder)})
+    return content_hash(
+        {p.name: _file_hash(p, p.stat().st_mtime_ns, p.stat().st_size) for p in weight_files(folder)}
+    )
 
 
 def weight_files(folder: Path) -> list[Path]:

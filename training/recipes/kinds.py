@@ -87,7 +87,8 @@ class Trained(Recipe):
         unit = self.batch.rows_at_once * self.hardware.processes
         if self.batch.rows % unit:
             raise ValueError(
-                f"batch.rows ({self.batch.rows}) must be a multiple of batch.rows_at_once × hardware.processes ({unit})"
+                f"batch.rows ({self.batch.rows}) must be a multiple of "
+                f"batch.rows_at_once × hardware.processes ({unit})"
             )
         return self
 
@@ -98,9 +99,9 @@ class SFTRecipe(Trained):
     Equation 2 of the FlowReasoner paper.
     """
 
-    kind: Literal["sft"] = "sft"
+    kind: Literal["sft"] = "sft"  # pyright: ignore[reportIncompatibleVariableOverride]
     """Supervised fine-tuning."""
-    data: SFTData = SFTData()
+    data: SFTData = SFTData()  # pyright: ignore[reportIncompatibleVariableOverride]
     """The data set."""
     epochs: Annotated[Positive, About("passes over the data", "FlowReasoner: at most 3")] = 3.0
     """Passes over the data set."""
@@ -121,7 +122,7 @@ class Preference(Section):
 class DPORecipe(Trained):
     """Score-DPO: preference pairs whose scores weigh in the loss (ScoreFlow, Wang et al., 2025)."""
 
-    kind: Literal["dpo"] = "dpo"
+    kind: Literal["dpo"] = "dpo"  # pyright: ignore[reportIncompatibleVariableOverride]
     """Preference optimisation."""
     preference: Preference = Preference()
     """The loss."""
@@ -159,10 +160,10 @@ class Rollouts(Section):
     """Executions of each workflow."""
     instances: Annotated[Count, About("instances", "MetaFlow's probable code: 10, earlier 5")] = 10
     """Instances that a task's workflow is run on (`metaflow`)."""
-    operators: Annotated[list[str], Field(min_length=1)] = ["paper"]
+    operators: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["paper"])
     """Operator sets, one drawn for each group (`flowreasoner operators` lists them)."""
     stop_early: bool = True
-    """End a search at the first workflow that passes everything. Its last score is held for the rounds left."""
+    """End a search at the first workflow that passes everything; its score is held for the rounds left."""
     temperature: Annotated[Positive, About(source="MetaFlow's probable code: 0.7")] = 1.0
     """Sampling temperature of the policy."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -196,7 +197,7 @@ class Advantages(Section):
     after: Annotated[int, Field(ge=0), About("rounds", "FlowReasoner: T = 3")] = 3
     """Rounds up to this one carry no reward (T)."""
     form: Literal["subsequent", "literal"] = "subsequent"
-    """`subsequent` sums over j ≥ max(round, T + 1), as the text says; `literal` over all j > T, as printed."""
+    """`subsequent` sums over j ≥ max(round, T + 1), as the text says; `literal` over j > T, as printed."""
     scale: Literal["std", "floor", "none"] = "floor"
     """Divide by the standard deviation, by it with a floor, or not at all."""
     floor: Annotated[Positive, About("reward", "ours: 0.1 of its range")] = 0.1
@@ -212,7 +213,9 @@ class Advantages(Section):
 class Objective(Section):
     """Equation 3: the clipped surrogate, and the divergence from the base."""
 
-    kl: Annotated[NotNegative, About(source="not published for FlowReasoner; MetaFlow's probable code: 0.015")] = 0.0
+    kl: Annotated[
+        NotNegative, About(source="not published for FlowReasoner; MetaFlow's probable code: 0.015")
+    ] = 0.0
     """Weight of the divergence from the base in the loss."""
     clip: Annotated[Positive, About(source="PPO: 0.2")] = 0.2
     """The importance ratio is clipped to 1 ± this."""
@@ -224,7 +227,7 @@ class Generation(Section):
     """What decodes the policy."""
 
     backend: Literal["embedded", "vllm-colocate", "vllm-server"] = "embedded"
-    """`embedded`: this project's decoder on the training process's weights; vLLM on the same or on other GPUs."""
+    """`embedded`: this project's decoder on the trainer's own weights; vLLM on the same or on other GPUs."""
     server: str = ""
     """Address of the vLLM server, such as `http://127.0.0.1:8000` (`vllm-server`)."""
     memory: Annotated[Share, About("share of a GPU")] = 0.3
@@ -249,7 +252,7 @@ class GRPORecipe(Recipe):
     reward for a workflow (RLVR).
     """
 
-    kind: Literal["grpo"] = "grpo"
+    kind: Literal["grpo"] = "grpo"  # pyright: ignore[reportIncompatibleVariableOverride]
     """Reinforcement learning."""
     steps: Annotated[Count, About("steps")] = 100
     """Optimiser steps."""

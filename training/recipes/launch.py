@@ -36,7 +36,7 @@ def start_ranks(recipe: Recipe, run_folder: Path) -> None:
 
 
 def ranks(recipe: Recipe, run_folder: Path) -> list[str] | None:
-    """The command that starts a recipe's several processes; None where there is one. Writes accelerate's file."""
+    """The command that starts several processes, None where a recipe has one. Writes accelerate's file."""
     hardware = recipe.hardware
     if hardware.processes == 1:
         return None

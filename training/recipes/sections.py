@@ -1,4 +1,4 @@
-"""The parts that recipes are made of. A field's docstring is its description everywhere: forms, docs, errors."""
+"""The parts that recipes are made of. A field's docstring is its description in forms and in files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Model(Section):
     weights: Literal["float32", "bfloat16"] = "float32"
     """The type weights are held and saved in. bfloat16 for a base that only an adapter is trained on."""
     attention: Literal["eager", "sdpa", "flash_attention_2"] = "sdpa"
-    """The attention kernel. On a CPU the backward pass of `eager` is about twice as fast as that of `sdpa`."""
+    """The attention kernel. On a CPU the backward pass of `eager` is about twice as fast as `sdpa`'s."""
     checkpointing: bool = True
     """Recompute activations in the backward pass: about a third slower, much less memory."""
     chat_template: str | None = None
@@ -114,12 +114,14 @@ class Hardware(Section):
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     """The type matrix products are computed in."""
     sharding: Literal["none", "fsdp2", "zero3"] = "none"
-    """How weights, gradients and optimiser state are divided over several GPUs; `none` copies them to each."""
+    """How weights, gradients and optimiser state are divided over GPUs; `none` copies them to each."""
 
     @model_validator(mode="after")
     def _sharding_has_parts(self) -> Hardware:
         if self.sharding != "none" and (self.processes == 1 or self.device == "cpu"):
-            raise ValueError(f"sharding {self.sharding!r} divides over several GPUs: set processes, or 'none'")
+            raise ValueError(
+                f"sharding {self.sharding!r} divides over several GPUs: set processes, or 'none'"
+            )
         return self
 
 
@@ -135,6 +137,6 @@ class Alerts(Section):
     kl_max: Annotated[Positive, About("nats a token")] = 1.0
     """The divergence from the base rises above this."""
     reward_std_min: Annotated[NotNegative, About("reward")] = 0.01
-    """The mean standard deviation of the rewards in a group falls below this: nothing tells candidates apart."""
+    """The mean standard deviation of a group's rewards falls below this: candidates are all alike."""
     valid_drop: Share = 0.2
     """The share of replies that can run falls this far below its best so far."""

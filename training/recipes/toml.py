@@ -1,4 +1,4 @@
-"""Recipes as TOML files. Python reads TOML and does not write it; a recipe needs only scalars, lists and tables."""
+"""Recipes as TOML files. Python reads TOML and does not write it; recipes have scalars, lists and tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def _table(section: BaseModel, path: tuple[str, ...], lines: list[str]) -> None:
         if isinstance(value, BaseModel):
             tables.append((name, value))
             continue
-        lines += textwrap.wrap(" ".join((field.description or "").split()), 100, initial_indent="# ", subsequent_indent="# ")
+        lines += textwrap.wrap(
+            " ".join((field.description or "").split()), 100, initial_indent="# ", subsequent_indent="# "
+        )
         lines.append(f"# {name} = (unset)" if value is None else f"{name} = {scalar(value)}")
     for name, table in tables:
         lines += ["", f"[{'.'.join((*path, name))}]"]
@@ -37,7 +39,9 @@ def scalar(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, str):
-        return json.dumps(value).replace("\x7f", "\\u007f")  # a JSON string is a TOML basic string, but for DEL
+        return json.dumps(value).replace(
+            "\x7f", "\\u007f"
+        )  # a JSON string is a TOML basic string, but for DEL
     if isinstance(value, list):
         return f"[{', '.join(map(scalar, value))}]"
     raise TypeError(f"no TOML for {type(value).__name__}")

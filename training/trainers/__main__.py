@@ -1,4 +1,4 @@
-"""`training.trainers RUN_DIR`: train what the directory's recipe says, from its newest checkpoint if it has one."""
+"""`training.trainers RUN_DIR`: train what the directory's recipe says, from its newest checkpoint on."""
 
 from __future__ import annotations
 

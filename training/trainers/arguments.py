@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from training.recipes import Recipe
+from training.recipes.kinds import Trained
 
 
 def common(recipe: Recipe, output: str) -> dict[str, Any]:
@@ -36,3 +37,8 @@ def common(recipe: Recipe, output: str) -> dict[str, Any]:
 def warm_up_steps(recipe: Recipe, steps: int) -> int:
     """Steps of warm-up; at least one step has the full rate."""
     return min(round(recipe.optimizer.warm_up * steps), steps - 1)
+
+
+def accumulation(recipe: Trained) -> int:
+    """Forward passes of one device before a step."""
+    return recipe.batch.rows // (recipe.batch.rows_at_once * recipe.hardware.processes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
@@ -44,6 +45,7 @@ class Hooks(TrainerCallback):
         self.facts: dict[str, Any] = {}  # of the data, for the first line
         self.values: dict[str, float | None] = {}  # what else is known of the step in progress
         self._since: list[float] = []  # the loss of each step since the last checkpoint
+        self._measuring: dict[str, float] = {}
         self._val_loss: float | None = None
         self._began, self._cpu, self._tokens, self._last_tokens = 0.0, 0.0, 0.0, 0.0
         self._raised: set[str] = set()
@@ -98,9 +100,11 @@ class Hooks(TrainerCallback):
         logs = logs or {}
         if "eval_loss" in logs:
             self._val_loss = logs["eval_loss"]
-            self.tell("step", step=state.global_step, values={"val_loss": self._val_loss})
+            self._step(state.global_step, {**self._measuring, "eval_loss": self._val_loss})
         elif "loss" in logs:
-            self._step(state.global_step, logs)
+            self._measuring = logs
+            if not control.should_evaluate:  # else there is more to say of this step
+                self._step(state.global_step, logs)
 
     def _step(self, step: int, logs: dict[str, float]) -> None:
         values: dict[str, float | None] = {ours: logs[name] for name, ours in _NAMES.items() if name in logs}
@@ -123,7 +127,7 @@ class Hooks(TrainerCallback):
         for name in ("loss", "grad_norm"):
             value = values.get(name)
             if value is not None and not math.isfinite(value):
-                text = f"{name} is {value} at step {step}: resume from the last checkpoint with a lower learning rate"
+                text = f"{name} is {value} at step {step}: start again with a lower optimizer.learning_rate"
                 self.alert("nan", text)
                 raise NotANumberError(text)
         free = shutil.disk_usage(self.run_folder).free / 1e9
@@ -143,7 +147,7 @@ class Hooks(TrainerCallback):
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> TrainerControl:
+    ) -> None:
         control.should_log = True
         if self._all_stop():
             control.should_training_stop = True
@@ -151,7 +155,6 @@ class Hooks(TrainerCallback):
         if due or control.should_training_stop or state.global_step >= state.max_steps:
             control.should_save = True
             control.should_evaluate = self.trainer.eval_dataset is not None
-        return control
 
     def _all_stop(self) -> bool:
         """Whether any rank was told to stop: all must leave at the same step."""
@@ -192,8 +195,6 @@ def _gpu() -> dict[str, float | None]:
     if not torch.cuda.is_available():
         return {}
     values: dict[str, float | None] = {"gpu_memory_mb": torch.cuda.max_memory_reserved() / 1e6}
-    try:
+    with contextlib.suppress(ModuleNotFoundError, RuntimeError):  # no nvidia-ml-py, or the driver is silent
         values["gpu_use"] = torch.cuda.utilization() / 100
-    except (ModuleNotFoundError, RuntimeError):
-        pass  # nvidia-ml-py is not there, or the driver does not say
     return values

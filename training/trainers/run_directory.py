@@ -28,7 +28,9 @@ class RunDirectory:
     def open(cls, path: Path) -> RunDirectory:
         """Raises UsageError: there is no recipe in it, or it or job.json cannot be used."""
         if not (path / "recipe.toml").is_file():
-            raise UsageError(f"{path}: no run directory (no recipe.toml): start jobs with `flowreasoner train`")
+            raise UsageError(
+                f"{path}: no run directory (no recipe.toml): start jobs with `flowreasoner train`"
+            )
         return cls(path, load(str(path / "recipe.toml")), _attempt(path / "job.json"))
 
     def newest_checkpoint(self) -> Path | None:

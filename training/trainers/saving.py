@@ -8,48 +8,34 @@ from typing import Any
 
 from training.recipes import Recipe
 from training.trainers.checkpoints import folder_of, prune, replacing, seal
-from training.trainers.trl_points import Checkpointing
 
 
-def save(trainer: Checkpointing, recipe: Recipe, run_folder: Path, merit: float | None, metrics: dict[str, Any]) -> Path:
+def save(
+    trainer: Any, recipe: Recipe, run_folder: Path, merit: float | None, metrics: dict[str, Any]
+) -> Path:
     """Write the checkpoint of the trainer's step and prune older ones. Every rank calls it.
 
     Returns the folder. Raises UnavailableError where the disk is full.
     """
     step = trainer.state.global_step
     final = folder_of(run_folder, step)
-    # Every rank takes part in gathering; one writes, and the others must not rename the folder away.
+    # Gathering weights takes every rank; one of them writes, and only it renames the folder.
+    state = trainer.accelerator.get_state_dict(trainer.model) if recipe.lora.enabled else None
     if not trainer.args.should_save:
         trainer.write_state(final.with_name(f".{final.name}.tmp"))
         trainer.accelerator.wait_for_everyone()
         return final
     with replacing(final) as folder:
         trainer.write_state(folder)
-        export(trainer, recipe, folder)
         trainer.accelerator.wait_for_everyone()
-        text = recipe.to_toml()
-        seal(
-            folder,
-            {
-                "step": step,
-                "base": recipe.model.base,
-                "recipe": hashlib.sha256(text.encode()).hexdigest(),
-                "merit": merit,
-                "metrics": metrics,
-            },
-        )
+        if state is not None:
+            model = trainer.accelerator.unwrap_model(trainer.model)
+            model.get_base_model().save_pretrained(folder, state_dict=merged(state, model))
+        trainer.processing_class.save_pretrained(folder)
+        values = {"step": step, "base": recipe.model.base, "merit": merit, "metrics": metrics}
+        seal(folder, values | {"recipe": hashlib.sha256(recipe.to_toml().encode()).hexdigest()})
     prune(run_folder, recipe.checkpoints.keep, lambda manifest: manifest.get("merit"))
     return final
-
-
-def export(trainer: Any, recipe: Recipe, folder: Path) -> None:
-    """Make the folder a model that `hf:FOLDER` opens: merged weights, tokenizer and generation defaults."""
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    if recipe.lora.enabled:
-        base = model.get_base_model()
-        base.save_pretrained(folder, state_dict=merged(trainer.accelerator.get_state_dict(trainer.model), model))
-        base = base.config
-    trainer.processing_class.save_pretrained(folder)
 
 
 def merged(state: dict[str, Any], model: Any) -> dict[str, Any]:
@@ -71,6 +57,7 @@ def merged(state: dict[str, Any], model: Any) -> dict[str, Any]:
             stem = name.removesuffix("base_layer.weight")
             a, b = (state[f"{stem}lora_{part}.{model.active_adapter}.weight"].float() for part in "AB")
             with torch.no_grad():
-                value = (value.float() + scale * (b @ a)).to(value.dtype)
-        out[plain] = value
+                out[plain] = (value.float() + scale * (b @ a)).to(value.dtype)
+        else:
+            out[plain] = value
     return out

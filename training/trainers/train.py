@@ -10,7 +10,7 @@ from typing import Any
 from engine.config import Settings
 from engine.config import load as load_settings
 from sandbox.errors import ExpectedError, UnavailableError
-from training.recipes import Recipe, SFTRecipe
+from training.recipes import DPORecipe, Recipe, SFTRecipe
 from training.trainers.checkpoints import TRAINER, clean
 from training.trainers.hooks import Hooks
 from training.trainers.progress import Progress
@@ -52,9 +52,13 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
 def _make(directory: RunDirectory, settings: Settings, hooks: Hooks) -> Any:
     recipe = directory.recipe
     if isinstance(recipe, SFTRecipe):
-        from training.trainers.sft import make
+        from training.trainers import sft
 
-        return make(recipe, directory.path, settings, hooks)
+        return sft.make(recipe, directory.path, settings, hooks)
+    if isinstance(recipe, DPORecipe):
+        from training.trainers import dpo
+
+        return dpo.make(recipe, directory.path, settings, hooks)
     raise UnavailableError(f"there is no trainer for recipes of kind {recipe.kind} yet")
 
 
@@ -67,7 +71,9 @@ def _ends(progress: Progress) -> Iterator[None]:
         progress.write("end", status="failed", error=str(error))
         raise
     except Exception as error:
-        progress.write("end", status="failed", error=f"{type(error).__name__}: {error} (the log has the traceback)")
+        progress.write(
+            "end", status="failed", error=f"{type(error).__name__}: {error} (the log has the traceback)"
+        )
         raise
     finally:
         progress.close()
@@ -81,12 +87,14 @@ def _memory(recipe: Recipe, hooks: Hooks) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        known = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
-        if not known:
+        ours = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
+        if not ours and "can't allocate memory" not in str(error):
             raise
         step = hooks.trainer.state.global_step + 1 if hooks.trainer is not None else 0
         when = f"in step {step}" if step else "while the model was loaded"
-        raise UnavailableError(f"out of memory {when}: {_smaller(recipe)}; the checkpoints so far are whole") from None
+        raise UnavailableError(
+            f"out of memory {when}: {_smaller(recipe)}; the checkpoints so far are whole"
+        ) from None
 
 
 def _smaller(recipe: Recipe) -> str:

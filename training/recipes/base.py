@@ -9,7 +9,7 @@ from engine.config import Settings
 from engine.models.base import ModelError
 from engine.models.registry import local_source
 from sandbox.errors import UnavailableError, UsageError
-from training.recipes import Recipe
+from training.recipes.kinds import Recipe
 from training.recipes.sections import Model
 
 
@@ -37,16 +37,21 @@ def load_tokenizer(model: Model, settings: Settings) -> Any:
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise ModelError("not-found", f"{model.base}: no tokenizer in {source}: {_first_line(error)}") from None
+        raise ModelError(
+            "not-found", f"{model.base}: no tokenizer in {source}: {_first_line(error)}"
+        ) from None
     if model.chat_template is not None:
         tokenizer.chat_template = _template(model.chat_template)
     if not tokenizer.chat_template:
         raise UsageError(
-            f"{model.base}: its tokenizer has no chat template: take an instruct model, or set model.chat_template"
+            f"{model.base}: its tokenizer has no chat template: "
+            "take an instruct model, or set model.chat_template"
         )
     if model.pad_token is not None:
         if model.pad_token not in tokenizer.get_vocab():
-            raise UsageError(f"model.pad_token: {model.pad_token!r} is no token of {model.base}: name one of its own")
+            raise UsageError(
+                f"model.pad_token: {model.pad_token!r} is no token of {model.base}: name one of its own"
+            )
         tokenizer.pad_token = model.pad_token
     if tokenizer.pad_token_id is None:
         raise UsageError(
@@ -72,12 +77,14 @@ def load_model(recipe: Recipe, source: str, tokenizer: Any) -> Any:
     except ImportError as error:
         raise UsageError(f"model.attention: {_first_line(error)}: set it to sdpa") from None
     except (OSError, ValueError) as error:
-        raise ModelError("not-found", f"{recipe.model.base}: cannot load {source}: {_first_line(error)}") from None
+        raise ModelError(
+            "not-found", f"{recipe.model.base}: cannot load {source}: {_first_line(error)}"
+        ) from None
     context = getattr(model.config, "max_position_embeddings", None)
     if context is not None and recipe.data.max_length > context:
         raise UsageError(
-            f"data.max_length ({recipe.data.max_length}) is more than the {context} tokens that {recipe.model.base} "
-            f"can read: set it to {context} or less"
+            f"data.max_length ({recipe.data.max_length}) is more than the {context} tokens that "
+            f"{recipe.model.base} can read: set it to {context} or less"
         )
     model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
@@ -109,8 +116,8 @@ def check_device(recipe: Recipe) -> None:
     if there < recipe.hardware.processes:
         count = "no GPU" if there == 0 else f"only {there}"
         raise UnavailableError(
-            f"the recipe asks for {recipe.hardware.processes} GPU(s) and there is {count} here: run it on another "
-            "host (--on HOST), or set hardware.device=cpu and hardware.precision=float32"
+            f"the recipe asks for {recipe.hardware.processes} GPU(s) and there is {count} here: run it on "
+            "another host (--on HOST), or set hardware.device=cpu and hardware.precision=float32"
         )
 
 
