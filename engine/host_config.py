@@ -11,8 +11,8 @@ from engine.endpoint_config import STRICT
 
 
 class Host(BaseModel):
-    """One machine with an SSH server. What is left out is as the user's own SSH configuration says, where keys,
-    jump hosts and further options are set as for every other SSH program.
+    """One machine with an SSH server. What is left out is as the user's own SSH configuration says. Keys,
+    jump hosts and all else are set there, as for every other SSH program.
     """
 
     model_config = STRICT
@@ -38,7 +38,5 @@ class Host(BaseModel):
     @classmethod
     def _is_one_word(cls, value: str) -> str:
         if value.startswith("-") or "@" in value or any(c.isspace() for c in value):
-            raise ValueError(
-                "must be a name or an address alone; the user and the port have settings of their own"
-            )
+            raise ValueError("must be a name or an address alone; `user` and `port` are settings")
         return value

@@ -14,11 +14,13 @@ from tui.commands import (
     experiments,
     failures,
     fork,
+    jobs,
     live,
     machine,
     playground,
     runs,
     stored,
+    train,
     web,
 )
 
@@ -37,6 +39,8 @@ for commands in (
     playground,
     compare,
     experiments,
+    train,
+    jobs,
     live,
     exchange,
     web,

@@ -14,11 +14,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -40,10 +39,15 @@ State = Literal[
     "lost",
     "unknown",
 ]
+Report = Callable[[str], object]  # is told, in a line, what takes its time
 LOCAL = "local"
 # Words of a command that the place where it runs fills in.
 PYTHON, CODE, RUN_DIR = "{python}", "{code}", "{job}"
 _CHECKPOINT = re.compile(r"step-(\d+)")
+
+
+def silent(line: str) -> None:
+    """The `Report` of those who do not want to know."""
 
 
 class JobError(UsageError):
@@ -91,7 +95,7 @@ class JobStatus:
     leader: int | None = None
     """The job's first process."""
     link: str | None = None
-    """Why its host does not answer. All else is as it was when the host last did; the job itself may be well."""
+    """Why its host does not answer. All else is as it was when the host last did; the job may be well."""
     asked: float | None = None
     """When the host last answered, of a job elsewhere."""
 
@@ -123,7 +127,7 @@ def filled_in(argv: tuple[str, ...], python: str, code: str, run_dir: str) -> li
 
 def jobs_folder(store: Path) -> Path:
     """Where the directories of jobs are, given the store's file."""
-    return store.parent / "jobs"
+    return store.absolute().parent / "jobs"
 
 
 def create(run_dir: Path, spec: JobSpec, argv: list[str], host: str = LOCAL) -> None:
@@ -145,7 +149,7 @@ def _described(spec: JobSpec, argv: list[str], host: str) -> dict[str, Any]:
 
 
 def next_attempt(run_dir: Path, now: JobStatus) -> None:
-    """Have the job begin again where it ended. Raises JobError: it has not, or there is nothing left to do."""
+    """Have the job begin again where it ended. Raises JobError: it has not ended, or is done."""
     job = description(run_dir)
     if not now.has_ended:
         raise JobError(f"job {job['id']} is {now.state}; stop it before you resume it")
@@ -209,9 +213,9 @@ def from_host(data: Mapping[str, Any], link: str | None = None, asked: float | N
 def checkpoints(run_dir: Path) -> list[Checkpoint]:
     """The complete checkpoints, newest first."""
     folder = run_dir / "checkpoints"
-    names = os.listdir(folder) if folder.is_dir() else []
-    steps = [(int(found[1]), name) for name in names if (found := _CHECKPOINT.fullmatch(name))]
-    return [Checkpoint(step, folder / name) for step, name in sorted(steps, reverse=True)]
+    there = list(folder.iterdir()) if folder.is_dir() else []
+    found = [Checkpoint(int(name[1]), path) for path in there if (name := _CHECKPOINT.fullmatch(path.name))]
+    return sorted(found, key=lambda checkpoint: checkpoint.step, reverse=True)
 
 
 def read_from(path: Path, offset: int, limit: int = 1 << 20) -> bytes:

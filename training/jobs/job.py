@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from training.jobs.directory import LOCAL, Checkpoint, JobError, JobSpec, JobStatus, description
+from training.jobs.directory import (
+    LOCAL,
+    Checkpoint,
+    JobError,
+    JobSpec,
+    JobStatus,
+    Report,
+    description,
+    silent,
+)
 from training.jobs.local import LocalJob, submit_here
 
 if TYPE_CHECKING:
     from engine.host_config import Host
 
-Report = Callable[[str], object]  # is told, in a line, what takes its time
-
 
 class Job(Protocol):
     """A job. Whoever has one may go at any time: the job is not theirs, it is its directory's.
 
-    All methods raise JobError where the job cannot do it. Of a job on another host, all but `status` and `log`
-    raise `link.HostError` where the host does not answer.
+    All methods raise JobError where the job cannot do it. Of a job on another host, all but `status` and
+    `log` raise HostError where the host does not answer.
     """
 
     run_dir: Path
@@ -40,7 +47,7 @@ class Job(Protocol):
         """Have it go on from its newest complete checkpoint."""
         ...
 
-    async def fetch(self, steps: Sequence[int] | None = None, report: Report = ...) -> list[Checkpoint]:
+    async def fetch(self, steps: Sequence[int] | None = None, report: Report = silent) -> list[Checkpoint]:
         """Have checkpoints here, the newest first; by default all of them."""
         ...
 
@@ -53,12 +60,8 @@ class Job(Protocol):
         ...
 
 
-def _silent(line: str) -> None:
-    pass
-
-
 async def submit(
-    spec: JobSpec, folder: Path, host: tuple[str, Host] | None = None, report: Report = _silent
+    spec: JobSpec, folder: Path, host: tuple[str, Host] | None = None, report: Report = silent
 ) -> Job:
     """Start a job in `folder`; on another machine if `host` names one. What fails leaves nothing behind.
 
@@ -68,7 +71,9 @@ async def submit(
     """
     if host is None:
         return await submit_here(spec, folder)
-    raise JobError("jobs on other hosts are not there yet")
+    from training.jobs.remote.ssh import submit_there
+
+    return await submit_there(spec, folder, *host, report)
 
 
 def open_job(run_dir: Path, hosts: Mapping[str, Host]) -> Job:
@@ -78,4 +83,6 @@ def open_job(run_dir: Path, hosts: Mapping[str, Host]) -> Job:
         return LocalJob(run_dir)
     if name not in hosts:
         raise JobError(f"job {run_dir.name} runs on {name!r}, and the config file has no [hosts.{name}]")
-    raise JobError("jobs on other hosts are not there yet")
+    from training.jobs.remote.ssh import SSHJob
+
+    return SSHJob(run_dir, name, hosts[name])

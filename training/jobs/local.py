@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import flowreasoner
 
 from training.jobs import directory
-from training.jobs.directory import Checkpoint, JobError, JobSpec, JobStatus
+from training.jobs.directory import Checkpoint, JobError, JobSpec, JobStatus, Report, silent
 from training.jobs.host.processes import MARK
+
+_CODE = str(Path(flowreasoner.HERE) / "flowreasoner.py")
 
 
 class LocalJob:
@@ -34,9 +36,7 @@ class LocalJob:
         directory.next_attempt(self.run_dir, await self.status())
         await _host("launch", str(self.run_dir))
 
-    async def fetch(
-        self, steps: Sequence[int] | None = None, report: Callable[[str], object] = print
-    ) -> list[Checkpoint]:
+    async def fetch(self, steps: Sequence[int] | None = None, report: Report = silent) -> list[Checkpoint]:
         """Those there are: they are here already."""
         return [c for c in directory.checkpoints(self.run_dir) if steps is None or c.step in steps]
 
@@ -52,10 +52,8 @@ class LocalJob:
 
 async def submit_here(spec: JobSpec, folder: Path) -> LocalJob:
     """Start a job on this machine. Raises JobError."""
-    run_dir = folder.absolute() / spec.id
-    argv = directory.filled_in(
-        spec.argv, sys.executable, str(Path(flowreasoner.__file__).absolute()), str(run_dir)
-    )
+    run_dir = folder / spec.id
+    argv = directory.filled_in(spec.argv, sys.executable, _CODE, str(run_dir))
     directory.create(run_dir, spec, argv)
     try:
         await _host("launch", str(run_dir))

@@ -1,7 +1,7 @@
 """Which GPUs are free, and the locks by which jobs take turns on them.
 
-A lock is the kernel's (flock), so it goes when its supervisor does, whatever ended that. It is not enough: a job
-whose supervisor was killed goes on computing, and so do programs that know nothing of us.
+A lock is the kernel's (flock), so it goes when its supervisor does, whatever ended that. It is not enough: a
+job whose supervisor was killed goes on computing, and so do programs that know nothing of us.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _GPU_POLL_S = 2.0  # nvidia-smi takes a while each time
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
 
 
-class _Ended(Exception):
+class _OverError(Exception):
     """The job is over before its program ran."""
 
     def __init__(self, state: str, error: str | None = None, rc: int | None = None) -> None:
@@ -68,7 +68,7 @@ class Supervisor:
             self._take_gpus()
             self._start()
             self._watch()
-        except _Ended as end:
+        except _OverError as end:
             self.finish(end.state, end.rc, end.error)
             return
         if self.asked is not None:
@@ -129,16 +129,16 @@ class Supervisor:
                         self.say("queued", why)
                     self._rest(_GPU_POLL_S if lock.is_held else _POLL_S)
                     if self.asked is not None:
-                        raise _Ended("stopped")
+                        raise _OverError("stopped")
             except NoGPUError as problem:
-                raise _Ended("failed", str(problem)) from None
+                raise _OverError("failed", str(problem)) from None
 
     def _start(self) -> None:
-        """Start the job's program. Raises _Ended: it is to stop already, or there is no such program."""
+        """Start the job's program. Raises _OverError: it is to stop already, or there is no such program."""
         self.say("starting")
         self._rest(0)
         if self.asked is not None:
-            raise _Ended("stopped")
+            raise _OverError("stopped")
         reading, writing = os.pipe()  # closed by a successful exec
         self._child = os.fork()
         if self._child == 0:
@@ -148,7 +148,7 @@ class Supervisor:
             problem = pipe.read()
         if problem:
             os.waitpid(self._child, 0)
-            raise _Ended("failed", problem, rc=127)
+            raise _OverError("failed", problem, rc=127)
         self.state.update(leader=self._child, leader_started=started(self._child))
         self.say("running")
 

@@ -1,0 +1,122 @@
+"""What a host must have before a job goes there, and the environment that the job gets."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import distributions, requires
+from typing import Any
+
+from training.jobs.directory import Report
+from training.jobs.remote.link import Link
+from training.jobs.remote.sending import files_of, send
+
+_CLOCK_S = 30.0  # times of a job are compared with times here
+_DISK = 10 << 30  # code, environment, a checkpoint or two of a small model
+_GLIBC = (2, 28)  # what PyTorch's wheels ask for
+_MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)")
+
+
+@dataclass(frozen=True)
+class HostReport:
+    """A host as it is now. `problems` keep jobs from it, `warnings` do not."""
+
+    name: str
+    python: str
+    machine: str
+    gpus: dict[int, str] | None
+    """Why each GPU is taken, "" where it is free; None without nvidia-smi."""
+    disk_free: int
+    """Bytes, where the working folder is."""
+    docker: str
+    """Why Docker cannot be used, "" where it can."""
+    clock_s: float
+    """How far its clock is ahead of this one."""
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+async def check(link: Link, gpus: Iterable[int] = ()) -> HostReport:
+    """Ask a host for what jobs need; `gpus` are those a job is to have. Raises HostError."""
+    await link.connect()
+    asked = time.time()
+    facts: dict[str, Any] = await link.run("facts", link.workdir)
+    clock_s = facts["time"] - (asked + time.time()) / 2
+    there = None if facts["gpus"] is None else {int(gpu): why for gpu, why in facts["gpus"].items()}
+    problems, warnings, name = [], [], link.name
+    if link.host.environment is None:
+        problems += _glibc(link, tuple(facts["glibc"]), facts["machine"])
+    if wanted := sorted(set(gpus) - set(there or ())):
+        has = "nvidia-smi does not answer there" if there is None else f"it has {len(there)}"
+        problems.append(f"{name} has no GPU {', '.join(map(str, wanted))}: {has}")
+    if facts["disk_free"] < _DISK:
+        free = f"{facts['disk_free'] / (1 << 30):.1f} GiB are free at {link.workdir} of {name}"
+        warnings.append(f"{free}: a job may run out of disk")
+    if abs(clock_s) > _CLOCK_S:
+        where = "ahead of" if clock_s > 0 else "behind"
+        warnings.append(f"the clock of {name} is {abs(clock_s):.0f} s {where} this one: set it right")
+    if facts["docker"]:
+        warnings.append(f"{name} has no Docker for rollouts: {facts['docker']}")
+    if facts["ends_with_session"]:
+        problems.append(f"{name} ends jobs with their SSH session: run `loginctl enable-linger` there")
+    return HostReport(
+        name=name,
+        python=".".join(map(str, facts["python"])),
+        machine=facts["machine"],
+        gpus=there,
+        disk_free=facts["disk_free"],
+        docker=facts["docker"],
+        clock_s=clock_s,
+        problems=tuple(problems),
+        warnings=tuple(warnings),
+    )
+
+
+def _glibc(link: Link, glibc: tuple[int, ...], machine: str) -> list[str]:
+    """What of a host's system does not go with the wheels that its environment is made of."""
+    wheels = sorted(link.host.wheels.expanduser().glob("*.whl")) if link.host.wheels else []
+    if link.host.wheels and not wheels:
+        return [f"hosts.{link.name}.wheels: there are no wheels in {link.host.wheels}"]
+    needs = [
+        (tuple(map(int, found)), wheel.name) for wheel in wheels for found in _MANYLINUX.findall(wheel.name)
+    ]
+    newest, whose = max(needs, default=(_GLIBC if not wheels else (0, 0), "PyTorch"))
+    has = ".".join(map(str, glibc)) or "none"
+    if glibc < newest:
+        wants = ".".join(map(str, newest))
+        return [f"{whose} needs glibc {wants}, and {link.name} has {has}: use a newer system there"]
+    other = next((w.name for w in wheels if not w.stem.endswith(("-any", machine))), None)
+    return [f"{other} is not for {machine}, which {link.name} is"] if other else []
+
+
+async def environment(link: Link, report: Report) -> str:
+    """The Python that jobs there run with, in an environment that is made if there is none like it yet.
+
+    It has the versions that are installed here. Raises HostError, and JobError where an installer fails.
+    """
+    if link.host.environment is not None:
+        return link.host.environment
+    wanted: dict[str, Any] = await asyncio.to_thread(requirements)
+    if link.host.wheels is not None:
+        wanted["wheels"] = await send(link, "wheels", files_of(link.host.wheels.expanduser()), report)
+    text = json.dumps(wanted, sort_keys=True).encode()
+    folder = f"{link.workdir}/environments/{hashlib.sha256(text).hexdigest()[:16]}"
+    await link.run("environment", folder, given=text, report=report)
+    return f"{folder}/venv/bin/python"
+
+
+def requirements() -> dict[str, list[str]]:
+    """What training needs, as `pip install 'flowreasoner[train]'` would, and the versions installed here."""
+    lines = [line.partition(";") for line in requires("flowreasoner") or []]
+    wanted = [name.strip() for name, _, marker in lines if not marker or "extra == 'train'" in marker]
+    there = {d.metadata["Name"]: d.version.partition("+")[0] for d in distributions() if d.metadata["Name"]}
+    there.pop("flowreasoner", None)
+    return {
+        "requirements": sorted(wanted),
+        "constraints": sorted(f"{name}=={version}" for name, version in there.items()),
+    }

@@ -1,0 +1,294 @@
+"""The connection to a host: made when it is needed, and again after it was lost.
+
+asyncssh reads the user's own SSH configuration, with its keys, agent, known hosts and jump hosts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import shlex
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sandbox.errors import UnavailableError
+from training.jobs.directory import JobError, Report, silent
+from training.jobs.remote.archive import Archive
+
+if TYPE_CHECKING:
+    import asyncssh
+
+    from engine.host_config import Host
+
+# A silent link is noticed after three intervals, whoever is silent: by default SSH would wait for ever.
+KEEPALIVE_S, KEEPALIVE_COUNT = 4, 2
+_CONNECT_S, _LOGIN_S = 10, 20
+BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # between tries to reach a host again
+_PIECE = 4 << 20
+T = TypeVar("T")
+OLDEST_PYTHON = (3, 11)
+
+
+class HostError(UnavailableError):
+    """A host cannot be used, or not now; the message says why and what to do."""
+
+
+class LinkError(HostError):
+    """The host does not answer. Whatever runs there goes on."""
+
+
+class Link:
+    """One host, by its name in the config file."""
+
+    def __init__(self, name: str, host: Host) -> None:
+        self.name, self.host = name, host
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._sftp: asyncssh.SFTPClient | None = None
+        self._lock = asyncio.Lock()
+        self._home, self._tool = "", ""
+
+    @property
+    def python(self) -> str:
+        """The Python there, which errands use."""
+        return self.host.environment or self.host.python
+
+    @property
+    def workdir(self) -> str:
+        """The folder there, absolute. Only once it is connected."""
+        place = self.host.workdir
+        if place == "~" or place.startswith("~/"):
+            place = self._home + place[1:]
+        return place if place.startswith("/") else f"{self._home}/{place}"
+
+    async def sftp(self) -> asyncssh.SFTPClient:
+        """File transfer. Raises HostError."""
+        await self.connect()
+        assert self._sftp is not None
+        return self._sftp
+
+    async def connect(self) -> asyncssh.SSHClientConnection:
+        """The connection, made if there is none. Raises HostError."""
+        async with self._lock:
+            if self._connection is None or self._connection.is_closed():
+                await self.close()
+                async with self.told():
+                    await self._connect()
+            assert self._connection is not None
+            return self._connection
+
+    async def close(self) -> None:
+        connection, self._connection, self._sftp, self._tool = self._connection, None, None, ""
+        if connection is not None:
+            connection.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(connection.wait_closed(), 2)
+
+    @contextlib.asynccontextmanager
+    async def told(self) -> AsyncGenerator[None, None]:
+        """What fails in here for the link's sake is a HostError. Raises HostError."""
+        import asyncssh
+
+        try:
+            yield
+        except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.ChannelOpenError) as error:
+            raise LinkError(f"the link to {self.name} was lost ({error.reason})") from None
+        except asyncssh.SFTPError as error:
+            raise HostError(f"{self.name}: {error.reason}") from None
+        except (asyncssh.Error, OSError, ValueError) as error:
+            self._connection, lost = None, self._connection
+            if lost is not None:
+                lost.abort()
+            raise self._why(error, connected=lost is not None) from None
+
+    async def run(self, *words: str, given: bytes = b"", report: Report = silent) -> Any:
+        """Carry out an errand there (`host.__main__`); its answer.
+
+        Raises:
+            LinkError: the link was lost on the way, and whether it was carried out is not known.
+            JobError: it was refused, with the sentence from there.
+        """
+        tool = await self._tool_there()
+        connection = await self.connect()
+        async with self.told():
+            command = shlex.join([self.python, "-I", tool, *words])
+            async with connection.create_process(command, encoding=None) as process:
+                # At once: who waits for the one could keep the other from being written.
+                answer, said, _ = await asyncio.gather(
+                    process.stdout.read(), _lines(process.stderr, report), _feed(process.stdin, given)
+                )
+                code = (await process.wait()).exit_status
+        if code is None:
+            raise LinkError(f"the link to {self.name} was lost")
+        if code != 0:
+            raise JobError(said or f"{self.name}: {words[0]} ended with code {code}")
+        lines = answer.splitlines()
+        return json.loads(lines[-1]) if lines else None
+
+    async def shell(self, command: str) -> tuple[int | None, str]:
+        """Exit code and output of a command of the host's own. Raises HostError."""
+        connection = await self.connect()
+        async with self.told():
+            done = await connection.run(command, check=False)
+        return done.exit_status, f"{done.stdout or ''}"
+
+    async def _connect(self) -> None:
+        import asyncssh
+
+        host = self.host
+        self._connection = await asyncssh.connect(
+            host.address,
+            port=host.port if host.port is not None else (),
+            username=host.user if host.user is not None else (),
+            keepalive_interval=KEEPALIVE_S,
+            keepalive_count_max=KEEPALIVE_COUNT,
+            connect_timeout=_CONNECT_S,
+            login_timeout=_LOGIN_S,
+        )
+        self._sftp = await self._connection.start_sftp_client()
+        self._home = await self._sftp.realpath(".")  # type: ignore[assignment]  # str, as "." is
+
+    async def _tool_there(self) -> str:
+        """The path there of the package `training.jobs.host`, put there if it is not. Raises HostError."""
+        sftp = await self.sftp()
+        if self._tool:
+            return self._tool
+        await self._check_python()
+        archive = Archive.of_host_tool()
+        tool = f"{self.workdir}/bin/{archive.name}.pyz"
+        async with self.told():
+            if not await sftp.exists(tool):
+                await sftp.makedirs(f"{self.workdir}/bin", exist_ok=True)
+                await self.write(tool, archive.data)
+        self._tool = tool
+        return tool
+
+    async def bring(self, there: str, here: Path) -> None:
+        """Bring what the file here lacks at its end; nothing where there is none there.
+
+        What is longer here than there is another file's, and makes room. Raises HostError, and JobError where
+        it cannot be written here.
+        """
+        sftp = await self.sftp()
+        async with self.told():
+            if not await sftp.exists(there):
+                return
+            source = await sftp.open(there, "rb")
+        try:
+            here.parent.mkdir(parents=True, exist_ok=True)
+            with here.open("ab") as target:
+                async with self.told():
+                    # Not beyond: pieces of a piece are read at once, and the file may grow in between.
+                    size = (await source.stat()).size or 0
+                if target.tell() > size:
+                    target.truncate(0)
+                while (place := target.tell()) < size:
+                    async with self.told():
+                        piece = await source.read(min(_PIECE, size - place), place)
+                    if not piece:
+                        return
+                    target.write(piece)
+        except OSError as error:
+            raise JobError(f"{here} cannot be written: {error.strerror}") from None
+        finally:
+            if self._connection is not None:
+                await source.close()
+
+    async def persistently(self, do: Callable[[], Awaitable[T]], report: Report) -> T:
+        """Do what can be gone on with, again and again while the link is lost. Raises what `do` does."""
+        for wait in BACK_OFF_S:
+            try:
+                return await do()
+            except LinkError as error:
+                report(f"{error}; trying again in {wait:.0f} s")
+            await asyncio.sleep(wait)
+        return await do()
+
+    async def write(self, path: str, data: bytes) -> None:
+        """Replace a file there, whole or not at all. Raises HostError."""
+        sftp = await self.sftp()
+        async with self.told():
+            async with sftp.open(f"{path}.tmp", "wb") as file:
+                await file.write(data)
+            await sftp.posix_rename(f"{path}.tmp", path)
+
+    async def _check_python(self) -> None:
+        program = "import sys; print(*sys.version_info[:2])"
+        code, output = await self.shell(shlex.join([self.python, "-I", "-c", program]))
+        setting = f"hosts.{self.name}.{'environment' if self.host.environment else 'python'}"
+        numbers = output.split()[-2:]
+        if code != 0 or not all(number.isdecimal() for number in numbers) or len(numbers) < 2:
+            raise HostError(f"{self.name} has no Python that runs as {self.python!r}: set {setting}")
+        if tuple(map(int, numbers)) < OLDEST_PYTHON:
+            wanted = ".".join(map(str, OLDEST_PYTHON))
+            has = f"{self.python} of {self.name} is Python {'.'.join(numbers)}"
+            raise HostError(f"{has}, and {wanted} or newer is needed: set {setting}")
+
+    def _why(self, error: Exception, *, connected: bool) -> HostError:
+        """The sentence for what SSH raised."""
+        import asyncssh
+
+        where = self.name if self.name == self.host.address else f"{self.name} ({self.host.address})"
+        if isinstance(error, asyncssh.PermissionDenied):
+            return HostError(
+                f"{where} does not accept your key: put it there with ssh-copy-id, name it in your SSH "
+                "configuration (IdentityFile), or add it to ssh-agent if it has a passphrase"
+            )
+        if isinstance(error, asyncssh.HostKeyNotVerifiable):
+            return HostError(self._host_key(where))
+        if isinstance(error, ConnectionRefusedError):
+            return LinkError(f"nothing answers at the SSH port of {where}: is its SSH server running?")
+        if isinstance(error, socket.gaierror):
+            return HostError(f"{where} has no address: correct hosts.{self.name}.address")
+        if isinstance(error, TimeoutError) and not connected:
+            return LinkError(f"{where} does not answer")
+        if isinstance(error, OSError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+            return LinkError(f"{where} cannot be reached: {error.strerror}")
+        if isinstance(error, ValueError) and not connected:  # keys and configuration that cannot be read
+            return HostError(f"your SSH configuration cannot be used for {where}: {error}")
+        reason = error.reason if isinstance(error, asyncssh.DisconnectError) else str(error)
+        return LinkError(f"the link to {where} was lost{f' ({reason})' if reason else ''}")
+
+    def _host_key(self, where: str) -> str:
+        """What is wrong with the key that the host showed."""
+        import asyncssh
+
+        host = self.host
+        options = asyncssh.SSHClientConnectionOptions(
+            host=host.address, port=host.port if host.port is not None else ()
+        )
+        address, port = str(options.host or host.address), int(options.port)
+        place = f"[{address}]:{port}" if port != 22 else address
+        files: Any = options.known_hosts or "~/.ssh/known_hosts"
+        with contextlib.suppress(OSError, ValueError):
+            text = Path(files).expanduser() if isinstance(files, str) else files
+            text = str(text) if isinstance(text, Path) else text
+            known = asyncssh.match_known_hosts(text, address, "", port if port != 22 else None)
+            if known[0]:
+                return (
+                    f"{where} shows another host key than before: somebody may be in between; if it was set "
+                    f"up again, forget the old key with `ssh-keygen -R '{place}'`, and log in once"
+                )
+        return f"the host key of {where} is not known: log in once with ssh, and check it"
+
+
+async def _lines(stream: Any, report: Report) -> str:
+    """Read a stream to its end, telling each line; the last one."""
+    last = ""
+    async for raw in stream:
+        line = raw.decode("utf-8", "replace").strip()
+        if line:
+            report(line)
+            last = line
+    return last
+
+
+async def _feed(stream: Any, data: bytes) -> None:
+    with contextlib.suppress(ConnectionError):  # it ended without reading all; its exit code says why
+        for start in range(0, len(data), 1 << 18):
+            stream.write(data[start : start + (1 << 18)])
+            await stream.drain()
+        stream.write_eof()

@@ -1,0 +1,89 @@
+"""Code, data and models on their way to a host: by content, so that nothing is sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from training.jobs.directory import Report
+from training.jobs.host.blobs import PART, sha256
+from training.jobs.remote.link import HostError, Link
+
+_SMALL = 1 << 20  # smaller files go together
+_PIECE = 4 << 20  # of a file that goes alone; what has arrived of it counts after a broken link
+_TRIES = 2
+
+
+async def send(link: Link, kind: str, files: Mapping[str, Path], report: Report) -> str:
+    """Have a folder of these files on the host, below its working folder's `kind`; its path there.
+
+    The folder is named by its content. Raises HostError, and JobError where a file cannot be read.
+    """
+    hashes = await asyncio.to_thread(_hashes, files)
+    listing = json.dumps(sorted(hashes.items())).encode()
+    await link.connect()
+    folder = f"{link.workdir}/{kind}/{hashlib.sha256(listing).hexdigest()[:16]}"
+    blobs = f"{link.workdir}/blobs"
+    by_hash = {digest: files[name] for name, digest in hashes.items()}
+    for _ in range(_TRIES):
+        absent = await link.run("missing", blobs, given=json.dumps(list(by_hash)).encode())
+        if absent:
+            await _send_blobs(link, blobs, {d: (by_hash[d], there) for d, there in absent.items()}, report)
+        lacking = await link.run("assemble", blobs, folder, given=json.dumps(hashes).encode())
+        if not lacking:
+            return folder
+    raise HostError(f"files do not arrive whole on {link.name}: is its disk full?")
+
+
+def files_of(place: Path) -> dict[str, Path]:
+    """The files of a folder, or the one file, by their place in the folder that is made there."""
+    if place.is_file():
+        return {place.name: place}
+    return {
+        path.relative_to(place).as_posix(): path
+        for path in sorted(place.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def _hashes(files: Mapping[str, Path]) -> dict[str, str]:
+    """Raises HostError."""
+    try:
+        return {name: sha256(path) for name, path in files.items()}
+    except OSError as error:
+        raise HostError(f"{error.filename} cannot be read, and is to be sent: {error.strerror}") from None
+
+
+async def _send_blobs(link: Link, blobs: str, wanted: dict[str, tuple[Path, int]], report: Report) -> None:
+    """Send files, each from where it was broken off."""
+    small = {digest: path for digest, (path, _) in wanted.items() if path.stat().st_size < _SMALL}
+    if small:
+        report(f"sending {len(small)} files to {link.name}")
+        await link.run("unpack", blobs, given=await asyncio.to_thread(_tar, small))
+    sftp = await link.sftp()
+    for digest, (path, there) in wanted.items():
+        if digest in small:
+            continue
+        size = path.stat().st_size
+        report(f"sending {path.name} to {link.name}: {size >> 20} MiB, of which {there >> 20} are there")
+        async with link.told(), sftp.open(f"{blobs}/{digest}{PART}", "ab") as target:
+            with path.open("rb") as source:
+                source.seek(min(there, size))
+                while piece := await asyncio.to_thread(source.read, _PIECE):
+                    await target.write(piece)
+
+
+def _tar(files: Mapping[str, Path]) -> bytes:
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w:gz", compresslevel=1) as tar:
+        for digest, path in files.items():
+            data = path.read_bytes()
+            member = tarfile.TarInfo(digest)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return whole.getvalue()

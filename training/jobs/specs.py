@@ -1,0 +1,68 @@
+"""What to run for a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training.jobs.directory import RUN_DIR, JobError, JobSpec, ours
+
+if TYPE_CHECKING:
+    from engine.host_config import Host
+    from training.recipes import Recipe
+
+
+def training_spec(
+    recipe: Recipe,
+    name: str,
+    *,
+    gpus: tuple[int, ...] | None = None,
+    host: Host | None = None,
+    jobs: Path | None = None,
+    parent: str | None = None,
+) -> JobSpec:
+    """The job that trains what `recipe` says; on `host` if it is to run elsewhere.
+
+    `gpus` are those to take; by default as many as the recipe has processes. `jobs` is the folder of jobs
+    that a base of `job:ID` is looked for in.
+
+    Raises:
+        JobError: there are fewer GPUs than processes.
+        ModelError: the base names a checkpoint that is not there.
+    """
+    sends: list[Path] = []
+    base = recipe.model.base
+    if host is not None:  # what it reads here is to be there, too
+        if base.startswith("job:") and jobs is not None:
+            from engine.models.checkpoints import checkpoint_folder
+
+            base = f"hf:{checkpoint_folder(base, jobs)}"
+            recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"base": base})})
+        places = (recipe.data.path, base.partition("hf:")[2], recipe.model.chat_template)
+        sends = [Path(place) for place in places if place and Path(place).expanduser().exists()]
+    return JobSpec(
+        recipe.kind,
+        name,
+        ours("training.trainers", RUN_DIR),
+        gpus=_gpus(recipe, gpus, host),
+        parent=parent,
+        dataset=recipe.data.path or None,
+        base=recipe.model.base,
+        recipe=recipe.to_toml(),
+        sends=tuple(sends),
+    )
+
+
+def _gpus(recipe: Recipe, asked: tuple[int, ...] | None, host: Host | None) -> tuple[int, ...]:
+    if recipe.hardware.device != "cuda":
+        return ()
+    count = recipe.hardware.processes
+    known = asked if asked is not None else tuple(host.gpus) if host is not None and host.gpus else None
+    if known is None:
+        return tuple(range(count))
+    if len(known) < count:
+        raise JobError(
+            f"the recipe has hardware.processes = {count}, one for each GPU, {len(known)} are named: "
+            "name more with --gpus, or set fewer processes"
+        )
+    return known[:count]

@@ -1,0 +1,54 @@
+"""Commands that start jobs: training a model, and serving one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tui.commands.options import JsonFlag
+
+app = typer.Typer(rich_markup_mode=None)
+
+On = Annotated[
+    str | None, typer.Option(metavar="HOST", help="A host of the config file; by default, this machine.")
+]
+GPUs = Annotated[
+    str | None,
+    typer.Option(metavar="LIST", help="The GPUs to take, as in 0,1; the job waits until they are free."),
+]
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A preset's name, or a TOML file.")],
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: optimizer.learning_rate=1e-5."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="The data set's folder; see `dataset build`.")] = None,
+    name: Annotated[str | None, typer.Option(help="The job's name; by default the recipe's.")] = None,
+    on: On = None,
+    gpus: GPUs = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print the recipe, the command, and what it would take.")
+    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Print its progress until it ends.")] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Follow it, and print where the time of its steps went.")
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Train a model as a recipe says: a job, which goes on when this command and the terminal are gone.
+
+    Exit code: 0 started or, when followed, done; 1 it failed; 2 wrong usage; 3 it was stopped or lost, or its
+    host cannot be used; 130 this command was interrupted, and the job goes on.
+    """
+    from engine.config import load
+    from tui.headless.train import Training
+    from tui.headless.train import train as carry_out
+
+    wanted = Training(recipe, tuple(change or ()), data, name, on, gpus)
+    code = carry_out(load(), wanted, dry_run=dry_run, follow=follow, profile=profile, as_json=json)
+    raise typer.Exit(code)
