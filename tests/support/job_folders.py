@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
+
+from training.jobs.host.processes import boot_id, started
+from training.recipes import load
 
 BEGUN = 1_780_000_000.0
 
@@ -51,9 +55,28 @@ class JobFolder:
     def end(self, status: str = "done", error: str | None = None) -> None:
         self.line("end", status=status, error=error)
 
+    def runs(self) -> None:
+        """What the supervisor writes while the job runs; this process is the supervisor."""
+        state = {"state": "running", "pid": os.getpid(), "started": started(os.getpid()), "boot": boot_id()}
+        self._tell("state.json", **state)
+
     def ended_as(self, state: str, rc: int | None = 0) -> None:
         """What the supervisor writes once nothing of the job is left."""
-        (self.path / "end.json").write_text(json.dumps({"state": state, "rc": rc, "at": self.at}))
+        self._tell("end.json", state=state, rc=rc)
+
+    def checkpoint(self, step: int, **metrics: float) -> None:
+        """A checkpoint's folder, and the line that tells of it."""
+        name = f"checkpoints/step-{step:06d}"
+        (self.path / name).mkdir(parents=True)
+        self.line("checkpoint", step=step, folder=name, content="ab" * 32, metrics=metrics)
+
+    def recipe(self, preset: str, *changes: str) -> None:
+        """The recipe of a preset, changed."""
+        (self.path / "recipe.toml").write_text(load(preset, changes).to_toml(), encoding="utf-8")
+
+    def _tell(self, name: str, **state: Any) -> None:
+        told = {"attempt": self.job["attempt"], "since": self.at, **state}
+        (self.path / name).write_text(json.dumps(told), encoding="utf-8")
 
 
 def group(problem: str, *rewards: float | None, run: str = "r") -> dict[str, Any]:

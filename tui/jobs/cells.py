@@ -80,6 +80,25 @@ def job_row(job: JobStanding, *, marked: bool) -> TableRow:
     )
 
 
+def active_row(job: JobStanding) -> TableRow:
+    """A job in progress for Home's table of what runs."""
+    latest = job.row.latest
+    values = [f"{name} {value_text(latest[name])}" for name in ("reward_mean", "loss") if name in latest]
+    told = job.trouble or " · ".join([state_words(job), *values])
+    elapsed = job.now - job.row.begun_at if job.row.begun_at else None
+    return TableRow(
+        f"job:{job.row.id}",
+        (
+            _MARKS.get(job.state, ("?", "muted")),
+            (one_line(job.row.name, 60), ""),
+            (_done(job), "muted"),
+            (one_line(told, 200), "warning" if job.trouble else "accent"),
+            ("", ""),
+            (fmt.clock(elapsed) if elapsed is not None else "", "muted"),
+        ),
+    )
+
+
 def state_words(job: JobStanding) -> str:
     """The state in a word or two, with what a queued job waits for."""
     waits = one_line(str(job.status.waits_for), 20) if job.state == "queued" and job.status.waits_for else ""
@@ -91,6 +110,11 @@ def steps(job: JobStanding) -> str:
     row = job.row
     done = 0 if row.step is None else row.step
     return f"{done:,}/{row.total_steps:,}" if row.total_steps else f"{done:,}" if row.step else ""
+
+
+def _done(job: JobStanding) -> str:
+    row = job.row
+    return f"{100 * row.step // row.total_steps}%" if row.step and row.total_steps else ""
 
 
 def age(job: JobStanding) -> str:

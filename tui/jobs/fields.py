@@ -1,63 +1,19 @@
-"""The values of a recipe as the rows of a form, read from the recipe's own classes."""
+"""A recipe's values in the words of a form."""
 
 from __future__ import annotations
 
-import types
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-    from pydantic.fields import FieldInfo
+    from training.recipes.fields import RecipeField
 
-
-@dataclass(frozen=True)
-class FormField:
-    """One value. `choices` are all there are, where they are few; `about` is its unit and source."""
-
-    key: str
-    value: str
-    default: str
-    kind: str
-    about: str
-    description: str
-    choices: tuple[str, ...] = ()
-
-
-def fields_of(recipe: BaseModel) -> list[FormField]:
-    """Every value of the recipe but its kind, in its own order."""
-    return [field for field in _fields(recipe) if field.key != "kind"]
-
-
-def _fields(section: BaseModel, above: str = "") -> Iterator[FormField]:
-    from pydantic import BaseModel
-
-    for name, info in type(section).model_fields.items():
-        value = getattr(section, name)
-        if isinstance(value, BaseModel):
-            yield from _fields(value, f"{above}{name}.")
-        else:
-            yield _field(f"{above}{name}", value, info)
-
-
-def _field(key: str, value: Any, info: FieldInfo) -> FormField:
-    about = [
-        part
-        for meta in info.metadata
-        for part in (getattr(meta, "unit", ""), getattr(meta, "source", ""))
-        if isinstance(part, str) and part
-    ]
-    choices = _choices(info.annotation)
-    return FormField(
-        key,
-        text_of(value),
-        text_of(info.get_default(call_default_factory=True)),
-        " | ".join(choices) if choices else _kind(info.annotation),
-        "; ".join(about),
-        " ".join((info.description or "").split()),
-        choices,
-    )
+_KINDS = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "text": "a text",
+    "list": 'a list, as in ["a", "b"]',
+}
 
 
 def text_of(value: Any) -> str:
@@ -66,29 +22,19 @@ def text_of(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, list):
-        return (
-            "[" + ", ".join(f'"{item}"' if isinstance(item, str) else text_of(item) for item in value) + "]"
-        )
+    if isinstance(value, list | tuple):
+        items = (f'"{item}"' if isinstance(item, str) else text_of(item) for item in value)
+        return f"[{', '.join(items)}]"
     return str(value)
 
 
-def _choices(annotation: Any) -> tuple[str, ...]:
-    if annotation is bool:
-        return ("true", "false")
-    if get_origin(annotation) is Literal:
-        return tuple(str(choice) for choice in get_args(annotation))
-    return ()
+def choices_of(field: RecipeField) -> tuple[str, ...]:
+    """All values there are, where they are few."""
+    return ("true", "false") if field.type == "bool" else field.choices
 
 
-def _kind(annotation: Any) -> str:
-    """The type in plain words."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _kind(get_args(annotation)[0])
-    if origin in (Union, types.UnionType):
-        inner = [part for part in get_args(annotation) if part is not type(None)]
-        return f"{_kind(inner[0])}, or nothing"
-    if origin is list:
-        return 'list, as in ["a", "b"]'
-    return {int: "whole number", float: "number", str: "text"}.get(annotation, "value")
+def kind_of(field: RecipeField) -> str:
+    """What kind of value it takes, its unit, and where its default comes from."""
+    kind = " | ".join(field.choices) or _KINDS.get(field.type, "a value")
+    parts = [f"{kind}{', or nothing' if field.optional else ''}", field.unit, field.source]
+    return "; ".join(part for part in parts if part)

@@ -17,6 +17,7 @@ from textual.widgets import Footer, Input, Label, Static
 
 from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
+from tui.jobs.fields import choices_of, kind_of, text_of
 from tui.safe import one_line
 from tui.screens.ask.ask import AskScreen
 from tui.screens.base import WorkbenchScreen
@@ -27,7 +28,7 @@ from tui.widgets.text_view import TextView
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
-    from tui.jobs.fields import FormField
+    from training.recipes.fields import RecipeField
 
 FIELD_COLUMNS = (
     Column("", 1),
@@ -49,7 +50,7 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
         super().__init__(name="launch")
         self._start_with = Launch(recipe=recipe, data=data, parent=parent)
         self._changes: dict[str, str] = {}
-        self._fields: dict[str, FormField] = {}
+        self._fields: dict[str, RecipeField] = {}
         self._tried: Launch | None = None
 
     def compose(self) -> ComposeResult:
@@ -103,7 +104,7 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
     async def _read(self) -> bool:
         """Show the recipe with the changes; whether it is one."""
         from training.recipes import presets
-        from tui.jobs.fields import fields_of
+        from training.recipes.fields import fields
 
         launch = self._filled()
         self.query_one("#name-recipe", Input).suggester = SuggestFromList(await asyncio.to_thread(presets))
@@ -114,22 +115,25 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
             self._complain(str(error))
             return False
         self._complain("")
-        before = {field.key: field.value for field in fields_of(unchanged)}
-        self._fields = {field.key: field for field in fields_of(recipe) if field.key != "data.path"}
-        self._table.show([self._row(field, before.get(key, "")) for key, field in self._fields.items()])
+        if recipe.data.path and not launch.data:
+            self.query_one("#name-data", Input).value = recipe.data.path
+        before = {field.name: text_of(field.default) for field in fields(unchanged)}
+        # The data set has a line of its own.
+        self._fields = {field.name: field for field in fields(recipe) if field.name != "data.path"}
+        self._table.show([self._row(field, before.get(name, "")) for name, field in self._fields.items()])
         self._table.border_subtitle = f"{recipe.kind}: {len(self._fields)} settings"
         self._table.refresh()
         self._describe()
         return True
 
-    def _row(self, field: FormField, before: str) -> TableRow:
-        changed = field.key in self._changes
+    def _row(self, field: RecipeField, before: str) -> TableRow:
+        changed = field.name in self._changes
         return TableRow(
-            field.key,
+            field.name,
             (
                 ("*" if changed else " ", "warning"),
-                (one_line(field.key, 60), ""),
-                (one_line(field.value, 60) or "–", "warning" if changed else "accent"),
+                (one_line(field.name, 60), ""),
+                (one_line(text_of(field.default), 60) or "–", "warning" if changed else "accent"),
                 (one_line(before, 60) if changed else "", "muted"),
                 (one_line(field.description, 200), "muted"),
             ),
@@ -140,12 +144,9 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
         field = self._fields.get(self._table.selected or "")
         if field is None:
             return
-        about = f" ({field.about})" if field.about else ""
         line = Content.assemble(
-            (field.key, "bold"),
-            "  ",
-            (field.kind + about, "$foreground 60%"),
-            "\n",
+            (field.name, "bold"),
+            (f"  {kind_of(field)}\n", "$foreground 60%"),
             one_line(field.description, 400),
         )
         self.query_one("#about", Static).update(line)
@@ -171,14 +172,15 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
         field = self._fields.get(self._table.selected or "")
         if field is None:
             return
-        kind = "" if field.choices else f"{field.kind}; "
-        hint = f"{kind}now {field.value or 'not set'}"
+        known = choices_of(field)
+        kind = "" if known else f"{kind_of(field)}; "
+        hint = f"{kind}now {text_of(field.default) or 'not set'}"
 
         def answered(value: str | None) -> None:
             if value is not None:
-                self.run_worker(partial(self._set, field.key, value), group="recipe", exclusive=True)
+                self.run_worker(partial(self._set, field.name, value), group="recipe", exclusive=True)
 
-        self.app.push_screen(AskScreen(field.key, hint=hint, known=field.choices), answered)
+        self.app.push_screen(AskScreen(field.name, hint=hint, known=known), answered)
 
     async def _set(self, key: str, value: str) -> None:
         """Take the value if the recipe does; else say why not and keep what was."""
@@ -209,16 +211,19 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
     async def _try(self) -> None:
         launch = self._filled()
         hosts = self.navigation.jobs.hosts
+        view = self.query_one("#preview", TextView)
+        view.display = True
+        view.border_title = "Dry run"
+        view.show("Reading the data set and the base …")
         try:
             if launch.host != "local" and launch.host not in hosts:
                 raise _UnknownHostError(launch.host, sorted(hosts))
             told = await asyncio.to_thread(_dry_run, launch)
         except ExpectedError as error:
+            view.display = False
             self._complain(str(error))
             return
         self._complain("")
-        view = self.query_one("#preview", TextView)
-        view.display = True
         view.border_title = "Dry run: f2 starts it"
         view.show(told)
         self._tried = launch

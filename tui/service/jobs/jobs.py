@@ -78,8 +78,9 @@ class Jobs:
         """Start a job and give its id. Raises ExpectedError: why it cannot be started."""
         from training.jobs.job import submit
 
-        host = None if launch.host == "local" else (launch.host, self._hosts[launch.host])
-        job = await submit(await asyncio.to_thread(launch.spec), self.folder, host)
+        host = None if launch.host == "local" else self._hosts[launch.host]
+        spec = await asyncio.to_thread(launch.spec, self.folder, host)
+        job = await submit(spec, self.folder, None if host is None else (launch.host, host))
         await job.close()
         return job.run_dir.name
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engine.host_config import Host
     from training.jobs.directory import JobSpec
     from training.recipes.kinds import Recipe
 
@@ -31,22 +33,18 @@ class Launch:
 
         overrides = [f"{key}={value}" for key, value in self.changes]
         if self.data:
-            overrides.append(f"data.path={Path(self.data).expanduser().absolute()}")
+            overrides.append(f"data.path={json.dumps(str(Path(self.data).expanduser().absolute()))}")
         return load(self.recipe, overrides)
 
-    def spec(self) -> JobSpec:
-        """The job. Raises RecipeError."""
-        from training.jobs.directory import trainer
+    def spec(self, jobs: Path, host: Host | None) -> JobSpec:
+        """The job, on `host` if it is to run elsewhere; `jobs` is the folder of all jobs.
 
-        recipe = self.resolved()
-        return trainer(
-            recipe.kind,
-            self.name or f"{recipe.kind} {Path(self.recipe).stem}",
-            recipe.to_toml(),
-            parent=self.parent,
-            dataset=recipe.data.path or None,
-            base=recipe.model.base,
-        )
+        Raises RecipeError, JobError and ModelError.
+        """
+        from training.jobs.specs import training_spec
+
+        stem = self.parent[:10] if self.parent else Path(self.recipe).stem
+        return training_spec(self.resolved(), self.name or stem, host=host, jobs=jobs, parent=self.parent)
 
     @property
     def command(self) -> list[str]:

@@ -63,8 +63,10 @@ class JobStanding:
     @property
     def trouble(self) -> str:
         """What is wrong with the job as a whole, in one sentence; "" where nothing is."""
+        if self.status.link is not None:
+            return f"Its host does not answer ({self.status.link}); the job may be well."
         if self.state == "failed":
-            return self.row.error or "It failed; its log says more."
+            return self.row.error or self.status.error or "It failed; its log says more."
         if self.state == "lost":
             return "All of its processes are gone without an end; it can be resumed."
         if self.state == "unsupervised":
