@@ -135,7 +135,8 @@ class ModelCallFinished(Event):
     gave none, or "error". Tokens and cost cover all attempts, of failed calls too.
 
     `flags` name what makes the text suspect: "empty", "only-reasoning", "truncated", "default-limit",
-    "unknown-finish", "estimated-tokens", "replayed".
+    "unknown-finish", "estimated-tokens", "replayed". `sampled` is how the text was sampled, the model's own
+    defaults included; empty where that is not known, as of endpoints.
     """
 
     kind: ClassVar[str] = "model_call_finished"
@@ -150,12 +151,16 @@ class ModelCallFinished(Event):
     wall_ms: float
     flags: tuple[str, ...] = ()
     error: str | None = None
+    sampled: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkflowProposed(Event):
     """A completion was parsed. `diagnostics`, `repairs` and `graph` are the JSON forms of
     `engine.workflows`; `workflow_id` is None when no runnable workflow came out of it.
+
+    `call_id` is the call it was the reply of, `turn` whether that was the round's first or the one that
+    mends a reply which cannot run; None where no call was made for it.
     """
 
     kind: ClassVar[str] = "workflow_proposed"
@@ -169,6 +174,8 @@ class WorkflowProposed(Event):
     repairs: tuple[dict[str, Any], ...]
     graph: dict[str, Any]
     complexity: int
+    call_id: str | None = None
+    turn: Literal["reply", "repair"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

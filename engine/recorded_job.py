@@ -14,6 +14,7 @@ from engine.problems import Problem, parse_problem
 from engine.run.context import RunConfig, RunContext
 from engine.run.execution import Purpose
 from engine.run.ledger import Budget
+from engine.run.limits import ExecutionLimits
 from engine.runner import Job
 from engine.variants import Result, UnknownVariantError, load_variant
 from engine.variants.final import finish, mean_score, run_repeats
@@ -48,6 +49,9 @@ def config_of(record: RunRecord, budget: Budget) -> RunConfig:
             worker_sampling=_sampling(config["worker_sampling"]),
             budget=budget,
             options=dict(config.get("options", {})),
+            final=bool(config.get("final", True)),
+            worker_seed=config.get("worker_seed"),
+            execution_limits=ExecutionLimits(**config.get("execution_limits", {})),
         )
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, ValueError) and type(error) is not ValueError:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any
 
-from engine.events import Event, Notice, RunFinished, RunStarted
+from engine.events import Event, Notice, RunFinished, RunStarted, Split
 from engine.forks import Fork
 from engine.formats.catalog import FORMATS, NATIVE
 from engine.ids import new_id
@@ -21,7 +21,7 @@ from engine.run.ledger import BudgetExceededError, Ledger
 from engine.scores.made_tests import with_made_tests
 from engine.search import SearchError
 from engine.variants import Result, load_variant, options_of
-from engine.variants.final import final_split, finish
+from engine.variants.final import final_split, finish, finish_on
 from engine.variants.proposal import emit_proposal
 from engine.workflows import Workflow
 from sandbox.types import SandboxError
@@ -59,7 +59,7 @@ class Run:
         # What may be done to the run while it runs.
         self.control = Control(emitter, ledger)
         fork = fork or Fork()
-        gateway = Gateway(emitter, ledger, self.control, fork)
+        gateway = Gateway(emitter, ledger, self.control, fork, deltas=config.deltas)
         self._context = RunContext(
             problem, config, services, emitter, ledger, gateway, self.control, found, fork
         )
@@ -93,7 +93,7 @@ class Run:
             if context.config.make_tests and not context.problem.tests:
                 context.problem = await with_made_tests(context)
             result = await self._job(context)
-            status = _status(result, context.problem)
+            status = _status(result, context)
         except asyncio.CancelledError:
             status, result = "cancelled", Result(None, None, None, None, "cancelled")
         except BudgetExceededError as error:
@@ -146,8 +146,10 @@ class Run:
         )
 
 
-def workflow_job(workflow: Workflow) -> Job:
-    """The job of executing this workflow and scoring it."""
+def workflow_job(workflow: Workflow, split: Split | None = None) -> Job:
+    """The job of executing this workflow and scoring it: on `test`, or on the `split` named, as training
+    does, which never looks at `test`.
+    """
 
     async def job(context: RunContext) -> Result:
         emit_proposal(context, workflow, round_number=1)
@@ -155,15 +157,18 @@ def workflow_job(workflow: Workflow) -> Job:
             title, operators = FORMATS[workflow.format].title, workflow.operators.name
             text = f"The workflow is read as {title}, with the operators {operators}."
             context.emitter.emit(Notice(level="info", text=text))
+        if split is not None:
+            return await finish_on(context, workflow, split)
         return await finish(context, workflow, round_number=1, val_score=None)
 
     return job
 
 
-def _status(result: Result, problem: Problem) -> str:
+def _status(result: Result, context: RunContext) -> str:
     """What the run comes to: a score decides where there is one."""
     if result.workflow_id is None and result.answer is None:
-        return "failed" if final_split(problem) is not None else "error"
+        return "failed" if final_split(context.problem) is not None else "error"
     if result.score is not None:
         return "passed" if result.score == 1.0 else "failed"
-    return "answered" if result.answer is not None else "failed"
+    # A search without a final scoring came to its workflow; there is no answer to come to.
+    return "answered" if result.answer is not None or not context.config.final else "failed"

@@ -138,9 +138,11 @@ def findings(db: sqlite3.Connection, run_id: str) -> tuple[Finding, ...]:
 
 
 def unclassified(db: sqlite3.Connection, limit: int = -1) -> list[str]:
-    """Failed runs that this version of the classifier has not seen, newest first."""
+    """Failed runs that this version of the classifier has not seen, newest first; not rollouts of training,
+    which are looked at once, when they end.
+    """
     query = (
-        f"SELECT id FROM runs INDEXED BY runs_failed WHERE {_FAILED} AND NOT EXISTS"
+        f"SELECT id FROM runs INDEXED BY runs_failed WHERE job IS NULL AND {_FAILED} AND NOT EXISTS"
         " (SELECT 1 FROM classifications c WHERE c.run_id = runs.id AND c.version >= ?)"
         " ORDER BY started_at DESC, id DESC LIMIT ?"
     )

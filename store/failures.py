@@ -66,7 +66,9 @@ class Peek:
 def clusters(
     db: sqlite3.Connection, by: Grouping, experiment: str | None, since: float | None, limit: int
 ) -> Clusters:
-    """The `limit` largest clusters of runs that failed, since then and of that experiment if given."""
+    """The `limit` largest clusters of runs that failed, since then and of that experiment if given; rollouts
+    of training jobs, which fail by the thousand, are left out.
+    """
     scope, values = _scope(experiment, since)
     total = db.execute(f"SELECT count(*) FROM runs WHERE {_FAILED}{scope}", values).fetchone()[0]
     rows = db.execute(f"{_QUERIES[by].format(scope=scope)} ORDER BY 2 DESC, 1 LIMIT ?", (*values, limit))
@@ -146,7 +148,7 @@ def _event(db: sqlite3.Connection, run_id: str, seq: int) -> Event:
 
 
 def _scope(experiment: str | None, since: float | None) -> tuple[str, list[Any]]:
-    scope, values = "", []
+    scope, values = " AND runs.job IS NULL", []  # not rollouts of training
     if experiment is not None:
         scope += " AND runs.id IN (SELECT run_id FROM origins WHERE experiment = ?)"
         values.append(experiment)

@@ -272,6 +272,34 @@ CREATE TABLE classifications ( -- runs that the classifier of failures has seen
     "DROP INDEX runs_by_error",
 )
 
+_ROLLOUTS = (
+    """
+CREATE TABLE rollouts ( -- runs that a training job made to learn from
+  run_id TEXT PRIMARY KEY NOT NULL REFERENCES runs(id) ON DELETE CASCADE, -- run
+  job TEXT NOT NULL, -- training job
+  step INTEGER, -- optimiser steps done before it
+  group_id TEXT, -- the rollouts it is compared with
+  candidate INTEGER -- its number in the group, from 0
+)""",
+    "CREATE INDEX rollouts_by_group ON rollouts(job, step, group_id, candidate)",
+    # Written so, the comment stays in the table's statement.
+    "ALTER TABLE runs ADD COLUMN job TEXT -- training job of a rollout, else NULL\n DEFAULT NULL",
+    # Lists leave rollouts out, and there may be many more of them than of other runs.
+    *(f"DROP INDEX runs_{name}" for name in ("by_time", "by_status", "by_variant", "failed", "by_signature")),
+    "CREATE INDEX runs_by_time ON runs(job, started_at, id)",
+    "CREATE INDEX runs_by_status ON runs(status, job, started_at, id)",
+    "CREATE INDEX runs_by_variant ON runs(variant, job, started_at, id)",
+    """CREATE INDEX runs_failed ON runs(job, started_at, id)
+  WHERE status IN ('failed', 'error', 'budget', 'infra', 'interrupted')""",
+    """CREATE INDEX runs_by_signature ON runs(job, error_sig, started_at, id)
+  WHERE error_sig IS NOT NULL""",
+)
+
+
+def _rollouts(db: sqlite_utils.Database) -> None:
+    for statement in _ROLLOUTS:
+        db.execute(statement.strip())
+
 
 def _jobs(db: sqlite_utils.Database) -> None:
     for statement in JOB_TABLES:
@@ -297,6 +325,7 @@ _MIGRATIONS: dict[str, Callable[[sqlite_utils.Database], None]] = {
     "0001_runs_and_events": _runs_and_events,
     "0002_experiments": _experiments,
     "0003_classifications": _classifications,
+    "0004_rollouts": _rollouts,
     "0005_jobs": _jobs,
 }
 NAMES = tuple(_MIGRATIONS)

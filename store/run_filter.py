@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FIELDS = ("status", "variant", "benchmark", "experiment", "label", "training-set")
+FIELDS = ("status", "variant", "benchmark", "experiment", "job", "label", "training-set")
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class RunFilter:
     variant: str | None = None
     benchmark: str | None = None
     experiment: str | None = None
+    job: str | None = None
     label: str | None = None
     training_set: str | None = None
     bookmark: bool = False

@@ -31,6 +31,7 @@ def run_started(db: sqlite3.Connection, event: RunStarted) -> None:
     prompt = str(problem.get("prompt", ""))
     benchmark = _mapping(problem.get("metadata")).get("benchmark")
     owner = owners.current()
+    job = _text(event.origin, "job")
     insert(
         db,
         "runs",
@@ -55,6 +56,7 @@ def run_started(db: sqlite3.Connection, event: RunStarted) -> None:
         owner_pid=owner.pid,
         owner_start=owner.start,
         owner_boot=owner.boot,
+        job=job,
     )
     if event.origin:
         insert(
@@ -67,6 +69,16 @@ def run_started(db: sqlite3.Connection, event: RunStarted) -> None:
             parent=_text(event.origin, "parent"),
             forked_at=_text(event.origin, "forked_at"),
         )
+    if job is not None:
+        insert(
+            db,
+            "rollouts",
+            run_id=event.run_id,
+            job=job,
+            step=_number(event.origin, "step"),
+            group_id=_text(event.origin, "group"),
+            candidate=_number(event.origin, "candidate"),
+        )
     searchable(db, event, "query", f"{problem.get('id', '')}\n{prompt}")
 
 
@@ -76,6 +88,10 @@ def _mapping(value: object) -> dict[str, Any]:
 
 def _text(data: dict[str, Any], key: str) -> str | None:
     return data[key] if isinstance(data.get(key), str) else None
+
+
+def _number(data: dict[str, Any], key: str) -> int | None:
+    return data[key] if isinstance(data.get(key), int) else None
 
 
 def _author(tests: dict[str, Any]) -> str | None:

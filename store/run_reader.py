@@ -90,6 +90,7 @@ class RunReader:
         status: str | None = None,
         benchmark: str | None = None,
         experiment: str | None = None,
+        job: str | None = None,
         label: str | None = None,
         bookmark: bool = False,
         training_set: str | None = None,
@@ -99,6 +100,7 @@ class RunReader:
     ) -> RunPage:
         """Runs that meet every given condition, newest first; pass `next_cursor` as `before` for more.
 
+        Rollouts of training jobs are left out, but for those of the `job` and the `training_set` asked for.
         `cluster` is a grouping and a cluster's key in it.
         """
         conditions: list[str] = [_FAILED] if failed else []
@@ -107,6 +109,11 @@ class RunReader:
             if value is not None:
                 conditions.append(f"runs.{column} = ?")
                 values.append(value)
+        if job is not None:
+            conditions.append("runs.job = ?")
+            values.append(job)
+        elif training_set is None:
+            conditions.append("runs.job IS NULL")
         if experiment is not None:
             conditions.append("runs.id IN (SELECT run_id FROM origins WHERE experiment = ?)")
             values.append(experiment)

@@ -8,7 +8,7 @@ import sqlite3
 from store import migrations
 from store.db import write
 
-_COMMENT = re.compile(r"^\s*(?:CREATE TABLE )?(\w+)[^\n]*?-- (.*)$", re.MULTILINE)
+_COMMENT = re.compile(r"^,?\s*(?:CREATE TABLE )?(\w+)[^\n]*?-- (.*)$", re.MULTILINE)
 
 
 def schema_markdown() -> str:

@@ -19,7 +19,7 @@ Wait = tuple[str, str]
 
 def usual_waits(db: sqlite3.Connection) -> dict[Wait, float]:
     """The 95th percentile, in seconds, of waits for each model and operator, a container slot and a score."""
-    newest = "SELECT id FROM runs ORDER BY started_at DESC LIMIT ?"
+    newest = "SELECT id FROM runs WHERE job IS NULL ORDER BY started_at DESC LIMIT ?"
     runs = json.dumps([run_id for (run_id,) in db.execute(newest, (RUNS,))])
     waits: dict[Wait, list[float]] = defaultdict(list)
     among = "run_id IN (SELECT value FROM json_each(?)) AND wall_ms IS NOT NULL"

@@ -111,7 +111,8 @@ class RunRecord:
     def seed_of(self, execution_id: str) -> int:
         """The seed of an execution: two of one run have the same where one is the other, started again."""
         e = self.executions[execution_id]
-        return derived_seed(self.start.seed, e.purpose, e.round, e.repeat)
+        draws_from = self.start.config.get("worker_seed", self.start.seed)
+        return derived_seed(draws_from, e.purpose, e.round, e.repeat)
 
     def place(self, step: RecordedStep) -> str:
         """Where the step is, as the trace says it: "val 1 · step 3", with the round where it matters."""

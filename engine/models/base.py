@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypedDict
 
@@ -95,6 +95,13 @@ class Retry:
 
 
 @dataclass(frozen=True)
+class Queued:
+    """The call waits for others, such as a training step's rollouts: until the next item comes, the time
+    is not the run's, and its clock stands still.
+    """
+
+
+@dataclass(frozen=True)
 class Completion:
     """The whole answer, always the last item of a stream.
 
@@ -103,6 +110,9 @@ class Completion:
     "only-reasoning" (empty, but for its thinking), "truncated" (at a limit of tokens, or cut),
     "default-limit" (at the limit that models in this process have), "unknown-finish" (whether it is whole
     is not known), "estimated-tokens" (the endpoint sent no usage), "replayed" (served from the store).
+
+    `sampled` is how the answer was sampled, the model's own defaults included, where that is known: of the
+    names of `Sampling`, and "top_k". `call_id` is the call's in the run's events.
     """
 
     text: str
@@ -112,6 +122,8 @@ class Completion:
     tokens_out: int = 0
     cost_usd: float | None = None
     flags: tuple[str, ...] = field(default=())
+    sampled: Mapping[str, Any] = field(default_factory=dict)
+    call_id: str | None = None
 
 
 class ChatModel(Protocol):
@@ -121,7 +133,7 @@ class ChatModel(Protocol):
 
     def stream(
         self, messages: Sequence[Message], sampling: Sampling
-    ) -> AsyncIterator[Delta | Retry | Completion]:
+    ) -> AsyncIterator[Delta | Retry | Queued | Completion]:
         """Stream one completion. Raises ModelError when it cannot be had."""
         ...
 

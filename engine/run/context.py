@@ -15,6 +15,7 @@ from engine.run.control import Control
 from engine.run.emitter import Emitter
 from engine.run.gateway import Gateway
 from engine.run.ledger import Budget, Ledger
+from engine.run.limits import ExecutionLimits
 from sandbox.types import Sandbox, SandboxError
 
 Stage = Literal["search", "final"]
@@ -27,6 +28,9 @@ class Origin:
     `experiment` names the experiment, `trial` its place there (the same on every attempt), `stage` whether
     a variant's search asked for it or it counts. `parent` is the run it was forked from, `forked_at` the
     step of that run at which the fork leaves it.
+
+    A rollout names its training `job`, the `step` (optimiser steps done before it, from 0), the `group` of
+    rollouts it is compared with and its number there, the `candidate`, from 0.
     """
 
     experiment: str | None = None
@@ -34,8 +38,12 @@ class Origin:
     stage: Stage | None = None
     parent: str | None = None
     forked_at: str | None = None
+    job: str | None = None
+    step: int | None = None
+    group: str | None = None
+    candidate: int | None = None
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """Only what is set."""
         return {k: v for k, v in asdict(self).items() if v is not None}
 
@@ -47,6 +55,11 @@ class RunConfig:
     `rounds` l = 10 and `repeats` = 3 executions per workflow are the FlowReasoner paper's (Section 5
     and Appendix A). `stop_early` ends the search once a workflow passes all of `val` in every repeat.
     `options` are the variant's own, by name; `engine.variants.options_of` checks them.
+
+    The rest is for runs that train: `final` False leaves out the scoring on `test`, `deltas` False the events
+    of streamed text. Workers draw from `worker_seed` where it is set, so that runs of other seeds, whose
+    meta-agents write different workflows, carry them out with the same random numbers. `execution_limits`
+    end one execution, where the budget ends the run.
     """
 
     variant: str = "flowreasoner"
@@ -60,6 +73,15 @@ class RunConfig:
     worker_sampling: Sampling = field(default_factory=Sampling)
     budget: Budget = field(default_factory=Budget)
     options: Mapping[str, Any] = field(default_factory=dict)
+    final: bool = True
+    deltas: bool = True
+    worker_seed: int | None = None
+    execution_limits: ExecutionLimits = field(default_factory=ExecutionLimits)
+
+    @property
+    def draws_from(self) -> int:
+        """The seed of everything that workers draw."""
+        return self.seed if self.worker_seed is None else self.worker_seed
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -74,7 +96,18 @@ class RunConfig:
             "budget": asdict(self.budget),
             # A set of the user's is recorded whole: its files may change, or go.
             **({"operator_set": self.operators.to_json()} if self.operators.own else {}),
-        } | ({"options": dict(self.options)} if self.options else {})
+            **({"options": dict(self.options)} if self.options else {}),
+            **self._of_training(),
+        }
+
+    def _of_training(self) -> dict[str, Any]:
+        """Only what is set, so that other runs' options stay the same as those of earlier versions."""
+        limits = {k: v for k, v in asdict(self.execution_limits).items() if v is not None}
+        return {
+            **({} if self.final else {"final": False}),
+            **({} if self.worker_seed is None else {"worker_seed": self.worker_seed}),
+            **({"execution_limits": limits} if limits else {}),
+        }
 
 
 @dataclass(frozen=True)

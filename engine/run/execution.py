@@ -17,6 +17,7 @@ from engine.operators.solutions import is_repaired
 from engine.plain import answer_text
 from engine.run.context import RunContext
 from engine.run.ledger import BudgetExceededError
+from engine.run.limits import ExecutionLimitError
 from engine.run.steps import StepBroker
 from engine.workflows import Workflow
 from sandbox.guest.schema import Anything, Maybe, Record, SchemaError, Text, Whole
@@ -56,8 +57,9 @@ async def execute(
 ) -> Execution:
     """Run `workflow` on the context's problem.
 
-    A failing workflow is a result. Raises BudgetExceededError, ModelError (the worker cannot be
-    reached) and SandboxError (the container was lost twice), after emitting how the execution ended.
+    A failing workflow is a result, and so is one that reaches the execution's own limits. Raises
+    BudgetExceededError, ModelError (the worker cannot be reached) and SandboxError (the container was lost
+    twice), after emitting how the execution ended.
     """
 
     async def once(session: Session) -> Execution:
@@ -99,7 +101,7 @@ async def _in_session(
             container_id=session.container_id,
         )
     )
-    seed = derived_seed(context.config.seed, purpose, round_number, repeat)
+    seed = derived_seed(context.config.draws_from, purpose, round_number, repeat)
     broker = StepBroker(context, workflow.operators, session, execution_id, seed)
     outcome: Outcome | None = None
     status, answer, error = "cancelled", None, "cancelled"
@@ -117,6 +119,9 @@ async def _in_session(
             status, answer, error = _read(outcome, context)
         _remark(context, answer)
         return Execution(execution_id, status, answer, error, broker.refused if answer is None else None)
+    except ExecutionLimitError as limit:
+        status, error = "timeout", str(limit)
+        return Execution(execution_id, status, None, error)
     except (BudgetExceededError, ModelError, SandboxError) as failure:
         status, error = status_of(failure), str(failure)
         raise
@@ -156,7 +161,8 @@ def status_of(failure: BudgetExceededError | ModelError | SandboxError) -> str:
 
 async def until_ended(context: RunContext, broker: StepBroker, work: Coroutine[Any, Any, T]) -> T | None:
     """What an execution's `work` gives, None where it was told to finish early, or the error that a step put
-    on `broker.aborted`. Raises BudgetExceededError when the run's time is up.
+    on `broker.aborted`. Raises BudgetExceededError when the run's time is up, and ExecutionLimitError when
+    the execution's is.
     """
     control = context.control
     call = asyncio.ensure_future(work)
@@ -164,9 +170,10 @@ async def until_ended(context: RunContext, broker: StepBroker, work: Coroutine[A
     try:
         while not (call.done() or broker.aborted.done() or finishing.done()):
             context.ledger.check_wall()
+            broker.allowance.check_seconds()
             waited = {call, broker.aborted, finishing}
-            left = context.ledger.wall_left_s
-            await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            left = [s for s in (context.ledger.wall_left_s, broker.allowance.seconds_left) if s is not None]
+            await asyncio.wait(waited, timeout=min(left, default=None), return_when=asyncio.FIRST_COMPLETED)
         if broker.aborted.done():
             broker.aborted.result()  # raises what ended the execution
         return await call if call.done() else None

@@ -23,7 +23,17 @@ from engine.events import (
 )
 from engine.forks import Fork
 from engine.ids import new_id
-from engine.models.base import ChatModel, Completion, Delta, Message, ModelError, Retry, Sampling, Spent
+from engine.models.base import (
+    ChatModel,
+    Completion,
+    Delta,
+    Message,
+    ModelError,
+    Queued,
+    Retry,
+    Sampling,
+    Spent,
+)
 from engine.models.faults import clip
 from engine.models.parts import whole
 from engine.run.control import Control, Crossing
@@ -46,10 +56,13 @@ _SHOWN = 200  # characters of reasoning where there is nothing else
 
 
 class Gateway:
-    """Calls models for one run."""
+    """Calls models for one run. Without `deltas` nothing is told of a reply before it is whole."""
 
-    def __init__(self, emitter: Emitter, ledger: Ledger, control: Control, fork: Fork) -> None:
+    def __init__(
+        self, emitter: Emitter, ledger: Ledger, control: Control, fork: Fork, *, deltas: bool = True
+    ) -> None:
         self._emitter = emitter
+        self._deltas = deltas
         self._ledger = ledger
         self._control = control
         self._fork = fork
@@ -93,7 +106,7 @@ class Gateway:
                 params=sampling.to_json(),
             )
         )
-        stream = _Stream(self._emitter, call_id)
+        stream = _Stream(self._emitter, call_id, deltas=self._deltas)
         try:
             completion = await self._consume(model, messages, sampling, stream)
         except (ModelError, asyncio.CancelledError) as error:
@@ -106,18 +119,29 @@ class Gateway:
         stream.finish(completion, error=None)
         if text := _suspicion(completion):
             self._emitter.emit(Notice(level="warning", text=f"A reply of {model.name} ({role}) {text}."))
-        return completion
+        return replace(completion, call_id=call_id)
 
     async def _consume(
         self, model: ChatModel, messages: Sequence[Message], sampling: Sampling, stream: _Stream
     ) -> Completion:
-        async for item in model.stream(messages, sampling):
-            if isinstance(item, Delta):
-                stream.add(item)
-            elif isinstance(item, Retry):
-                stream.retry(item)
-            else:
-                return item
+        queued = False
+        try:
+            async for item in model.stream(messages, sampling):
+                if queued:
+                    self._ledger.resume()
+                    queued = False
+                if isinstance(item, Delta):
+                    stream.add(item)
+                elif isinstance(item, Retry):
+                    stream.retry(item)
+                elif isinstance(item, Queued):
+                    self._ledger.pause()
+                    queued = True
+                else:
+                    return item
+        finally:
+            if queued:
+                self._ledger.resume()
         raise ModelError("bad-response", f"{model.name} ended its stream without a completion; try again")
 
 
@@ -141,8 +165,9 @@ def _suspicion(completion: Completion) -> str:
 class _Stream:
     """The events of one call: deltas coalesced, then exactly one end."""
 
-    def __init__(self, emitter: Emitter, call_id: str) -> None:
+    def __init__(self, emitter: Emitter, call_id: str, *, deltas: bool) -> None:
         self._emitter = emitter
+        self._deltas = deltas
         self._call_id = call_id
         self._started = time.monotonic()
         self._first: float | None = None
@@ -152,6 +177,8 @@ class _Stream:
     def add(self, delta: Delta) -> None:
         if self._first is None:
             self._first = time.monotonic()
+        if not self._deltas:
+            return
         self._pending.append(delta)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self._flush_soon)
@@ -195,5 +222,6 @@ class _Stream:
                 wall_ms=(now - self._started) * 1e3,
                 flags=completion.flags,
                 error=error,
+                sampled=dict(completion.sampled),
             )
         )

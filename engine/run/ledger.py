@@ -35,6 +35,7 @@ class Ledger:
     started: float = field(default_factory=time.monotonic)
     _paused_s: float = 0.0
     _paused_at: float | None = None
+    _pauses: int = 0
 
     @property
     def wall_s(self) -> float:
@@ -48,13 +49,15 @@ class Ledger:
         return None if self.budget.wall_s is None else self.budget.wall_s - self.wall_s
 
     def pause(self) -> None:
-        """Stop the clock."""
-        if self._paused_at is None:
+        """Stop the clock until `resume`; of several pauses, until the last is over."""
+        if self._pauses == 0:
             self._paused_at = time.monotonic()
+        self._pauses += 1
 
     def resume(self) -> None:
-        """Let it tick again."""
-        if self._paused_at is not None:
+        """The end of one `pause`."""
+        self._pauses -= 1
+        if self._paused_at is not None and self._pauses == 0:
             self._paused_s += time.monotonic() - self._paused_at
             self._paused_at = None
 

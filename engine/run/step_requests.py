@@ -17,6 +17,7 @@ from engine.plain import jsonable, written
 from engine.run.context import RunContext
 from engine.run.control import Crossing, Where
 from engine.run.ledger import BudgetExceededError
+from engine.run.limits import Allowance, ExecutionLimitError
 from sandbox.types import CallbackError, Limits, SandboxError, TestResult, Verdict
 
 MAX_NOTES = 20
@@ -49,14 +50,14 @@ class StepCall:
 class StepRequests:
     """Answers the requests of one step."""
 
-    def __init__(self, context: RunContext, call: StepCall, abort: Abort) -> None:
+    def __init__(self, context: RunContext, call: StepCall, allowance: Allowance, abort: Abort) -> None:
         self.spent = Spent()  # on its model calls
         self.calls = 0
         self.notes: list[dict[str, str]] = []
         self.prompt = call.prompt  # a fork may want another one
         # The last call that a model refused, which the operator and the workflow may live with.
         self.refused: ModelError | None = None
-        self._context, self._call, self._abort = context, call, abort
+        self._context, self._call, self._allowance, self._abort = context, call, allowance, abort
         self._started = context.ledger.wall_s
 
     def at(self, where: Where, value: Any = None, **more: Any) -> Crossing:
@@ -97,10 +98,11 @@ class StepRequests:
             edited = [dict(m) for m in messages]
             self._context.emitter.emit(ValueEdited(step_id=call.step_id, what="messages", value=edited))
         try:
+            self._allowance.admit_call()
             completion = await self._context.gateway.call(
                 self._context.services.worker, messages, sampling, role="worker", at=self.at("model")
             )
-        except BudgetExceededError as error:
+        except (BudgetExceededError, ExecutionLimitError) as error:
             raise self._abort(error, "budget") from None
         except ModelError as error:
             self.spent += error.spent
@@ -108,6 +110,7 @@ class StepRequests:
                 self.refused = error
                 raise CallbackError("model", str(error)) from None
             raise self._abort(error, "model") from None
+        self._allowance.charge(completion.tokens_in + completion.tokens_out)
         self.spent += Spent(completion.tokens_in, completion.tokens_out, completion.cost_usd)
         return {"text": completion.text, "finish": completion.finish, "flags": list(completion.flags)}
 

@@ -23,6 +23,7 @@ from engine.run.clock import within
 from engine.run.context import RunContext
 from engine.run.control import Crossing, ReadLocals
 from engine.run.ledger import BudgetExceededError
+from engine.run.limits import Allowance, ExecutionLimitError
 from engine.run.step_requests import StepCall, StepRequests
 from sandbox.guest.schema import Anything, Maybe, Names, Record, SchemaError, Text, Whole
 from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session
@@ -87,10 +88,10 @@ class StepFailedError(CallbackError):
 class StepBroker:
     """Answers the requests of one execution of a workflow.
 
-    A budget that is spent, a model that cannot be reached and a lost sandbox end the execution: they
-    are put on `aborted`, so that a workflow which catches every exception cannot go on regardless.
-    `last_output` is what the last step that succeeded gave, `refused` the last call that a model refused,
-    which the workflow may live with.
+    A budget or the execution's own `allowance` that is spent, a model that cannot be reached and a lost
+    sandbox end the execution: they are put on `aborted`, so that a workflow which catches every exception
+    cannot go on regardless. `last_output` is what the last step that succeeded gave, `refused` the last call
+    that a model refused, which the workflow may live with.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class StepBroker:
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_STEPS)
         self._requests: dict[str, _Request] = {}
         self._working: set[asyncio.Future[Any]] = set()
+        self.allowance = Allowance(context.config.execution_limits, context.ledger)
         self.last_output: Any = None
         self.refused: ModelError | None = None
         self.aborted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -226,8 +228,9 @@ class StepBroker:
     ) -> StepCall:
         """Count the step and announce it. Raises CallbackError where the run may take no more."""
         try:
+            self.allowance.admit_step()
             self._context.ledger.admit_step()
-        except BudgetExceededError as error:
+        except (BudgetExceededError, ExecutionLimitError) as error:
             raise self._abort(error, "budget") from None
         key = step_key(draw, self._context.services.worker.name, sampling.to_json())
         call = StepCall(new_id(), self._execution_id, spec, line, key, draw, sampling, kwargs, prompt)
@@ -261,7 +264,7 @@ class StepBroker:
         """Serve or run the step, and emit exactly one StepFinished whatever happens."""
         ledger, control = self._context.ledger, self._context.control
         started = ledger.wall_s
-        requests = StepRequests(self._context, call, self._abort)
+        requests = StepRequests(self._context, call, self.allowance, self._abort)
         status, output, error, ended = "cancelled", None, "cancelled", _Ended()
         try:
             kwargs, edited = self._edited(call, recorded, requests)

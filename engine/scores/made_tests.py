@@ -79,7 +79,7 @@ async def _solution(context: RunContext, number: int) -> str:
 
 
 async def _asked(context: RunContext, messages: list[Message], purpose: str) -> str:
-    sampling = replace(context.config.worker_sampling, seed=derived_seed(context.config.seed, purpose))
+    sampling = replace(context.config.worker_sampling, seed=derived_seed(context.config.draws_from, purpose))
     completion = await context.gateway.call(context.services.worker, messages, sampling, role="worker")
     return completion.text
 

@@ -109,7 +109,7 @@ class _Conversation:
         """The draft in the reply to `text`, or why there is none."""
         if text is not None:
             self._messages.append({"role": "user", "content": text})
-        reply = await self._ask(self._messages, seed_of(self._search, self._prefix, name), name)
+        reply, _ = await self._ask(self._messages, seed_of(self._search, self._prefix, name), name)
         self._messages.append({"role": "assistant", "content": reply})
         return read_draft(reply)
 

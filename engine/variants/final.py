@@ -26,7 +26,11 @@ def final_split(problem: Problem) -> Split | None:
 
 
 def announced_split(context: RunContext) -> Split | None:
-    """The final split, with a warning where the search or the workflow saw its tests."""
+    """The final split, with a warning where the search or the workflow saw its tests; None where the run
+    has no final scoring.
+    """
+    if not context.config.final:
+        return None
     split = final_split(context.problem)
     if split in ("val", "visible"):
         why = "the search saw them" if split == "val" else "the workflow saw them"
@@ -87,11 +91,32 @@ def mean_score(results: list[tuple[Execution, Score | None]]) -> float | None:
 async def finish(
     context: RunContext, workflow: Workflow, *, round_number: int, val_score: float | None
 ) -> Result:
-    """Run the chosen workflow for good. The answer reported is the first repeat that has one."""
+    """Run the chosen workflow for good. The answer reported is the first repeat that has one.
+
+    In a run without a final scoring it is not run again, and the result is what the search knows of it.
+    """
+    if not context.config.final:
+        return Result(None, val_score, None, workflow.id)
     split = announced_split(context)
     results = await run_repeats(
         context, workflow, round_number=round_number, purpose=final_purpose(split), split=split
     )
+    answer, error = reported(results)
+    return Result(mean_score(results), val_score, answer, workflow.id, error)
+
+
+async def finish_on(context: RunContext, workflow: Workflow, split: Split) -> Result:
+    """As `finish`, but scored on tests that training may see; the score is the result's `val_score`.
+
+    Of a problem with a reference answer the split is a word alone: the answer is all there is to score by.
+    """
+    results = await run_repeats(context, workflow, round_number=1, purpose="val", split=split)
+    answer, error = reported(results)
+    return Result(None, mean_score(results), answer, workflow.id, error)
+
+
+def reported(results: list[tuple[Execution, Score | None]]) -> tuple[str | None, str | None]:
+    """Answer and error of the first repeat that has an answer, else of the first."""
     answered = [e for e, _ in results if e.answer is not None]
     chosen = answered[0] if answered else results[0][0]
-    return Result(mean_score(results), val_score, chosen.answer, workflow.id, chosen.error)
+    return chosen.answer, chosen.error

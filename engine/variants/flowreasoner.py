@@ -23,10 +23,29 @@ from engine.workflows import Rejected, Workflow
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class Candidate:
+    """The workflow of one round and its mean pass rate on `val`, None where nothing could be scored."""
+
     workflow: Workflow
     round: int
     score: float | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found: the workflows that can run, in order, and why a round that gave none did not."""
+
+    candidates: tuple[Candidate, ...]
+    last_error: str
+
+    @property
+    def best(self) -> Candidate | None:
+        """The one of the highest score, of equals the first."""
+        return max(
+            self.candidates,
+            key=lambda c: (c.score if c.score is not None else -1.0, -c.round),
+            default=None,
+        )
 
 
 def search_split(problem: Problem) -> Split | None:
@@ -38,6 +57,14 @@ def search_split(problem: Problem) -> Split | None:
 
 async def solve(context: RunContext) -> Result:
     """Search over rounds, then finish with the best workflow."""
+    found = await search(context)
+    if (best := found.best) is None:
+        return Result(None, None, None, None, f"No round gave a workflow that can run: {found.last_error}")
+    return await finish(context, best.workflow, round_number=best.round, val_score=best.score)
+
+
+async def search(context: RunContext) -> Found:
+    """The rounds of one query, without a look at `test`."""
     split = search_split(context.problem)
     rounds = context.config.rounds
     if split is None and rounds > 1:
@@ -45,7 +72,7 @@ async def solve(context: RunContext) -> Result:
         context.emitter.emit(Notice(level="info", text=text))
         rounds = 1
     history: list[Experience] = []
-    candidates: list[_Candidate] = []
+    candidates: list[Candidate] = []
     last_error = "the meta-agent wrote no workflow"
     for number in range(1, rounds + 1):
         context.emitter.emit(RoundStarted(round=number))
@@ -56,18 +83,15 @@ async def solve(context: RunContext) -> Result:
             _close_round(context, history, number, built, None, f"The workflow cannot run:\n{last_error}")
             continue
         score, feedback = await _score(context, built, number, split, candidates)
-        candidates.append(_Candidate(built, number, score))
+        candidates.append(Candidate(built, number, score))
         _close_round(context, history, number, built, score, feedback)
         if split is None or (score == 1.0 and context.config.stop_early):
             break
-    if not candidates:
-        return Result(None, None, None, None, f"No round gave a workflow that can run: {last_error}")
-    best = max(candidates, key=lambda c: (c.score if c.score is not None else -1.0, -c.round))
-    return await finish(context, best.workflow, round_number=best.round, val_score=best.score)
+    return Found(tuple(candidates), last_error)
 
 
 async def _score(
-    context: RunContext, workflow: Workflow, number: int, split: Split | None, earlier: list[_Candidate]
+    context: RunContext, workflow: Workflow, number: int, split: Split | None, earlier: list[Candidate]
 ) -> tuple[float | None, str]:
     """Mean pass rate over the repeats and the feedback on it; a workflow seen before keeps its score."""
     if split is None:

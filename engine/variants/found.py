@@ -13,7 +13,7 @@ from engine.operators.specs import OperatorSet
 from engine.run.context import RunContext
 from engine.variants import Result
 from engine.variants.final import finish
-from engine.variants.proposal import Ask, ask_meta_agent, diagnosis, emit_proposal
+from engine.variants.proposal import Ask, Reply, ask_meta_agent, diagnosis, emit_proposal
 from engine.workflows import Rejected, Workflow, build_workflow
 
 
@@ -74,7 +74,14 @@ def not_searched(context: RunContext) -> Result:
 def journalled(context: RunContext, journal: Journal, prefix: str) -> Ask:
     """Ask the meta-agent once: a search that is resumed gets the reply it had."""
 
-    async def ask(messages: list[Message], seed: int, turn: str) -> str:
-        return await journal.once(f"{prefix}/{turn}", lambda: ask_meta_agent(context, messages, seed))
+    async def ask(messages: list[Message], seed: int, turn: str) -> Reply:
+        call_id: str | None = None
+
+        async def make() -> str:
+            nonlocal call_id
+            text, call_id = await ask_meta_agent(context, messages, seed)
+            return text
+
+        return Reply(await journal.once(f"{prefix}/{turn}", make), call_id)
 
     return ask

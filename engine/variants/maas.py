@@ -203,7 +203,7 @@ async def _rewrite(
     )
     messages: list[Message] = [{"role": "user", "content": text}]
     ask = journalled(search.run, search.journal, "gradient")
-    new = field(await ask(messages, seed_of(search, "gradient", "reply"), "reply"), "prompt")
+    new = field((await ask(messages, seed_of(search, "gradient", "reply"), "reply")).text, "prompt")
     usable = new is not None and 0 < len(new) <= _MAX_INSTRUCTION
     if not usable or new is None:
         said = "The rewritten instruction cannot be used; it stays."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from engine.events import Notice, WorkflowProposed
 from engine.models.base import Message
@@ -13,8 +14,16 @@ from engine.prompts import Experience, propose_messages, repair_messages
 from engine.run.context import RunContext
 from engine.workflows import Rejected, Workflow, build_workflow
 
+
+class Reply(NamedTuple):
+    """What the meta-agent replied, and the id of the call; None where a journal had the reply."""
+
+    text: str
+    call_id: str | None = None
+
+
 # Asks the meta-agent; `turn` is "reply", or "repair" for the second one of a proposal.
-Ask = Callable[[list[Message], int, str], Awaitable[str]]
+Ask = Callable[[list[Message], int, str], Awaitable[Reply]]
 
 
 async def propose(
@@ -36,8 +45,8 @@ async def propose_for(
         say_what_it_knows(context)
     ask = ask or (lambda messages, seed, _: ask_meta_agent(context, messages, seed))
     reply = await ask(asked, seed, "reply")
-    built = build_workflow(reply, "", context.config.operators)
-    emit_proposal(context, built, round_number=round_number)
+    built = build_workflow(reply.text, "", context.config.operators)
+    emit_proposal(context, built, round_number=round_number, reply=reply)
     if isinstance(built, Workflow):
         return built
     context.emitter.emit(
@@ -46,9 +55,9 @@ async def propose_for(
             text=f"Round {round_number}: the workflow cannot run; the meta-agent is asked to mend it.",
         )
     )
-    reply = await ask(repair_messages(asked, reply, diagnosis(built)), seed + 1, "repair")
-    built = build_workflow(reply, "", context.config.operators)
-    emit_proposal(context, built, round_number=round_number)
+    reply = await ask(repair_messages(asked, reply.text, diagnosis(built)), seed + 1, "repair")
+    built = build_workflow(reply.text, "", context.config.operators)
+    emit_proposal(context, built, round_number=round_number, reply=reply, is_repair=True)
     return built
 
 
@@ -70,8 +79,15 @@ def diagnosis(rejected: Rejected) -> str:
     return "\n".join(lines)
 
 
-def emit_proposal(context: RunContext, built: Workflow | Rejected, *, round_number: int) -> None:
-    """The proposal as an event, runnable or not."""
+def emit_proposal(
+    context: RunContext,
+    built: Workflow | Rejected,
+    *,
+    round_number: int,
+    reply: Reply | None = None,
+    is_repair: bool = False,
+) -> None:
+    """The proposal as an event, runnable or not, with the `reply` it was read from where there was one."""
     runnable = isinstance(built, Workflow)
     context.emitter.emit(
         WorkflowProposed(
@@ -85,12 +101,14 @@ def emit_proposal(context: RunContext, built: Workflow | Rejected, *, round_numb
             repairs=tuple(r.to_json() for r in built.repairs),
             graph=built.graph.to_json(),
             complexity=built.complexity,
+            call_id=reply.call_id if reply else None,
+            turn=None if reply is None else "repair" if is_repair else "reply",
         )
     )
 
 
-async def ask_meta_agent(context: RunContext, messages: list[Message], seed: int) -> str:
+async def ask_meta_agent(context: RunContext, messages: list[Message], seed: int) -> Reply:
     """One reply of the meta-agent, with this seed. Raises BudgetExceededError and ModelError."""
     sampling = replace(context.config.meta_sampling, seed=seed)
     completion = await context.gateway.call(context.services.meta_agent, messages, sampling, role="meta")
-    return completion.text
+    return Reply(completion.text, completion.call_id)

@@ -148,8 +148,8 @@ async def _candidate(
         ask = journalled(search.run, search.journal, prefix)
         asked = generate_messages(problem, search.run.config.operators)
         reply = await ask(asked, seed_of(search, problem.id, slot, attempt), "reply")
-        built = build_workflow(reply, "", search.run.config.operators)
-        emit_proposal(search.run, built, round_number=number)
+        built = build_workflow(reply.text, "", search.run.config.operators)
+        emit_proposal(search.run, built, round_number=number, reply=reply)
         if isinstance(built, Rejected):
             why = f"The workflow cannot run:\n{diagnosis(built)}"
             continue
@@ -158,7 +158,7 @@ async def _candidate(
         outcomes, _ = await tried(search, prefix, built, problems=[problem], repeats=options.executions)
         score = mean(o["score"] for o in outcomes)
         if score is not None and any(o["answered"] for o in outcomes):
-            return _Candidate(problem.id, built.id, reply, score)
+            return _Candidate(problem.id, built.id, reply.text, score)
         why = next((o["error"] for o in outcomes if o["error"]), None) or "no execution gave an answer"
     return why
 
@@ -184,8 +184,8 @@ async def solve(context: RunContext) -> Result:
         context.emitter.emit(RoundStarted(round=attempt))
         seed = derived_seed(context.config.seed, "meta", attempt)
         reply = await ask_meta_agent(context, asked, seed)
-        built = build_workflow(reply, "", context.config.operators)
-        emit_proposal(context, built, round_number=attempt)
+        built = build_workflow(reply.text, "", context.config.operators)
+        emit_proposal(context, built, round_number=attempt, reply=reply)
         runs = isinstance(built, Workflow)
         error = "" if runs else f"The workflow cannot run:\n{diagnosis(built)}"
         context.emitter.emit(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import torch
 
 from engine.models.base import Completion, Delta
 from engine.models.local.cache import RoomyCache, join
+from engine.models.local.chat import completion_of
 from engine.models.local.sampling import Choice, Chooser
 from engine.models.local.text import TextStream
 
@@ -30,16 +33,23 @@ class DecodingRow:
         text: TextStream,
         *,
         default_room: bool = False,
+        keeps_logps: bool = False,
     ) -> None:
         """`room` is how many tokens the answer may have, `default_room` whether nobody chose that; without a
         `seed` every call draws anew.
         """
+        self.keeps_logps = keeps_logps
+        self.tokens: list[int] = []  # the one that ends it included
+        self.logps: list[float] = []  # of each token, where they are kept
         self._default_room = default_room
         self.prompt, self.choice, self._room, self._text = prompt, choice, room, text
-        self._random = random.Random(seed)
-        self.made = 0
-        self.last = 0
+        self._seed, self._random = seed, random.Random(seed)
         self.finish: str | None = None
+
+    @property
+    def made(self) -> int:
+        """How many tokens the answer has."""
+        return len(self.tokens)
 
     def draw(self) -> float:
         """The row's next random number: a seeded row draws the same ones whoever shares its batch."""
@@ -47,8 +57,7 @@ class DecodingRow:
 
     def accept(self, token: int, ends: frozenset[int]) -> list[Delta]:
         """Take the chosen token; sets `finish` when the answer is complete."""
-        self.made += 1
-        self.last = token
+        self.tokens.append(token)
         out: list[Delta] = []
         if token in ends:
             self.finish = "stop"
@@ -58,15 +67,14 @@ class DecodingRow:
         return out + self._text.close() if self.finish else out
 
     def completion(self) -> Completion:
-        """The finished answer. Models in this process cost nothing."""
-        flags = [] if self._text.text.strip() else ["empty"]
-        flags += ["only-reasoning"] if flags and self._text.reasoning.strip() else []
-        if self.finish == "length":
-            flags += ["truncated", "default-limit"] if self._default_room else ["truncated"]
-        finish = self.finish or "stop"
-        tokens_in = len(self.prompt)
-        return Completion(
-            self._text.text, self._text.reasoning, finish, tokens_in, self.made, 0.0, tuple(flags)
+        """The finished answer."""
+        return completion_of(
+            self._text,
+            self.finish or "stop",
+            len(self.prompt),
+            self.made,
+            {**asdict(self.choice), "max_tokens": self._room, "seed": self._seed},
+            default_room=self._default_room,
         )
 
 
@@ -110,6 +118,7 @@ class Batch:
         logits = self._forward(tokens, cache, starts, width)
         chooser = Chooser([r.choice for r in rows], device)
         chosen = chooser(logits, [r.draw() for r in rows])
+        _keep_logps(rows, chooser, logits, chosen)
         out = [(row, row.accept(token, self._weights.ends)) for row, token in zip(rows, chosen, strict=True)]
         self._repack((rows, cache, starts, width))
         return out
@@ -121,13 +130,14 @@ class Batch:
         if 4 * dead >= len(self._rows):
             self._repack()
         device = self._weights.device
-        last = [self._weights.pad if row is None else row.last for row in self._rows]
+        last = [self._weights.pad if row is None else row.tokens[-1] for row in self._rows]
         logits = self._forward(torch.tensor(last, device=device).unsqueeze(1), self._cache, self._starts, 1)
         self._columns += 1
         if self._chooser is None:
             greedy = Choice(0.0)
             self._chooser = Chooser([greedy if row is None else row.choice for row in self._rows], device)
         chosen = self._chooser(logits, [0.0 if row is None else row.draw() for row in self._rows])
+        _keep_logps(self._rows, self._chooser, logits, chosen)
         ends = self._weights.ends
         return [(r, r.accept(t, ends)) for r, t in zip(self._rows, chosen, strict=True) if r is not None]
 
@@ -174,3 +184,14 @@ class Batch:
         self._columns = int(length.max())
         self._starts = self._columns - length
         self._cache = join(parts, self._columns)
+
+
+def _keep_logps(
+    rows: Sequence[DecodingRow | None], chooser: Chooser, logits: torch.Tensor, chosen: list[int]
+) -> None:
+    """Give the rows that keep them the log-probabilities of their next tokens."""
+    if not any(row is not None and row.keeps_logps for row in rows):
+        return
+    for row, logp in zip(rows, chooser.logps(logits, chosen), strict=True):
+        if row is not None and row.keeps_logps:
+            row.logps.append(logp)

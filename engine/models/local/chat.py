@@ -1,4 +1,5 @@
-"""How messages become what a model reads: the one place where a chat template is applied for inference.
+"""Chat messages as a model's tokens, and its tokens as text: the one place where a chat template is applied for
+inference.
 
 Training serialises its rows with the same functions (`training.data.serialise`), so that what is trained is
 what is asked.
@@ -9,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.models.base import Message
+from engine.models.base import Completion, Message, ModelError
+from engine.models.local.text import TextStream
 from engine.models.thinking import OPEN
 
 
@@ -29,3 +31,56 @@ def prompt_tokens(tokenizer: Any, text: str) -> list[int]:
 def is_thinking(text: str) -> bool:
     """Whether a prompt ends inside an open think block."""
     return text.rstrip().endswith(OPEN)
+
+
+class Chat:
+    """A tokenizer with its chat template. `name` is the model's, for messages."""
+
+    def __init__(self, name: str, tokenizer: Any) -> None:
+        self.name = name
+        self.tokenizer = tokenizer
+
+    def prompt(self, messages: Sequence[Message]) -> tuple[list[int], bool]:
+        """The prompt's tokens, and whether it ends inside an open think block.
+
+        Raises:
+            ModelError: the model has no chat template, or its template rejects the messages.
+        """
+        import jinja2
+
+        if not self.tokenizer.chat_template:
+            raise ModelError(
+                "refused", f"{self.name}: its tokenizer has no chat template: take an instruct model"
+            )
+        try:
+            text = prompt_text(self.tokenizer, messages)
+        except jinja2.TemplateError as error:
+            raise ModelError(
+                "refused", f"{self.name}: its chat template rejects the messages: {error}"
+            ) from None
+        return prompt_tokens(self.tokenizer, text), is_thinking(text)
+
+    def decode(self, tokens: list[int]) -> str:
+        """The text of tokens, special ones left out."""
+        return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def completion_of(
+    text: TextStream,
+    finish: str,
+    tokens_in: int,
+    tokens_out: int,
+    sampled: dict[str, Any],
+    *,
+    default_room: bool = False,
+) -> Completion:
+    """The finished answer. Models in this process cost nothing. `default_room`: nobody chose how long the
+    answer may be.
+    """
+    flags = [] if text.text.strip() else ["empty"]
+    flags += ["only-reasoning"] if flags and text.reasoning.strip() else []
+    if finish == "length":
+        flags += ["truncated", "default-limit"] if default_room else ["truncated"]
+    return Completion(
+        text.text, text.reasoning, finish, tokens_in, tokens_out, 0.0, tuple(flags), sampled=sampled
+    )

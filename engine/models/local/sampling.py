@@ -53,6 +53,16 @@ class Chooser:
         drawn = torch.searchsorted(heap, target, right=True).squeeze(1).clamp(max=heap.shape[-1] - 1)
         return torch.where(self._cold, likeliest, drawn).tolist()
 
+    def logps(self, logits: torch.Tensor, tokens: list[int]) -> list[float]:
+        """The log-probability of each row's token, at the row's temperature (1 where that is 0) and over the
+        whole vocabulary, whatever top-p and top-k left of it: what training computes again.
+        """
+        import torch
+
+        every = torch.log_softmax(logits.float() / self._heat, -1)
+        index = torch.tensor(tokens, device=every.device).unsqueeze(1)
+        return every.gather(-1, index).squeeze(1).tolist()
+
     def _kept(self, chances: torch.Tensor) -> torch.Tensor:
         """Which tokens top-p and top-k leave in play; the likeliest always is."""
         import torch

@@ -65,7 +65,7 @@ class Scheduler:
         try:
             from engine.models.local.weights import Weights
 
-            weights = Weights(self._name, self._source, self._device)
+            weights = Weights.load(self._name, self._source, self._device)
             while not self._closing:
                 self._decode(weights)
         # A thread's edge: the callers wait and must hear of it, even of a library that ends the program.
@@ -186,12 +186,12 @@ def _row(weights: Weights, request: Request) -> DecodingRow:
     from engine.models.local.batch import DecodingRow
     from engine.models.local.text import TextStream
 
-    prompt, thinking = weights.prompt(request.messages)
+    prompt, thinking = weights.chat.prompt(request.messages)
     sampling = request.sampling
     if not prompt:
         raise ModelError("refused", f"{weights.name}: the prompt is empty")
     room, is_default = weights.room(len(prompt), sampling)
-    text = TextStream(weights.decode, sampling.stop, thinking=thinking)
+    text = TextStream(weights.chat.decode, sampling.stop, thinking=thinking)
     choice = weights.choice(sampling)
     return DecodingRow(prompt, room, choice, sampling.seed, text, default_room=is_default)
 

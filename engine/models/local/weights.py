@@ -1,16 +1,15 @@
-"""Load a Transformers model and tokenizer, and turn chat messages into prompt tokens."""
+"""A Transformers model and its tokenizer: loading them, and what its configuration says of decoding."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.models.base import Message, ModelError, Sampling
+from engine.models.base import ModelError, Sampling
 from engine.models.faults import clip
-from engine.models.local.chat import is_thinking, prompt_text, prompt_tokens
+from engine.models.local.chat import Chat
 from engine.models.local.sampling import Choice
 
 # Tokens of an answer where neither the call nor the model's own generation config sets a limit: a small model
@@ -23,10 +22,21 @@ _loading = threading.Lock()
 
 
 class Weights:
-    """A loaded model: what the decoder and the prompts need of it. Used by one thread only."""
+    """A model in memory: what the decoder and the prompts need of it. Used by one thread at a time."""
 
-    def __init__(self, name: str, source: str, device: str) -> None:
-        """`source` is a folder or a hub ID; `device` "cpu", "cuda" or "auto".
+    def __init__(self, name: str, model: Any, tokenizer: Any) -> None:
+        """Raises:
+        ModelError: it cannot be batched here.
+        """
+        self.name = name
+        self.model = model
+        self.device = model.device
+        self.chat = Chat(name, tokenizer)
+        self._read_config()
+
+    @classmethod
+    def load(cls, name: str, source: str, device: str) -> Weights:
+        """The model in a folder or of a hub ID, on the `device` "cpu", "cuda" or "auto".
 
         Raises:
             ModelError: there is no such model, it cannot be read, or it cannot be batched here.
@@ -39,12 +49,11 @@ class Weights:
         # Progress bars and warnings on stderr would be drawn over the screens.
         transformers.utils.logging.disable_progress_bar()
         transformers.utils.logging.set_verbosity_error()
-        self.name = name
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             with _loading:
-                self._tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+                tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
                 model: Any = AutoModelForCausalLM.from_pretrained(
                     source, dtype="auto", trust_remote_code=False
                 )
@@ -54,10 +63,9 @@ class Weights:
             raise ModelError(kind, f"{name}: cannot load {source}: {clip(str(error))}") from None
         if device == "cpu" and model.dtype == torch.float16:
             model = model.float()  # half precision has no fast kernels on CPUs
-        self.model: Any = model.eval().to(device)
-        self.device = torch.device(device)
-        self._read_config()
-        self._set_threads()
+        weights = cls(name, model.eval().to(device), tokenizer)
+        weights._set_threads()
+        return weights
 
     def _read_config(self) -> None:
         from transformers.cache_utils import DynamicCache, DynamicLayer
@@ -73,7 +81,7 @@ class Weights:
         self.layers = len(layers)
         self.context: int = getattr(config, "max_position_embeddings", None) or 1 << 30
         ends = generation.eos_token_id if generation.eos_token_id is not None else config.eos_token_id
-        ends = [*(ends if isinstance(ends, list) else [ends]), self._tokenizer.eos_token_id]
+        ends = [*(ends if isinstance(ends, list) else [ends]), self.chat.tokenizer.eos_token_id]
         self.ends = frozenset(end for end in ends if end is not None)
         self.pad: int = next(iter(self.ends), 0)  # never attended to, so any token does
         self._sampled = bool(generation.do_sample)
@@ -85,30 +93,6 @@ class Weights:
         if "OMP_NUM_THREADS" not in os.environ:
             small = sum(p.numel() for p in self.model.parameters()) < _SMALL
             torch.set_num_threads(1 if small else min(2, os.cpu_count() or 1))
-
-    def prompt(self, messages: Sequence[Message]) -> tuple[list[int], bool]:
-        """The prompt's tokens, and whether it ends inside an open think block.
-
-        Raises:
-            ModelError: the model has no chat template, or its template rejects the messages.
-        """
-        import jinja2
-
-        if not self._tokenizer.chat_template:
-            raise ModelError(
-                "refused", f"{self.name}: its tokenizer has no chat template: take an instruct model"
-            )
-        try:
-            text = prompt_text(self._tokenizer, messages)
-        except jinja2.TemplateError as error:
-            raise ModelError(
-                "refused", f"{self.name}: its chat template rejects the messages: {error}"
-            ) from None
-        return prompt_tokens(self._tokenizer, text), is_thinking(text)
-
-    def decode(self, tokens: list[int]) -> str:
-        """The text of tokens, special ones left out."""
-        return self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
     def choice(self, sampling: Sampling) -> Choice:
         """How to choose tokens: as asked, else as the model's own generation config says."""

@@ -5,10 +5,11 @@ CREATE TABLE "_sqlite_migrations" (
    "name" TEXT,
    "applied_at" TEXT
 );
-INSERT INTO _sqlite_migrations VALUES (1, 'store', '0001_runs_and_events', '2026-11-28 08:43:44.013734+00:00');
-INSERT INTO _sqlite_migrations VALUES (2, 'store', '0002_experiments', '2026-11-28 08:43:44.014475+00:00');
-INSERT INTO _sqlite_migrations VALUES (3, 'store', '0003_classifications', '2026-11-28 08:43:44.014823+00:00');
-INSERT INTO _sqlite_migrations VALUES (4, 'store', '0005_jobs', '2026-11-28 08:43:44.015299+00:00');
+INSERT INTO _sqlite_migrations VALUES (1, 'store', '0001_runs_and_events', '2026-11-28 09:16:15.486739+00:00');
+INSERT INTO _sqlite_migrations VALUES (2, 'store', '0002_experiments', '2026-11-28 09:16:15.487672+00:00');
+INSERT INTO _sqlite_migrations VALUES (3, 'store', '0003_classifications', '2026-11-28 09:16:15.488293+00:00');
+INSERT INTO _sqlite_migrations VALUES (4, 'store', '0004_rollouts', '2026-11-28 09:16:15.494516+00:00');
+INSERT INTO _sqlite_migrations VALUES (5, 'store', '0005_jobs', '2026-11-28 09:16:15.495411+00:00');
 CREATE TABLE blobs ( -- long texts, each held once
   hash TEXT PRIMARY KEY NOT NULL, -- blake2b of the text, 40 hex digits
   codec TEXT NOT NULL, -- raw or zstd
@@ -59,8 +60,9 @@ CREATE TABLE runs ( -- one variant on one problem
   owner_pid INTEGER NOT NULL, -- recording process
   owner_start INTEGER NOT NULL, -- its start, in clock ticks since boot
   owner_boot TEXT NOT NULL -- boot id and pid namespace that both belong to
-);
-INSERT INTO runs VALUES ('r1', 'HumanEval/0', 'humaneval', 'Write a function that sieves primes. Write a function that sieves primes. Write a function that sieves primes. Write a function that sieves primes. Write a function that sieves primes. Write a functi…', 'flowreasoner', '35f557216d108c717f76d06b62a300ffb1d2c1f6', 'm', 'w', 1, 'docker', 'passed', 1.0, 0.5, 0, 1000.0, 1014.0, 10, 20, 0.1, 10000.0, 1, 1, 'wf1', NULL, NULL, 'author', 1, 1, '');
+, job TEXT -- training job of a rollout, else NULL
+ DEFAULT NULL);
+INSERT INTO runs VALUES ('r1', 'HumanEval/0', 'humaneval', 'Write a function that sieves primes. Write a function that sieves primes. Write a function that sieves primes. Write a function that sieves primes. Write a function that sieves primes. Write a functi…', 'flowreasoner', '35f557216d108c717f76d06b62a300ffb1d2c1f6', 'm', 'w', 1, 'docker', 'passed', 1.0, 0.5, 0, 1000.0, 1014.0, 10, 20, 0.1, 10000.0, 1, 1, 'wf1', NULL, NULL, 'author', 1, 1, '', NULL);
 CREATE TABLE events ( -- every event of every run; all other tables derive from it
   id INTEGER PRIMARY KEY, -- order of arrival
   run_id TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, -- run
@@ -75,8 +77,8 @@ INSERT INTO events VALUES (2, 'r1', 1, 1001.0, 'round_started', '{"mono":1.0,"ro
 INSERT INTO events VALUES (3, 'r1', 2, 1002.0, 'model_call_started', '{"mono":2.0,"call_id":"c1","role":"meta","model":"m","step_id":null,"messages":[{"role":"user","content":{"$blob":"49db8c8d44b2969c4c42c709315759c8bdcbff47"}},{"role":"user","content":"hint r1"}],"params":{"temperature":0.5}}');
 INSERT INTO events VALUES (4, 'r1', 3, 1003.0, 'model_delta', '{"mono":3.0,"call_id":"c1","channel":"text","text":"<graph>"}');
 INSERT INTO events VALUES (5, 'r1', 4, 1004.0, 'model_retry', '{"mono":4.0,"call_id":"c1","attempt":2,"reason":"429","wait_s":1.0}');
-INSERT INTO events VALUES (6, 'r1', 5, 1005.0, 'model_call_finished', '{"mono":5.0,"call_id":"c1","text":"answer of r1","reasoning":{"$blob":"ce7f412538be5fe5e3bbf3c355fd3f78ae06a0da"},"finish":"stop","tokens_in":7,"tokens_out":3,"cost_usd":0.25,"ttft_ms":5.0,"wall_ms":50.0,"flags":["estimated-tokens"],"error":null}');
-INSERT INTO events VALUES (7, 'r1', 6, 1006.0, 'workflow_proposed', '{"mono":6.0,"round":1,"workflow_id":"wf1","code":{"$blob":"6ef390c2e583340262b078d105025b1f9aa94744"},"prompts":"P = ''p''","modification":"first","strict_ok":false,"diagnostics":[{"code":"W1"}],"repairs":[{"code":"R1"}],"graph":{"nodes":["Custom"]},"complexity":12}');
+INSERT INTO events VALUES (6, 'r1', 5, 1005.0, 'model_call_finished', '{"mono":5.0,"call_id":"c1","text":"answer of r1","reasoning":{"$blob":"ce7f412538be5fe5e3bbf3c355fd3f78ae06a0da"},"finish":"stop","tokens_in":7,"tokens_out":3,"cost_usd":0.25,"ttft_ms":5.0,"wall_ms":50.0,"flags":["estimated-tokens"],"error":null,"sampled":{}}');
+INSERT INTO events VALUES (7, 'r1', 6, 1006.0, 'workflow_proposed', '{"mono":6.0,"round":1,"workflow_id":"wf1","code":{"$blob":"6ef390c2e583340262b078d105025b1f9aa94744"},"prompts":"P = ''p''","modification":"first","strict_ok":false,"diagnostics":[{"code":"W1"}],"repairs":[{"code":"R1"}],"graph":{"nodes":["Custom"]},"complexity":12,"call_id":null,"turn":null}');
 INSERT INTO events VALUES (8, 'r1', 7, 1007.0, 'workflow_started', '{"mono":7.0,"execution_id":"e1","workflow_id":"wf1","round":1,"repeat":0,"purpose":"val","container_id":"box"}');
 INSERT INTO events VALUES (9, 'r1', 8, 1008.0, 'step_started', '{"mono":8.0,"step_id":"s1","execution_id":"e1","index":0,"operator":"Custom","line":3,"key":"k1","inputs":{"q":{"$blob":"fced3a6eef70eb8d651522ce12281ad3f7bc108a"}}}');
 INSERT INTO events VALUES (10, 'r1', 9, 1009.0, 'code_executed', '{"mono":9.0,"step_id":"s1","purpose":"program","code":"print(1)","verdict":{"status":"passed","tests":[]},"files":[]}');
@@ -447,6 +449,13 @@ CREATE TABLE classifications ( -- runs that the classifier of failures has seen
   findings TEXT NOT NULL, -- labels with their evidence, JSON
   refused TEXT NOT NULL -- labels a person took away, JSON; they do not come back
 );
+CREATE TABLE rollouts ( -- runs that a training job made to learn from
+  run_id TEXT PRIMARY KEY NOT NULL REFERENCES runs(id) ON DELETE CASCADE, -- run
+  job TEXT NOT NULL, -- training job
+  step INTEGER, -- optimiser steps done before it
+  group_id TEXT, -- the rollouts it is compared with
+  candidate INTEGER -- its number in the group, from 0
+);
 CREATE TABLE jobs ( -- training jobs, as far as their folders have been read
   id TEXT PRIMARY KEY NOT NULL, -- job id
   kind TEXT NOT NULL, -- sft, grpo, dpo, maas or serve
@@ -505,12 +514,7 @@ CREATE TABLE job_candidates ( -- rollouts of a step, in groups that answer the s
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
     ON "_sqlite_migrations" ("migration_set", "name");
-CREATE INDEX runs_by_time ON runs(started_at, id);
-CREATE INDEX runs_by_status ON runs(status, started_at, id);
-CREATE INDEX runs_by_variant ON runs(variant, started_at, id);
 CREATE INDEX runs_by_problem ON runs(benchmark, problem_id, variant_id);
-CREATE INDEX runs_failed ON runs(started_at, id)
-  WHERE status IN ('failed', 'error', 'budget', 'infra', 'interrupted');
 CREATE INDEX blob_refs_by_hash ON blob_refs(hash);
 CREATE INDEX proposals_by_workflow ON proposals(workflow_id);
 CREATE VIRTUAL TABLE search USING fts5(
@@ -527,7 +531,14 @@ CREATE INDEX origins_by_trial ON origins(experiment, trial, run_id) WHERE experi
 CREATE INDEX origins_by_parent ON origins(parent) WHERE parent IS NOT NULL;
 CREATE INDEX annotations_by_value ON annotations(kind, value, run_id);
 CREATE INDEX classifications_by_version ON classifications(version);
-CREATE INDEX runs_by_signature ON runs(error_sig, started_at, id) WHERE error_sig IS NOT NULL;
+CREATE INDEX rollouts_by_group ON rollouts(job, step, group_id, candidate);
+CREATE INDEX runs_by_time ON runs(job, started_at, id);
+CREATE INDEX runs_by_status ON runs(status, job, started_at, id);
+CREATE INDEX runs_by_variant ON runs(variant, job, started_at, id);
+CREATE INDEX runs_failed ON runs(job, started_at, id)
+  WHERE status IN ('failed', 'error', 'budget', 'infra', 'interrupted');
+CREATE INDEX runs_by_signature ON runs(job, error_sig, started_at, id)
+  WHERE error_sig IS NOT NULL;
 CREATE INDEX jobs_by_time ON jobs(created_at, id);
 CREATE INDEX job_candidates_by_run ON job_candidates(run_id) WHERE run_id IS NOT NULL;
 COMMIT;
