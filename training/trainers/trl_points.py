@@ -112,8 +112,11 @@ def preference_trainer(pair_loss: PairLoss) -> type:
             losses = pair_loss(
                 chosen, rejected, {name: inputs[name] for name in PAIR_COLUMNS if name in inputs}
             )
+
+            def gather(value: Any) -> Any:
+                return self.accelerator.gather_for_metrics(value)
+
             with torch.no_grad():
-                gather = self.accelerator.gather_for_metrics
                 entropy = gather((out.entropy * learned).sum()).sum() / gather(learned.sum()).sum()
                 self._total_train_tokens += int(gather(mask.sum()).sum()) if mode == "train" else 0
                 margins = gather(self.beta * (chosen - rejected))
