@@ -137,6 +137,18 @@ class Reader(RunReader):
         with self._reading() as db:
             return in_experiments.recorded(db, name, step) if db else {}
 
+    def candidate_scores(self, name: str) -> dict[str, float]:
+        """Of the workflows that the searches of an experiment tried: the share of trials that were solved.
+
+        By workflow id, in [0, 1]; trials without a verdict, as where the sandbox failed, count neither way.
+        """
+        query = (
+            "SELECT r.workflow_id, avg(r.score >= 1.0) FROM origins o JOIN runs r ON r.id = o.run_id"
+            " WHERE o.experiment = ? AND o.stage = 'search' AND r.score IS NOT NULL"
+            " AND r.workflow_id IS NOT NULL GROUP BY r.workflow_id"
+        )
+        return dict(self._all(query, name))
+
     def found(self, name: str) -> dict[str, dict[str, Any]]:
         """What the searches of an experiment found, by the variant's label."""
         with self._reading() as db:

@@ -44,6 +44,12 @@ _SELECT_RUNS = (
 _SELECT_FAILED = _SELECT_RUNS.replace("FROM runs", "FROM runs INDEXED BY runs_failed")
 _SELECT_STEPS = f"SELECT {', '.join(f.name for f in fields(StepRow))} FROM steps"
 _SELECT_EVENTS = "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ?"
+# A run's calls of its worker are most of it, and no part of its trajectory.
+_OF_TRAJECTORY = (
+    " AND (kind IN ('run_started', 'workflow_proposed', 'round_finished', 'run_finished') OR seq IN"
+    " (SELECT started_seq FROM model_calls WHERE run_id = ?2 AND role = 'meta' UNION ALL"
+    " SELECT finished_seq FROM model_calls WHERE run_id = ?2 AND role = 'meta')) ORDER BY seq"
+)
 _FAILED = f"runs.status IN ({', '.join(repr(status) for status in FAILED)})"
 
 
@@ -208,6 +214,22 @@ class RunReader:
                 return []
             rows = db.execute(f"{_SELECT_EVENTS} AND kind IN ({marks}) ORDER BY seq", (run_id, *kinds))
             return [payloads.decode(db, row) for row in rows]
+
+    def trajectory_events(self, run_id: str) -> list[Event]:
+        """What the meta-agent was asked, wrote and got for it (`store.trajectories.trajectory_of`)."""
+        with self._reading() as db:
+            if db is None:
+                return []
+            rows = db.execute(_SELECT_EVENTS.replace("?", "?1") + _OF_TRAJECTORY, (run_id, run_id))
+            return [payloads.decode(db, row) for row in rows]
+
+    def runs_of(self, problem_id: str, benchmark: str | None) -> list[str]:
+        """Ids of the ended runs on a problem, the best on `val` first, then the oldest."""
+        query = (
+            "SELECT id FROM runs WHERE benchmark IS ? AND problem_id = ? AND status != 'running'"
+            " ORDER BY val_score DESC NULLS LAST, started_at, id"
+        )
+        return [run_id for (run_id,) in self._all(query, benchmark, problem_id)]
 
     def event(self, run_id: str, seq: int) -> Event:
         """One event, such as the one a step's inputs or output are in."""

@@ -10,6 +10,7 @@ import typer
 from tui.commands import (
     catalog,
     compare,
+    dataset,
     exchange,
     experiments,
     failures,
@@ -43,6 +44,7 @@ for commands in (
     jobs,
     live,
     exchange,
+    dataset,
     web,
     catalog,
     machine,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from engine.diagnostics import Diagnostic
 from engine.events import Notice, WorkflowProposed
 from engine.models.base import Message
 from engine.models.registry import POCKET
@@ -71,7 +72,12 @@ def say_what_it_knows(context: RunContext) -> None:
 
 def diagnosis(rejected: Rejected) -> str:
     """The errors as the meta-agent reads them: line, what is wrong, what to do."""
-    errors = [d for d in rejected.diagnostics if d.severity == "error"] or list(rejected.diagnostics)
+    return diagnosis_of(rejected.diagnostics)
+
+
+def diagnosis_of(diagnostics: Sequence[Diagnostic]) -> str:
+    """`diagnosis` of a workflow of which only the diagnostics are at hand, as in a recorded run."""
+    errors = [d for d in diagnostics if d.severity == "error"] or list(diagnostics)
     lines = []
     for d in errors[:8]:
         where = f"line {d.line}: " if d.line else ""

@@ -1,9 +1,10 @@
-"""Rows to train on, as a Parquet file or as a folder of the `datasets` library."""
+"""Rows to train on, as Parquet or a folder of the `datasets` library; the same rows are the same bytes."""
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 _BATCH_ROWS = 100
+Columns = Mapping[str, tuple[str, str]]  # name: (type, what it holds)
 
 
 def write_parquet(rows: Iterable[dict[str, Any]], file: BinaryIO) -> int:
@@ -24,7 +26,7 @@ def write_parquet(rows: Iterable[dict[str, Any]], file: BinaryIO) -> int:
     except ImportError:
         raise _missing("pyarrow") from None
     count = 0
-    schema = _schema()
+    schema = _schema(COLUMNS)
     with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for table in _tables(rows, schema):
             writer.write_table(table)
@@ -32,7 +34,7 @@ def write_parquet(rows: Iterable[dict[str, Any]], file: BinaryIO) -> int:
     return count
 
 
-def write_dataset(rows: Iterable[dict[str, Any]], folder: Path) -> int:
+def write_dataset(rows: Iterable[dict[str, Any]], folder: Path, columns: Columns = COLUMNS) -> int:
     """Write what `datasets.load_from_disk` reads into an empty folder; how many rows.
 
     The rows go to an Arrow file first and are mapped from there, so that they are never all in memory
@@ -44,7 +46,7 @@ def write_dataset(rows: Iterable[dict[str, Any]], folder: Path) -> int:
     except ImportError:
         raise _missing("datasets") from None
     disable_progress_bars()
-    schema = _schema()
+    schema = _schema(columns)
     count = 0
     with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as beside:
         rows_file = Path(beside) / "rows.arrow"
@@ -52,7 +54,11 @@ def write_dataset(rows: Iterable[dict[str, Any]], folder: Path) -> int:
             for table in _tables(rows, schema):
                 writer.write_table(table)
                 count += table.num_rows
-        Dataset.from_file(str(rows_file)).save_to_disk(str(folder))
+        mapped = Dataset.from_file(str(rows_file))
+        # Left to itself, the library makes up the fingerprint from the time.
+        with rows_file.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        Dataset(mapped.data, info=mapped.info, fingerprint=content).save_to_disk(str(folder))
     return count
 
 
@@ -64,7 +70,7 @@ def _tables(rows: Iterable[dict[str, Any]], schema: pyarrow.Schema) -> Iterator[
         yield pyarrow.Table.from_pylist(batch, schema=schema)
 
 
-def _schema() -> pyarrow.Schema:
+def _schema(columns: Columns) -> pyarrow.Schema:
     import pyarrow
 
     message = pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())])
@@ -74,8 +80,9 @@ def _schema() -> pyarrow.Schema:
         "float64": pyarrow.float64(),
         "bool": pyarrow.bool_(),
         "messages": pyarrow.list_(message),
+        "answer": pyarrow.struct([("reasoning", pyarrow.string()), ("reply", pyarrow.string())]),
     }
-    return pyarrow.schema([(name, types[kind]) for name, (kind, _) in COLUMNS.items()])
+    return pyarrow.schema([(name, types[kind]) for name, (kind, _) in columns.items()])
 
 
 def _missing(package: str) -> ExportError:

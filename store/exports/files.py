@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -73,6 +74,8 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ExportError(f"{path}: the disk is full; free some space, or name another place") from None
         raise ExportError(f"{path}: {error.strerror or error}; name a place you may write to") from None
 
 

@@ -5,20 +5,12 @@ A run that proposed none is one row without a workflow, so that failures are in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from engine.events import (
-    Event,
-    ModelCallFinished,
-    ModelCallStarted,
-    RoundFinished,
-    RunFinished,
-    RunStarted,
-    WorkflowProposed,
-)
+from engine.events import Event
 from store.texts import plain
+from store.trajectories import Call, Proposal, Trajectory, trajectory_of
 
 # Column: (type, what it holds). Types are those of Parquet; "messages" is a list of {role, content}.
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -50,108 +42,67 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "seed": ("int64", "the run's seed"),
     "started_at": ("float64", "when the run started, in Unix seconds"),
 }
-# All that rows need: streamed text and steps are most of a run and never read.
-KINDS = tuple(
-    cls.kind
-    for cls in (
-        RunStarted,
-        ModelCallStarted,
-        ModelCallFinished,
-        WorkflowProposed,
-        RoundFinished,
-        RunFinished,
-    )
-)
-
-
-@dataclass
-class _Rows:
-    """One run, as its events go by."""
-
-    started: RunStarted | None = None
-    ended: RunFinished | None = None
-    calls: dict[str, ModelCallStarted] = field(default_factory=dict)
-    last: tuple[ModelCallStarted, ModelCallFinished] | None = None
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, event: Event) -> None:
-        if isinstance(event, RunStarted):
-            self.started = event
-        elif isinstance(event, ModelCallStarted) and event.role == "meta":
-            self.calls[event.call_id] = event
-        elif isinstance(event, ModelCallFinished) and (call := self.calls.pop(event.call_id, None)):
-            self.last = (call, event)
-        elif isinstance(event, WorkflowProposed):
-            self.rows.append(_proposal(event, self.last))
-            self.last = None
-        elif isinstance(event, RoundFinished):
-            self._score(event)
-        elif isinstance(event, RunFinished):
-            self.ended = event
-
-    def _score(self, event: RoundFinished) -> None:
-        """A round's score is of the workflow it ran, which is the last that it proposed."""
-        for row in reversed(self.rows):
-            if row["round"] == event.round:
-                if row["workflow_id"] == event.workflow_id:
-                    row["reward"] = event.score
-                row["feedback"] = event.feedback
-                return
-
-    def whole(self) -> Iterator[dict[str, Any]]:
-        if self.started is None:
-            return
-        for row in self.rows or [_proposal(None, self.last)]:
-            yield {name: _fit(value) for name, value in (row | self._of_run()).items()}
-
-    def _of_run(self) -> dict[str, Any]:
-        started, ended = self.started, self.ended
-        assert started is not None
-        metadata = started.problem.get("metadata")
-        return {
-            "run_id": started.run_id,
-            "problem_id": str(started.problem.get("id", "")),
-            "benchmark": metadata.get("benchmark") if isinstance(metadata, dict) else None,
-            "variant": started.variant,
-            "meta_agent": started.meta_agent,
-            "worker": started.worker,
-            "instruction": str(started.problem.get("prompt", "")),
-            "score": ended.score if ended else None,
-            "status": ended.status if ended else "running",
-            "error": ended.error if ended else None,
-            "seed": started.seed,
-            "started_at": started.at,
-        }
 
 
 def rows_of(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
     """The rows of one run, from its events in order; every row has all `COLUMNS`."""
-    rows = _Rows()
-    for event in events:
-        rows.add(event)
-    for row in rows.whole():
-        yield {name: row[name] for name in COLUMNS}
+    trajectory = trajectory_of(events)
+    if trajectory is None:
+        return
+    of_run = _of_run(trajectory)
+    for row in map(_of_proposal, trajectory.proposals) if trajectory.proposals else [_of_none(trajectory)]:
+        whole = row | of_run
+        yield {name: _fit(whole[name]) for name in COLUMNS}
 
 
-def _proposal(
-    event: WorkflowProposed | None, call: tuple[ModelCallStarted, ModelCallFinished] | None
-) -> dict[str, Any]:
+def _of_run(trajectory: Trajectory) -> dict[str, Any]:
+    started, ended = trajectory.started, trajectory.ended
+    metadata = started.problem.get("metadata")
     return {
-        "round": event.round if event else None,
-        "system": event.code if event else "",
-        "prompts": event.prompts if event else "",
-        "modification": event.modification if event else "",
-        "reasoning": call[1].reasoning if call else "",
-        "completion": call[1].text if call else "",
-        "messages": [
-            {"role": m.get("role", ""), "content": m.get("content", "")} for m in call[0].messages
-        ] if call else [],
-        "workflow_id": event.workflow_id if event else None,
-        "strict_ok": event.strict_ok if event else None,
-        "complexity": event.complexity if event else None,
-        "reward": None,
-        "feedback": "",
-    }  # fmt: skip
+        "run_id": started.run_id,
+        "problem_id": str(started.problem.get("id", "")),
+        "benchmark": metadata.get("benchmark") if isinstance(metadata, dict) else None,
+        "variant": started.variant,
+        "meta_agent": started.meta_agent,
+        "worker": started.worker,
+        "instruction": str(started.problem.get("prompt", "")),
+        "score": ended.score if ended else None,
+        "status": ended.status if ended else "running",
+        "error": ended.error if ended else None,
+        "seed": started.seed,
+        "started_at": started.at,
+    }
+
+
+def _of_proposal(proposal: Proposal) -> dict[str, Any]:
+    event = proposal.event
+    return _of_call(proposal.call) | {
+        "round": event.round,
+        "system": event.code,
+        "prompts": event.prompts,
+        "modification": event.modification,
+        "workflow_id": event.workflow_id,
+        "strict_ok": event.strict_ok,
+        "complexity": event.complexity,
+        "reward": proposal.score,
+        "feedback": proposal.feedback,
+    }
+
+
+def _of_none(trajectory: Trajectory) -> dict[str, Any]:
+    """A run that proposed nothing."""
+    texts = dict.fromkeys(("system", "prompts", "modification", "feedback"), "")
+    nothing = dict.fromkeys(("round", "workflow_id", "strict_ok", "complexity", "reward"))
+    return _of_call(trajectory.unused) | texts | nothing
+
+
+def _of_call(call: Call | None) -> dict[str, Any]:
+    asked = call.asked.messages if call else ()
+    return {
+        "reasoning": call.answered.reasoning if call else "",
+        "completion": call.answered.text if call else "",
+        "messages": [{"role": m.get("role", ""), "content": m.get("content", "")} for m in asked],
+    }
 
 
 def _fit(value: Any) -> Any:
@@ -163,8 +114,8 @@ def _fit(value: Any) -> Any:
     return value
 
 
-def columns_table() -> str:
+def columns_table(columns: Mapping[str, tuple[str, str]] = COLUMNS) -> str:
     """The columns as a Markdown table, for the docs."""
     lines = ["| Column | Type | |", "|---|---|---|"]
-    lines += [f"| `{name}` | {kind} | {what} |" for name, (kind, what) in COLUMNS.items()]
+    lines += [f"| `{name}` | {kind} | {what} |" for name, (kind, what) in columns.items()]
     return "\n".join(lines) + "\n"

@@ -89,7 +89,7 @@ def form_of(tokenizer: Any) -> Form:
     template = tokenizer.chat_template
     if not template:
         raise TokenizerError(
-            f"{_name(tokenizer)}: its tokenizer has no chat template: take an instruct model, or save one with it"
+            f"{_name(tokenizer)}: its tokenizer has no chat template: take an instruct model"
         )
     known = _forms.get(tokenizer)
     if known is None or known[0] != template:
@@ -104,7 +104,7 @@ def _find_form(tokenizer: Any) -> Form:
     """Renders a probe with and without reasoning and looks at what the template put around them."""
     import jinja2
 
-    asked: list[dict[str, str]] = [{"role": "user", "content": _QUESTION}]
+    asked: list[Message] = [{"role": "user", "content": _QUESTION}]
 
     def rendered(**reasoning: str) -> str:
         answer = {"role": "assistant", "content": _REPLY, **reasoning}

@@ -237,7 +237,8 @@ def _hf(job: _Job, folder: Path) -> int:
 
 
 def _training_rows(job: _Job) -> Iterator[dict[str, Any]]:
-    from store.exports.training_rows import KINDS, rows_of
+    from store.exports.training_rows import rows_of
+    from store.trajectories import KINDS
 
     for row in job.ended():
         yield from rows_of(job.events(row.id, KINDS))

@@ -1,0 +1,106 @@
+"""The proposals of a run that may become rows, each with the reply it was written in and its score.
+
+A proposal is left out, and counted, where its row would teach what nobody meant: no model wrote it here, its
+reply was cut off, the workflow cannot run, or a budget ended its round before it had a score.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from store.trajectories import Call, Proposal, Trajectory
+
+# Flags of a call whose reply is not what the model would say by itself, with what a report calls it.
+_FLAGS = {
+    "truncated": "truncated-reply",
+    "empty": "empty-reply",
+    "only-reasoning": "empty-reply",
+    "replayed": "replayed-reply",
+}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A workflow that can run, with the reply it is from. `score` is in [0, 1], None without a verdict."""
+
+    proposal: Proposal
+    call: Call
+    score: float | None
+
+    @property
+    def round(self) -> int:
+        return self.proposal.event.round
+
+    @property
+    def prompt(self) -> list[dict[str, str]]:
+        """The messages as they were sent."""
+        return [{"role": m["role"], "content": m["content"]} for m in self.call.asked.messages]
+
+
+def is_search(trajectory: Trajectory) -> bool:
+    """Whether the run is a search over a task, or a trial of one of its candidates."""
+    return trajectory.started.origin.get("stage") == "search"
+
+
+def attempts(
+    trajectory: Trajectory, scores: Mapping[str, float], *, strict: bool, dropped: Counter[str]
+) -> list[Attempt]:
+    """The attempts of a run, in order; what is left out is counted in `dropped`.
+
+    The score is the round's on `val`. A search's workflows are for a task: theirs are in `scores`, the share
+    of the task's problems they solved, by workflow id.
+    """
+    search = is_search(trajectory)
+    found: list[Attempt] = []
+    for proposal in trajectory.proposals:
+        reason = unfit(proposal, search=search, strict=strict)
+        if reason:
+            dropped[reason] += 1
+            continue
+        assert proposal.call is not None  # `unfit` saw to it
+        score = scores.get(proposal.event.workflow_id or "") if search else proposal.score
+        found.append(Attempt(proposal, proposal.call, score))
+    return found
+
+
+def unfit(proposal: Proposal, *, search: bool, strict: bool) -> str:
+    """Why no row is made of a proposal, as a report names it; empty where one is."""
+    event, call = proposal.event, proposal.call
+    if call is None:
+        return "no-reply"
+    reason = bad_reply(call)
+    if reason:
+        return reason
+    if not proposal.runs:
+        return "cannot-run"
+    if not (proposal.ended or search):
+        return "unfinished-round"
+    if event.code.strip() not in call.answered.text and not event.repairs:
+        return "other-reply"
+    if strict and not event.strict_ok:
+        return "repaired"
+    return ""
+
+
+def bad_reply(call: Call) -> str:
+    """Why a reply is not to be learnt from, as a report names it; empty where it may be."""
+    if call.answered.error:
+        return "failed-call"
+    return next((_FLAGS[flag] for flag in call.answered.flags if flag in _FLAGS), "")
+
+
+def best(found: Sequence[Attempt]) -> Attempt | None:
+    """The one with the highest score, of several the earliest, as the engine chooses; None without scores."""
+    scored = [attempt for attempt in found if attempt.score is not None]
+    return max(scored, key=lambda attempt: attempt.score or 0.0, default=None)
+
+
+def improving(found: Sequence[Attempt]) -> list[Attempt]:
+    """Those that score higher than all before; the first that has a score is one."""
+    kept: list[Attempt] = []
+    for attempt in found:
+        if attempt.score is not None and (not kept or attempt.score > (kept[-1].score or 0.0)):
+            kept.append(attempt)
+    return kept
