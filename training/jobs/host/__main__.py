@@ -7,35 +7,40 @@ import os
 import sys
 from pathlib import Path
 
-from .errands import errand
 from .processes import MARK
 from .status import status
-from .supervisor import launch, stop
 
 
 def main(action: str, *words: str) -> int:
     if MARK in os.environ:  # asked from within a job: what is launched is no part of that one
         env = {name: value for name, value in os.environ.items() if name != MARK}
         os.execve(sys.executable, sys.orig_argv, env)
-    problem = ""
-    if action == "status":
-        _answer([status(Path(word).expanduser().absolute()) for word in words])
-    elif action == "launch":
-        problem = launch(Path(words[0]).expanduser().absolute())
-    elif action == "stop":
-        problem = stop(Path(words[0]).expanduser().absolute(), float(words[1]) if words[1:] else None)
-    else:
-        try:
-            _answer(errand(action, list(words)))
-        except (OSError, RuntimeError) as error:
-            problem = str(error)
-    if problem:
-        sys.stderr.write(f"{problem}\n")
-    return 1 if problem else 0
+    if action == "status":  # every few seconds: nothing else is loaded for it
+        return _answer([status(Path(word).absolute()) for word in words])
+    from .errands import errand
+    from .supervisor import launch, stop
+
+    if action in ("launch", "stop"):
+        folder = Path(words[0]).absolute()
+        if action == "launch":
+            problem = launch(folder)
+        else:
+            problem = stop(folder, float(words[1]) if words[1:] else None)
+        return _refuse(problem) if problem else 0
+    try:
+        return _answer(errand(action, list(words)))
+    except (OSError, RuntimeError) as error:
+        return _refuse(str(error))
 
 
-def _answer(data: object) -> None:
+def _answer(data: object) -> int:
     sys.stdout.write(json.dumps(data) + "\n")
+    return 0
+
+
+def _refuse(why: str) -> int:
+    sys.stderr.write(f"{why}\n")
+    return 1
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ class Link:
         tool = await self._tool_there()
         connection = await self.connect()
         async with self.told():
-            command = shlex.join([self.python, "-I", tool, *words])
+            command = shlex.join([self.python, "-I", "-S", tool, *words])
             async with connection.create_process(command, encoding=None) as process:
                 # At once: who waits for the one could keep the other from being written.
                 answer, said, _ = await asyncio.gather(
@@ -217,7 +217,7 @@ class Link:
 
     async def _check_python(self) -> None:
         program = "import sys; print(*sys.version_info[:2])"
-        code, output = await self.shell(shlex.join([self.python, "-I", "-c", program]))
+        code, output = await self.shell(shlex.join([self.python, "-I", "-S", "-c", program]))
         setting = f"hosts.{self.name}.{'environment' if self.host.environment else 'python'}"
         numbers = output.split()[-2:]
         if code != 0 or not all(number.isdecimal() for number in numbers) or len(numbers) < 2:
