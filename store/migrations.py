@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from store.errors import NewerSchemaError, StoreError
+from store.job_tables import JOB_TABLES
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -300,6 +301,11 @@ def _rollouts(db: sqlite_utils.Database) -> None:
         db.execute(statement.strip())
 
 
+def _jobs(db: sqlite_utils.Database) -> None:
+    for statement in JOB_TABLES:
+        db.execute(statement.strip())
+
+
 def _classifications(db: sqlite_utils.Database) -> None:
     for statement in _CLASSIFICATIONS:
         db.execute(statement.strip())
@@ -320,6 +326,7 @@ _MIGRATIONS: dict[str, Callable[[sqlite_utils.Database], None]] = {
     "0002_experiments": _experiments,
     "0003_classifications": _classifications,
     "0004_rollouts": _rollouts,
+    "0005_jobs": _jobs,
 }
 NAMES = tuple(_MIGRATIONS)
 

@@ -18,6 +18,8 @@ from store.costs import RunCost
 from store.errors import StoreError
 from store.experiment_reader import ExperimentRow, TrialRow
 from store.failures import Clusters, Grouping, Peek
+from store.jobs import reading as in_jobs
+from store.jobs.reading import CandidateRow, JobEvent, JobRow, Point
 from store.rows import (
     RunFacts,
     SearchHit,
@@ -151,6 +153,36 @@ class Reader(RunReader):
         """What the searches of an experiment found, by the variant's label."""
         with self._reading() as db:
             return in_experiments.found(db, name) if db else {}
+
+    def jobs(self) -> list[JobRow]:
+        """All training jobs, newest first, as far as they were read (`store.jobs.ingest`)."""
+        with self._reading() as db:
+            return in_jobs.jobs(db) if db else []
+
+    def job_metrics(self, job_ids: Sequence[str]) -> list[str]:
+        """The metrics that any of these jobs has reported."""
+        with self._reading() as db:
+            return in_jobs.metric_names(db, job_ids) if db else []
+
+    def job_series(self, job_id: str, name: str, most: int) -> list[Point]:
+        """A metric of a job, thinned to about `most` points (`store.jobs.reading.series`)."""
+        with self._reading() as db:
+            return in_jobs.series(db, job_id, name, most) if db else []
+
+    def job_events(self, job_id: str, limit: int = 500) -> list[JobEvent]:
+        """The newest checkpoints, alerts, starts and ends of a job, newest first."""
+        with self._reading() as db:
+            return in_jobs.events(db, job_id, limit) if db else []
+
+    def rollout_steps(self, job_id: str) -> list[int]:
+        """The steps of a job whose rollouts are known, oldest first."""
+        with self._reading() as db:
+            return in_jobs.rollout_steps(db, job_id) if db else []
+
+    def candidates(self, job_id: str, step: int) -> list[CandidateRow]:
+        """The rollouts of a step of a job, by group."""
+        with self._reading() as db:
+            return in_jobs.candidates(db, job_id, step) if db else []
 
     def search(self, text: str, limit: int = 50) -> list[SearchHit]:
         """Queries, prompts, responses and reasoning with all words of `text`, best first."""

@@ -180,6 +180,11 @@ class RunReader:
             )
         return rows[0]
 
+    def ended_runs(self) -> list[str]:
+        """The ids of all runs that have ended, oldest first."""
+        query = "SELECT id FROM runs WHERE status <> 'running' ORDER BY started_at, id"
+        return [run_id for (run_id,) in self._all(query)]
+
     def events(self, run_id: str, after_seq: int = -1, *, kinds: tuple[str, ...] = ()) -> Iterator[Event]:
         """The run's events behind number `after_seq`, in order, a few hundred in memory at a time.
 

@@ -47,9 +47,8 @@ def train(
 
 
 def _spec(settings: Settings, wanted: Training, host: tuple[str, Host] | None) -> JobSpec:
-    from training.recipes import load
-
     from training.jobs.specs import training_spec
+    from training.recipes import load
 
     data = [f"data.path={_quoted(wanted.data)}"] if wanted.data is not None else []
     recipe = load(wanted.recipe, [*wanted.changes, *data])
