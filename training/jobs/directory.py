@@ -115,11 +115,6 @@ def ours(module: str, *arguments: str) -> tuple[str, ...]:
     return (PYTHON, "-P", CODE, module, *arguments)
 
 
-def trainer(kind: str, name: str, recipe: str, **more: Any) -> JobSpec:
-    """A job that trains a model as a recipe says."""
-    return JobSpec(kind, name, ours("training.trainers", RUN_DIR), recipe=recipe, **more)
-
-
 def filled_in(argv: tuple[str, ...], python: str, code: str, run_dir: str) -> list[str]:
     places = {PYTHON: python, CODE: code, RUN_DIR: run_dir}
     return [re.sub("|".join(map(re.escape, places)), lambda found: places[found[0]], word) for word in argv]
