@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.host_config import Host
     from training.jobs.directory import Checkpoint
     from training.jobs.job import Job
+    from training.jobs.watch import Watch
     from tui.service.jobs.launch import Launch
     from tui.service.records import Records
 
@@ -34,6 +35,7 @@ class Jobs:
         self._records, self._hosts, self._clock = records, hosts, clock
         self.folder = records.path.parent / "jobs"  # `training.jobs.directory.jobs_folder`
         self._reading = JobReading(records.path, self.folder)
+        self._watch: Watch | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -54,6 +56,7 @@ class Jobs:
         """How every job stands, newest first, after reading what is new. Raises StoreError."""
         if not await asyncio.to_thread(self.folder.is_dir):
             return []
+        await self._watch_elsewhere()
         await self._reading.refresh()
         rows = await self._records.read(lambda reader: reader.jobs())
 
@@ -111,6 +114,16 @@ class Jobs:
         await self._with(job_id, lambda job: job.remove())
         await asyncio.to_thread(forget)
 
+    async def _watch_elsewhere(self) -> None:
+        """Have what jobs on other hosts write come here, if there are hosts."""
+        if not self._hosts:
+            return
+        from training.jobs.directory import all_jobs
+        from training.jobs.watch import Watch
+
+        self._watch = self._watch or Watch(self._hosts)
+        self._watch.look_at(await asyncio.to_thread(all_jobs, self.folder))
+
     async def _with(self, job_id: str, act: Callable[[Job], Awaitable[T]]) -> T:
         from training.jobs.job import open_job
 
@@ -122,4 +135,6 @@ class Jobs:
 
     async def aclose(self) -> None:
         """Wait until nothing is read any more."""
+        if self._watch is not None:
+            await self._watch.aclose()
         await self._reading.aclose()
