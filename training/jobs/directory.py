@@ -75,6 +75,8 @@ class JobSpec:
     """TOML. Paths of this machine in it are replaced where the job runs elsewhere."""
     sends: tuple[Path, ...] = ()
     """Files and folders of this machine that the recipe or `argv` names, for a job that runs elsewhere."""
+    needs: str = "train"
+    """The extra of our package that is to be there."""
     id: str = field(default_factory=new_id)
 
 

@@ -48,12 +48,12 @@ class Watch:
     async def _follow(self, run_dir: Path) -> None:
         job = open_job(run_dir, self._hosts)
         try:
-            while not (await job.status()).has_ended:
+            while True:
+                status = await job.status()
+                if status.has_ended:
+                    return
                 await asyncio.sleep(_EVERY_S)
-        except (
-            JobError,
-            OSError,
-        ):  # nothing can be written here, or the directory is gone: asked again later
+        except (JobError, OSError):  # its directory is gone, or cannot be written: tried again later
             await asyncio.sleep(_EVERY_S)
         finally:
             await job.close()

@@ -18,6 +18,32 @@ GPUs = Annotated[
 ]
 
 
+@app.command("serve-model")
+def serve_model(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A checkpoint, job:ID[@STEP]; a folder; a hub's ID."),
+    ],
+    name: Annotated[str | None, typer.Option(help="The endpoint's and the model's name.")] = None,
+    on: On = "local",
+    gpus: GPUs = None,
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="The port that it answers at.")] = 8000,
+    json: JsonFlag = False,
+) -> None:
+    """Serve a model with vLLM, a job; wait until it answers, and add it to the config file's endpoints.
+
+    From a host, its port is forwarded for as long as this command runs; run it again to forward it again.
+    Exit code: 0 it answers; 2 wrong usage, or vLLM is missing; 3 its job ended; 130 interrupted.
+    """
+    from engine.config import load
+    from tui.headless.serve import serve
+    from tui.service.jobs.launch import gpu_numbers
+
+    numbers = gpu_numbers(gpus) if gpus is not None else None
+    code = serve(load(), model, name=name or "", on=on, gpus=numbers, port=port, as_json=json)
+    raise typer.Exit(code)
+
+
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A preset's name, or a TOML file.")],

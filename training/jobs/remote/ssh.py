@@ -166,7 +166,7 @@ async def submit_there(spec: JobSpec, folder: Path, name: str, host: Host, repor
             raise HostError("; ".join(found.problems))
         files = await asyncio.to_thread(code_files)
         code = await link.persistently(partial(send, link, "code", files, report), report)
-        python = await environment(link, report)
+        python = await environment(link, spec.needs, report)
         moved = {}
         for place in spec.sends:
             files = files_of(place.expanduser())
