@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from store.errors import NewerSchemaError, StoreError
+from store.job_tables import JOB_TABLES
 
 _SET = "store"
 # The tables of sqlite-utils, whose tools list these migrations too. The library itself is not used:
@@ -311,6 +312,11 @@ def _rollouts(db: sqlite3.Connection) -> None:
         db.execute(statement.strip())
 
 
+def _jobs(db: sqlite3.Connection) -> None:
+    for statement in JOB_TABLES:
+        db.execute(statement.strip())
+
+
 def _classifications(db: sqlite3.Connection) -> None:
     for statement in _CLASSIFICATIONS:
         db.execute(statement.strip())
@@ -331,6 +337,7 @@ _MIGRATIONS: dict[str, Callable[[sqlite3.Connection], None]] = {
     "0002_experiments": _experiments,
     "0003_classifications": _classifications,
     "0004_rollouts": _rollouts,
+    "0005_jobs": _jobs,
 }
 NAMES = tuple(_MIGRATIONS)
 

@@ -1,8 +1,8 @@
 """Reading the store: which runs there are, their events as they happened, and what they were made of.
 
 What else there is to know about runs has readers of its own on the same connection: `failures`,
-`annotations`, `experiments` and `costs`. Every query is short and on a read-only connection, so that a
-reader never holds up a recorder. A missing file reads as an empty store.
+`annotations`, `experiments`, `costs` and `jobs`. Every query is short and on a read-only connection, so
+that a reader never holds up a recorder. A missing file reads as an empty store.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from store.costs import CostReader
 from store.errors import AmbiguousRunError, RunNotFoundError, StoreError, no_run
 from store.experiment_reader import ExperimentReader
 from store.failures import FailureReader, Grouping
+from store.jobs.reading import JobReader
 from store.reading import ReadConnection
 from store.rows import (
     FAILED,
@@ -72,6 +73,7 @@ class Reader:
         self.failures = FailureReader(self._connection, self.annotations)
         self.experiments = ExperimentReader(self._connection)
         self.costs = CostReader(self._connection)
+        self.jobs = JobReader(self._connection)
 
     def __enter__(self) -> Self:
         return self
@@ -210,6 +212,11 @@ class Reader:
         with self._connection.taken() as db:
             rows = db.execute(f"{_SELECT_EVENTS} AND kind IN ({marks}) ORDER BY seq", (run_id, *kinds))
             return [payloads.decode(db, row) for row in rows]
+
+    def ended_runs(self) -> list[str]:
+        """The ids of all runs that have ended, oldest first."""
+        query = "SELECT id FROM runs WHERE status <> 'running' ORDER BY started_at, id"
+        return [run_id for (run_id,) in self._all(query)]
 
     def trajectory_events(self, run_id: str) -> list[Event]:
         """What the meta-agent was asked, wrote and got for it (`store.trajectories.trajectory_of`)."""

@@ -1,7 +1,8 @@
-"""Where actions apply, and which scopes a screen brings along."""
+"""What an action is, where actions apply, and which scopes a screen brings along."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 Scope = Literal[
@@ -16,6 +17,11 @@ Scope = Literal[
     "compare",
     "failures",
     "hosts",
+    "training",
+    "job",
+    "curves",
+    "candidates",
+    "launch",
     "form",
     "stop",
     "fork",
@@ -40,6 +46,11 @@ SCOPES: dict[Scope, str] = {
     "compare": "Compare",
     "failures": "Failures",
     "hosts": "Hosts and sandboxes",
+    "training": "Training jobs",
+    "job": "A training job",
+    "curves": "In a job's curves",
+    "candidates": "In a group's candidates",
+    "launch": "New training job",
     "form": "New run",
     "stop": "At a stop",
     "fork": "Forking",
@@ -63,8 +74,28 @@ SCREENS: dict[str, tuple[Scope, ...]] = {
     "compare": ("app", "compare", "list", "text"),
     "failures": ("app", "failures", "list", "text"),
     "hosts": ("app", "hosts", "list"),
+    "training": ("app", "training", "list"),
+    "job": ("app", "job", "curves", "candidates", "list", "text"),
+    "launch": ("app", "launch", "list"),
     "form": ("app", "form", "text"),
     "stop": ("app", "stop", "text"),
     "fork": ("app", "fork", "text"),
     "playground": ("app", "playground", "grid", "text"),
 }
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing a user can do. `id` also names it in the keymap; `action` is Textual's method name."""
+
+    id: str
+    key: str
+    title: str
+    help: str
+    scope: Scope
+    footer: bool = False
+    short: str = ""  # the footer's label, where the title is long
+
+    @property
+    def action(self) -> str:
+        return self.id.partition(".")[2]

@@ -7,31 +7,14 @@ come from `ACTIONS`; `tests/tui/test_tui_actions.py` holds that none is left out
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
 
-from tui.action_scopes import SCOPES, SCREENS, Scope
+from tui.action_scopes import SCOPES, SCREENS, Action, Scope
+from tui.training_actions import TRAINING
 
 # Keys a terminal cannot tell from others (enter, tab, backspace, newline), tmux's prefix, and interrupt.
 UNSAFE_KEYS = frozenset({"ctrl+m", "ctrl+i", "ctrl+h", "ctrl+j", "ctrl+b", "ctrl+c", "ctrl+z", "ctrl+s"})
-
-
-@dataclass(frozen=True)
-class Action:
-    """One thing a user can do. `id` also names it in the keymap; `action` is Textual's method name."""
-
-    id: str
-    key: str
-    title: str
-    help: str
-    scope: Scope
-    footer: bool = False
-    short: str = ""  # the footer's label, where the title is long
-
-    @property
-    def action(self) -> str:
-        return self.id.partition(".")[2]
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -42,6 +25,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.failures", "4", "Failures", "Failed runs, clustered by what went wrong.", "app"),
     Action("app.experiments", "5", "Experiments", "Variants on benchmarks: progress and scores.", "app"),
     Action("app.compare", "6", "Compare", "Choose variants of experiments to compare.", "app"),
+    Action("app.training", "8", "Training", "Training jobs: how they stand, their curves.", "app"),
     Action("app.hosts", "9", "Hosts", "Docker hosts, images, and the containers that run code.", "app"),
     Action("app.back", "escape", "Back", "Close the top screen or dialog; restore a zoomed pane.", "app"),
     Action("app.copy", "y", "Copy", "Copy the focused text; long text goes to a file instead.", "app"),
@@ -244,6 +228,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("hosts.shell", "s", "Shell", "Open a shell in the selected container.", "hosts", True),
     Action("hosts.reap", "o", "Remove orphans", "Remove containers whose process is gone.", "hosts", True),
     Action("hosts.reload", "ctrl+r", "Refresh", "Ask the daemon again.", "hosts", True),
+    *TRAINING,
     Action("form.start", "ctrl+r", "Run", "Start the run as filled in.", "form", True),
     Action("fork.start", "ctrl+r", "Start", "Start the fork as changed.", "fork", True),
     Action("fork.open_editor", "f4", "$EDITOR", "Edit the text in $VISUAL or $EDITOR.", "fork", True),

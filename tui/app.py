@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 
+from sandbox.errors import ExpectedError
 from tui import theme
 from tui.actions import actions_on, bindings_for, key_label, keymap_problems
 from tui.engines import Engines
@@ -20,6 +21,7 @@ from tui.ports import Workbench
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.home.home import HomeScreen
+from tui.service.jobs.jobs import Jobs
 from tui.service.records import Records
 from tui.stalls import Stalls
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from textual.worker import Worker
 
     from tui.navigation import Navigation
+    from tui.service.jobs.launch import Launch
     from tui.service.requests import NewRun, RunRequest
     from tui.session import RunSession
 
@@ -62,6 +65,7 @@ class WorkbenchApp(App[None]):
         self.clock = clock
         self.engines = Engines(workbench, clock, background=self.run_worker, notify=self.notify)
         self.records = Records(workbench.store_path)
+        self.jobs = Jobs(self.records, workbench.settings.hosts)
         self.stalls = Stalls(self.records, clock)
         self._initial = (initial_request, initial_run_id)
         self._clashes: set[str] = set()
@@ -108,9 +112,10 @@ class WorkbenchApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         where = self.screen.name
-        if action in ("new_run", "home", "runs", "live", "failures", "experiments", "compare", "hosts"):
+        screens = ("home", "runs", "live", "failures", "experiments", "compare", "training", "hosts")
+        if action in ("new_run", *screens):
             # Not over a half-filled form, and not to where one is.
-            return where not in ("form", "bench", "choose" if action == "compare" else action)
+            return where not in ("form", "bench", "launch", "choose" if action == "compare" else action)
         return True
 
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
@@ -205,6 +210,54 @@ class WorkbenchApp(App[None]):
         if not isinstance(self.screen, ExperimentsScreen):
             self._to_home()
             self.push_screen(ExperimentsScreen(selected))
+
+    def open_new_experiment(self, variants: Sequence[str]) -> None:
+        """Fill in an experiment of these variants, and show it once it is started."""
+        from tui.screens.experiments.experiments import ExperimentsScreen
+
+        self._to_home()
+        screen = ExperimentsScreen()
+        self.push_screen(screen)
+        screen.fill_in(variants)
+
+    def action_training(self) -> None:
+        self._open_training()
+
+    def _open_training(self, selected: str | None = None) -> None:
+        from tui.screens.training.training import TrainingScreen
+
+        if not isinstance(self.screen, TrainingScreen):
+            self._to_home()
+            self.push_screen(TrainingScreen(selected))
+
+    def open_job(self, job_id: str, beside: Sequence[str] = ()) -> None:
+        """Show a training job, with the curves of the jobs `beside` behind its own."""
+        from tui.screens.training.job import JobScreen
+
+        self.push_screen(JobScreen(job_id, beside))
+
+    def open_launch(self, *, data: str = "", parent: str | None = None) -> None:
+        """Fill in a training job on a data set, or one that changes the recipe of the job `parent`."""
+        from tui.screens.training.launch import LaunchScreen
+
+        def start(filled: Launch | None) -> None:
+            if filled is not None:
+                self.run_worker(partial(self._submit, filled), group="submit", exit_on_error=False)
+
+        given = {"data": data, "parent": parent}
+        if parent is not None:
+            given["recipe"] = str(self.jobs.folder_of(parent) / "recipe.toml")
+        self.push_screen(LaunchScreen(**given), start)
+
+    async def _submit(self, launch: Launch) -> None:
+        try:
+            job_id = await self.jobs.submit(launch)
+        except ExpectedError as error:
+            self.notify(one_line(str(error), 300), severity="error", timeout=15)
+            return
+        self.notify("The job has begun; it goes on when the workbench closes.")
+        self._to_home()
+        self._open_training(job_id)
 
     def action_compare(self) -> None:
         from tui.screens.compare.choose import ChooseScreen
@@ -327,6 +380,7 @@ class WorkbenchApp(App[None]):
             return
         self._left = True
         self.engines.leave_runs()
+        await self.jobs.aclose()
         await self.records.aclose()
         await self.workbench.aclose()
 

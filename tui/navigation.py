@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from tui.engines import Engines
     from tui.ports import Workbench
+    from tui.service.jobs.jobs import Jobs
     from tui.service.records import Records
     from tui.service.requests import RunRequest
     from tui.session import RunSession
@@ -19,6 +20,7 @@ class Navigation(Protocol):
 
     workbench: Workbench
     records: Records
+    jobs: Jobs
     engines: Engines
     stalls: Stalls
     clock: Callable[[], float]
@@ -46,4 +48,16 @@ class Navigation(Protocol):
 
     def open_experiments(self, selected: str | None = None) -> None:
         """Show all experiments, with the cursor on `selected`."""
+        ...
+
+    def open_new_experiment(self, variants: Sequence[str]) -> None:
+        """Fill in an experiment of these variants, and show it once it is started."""
+        ...
+
+    def open_job(self, job_id: str, beside: Sequence[str] = ()) -> None:
+        """Show a training job, with the curves of the jobs `beside` behind its own."""
+        ...
+
+    def open_launch(self, *, data: str = "", parent: str | None = None) -> None:
+        """Fill in a training job on a data set, or one that changes the recipe of the job `parent`."""
         ...

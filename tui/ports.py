@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from engine.events import Event
     from engine.experiments.standing import Standing
+    from engine.host_config import Host
     from tui.service.requests import ExperimentRequest, NewRun, Placement, RunRequest
 
 
@@ -37,6 +38,11 @@ class ScreenSettings(Protocol):
 
     @property
     def docker_hosts(self) -> Sequence[str]: ...
+
+    @property
+    def hosts(self) -> Mapping[str, Host]:
+        """Where training jobs may run besides here, by name."""
+        ...
 
 
 class Workbench(Protocol):

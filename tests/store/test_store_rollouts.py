@@ -80,9 +80,9 @@ def test_the_newest_run_is_a_persons(path: Path) -> None:
 def test_failures_are_counted_without_rollouts(path: Path) -> None:
     with Reader(path) as reader:
         for by in ("signature", "label", "variant", "operator", "benchmark"):
-            assert reader.failures(by).total == 2
-            assert sum(c.runs for c in reader.failures(by).clusters) == 2
-        assert set(reader.unclassified()) <= {"mine", "trial"}
+            assert reader.failures.clusters(by).total == 2
+            assert sum(c.runs for c in reader.failures.clusters(by).clusters) == 2
+        assert set(reader.annotations.unclassified()) <= {"mine", "trial"}
 
 
 def test_a_training_set_shows_the_rollouts_put_in_it(path: Path) -> None:

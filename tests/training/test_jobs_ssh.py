@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from engine.host_config import Host
-from tests.support.jobs import TRAINER, WORKER, alive, pids, program, reaches
+from tests.support.jobs import TRAINER, WORKER, alive, pids, program, reaches, until
 from tests.support.sshd import PROGRAM, SSHServer
 from training.jobs import directory
 from training.jobs.directory import JobError, JobSpec, JobStatus, ours
@@ -24,8 +24,10 @@ from training.jobs.host.gpus import LOCKS
 from training.jobs.job import Job, open_job, submit
 from training.jobs.remote import link as links
 from training.jobs.remote import ssh
+from training.jobs.remote.errors import HostError, LinkError
 from training.jobs.remote.hosts import check
-from training.jobs.remote.link import HostError, Link, LinkError
+from training.jobs.remote.link import Link
+from training.jobs.watch import Watch
 
 pytestmark = pytest.mark.skipif(
     not PROGRAM.exists(), reason="needs an SSH server: apt install openssh-server"
@@ -60,6 +62,21 @@ def host(server: SSHServer) -> Host:
 @asynccontextmanager
 async def submitted(spec: JobSpec, server: SSHServer, host: Host) -> AsyncIterator[Job]:
     job = await submit(spec, server.folder / "jobs", ("box", host))
+    try:
+        yield job
+    finally:
+        await job.close()
+
+
+@asynccontextmanager
+async def ended(server: SSHServer, host: Host) -> AsyncIterator[Job]:
+    """A job that ended long ago, without its having run."""
+    spec = program("pass")
+    run_dir, there = server.folder / "jobs" / spec.id, server.folder / "there/jobs" / spec.id
+    directory.create(run_dir, spec, list(spec.argv), "box")
+    directory.create(there, spec, list(spec.argv), "box")
+    os.utime(there / "job.json", (0, 0))
+    job = open_job(run_dir, {"box": host})
     try:
         yield job
     finally:
@@ -214,8 +231,7 @@ def checkpoint_there(server: SSHServer, job: Job, step: int, size: int, *, damag
 
 
 async def test_checkpoints_come_newest_first_whole_and_go_on_half_way(server: SSHServer, host: Host) -> None:
-    async with submitted(program("pass"), server, host) as job:
-        await reaches(job, "done")
+    async with ended(server, host) as job:
         for step in (8, 9, 10):
             whole = checkpoint_there(server, job, step, 1 << 20)
         (whole.parent / ".step-000011.tmp").mkdir()
@@ -239,8 +255,7 @@ async def test_checkpoints_come_newest_first_whole_and_go_on_half_way(server: SS
 
 
 async def test_a_fetch_outlives_a_broken_link(server: SSHServer, host: Host) -> None:
-    async with submitted(program("pass"), server, host) as job:
-        await reaches(job, "done")
+    async with ended(server, host) as job:
         checkpoint_there(server, job, 1, 1 << 20)
         said: list[str] = []
 
@@ -254,8 +269,7 @@ async def test_a_fetch_outlives_a_broken_link(server: SSHServer, host: Host) -> 
 
 
 async def test_a_damaged_checkpoint_is_refused(server: SSHServer, host: Host) -> None:
-    async with submitted(program("pass"), server, host) as job:
-        await reaches(job, "done")
+    async with ended(server, host) as job:
         checkpoint_there(server, job, 3, 1 << 16, damaged=True)
         with pytest.raises(HostError, match=r"damaged on box: model\.safetensors is not what"):
             await job.fetch()
@@ -263,8 +277,7 @@ async def test_a_damaged_checkpoint_is_refused(server: SSHServer, host: Host) ->
 
 
 async def test_the_store_of_a_job_comes_while_it_is_written(server: SSHServer, host: Host) -> None:
-    async with submitted(program("pass"), server, host) as job:
-        await reaches(job, "done")
+    async with ended(server, host) as job:
         there = server.folder / "there/jobs" / job.run_dir.name / "store.db"
         with closing(sqlite3.connect(there)) as writer:
             writer.execute("PRAGMA journal_mode = wal")
@@ -365,7 +378,17 @@ async def test_gpus_that_are_not_there_are_said(server: SSHServer, host: Host) -
 
 
 async def test_a_tool_that_refuses_is_quoted(server: SSHServer, host: Host) -> None:
-    async with submitted(program("pass"), server, host) as job:
-        await reaches(job, "done")
-        with pytest.raises(JobError, match="the job is done: there is nothing to stop"):
+    async with ended(server, host) as job:
+        with pytest.raises(JobError, match="the job is lost: there is nothing to stop"):
             await job.stop()
+
+
+async def test_what_a_job_there_writes_comes_while_it_is_watched(server: SSHServer, host: Host) -> None:
+    job = await submit(program(TRAINER, "20"), server.folder / "jobs", ("box", host))
+    await job.close()
+    watch = Watch({"box": host})
+    for _ in range(2):  # whoever shows them asks again and again
+        watch.look_at(directory.all_jobs(server.folder / "jobs"))
+    await until(lambda: directory.status(job.run_dir).state == "done")
+    assert steps(job.run_dir) == list(range(1, 21))
+    await watch.aclose()

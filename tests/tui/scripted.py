@@ -12,6 +12,7 @@ from typing import Any
 from engine import events as ev
 from engine.events import Event
 from engine.experiments.standing import Standing
+from engine.host_config import Host
 from engine.problems import Problem, Tests
 from tui.service.requests import ExperimentRequest, NewRun, Placement
 
@@ -512,6 +513,7 @@ class ScriptedSettings:
     worker: str = "pocket-worker"
     data: Path | None = None
     docker_hosts: tuple[str, ...] = ()
+    hosts: dict[str, Host] = field(default_factory=dict)
 
 
 class ScriptedWorkbench:

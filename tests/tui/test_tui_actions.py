@@ -25,6 +25,11 @@ from tui.screens.playground.playground import PlaygroundScreen
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
 from tui.screens.stop.stop import StopScreen
+from tui.screens.training.job import JobScreen
+from tui.screens.training.launch import LaunchScreen
+from tui.screens.training.plots_pane import PlotsPane
+from tui.screens.training.training import TrainingScreen
+from tui.widgets.candidates_view import CandidatesView
 from tui.widgets.line_list import LineList
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.text_view import TextView
@@ -41,6 +46,11 @@ OWNERS: dict[str, tuple[type, ...]] = {
     "trials": (TrialsScreen,),
     "bench": (NewExperimentScreen,),
     "hosts": (HostsScreen,),
+    "training": (TrainingScreen,),
+    "job": (JobScreen,),
+    "curves": (PlotsPane,),
+    "candidates": (CandidatesView,),
+    "launch": (LaunchScreen,),
     "form": (NewRunScreen,),
     "stop": (StopScreen,),
     "fork": (ForkScreen,),

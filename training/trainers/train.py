@@ -41,8 +41,7 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
     _quiet()
     recipe = directory.recipe
     hooks = Hooks(recipe, directory.path, progress)
-    hooks.listen()
-    with _memory(recipe, hooks):
+    with hooks.listening(), _memory(recipe, hooks):
         trainer = _make(directory, load_settings(), hooks)
         newest = directory.newest_checkpoint()
         trainer.train(resume_from_checkpoint=str(newest / TRAINER) if newest else None)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from training.jobs.directory import Report
 from training.jobs.host.blobs import PART, sha256
-from training.jobs.remote.link import HostError, Link
+from training.jobs.remote.errors import HostError
+from training.jobs.remote.link import Link
 
 _SMALL = 1 << 20  # smaller files go together
 _PIECE = 4 << 20  # of a file that goes alone; what has arrived of it counts after a broken link
@@ -28,6 +29,10 @@ async def send(link: Link, kind: str, files: Mapping[str, Path], report: Report)
     listing = json.dumps(sorted(hashes.items())).encode()
     await link.connect()
     folder = f"{link.workdir}/{kind}/{hashlib.sha256(listing).hexdigest()[:16]}"
+    sftp = await link.sftp()
+    async with link.told():
+        if await sftp.isdir(folder):  # made whole, under a name that is its content
+            return folder
     blobs = f"{link.workdir}/blobs"
     by_hash = {digest: files[name] for name, digest in hashes.items()}
     for _ in range(_TRIES):
@@ -63,7 +68,7 @@ async def _send_blobs(link: Link, blobs: str, wanted: dict[str, tuple[Path, int]
     """Send files, each from where it was broken off."""
     small = {digest: path for digest, (path, _) in wanted.items() if path.stat().st_size < _SMALL}
     if small:
-        report(f"sending {len(small)} files to {link.name}")
+        report(f"sending {len(small)} file{'s' * (len(small) > 1)} to {link.name}")
         await link.run("unpack", blobs, given=await asyncio.to_thread(_tar, small))
     sftp = await link.sftp()
     for digest, (path, there) in wanted.items():

@@ -17,9 +17,10 @@ from training.jobs import directory
 from training.jobs.directory import Checkpoint, JobError, JobSpec, JobStatus, Report, silent
 from training.jobs.host.status import write
 from training.jobs.remote.archive import code_files
+from training.jobs.remote.errors import HostError, LinkError
 from training.jobs.remote.fetching import fetch_checkpoints, fetch_store
-from training.jobs.remote.hosts import check, environment
-from training.jobs.remote.link import BACK_OFF_S, HostError, Link, LinkError
+from training.jobs.remote.hosts import check, check_port_there, environment
+from training.jobs.remote.link import BACK_OFF_S, Link
 from training.jobs.remote.sending import files_of, send
 
 if TYPE_CHECKING:
@@ -106,7 +107,9 @@ class SSHJob:
         for name in ("recipe.toml", "job.json"):
             await self.link.write(f"{self._there()}/{name}", (self.run_dir / name).read_bytes())
         await self.link.run("launch", self._there())
-        self._asked = 0.0
+        with _Alone(self.run_dir) as alone:
+            if alone:
+                await self._refresh()  # so that nobody who looks here takes the end before for its state
 
     async def _ask(self) -> JobStatus:
         """Raises HostError."""
@@ -163,7 +166,9 @@ async def submit_there(spec: JobSpec, folder: Path, name: str, host: Host, repor
             raise HostError("; ".join(found.problems))
         files = await asyncio.to_thread(code_files)
         code = await link.persistently(partial(send, link, "code", files, report), report)
-        python = await environment(link, report)
+        python = await environment(link, spec.needs, report)
+        if spec.port is not None:
+            await check_port_there(link, python, spec.port)
         moved = {}
         for place in spec.sends:
             files = files_of(place.expanduser())

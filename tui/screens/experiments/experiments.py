@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textual import on
@@ -197,13 +197,17 @@ class ExperimentsScreen(WorkbenchScreen[None]):
     # -- starting and stopping ---------------------------------------------------------------------
 
     def action_new(self) -> None:
+        self.fill_in()
+
+    def fill_in(self, variants: Sequence[str] = ()) -> None:
+        """Open the form, with these variants in it."""
         from tui.screens.new_experiment.new_experiment import NewExperimentScreen
 
         def start(filled: tuple[NewExperiment, Placement] | None) -> None:
             if filled is not None:
                 self._start(filled)
 
-        self.app.push_screen(NewExperimentScreen(self.navigation.workbench), start)
+        self.app.push_screen(NewExperimentScreen(self.navigation.workbench, variants), start)
 
     def action_resume(self) -> None:
         self._carry_on()

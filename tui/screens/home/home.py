@@ -23,6 +23,7 @@ from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
+    from tui.service.jobs.standing import JobStanding
 
 RECENT = 50
 STORE_SECONDS = 2.0
@@ -36,6 +37,7 @@ class HomeScreen(WorkbenchScreen[None]):
     def __init__(self) -> None:
         super().__init__(name="home")
         self._experiments: list[Standing] = []
+        self._jobs: list[JobStanding] = []
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Home")
@@ -82,6 +84,7 @@ class HomeScreen(WorkbenchScreen[None]):
 
         records = self.navigation.records
         self._experiments = await self.navigation.engines.standings()
+        self._jobs = await self._jobs_going_on()
         recent, failures = self.query_one("#recent", TableView), self.query_one("#failures", TableView)
         try:
             if not await records.changed() and not force:
@@ -97,6 +100,14 @@ class HomeScreen(WorkbenchScreen[None]):
         recent.refresh()
         failures.show([failure_row(run) for run in failed.rows])
 
+    async def _jobs_going_on(self) -> list[JobStanding]:
+        from sandbox.errors import ExpectedError
+
+        try:
+            return [job for job in await self.navigation.jobs.standings() if job.is_going_on]
+        except ExpectedError:
+            return []  # the store says the same of the recent runs
+
     def _sync_active(self) -> None:
         if not self.is_current:
             return
@@ -110,6 +121,10 @@ class HomeScreen(WorkbenchScreen[None]):
             from tui.screens.experiments.rows import active_row as experiment_row
 
             rows = [*map(experiment_row, self._experiments), *rows]
+        if self._jobs:
+            from tui.jobs.cells import active_row as job_row
+
+            rows = [*map(job_row, self._jobs), *rows]
         self.query_one("#active", TableView).show(rows)
         self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
 
@@ -134,6 +149,8 @@ class HomeScreen(WorkbenchScreen[None]):
             return
         if table.selected.startswith("experiment:"):
             self.navigation.open_experiments(table.selected.removeprefix("experiment:"))
+        elif table.selected.startswith("job:"):
+            self.navigation.open_job(table.selected.removeprefix("job:"))
         elif table.id == "active":
             self.navigation.open_session(self.navigation.engines.sessions[int(table.selected)])
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -72,9 +73,10 @@ class NewExperimentScreen(WorkbenchScreen[Filled | None]):
     CSS_PATH = "new_experiment.tcss"
     BINDINGS = bindings_for("bench")
 
-    def __init__(self, workbench: Workbench) -> None:
+    def __init__(self, workbench: Workbench, variants: Sequence[str] = ()) -> None:
         super().__init__(name="bench")
         self._workbench = workbench
+        self._variants = variants or (workbench.settings.variant,)
         self._previewed: Filled | None = None
 
     def compose(self) -> ComposeResult:
@@ -82,7 +84,7 @@ class NewExperimentScreen(WorkbenchScreen[Filled | None]):
         with VerticalScroll(id="form"):
             with Vertical(id="specs") as specs:
                 specs.border_title = "Variants, one a line: NAME or NAME,KEY=VALUE"
-                yield SpecArea(clean(self._workbench.settings.variant), id="variants", compact=True)
+                yield SpecArea(clean("\n".join(self._variants)), id="variants", compact=True)
             for field, (name, hint) in FIELDS.items():
                 with Horizontal(classes="field"):
                     yield Label(name, classes="name")

@@ -1,0 +1,80 @@
+"""Small data sets and run directories for trainers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.support.tiny_llama import make_tiny_llama
+from training import recipes
+
+END = "<|end|>"
+
+
+def small_model(folder: Path) -> Path:
+    """A tiny model whose tokenizer pads with its end."""
+    make_tiny_llama(folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "pad_token": END}))
+    return folder
+
+
+def sft_set(folder: Path, rows: int = 12) -> Path:
+    """Rounds that a byte-level model can learn; every other prompt holds an earlier reply and feedback."""
+    from datasets import Dataset
+
+    def prompt(n: int) -> list[dict[str, str]]:
+        asked = [{"role": "user", "content": f"task {n}"}]
+        later = [{"role": "assistant", "content": "bad"}, {"role": "user", "content": "it failed"}]
+        return asked + (later if n % 2 else [])
+
+    values = [
+        {"prompt": prompt(n), "reasoning": "", "reply": "ab" * (1 + n % 4), "problem": f"p{n // 2}"}
+        for n in range(rows)
+    ]
+    Dataset.from_list(values).save_to_disk(str(folder))
+    return folder
+
+
+def dpo_set(folder: Path, scores: Sequence[tuple[float, float]]) -> Path:
+    """Pairs of replies with (s_w, s_l)."""
+    from datasets import Dataset
+
+    values = [
+        {
+            "prompt": [{"role": "user", "content": f"task {n}"}],
+            "chosen": {"reasoning": "", "reply": "good" * (1 + n % 2)},
+            "rejected": {"reasoning": "", "reply": "bad"},
+            "score_chosen": s_w,
+            "score_rejected": s_l,
+            "weight": (s_w - s_l) ** 3,
+        }
+        for n, (s_w, s_l) in enumerate(scores)
+    ]
+    Dataset.from_list(values).save_to_disk(str(folder))
+    return folder
+
+
+def run_directory(path: Path, preset: str, model: Path, data: Path, *overrides: str) -> Path:
+    """A run directory for a small model, one core, steps of four rows."""
+    small = ("data.max_length=200", "model.attention=sdpa", "alerts.entropy_max=10", "alerts.disk_free=0")
+    rows = ("batch.rows=4", "batch.rows_at_once=2") if not preset.startswith("grpo") else ()
+    base = (f"model.base=hf:{model}", f"data.path={data}")
+    path.mkdir(parents=True, exist_ok=True)
+    recipe = recipes.load(preset, [*base, *small, *rows, *overrides])
+    (path / "recipe.toml").write_text(recipe.to_toml(), "utf-8")
+    return path
+
+
+def progress(path: Path, kind: str) -> list[dict[str, Any]]:
+    """The lines of a kind; of steps that were repeated, those of the last attempt."""
+    lines = [json.loads(line) for line in (path / "progress.jsonl").read_text("utf-8").splitlines()]
+    found = [line for line in lines if line["kind"] == kind]
+    return list({line.get("step", n): line for n, line in enumerate(found)}.values())
+
+
+def values(path: Path, name: str) -> list[float]:
+    """A number of every step."""
+    return [line["values"][name] for line in progress(path, "step")]

@@ -1,0 +1,1 @@
+"""Screens: training jobs, one of them in detail, and the form that starts one."""

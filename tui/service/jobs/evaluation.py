@@ -1,0 +1,44 @@
+"""A checkpoint against its base: what an experiment that compares them is made of, and which one has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.errors import ExpectedError
+
+if TYPE_CHECKING:
+    from store.experiment_reader import ExperimentRow
+
+
+def model_name(job_id: str, step: int) -> str:
+    """The checkpoint as a model."""
+    return f"job:{job_id}@{step}"
+
+
+def contestants(run_dir: Path, step: int, base: str) -> tuple[str, str]:
+    """The base and the checkpoint as variants of an experiment, the base first."""
+    variant = _variant(run_dir)
+    return f"{variant},meta_agent={base}", f"{variant},meta_agent={model_name(run_dir.name, step)}"
+
+
+def compared_in(experiments: Sequence[ExperimentRow], job_id: str, step: int) -> str | None:
+    """The newest experiment that has the checkpoint and something to compare it with."""
+    wanted = f"meta_agent={model_name(job_id, step)}"
+    for row in experiments:
+        labels = [state.label.split(",") for state in row.variants]
+        if len(labels) > 1 and any(wanted in parts for parts in labels):
+            return row.name
+    return None
+
+
+def _variant(run_dir: Path) -> str:
+    """The variant that the job trains for."""
+    from training.recipes import load
+
+    try:
+        recipe = load(str(run_dir / "recipe.toml"))
+    except ExpectedError:
+        return "flowreasoner"
+    return getattr(getattr(recipe, "rollouts", None), "variant", "flowreasoner")

@@ -1,0 +1,140 @@
+"""The jobs of a store, as the screens have them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tui.service.jobs.reading import JobReading
+from tui.service.jobs.standing import JobStanding
+
+if TYPE_CHECKING:
+    from engine.host_config import Host
+    from training.jobs.directory import Checkpoint
+    from training.jobs.job import Job
+    from training.jobs.watch import Watch
+    from tui.service.jobs.launch import Launch
+    from tui.service.records import Records
+
+T = TypeVar("T")
+
+
+class Jobs:
+    """Reads them through `records`, and works with them through their folders.
+
+    Nothing is imported or opened before the first call. `clock` is Unix seconds.
+    """
+
+    def __init__(
+        self, records: Records, hosts: Mapping[str, Host], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._records, self._hosts, self._clock = records, hosts, clock
+        self.folder = records.path.parent / "jobs"  # `training.jobs.directory.jobs_folder`
+        self._reading = JobReading(records.path, self.folder)
+        self._watch: Watch | None = None
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with folders that should be jobs', a sentence each."""
+        return list(self._reading.problems.values())
+
+    @property
+    def hosts(self) -> Mapping[str, Host]:
+        """The hosts of the settings, by name."""
+        return self._hosts
+
+    def folder_of(self, job_id: str) -> Path:
+        return self.folder / job_id
+
+    # -- what there is -----------------------------------------------------------------------------
+
+    async def standings(self) -> list[JobStanding]:
+        """How every job stands, newest first, after reading what is new. Raises StoreError."""
+        if not await asyncio.to_thread(self.folder.is_dir):
+            return []
+        await self._watch_elsewhere()
+        await self._reading.refresh()
+        rows = await self._records.read(lambda reader: reader.jobs.all())
+
+        def stand() -> list[JobStanding]:
+            from training.jobs.directory import all_jobs, status
+
+            there = {run_dir.name: run_dir for run_dir in all_jobs(self.folder)}
+            now = self._clock()
+            return [JobStanding(row, status(there[row.id]), now) for row in rows if row.id in there]
+
+        return await asyncio.to_thread(stand)
+
+    async def checkpoints(self, job_id: str) -> list[Checkpoint]:
+        """The complete checkpoints that are here, newest first."""
+        from training.jobs.directory import checkpoints
+
+        return await asyncio.to_thread(checkpoints, self.folder_of(job_id))
+
+    # -- control -----------------------------------------------------------------------------------
+
+    async def submit(self, launch: Launch) -> str:
+        """Start a job and give its id. Raises ExpectedError: why it cannot be started."""
+        from training.jobs.job import submit
+
+        host = None if launch.host == "local" else self._hosts[launch.host]
+        spec = await asyncio.to_thread(launch.spec, self.folder, host)
+        job = await submit(spec, self.folder, None if host is None else (launch.host, host))
+        await job.close()
+        return job.run_dir.name
+
+    async def stop(self, job_id: str) -> None:
+        """Ask it to end; it writes a checkpoint first. Raises ExpectedError."""
+        await self._with(job_id, lambda job: job.stop())
+
+    async def resume(self, job_id: str) -> None:
+        """Have it go on from its newest checkpoint. Raises ExpectedError."""
+        await self._with(job_id, lambda job: job.resume())
+
+    async def fetch(self, job_id: str) -> int:
+        """Bring its checkpoints here, and count them. Raises ExpectedError."""
+        return len(await self._with(job_id, lambda job: job.fetch(None, lambda _: None)))
+
+    async def remove(self, job_id: str) -> None:
+        """Delete its folder and what the store has of it, but for its runs. Raises ExpectedError."""
+
+        def forget() -> None:
+            from store.db import open_writer
+            from store.errors import explained
+            from store.jobs import ingest
+
+            path = self._records.path
+            with explained(path), closing(open_writer(path)) as db:
+                ingest.forget(db, job_id)
+
+        await self._with(job_id, lambda job: job.remove())
+        await asyncio.to_thread(forget)
+
+    async def _watch_elsewhere(self) -> None:
+        """Have what jobs on other hosts write come here, if there are hosts."""
+        if not self._hosts:
+            return
+        from training.jobs.directory import all_jobs
+        from training.jobs.watch import Watch
+
+        self._watch = self._watch or Watch(self._hosts)
+        self._watch.look_at(await asyncio.to_thread(all_jobs, self.folder))
+
+    async def _with(self, job_id: str, act: Callable[[Job], Awaitable[T]]) -> T:
+        from training.jobs.job import open_job
+
+        job = await asyncio.to_thread(open_job, self.folder_of(job_id), self._hosts)
+        try:
+            return await act(job)
+        finally:
+            await job.close()
+
+    async def aclose(self) -> None:
+        """Wait until nothing is read any more."""
+        if self._watch is not None:
+            await self._watch.aclose()
+        await self._reading.aclose()

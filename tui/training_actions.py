@@ -1,0 +1,66 @@
+"""The actions of the screens of training jobs; `tui.actions` has them among all others."""
+
+from __future__ import annotations
+
+from tui.action_scopes import Action
+
+TRAINING: tuple[Action, ...] = (
+    Action("training.new", "n", "New job", "Fill in a training job.", "training", True, "New"),
+    Action("training.clone", "c", "Clone", "A new job from this one's recipe, changed.", "training", True),
+    Action("training.mark", "space", "Mark", "See this job's curves behind another's.", "training", True),
+    Action("training.stop", "X", "Stop", "Have it write a checkpoint and end.", "training", True),
+    Action("training.resume", "u", "Resume", "Go on from the newest checkpoint.", "training", True),
+    Action("training.fetch", "f", "Fetch", "Bring the checkpoints of a remote job here.", "training"),
+    Action("training.remove", "D", "Remove", "Delete the job with its checkpoints and log.", "training"),
+    Action("training.reload", "ctrl+r", "Reload", "Read the jobs again.", "training"),
+    Action(
+        "job.next_tab",
+        "right_curly_bracket",
+        "Next tab",
+        "The next tab.",
+        "job",
+        True,
+        "Tab",
+    ),
+    Action("job.previous_tab", "left_curly_bracket", "Previous tab", "The previous tab.", "job"),
+    Action("job.next_pane", "tab", "Next pane", "Go to the next pane.", "job"),
+    Action("job.previous_pane", "shift+tab", "Previous pane", "Go to the previous pane.", "job"),
+    Action("job.filter", "slash", "Filter", "Keep only metrics, or lines, that match.", "job", True),
+    Action(
+        "job.earlier", "left_square_bracket", "Earlier", "The step, or the page of curves, before.", "job"
+    ),
+    Action(
+        "job.later",
+        "right_square_bracket",
+        "Later",
+        "The next step of rollouts, or page of curves.",
+        "job",
+        True,
+        "Page",
+    ),
+    Action("job.newest", "backslash", "Newest", "The newest step of rollouts, from now on.", "job"),
+    Action("job.pin", "p", "Pin", "Put the next of the marked jobs on top.", "job"),
+    Action("job.follow", "F", "Follow", "Show every new job as it begins, or stay.", "job"),
+    Action("job.evaluate", "v", "Evaluate", "Try the checkpoint against its base.", "job", True),
+    Action("job.compare", "b", "Compare", "Compare the checkpoint with its base.", "job", True),
+    Action("job.stop", "X", "Stop", "Have it write a checkpoint and end.", "job", True),
+    Action("job.resume", "u", "Resume", "Go on from the newest checkpoint.", "job"),
+    Action("job.clone", "c", "Clone", "A new job from this one's recipe, changed.", "job"),
+    Action("job.reload", "ctrl+r", "Reload", "Read the job again.", "job"),
+    Action("curves.log", "L", "Log scale", "A logarithmic scale, or a plain one.", "curves", True, "Log"),
+    Action("curves.smooth", "m", "Smooth", "Smooth more; after the most, not at all.", "curves", True),
+    Action("curves.axis", "a", "Axis", "By step, or by time since the job began.", "curves", True),
+    Action("curves.inspect_left", "h,left", "Inspect left", "Tell the values further left.", "curves"),
+    Action("curves.inspect_right", "l,right", "Inspect right", "Tell the values further right.", "curves"),
+    Action("curves.zoom_in", "plus", "Zoom in", "Show half as much, around the inspected place.", "curves"),
+    Action("curves.zoom_out", "minus", "Zoom out", "Show twice as much.", "curves"),
+    Action("curves.zoom_all", "0", "All", "Show all, and inspect no place.", "curves"),
+    Action("candidates.next", "l,right", "Next", "The next candidate.", "candidates"),
+    Action("candidates.previous", "h,left", "Previous", "The candidate before.", "candidates"),
+    Action("candidates.open", "enter", "Open", "Open the trace of the candidate's run.", "candidates"),
+    Action("candidates.scroll_down", "j,down", "Down", "Further down.", "candidates"),
+    Action("candidates.scroll_up", "k,up", "Up", "Further up.", "candidates"),
+    Action("launch.preview", "ctrl+r", "Dry run", "Say what the job would take and run.", "launch", True),
+    Action("launch.start", "f2", "Start", "Start the job as it was tried.", "launch", True),
+    Action("launch.reset", "backspace", "Reset", "Take the recipe's own value again.", "launch", True),
+)
