@@ -124,5 +124,6 @@ def test_a_trace_from_the_store(snap_compare: Compare, size: tuple[int, int], fu
         await until(pilot, lambda: "ScEnsemble" in app.screen.query_one(GraphView).plain_text)
         await until(pilot, lambda: "passed" in str(app.screen.query_one(StatusLine).render()))
         await pilot.press("j", "j")
+        await until(pilot, lambda: "Workflow" in str(app.screen.query_one("#detail").border_title))
 
     assert snap_compare(app, terminal_size=size, run_before=ready)
