@@ -99,8 +99,8 @@ def _refuse(db: sqlite3.Connection, run_id: str, labels: list[str]) -> None:
     row = db.execute("SELECT findings, refused FROM classifications WHERE run_id = ?", (run_id,)).fetchone()
     if row is None:
         return
-    found = {finding["label"] for finding in json.loads(row[0])}
-    refused = sorted({*json.loads(row[1]), *(found & set(labels))})
+    automatic = {finding["label"] for finding in json.loads(row[0])}
+    refused = sorted({*json.loads(row[1]), *(automatic & set(labels))})
     db.execute("UPDATE classifications SET refused = ? WHERE run_id = ?", (json.dumps(refused), run_id))
 
 
@@ -167,9 +167,9 @@ def classify_runs(path: Path | str, run_ids: Sequence[str]) -> Iterator[int]:
             for start in range(0, len(run_ids), _BATCH):
                 batch = run_ids[start : start + _BATCH]
                 # Found before the transaction: reading a long run must not hold up who records.
-                found = [(run_id, find(db, run_id)) for run_id in batch]
+                by_run = [(run_id, find(db, run_id)) for run_id in batch]
                 with write(db):
-                    for run_id, its_findings in found:
+                    for run_id, its_findings in by_run:
                         keep(db, run_id, its_findings)
                 yield min(start + _BATCH, len(run_ids))
     finally:
@@ -185,20 +185,20 @@ def find(db: sqlite3.Connection, run_id: str) -> tuple[Finding, ...]:
     return classify((payloads.decode(db, row) for row in events), _baseline(db, run_id))
 
 
-def keep(db: sqlite3.Connection, run_id: str, found: Iterable[Finding]) -> None:
+def keep(db: sqlite3.Connection, run_id: str, findings: Iterable[Finding]) -> None:
     """Replace what the classifier said of a run, inside the caller's transaction."""
     row = db.execute("SELECT refused FROM classifications WHERE run_id = ?", (run_id,)).fetchone()
     refused: set[str] = set(json.loads(row[0])) if row else set()
-    found = tuple(found)
+    findings = tuple(findings)
     db.execute("DELETE FROM annotations WHERE run_id = ? AND kind = 'label' AND source = 'auto'", (run_id,))
-    for label in dict.fromkeys(f.label for f in found if f.label not in refused):
+    for label in dict.fromkeys(f.label for f in findings if f.label not in refused):
         db.execute(
             "INSERT OR IGNORE INTO annotations(run_id, kind, value, source, at)"
             " VALUES (?, 'label', ?, 'auto', ?)",
             (run_id, label, time.time()),
         )
     # Escaped by JSON: a quote may hold anything, lone surrogates too.
-    data = json.dumps([f.to_json() for f in found])
+    data = json.dumps([f.to_json() for f in findings])
     db.execute(
         "INSERT INTO classifications(run_id, version, findings, refused) VALUES (?, ?, ?, ?)"
         " ON CONFLICT(run_id) DO UPDATE SET version = excluded.version, findings = excluded.findings",

@@ -25,8 +25,8 @@ def put(db: sqlite3.Connection, run_id: str, text: str) -> str:
     """Hold `text` for `run_id` inside the caller's transaction; its name."""
     data = to_bytes(text)
     name = address(data)
-    known = db.execute("SELECT 1 FROM blobs WHERE hash = ?", (name,)).fetchone()
-    if known is None:
+    stored = db.execute("SELECT 1 FROM blobs WHERE hash = ?", (name,)).fetchone()
+    if stored is None:
         codec, stored = _pack(data)
         db.execute("INSERT INTO blobs VALUES (?, ?, ?, ?)", (name, codec, len(data), stored))
     db.execute("INSERT OR IGNORE INTO blob_refs VALUES (?, ?)", (run_id, name))

@@ -14,6 +14,7 @@ from tests.tui.pilots import SMALL, WIDE, app_of, record, until
 from tests.tui.scripted import RUN_ID, ScriptedWorkbench, failing_run, mid_stream_run, passing_run
 from tui.app import WorkbenchApp
 from tui.screens.run.run import RunScreen
+from tui.screens.run.status_line import StatusLine
 from tui.widgets.graph_view import GraphView
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.table_view import TableView
@@ -121,6 +122,8 @@ def test_a_trace_from_the_store(snap_compare: Compare, size: tuple[int, int], fu
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and not app.screen.session.loading)
         await until(pilot, lambda: app.focused is not None and app.screen.query_one(OutlineView).count > 20)
         await until(pilot, lambda: "ScEnsemble" in app.screen.query_one(GraphView).plain_text)
+        await until(pilot, lambda: "passed" in str(app.screen.query_one(StatusLine).render()))
         await pilot.press("j", "j")
+        await until(pilot, lambda: "Workflow" in str(app.screen.query_one("#detail").border_title))
 
     assert snap_compare(app, terminal_size=size, run_before=ready)
