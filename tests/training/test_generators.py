@@ -46,19 +46,15 @@ def test_log_probabilities_are_those_of_a_forward_pass(model: Any) -> None:
     import torch
 
     network, _ = model
-    for sampling in (
-        Sampling(temperature=0.7, max_tokens=8, seed=1),
-        Sampling(temperature=0.0, max_tokens=8),
-    ):
-        sampling_and_limits = [sampling, Sampling(sampling.temperature, 0.5, 8, 1)]
-        for one in sampling_and_limits:
-            (made,) = EmbeddedGenerator(*model).generate([[5, 6, 7]], [one])
-            with torch.no_grad():
-                logits = network(torch.tensor([[5, 6, 7, *made.ids]])).logits[0, 2:-1].float()
-            every = torch.log_softmax(logits / made.temperature, -1)
-            mine = every.gather(-1, torch.tensor(made.ids).unsqueeze(1)).squeeze(1)
-            assert made.logps == pytest.approx(mine.tolist(), abs=1e-4)
-            assert made.temperature == (temperature or 1.0)
+    for temperature, top_p in ((0.7, None), (0.7, 0.5), (0.0, None), (0.0, 0.5)):
+        asked = Sampling(temperature, top_p, 8, 1)
+        (made,) = EmbeddedGenerator(*model).generate([[5, 6, 7]], [asked])
+        with torch.no_grad():
+            logits = network(torch.tensor([[5, 6, 7, *made.ids]])).logits[0, 2:-1].float()
+        every = torch.log_softmax(logits / made.temperature, -1)
+        mine = every.gather(-1, torch.tensor(made.ids).unsqueeze(1)).squeeze(1)
+        assert made.logps == pytest.approx(mine.tolist(), abs=1e-4)
+        assert made.temperature == (temperature or 1.0)
 
 
 def test_the_weights_are_the_live_ones_and_their_mode_is_kept(model: Any) -> None:
