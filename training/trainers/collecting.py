@@ -13,6 +13,7 @@ from engine.operators.specs import OperatorSet
 from engine.problems import Problem
 from engine.run.context import Origin, RunConfig
 from engine.run.limits import ExecutionLimits
+from engine.tasks import Task
 from training.recipes import GRPORecipe
 from training.rollouts.advantages import (
     Advantages,
@@ -25,6 +26,7 @@ from training.rollouts.generators import Generator
 from training.rollouts.policy import Desk, PolicyModel
 from training.rollouts.rewards import Reward, RewardSettings, reward
 from training.rollouts.rollouts import GymThread, Rollout, RolloutRequest
+from training.rollouts.tasks import TaskRequest, draw_instances
 from training.trainers.hooks import Hooks
 from training.trainers.profile import CpuTimes
 from training.trainers.step_report import Told, step_values
@@ -33,11 +35,14 @@ from training.trainers.trl_points import TrainedRow
 
 @dataclass
 class Collector:
-    """Makes rows of a step's inputs: `problems[input["number"]]` once for each candidate."""
+    """Makes rows of a step's inputs: `subjects[input["number"]]` once for each candidate.
+
+    A subject is a problem, or a task that one workflow is written for.
+    """
 
     recipe: GRPORecipe
     job: str
-    problems: Sequence[Problem]
+    subjects: Sequence[Problem] | Sequence[Task]
     operators: Sequence[OperatorSet]
     gym: GymThread
     desk: Desk
@@ -52,7 +57,7 @@ class Collector:
         step, rank = trainer.state.global_step, trainer.accelerator.process_index
         places = [divmod(rank * len(inputs) + n, self.recipe.rollouts.group) for n in range(len(inputs))]
         requests = [
-            self._request(self.problems[one["number"]], step, *place)
+            self._request(self.subjects[one["number"]], step, *place)
             for one, place in zip(inputs, places, strict=True)
         ]
         rollouts, seconds = self._carry_out(requests)
@@ -90,7 +95,9 @@ class Collector:
             limit=given.max_abs,
         )
 
-    def _request(self, problem: Problem, step: int, group: int, candidate: int) -> RolloutRequest:
+    def _request(
+        self, subject: Problem | Task, step: int, group: int, candidate: int
+    ) -> RolloutRequest | TaskRequest:
         rollouts, seed = self.recipe.rollouts, self.recipe.seed
         drawn = derived_seed(seed, "operators", step, group) % len(self.operators)
         config = RunConfig(
@@ -106,9 +113,12 @@ class Collector:
         )
         policy = PolicyModel(f"job:{self.job}", self.chat, self.desk)
         origin = Origin(job=self.job, step=step, group=f"{step}.{group}", candidate=candidate)
-        return RolloutRequest(problem, policy, config, origin)
+        if isinstance(subject, Task):
+            drawn = draw_instances(subject, rollouts.instances, config.draws_from)
+            return TaskRequest(subject, drawn, policy, config, origin)
+        return RolloutRequest(subject, policy, config, origin)
 
-    def _carry_out(self, requests: Sequence[RolloutRequest]) -> tuple[list[Rollout], dict[str, float | None]]:
+    def _carry_out(self, requests: Sequence[RolloutRequest | TaskRequest]) -> tuple[list[Rollout], dict[str, float | None]]:
         """The rollouts, and the seconds that this thread decoded and waited."""
         decoding = waiting = 0.0
         done = self.gym.start(requests, self.recipe.rollouts.at_once)
@@ -187,7 +197,7 @@ class Collector:
     def _tell(
         self,
         step: int,
-        requests: Sequence[RolloutRequest],
+        requests: Sequence[RolloutRequest | TaskRequest],
         rollouts: Sequence[Rollout],
         rewards: Sequence[Reward],
         groups: Sequence[Advantages],
@@ -197,7 +207,7 @@ class Collector:
         from accelerate.utils import gather_object
 
         mine = [
-            Told.of(request.problem.id, rollout, rewarded, groups[group].values[candidate], group, candidate)
+            Told.of(_name(request), rollout, rewarded, groups[group].values[candidate], group, candidate)
             for request, rollout, rewarded, (group, candidate) in zip(
                 requests, rollouts, rewards, places, strict=True
             )
@@ -223,6 +233,10 @@ class Collector:
                 for number, members in sorted(by_group.items())
             ],
         )
+
+
+def _name(request: RolloutRequest | TaskRequest) -> str:
+    return request.task.name if isinstance(request, TaskRequest) else request.problem.id
 
 
 def _times(row: TrainedRow, factor: float) -> TrainedRow:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from engine.models.local.chat import Chat
 from engine.models.registry import open_model
 from engine.operators.own import load_set
 from engine.problems import Problem, ProblemError, parse_problem
+from engine.tasks import Task
 from sandbox.errors import UnavailableError, UsageError
 from training.data.rows import open_data
 from training.recipes import GRPORecipe
@@ -38,7 +41,14 @@ def make(
     Raises ExpectedError: data, a model, the sandbox or hardware cannot be used.
     """
     tokenizer = load_tokenizer(recipe.model, settings)
-    problems = problems_of(open_data(recipe.data.path), recipe.rollouts.queries)
+    data = open_data(recipe.data.path)
+    problems = problems_of(data)
+    subjects = tasks_of(data, problems, recipe) if recipe.rollouts.variant == "metaflow" else problems
+    if len(subjects) < recipe.rollouts.queries and recipe.rollouts.variant != "metaflow":
+        raise UsageError(
+            f"the data set has {len(problems)} problems, and a step takes {recipe.rollouts.queries}: "
+            "add problems, or set rollouts.queries lower"
+        )
     operators = [load_set(name) for name in recipe.rollouts.operators]
     model = load_model(recipe, source_of(recipe.model, settings), tokenizer)
     collectors: list[Collector] = []  # the trainer needs it, and it needs the trainer's model
@@ -46,7 +56,7 @@ def make(
         model=model,
         processing_class=tokenizer,
         args=_arguments(recipe, run_folder),
-        train_dataset=_numbers(len(problems)),
+        train_dataset=_numbers(len(subjects), recipe.rollouts.queries),
         peft_config=peft_config(recipe),
         callbacks=[hooks],
     )
@@ -62,7 +72,7 @@ def make(
         Collector(
             recipe,
             run_folder.name,
-            problems,
+            subjects,
             operators,
             stack.enter_context(GymThread(gym)),
             Desk(),
@@ -79,11 +89,8 @@ def make(
     return trainer
 
 
-def problems_of(data: Any, at_least: int) -> list[Problem]:
-    """The problems of a set for GRPO.
-
-    Raises UsageError: it is no such set, a problem in it is broken, or there are too few.
-    """
+def problems_of(data: Any) -> list[Problem]:
+    """The problems of a set for GRPO. Raises UsageError: it is no such set, or a problem in it is broken."""
     if "problem" not in data.column_names or "id" not in data.column_names:
         raise UsageError(
             f"the data set has columns {', '.join(data.column_names)[:200]}: it is no set of problems; "
@@ -95,19 +102,33 @@ def problems_of(data: Any, at_least: int) -> list[Problem]:
             found.append(parse_problem(json.loads(text), f"row {number}"))
         except (ProblemError, ValueError, TypeError) as error:
             raise UsageError(f"the data set cannot be used: {error}: build it again") from None
-    if len(found) < at_least:
-        raise UsageError(
-            f"the data set has {len(found)} problems, and a step takes {at_least}: "
-            "add problems, or set rollouts.queries lower"
-        )
     return found
 
 
-def _numbers(count: int) -> Any:
-    """A data set of problems by their place: TRL wants a prompt, and does not look at it."""
+def tasks_of(data: Any, problems: Sequence[Problem], recipe: GRPORecipe) -> list[Task]:
+    """A task for each benchmark of the set, that a workflow is written for as a whole.
+
+    Raises UsageError: one has too few problems to draw instances from.
+    """
+    names = data["benchmark"] if "benchmark" in data.column_names else [None] * len(problems)
+    by_name: dict[str, list[Problem]] = {}
+    for name, problem in zip(names, problems, strict=True):
+        by_name.setdefault(name or problem.kind, []).append(problem)
+    for name, found in by_name.items():
+        if len(found) < recipe.rollouts.instances:
+            raise UsageError(
+                f"the task {name} has {len(found)} problems, and a workflow is run on "
+                f"{recipe.rollouts.instances}: add problems, or set rollouts.instances lower"
+            )
+    return [Task.of(name, found) for name, found in by_name.items()]
+
+
+def _numbers(count: int, at_least: int) -> Any:
+    """A data set of subjects by their place: TRL wants a prompt, and does not look at it."""
     from datasets import Dataset
 
-    return Dataset.from_dict({"prompt": [""] * count, "number": list(range(count))})
+    numbers = list(range(count)) * math.ceil(at_least / count)
+    return Dataset.from_dict({"prompt": [""] * len(numbers), "number": numbers})
 
 
 def _arguments(recipe: GRPORecipe, run_folder: Path) -> Any:
