@@ -69,7 +69,8 @@ def reward(rollout: Rollout, rounds: int, settings: RewardSettings = RewardSetti
     if rollout.status in NO_VERDICT:
         return Reward(none, (), f"{rollout.status}: {rollout.error}")
     if any(r.valid and r.score is None for r in rollout.rounds):
-        return Reward(none, (), "its workflows could not be scored: the problem has no val tests")
+        why = "no instance has a verdict" if rollout.instances else "the problem has no val tests"
+        return Reward(none, (), f"its workflow could not be scored: {why}")
     values, words = list(none), []
     shapes: list[str] = []
     for outcome in rollout.rounds[:rounds]:

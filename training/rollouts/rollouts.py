@@ -99,6 +99,12 @@ class Request(Protocol):
     async def carry_out(self, gym: Gym) -> Rollout: ...
 
 
+class Reader(Protocol):
+    """Takes a run's events, in order."""
+
+    def add(self, event: Event) -> None: ...
+
+
 class Gym:
     """Carries out rollouts; an async context manager. Leaving it ends what still runs and waits until those
     ends are stored.
@@ -184,7 +190,7 @@ class Gym:
         meta_agent: ChatModel,
         config: RunConfig,
         origin: Origin,
-        reading: Reading,
+        reading: Reader,
         *,
         job: Job | None = None,
     ) -> str:
@@ -305,6 +311,15 @@ class GymThread:
     def start(self, requests: Sequence[Request], concurrency: int | None = None) -> Future[list[Rollout]]:
         """Begin rollouts; their calls come to the desk meanwhile, and `result()` gives them in the end."""
         return asyncio.run_coroutine_threadsafe(self.gym.rollouts(requests, concurrency), self._loop)
+
+    def containers(self) -> set[str]:
+        """The ids of the sandbox's containers that live now."""
+
+        async def ids() -> set[str]:
+            pool = await self.gym.sandboxes.open()
+            return {ident for host in pool.hosts for ident in host.containers}
+
+        return self._call(ids())
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
