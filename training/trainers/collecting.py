@@ -23,13 +23,13 @@ from training.rollouts.advantages import (
 )
 from training.rollouts.calls import rows
 from training.rollouts.generators import Generator
+from training.rollouts.meter import Meter
 from training.rollouts.policy import Desk, PolicyModel
 from training.rollouts.rewards import Reward, RewardSettings, reward
 from training.rollouts.rollouts import GymThread, Rollout, RolloutRequest
 from training.rollouts.tasks import TaskRequest, draw_instances
 from training.trainers.hooks import Hooks
-from training.trainers.profile import CpuTimes
-from training.trainers.step_report import Told, step_values
+from training.trainers.step_report import Told, groups_json, step_values
 from training.trainers.trl_points import TrainedRow
 
 
@@ -49,7 +49,7 @@ class Collector:
     chat: Any  # engine.models.local.chat.Chat
     generator: Generator
     hooks: Hooks
-    cpu: CpuTimes
+    meter: Meter
 
     def __call__(self, inputs: Sequence[Mapping[str, Any]]) -> list[TrainedRow]:
         """Collective: every rank calls it. Raises ExpectedError."""
@@ -65,7 +65,7 @@ class Collector:
         rewards = [reward(r, self.recipe.rollouts.rounds, self.reward_settings) for r in rollouts]
         groups = self._groups(rewards)
         out, long = self._rows(rollouts, rewards, groups, places)
-        self._tell(step, requests, rollouts, rewards, groups, places, long)
+        self._tell(step, requests, rollouts, rewards, groups, long)
         seconds["seconds_other"] = time.perf_counter() - began
         self.hooks.values |= seconds
         return out
@@ -118,7 +118,9 @@ class Collector:
             return TaskRequest(subject, drawn, policy, config, origin)
         return RolloutRequest(subject, policy, config, origin)
 
-    def _carry_out(self, requests: Sequence[RolloutRequest | TaskRequest]) -> tuple[list[Rollout], dict[str, float | None]]:
+    def _carry_out(
+        self, requests: Sequence[RolloutRequest | TaskRequest]
+    ) -> tuple[list[Rollout], dict[str, float | None]]:
         """The rollouts, and the seconds that this thread decoded and waited."""
         decoding = waiting = 0.0
         done = self.gym.start(requests, self.recipe.rollouts.at_once)
@@ -131,7 +133,7 @@ class Collector:
                     if not asks:
                         break
                     began = time.perf_counter()
-                    with self.cpu.policy():
+                    with self.meter.policy():
                         made = self.generator.generate([a.prompt for a in asks], [a.sampling for a in asks])
                     decoding += time.perf_counter() - began
                     self.desk.answer(asks, made)
@@ -201,38 +203,20 @@ class Collector:
         rollouts: Sequence[Rollout],
         rewards: Sequence[Reward],
         groups: Sequence[Advantages],
-        places: Sequence[tuple[int, int]],
         long: int,
     ) -> None:
         from accelerate.utils import gather_object
 
         mine = [
-            Told.of(_name(request), rollout, rewarded, groups[group].values[candidate], group, candidate)
-            for request, rollout, rewarded, (group, candidate) in zip(
-                requests, rollouts, rewards, places, strict=True
-            )
+            Told.of(_name(request), rollout, rewarded)
+            for request, rollout, rewarded in zip(requests, rollouts, rewards, strict=True)
         ]
         told: list[Told] = gather_object(mine)
         left_out = sum(gather_object([long]))
         self.hooks.values |= step_values(told, groups)
-        self.hooks.check(
-            "long", left_out > 0, f"{left_out} calls are longer than data.max_length: not trained on"
-        )
-        by_group: dict[int, list[Told]] = {}
-        for one in told:
-            by_group.setdefault(one.group, []).append(one)
-        self.hooks.tell(
-            "rollouts",
-            step=step + 1,
-            groups=[
-                {
-                    "group": f"{step}.{number}",
-                    "problem": members[0].problem,
-                    "candidates": [m.to_json() for m in sorted(members, key=lambda m: m.candidate)],
-                }
-                for number, members in sorted(by_group.items())
-            ],
-        )
+        text = f"{left_out} calls of step {step + 1} are longer than data.max_length and not trained on"
+        self.hooks.check("long", left_out > 0, text)
+        self.hooks.tell("rollouts", step=step + 1, groups=groups_json(told, groups, step))
 
 
 def _name(request: RolloutRequest | TaskRequest) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.benchmarks import CATALOGUE
 from engine.config import Settings
 from engine.models.local.chat import Chat
 from engine.models.registry import open_model
@@ -24,12 +25,12 @@ from training.data.rows import open_data
 from training.recipes import GRPORecipe
 from training.recipes.base import load_model, load_tokenizer, peft_config, source_of
 from training.rollouts.generators import EmbeddedGenerator, Generator
+from training.rollouts.meter import Meter
 from training.rollouts.policy import Desk
 from training.rollouts.rollouts import Gym, GymThread
 from training.trainers.arguments import common, warm_up_steps
 from training.trainers.collecting import Collector
 from training.trainers.hooks import Hooks
-from training.trainers.profile import CpuTimes
 from training.trainers.trl_points import ColocatedGenerator, rows_trainer
 
 
@@ -67,19 +68,20 @@ def make(
         hosts=settings.docker_hosts,
         runtime=settings.sandbox.runtime,
     )
-    hooks.cpu = CpuTimes()
+    thread = stack.enter_context(GymThread(gym))
+    hooks.meter = stack.enter_context(Meter(thread))
     collectors.append(
         Collector(
             recipe,
             run_folder.name,
             subjects,
             operators,
-            stack.enter_context(GymThread(gym)),
+            thread,
             Desk(),
             Chat(recipe.model.base, tokenizer),
             _generator(recipe, trainer, tokenizer),
             hooks,
-            hooks.cpu,
+            hooks.meter,
         )
     )
     trainer.save = hooks.save
@@ -120,7 +122,13 @@ def tasks_of(data: Any, problems: Sequence[Problem], recipe: GRPORecipe) -> list
                 f"the task {name} has {len(found)} problems, and a workflow is run on "
                 f"{recipe.rollouts.instances}: add problems, or set rollouts.instances lower"
             )
-    return [Task.of(name, found) for name, found in by_name.items()]
+    return [_task(name, found) for name, found in by_name.items()]
+
+
+def _task(name: str, problems: Sequence[Problem]) -> Task:
+    known = CATALOGUE.get(name)
+    about = known.about if known else "Problems as the examples show."
+    return Task(name, f"{name}: {about}", problems[0].kind, tuple(problems))
 
 
 def _numbers(count: int, at_least: int) -> Any:

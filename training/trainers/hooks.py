@@ -16,8 +16,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from sandbox.errors import UnavailableError
 from training.recipes import Recipe
+from training.rollouts.meter import Meter
 from training.trainers.checkpoints import manifest_of
-from training.trainers.profile import CpuTimes
 from training.trainers.progress import Progress
 from training.trainers.saving import save
 
@@ -52,7 +52,7 @@ class Hooks(TrainerCallback):
         self.stopping = False
         self.facts: dict[str, Any] = {}  # of the data, for the first line
         self.values: dict[str, float | None] = {}  # what else is known of the step in progress
-        self.cpu: CpuTimes | None = None  # where other threads work for the trainer
+        self.meter: Meter | None = None  # where other threads and containers work for the trainer
         self._since: list[dict[str, float | None]] = []  # the steps since the last checkpoint
         self._best_valid, self._step_seconds, self._may_leave = 0.0, 0.0, False
         self._measuring: dict[str, float] = {}
@@ -141,7 +141,7 @@ class Hooks(TrainerCallback):
         if "num_tokens" in logs:
             values["tokens_per_s"] = (logs["num_tokens"] - self._last_tokens) / seconds
             self._last_tokens = logs["num_tokens"]
-        values |= _gpu() | self.values | (self.cpu.take() if self.cpu else {})
+        values |= _gpu() | self.values | (self.meter.take().values() if self.meter else {})
         away = ("seconds_wait_generation", "seconds_execution", "seconds_other")
         values["seconds_training"] = seconds - sum(values.get(name) or 0.0 for name in away)
         self.values = {}
@@ -220,8 +220,8 @@ class Hooks(TrainerCallback):
                 folder=str(folder.relative_to(self.run_folder)),
                 content=manifest_of(folder)["content"],
             )
-        if self.cpu:
-            self.cpu.take()  # saving is not training
+        if self.meter:
+            self.meter.take()  # saving is not training
         self._began, self._cpu = time.perf_counter(), time.process_time()
 
     def _mean(self, name: str) -> float | None:
