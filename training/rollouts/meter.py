@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -150,7 +151,7 @@ class _Times:
     wall: float = 0.0
 
 
-_NAMES = ("worker", "engine", "recorder")
+_NAMES: tuple[str, ...] = ("worker", "engine", "recorder")
 
 
 def _role(thread: str) -> str | None:
@@ -161,10 +162,9 @@ def _role(thread: str) -> str | None:
 
 
 def _cpu_s(thread: threading.Thread) -> float:
-    """CPU seconds of a thread so far; 0 of one that has ended."""
-    if thread.ident is None:
-        return 0.0
+    """CPU seconds of a thread so far; 0 of one that has ended, or where the kernel does not say."""
     try:
-        return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+        text = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text()
     except OSError:
         return 0.0
+    return int(text.split()[0]) / 1e9

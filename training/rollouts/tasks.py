@@ -86,7 +86,7 @@ class TaskRequest:
 
     async def carry_out(self, gym: Gym) -> Rollout:
         """In this gym: the writing is a run, and so is each instance. Raises StoreError and UsageError."""
-        splits = [scored_on(instance) for instance in self.instances]
+        splits: list[Split] = [scored_on(instance) for instance in self.instances]
         reading, built = Reading(self.policy), None
 
         async def job(context: RunContext) -> Result:
