@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from engine.guest.syntax import parsed
@@ -24,17 +25,20 @@ def tokenised(text: str) -> str:
     return f" {' '.join(_TOKENS.findall(text.replace(chr(34), chr(39))))} "
 
 
-def assertions(test: str, entry_point: str | None) -> Iterator[str]:
+@lru_cache(maxsize=4096)  # a problem is run many times
+def assertions(test: str, entry_point: str | None) -> frozenset[str]:
     """What a test source asserts, tokenised, each from the word `assert` on.
 
     Where it asserts of a `candidate`, it is given for the function's own name too.
     """
+    found: set[str] = set()
     for source in _sources(test):
         named = re.sub(r"\bcandidate\b", lambda _: entry_point or "candidate", source)
-        for text in sorted({source, named}):
+        for text in (source, named):
             tokens = tokenised(text).split()
             if "(" in tokens and len(tokens) >= _FEWEST:
-                yield f" {' '.join(tokens[:_MOST])} "
+                found.add(f" {' '.join(tokens[:_MOST])} ")
+    return frozenset(found)
 
 
 def _sources(test: str) -> Iterator[str]:
