@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from engine.models.registry import open_model
 from engine.operators.own import load_set
 from engine.problems import Problem, ProblemError, parse_problem
 from engine.tasks import Task
+from sandbox.backends import Prefer
 from sandbox.errors import UnavailableError, UsageError
 from training.data.rows import open_data
 from training.recipes import GRPORecipe
@@ -35,11 +36,20 @@ from training.trainers.trl_points import ColocatedGenerator, rows_trainer
 
 
 def make(
-    recipe: GRPORecipe, run_folder: Path, settings: Settings, hooks: Hooks, stack: contextlib.ExitStack
+    recipe: GRPORecipe,
+    run_folder: Path,
+    settings: Settings,
+    hooks: Hooks,
+    stack: contextlib.ExitStack,
+    *,
+    prefer: Prefer | None = None,
+    decoder: Callable[[Generator], Generator] = lambda generator: generator,
 ) -> Any:
     """The trainer of a recipe; its sandbox, worker and recorder close with `stack`.
 
-    Raises ExpectedError: data, a model, the sandbox or hardware cannot be used.
+    `prefer` is the sandbox's backend, by default the settings'. `decoder` may put something of its own
+    around what decodes the policy. Raises ExpectedError: data, a model, the sandbox or hardware cannot be
+    used.
     """
     tokenizer = load_tokenizer(recipe.model, settings)
     data = open_data(recipe.data.path)
@@ -64,7 +74,7 @@ def make(
     gym = Gym(
         open_model(recipe.rollouts.worker, settings),
         run_folder / "store.db",
-        prefer=settings.sandbox.backend,
+        prefer=prefer or settings.sandbox.backend,
         hosts=settings.docker_hosts,
         runtime=settings.sandbox.runtime,
     )
@@ -79,7 +89,7 @@ def make(
             thread,
             Desk(),
             Chat(recipe.model.base, tokenizer),
-            _generator(recipe, trainer, tokenizer),
+            decoder(_generator(recipe, trainer, tokenizer)),
             hooks,
             hooks.meter,
         )
