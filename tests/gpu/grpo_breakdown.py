@@ -203,7 +203,8 @@ def rollouts_of(folder: Path, recipe: GRPORecipe, tokenizer: Any, backend: str) 
 def plain(folder: Path, recipe: GRPORecipe, tokenizer: Any) -> dict[str, Any]:
     """TRL by itself on prompts of the same number, with a reward that does nothing."""
     from datasets import Dataset
-    from trl import GRPOConfig, GRPOTrainer
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
 
     from training.recipes.base import load_model
 

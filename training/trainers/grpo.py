@@ -32,6 +32,7 @@ from training.rollouts.rollouts import Gym, GymThread
 from training.trainers.arguments import common, warm_up_steps
 from training.trainers.collecting import Collector
 from training.trainers.hooks import Hooks
+from training.trainers.probe import probe_of
 from training.trainers.trl_points import ColocatedGenerator, rows_trainer
 
 
@@ -88,6 +89,7 @@ def make(
             operators,
             thread,
             Desk(),
+            probe_of(recipe),
             Chat(recipe.model.base, tokenizer),
             decoder(_generator(recipe, trainer, tokenizer)),
             hooks,
