@@ -303,6 +303,6 @@ def test_a_reward_that_rises_without_the_score_on_test_is_noticed(tmp_path):
     assert watch.add(0.52, 0.30) is None  # the reward has hardly risen
     assert watch.add(0.70, 0.45) is None  # both have
     assert "from 0.500 to 0.700" in (watch.add(0.70, 0.40) or "")
-    line = {"kind": "step", "values": {"probe_test_mean": 0.4, "reward_mean": 0.5}}
+    line = {"kind": "step", "values": {"probe_test_mean": 0.4, "probe_reward_mean": 0.5}}
     (tmp_path / "progress.jsonl").write_text('{"kind": "start"}\n' + json.dumps(line) + "\n")
     assert HackingWatch(tmp_path / "progress.jsonl").add(0.8, 0.1) is not None

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.ids import derived_seed
 from engine.models.base import Sampling
+from engine.models.local.chat import Chat
 from engine.operators.specs import OperatorSet
 from engine.problems import Problem
 from engine.run.context import Origin, RunConfig
@@ -48,7 +49,7 @@ class Collector:
     gym: GymThread
     desk: Desk
     probe: Sequence[Problem]
-    chat: Any  # engine.models.local.chat.Chat
+    chat: Chat
     generator: Generator
     hooks: Hooks
     meter: Meter
@@ -118,8 +119,8 @@ class Collector:
         policy = PolicyModel(f"job:{self.job}", self.chat, self.desk)
         origin = Origin(job=self.job, step=step, group=f"{step}.{group}", candidate=candidate)
         if isinstance(subject, Task):
-            drawn = draw_instances(subject, rollouts.instances, config.draws_from)
-            return TaskRequest(subject, drawn, policy, config, origin)
+            instances = draw_instances(subject, rollouts.instances, config.draws_from)
+            return TaskRequest(subject, instances, policy, config, origin)
         return RolloutRequest(subject, policy, config, origin)
 
     def _probe(self, step: int) -> dict[str, float | None]:

@@ -21,7 +21,7 @@ from engine.operators.own import load_set
 from engine.problems import Problem, ProblemError, parse_problem
 from engine.tasks import Task
 from sandbox.backends import Prefer
-from sandbox.errors import UnavailableError, UsageError
+from sandbox.errors import UsageError
 from training.data.rows import open_data
 from training.recipes import GRPORecipe
 from training.recipes.base import load_model, load_tokenizer, peft_config, source_of
@@ -55,8 +55,9 @@ def make(
     tokenizer = load_tokenizer(recipe.model, settings)
     data = open_data(recipe.data.path)
     problems = problems_of(data)
-    subjects = tasks_of(data, problems, recipe) if recipe.rollouts.variant == "metaflow" else problems
-    if len(subjects) < recipe.rollouts.queries and recipe.rollouts.variant != "metaflow":
+    for_tasks = recipe.rollouts.variant == "metaflow"
+    subjects = tasks_of(data, problems, recipe) if for_tasks else problems
+    if len(problems) < recipe.rollouts.queries and not for_tasks:
         raise UsageError(
             f"the data set has {len(problems)} problems, and a step takes {recipe.rollouts.queries}: "
             "add problems, or set rollouts.queries lower"
@@ -182,14 +183,11 @@ def _arguments(recipe: GRPORecipe, run_folder: Path) -> Any:
 
 
 def _generator(recipe: GRPORecipe, trainer: Any, tokenizer: Any) -> Generator:
-    match recipe.generation.backend:
-        case "embedded":
-            if recipe.hardware.sharding != "none":
-                raise UsageError(
-                    "generation.backend=embedded needs whole weights on each GPU: "
-                    "set hardware.sharding=none, or generation.backend=vllm-colocate"
-                )
-            return EmbeddedGenerator(trainer.accelerator.unwrap_model(trainer.model), tokenizer)
-        case "vllm-colocate":
-            return ColocatedGenerator(trainer)
-    raise UnavailableError(f"generation.backend={recipe.generation.backend} is not built: take vllm-colocate")
+    if recipe.generation.backend == "vllm-colocate":
+        return ColocatedGenerator(trainer)
+    if recipe.hardware.sharding != "none":
+        raise UsageError(
+            "generation.backend=embedded needs whole weights on each GPU: "
+            "set hardware.sharding=none, or generation.backend=vllm-colocate"
+        )
+    return EmbeddedGenerator(trainer.accelerator.unwrap_model(trainer.model), tokenizer)

@@ -146,6 +146,8 @@ class Hooks(TrainerCallback):
         values |= _gpu() | self.values | (self.meter.take().values() if self.meter else {})
         away = ("seconds_wait_generation", "seconds_execution", "seconds_other")
         values["seconds_training"] = seconds - sum(values.get(name) or 0.0 for name in away)
+        if "probe_test_mean" in values:
+            values["probe_reward_mean"] = self._mean("reward_mean", values)
         self.values = {}
         self._began, self._cpu, self.step_seconds = now, cpu, seconds
         self._since.append(values)
@@ -170,7 +172,7 @@ class Hooks(TrainerCallback):
             self.check("kl", kl > limits.kl_max, f"the divergence from the base is {kl:.3f} at step {step}")
         test = values.get("probe_test_mean")
         if test is not None:
-            gamed = self.watch.add(self._mean("reward_mean"), test)
+            gamed = self.watch.add(values["probe_reward_mean"], test)
             self.check("reward_hacking", gamed is not None, gamed or "")
         std, valid = values.get("reward_std"), values.get("valid_share")
         if std is not None:
@@ -230,9 +232,9 @@ class Hooks(TrainerCallback):
             self.meter.take()  # saving is not training
         self._began, self._cpu = time.perf_counter(), time.process_time()
 
-    def _mean(self, name: str) -> float | None:
-        """Over the steps since the last checkpoint."""
-        known = [value for values in self._since if (value := values.get(name)) is not None]
+    def _mean(self, name: str, *more: dict[str, float | None]) -> float | None:
+        """Over the steps since the last checkpoint, and what is given."""
+        known = [value for values in (*self._since, *more) if (value := values.get(name)) is not None]
         return sum(known) / len(known) if known else None
 
 

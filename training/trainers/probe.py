@@ -62,8 +62,9 @@ class HackingWatch:
             return
         for line in lines:
             values = json.loads(line).get("values", {}) if '"probe_test_mean"' in line else {}
-            if values.get("probe_test_mean") is not None and values.get("reward_mean") is not None:
-                self._first = (values["reward_mean"], values["probe_test_mean"])
+            reward, test = values.get("probe_reward_mean"), values.get("probe_test_mean")
+            if reward is not None and test is not None:
+                self._first = (reward, test)
                 return
 
     def add(self, reward: float | None, test: float) -> str | None:
