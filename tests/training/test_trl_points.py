@@ -158,3 +158,17 @@ def test_the_gradient_is_that_of_the_advantages_and_zero_elsewhere(tmp_path, mod
         (-(chosen * weights).sum() / tokens).backward()
     for name, parameter in plain.named_parameters():
         assert torch.allclose(found[name], parameter.grad, atol=1e-4, rtol=1e-3), name
+
+
+def test_per_rollout_is_a_mean_of_means():
+    from training.trainers.collecting import per_rollout
+
+    rollouts = [made_rows(1, 1), made_rows(3, 2), [TrainedRow([1], [2, 3], [4.0, 4.0], [0, 0])]]
+    tokens = sum(sum(row.mask) for rows in rollouts for row in rows)
+    weighed = [per_rollout(rows, tokens, 2) for rows in rollouts]
+
+    def total(rows: list[TrainedRow]) -> float:
+        return sum(a * m for row in rows for a, m in zip(row.advantages, row.mask, strict=True))
+
+    means = [total(rows) / sum(sum(row.mask) for row in rows) for rows in rollouts[:2]]
+    assert sum(map(total, weighed)) / tokens == pytest.approx(sum(means) / 2)

@@ -214,17 +214,14 @@ class Collector:
         return [row for own in made for row in own], long
 
     def _by_rollout(self, made: Sequence[list[TrainedRow]]) -> list[list[TrainedRow]]:
-        """Advantages weighed so that a mean over all tokens is a mean over rollouts of means over theirs."""
         import torch
 
         accelerator = self.hooks.trainer.accelerator
-        own = [sum(sum(row.mask) for row in rows) for rows in made]
-        mine = torch.tensor([[float(sum(own)), float(sum(n > 0 for n in own))]], device=accelerator.device)
-        tokens, count = accelerator.gather(mine).sum(0).tolist()
-        return [
-            [_times(row, tokens / (count * n)) for row in rows] if n else rows
-            for rows, n in zip(made, own, strict=True)
-        ]
+        mine = torch.tensor(
+            [[float(_learned(own)), float(_learned(own) > 0)] for own in made] or [[0.0, 0.0]]
+        )
+        tokens, count = accelerator.gather(mine.sum(0, keepdim=True).to(accelerator.device)).sum(0).tolist()
+        return [per_rollout(own, tokens, count) for own in made]
 
     def _tell(
         self,
@@ -253,5 +250,16 @@ def _name(request: RolloutRequest | TaskRequest) -> str:
     return request.task.name if isinstance(request, TaskRequest) else request.problem.id
 
 
-def _times(row: TrainedRow, factor: float) -> TrainedRow:
-    return TrainedRow(row.prompt, row.completion, [a * factor for a in row.advantages], row.mask)
+def per_rollout(rows: list[TrainedRow], tokens: float, count: float) -> list[TrainedRow]:
+    """One rollout's rows, weighed so that the step's mean over all its `tokens` becomes a mean over its
+    `count` rollouts of the mean over each one's tokens.
+    """
+    own = _learned(rows)
+    factor = tokens / (count * own) if own else 1.0
+    return [
+        TrainedRow(row.prompt, row.completion, [a * factor for a in row.advantages], row.mask) for row in rows
+    ]
+
+
+def _learned(rows: Sequence[TrainedRow]) -> int:
+    return sum(sum(row.mask) for row in rows)
