@@ -7,8 +7,6 @@ import math
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,6 @@ import pytest
 pytest.importorskip("trl")
 
 import torch
-from flowreasoner import command
 
 from engine.models.checkpoints import content_of
 from tests.support import training as support
@@ -124,7 +121,7 @@ def test_after_kill_9_a_run_goes_on_as_if_nothing_had_been(tmp_path, model, rows
     )
     whole = run(support.run_directory(tmp_path / "whole", "sft-embedded", model, rows, *changes))
     broken = support.run_directory(tmp_path / "broken", "sft-embedded", model, rows, *changes)
-    assert _killed_at(broken, 5) == -signal.SIGKILL
+    assert support.killed_after(broken, "step", 5) == -signal.SIGKILL
     (broken / "checkpoints" / ".step-000006.tmp").mkdir()  # as if it had been writing one
     with (broken / "progress.jsonl").open("ab") as file:
         file.write(b'{"kind": "st')
@@ -276,25 +273,36 @@ def _nll(network, ids, labels) -> float:
     return -sum(float(logs[n, label]) for n, label in enumerate(labels[1:]) if label != IGNORED)
 
 
-def _killed_at(folder: Path, step: int) -> int:
-    """Train in a process of its own that is killed once it has written a step; its return code."""
-    code = (
-        "import os, signal, sys, pathlib, torch; torch.set_num_threads(1)\n"
-        "from training.trainers.progress import Progress\n"
-        "from training.trainers.run_directory import RunDirectory\n"
-        "from training.trainers.train import train\n"
-        "write = Progress.write\n"
-        "def written(self, kind, **values):\n"
-        "    write(self, kind, **values)\n"
-        f"    if kind == 'step' and values['step'] == {step}: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "Progress.write = written\n"
-        "train(RunDirectory.open(pathlib.Path(sys.argv[1])))\n"
-    )
-    root = Path(command("x")[2]).parents[2]
-    paths = os.pathsep.join([str(root), str(root / "sandbox" / "command")])
-    return subprocess.run(  # noqa: PLW1510  its code is what is asked for
-        [sys.executable, "-c", code, str(folder)],
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        timeout=300,
-    ).returncode
+def test_a_step_that_outlasts_the_grace_is_given_up_where_nothing_changes(tmp_path):
+    from training import recipes
+    from training.trainers.hooks import Hooks, StoppedError
+
+    def stopped(step_seconds: float) -> bool:
+        hooks = Hooks(recipes.load("grpo-embedded"), tmp_path, None, grace_s=30.0)
+        hooks.on_step_begin(None, None, None)  # type: ignore[arg-type]
+        hooks.step_seconds = step_seconds
+        with hooks.listening():
+            os.kill(os.getpid(), signal.SIGTERM)  # outside of rollouts: never in the middle of a change
+            try:
+                with hooks.can_leave():
+                    os.kill(os.getpid(), signal.SIGTERM)
+            except StoppedError:
+                return True
+        assert hooks.stopping
+        return False
+
+    assert stopped(100.0)
+    assert not stopped(5.0)
+
+
+def test_a_reward_that_rises_without_the_score_on_test_is_noticed(tmp_path):
+    from training.trainers.probe import HackingWatch
+
+    watch = HackingWatch(tmp_path / "progress.jsonl")
+    assert watch.add(0.50, 0.40) is None
+    assert watch.add(0.52, 0.30) is None  # the reward has hardly risen
+    assert watch.add(0.70, 0.45) is None  # both have
+    assert "from 0.500 to 0.700" in (watch.add(0.70, 0.40) or "")
+    line = {"kind": "step", "values": {"probe_test_mean": 0.4, "probe_reward_mean": 0.5}}
+    (tmp_path / "progress.jsonl").write_text('{"kind": "start"}\n' + json.dumps(line) + "\n")
+    assert HackingWatch(tmp_path / "progress.jsonl").add(0.8, 0.1) is not None

@@ -29,6 +29,7 @@ def common(recipe: Recipe, output: str) -> dict[str, Any]:
         "logging_nan_inf_filter": False,
         "report_to": [],
         "disable_tqdm": True,
+        "ddp_find_unused_parameters": False,  # every pass uses all
         "ddp_timeout": 7200,  # ranks wait while another one's rollouts run
         "dataloader_pin_memory": hardware.device == "cuda",
     }
