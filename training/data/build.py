@@ -131,8 +131,7 @@ class _Build:
         shown = of_splits(problem, (split for split in SPLITS if split not in self.kind.hidden))
         self._hidden.add(hidden - shown)
         self._spool.show(_problem_key(benchmark_of(problem), problem.get("id")), shown)
-        name = trajectory.started.origin.get("experiment")
-        reading = Reading(trajectory, self._options, self.report.dropped, source.scores(name) if name else {})
+        reading = Reading(trajectory, self._options, self.report.dropped, source.scores(trajectory))
         run_id = trajectory.started.run_id
         reading.others = lambda: source.others(run_id, str(problem.get("id", "")), reading.benchmark)
         for candidate in self.kind.find(reading):

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Protocol
 
+from engine.workflows.skeleton import skeleton
 from store.trajectories import Trajectory
 from training.data.attempts import Attempt
 from training.data.options import BuildOptions
-from training.data.skeletons import skeleton
 
 Row = dict[str, Any]
 
