@@ -69,7 +69,7 @@ def build(
         StoreError: the store cannot be read.
     """
     options = checked(kind, options or BuildOptions())
-    with new_folder(out, force=force) as folder, _full_disk_explained(out):
+    with new_folder(out, force=force) as folder, _full_disk_explained():
         with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as beside:
             spool = Spool(Path(beside) / "candidates", duplicates=options.duplicates)
             with spool, Reader(source.settings.store_path()) as reader:
@@ -205,7 +205,7 @@ def _nothing(report: Report, kind: KindOfData) -> str:
 
 
 @contextmanager
-def _full_disk_explained(out: Path) -> Iterator[None]:
+def _full_disk_explained() -> Iterator[None]:
     """SQLite's word for a full disk is none of the system's."""
     try:
         yield
