@@ -82,8 +82,8 @@ class KindOfData:
     """One kind of data set: its columns, and how its rows are found, chosen, and read by the filters.
 
     `texts` are all that a row says; `answers` are its rows for `training.data.serialise.tokens`, one for each
-    text that is trained on. `hidden` are the splits whose tests it must not hold, `problem` is the column with
-    the problem's id. `nothing` says of runs that no row came of what they lack.
+    text that is trained on. `hidden` are the splits whose tests it must not hold, `problem` is the column
+    with the problem's id. `nothing` says of runs that no row came of what they lack.
     """
 
     columns: Mapping[str, tuple[str, str]]
