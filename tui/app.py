@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 
-from sandbox.errors import ExpectedError
 from tui import focused_text, theme
 from tui.actions import actions_on, bindings_for, key_label, keymap_problems
 from tui.engines import Engines
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from textual.worker import Worker
 
     from tui.navigation import Navigation
-    from tui.service.jobs.launch import Launch
     from tui.service.requests import NewRun, RunRequest
 
 
@@ -220,9 +218,10 @@ class WorkbenchApp(App[None]):
         screen.fill_in(variants)
 
     def action_training(self) -> None:
-        self._open_training()
+        self.open_training()
 
-    def _open_training(self, selected: str | None = None) -> None:
+    def open_training(self, selected: str | None = None) -> None:
+        """Show all training jobs, with the cursor on `selected`."""
         from tui.screens.training.training import TrainingScreen
 
         if not isinstance(self.screen, TrainingScreen):
@@ -235,28 +234,17 @@ class WorkbenchApp(App[None]):
 
         self.push_screen(JobScreen(job_id, beside))
 
-    def open_launch(self, *, data: str = "", parent: str | None = None) -> None:
-        """Fill in a training job on a data set, or one that changes the recipe of the job `parent`."""
-        from tui.screens.training.launch import LaunchScreen
+    def open_launch(self, *, parent: str | None = None) -> None:
+        """Fill in a training job, or one that changes the recipe of the job `parent`."""
+        from tui.screens.training import ways
 
-        def start(filled: Launch | None) -> None:
-            if filled is not None:
-                self.run_worker(partial(self._submit, filled), group="submit", exit_on_error=False)
+        ways.launch(self, parent)
 
-        given = {"data": data, "parent": parent}
-        if parent is not None:
-            given["recipe"] = str(self.jobs.folder_of(parent) / "recipe.toml")
-        self.push_screen(LaunchScreen(**given), start)
+    def open_dataset(self, *, wanted: str, kind: str) -> None:
+        """Build a data set of the runs that are `wanted`, then fill in a job on it."""
+        from tui.screens.training import ways
 
-    async def _submit(self, launch: Launch) -> None:
-        try:
-            job_id = await self.jobs.submit(launch)
-        except ExpectedError as error:
-            self.notify(one_line(str(error), 300), severity="error", timeout=15)
-            return
-        self.notify("The job has begun; it goes on when the workbench closes.")
-        self._to_home()
-        self._open_training(job_id)
+        ways.build(self, wanted, kind)
 
     def action_compare(self) -> None:
         from tui.screens.compare.choose import ChooseScreen

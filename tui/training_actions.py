@@ -61,6 +61,7 @@ TRAINING: tuple[Action, ...] = (
     Action("candidates.scroll_down", "j,down", "Down", "Further down.", "candidates"),
     Action("candidates.scroll_up", "k,up", "Up", "Further up.", "candidates"),
     Action("launch.preview", "ctrl+r", "Dry run", "Say what the job would take and run.", "launch", True),
+    Action("launch.build", "f3", "Build data", "Build a data set from stored runs.", "launch", True, "Data"),
     Action("launch.start", "f2", "Start", "Start the job as it was tried.", "launch", True),
     Action("launch.reset", "backspace", "Reset", "Take the recipe's own value again.", "launch", True),
 )

@@ -12,7 +12,7 @@ from store.jobs.reading import JobRow, Point
 from training.jobs.directory import JobStatus
 from training.recipes import RecipeError, load
 from training.recipes.fields import fields
-from tui.jobs.cells import job_row, time_bar
+from tui.screens.training.rows import job_row, time_bar
 from tui.jobs.curves import PlotView, curve, extent, matching, ordered, smoothed, ticks, value_text
 from tui.jobs.fields import choices_of, kind_of, text_of
 from tui.service.jobs.evaluation import contestants

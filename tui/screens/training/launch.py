@@ -37,21 +37,22 @@ FIELD_COLUMNS = (
     Column("Was", 14, since=80),
     Column("What it is"),
 )
-_FIRST = "sft-embedded"
+FIRST = "sft-embedded"
 
 
 class LaunchScreen(WorkbenchScreen[Launch | None]):
-    """Dismisses with the job as filled in, or None. With `parent`, a job's recipe is what is changed."""
+    """Begins with `first`, and dismisses with the job as filled in, or None."""
 
     CSS_PATH = "launch.tcss"
     BINDINGS = bindings_for("launch")
 
-    def __init__(self, *, recipe: str = _FIRST, data: str = "", parent: str | None = None) -> None:
+    def __init__(self, first: Launch) -> None:
         super().__init__(name="launch")
-        self._start_with = Launch(recipe=recipe, data=data, parent=parent)
+        self._start_with = first
         self._changes: dict[str, str] = {}
         self._fields: dict[str, RecipeField] = {}
         self._tried: Launch | None = None
+        self._kind = ""  # of the recipe
 
     def compose(self) -> ComposeResult:
         first = self._start_with
@@ -117,6 +118,7 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
         self._complain("")
         if recipe.data.path and not launch.data:
             self.query_one("#name-data", Input).value = recipe.data.path
+        self._kind = recipe.kind
         before = {field.name: text_of(field.default) for field in fields(unchanged)}
         # The data set has a line of its own.
         self._fields = {field.name: field for field in fields(recipe) if field.name != "data.path"}
@@ -194,6 +196,25 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
         if self._changes.pop(self._table.selected or "", None) is not None:
             self._forget()
             self.run_worker(self._read, group="recipe", exclusive=True)
+
+    # -- the data set ------------------------------------------------------------------------------
+
+    def action_build(self) -> None:
+        """Build a data set from stored runs, and take it."""
+        from tui.screens.training.dataset import Built, DatasetScreen
+
+        def built(found: Built | None) -> None:
+            if found is not None:
+                self.query_one("#name-data", Input).value = str(found.folder)
+                self.query_one("#name-recipe", Input).value = self._recipe_for(found.recipe)
+                self.run_worker(self._read, group="recipe", exclusive=True)
+
+        self.app.push_screen(DatasetScreen(self.navigation.workbench, kind=self._kind), built)
+
+    def _recipe_for(self, preset: str) -> str:
+        """The recipe there is, if it is of the preset's kind; else the preset."""
+        now = self.query_one("#name-recipe", Input).value
+        return now if preset.startswith(self._kind) else preset
 
     # -- trying and starting -----------------------------------------------------------------------
 

@@ -13,12 +13,12 @@ from textual.widgets import Footer, Static
 
 from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
-from tui.jobs.cells import JOB_COLUMNS, facts, job_row, time_bar
 from tui.jobs.curves import PlotView, curve
 from tui.marks import Marks
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.training.control import JobControl
+from tui.screens.training.rows import JOB_COLUMNS, facts, job_row, time_bar
 from tui.widgets.line_list import LineList
 from tui.widgets.metric_plot import Layer, MetricPlot
 from tui.widgets.table_view import TableView
