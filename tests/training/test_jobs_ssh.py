@@ -24,8 +24,9 @@ from training.jobs.host.gpus import LOCKS
 from training.jobs.job import Job, open_job, submit
 from training.jobs.remote import link as links
 from training.jobs.remote import ssh
+from training.jobs.remote.errors import HostError, LinkError
 from training.jobs.remote.hosts import check
-from training.jobs.remote.link import HostError, Link, LinkError
+from training.jobs.remote.link import Link
 
 pytestmark = pytest.mark.skipif(
     not PROGRAM.exists(), reason="needs an SSH server: apt install openssh-server"
@@ -60,6 +61,21 @@ def host(server: SSHServer) -> Host:
 @asynccontextmanager
 async def submitted(spec: JobSpec, server: SSHServer, host: Host) -> AsyncIterator[Job]:
     job = await submit(spec, server.folder / "jobs", ("box", host))
+    try:
+        yield job
+    finally:
+        await job.close()
+
+
+@asynccontextmanager
+async def ended(server: SSHServer, host: Host) -> AsyncIterator[Job]:
+    """A job that ended long ago, without its having run."""
+    spec = program("pass")
+    run_dir, there = server.folder / "jobs" / spec.id, server.folder / "there/jobs" / spec.id
+    directory.create(run_dir, spec, list(spec.argv), "box")
+    directory.create(there, spec, list(spec.argv), "box")
+    os.utime(there / "job.json", (0, 0))
+    job = open_job(run_dir, {"box": host})
     try:
         yield job
     finally:
@@ -214,8 +230,7 @@ def checkpoint_there(server: SSHServer, job: Job, step: int, size: int, *, damag
 
 
 async def test_checkpoints_come_newest_first_whole_and_go_on_half_way(server: SSHServer, host: Host) -> None:
-    async with submitted(program("pass"), server, host) as job:
-        await reaches(job, "done")
+    async with ended(server, host) as job:
         for step in (8, 9, 10):
             whole = checkpoint_there(server, job, step, 1 << 20)
         (whole.parent / ".step-000011.tmp").mkdir()
@@ -239,8 +254,7 @@ async def test_checkpoints_come_newest_first_whole_and_go_on_half_way(server: SS
 
 
 async def test_a_fetch_outlives_a_broken_link(server: SSHServer, host: Host) -> None:
-    async with submitted(program("pass"), server, host) as job:
-        await reaches(job, "done")
+    async with ended(server, host) as job:
         checkpoint_there(server, job, 1, 1 << 20)
         said: list[str] = []
 
@@ -254,8 +268,7 @@ async def test_a_fetch_outlives_a_broken_link(server: SSHServer, host: Host) -> 
 
 
 async def test_a_damaged_checkpoint_is_refused(server: SSHServer, host: Host) -> None:
-    async with submitted(program("pass"), server, host) as job:
-        await reaches(job, "done")
+    async with ended(server, host) as job:
         checkpoint_there(server, job, 3, 1 << 16, damaged=True)
         with pytest.raises(HostError, match=r"damaged on box: model\.safetensors is not what"):
             await job.fetch()
@@ -263,8 +276,7 @@ async def test_a_damaged_checkpoint_is_refused(server: SSHServer, host: Host) ->
 
 
 async def test_the_store_of_a_job_comes_while_it_is_written(server: SSHServer, host: Host) -> None:
-    async with submitted(program("pass"), server, host) as job:
-        await reaches(job, "done")
+    async with ended(server, host) as job:
         there = server.folder / "there/jobs" / job.run_dir.name / "store.db"
         with closing(sqlite3.connect(there)) as writer:
             writer.execute("PRAGMA journal_mode = wal")
@@ -365,7 +377,6 @@ async def test_gpus_that_are_not_there_are_said(server: SSHServer, host: Host) -
 
 
 async def test_a_tool_that_refuses_is_quoted(server: SSHServer, host: Host) -> None:
-    async with submitted(program("pass"), server, host) as job:
-        await reaches(job, "done")
-        with pytest.raises(JobError, match="the job is done: there is nothing to stop"):
+    async with ended(server, host) as job:
+        with pytest.raises(JobError, match="the job is lost: there is nothing to stop"):
             await job.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def test_the_loss_is_the_mean_over_labelled_tokens(tmp_path, model, rows):
 
 
 def test_nothing_but_the_answer_has_a_gradient(tmp_path, model, rows):
-    """The gradient at each position's last hidden state: zero where the next token is prompt, feedback, padding."""
+    """The gradient at each last hidden state is zero where the next token is prompt, feedback or padding."""
     from engine.config import Settings
     from training.trainers import sft
     from training.trainers.hooks import Hooks
@@ -115,27 +116,44 @@ def test_nothing_but_the_answer_has_a_gradient(tmp_path, model, rows):
     assert (~learned).any() and (batch["attention_mask"] == 0).any()
 
 
-@pytest.mark.parametrize(
-    "changes", [(), ("lora.enabled=true", "data.packing=true")], ids=["full", "lora-packed"]
-)
-def test_after_kill_9_a_run_goes_on_as_if_nothing_had_been(tmp_path, model, rows, changes):
-    shared = ("epochs=4", "checkpoints.every=3", "data.held_out=0.3", "batch.rows=2", *changes)
-    whole = run(support.run_directory(tmp_path / "whole", "sft-embedded", model, rows, *shared))
-    broken = support.run_directory(tmp_path / "broken", "sft-embedded", model, rows, *shared)
+def test_after_kill_9_a_run_goes_on_as_if_nothing_had_been(tmp_path, model, rows):
+    """With adapters, dropout, packing and held-out rows, so that there is much to bring back."""
+    changes = (
+        *("epochs=4", "checkpoints.every=3", "data.held_out=0.3", "batch.rows=2", "batch.rows_at_once=1"),
+        *("lora.enabled=true", "data.packing=true", "data.max_length=60"),
+    )
+    whole = run(support.run_directory(tmp_path / "whole", "sft-embedded", model, rows, *changes))
+    broken = support.run_directory(tmp_path / "broken", "sft-embedded", model, rows, *changes)
     assert _killed_at(broken, 5) == -signal.SIGKILL
     (broken / "checkpoints" / ".step-000006.tmp").mkdir()  # as if it had been writing one
-    (broken / "progress.jsonl").open("ab").write(b'{"kind": "st')
+    with (broken / "progress.jsonl").open("ab") as file:
+        file.write(b'{"kind": "st')
     (broken / "job.json").write_text(json.dumps({"attempt": 2}))
     run(broken)
     lines = support.progress(broken, "step")
     assert [(line["step"], line["attempt"]) for line in lines][2:5] == [(3, 1), (4, 2), (5, 2)]
-    for name in ("loss", "val_loss", "grad_norm", "learning_rate"):
-        expected = [line["values"].get(name) for line in support.progress(whole, "step")]
-        assert [line["values"].get(name) for line in lines] == pytest.approx(expected, abs=1e-6), name
+    same_numbers(whole, broken)
     assert not list((broken / "checkpoints").glob(".*"))
-    assert content_of(RunDirectory.open(broken).newest_checkpoint()) == content_of(
-        RunDirectory.open(whole).newest_checkpoint()
-    )
+    ends = [RunDirectory.open(folder).newest_checkpoint() for folder in (whole, broken)]
+    assert content_of(ends[0]) == content_of(ends[1])
+
+
+@pytest.mark.parametrize("preset", ["sft-embedded", "dpo-embedded"])
+def test_a_run_that_lost_its_last_checkpoints_ends_the_same(tmp_path, model, rows, pairs, preset):
+    data = rows if preset.startswith("sft") else pairs
+    changes = ("epochs=2", "checkpoints.every=1", "checkpoints.keep=9", "optimizer.learning_rate=1e-3")
+    folder = run(support.run_directory(tmp_path / "whole", preset, model, data, *changes))
+    shutil.copytree(folder, tmp_path / "again")
+    for step in (2, 3, 4, 5, 6):
+        shutil.rmtree(tmp_path / "again" / "checkpoints" / f"step-{step:06d}", ignore_errors=True)
+    same_numbers(folder, run(tmp_path / "again"))
+
+
+def same_numbers(one: Path, other: Path) -> None:
+    for name in ("loss", "val_loss", "grad_norm", "learning_rate"):
+        expected = [line["values"].get(name) for line in support.progress(one, "step")]
+        found = [line["values"].get(name) for line in support.progress(other, "step")]
+        assert found == pytest.approx(expected, abs=1e-6), name
 
 
 def test_term_ends_a_run_with_a_checkpoint_and_resuming_ends_it_as_planned(
@@ -274,7 +292,7 @@ def _killed_at(folder: Path, step: int) -> int:
     )
     root = Path(command("x")[2]).parents[2]
     paths = os.pathsep.join([str(root), str(root / "sandbox" / "command")])
-    return subprocess.run(
+    return subprocess.run(  # noqa: PLW1510  its code is what is asked for
         [sys.executable, "-c", code, str(folder)],
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,

@@ -12,7 +12,8 @@ from sandbox.files import FileNameError, checked_name
 from training.jobs.directory import Checkpoint, Report
 from training.jobs.host.blobs import sha256
 from training.jobs.host.status import read
-from training.jobs.remote.link import HostError, Link
+from training.jobs.remote.errors import HostError
+from training.jobs.remote.link import Link
 
 _STEP = re.compile(r"step-(\d{1,12})")
 _TRIES = 2

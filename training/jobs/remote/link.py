@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import shlex
-import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sandbox.errors import UnavailableError
 from training.jobs.directory import JobError, Report, silent
 from training.jobs.remote.archive import Archive
+from training.jobs.remote.errors import HostError, LinkError, why
 
 if TYPE_CHECKING:
     import asyncssh
@@ -31,14 +29,6 @@ BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # between tries to reach a host a
 _PIECE = 4 << 20
 T = TypeVar("T")
 OLDEST_PYTHON = (3, 11)
-
-
-class HostError(UnavailableError):
-    """A host cannot be used, or not now; the message says why and what to do."""
-
-
-class LinkError(HostError):
-    """The host does not answer. Whatever runs there goes on."""
 
 
 class Link:
@@ -102,7 +92,7 @@ class Link:
             self._connection, lost = None, self._connection
             if lost is not None:
                 lost.abort()
-            raise self._why(error, connected=lost is not None) from None
+            raise why(self.name, self.host, error, connected=lost is not None) from None
 
     async def run(self, *words: str, given: bytes = b"", report: Report = silent) -> Any:
         """Carry out an errand there (`host.__main__`); its answer.
@@ -226,53 +216,6 @@ class Link:
             wanted = ".".join(map(str, OLDEST_PYTHON))
             has = f"{self.python} of {self.name} is Python {'.'.join(numbers)}"
             raise HostError(f"{has}, and {wanted} or newer is needed: set {setting}")
-
-    def _why(self, error: Exception, *, connected: bool) -> HostError:
-        """The sentence for what SSH raised."""
-        import asyncssh
-
-        where = self.name if self.name == self.host.address else f"{self.name} ({self.host.address})"
-        if isinstance(error, asyncssh.PermissionDenied):
-            return HostError(
-                f"{where} does not accept your key: put it there with ssh-copy-id, name it in your SSH "
-                "configuration (IdentityFile), or add it to ssh-agent if it has a passphrase"
-            )
-        if isinstance(error, asyncssh.HostKeyNotVerifiable):
-            return HostError(self._host_key(where))
-        if isinstance(error, ConnectionRefusedError):
-            return LinkError(f"nothing answers at the SSH port of {where}: is its SSH server running?")
-        if isinstance(error, socket.gaierror):
-            return HostError(f"{where} has no address: correct hosts.{self.name}.address")
-        if isinstance(error, TimeoutError) and not connected:
-            return LinkError(f"{where} does not answer")
-        if isinstance(error, OSError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-            return LinkError(f"{where} cannot be reached: {error.strerror}")
-        if isinstance(error, ValueError) and not connected:  # keys and configuration that cannot be read
-            return HostError(f"your SSH configuration cannot be used for {where}: {error}")
-        reason = error.reason if isinstance(error, asyncssh.DisconnectError) else str(error)
-        return LinkError(f"the link to {where} was lost{f' ({reason})' if reason else ''}")
-
-    def _host_key(self, where: str) -> str:
-        """What is wrong with the key that the host showed."""
-        import asyncssh
-
-        host = self.host
-        options = asyncssh.SSHClientConnectionOptions(
-            host=host.address, port=host.port if host.port is not None else ()
-        )
-        address, port = str(options.host or host.address), int(options.port)
-        place = f"[{address}]:{port}" if port != 22 else address
-        files: Any = options.known_hosts or "~/.ssh/known_hosts"
-        with contextlib.suppress(OSError, ValueError):
-            text = Path(files).expanduser() if isinstance(files, str) else files
-            text = str(text) if isinstance(text, Path) else text
-            known = asyncssh.match_known_hosts(text, address, "", port if port != 22 else None)
-            if known[0]:
-                return (
-                    f"{where} shows another host key than before: somebody may be in between; if it was set "
-                    f"up again, forget the old key with `ssh-keygen -R '{place}'`, and log in once"
-                )
-        return f"the host key of {where} is not known: log in once with ssh, and check it"
 
 
 async def _lines(stream: Any, report: Report) -> str:

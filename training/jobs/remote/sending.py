@@ -12,7 +12,8 @@ from pathlib import Path
 
 from training.jobs.directory import Report
 from training.jobs.host.blobs import PART, sha256
-from training.jobs.remote.link import HostError, Link
+from training.jobs.remote.errors import HostError
+from training.jobs.remote.link import Link
 
 _SMALL = 1 << 20  # smaller files go together
 _PIECE = 4 << 20  # of a file that goes alone; what has arrived of it counts after a broken link
@@ -28,6 +29,10 @@ async def send(link: Link, kind: str, files: Mapping[str, Path], report: Report)
     listing = json.dumps(sorted(hashes.items())).encode()
     await link.connect()
     folder = f"{link.workdir}/{kind}/{hashlib.sha256(listing).hexdigest()[:16]}"
+    sftp = await link.sftp()
+    async with link.told():
+        if await sftp.isdir(folder):  # made whole, under a name that is its content
+            return folder
     blobs = f"{link.workdir}/blobs"
     by_hash = {digest: files[name] for name, digest in hashes.items()}
     for _ in range(_TRIES):

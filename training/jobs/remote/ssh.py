@@ -17,9 +17,10 @@ from training.jobs import directory
 from training.jobs.directory import Checkpoint, JobError, JobSpec, JobStatus, Report, silent
 from training.jobs.host.status import write
 from training.jobs.remote.archive import code_files
+from training.jobs.remote.errors import HostError, LinkError
 from training.jobs.remote.fetching import fetch_checkpoints, fetch_store
 from training.jobs.remote.hosts import check, environment
-from training.jobs.remote.link import BACK_OFF_S, HostError, Link, LinkError
+from training.jobs.remote.link import BACK_OFF_S, Link
 from training.jobs.remote.sending import files_of, send
 
 if TYPE_CHECKING:
