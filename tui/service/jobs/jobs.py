@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tui.service.jobs.links import JobLinks
 from tui.service.jobs.reading import JobReading
 from tui.service.jobs.standing import JobStanding
 
@@ -34,11 +35,12 @@ class Jobs:
         self._records, self._hosts, self._clock = records, hosts, clock
         self.folder = records.path.parent / "jobs"  # `training.jobs.directory.jobs_folder`
         self._reading = JobReading(records.path, self.folder)
+        self._links = JobLinks(hosts)
 
     @property
     def problems(self) -> list[str]:
         """What is wrong with folders that should be jobs', a sentence each."""
-        return list(self._reading.problems.values())
+        return [*self._reading.problems.values(), *self._links.problems.values()]
 
     @property
     def hosts(self) -> Mapping[str, Host]:
@@ -64,7 +66,10 @@ class Jobs:
             now = self._clock()
             return [JobStanding(row, status(there[row.id]), now) for row in rows if row.id in there]
 
-        return await asyncio.to_thread(stand)
+        found = await asyncio.to_thread(stand)
+        elsewhere = (job for job in found if job.row.host != "local" and not job.status.has_ended)
+        self._links.follow(self.folder_of(job.row.id) for job in elsewhere)
+        return found
 
     async def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """The complete checkpoints that are here, newest first."""
@@ -121,5 +126,6 @@ class Jobs:
             await job.close()
 
     async def aclose(self) -> None:
-        """Wait until nothing is read any more."""
+        """Let go of other machines, and wait until nothing is read any more."""
+        await self._links.aclose()
         await self._reading.aclose()
