@@ -26,7 +26,7 @@ def row(**changes: Any) -> JobRow:
         "id": "j", "kind": "grpo", "name": "n", "host": "local", "parent": None, "base": "pocket-meta",
         "dataset": None, "created_at": 0.0, "attempt": 1, "total_steps": 100, "rows": None, "tokens": None,
         "step": 20, "begun_at": 1000.0, "begun_step": 1, "heard_at": 1200.0, "ended": None, "error": None,
-        "damaged": 0, "latest": {},
+        "damaged": 0, "latest": {}, "alert": None,
     }  # fmt: skip
     return JobRow(**(values | changes))
 

@@ -127,7 +127,7 @@ class TrainingScreen(WorkbenchScreen[None]):
         box, time = self.query_one("#facts", Static), self.query_one("#time", Static)
         lines: list[Content | tuple[str, str]] = []
         for name, value in facts(job) if job else ():
-            ink = "$text-warning" if name in ("Trouble", "Damaged") else ""
+            ink = "$text-warning" if name in ("Trouble", "Alert", "Damaged") else ""
             lines += [(f"{name:<9}", "$foreground 60%"), (value, ink), ("\n", "")]
         box.update(Content.assemble(*lines[:-1]))
         box.border_title = one_line(job.row.name, 40) if job else "Job"
