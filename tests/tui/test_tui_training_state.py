@@ -12,9 +12,9 @@ from store.jobs.reading import JobRow, Point
 from training.jobs.directory import JobStatus
 from training.recipes import RecipeError, load
 from training.recipes.fields import fields
-from tui.screens.training.rows import job_row, time_bar
 from tui.jobs.curves import PlotView, curve, extent, matching, ordered, smoothed, ticks, value_text
 from tui.jobs.fields import choices_of, kind_of, text_of
+from tui.screens.training.rows import job_row, time_bar
 from tui.service.jobs.evaluation import contestants
 from tui.service.jobs.launch import Launch, differences
 from tui.service.jobs.log import LogTail, only_matching
