@@ -75,8 +75,10 @@ async def test_failures_become_a_training_set_a_data_set_and_a_job(
 
 
 async def test_a_real_job_outlives_the_workbench_and_its_checkpoint_is_tried(
-    store: Path, tmp_path: Path
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # What a dry run says is tested with recipes; here it would only cost time.
+    monkeypatch.setattr("tui.service.jobs.launch.estimate", lambda recipe: [])
     data = tmp_path / "data"
     _rows(data)
     app = app_of(ScriptedWorkbench(store))
