@@ -167,7 +167,8 @@ def workflow_job(workflow: Workflow, split: Split | None = None) -> Job:
 def _status(result: Result, context: RunContext) -> str:
     """What the run comes to: a score decides where there is one."""
     if result.workflow_id is None and result.answer is None:
-        return "failed" if final_split(context.problem) is not None else "error"
+        scorable = final_split(context.problem) is not None or not context.config.final
+        return "failed" if scorable else "error"
     if result.score is not None:
         return "passed" if result.score == 1.0 else "failed"
     # A search without a final scoring came to its workflow; there is no answer to come to.
