@@ -130,3 +130,13 @@ def _mean(values: array[float]) -> dict[str, Any] | None:
         return None
     mean = round(sum(values) / len(values), 6)
     return {"rows": len(values), "mean": mean, "lowest": min(values), "highest": max(values)}
+
+
+def reasons_table() -> str:
+    """`REASONS` as a Markdown table, for the docs."""
+    lines = [
+        "| Name | What it counts |",
+        "|---|---|",
+        *(f"| `{n}` | {what} |" for n, what in REASONS.items()),
+    ]
+    return "\n".join(lines) + "\n"
