@@ -42,6 +42,7 @@ TRAINING: tuple[Action, ...] = (
     Action("job.pin", "p", "Pin", "Put the next of the marked jobs on top.", "job"),
     Action("job.follow", "F", "Follow", "Show every new job as it begins, or stay.", "job"),
     Action("job.evaluate", "v", "Evaluate", "Try the checkpoint against its base.", "job", True),
+    Action("job.serve", "s", "Serve", "Serve the checkpoint with vLLM on this machine.", "job"),
     Action("job.compare", "b", "Compare", "Compare the checkpoint with its base.", "job", True),
     Action("job.stop", "X", "Stop", "Have it write a checkpoint and end.", "job", True),
     Action("job.resume", "u", "Resume", "Go on from the newest checkpoint.", "job"),

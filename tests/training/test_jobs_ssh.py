@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from engine.host_config import Host
-from tests.support.jobs import TRAINER, WORKER, alive, pids, program, reaches
+from tests.support.jobs import TRAINER, WORKER, alive, pids, program, reaches, until
 from tests.support.sshd import PROGRAM, SSHServer
 from training.jobs import directory
 from training.jobs.directory import JobError, JobSpec, JobStatus, ours
@@ -27,6 +27,7 @@ from training.jobs.remote import ssh
 from training.jobs.remote.errors import HostError, LinkError
 from training.jobs.remote.hosts import check
 from training.jobs.remote.link import Link
+from training.jobs.watch import Watch
 
 pytestmark = pytest.mark.skipif(
     not PROGRAM.exists(), reason="needs an SSH server: apt install openssh-server"
@@ -380,3 +381,14 @@ async def test_a_tool_that_refuses_is_quoted(server: SSHServer, host: Host) -> N
     async with ended(server, host) as job:
         with pytest.raises(JobError, match="the job is lost: there is nothing to stop"):
             await job.stop()
+
+
+async def test_what_a_job_there_writes_comes_while_it_is_watched(server: SSHServer, host: Host) -> None:
+    job = await submit(program(TRAINER, "20"), server.folder / "jobs", ("box", host))
+    await job.close()
+    watch = Watch({"box": host})
+    for _ in range(2):  # whoever shows them asks again and again
+        watch.look_at(directory.all_jobs(server.folder / "jobs"))
+    await until(lambda: directory.status(job.run_dir).state == "done")
+    assert steps(job.run_dir) == list(range(1, 21))
+    await watch.aclose()

@@ -75,6 +75,8 @@ class JobSpec:
     """TOML. Paths of this machine in it are replaced where the job runs elsewhere."""
     sends: tuple[Path, ...] = ()
     """Files and folders of this machine that the recipe or `argv` names, for a job that runs elsewhere."""
+    needs: str = "train"
+    """The extra of our package that is to be there."""
     id: str = field(default_factory=new_id)
 
 
@@ -113,11 +115,6 @@ class Checkpoint:
 def ours(module: str, *arguments: str) -> tuple[str, ...]:
     """The command that runs a module of ours, as `flowreasoner.command` does, wherever the job runs."""
     return (PYTHON, "-P", CODE, module, *arguments)
-
-
-def trainer(kind: str, name: str, recipe: str, **more: Any) -> JobSpec:
-    """A job that trains a model as a recipe says."""
-    return JobSpec(kind, name, ours("training.trainers", RUN_DIR), recipe=recipe, **more)
 
 
 def filled_in(argv: tuple[str, ...], python: str, code: str, run_dir: str) -> list[str]:

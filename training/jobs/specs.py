@@ -9,7 +9,10 @@ from training.jobs.directory import RUN_DIR, JobError, JobSpec, ours
 
 if TYPE_CHECKING:
     from engine.host_config import Host
-    from training.recipes import Recipe
+    from training.recipes.kinds import Recipe
+
+
+TRAINER = ours("training.trainers", RUN_DIR)
 
 
 def training_spec(
@@ -27,9 +30,14 @@ def training_spec(
     that a base of `job:ID` is looked for in.
 
     Raises:
-        JobError: there are fewer GPUs than processes.
+        JobError: there is no data set, or there are fewer GPUs than processes.
         ModelError: the base names a checkpoint that is not there.
     """
+    from training.recipes.kinds import Trained  # a recipe's parts take a while to load
+
+    if isinstance(recipe, Trained) and not Path(recipe.data.path or "/no/data").expanduser().is_dir():
+        missing = f"{recipe.data.path} is no folder" if recipe.data.path else "the recipe names no data set"
+        raise JobError(f"{missing}: make one with `flowreasoner dataset build`, and name it with --data DIR")
     sends: list[Path] = []
     base = recipe.model.base
     if host is not None:  # what it reads here is to be there, too
@@ -43,8 +51,8 @@ def training_spec(
     return JobSpec(
         recipe.kind,
         name,
-        ours("training.trainers", RUN_DIR),
-        gpus=_gpus(recipe, gpus, host),
+        TRAINER,
+        gpus=gpus_for(recipe, gpus, host),
         parent=parent,
         dataset=recipe.data.path or None,
         base=recipe.model.base,
@@ -53,7 +61,11 @@ def training_spec(
     )
 
 
-def _gpus(recipe: Recipe, asked: tuple[int, ...] | None, host: Host | None) -> tuple[int, ...]:
+def gpus_for(recipe: Recipe, asked: tuple[int, ...] | None, host: Host | None) -> tuple[int, ...]:
+    """The GPUs a job takes: none on a CPU, else those asked for, the host's, or the first ones.
+
+    Raises JobError: there are fewer than the recipe has processes.
+    """
     if recipe.hardware.device != "cuda":
         return ()
     count = recipe.hardware.processes

@@ -122,7 +122,7 @@ def hosts(
     Exit code: 0, or 3 where a job cannot run there.
     """
     from engine.config import load
-    from tui.headless.jobs import check_host, list_hosts
+    from tui.headless.hosts import check_host, list_hosts
 
     settings = load()
     raise typer.Exit(check_host(settings, name, as_json=json) if name else list_hosts(settings, as_json=json))

@@ -3,73 +3,81 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from pathlib import Path
+import shlex
+from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+from flowreasoner import command
 
 from sandbox.errors import UsageError
 from training.jobs import directory
 from training.jobs.directory import JobSpec, jobs_folder
 from training.jobs.job import submit
+from training.jobs.specs import TRAINER, gpus_for
 from tui.headless.jobs import follow_progress
 from tui.reports.jobs import job_data, profile_table, state_words
 from tui.reports.tables import emit
 from tui.service.errors import INTERRUPTED, PASSED, say
+from tui.service.jobs.launch import Launch, estimate
 
 if TYPE_CHECKING:
     from engine.config import Settings
     from engine.host_config import Host
 
 
-@dataclass(frozen=True)
-class Training:
-    """What is to be trained, and where."""
+def train(settings: Settings, launch: Launch, *, follow: bool, profile: bool, as_json: bool) -> int:
+    """Submit the job, and follow it if asked; the exit code.
 
-    recipe: str
-    changes: tuple[str, ...] = ()
-    data: Path | None = None
-    name: str | None = None
-    on: str | None = None
-    gpus: str | None = None
+    Raises RecipeError, JobError, ModelError and HostError.
+    """
+    host = host_named(settings, launch.host)
+    spec = launch.spec(jobs_folder(settings.store_path()), host[1] if host else None)
+    follow = follow or profile
+    return asyncio.run(start(settings, spec, host, follow=follow, profile=profile, as_json=as_json))
 
 
-def train(
-    settings: Settings, wanted: Training, *, dry_run: bool, follow: bool, profile: bool, as_json: bool
-) -> int:
-    """Submit the job, and follow it if asked; the exit code. Raises RecipeError, JobError, HostError."""
-    host = host_named(settings, wanted.on)
-    spec = _spec(settings, wanted, host)
-    if dry_run:
+def dry_run(settings: Settings, launch: Launch, *, as_json: bool) -> int:
+    """Print the recipe, what it would take, and the command that the job would run; start nothing.
+
+    Raises RecipeError, and ExpectedError where the data or the base cannot be used.
+    """
+    from training.recipes import plan
+
+    host = host_named(settings, launch.host)
+    recipe = launch.resolved()
+    gpus = gpus_for(recipe, launch.gpus, host[1] if host else None)
+    if as_json:
+        found = plan(recipe, settings=settings)
+        sizes = {"rows": found.rows, "tokens": found.tokens, "longest": found.longest, "steps": found.steps}
+        guesses = {name: asdict(guess) for name, guess in found.estimates.items()}
+        data = {"recipe": recipe.model_dump(), **sizes, "estimates": guesses, "argv": _command(host)}
+        emit({**data, "gpus": gpus, "host": launch.host}, "", True)
         return PASSED
-    return asyncio.run(
-        _train(settings, spec, host, follow=follow or profile, profile=profile, as_json=as_json)
-    )
+    lines = [recipe.to_toml().rstrip(), "", *(f"# {line}" for line in estimate(recipe))]
+    lines.append(f"# {'command':<12}{shlex.join(_command(host))}")
+    if gpus:
+        lines.append(f"# {'GPUs':<12}{', '.join(map(str, gpus))}")
+    emit(None, "\n".join(lines), False)
+    return PASSED
 
 
-def _spec(settings: Settings, wanted: Training, host: tuple[str, Host] | None) -> JobSpec:
-    from training.jobs.specs import training_spec
-    from training.recipes import load
-
-    data = [f"data.path={_quoted(wanted.data)}"] if wanted.data is not None else []
-    recipe = load(wanted.recipe, [*wanted.changes, *data])
-    return training_spec(
-        recipe,
-        wanted.name or Path(wanted.recipe).stem,
-        gpus=_numbers(wanted.gpus),
-        host=host[1] if host else None,
-        jobs=jobs_folder(settings.store_path()),
-    )
+def _command(host: tuple[str, Host] | None) -> list[str]:
+    """What the job will run, but for the names of folders that are made when it starts."""
+    if host is None:
+        return command(*TRAINER[3:-1], "RUN_DIR")
+    return directory.filled_in(TRAINER, host[1].environment or "PYTHON", "CODE/flowreasoner.py", "RUN_DIR")
 
 
-async def _train(
+async def start(
     settings: Settings,
     spec: JobSpec,
     host: tuple[str, Host] | None,
     *,
     follow: bool,
-    profile: bool,
+    profile: bool = False,
     as_json: bool,
 ) -> int:
+    """Submit a job, and follow it if asked. Whoever interrupts this is told that the job goes on."""
     job = await submit(spec, jobs_folder(settings.store_path()), host, say)
     try:
         if not follow:
@@ -90,9 +98,9 @@ async def _train(
         await job.close()
 
 
-def host_named(settings: Settings, name: str | None) -> tuple[str, Host] | None:
+def host_named(settings: Settings, name: str) -> tuple[str, Host] | None:
     """A host of the config file; None for this machine. Raises UsageError."""
-    if name is None or name == directory.LOCAL:
+    if name == directory.LOCAL:
         return None
     if name not in settings.hosts:
         from engine.config import config_path
@@ -103,22 +111,5 @@ def host_named(settings: Settings, name: str | None) -> tuple[str, Host] | None:
 
 
 def _how_to(job: str) -> str:
-    return (
-        f"follow it with `flowreasoner jobs logs {job} --follow`, stop it with `flowreasoner jobs stop {job}`"
-    )
-
-
-def _quoted(path: Path) -> str:
-    from json import dumps
-
-    return dumps(str(path.expanduser().absolute()))
-
-
-def _numbers(text: str | None) -> tuple[int, ...] | None:
-    """Raises UsageError."""
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
-        raise UsageError(f"--gpus {text}: write the numbers of GPUs, as in 0,1")
-    return tuple(map(int, parts))
+    jobs = "flowreasoner jobs"
+    return f"follow it with `{jobs} logs {job} --follow`, stop it with `{jobs} stop {job}`"

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from engine.host_config import Host
 
 
+_PORT = 22  # of SSH; known hosts name no other's host without its port
+
+
 class HostError(UnavailableError):
     """A host cannot be used, or not now; the message says why and what to do."""
 
@@ -57,7 +60,7 @@ def _host_key(where: str, host: Host) -> str:
         options = asyncssh.SSHClientConnectionOptions(host=host.address, port=port, config=())
         usual_file = str(Path("~/.ssh/known_hosts").expanduser())
         files: Any = options.config.get("UserKnownHostsFile") or [usual_file]
-        usual = options.port == asyncssh.DEFAULT_PORT
+        usual = options.port == _PORT
         place = options.host if usual else f"[{options.host}]:{options.port}"
         known = asyncssh.read_known_hosts(files).match(options.host, "", None if usual else options.port)
         if known[0]:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import re
+import shlex
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from importlib.metadata import distributions, requires
 from typing import Any
 
 from training.jobs.directory import Report
+from training.jobs.remote.errors import HostError
 from training.jobs.remote.link import Link
 from training.jobs.remote.sending import files_of, send
 
 _CLOCK_S = 30.0  # times of a job are compared with times here
 _DISK = 10 << 30  # code, environment, a checkpoint or two of a small model
 _GLIBC = (2, 28)  # what PyTorch's wheels ask for
+_PROOF = {"train": "trl", "vllm": "vllm"}  # by extra: what is there once it is installed
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)")
 
 
@@ -94,14 +97,20 @@ def _glibc(link: Link, glibc: tuple[int, ...], machine: str) -> list[str]:
     return [f"{other} is not for {machine}, which {link.name} is"] if other else []
 
 
-async def environment(link: Link, report: Report) -> str:
+async def environment(link: Link, extra: str, report: Report) -> str:
     """The Python that jobs there run with, in an environment that is made if there is none like it yet.
 
-    It has the versions that are installed here. Raises HostError, and JobError where an installer fails.
+    It has what an extra of our package asks for, in the versions that are installed here. Raises HostError,
+    and JobError where an installer fails.
     """
-    if link.host.environment is not None:
-        return link.host.environment
-    wanted: dict[str, Any] = await asyncio.to_thread(requirements)
+    if (own := link.host.environment) is not None:
+        module = _PROOF[extra]
+        program = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"
+        code, _ = await link.shell(shlex.join([own, "-P", "-c", program]))
+        if code != 0:
+            raise HostError(f"{own} of {link.name} lacks {module}: install 'flowreasoner[{extra}]' there")
+        return own
+    wanted: dict[str, Any] = await asyncio.to_thread(requirements, extra)
     if link.host.wheels is not None:
         wanted["wheels"] = await send(link, "wheels", files_of(link.host.wheels.expanduser()), report)
     text = json.dumps(wanted, sort_keys=True).encode()
@@ -110,10 +119,10 @@ async def environment(link: Link, report: Report) -> str:
     return f"{folder}/venv/bin/python"
 
 
-def requirements() -> dict[str, list[str]]:
-    """What training needs, as `pip install 'flowreasoner[train]'` would, and the versions installed here."""
+def requirements(extra: str) -> dict[str, list[str]]:
+    """What an extra needs, as `pip install 'flowreasoner[EXTRA]'` would, and the versions installed here."""
     lines = [line.partition(";") for line in requires("flowreasoner") or []]
-    wanted = [name.strip() for name, _, marker in lines if not marker or "extra == 'train'" in marker]
+    wanted = [name.strip() for name, _, marker in lines if not marker or f"extra == '{extra}'" in marker]
     there = {d.metadata["Name"]: d.version.partition("+")[0] for d in distributions() if d.metadata["Name"]}
     there.pop("flowreasoner", None)
     return {

@@ -107,7 +107,9 @@ class SSHJob:
         for name in ("recipe.toml", "job.json"):
             await self.link.write(f"{self._there()}/{name}", (self.run_dir / name).read_bytes())
         await self.link.run("launch", self._there())
-        self._asked = 0.0
+        with _Alone(self.run_dir) as alone:
+            if alone:
+                await self._refresh()  # so that nobody who looks here takes the end before for its state
 
     async def _ask(self) -> JobStatus:
         """Raises HostError."""
@@ -164,7 +166,7 @@ async def submit_there(spec: JobSpec, folder: Path, name: str, host: Host, repor
             raise HostError("; ".join(found.problems))
         files = await asyncio.to_thread(code_files)
         code = await link.persistently(partial(send, link, "code", files, report), report)
-        python = await environment(link, report)
+        python = await environment(link, spec.needs, report)
         moved = {}
         for place in spec.sends:
             files = files_of(place.expanduser())

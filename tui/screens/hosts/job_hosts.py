@@ -69,7 +69,7 @@ class JobHostsPane(Vertical):
         self._show()
 
     async def _check(self, name: str) -> None:
-        from tui.service.jobs.links import check_host
+        from tui.service.jobs.hosts import check_host
 
         try:
             self._found[name] = await check_host(name, self._hosts[name])

@@ -249,6 +249,14 @@ class JobScreen(WorkbenchScreen[None]):
         if (step := await self._step()) is not None and self._job is not None:
             await self._control.evaluate(self._job, step)
 
+    def action_serve(self) -> None:
+        """Serve the checkpoint as a model."""
+        self.run_worker(self._serve, group="evaluate", exclusive=True)
+
+    async def _serve(self) -> None:
+        if (step := await self._step()) is not None and self._job is not None:
+            self._control.serve(self._job, step)
+
     def action_compare(self) -> None:
         """Open the comparison of the checkpoint with its base."""
         self.run_worker(self._compare, group="evaluate", exclusive=True)

@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tui.service.jobs.links import JobLinks
 from tui.service.jobs.reading import JobReading
 from tui.service.jobs.standing import JobStanding
 
@@ -17,10 +16,12 @@ if TYPE_CHECKING:
     from engine.host_config import Host
     from training.jobs.directory import Checkpoint
     from training.jobs.job import Job
+    from training.jobs.watch import Watch
     from tui.service.jobs.launch import Launch
     from tui.service.records import Records
 
 T = TypeVar("T")
+SERVE_PORT = 8000  # as `serve-model` has it
 
 
 class Jobs:
@@ -35,12 +36,12 @@ class Jobs:
         self._records, self._hosts, self._clock = records, hosts, clock
         self.folder = records.path.parent / "jobs"  # `training.jobs.directory.jobs_folder`
         self._reading = JobReading(records.path, self.folder)
-        self._links = JobLinks(hosts)
+        self._watch: Watch | None = None
 
     @property
     def problems(self) -> list[str]:
         """What is wrong with folders that should be jobs', a sentence each."""
-        return [*self._reading.problems.values(), *self._links.problems.values()]
+        return list(self._reading.problems.values())
 
     @property
     def hosts(self) -> Mapping[str, Host]:
@@ -56,6 +57,7 @@ class Jobs:
         """How every job stands, newest first, after reading what is new. Raises StoreError."""
         if not await asyncio.to_thread(self.folder.is_dir):
             return []
+        await self._watch_elsewhere()
         await self._reading.refresh()
         rows = await self._records.read(lambda reader: reader.jobs())
 
@@ -66,10 +68,7 @@ class Jobs:
             now = self._clock()
             return [JobStanding(row, status(there[row.id]), now) for row in rows if row.id in there]
 
-        found = await asyncio.to_thread(stand)
-        elsewhere = (job for job in found if job.row.host != "local" and not job.status.has_ended)
-        self._links.follow(self.folder_of(job.row.id) for job in elsewhere)
-        return found
+        return await asyncio.to_thread(stand)
 
     async def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """The complete checkpoints that are here, newest first."""
@@ -88,6 +87,29 @@ class Jobs:
         job = await submit(spec, self.folder, None if host is None else (launch.host, host))
         await job.close()
         return job.run_dir.name
+
+    async def serve(self, model: str) -> str:
+        """Serve a model on this machine with vLLM, and give the name it has once it answers.
+
+        Raises ExpectedError: it cannot be served.
+        """
+        from engine.config_file import add_endpoint, check_endpoint
+        from training.jobs.job import submit
+        from training.jobs.serving import serving_spec, url, wait_until_it_answers
+        from tui.safe import file_stem
+
+        name = file_stem(model, "model")
+        check_endpoint(name, url(SERVE_PORT))
+        spec = await asyncio.to_thread(
+            lambda: serving_spec(model, name, SERVE_PORT, None, host=None, jobs=self.folder)
+        )
+        job = await submit(spec, self.folder)
+        try:
+            await wait_until_it_answers(job, SERVE_PORT)
+        finally:
+            await job.close()
+        add_endpoint(name, url(SERVE_PORT), [name])
+        return f"{name}/{name}"
 
     async def stop(self, job_id: str) -> None:
         """Ask it to end; it writes a checkpoint first. Raises ExpectedError."""
@@ -116,6 +138,16 @@ class Jobs:
         await self._with(job_id, lambda job: job.remove())
         await asyncio.to_thread(forget)
 
+    async def _watch_elsewhere(self) -> None:
+        """Have what jobs on other hosts write come here, if there are hosts."""
+        if not self._hosts:
+            return
+        from training.jobs.directory import all_jobs
+        from training.jobs.watch import Watch
+
+        self._watch = self._watch or Watch(self._hosts)
+        self._watch.look_at(await asyncio.to_thread(all_jobs, self.folder))
+
     async def _with(self, job_id: str, act: Callable[[Job], Awaitable[T]]) -> T:
         from training.jobs.job import open_job
 
@@ -126,6 +158,7 @@ class Jobs:
             await job.close()
 
     async def aclose(self) -> None:
-        """Let go of other machines, and wait until nothing is read any more."""
-        await self._links.aclose()
+        """Let go of other hosts, and wait until nothing is read any more."""
+        if self._watch is not None:
+            await self._watch.aclose()
         await self._reading.aclose()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sandbox.errors import UsageError
 
 if TYPE_CHECKING:
     from engine.host_config import Host
@@ -25,6 +27,7 @@ class Launch:
     data: str = ""
     name: str = ""
     host: str = "local"
+    gpus: tuple[int, ...] | None = None
     parent: str | None = None
 
     def resolved(self) -> Recipe:
@@ -44,7 +47,9 @@ class Launch:
         from training.jobs.specs import training_spec
 
         stem = self.parent[:10] if self.parent else Path(self.recipe).stem
-        return training_spec(self.resolved(), self.name or stem, host=host, jobs=jobs, parent=self.parent)
+        return training_spec(
+            self.resolved(), self.name or stem, gpus=self.gpus, host=host, jobs=jobs, parent=self.parent
+        )
 
     @property
     def command(self) -> list[str]:
@@ -54,7 +59,24 @@ class Launch:
             words += ["--set", f"{key}={value}"]
         for option, value in (("--data", self.data), ("--name", self.name)):
             words += [option, value] if value else []
+        words += ["--gpus", ",".join(map(str, self.gpus))] if self.gpus is not None else []
         return [*words, *(["--on", self.host] if self.host != "local" else [])]
+
+
+def changes(words: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Changes as they are typed, `KEY=VALUE`. Raises UsageError."""
+    pairs = [word.partition("=") for word in words]
+    if wrong := next((key for key, equals, _ in pairs if not equals), None):
+        raise UsageError(f"--set {wrong}: write KEY=VALUE, as in optimizer.learning_rate=1e-5")
+    return tuple((key, value) for key, _, value in pairs)
+
+
+def gpu_numbers(text: str) -> tuple[int, ...]:
+    """GPUs as they are typed, `0,1`. Raises UsageError."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
+        raise UsageError(f"--gpus {text}: write the numbers of GPUs, as in 0,1")
+    return tuple(map(int, parts))
 
 
 def differences(before: Path, after: Path | Recipe) -> list[tuple[str, str, str]]:

@@ -1,0 +1,39 @@
+"""Adding to the user's config file, which stays as it was written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.config import ConfigError, config_path, load
+
+
+def check_endpoint(name: str, base_url: str, path: Path | None = None) -> bool:
+    """Whether the endpoint `name` is there with this address. Raises ConfigError: with another."""
+    path = path or config_path()
+    known = load(path).endpoints.get(name)
+    if known is not None and known.base_url != base_url:
+        raise ConfigError(f"{path}: endpoints.{name} is {known.base_url}: choose another name with --name")
+    return known is not None
+
+
+def add_endpoint(name: str, base_url: str, models: Sequence[str], path: Path | None = None) -> None:
+    """Have the file name an endpoint, at its end. Raises ConfigError: it cannot be added."""
+    path = path or config_path()
+    if check_endpoint(name, base_url, path):
+        return
+    quoted = json.dumps  # of plain text, JSON's strings and lists are TOML's
+    added = f"[endpoints.{quoted(name)}]\nbase_url = {quoted(base_url)}\nmodels = {quoted(list(models))}\n"
+    try:
+        place = path.resolve()  # of a link, the file that it means
+        place.parent.mkdir(parents=True, exist_ok=True)
+        text = place.read_text(encoding="utf-8") if place.exists() else ""
+        draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+        draft.write_text(f"{text.rstrip()}\n\n{added}".lstrip(), encoding="utf-8")
+        draft.chmod(place.stat().st_mode & 0o777 if place.exists() else 0o600)
+        load(draft)
+        draft.replace(place)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}); add it yourself: {added}") from None
