@@ -177,6 +177,7 @@ def test_only_the_lines_that_match_are_kept() -> None:
 
 
 def test_a_launch_is_a_recipe_with_changes_and_the_command_that_does_the_same(tmp_path: Path) -> None:
+    (tmp_path / 'a "b" c').mkdir()
     launch = Launch(
         recipe="sft-embedded",
         changes=(("max_steps", "7"), ("optimizer.schedule", "constant")),
@@ -196,7 +197,8 @@ def test_a_launch_is_a_recipe_with_changes_and_the_command_that_does_the_same(tm
 
 def test_a_clone_says_what_it_changes_of_its_parent(tmp_path: Path) -> None:
     parent = tmp_path / "recipe.toml"
-    parent.write_text(load("sft-embedded").to_toml(), encoding="utf-8")
+    recipe = load("sft-embedded", [f"data.path={tmp_path}"])
+    parent.write_text(recipe.to_toml(), encoding="utf-8")
     launch = Launch(recipe=str(parent), changes=(("max_steps", "7"), ("lora.enabled", "true")), parent="p")
     assert differences(parent, launch.resolved()) == [
         ("lora.enabled", "False", "True"),

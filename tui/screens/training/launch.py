@@ -21,7 +21,7 @@ from tui.jobs.fields import choices_of, kind_of, text_of
 from tui.safe import one_line
 from tui.screens.ask.ask import AskScreen
 from tui.screens.base import WorkbenchScreen
-from tui.service.jobs.launch import Launch
+from tui.service.jobs.launch import Launch, gpu_numbers
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import Column, TableRow, TableView
 from tui.widgets.text_view import TextView
@@ -68,6 +68,8 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
                 yield Input("", id="name-name", compact=True, placeholder="Empty: one is made")
                 yield Label("Host", classes="name second")
                 yield Input("local", id="name-host", compact=True)
+                yield Label("GPUs", classes="name second")
+                yield Input("", id="name-gpus", compact=True, placeholder="As in 0,1")
         yield TableView(FIELD_COLUMNS, id="fields", empty="Reading the recipe …")
         yield Static(id="about", markup=False)
         yield Label("", id="complaint", markup=False)
@@ -89,9 +91,10 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
     # -- the recipe --------------------------------------------------------------------------------
 
     def _filled(self) -> Launch:
+        """Raises UsageError: what is filled in cannot be."""
         value = {
             name: self.query_one(f"#name-{name}", Input).value.strip()
-            for name in ("recipe", "data", "name", "host")
+            for name in ("recipe", "data", "name", "host", "gpus")
         }
         return Launch(
             recipe=value["recipe"],
@@ -99,6 +102,7 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
             data=value["data"],
             name=value["name"],
             host=value["host"] or "local",
+            gpus=gpu_numbers(value["gpus"]) if value["gpus"] else None,
             parent=self._start_with.parent,
         )
 
@@ -107,9 +111,9 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
         from training.recipes import presets
         from training.recipes.fields import fields
 
-        launch = self._filled()
         self.query_one("#name-recipe", Input).suggester = SuggestFromList(await asyncio.to_thread(presets))
         try:
+            launch = self._filled()
             recipe = await asyncio.to_thread(launch.resolved)
             unchanged = await asyncio.to_thread(Launch(recipe=launch.recipe).resolved)
         except ExpectedError as error:
@@ -230,15 +234,17 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
             self.dismiss(self._tried)
 
     async def _try(self) -> None:
-        launch = self._filled()
         hosts = self.navigation.jobs.hosts
         view = self.query_one("#preview", TextView)
         view.display = True
         view.border_title = "Dry run"
         view.show("Reading the data set and the base …")
         try:
+            launch = self._filled()
             if launch.host != "local" and launch.host not in hosts:
                 raise _UnknownHostError(launch.host, sorted(hosts))
+            spec = partial(launch.spec, self.navigation.jobs.folder, hosts.get(launch.host))
+            await asyncio.to_thread(spec)  # what it would refuse is told before the data set is read
             told = await asyncio.to_thread(_dry_run, launch)
         except ExpectedError as error:
             view.display = False
