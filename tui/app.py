@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 STALL_SECONDS = 2.0
+JOB_SECONDS = 3.0
 
 
 class WorkbenchApp(App[None]):
@@ -94,6 +95,7 @@ class WorkbenchApp(App[None]):
             self.notify(problem, severity="warning", timeout=15)
         self.run_worker(self.engines.find_live, group="attach", exit_on_error=False)
         self.set_interval(STALL_SECONDS, self._look_for_stalls)
+        self.set_interval(JOB_SECONDS, self._look_at_jobs)
         request, run_id = self._initial
         if run_id is not None:
             self.open_trace(run_id)
@@ -104,6 +106,13 @@ class WorkbenchApp(App[None]):
         if running := self.engines.running:
             look = partial(self.stalls.look, running)
             self.run_worker(look, group="stalls", exclusive=True, exit_on_error=False)
+
+    def _look_at_jobs(self) -> None:
+        """Tell what is new about training jobs, whatever is on the screen."""
+        for news in self.jobs.news.take():
+            self.notify(one_line(news.text, 300), severity="warning" if news.is_bad else "information")
+        if not any(worker.group == "jobs" and not worker.is_finished for worker in self.workers):
+            self.run_worker(self.jobs.standings, group="jobs", exit_on_error=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         self.engines.worker_changed(event.worker, event.state)

@@ -18,6 +18,7 @@ from tui.screens.training.rows import job_row, time_bar
 from tui.service.jobs.evaluation import contestants
 from tui.service.jobs.launch import Launch, differences
 from tui.service.jobs.log import LogTail, only_matching
+from tui.service.jobs.news import JobNews
 from tui.service.jobs.standing import JobStanding
 
 
@@ -115,6 +116,25 @@ def test_silence_is_told_once_it_is_longer_than_a_few_steps() -> None:
     assert standing("failed", error="the loss is NaN").trouble == "the loss is NaN"
     assert "resumed" in standing("lost").trouble
     assert "supervisor" in standing("unsupervised").trouble
+
+
+def test_news_are_told_once_and_not_of_what_was_there_before() -> None:
+    news = JobNews()
+    news.look([standing("failed", error="it was so before")])
+    assert news.take() == []
+    news.look([standing(id="k")])
+    news.look([standing(id="k", alert="entropy: too low")])
+    news.look([standing(id="k", alert="entropy: too low")])
+    assert [n.text for n in news.take()] == ["n: entropy: too low"]
+    news.look([standing(id="k", alert="entropy: too low", now=1600.0)])
+    news.look([standing(id="k", alert="entropy: too low", now=1605.0)])
+    news.look([standing("done", id="k", alert="entropy: too low")])
+    assert [(n.text, n.is_bad) for n in news.take()] == [
+        ("n: No step for 7 minutes.", True),
+        ("n is done.", False),
+    ]
+    news.look([standing("failed", id="k", alert="entropy: too low", error="the disk is full")])
+    assert [n.text for n in news.take()] == ["n has failed. the disk is full"]
 
 
 def test_a_link_that_is_down_is_told_and_is_no_state() -> None:

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tui.service.jobs.news import JobNews
 from tui.service.jobs.reading import JobReading
 from tui.service.jobs.standing import JobStanding
 
@@ -37,6 +38,7 @@ class Jobs:
         self.folder = records.path.parent / "jobs"  # `training.jobs.directory.jobs_folder`
         self._reading = JobReading(records.path, self.folder)
         self._watch: Watch | None = None
+        self.news = JobNews()
 
     @property
     def problems(self) -> list[str]:
@@ -68,7 +70,9 @@ class Jobs:
             now = self._clock()
             return [JobStanding(row, status(there[row.id]), now) for row in rows if row.id in there]
 
-        return await asyncio.to_thread(stand)
+        found = await asyncio.to_thread(stand)
+        self.news.look(found)
+        return found
 
     async def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """The complete checkpoints that are here, newest first."""
