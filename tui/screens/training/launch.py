@@ -270,10 +270,8 @@ def _dry_run(launch: Launch) -> str:
     from tui.service.jobs.launch import differences, estimate
 
     recipe = launch.resolved()
-    lines = list(estimate(recipe))
+    lines = [shlex.join(launch.command), "", *estimate(recipe)]
     if launch.parent is not None:
-        changes = differences(Path(launch.recipe), recipe)
-        lines += [f"changed     {key}: {before} → {after}" for key, before, after in changes] or [
-            "changed     nothing"
-        ]
-    return "\n".join([*lines, "", shlex.join(launch.command)])
+        told = [f"{key}: {was} → {now}" for key, was, now in differences(Path(launch.recipe), recipe)]
+        lines += ["", "changed from the parent:", *(told or ["nothing"])]
+    return "\n".join(lines)
