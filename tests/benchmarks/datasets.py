@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from tests.store.samples import store
 from tests.support.meta_runs import CODES, Wrote, meta_run, problem
 
-_PROBLEMS = 2_000
+_PROBLEMS = 200
 _BATCH = 500
 _BUILD = """
 import json, resource, sys, time
