@@ -77,6 +77,8 @@ class JobSpec:
     """Files and folders of this machine that the recipe or `argv` names, for a job that runs elsewhere."""
     needs: str = "train"
     """The extra of our package that is to be there."""
+    port: int | None = None
+    """The port that it listens at, which must be free."""
     id: str = field(default_factory=new_id)
 
 

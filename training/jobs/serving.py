@@ -43,7 +43,7 @@ def serving_spec(
         gpus = tuple(host.gpus[:1]) if host is not None and host.gpus else (0,)
     argv = [PYTHON, "-m", "vllm.entrypoints.cli.main", "serve", source, "--served-model-name", name]
     argv += ["--host", ADDRESS, "--port", str(port), "--tensor-parallel-size", str(max(len(gpus), 1))]
-    return JobSpec("serve", name, tuple(argv), gpus=gpus, base=model, sends=sends, needs="vllm")
+    return JobSpec("serve", name, tuple(argv), gpus=gpus, base=model, sends=sends, needs="vllm", port=port)
 
 
 def url(port: int) -> str:
@@ -91,8 +91,7 @@ async def forward(job: Job, port: int, report: Report) -> None:
 
     assert isinstance(job, SSHJob)  # what is served here needs no forwarding
     check_port(port)
-    argv = description(job.run_dir)["argv"]
-    there = int(argv[argv.index("--port") + 1])
+    there = int(description(job.run_dir)["port"])
     while True:
         connection = await job.link.persistently(job.link.connect, report)
         async with job.link.told():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +73,7 @@ async def _serve(
         add_endpoint(name, url(port), [name])
         words = f"{name}/{name} answers at {url(port)}; it is served until: flowreasoner jobs stop {ident}"
         emit({"model": f"{name}/{name}", "job": ident, "base_url": url(port)}, words, as_json)
+        sys.stdout.flush()  # whoever reads it waits for it
         if forwarding is None:
             return PASSED
         say(f"port {port} is forwarded to {job.run_dir.name} for as long as this command runs")

@@ -119,6 +119,14 @@ async def environment(link: Link, extra: str, report: Report) -> str:
     return f"{folder}/venv/bin/python"
 
 
+async def check_port_there(link: Link, python: str, port: int) -> None:
+    """Raises HostError: another program has the port."""
+    program = f"import socket; s = socket.socket(); s.setsockopt(1, 2, 1); s.bind(('127.0.0.1', {port}))"
+    code, _ = await link.shell(shlex.join([python, "-I", "-c", program]))
+    if code != 0:
+        raise HostError(f"port {port} of {link.name} is taken: name another with --port")
+
+
 def requirements(extra: str) -> dict[str, list[str]]:
     """What an extra needs, as `pip install 'flowreasoner[EXTRA]'` would, and the versions installed here."""
     lines = [line.partition(";") for line in requires("flowreasoner") or []]

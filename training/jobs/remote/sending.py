@@ -68,7 +68,7 @@ async def _send_blobs(link: Link, blobs: str, wanted: dict[str, tuple[Path, int]
     """Send files, each from where it was broken off."""
     small = {digest: path for digest, (path, _) in wanted.items() if path.stat().st_size < _SMALL}
     if small:
-        report(f"sending {len(small)} files to {link.name}")
+        report(f"sending {len(small)} file{'s' * (len(small) > 1)} to {link.name}")
         await link.run("unpack", blobs, given=await asyncio.to_thread(_tar, small))
     sftp = await link.sftp()
     for digest, (path, there) in wanted.items():

@@ -19,7 +19,7 @@ from training.jobs.host.status import write
 from training.jobs.remote.archive import code_files
 from training.jobs.remote.errors import HostError, LinkError
 from training.jobs.remote.fetching import fetch_checkpoints, fetch_store
-from training.jobs.remote.hosts import check, environment
+from training.jobs.remote.hosts import check, check_port_there, environment
 from training.jobs.remote.link import BACK_OFF_S, Link
 from training.jobs.remote.sending import files_of, send
 
@@ -167,6 +167,8 @@ async def submit_there(spec: JobSpec, folder: Path, name: str, host: Host, repor
         files = await asyncio.to_thread(code_files)
         code = await link.persistently(partial(send, link, "code", files, report), report)
         python = await environment(link, spec.needs, report)
+        if spec.port is not None:
+            await check_port_there(link, python, spec.port)
         moved = {}
         for place in spec.sends:
             files = files_of(place.expanduser())
