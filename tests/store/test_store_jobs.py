@@ -12,8 +12,8 @@ import pytest
 
 from store.db import open_writer
 from store.exports.merge import merge_runs
-from store.jobs.ingest import Ingested, NoJobError, forget, ingest
 from store.jobs import reading
+from store.jobs.ingest import Ingested, NoJobError, forget, ingest
 from store.jobs.reading import Point
 from store.reader import Reader
 from tests.store.samples import finished, store, whole_run
