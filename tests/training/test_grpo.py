@@ -15,7 +15,7 @@ pytest.importorskip("trl")
 import torch
 from flowreasoner import command
 
-from engine.events import ModelCallFinished, ModelCallStarted, RoundStarted
+from engine.events import ModelCallFinished, ModelCallStarted, RoundStarted, RunFinished
 from engine.models.checkpoints import content_of
 from store.reader import Reader
 from tests.support import training as support
@@ -70,8 +70,16 @@ def test_after_kill_9_the_policy_and_the_workers_draw_what_they_would_have(tmp_p
 
 
 def test_a_group_over_two_ranks_gives_the_loss_of_its_stored_runs(tmp_path, problems):
-    """The loss is -sum A n / sum n over the calls: at the first step every ratio is 1."""
-    folder = directory(tmp_path / "run", problems, "steps=1", "hardware.processes=2")
+    """The loss is -sum A n / sum n over the calls: at the first step every ratio is 1.
+
+    The probe is scored on `test`, and nothing else is.
+    """
+    from training.pocket.tasks import generate
+
+    probe = tmp_path / "probe.jsonl"
+    probe.write_text(json.dumps(next(iter(generate(8, "train", 1))).to_json()) + "\n")
+    changes = ("steps=1", "hardware.processes=2", f"probe.path={probe}", "alerts.entropy_min=1.0")
+    folder = directory(tmp_path / "run", problems, *changes)
     run = subprocess.run(
         command("training.trainers", str(folder)), capture_output=True, text=True, timeout=400, check=False
     )
@@ -89,11 +97,13 @@ def test_a_group_over_two_ranks_gives_the_loss_of_its_stored_runs(tmp_path, prob
     assert values["loss"] == pytest.approx(-weighed / tokens, abs=1e-5)
     assert values["completion_tokens"] == pytest.approx(tokens / sum(map(len, calls.values())))
     assert values["reward_mean"] == pytest.approx(sum(c["reward"] for c in group["candidates"]) / 2)
-    assert support.progress(folder, "end")[0] == {
-        **support.progress(folder, "end")[0],
-        "status": "done",
-        "error": None,
-    }
+    assert support.progress(folder, "end")[0]["status"] == "done"
+    assert [line["name"] for line in support.progress(folder, "alert")] == ["entropy"]
+    with Reader(folder / "store.db") as reader:
+        ends = [(e.score, e.val_score) for i in calls for e in reader.events_of_kind(i, RunFinished.kind)]
+        probes = [r for r in reader.runs(job="run", limit=9).rows if r.id not in calls]
+    assert [score for score, _ in ends] == [None, None]
+    assert [r.score for r in probes] == [values["probe_test_mean"]]
     assert RunDirectory.open(folder).newest_checkpoint() is not None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.config import Settings
 from sandbox.errors import UsageError
 from training import recipes
 from training.recipes.launch import accelerate_file, ranks
@@ -141,3 +142,33 @@ def test_accelerate_reads_the_files_as_they_are_meant(tmp_path):
         read = commands.load_config_from_file(str(file))
         assert read.distributed_type.value == kind
         assert read.num_processes == 8
+
+
+def test_a_plan_counts_rows_and_says_what_its_estimates_rest_on(tmp_path):
+    pytest.importorskip("trl")
+    from tests.support import training as support
+    from training.data.rows import open_data, sft_rows
+    from training.recipes.base import load_tokenizer
+
+    model = support.small_model(tmp_path / "model")
+    data = support.sft_set(tmp_path / "rows")
+    settings = Settings(store=tmp_path / "store.db")
+    changes = [f"model.base=hf:{model}", f"data.path={data}", "data.max_length=200", "batch.rows=8"]
+    recipe = recipes.load("sft-embedded", [*changes, "epochs=3"])
+    plan = recipes.plan(recipe, str(tmp_path / "run"), settings)
+    lengths = [
+        len(r.ids) for r in sft_rows(open_data(str(data)), load_tokenizer(recipe.model, settings), 200)
+    ]
+    assert (plan.rows, plan.tokens, plan.longest) == (12, sum(lengths), max(lengths))
+    assert plan.steps == 6  # two batches of eight, three times
+    assert plan.argv[-2:] == ["training.trainers", str(tmp_path / "run")]
+    assert set(plan.estimates) == {"memory", "time", "disk"}
+    assert all(e.value > 0 and e.unit and e.basis for e in plan.estimates.values())
+    half = recipes.plan(recipes.load("sft-embedded", [*changes, "max_steps=3"]), "RUN", settings)
+    assert half.steps == 3
+    adapters = recipes.plan(recipes.load("sft-embedded", [*changes, "lora.enabled=true"]), "RUN", settings)
+    assert adapters.estimates["disk"].value < plan.estimates["disk"].value
+    unknown = recipes.plan(recipes.load("sft-embedded", [f"model.base=hf:{model}"]), "RUN", settings)
+    assert unknown.rows is None and unknown.steps is None and "time" not in unknown.estimates
+    with pytest.raises(UsageError, match="is no data set"):
+        recipes.plan(recipes.load("sft-embedded", ["data.path=/nowhere"]), "RUN", settings)

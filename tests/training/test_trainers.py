@@ -271,3 +271,38 @@ def _nll(network, ids, labels) -> float:
     with torch.no_grad():
         logs = network(torch.tensor([ids])).logits[0].log_softmax(-1)
     return -sum(float(logs[n, label]) for n, label in enumerate(labels[1:]) if label != IGNORED)
+
+
+def test_a_step_that_outlasts_the_grace_is_given_up_where_nothing_changes(tmp_path):
+    from training import recipes
+    from training.trainers.hooks import Hooks, StoppedError
+
+    def stopped(step_seconds: float) -> bool:
+        hooks = Hooks(recipes.load("grpo-embedded"), tmp_path, None, grace_s=30.0)
+        hooks.on_step_begin(None, None, None)  # type: ignore[arg-type]
+        hooks.step_seconds = step_seconds
+        with hooks.listening():
+            os.kill(os.getpid(), signal.SIGTERM)  # outside of rollouts: never in the middle of a change
+            try:
+                with hooks.can_leave():
+                    os.kill(os.getpid(), signal.SIGTERM)
+            except StoppedError:
+                return True
+        assert hooks.stopping
+        return False
+
+    assert stopped(100.0)
+    assert not stopped(5.0)
+
+
+def test_a_reward_that_rises_without_the_score_on_test_is_noticed(tmp_path):
+    from training.trainers.probe import HackingWatch
+
+    watch = HackingWatch(tmp_path / "progress.jsonl")
+    assert watch.add(0.50, 0.40) is None
+    assert watch.add(0.52, 0.30) is None  # the reward has hardly risen
+    assert watch.add(0.70, 0.45) is None  # both have
+    assert "from 0.500 to 0.700" in (watch.add(0.70, 0.40) or "")
+    line = {"kind": "step", "values": {"probe_test_mean": 0.4, "probe_reward_mean": 0.5}}
+    (tmp_path / "progress.jsonl").write_text('{"kind": "start"}\n' + json.dumps(line) + "\n")
+    assert HackingWatch(tmp_path / "progress.jsonl").add(0.8, 0.1) is not None

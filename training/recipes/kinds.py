@@ -295,17 +295,4 @@ class GRPORecipe(Recipe):
         return self
 
 
-class Controller(Section):
-    """MaAS's controller (Zhang et al., 2025), as its release has it."""
-
-    layers: Count = 4
-    """Layers of operators."""
-    hidden: Count = 32
-    """Width of each layer's networks."""
-    samples: Annotated[Count, About("architectures a problem", "MaAS: 4")] = 4
-    """Architectures drawn for each problem."""
-    cost_weight: NotNegative = 3.0
-    """Weight of the cost in the utility."""
-
-
 KINDS: dict[str, type[Recipe]] = {"sft": SFTRecipe, "dpo": DPORecipe, "grpo": GRPORecipe}

@@ -193,11 +193,15 @@ class Gym:
         reading: Reader,
         *,
         job: Job | None = None,
+        final: bool = False,
     ) -> str:
-        """One run of a rollout, its events read by `reading` once they are stored; gives its id."""
+        """One run of a rollout, its events read by `reading` once they are stored; gives its id.
+
+        `final` scores it on `test` in the end, which no reward may look at.
+        """
         sandbox = await self.sandboxes.open()
         services = Services(meta_agent, self._worker, sandbox, open_image=self.sandboxes.open)
-        config = replace(config, final=False, deltas=False)
+        config = replace(config, final=final, deltas=False)
         run = Run(problem, config, services, job=job, origin=origin)
         events = run.events() if self._recorder is None else recorded(run, self._recorder)
         async with aclosing(events) as stream:

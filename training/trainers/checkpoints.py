@@ -22,6 +22,11 @@ def folder_of(run_folder: Path, step: int) -> Path:
     return run_folder / "checkpoints" / f"step-{step:06d}"
 
 
+def fresh_of(final: Path) -> Path:
+    """Where a folder is written before it has its name."""
+    return final.with_name(f".{final.name}.tmp")
+
+
 @contextlib.contextmanager
 def replacing(final: Path) -> Iterator[Path]:
     """A fresh folder to write to, which becomes `final` when the block ends without an error.
@@ -29,7 +34,7 @@ def replacing(final: Path) -> Iterator[Path]:
     Raises:
         UnavailableError: the disk is full; nothing of the folder stays and what was there before does.
     """
-    fresh = final.with_name(f".{final.name}.tmp")
+    fresh = fresh_of(final)
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         fresh.mkdir(parents=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.ids import derived_seed
 from engine.models.base import Sampling
+from engine.models.local.chat import Chat
 from engine.operators.specs import OperatorSet
 from engine.problems import Problem
 from engine.run.context import Origin, RunConfig
@@ -26,9 +27,10 @@ from training.rollouts.generators import Generator
 from training.rollouts.meter import Meter
 from training.rollouts.policy import Desk, PolicyModel
 from training.rollouts.rewards import Reward, RewardSettings, reward
-from training.rollouts.rollouts import GymThread, Rollout, RolloutRequest
+from training.rollouts.rollouts import GymThread, Request, Rollout, RolloutRequest
 from training.rollouts.tasks import TaskRequest, draw_instances
 from training.trainers.hooks import Hooks
+from training.trainers.probe import ProbeRequest
 from training.trainers.step_report import Told, groups_json, step_values
 from training.trainers.trl_points import TrainedRow
 
@@ -46,7 +48,8 @@ class Collector:
     operators: Sequence[OperatorSet]
     gym: GymThread
     desk: Desk
-    chat: Any  # engine.models.local.chat.Chat
+    probe: Sequence[Problem]
+    chat: Chat
     generator: Generator
     hooks: Hooks
     meter: Meter
@@ -60,7 +63,9 @@ class Collector:
             self._request(self.subjects[one["number"]], step, *place)
             for one, place in zip(inputs, places, strict=True)
         ]
+        probed = self._probe(step)
         rollouts, seconds = self._carry_out(requests)
+        self.hooks.values |= probed
         began = time.perf_counter()
         rewards = [reward(r, self.recipe.rollouts.rounds, self.reward_settings) for r in rollouts]
         groups = self._groups(rewards)
@@ -114,13 +119,38 @@ class Collector:
         policy = PolicyModel(f"job:{self.job}", self.chat, self.desk)
         origin = Origin(job=self.job, step=step, group=f"{step}.{group}", candidate=candidate)
         if isinstance(subject, Task):
-            drawn = draw_instances(subject, rollouts.instances, config.draws_from)
-            return TaskRequest(subject, drawn, policy, config, origin)
+            instances = draw_instances(subject, rollouts.instances, config.draws_from)
+            return TaskRequest(subject, instances, policy, config, origin)
         return RolloutRequest(subject, policy, config, origin)
 
-    def _carry_out(
-        self, requests: Sequence[RolloutRequest | TaskRequest]
-    ) -> tuple[list[Rollout], dict[str, float | None]]:
+    def _probe(self, step: int) -> dict[str, float | None]:
+        """Where it is time for it, the mean score on `test` of the probe's problems."""
+        from accelerate.utils import gather_object
+
+        if not self.probe or step % self.recipe.probe.every:
+            return {}
+        accelerator, rollouts = self.hooks.trainer.accelerator, self.recipe.rollouts
+        requests = [
+            ProbeRequest(
+                problem,
+                PolicyModel(f"job:{self.job}", self.chat, self.desk),
+                RunConfig(
+                    rounds=rollouts.rounds,
+                    repeats=rollouts.repeats,
+                    seed=derived_seed(self.recipe.seed, "probe", problem.id),
+                    meta_sampling=Sampling(rollouts.temperature, rollouts.top_p, rollouts.max_tokens),
+                    execution_limits=ExecutionLimits(**rollouts.limits.model_dump()),
+                ),
+                Origin(job=self.job, step=step, group="probe"),
+            )
+            for problem in self.probe[accelerator.process_index :: accelerator.num_processes]
+        ]
+        if requests:
+            self._carry_out(requests)
+        scores = [s for s in gather_object([r.test_score for r in requests]) if s is not None]
+        return {"probe_test_mean": sum(scores) / len(scores) if scores else None}
+
+    def _carry_out(self, requests: Sequence[Request]) -> tuple[list[Rollout], dict[str, float | None]]:
         """The rollouts, and the seconds that this thread decoded and waited."""
         decoding = waiting = 0.0
         done = self.gym.start(requests, self.recipe.rollouts.at_once)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from engine.models.registry import open_model
 from engine.operators.own import load_set
 from engine.problems import Problem, ProblemError, parse_problem
 from engine.tasks import Task
-from sandbox.errors import UnavailableError, UsageError
+from sandbox.backends import Prefer
+from sandbox.errors import UsageError
 from training.data.rows import open_data
 from training.recipes import GRPORecipe
 from training.recipes.base import load_model, load_tokenizer, peft_config, source_of
@@ -31,21 +32,32 @@ from training.rollouts.rollouts import Gym, GymThread
 from training.trainers.arguments import common, warm_up_steps
 from training.trainers.collecting import Collector
 from training.trainers.hooks import Hooks
+from training.trainers.probe import probe_of
 from training.trainers.trl_points import ColocatedGenerator, rows_trainer
 
 
 def make(
-    recipe: GRPORecipe, run_folder: Path, settings: Settings, hooks: Hooks, stack: contextlib.ExitStack
+    recipe: GRPORecipe,
+    run_folder: Path,
+    settings: Settings,
+    hooks: Hooks,
+    stack: contextlib.ExitStack,
+    *,
+    prefer: Prefer | None = None,
+    decoder: Callable[[Generator], Generator] = lambda generator: generator,
 ) -> Any:
     """The trainer of a recipe; its sandbox, worker and recorder close with `stack`.
 
-    Raises ExpectedError: data, a model, the sandbox or hardware cannot be used.
+    `prefer` is the sandbox's backend, by default the settings'. `decoder` may put something of its own
+    around what decodes the policy. Raises ExpectedError: data, a model, the sandbox or hardware cannot be
+    used.
     """
     tokenizer = load_tokenizer(recipe.model, settings)
     data = open_data(recipe.data.path)
     problems = problems_of(data)
-    subjects = tasks_of(data, problems, recipe) if recipe.rollouts.variant == "metaflow" else problems
-    if len(subjects) < recipe.rollouts.queries and recipe.rollouts.variant != "metaflow":
+    for_tasks = recipe.rollouts.variant == "metaflow"
+    subjects = tasks_of(data, problems, recipe) if for_tasks else problems
+    if len(problems) < recipe.rollouts.queries and not for_tasks:
         raise UsageError(
             f"the data set has {len(problems)} problems, and a step takes {recipe.rollouts.queries}: "
             "add problems, or set rollouts.queries lower"
@@ -64,7 +76,7 @@ def make(
     gym = Gym(
         open_model(recipe.rollouts.worker, settings),
         run_folder / "store.db",
-        prefer=settings.sandbox.backend,
+        prefer=prefer or settings.sandbox.backend,
         hosts=settings.docker_hosts,
         runtime=settings.sandbox.runtime,
     )
@@ -78,8 +90,9 @@ def make(
             operators,
             thread,
             Desk(),
+            probe_of(recipe),
             Chat(recipe.model.base, tokenizer),
-            _generator(recipe, trainer, tokenizer),
+            decoder(_generator(recipe, trainer, tokenizer)),
             hooks,
             hooks.meter,
         )
@@ -170,14 +183,11 @@ def _arguments(recipe: GRPORecipe, run_folder: Path) -> Any:
 
 
 def _generator(recipe: GRPORecipe, trainer: Any, tokenizer: Any) -> Generator:
-    match recipe.generation.backend:
-        case "embedded":
-            if recipe.hardware.sharding != "none":
-                raise UsageError(
-                    "generation.backend=embedded needs whole weights on each GPU: "
-                    "set hardware.sharding=none, or generation.backend=vllm-colocate"
-                )
-            return EmbeddedGenerator(trainer.accelerator.unwrap_model(trainer.model), tokenizer)
-        case "vllm-colocate":
-            return ColocatedGenerator(trainer)
-    raise UnavailableError(f"generation.backend={recipe.generation.backend} is not built: take vllm-colocate")
+    if recipe.generation.backend == "vllm-colocate":
+        return ColocatedGenerator(trainer)
+    if recipe.hardware.sharding != "none":
+        raise UsageError(
+            "generation.backend=embedded needs whole weights on each GPU: "
+            "set hardware.sharding=none, or generation.backend=vllm-colocate"
+        )
+    return EmbeddedGenerator(trainer.accelerator.unwrap_model(trainer.model), tokenizer)

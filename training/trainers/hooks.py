@@ -18,6 +18,7 @@ from sandbox.errors import UnavailableError
 from training.recipes import Recipe
 from training.rollouts.meter import Meter
 from training.trainers.checkpoints import manifest_of
+from training.trainers.probe import HackingWatch
 from training.trainers.progress import Progress
 from training.trainers.saving import save
 
@@ -52,9 +53,10 @@ class Hooks(TrainerCallback):
         self.stopping = False
         self.facts: dict[str, Any] = {}  # of the data, for the first line
         self.values: dict[str, float | None] = {}  # what else is known of the step in progress
+        self.watch = HackingWatch(run_folder / "progress.jsonl")
         self.meter: Meter | None = None  # where other threads and containers work for the trainer
         self._since: list[dict[str, float | None]] = []  # the steps since the last checkpoint
-        self._best_valid, self._step_seconds, self._may_leave = 0.0, 0.0, False
+        self._best_valid, self.step_seconds, self._may_leave = 0.0, 0.0, False
         self._measuring: dict[str, float] = {}
         self._val_loss: float | None = None
         self._began, self._cpu, self._tokens, self._last_tokens = 0.0, 0.0, 0.0, 0.0
@@ -72,7 +74,7 @@ class Hooks(TrainerCallback):
 
     def _stop(self, number: int, frame: Any) -> None:
         self.stopping = True
-        left = self._step_seconds - (time.perf_counter() - self._began)
+        left = self.step_seconds - (time.perf_counter() - self._began)
         if self._may_leave and left > 0.8 * self.grace_s:
             raise StoppedError
 
@@ -144,8 +146,10 @@ class Hooks(TrainerCallback):
         values |= _gpu() | self.values | (self.meter.take().values() if self.meter else {})
         away = ("seconds_wait_generation", "seconds_execution", "seconds_other")
         values["seconds_training"] = seconds - sum(values.get(name) or 0.0 for name in away)
+        if "probe_test_mean" in values:
+            values["probe_reward_mean"] = self._mean("reward_mean", values)
         self.values = {}
-        self._began, self._cpu, self._step_seconds = now, cpu, seconds
+        self._began, self._cpu, self.step_seconds = now, cpu, seconds
         self._since.append(values)
         self.tell("step", step=step, values=values)
         self._judge(step, values)
@@ -166,6 +170,10 @@ class Hooks(TrainerCallback):
             self.check("entropy", out, f"entropy is {entropy:.3f} nats a token at step {step}")
         if kl is not None:
             self.check("kl", kl > limits.kl_max, f"the divergence from the base is {kl:.3f} at step {step}")
+        test = values.get("probe_test_mean")
+        if test is not None:
+            gamed = self.watch.add(values["probe_reward_mean"], test)
+            self.check("reward_hacking", gamed is not None, gamed or "")
         std, valid = values.get("reward_std"), values.get("valid_share")
         if std is not None:
             alike = std < limits.reward_std_min
@@ -224,9 +232,9 @@ class Hooks(TrainerCallback):
             self.meter.take()  # saving is not training
         self._began, self._cpu = time.perf_counter(), time.process_time()
 
-    def _mean(self, name: str) -> float | None:
-        """Over the steps since the last checkpoint."""
-        known = [value for values in self._since if (value := values.get(name)) is not None]
+    def _mean(self, name: str, *more: dict[str, float | None]) -> float | None:
+        """Over the steps since the last checkpoint, and what is given."""
+        known = [value for values in (*self._since, *more) if (value := values.get(name)) is not None]
         return sum(known) / len(known) if known else None
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training.recipes import Recipe
-from training.trainers.checkpoints import folder_of, prune, replacing, seal
+from training.trainers.checkpoints import folder_of, fresh_of, prune, replacing, seal
 
 
 def save(
@@ -22,12 +22,10 @@ def save(
     # Gathering weights takes every rank; one of them writes, and only it renames the folder.
     state = trainer.accelerator.get_state_dict(trainer.model) if recipe.lora.enabled else None
     if not trainer.args.should_save:
-        trainer.write_state(final.with_name(f".{final.name}.tmp"))
-        trainer.accelerator.wait_for_everyone()
+        trainer.write_state(fresh_of(final))
         return final
     with replacing(final) as folder:
         trainer.write_state(folder)
-        trainer.accelerator.wait_for_everyone()
         if state is not None:
             model = trainer.accelerator.unwrap_model(trainer.model)
             model.get_base_model().save_pretrained(folder, state_dict=merged(state, model))

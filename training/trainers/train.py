@@ -47,7 +47,8 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
         try:
             trainer.train(resume_from_checkpoint=str(newest / TRAINER) if newest else None)
         except StoppedError:
-            if not folder_of(directory.path, trainer.state.global_step).exists():
+            step = trainer.state.global_step
+            if step and not folder_of(directory.path, step).exists():
                 hooks.save()
     return hooks.stopping and trainer.state.global_step < trainer.state.max_steps
 

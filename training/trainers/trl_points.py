@@ -51,12 +51,17 @@ class Checkpointing(_Base):
         self.save()
 
     def write_state(self, folder: Path) -> None:
-        """Write model, tokenizer and the state for resuming into `folder`; every rank must call it."""
+        """Write model, tokenizer and the state for resuming into `folder`, which one rank has made.
+
+        Every rank calls it.
+        """
+        self.accelerator.wait_for_everyone()
         kept, self.args.output_dir = self.args.output_dir, str(folder)
         try:
             super()._save_checkpoint(self.model, None)
         finally:
             self.args.output_dir = kept
+        self.accelerator.wait_for_everyone()  # each rank writes the state of its generators
         if self.args.should_save:
             written = next(folder.glob(f"{_PREFIX}*"))
             trainer = folder / TRAINER
