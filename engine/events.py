@@ -38,7 +38,8 @@ class RunStarted(Event):
     """A run begins. `problem` is `Problem.to_json()`, `config` the options it was started with.
 
     `origin` is the JSON form of `engine.run.context.Origin`: the experiment and trial, or the run that this
-    one was forked from; otherwise empty.
+    one was forked from; otherwise empty. `weights` has the SHA-256 of the weights of the models in this
+    process, by "meta_agent" and "worker", as far as it is known.
     """
 
     kind: ClassVar[str] = "run_started"
@@ -50,6 +51,7 @@ class RunStarted(Event):
     sandbox: str
     config: dict[str, Any]
     origin: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

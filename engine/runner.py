@@ -121,6 +121,7 @@ class Run:
                 sandbox=services.sandbox.name,
                 config=context.config.to_json(),
                 origin=self.origin.to_json(),
+                weights=_weights(services),
             )
         )
         if services.sandbox.name != "docker":
@@ -167,8 +168,16 @@ def workflow_job(workflow: Workflow, split: Split | None = None) -> Job:
 def _status(result: Result, context: RunContext) -> str:
     """What the run comes to: a score decides where there is one."""
     if result.workflow_id is None and result.answer is None:
-        return "failed" if final_split(context.problem) is not None else "error"
+        scorable = final_split(context.problem) is not None or not context.config.final
+        return "failed" if scorable else "error"
     if result.score is not None:
         return "passed" if result.score == 1.0 else "failed"
     # A search without a final scoring came to its workflow; there is no answer to come to.
     return "answered" if result.answer is not None or not context.config.final else "failed"
+
+
+def _weights(services: Services) -> dict[str, str]:
+    """Of the models that know what their weights are: those in this process."""
+    models = {"meta_agent": services.meta_agent, "worker": services.worker}
+    found = {role: getattr(model, "weights", "") for role, model in models.items()}
+    return {role: weights for role, weights in found.items() if weights}

@@ -59,6 +59,11 @@ class SandboxHost:
         self._closed = False
 
     @property
+    def containers(self) -> set[str]:
+        """The ids of those that live."""
+        return {worker.id for worker in self._all}
+
+    @property
     def load(self) -> float:
         sessions = sum(worker.sessions for worker in self._seats)
         return (self.busy + sessions / SESSIONS_EACH) / self.size

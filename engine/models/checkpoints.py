@@ -6,6 +6,7 @@ once its `checkpoint.json` is there: the folder is renamed into place when every
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import hashlib
@@ -17,6 +18,7 @@ from engine.models.base import ModelError
 
 SCHEME = "job"
 MANIFEST = "checkpoint.json"
+_READ_AT_MOST = 64 << 20  # bytes of weights
 _ID = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,79}")
 _STEP = re.compile(r"step-(\d{1,12})")
 
@@ -60,19 +62,19 @@ def jobs_with_checkpoints(jobs: Path) -> list[str]:
 
 
 def content_of(folder: Path) -> str:
-    """SHA-256 over the weights in a model's folder; "" where there are none.
+    """SHA-256 over the weights in a model's folder; "" where there are none, or reading them would take long.
 
-    Two folders with equal weight files have the same. A checkpoint's is written down; others are read.
+    Two folders with equal weight files have the same. A checkpoint's is written down, of whatever size;
+    others are read up to `_READ_AT_MOST`.
     """
-    try:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         recorded = json.loads((folder / MANIFEST).read_text("utf-8")).get("content")
         if isinstance(recorded, str):
             return recorded
-    except (OSError, ValueError, AttributeError):
-        pass
-    return content_hash(
-        {p.name: _file_hash(p, p.stat().st_mtime_ns, p.stat().st_size) for p in weight_files(folder)}
-    )
+    files = [(p, p.stat()) for p in weight_files(folder)]
+    if sum(stat.st_size for _, stat in files) > _READ_AT_MOST:
+        return ""
+    return content_hash({p.name: _file_hash(p, stat.st_mtime_ns, stat.st_size) for p, stat in files})
 
 
 def weight_files(folder: Path) -> list[Path]:

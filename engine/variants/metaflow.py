@@ -49,7 +49,7 @@ async def search(search: SearchContext) -> dict[str, Any]:
     options = options_of(MetaFlowOptions, search.run.config.options)
     shown = drawn(search, options.examples)
     ask = journalled(search.run, search.journal, "workflow")
-    built = await _write(search.run, search.task, shown, seed_of(search, "meta"), ask)
+    built = await write(search.run, search.task, shown, seed_of(search, "meta"), ask)
     if isinstance(built, Rejected):
         name = search.run.services.meta_agent.name
         raise SearchError(
@@ -67,7 +67,7 @@ async def solve(context: RunContext) -> Result:
     context.emitter.emit(Notice(level="info", text=text))
     kind = context.problem.kind
     task = Task(kind, _KINDS[kind], kind, ())
-    built = await _write(context, task, (), derived_seed(context.config.seed, "meta"))
+    built = await write(context, task, (), derived_seed(context.config.seed, "meta"))
     if isinstance(built, Rejected):
         return Result(None, None, None, None, f"The workflow cannot run: {diagnosis(built)}")
     return await finish(context, built, round_number=1, val_score=None)
@@ -79,9 +79,10 @@ def drawn(search: SearchContext, count: int) -> list[Problem]:
     return Random(seed_of(search, "examples")).sample(problems, min(count, len(problems)))
 
 
-async def _write(
+async def write(
     context: RunContext, task: Task, shown: Sequence[Problem], seed: int, ask: Ask | None = None
 ) -> Workflow | Rejected:
+    """The one round there is: a workflow for the task, with some of its problems `shown`."""
     context.emitter.emit(RoundStarted(round=1))
     asked = task_messages(task, context.config.operators, examples=shown)
     built = await propose_for(context, asked, round_number=1, seed=seed, ask=ask)

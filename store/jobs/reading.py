@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """A job as far as it was read. `latest` has each metric's value at the newest step that has it.
+    """A job as far as it was read. `latest` has each metric's value at the newest step that has it, `alert`
+    is its newest alert.
 
     Times are Unix seconds. `ended` is what the trainer said of its end, which a killed one does not.
     """
@@ -36,6 +37,7 @@ class JobRow:
     error: str | None
     damaged: int
     latest: dict[str, float | None]
+    alert: str | None
 
 
 class Point(NamedTuple):
@@ -73,7 +75,7 @@ class CandidateRow:
     words: str
 
 
-_COLUMNS = ", ".join(f.name for f in fields(JobRow) if f.name != "latest")
+_COLUMNS = ", ".join(f.name for f in fields(JobRow) if f.name not in ("latest", "alert"))
 # A value's step is the metric's last: not every step has every metric.
 _LATEST = """
 SELECT m.name, m.value FROM job_metrics m
@@ -96,7 +98,22 @@ def jobs(db: sqlite3.Connection, job_id: str | None = None) -> list[JobRow]:
     where, given = (" WHERE id = ?", (job_id,)) if job_id else ("", ())
     query = f"SELECT {_COLUMNS} FROM jobs{where} ORDER BY created_at DESC, id DESC"
     rows = db.execute(query, given).fetchall()
-    return [JobRow(*row, latest=dict(db.execute(_LATEST, (row[0], row[0])))) for row in rows]
+    found = []
+    for row in rows:
+        latest = dict(db.execute(_LATEST, (row[0], row[0])))
+        found.append(JobRow(*row, latest=latest, alert=_alert(db, row[0])))
+    return found
+
+
+def _alert(db: sqlite3.Connection, job_id: str) -> str | None:
+    query = "SELECT data FROM job_events WHERE job_id = ? AND kind = 'alert' ORDER BY offset DESC LIMIT 1"
+    row = db.execute(query, (job_id,)).fetchone()
+    return None if row is None else alert_text(json.loads(row[0]))
+
+
+def alert_text(data: dict[str, Any]) -> str:
+    """An alert in words, whatever its line said."""
+    return f"{data.get('name', 'alert')}: {data.get('text', '')}"
 
 
 def metric_names(db: sqlite3.Connection, job_ids: Sequence[str]) -> list[str]:

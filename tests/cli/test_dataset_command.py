@@ -62,6 +62,15 @@ async def test_what_cannot_be_done_is_one_sentence(
     assert not (filled.home / "x").exists()
 
 
+async def test_a_folder_of_something_else_is_said(filled: Shell) -> None:
+    other = filled.home / "other"
+    other.mkdir()
+    for text in ("{}", "[]", "nonsense"):
+        (other / "report.json").write_text(text)
+        ended = await filled("dataset", "show", "other")
+        assert ended.code == 2 and "other is damaged" in ended.err and ended.err.count("\n") == 1
+
+
 async def test_a_hub_that_is_not_there_leaves_the_data_set_here(filled: Shell) -> None:
     filled.env["HF_ENDPOINT"] = "http://127.0.0.1:9"
     ended = await filled("dataset", "build", "sft", "--from", "", "--out", "x", "--push", "me/rows")

@@ -285,7 +285,9 @@ def test_clusters_are_counted_from_indexes(tmp_path: Path) -> None:
             assert time.process_time() - begun < 1.0
     db = sqlite3.connect(path)
     query = "EXPLAIN QUERY PLAN SELECT error_sig, count(*), max(id), min(started_at) FROM runs"
-    plan = str(db.execute(f"{query} WHERE job IS NULL AND error_sig IS NOT NULL GROUP BY error_sig").fetchall())
+    plan = str(
+        db.execute(f"{query} WHERE job IS NULL AND error_sig IS NOT NULL GROUP BY error_sig").fetchall()
+    )
     assert "COVERING INDEX runs_by_signature" in plan
     assert "TEMP B-TREE" not in plan
     db.close()

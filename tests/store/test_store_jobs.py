@@ -68,6 +68,7 @@ def test_a_job_is_read_with_its_metrics_events_and_rollouts(
     assert (row.step, row.total_steps, row.rows, row.ended) == (2, 10, 64, "done")
     assert (row.begun_at, row.heard_at) == (BEGUN + 1, BEGUN + 7)
     assert row.latest == {"loss": 2.25, "reward_mean": 0.25}
+    assert row.alert == "nan: the loss was no number"
     assert [(e.kind, e.step) for e in events] == [
         ("end", None),
         ("alert", None),

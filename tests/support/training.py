@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,3 +81,24 @@ def progress(path: Path, kind: str) -> list[dict[str, Any]]:
 def values(path: Path, name: str) -> list[float]:
     """A number of every step."""
     return [line["values"][name] for line in progress(path, "step")]
+
+
+def killed_after(folder: Path, kind: str, step: int) -> int:
+    """Train in a process of its own that is killed (-9) once it has written a line; its return code."""
+    code = (
+        "import os, signal, sys, pathlib, torch; torch.set_num_threads(1)\n"
+        "from training.trainers.progress import Progress\n"
+        "from training.trainers.run_directory import RunDirectory\n"
+        "from training.trainers.train import train\n"
+        "write = Progress.write\n"
+        "def written(self, kind, **values):\n"
+        "    write(self, kind, **values)\n"
+        f"    if kind == {kind!r} and values['step'] == {step}: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Progress.write = written\n"
+        "train(RunDirectory.open(pathlib.Path(sys.argv[1])))\n"
+    )
+    root = Path(__file__).parents[2]
+    paths = os.pathsep.join([str(root), str(root / "sandbox" / "command")])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    started = [sys.executable, "-c", code, str(folder)]
+    return subprocess.run(started, env=environment, capture_output=True, timeout=400, check=False).returncode

@@ -31,7 +31,7 @@ UNITTEST = (
     [
         "assert f(20) == 21",  # val
         "assert f(300) == 301",  # test
-        "assert  f( 300 )==301",
+        "assert  f( 300 )\n  ==301",
         "so f(300) == 301 must hold",
         "assert f([1, 2]) == ['a', 2]",  # of check(candidate), with the function's own name
         'assert candidate([1, 2]) == ["a", 2]',
@@ -58,6 +58,15 @@ def test_no_row_holds_a_hidden_assertion(desk: Desk, leak: str, where: str) -> N
     assert [row["run"] for row in rows] == ["fine", "other"]
     assert dict(report.dropped) == {"hidden-test": 1}
     assert leak not in json.dumps(rows)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["assert f(20) == 210", "assert f(20) == 21.5", "assert ff(20) == 21", "f(120) == 21", "f(20)", "20 21"],
+)
+def test_what_only_looks_like_one_is_none(desk: Desk, said: str) -> None:
+    desk.put(meta_run("r", [Wrote(0.5, reasoning=said)]))
+    assert len(desk.build("sft")[0]) == 1
 
 
 def test_visible_tests_are_no_secret_even_where_they_are_hidden_ones_too(desk: Desk) -> None:
@@ -207,12 +216,19 @@ def put_many(desk: Desk, count: int = 30) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["sft", "dpo", "grpo"])
+OPTIONS: dict[str, dict[str, Any]] = {
+    "sft": {"tokenizer": "pocket-meta"},
+    "dpo": {"tokenizer": "pocket-meta", "pairs": 20},
+    "grpo": {},
+}
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
 def test_the_same_store_gives_the_same_bytes(desk: Desk, kind: Any) -> None:
     put_many(desk)
     desk.put(meta_run("more", [Wrote(0.9, CODES[1])], of=problem("p1"), at=1e6))
     for name in ("one", "two"):
-        desk.build(kind, name=name, **({} if kind == "grpo" else {"tokenizer": "pocket-meta"}))
+        desk.build(kind, name=name, **OPTIONS[kind])
     one, two = ({p.name: p.read_bytes() for p in (desk.folder / name).iterdir()} for name in ("one", "two"))
     assert one == two
     assert set(one) >= {"card.md", "report.json", "dataset_info.json", "state.json"}

@@ -10,6 +10,7 @@ import pytest
 from engine.events import ModelCallStarted, WorkflowProposed
 from tests.support.meta_runs import CODE, CODES, Wrote, meta_run, problem
 from tests.training.conftest import Desk
+from training.data import DataError
 
 
 def rounds(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
@@ -208,6 +209,14 @@ def test_a_search_is_scored_by_the_trials_of_its_workflows(desk: Desk) -> None:
     assert (row["run"], row["problem"], row["prompt"]) == ("s", "search for metaflow", asked)
     assert row["reward"] == pytest.approx(2 / 3)  # binary, and a trial without a verdict counts neither way
     assert report.read == 5
+    with pytest.raises(DataError, match="1 search-run"):
+        desk.build("sft", name="trace", form="trace")
+
+
+def test_code_that_was_indented_in_the_reply_is_found_in_it(desk: Desk) -> None:
+    text = "<graph>\n" + "\n".join(f"    {line}" for line in CODE.splitlines()) + "\n</graph>"
+    desk.put(meta_run("r", [Wrote(0.5, text=text)]))
+    assert desk.build("sft")[0][0]["reply"] == text
 
 
 def test_texts_that_parquet_cannot_hold_are_made_to_fit(desk: Desk) -> None:

@@ -7,8 +7,6 @@ import math
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,6 @@ import pytest
 pytest.importorskip("trl")
 
 import torch
-from flowreasoner import command
 
 from engine.models.checkpoints import content_of
 from tests.support import training as support
@@ -124,7 +121,7 @@ def test_after_kill_9_a_run_goes_on_as_if_nothing_had_been(tmp_path, model, rows
     )
     whole = run(support.run_directory(tmp_path / "whole", "sft-embedded", model, rows, *changes))
     broken = support.run_directory(tmp_path / "broken", "sft-embedded", model, rows, *changes)
-    assert _killed_at(broken, 5) == -signal.SIGKILL
+    assert support.killed_after(broken, "step", 5) == -signal.SIGKILL
     (broken / "checkpoints" / ".step-000006.tmp").mkdir()  # as if it had been writing one
     with (broken / "progress.jsonl").open("ab") as file:
         file.write(b'{"kind": "st')
@@ -274,27 +271,3 @@ def _nll(network, ids, labels) -> float:
     with torch.no_grad():
         logs = network(torch.tensor([ids])).logits[0].log_softmax(-1)
     return -sum(float(logs[n, label]) for n, label in enumerate(labels[1:]) if label != IGNORED)
-
-
-def _killed_at(folder: Path, step: int) -> int:
-    """Train in a process of its own that is killed once it has written a step; its return code."""
-    code = (
-        "import os, signal, sys, pathlib, torch; torch.set_num_threads(1)\n"
-        "from training.trainers.progress import Progress\n"
-        "from training.trainers.run_directory import RunDirectory\n"
-        "from training.trainers.train import train\n"
-        "write = Progress.write\n"
-        "def written(self, kind, **values):\n"
-        "    write(self, kind, **values)\n"
-        f"    if kind == 'step' and values['step'] == {step}: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "Progress.write = written\n"
-        "train(RunDirectory.open(pathlib.Path(sys.argv[1])))\n"
-    )
-    root = Path(command("x")[2]).parents[2]
-    paths = os.pathsep.join([str(root), str(root / "sandbox" / "command")])
-    return subprocess.run(  # noqa: PLW1510  its code is what is asked for
-        [sys.executable, "-c", code, str(folder)],
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        timeout=300,
-    ).returncode

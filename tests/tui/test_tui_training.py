@@ -265,6 +265,8 @@ async def test_a_form_takes_only_what_the_recipe_takes_and_says_what_it_would_ru
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
+    data = store.parent / "set"
+    data.mkdir()
 
     def estimate(recipe: Any) -> list[str]:
         asked.append(recipe)
@@ -294,10 +296,15 @@ async def test_a_form_takes_only_what_the_recipe_takes_and_says_what_it_would_ru
             await until(pilot, lambda: bool(str(said.render())) == bool(complaint))  # noqa: B023
             assert complaint in str(said.render())
         assert "max_steps\t7" in settings.plain_text
-        form.query_one("#name-data", Input).value = "/data/set"
+        form.query_one("#name-data", Input).value = str(data)
         await pilot.press("f2")  # tries it first
         await until(pilot, lambda: "rows        24" in shown(app, "preview"))
-        assert "--set max_steps=7 --data /data/set" in shown(app, "preview")
+        told_command = shown(app, "preview").replace("\n", "")
+        assert f"--set max_steps=7 --data {data}" in told_command
+        form.query_one("#name-gpus", Input).value = "first"
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "numbers of GPUs" in str(form.query_one("#complaint", Label).render()))
+        form.query_one("#name-gpus", Input).value = ""
         form.query_one("#name-host", Input).value = "nowhere"
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "no host 'nowhere'" in str(form.query_one("#complaint", Label).render()))
@@ -311,7 +318,7 @@ async def test_a_form_takes_only_what_the_recipe_takes_and_says_what_it_would_ru
     assert (launch.recipe, launch.changes, launch.data) == (
         "sft-embedded",
         (("max_steps", "7"),),
-        "/data/set",
+        str(data),
     )
     assert asked[0].max_steps == 7
 

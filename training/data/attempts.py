@@ -77,11 +77,16 @@ def unfit(proposal: Proposal, *, search: bool, strict: bool) -> str:
         return "cannot-run"
     if not (proposal.ended or search):
         return "unfinished-round"
-    if event.code.strip() not in call.answered.text and not event.repairs:
+    if not event.repairs and _blankless(event.code) not in _blankless(call.answered.text):
         return "other-reply"
     if strict and not event.strict_ok:
         return "repaired"
     return ""
+
+
+def _blankless(text: str) -> str:
+    """Without blank space, since taking code out of a reply may change its indent."""
+    return "".join(text.split())
 
 
 def bad_reply(call: Call) -> str:

@@ -24,7 +24,7 @@ from training.data.card import card
 from training.data.contamination import Contamination, contamination
 from training.data.dpo import DPO
 from training.data.grpo import GRPO
-from training.data.hidden_tests import Assertions, asserted_in, collapsed, of_splits
+from training.data.hidden_tests import Assertions, asserted_in, of_splits, tokenised
 from training.data.options import BuildOptions, DataError, Kind, checked
 from training.data.repair import REPAIR
 from training.data.report import Report
@@ -138,7 +138,7 @@ class _Build:
         for candidate in self.kind.find(reading):
             texts = self.kind.texts(candidate.row)
             reason = self._kept_out.found_in(problem, texts)
-            if not reason and any(asserted_in(collapsed(t), hidden, shown) for t in texts):
+            if not reason and any(asserted_in(tokenised(t), hidden, shown) for t in texts):
                 reason = "hidden-test"
             if reason:
                 self.report.dropped[reason] += 1
@@ -160,7 +160,7 @@ class _Build:
             row = in_texts({name: whole[name] for name in self.kind.columns}, plain)
             texts = self.kind.texts(row)
             shown = self._spool.shown(_problem_key(row["benchmark"], row[self.kind.problem]))
-            if any(self._hidden.first_in(collapsed(text), shown) for text in texts):
+            if any(self._hidden.first_in(tokenised(text), shown) for text in texts):
                 report.dropped["hidden-test"] += 1
                 continue
             lengths = self._measured(row)

@@ -10,7 +10,7 @@ from typing import Any
 from engine.benchmarks import load_benchmark
 from engine.benchmarks.splits import split
 from engine.problems import SPLITS, Problem, ProblemError
-from training.data.hidden_tests import Assertions, collapsed, of_splits
+from training.data.hidden_tests import Assertions, of_splits, tokenised
 from training.data.options import DataError
 
 _WORD = re.compile(r"\w+")
@@ -59,7 +59,7 @@ class Contamination:
             for size, known in self._grams.items():
                 if any(gram in known for gram in _grams(words, size)):
                     return "contaminated-words"
-        if any(self._tests.first_in(collapsed(text)) for text in texts):
+        if any(self._tests.first_in(tokenised(text)) for text in texts):
             return "contaminated-test"
         return ""
 

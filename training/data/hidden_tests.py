@@ -1,7 +1,7 @@
 """Assertions that no row may hold: tests of the splits `val` and `test`, and those of benchmarks.
 
-Texts are compared without blank space and with one kind of quotes, so that a line break or another style
-hides nothing.
+Texts are compared token by token, so that blank space, line breaks and the kind of quotes hide nothing, and
+`f(2) == 4` is not found in `f(2) == 41`.
 """
 
 from __future__ import annotations
@@ -9,31 +9,36 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from engine.guest.syntax import parsed
 
-_BLANK = re.compile(r"\s+")
+_TOKENS = re.compile(r"\d+\.\d+|\w+|[^\w\s]")
 _LINES = re.compile(r"\bassert\b[^\n]*")
-_CHARS = 120  # of a test, collapsed; as much of one tells it
-_SHORTEST = 8  # of what is asserted: less than that stands in texts by chance
+_MOST = 60  # tokens of a test: as much of one tells it
+_FEWEST = 7  # fewer, such as those of `assert f(x)`, stand in texts by chance
 
 
-def collapsed(text: str) -> str:
-    """The text without blank space, with single quotes."""
-    return _BLANK.sub("", text).replace('"', "'")
+def tokenised(text: str) -> str:
+    """The text's tokens with one space around each, quotes as single ones."""
+    return f" {' '.join(_TOKENS.findall(text.replace(chr(34), chr(39))))} "
 
 
-def assertions(test: str, entry_point: str | None) -> Iterator[str]:
-    """What a test source asserts, collapsed, each from the word `assert` on.
+@lru_cache(maxsize=4096)  # a problem is run many times
+def assertions(test: str, entry_point: str | None) -> frozenset[str]:
+    """What a test source asserts, tokenised, each from the word `assert` on.
 
     Where it asserts of a `candidate`, it is given for the function's own name too.
     """
+    found: set[str] = set()
     for source in _sources(test):
         named = re.sub(r"\bcandidate\b", lambda _: entry_point or "candidate", source)
-        for text in sorted({collapsed(source), collapsed(named)}):
-            if "(" in text and len(text) >= len("assert") + _SHORTEST:
-                yield text[:_CHARS]
+        for text in (source, named):
+            tokens = tokenised(text).split()
+            if "(" in tokens and len(tokens) >= _FEWEST:
+                found.add(f" {' '.join(tokens[:_MOST])} ")
+    return frozenset(found)
 
 
 def _sources(test: str) -> Iterator[str]:
@@ -54,7 +59,7 @@ def _sources(test: str) -> Iterator[str]:
 
 
 def of_splits(problem: Mapping[str, Any], splits: Iterable[str]) -> frozenset[str]:
-    """The assertions of a problem's splits, collapsed. `problem` is `engine.problems.Problem.to_json()`."""
+    """The assertions of a problem's splits, tokenised. `problem` is `engine.problems.Problem.to_json()`."""
     tests = problem.get("tests")
     sources = [t for s in splits for t in (tests.get(s) or ())] if isinstance(tests, dict) else []
     name = problem.get("entry_point")
@@ -75,26 +80,22 @@ class Assertions:
         self._lengths = []
 
     def first_in(self, text: str, shown: frozenset[str] = frozenset()) -> str | None:
-        """An assertion that stands in the collapsed `text` and is none of `shown`, None where none does."""
+        """An assertion that stands in the tokenised `text` and is none of `shown`, None where none does."""
         if not self._lengths:
             self._lengths = sorted({len(a) for a in self._known}, reverse=True)
-        at = text.find("assert")
+        at = text.find(" assert")
         while at >= 0:
-            rest = text[at : at + _CHARS]
             for length in self._lengths:
-                if rest[:length] in self._known and rest[:length] not in shown:
-                    return rest[:length]
-            at = text.find("assert", at + 1)
+                found = text[at : at + length]
+                if found in self._known and found not in shown:
+                    return found
+            at = text.find(" assert", at + 1)
         return None
 
 
 def asserted_in(text: str, hidden: frozenset[str], shown: frozenset[str]) -> str | None:
-    """What one problem's hidden test asserts and the collapsed `text` says, be it without the word assert.
+    """What one problem's hidden test asserts and the tokenised `text` says, be it without the word assert.
 
-    Whatever is a visible test too, or a part of one, is no secret.
+    What a visible test asserts too is no secret.
     """
-    for assertion in sorted(hidden - shown):
-        said = assertion.removeprefix("assert")
-        if said in text and not any(said in one for one in shown):
-            return assertion
-    return None
+    return next((one for one in sorted(hidden - shown) if one.removeprefix(" assert") in text), None)

@@ -22,6 +22,7 @@ REASONS = {
     "cannot-run": "no workflow that can run came of it",
     "unfinished-round": "a budget or its user ended the run before the round had a score",
     "repaired": "it ran only after repairs, and --strict",
+    "search-run": "it is one of a search's, whose workflows are no steps to one answer: it has no trace",
     "not-solved": "no round of its run passed all of `val`, and --solved",
     "not-best": "another round of its run scored higher, or as high and earlier",
     "not-monotone": "an earlier round of its run scored as high",
@@ -130,3 +131,13 @@ def _mean(values: array[float]) -> dict[str, Any] | None:
         return None
     mean = round(sum(values) / len(values), 6)
     return {"rows": len(values), "mean": mean, "lowest": min(values), "highest": max(values)}
+
+
+def reasons_table() -> str:
+    """`REASONS` as a Markdown table, for the docs."""
+    lines = [
+        "| Name | What it counts |",
+        "|---|---|",
+        *(f"| `{n}` | {what} |" for n, what in REASONS.items()),
+    ]
+    return "\n".join(lines) + "\n"

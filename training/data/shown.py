@@ -9,6 +9,9 @@ from typing import Any
 from training.data.build import REPORT
 from training.data.options import DataError
 
+# What a report is read by (`training.data.report`).
+_NEEDED = {"kind", "from", "rows", "problems", "runs", "dropped", "replies", "without_reasoning", "tokens"}
+
 
 def shown(folder: Path) -> dict[str, Any]:
     """A data set's report, columns and first row.
@@ -23,6 +26,8 @@ def shown(folder: Path) -> dict[str, Any]:
         raise DataError(f"{folder} {what}; name what `dataset build --out` wrote")
     try:
         told = json.loads(report.read_text(encoding="utf-8"))
+        if not isinstance(told, dict) or not told.keys() >= _NEEDED:
+            raise ValueError("its report.json is of something else")
         rows: Any = load_from_disk(str(folder))
         first = rows[0]
     except (OSError, ValueError, KeyError, IndexError) as error:

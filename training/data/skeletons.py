@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
 
 from engine.source import parse
 
 
+@lru_cache(maxsize=4096)  # meta-agents write the same workflow for many problems
 def skeleton(code: str) -> str:
     """A content address, 32 hex digits, of the code's syntax tree without what is arbitrary in it.
 

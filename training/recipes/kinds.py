@@ -187,6 +187,8 @@ class Reward(Section):
     """Weight of writing a workflow that no earlier round has."""
     invalid: Annotated[float, Field(le=0, allow_inf_nan=False)] = -0.5
     """Reward of a reply that cannot run."""
+    cut: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    """Reward of a round that the run's budget cut short."""
 
 
 class Advantages(Section):
@@ -198,12 +200,13 @@ class Advantages(Section):
     """Rounds up to this one carry no reward (T)."""
     form: Literal["subsequent", "literal"] = "subsequent"
     """`subsequent` sums over j ≥ max(round, T + 1), as the text says; `literal` over j > T, as printed."""
-    scale: Literal["std", "floor", "none"] = "floor"
-    """Divide by the standard deviation, by it with a floor, or not at all."""
+    scale: Annotated[Literal["floor", "std", "skip", "none"], About(source="FlowReasoner: std")] = "floor"
+    """Divide by the group's standard deviation with a `floor`; by it alone (`std`); by it alone and learn
+    nothing from groups below the floor (`skip`); or not at all."""
     floor: Annotated[Positive, About("reward", "ours: 0.1 of its range")] = 0.1
     """The least standard deviation to divide by."""
-    skip_flat: bool = False
-    """Give no advantage to groups whose standard deviation is below the floor."""
+    hold: Annotated[bool, About(source="ours")] = True
+    """A candidate that stopped early holds its last reward over the rounds it did not play."""
     center: Literal["none", "round"] = "none"
     """`round` makes the advantages of each round sum to zero over a group."""
     max_abs: Annotated[Positive | None, About(source="ours")] = None
@@ -226,10 +229,8 @@ class Objective(Section):
 class Generation(Section):
     """What decodes the policy."""
 
-    backend: Literal["embedded", "vllm-colocate", "vllm-server"] = "embedded"
-    """`embedded`: this project's decoder on the trainer's own weights; vLLM on the same or on other GPUs."""
-    server: str = ""
-    """Address of the vLLM server, such as `http://127.0.0.1:8000` (`vllm-server`)."""
+    backend: Literal["embedded", "vllm-colocate"] = "embedded"
+    """`embedded`: this project's decoder on the trainer's weights; `vllm-colocate`: vLLM on the same GPUs."""
     memory: Annotated[Share, About("share of a GPU")] = 0.3
     """GPU memory that vLLM takes (`vllm-colocate`)."""
 
@@ -256,8 +257,8 @@ class GRPORecipe(Recipe):
     """Reinforcement learning."""
     steps: Annotated[Count, About("steps")] = 100
     """Optimiser steps."""
-    rows_at_once: Annotated[Count, About("rows")] = 1
-    """Calls of one forward pass on one device. Halve this first where memory runs out."""
+    candidates_at_once: Annotated[Count, About("candidates")] = 1
+    """Candidates whose calls one forward pass takes on one device, about `rollouts.rounds` rows each."""
     rollouts: Rollouts = Rollouts()
     """How candidates are sampled."""
     reward: Reward = Reward()
@@ -275,15 +276,21 @@ class GRPORecipe(Recipe):
 
     @property
     def at_once(self) -> tuple[str, int]:
-        return "rows_at_once", self.rows_at_once
+        return "candidates_at_once", self.candidates_at_once
 
     @model_validator(mode="after")
     def _groups_divide(self) -> Self:
         candidates = self.rollouts.queries * self.rollouts.group
-        if candidates % (self.rows_at_once * self.hardware.processes):
+        unit = self.candidates_at_once * self.hardware.processes
+        if candidates % unit:
             raise ValueError(
-                f"rollouts.queries × rollouts.group ({candidates}) must be a multiple of rows_at_once × "
-                f"hardware.processes ({self.rows_at_once * self.hardware.processes})"
+                f"rollouts.queries × rollouts.group ({candidates}) must be a multiple of "
+                f"candidates_at_once × hardware.processes ({unit})"
+            )
+        if self.advantages.after >= self.rollouts.rounds:
+            raise ValueError(
+                f"advantages.after ({self.advantages.after}) leaves no reward in {self.rollouts.rounds} "
+                "rounds: set it lower, or rollouts.rounds higher"
             )
         return self
 

@@ -39,7 +39,7 @@ def replacing(final: Path) -> Iterator[Path]:
         fresh.rename(final)
     except BaseException as error:
         shutil.rmtree(fresh, ignore_errors=True)
-        if isinstance(error, OSError | RuntimeError | ValueError) and _is_full(error, final.parent):
+        if isinstance(error, Exception) and _is_full(error, final.parent):
             raise UnavailableError(
                 f"the disk is full: {final.name} could not be written and the checkpoints before it are "
                 f"whole: free space in {final.parent} and resume"

@@ -16,6 +16,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from sandbox.errors import UnavailableError
 from training.recipes import Recipe
+from training.rollouts.meter import Meter
 from training.trainers.checkpoints import manifest_of
 from training.trainers.progress import Progress
 from training.trainers.saving import save
@@ -32,6 +33,10 @@ _NAMES = {
 }
 
 
+class StoppedError(Exception):
+    """A step was given up because the trainer was told to stop."""
+
+
 class NotANumberError(UnavailableError):
     """The loss or its gradient is no number any more; the message says what to do."""
 
@@ -39,13 +44,17 @@ class NotANumberError(UnavailableError):
 class Hooks(TrainerCallback):
     """One for a run. `progress` is None on ranks other than 0."""
 
-    def __init__(self, recipe: Recipe, run_folder: Path, progress: Progress | None) -> None:
-        self.recipe, self.run_folder, self.progress = recipe, run_folder, progress
+    def __init__(
+        self, recipe: Recipe, run_folder: Path, progress: Progress | None, grace_s: float = 30.0
+    ) -> None:
+        self.recipe, self.run_folder, self.progress, self.grace_s = recipe, run_folder, progress, grace_s
         self.trainer: Any = None
         self.stopping = False
         self.facts: dict[str, Any] = {}  # of the data, for the first line
         self.values: dict[str, float | None] = {}  # what else is known of the step in progress
-        self._since: list[float] = []  # the loss of each step since the last checkpoint
+        self.meter: Meter | None = None  # where other threads and containers work for the trainer
+        self._since: list[dict[str, float | None]] = []  # the steps since the last checkpoint
+        self._best_valid, self._step_seconds, self._may_leave = 0.0, 0.0, False
         self._measuring: dict[str, float] = {}
         self._val_loss: float | None = None
         self._began, self._cpu, self._tokens, self._last_tokens = 0.0, 0.0, 0.0, 0.0
@@ -63,6 +72,21 @@ class Hooks(TrainerCallback):
 
     def _stop(self, number: int, frame: Any) -> None:
         self.stopping = True
+        left = self._step_seconds - (time.perf_counter() - self._began)
+        if self._may_leave and left > 0.8 * self.grace_s:
+            raise StoppedError
+
+    @contextlib.contextmanager
+    def can_leave(self) -> Iterator[None]:
+        """Meanwhile nothing of the model changes: a step that would outlast the grace is given up.
+
+        Raises StoppedError in the block. Not with several ranks, which would wait for each other.
+        """
+        self._may_leave = int(os.environ.get("WORLD_SIZE", "1")) == 1
+        try:
+            yield
+        finally:
+            self._may_leave = False
 
     def tell(self, kind: str, **values: Any) -> None:
         if self.progress is not None:
@@ -73,9 +97,6 @@ class Hooks(TrainerCallback):
         if name not in self._raised:
             self._raised.add(name)
             self.tell("alert", name=name, text=text)
-
-    def passed(self, name: str) -> None:
-        self._raised.discard(name)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -116,15 +137,16 @@ class Hooks(TrainerCallback):
         values: dict[str, float | None] = {ours: logs[name] for name, ours in _NAMES.items() if name in logs}
         now, cpu = time.perf_counter(), time.process_time()
         seconds = now - self._began
-        values["seconds_training"], values["cpu_train"] = seconds, cpu - self._cpu
+        values["cpu_train"] = cpu - self._cpu
         if "num_tokens" in logs:
             values["tokens_per_s"] = (logs["num_tokens"] - self._last_tokens) / seconds
             self._last_tokens = logs["num_tokens"]
-        values |= _gpu()
-        values |= self.values
+        values |= _gpu() | self.values | (self.meter.take().values() if self.meter else {})
+        away = ("seconds_wait_generation", "seconds_execution", "seconds_other")
+        values["seconds_training"] = seconds - sum(values.get(name) or 0.0 for name in away)
         self.values = {}
-        self._began, self._cpu = now, cpu
-        self._since.append(logs["loss"])
+        self._began, self._cpu, self._step_seconds = now, cpu, seconds
+        self._since.append(values)
         self.tell("step", step=step, values=values)
         self._judge(step, values)
 
@@ -137,19 +159,29 @@ class Hooks(TrainerCallback):
                 self.alert("nan", text)
                 raise NotANumberError(text)
         free = shutil.disk_usage(self.run_folder).free / 1e9
-        self._check("disk", free < limits.disk_free, f"{free:.1f} GB of disk are free in {self.run_folder}")
+        self.check("disk", free < limits.disk_free, f"{free:.1f} GB of disk are free in {self.run_folder}")
         entropy, kl = values.get("entropy"), values.get("kl")
         if entropy is not None:
             out = not limits.entropy_min <= entropy <= limits.entropy_max
-            self._check("entropy", out, f"entropy is {entropy:.3f} nats a token at step {step}")
+            self.check("entropy", out, f"entropy is {entropy:.3f} nats a token at step {step}")
         if kl is not None:
-            self._check("kl", kl > limits.kl_max, f"the divergence from the base is {kl:.3f} at step {step}")
+            self.check("kl", kl > limits.kl_max, f"the divergence from the base is {kl:.3f} at step {step}")
+        std, valid = values.get("reward_std"), values.get("valid_share")
+        if std is not None:
+            alike = std < limits.reward_std_min
+            self.check("reward_std", alike, f"rewards in a group differ by {std:.4f} only at step {step}")
+        if valid is not None:
+            self._best_valid = max(self._best_valid, valid)
+            fell = valid < self._best_valid - limits.valid_drop
+            text = f"{valid:.0%} of replies can run at step {step}, {self._best_valid:.0%} could before"
+            self.check("valid", fell, text)
 
-    def _check(self, name: str, wrong: bool, text: str) -> None:
+    def check(self, name: str, wrong: bool, text: str) -> None:
+        """Raise an alert, or note that its reason has passed."""
         if wrong:
             self.alert(name, text)
         else:
-            self.passed(name)
+            self._raised.discard(name)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -174,10 +206,12 @@ class Hooks(TrainerCallback):
 
     def save(self) -> None:
         """What the trainer calls where it would write a checkpoint of its own."""
-        loss = sum(self._since) / len(self._since) if self._since else None
-        metrics: dict[str, Any] = {"loss": loss, "val_loss": self._val_loss}
-        merit = self.merit(metrics)
-        folder = save(self.trainer, self.recipe, self.run_folder, merit, metrics)
+        metrics = {
+            "loss": self._mean("loss"),
+            "val_loss": self._val_loss,
+            "reward_mean": self._mean("reward_mean"),
+        }
+        folder = save(self.trainer, self.recipe, self.run_folder, _merit(metrics), metrics)
         self._since = []
         if self.progress is not None:
             self.tell(
@@ -186,13 +220,22 @@ class Hooks(TrainerCallback):
                 folder=str(folder.relative_to(self.run_folder)),
                 content=manifest_of(folder)["content"],
             )
-        # Saving is not training.
+        if self.meter:
+            self.meter.take()  # saving is not training
         self._began, self._cpu = time.perf_counter(), time.process_time()
 
-    def merit(self, metrics: dict[str, Any]) -> float | None:
-        """What makes one checkpoint better than another; None where nothing was measured."""
-        loss = metrics["val_loss"] if metrics["val_loss"] is not None else metrics["loss"]
-        return None if loss is None else -loss
+    def _mean(self, name: str) -> float | None:
+        """Over the steps since the last checkpoint."""
+        known = [value for values in self._since if (value := values.get(name)) is not None]
+        return sum(known) / len(known) if known else None
+
+
+def _merit(metrics: dict[str, float | None]) -> float | None:
+    """What makes a checkpoint better than another: reward, else a low loss, on held-out rows if there are."""
+    if metrics["reward_mean"] is not None:
+        return metrics["reward_mean"]
+    loss = metrics["val_loss"] if metrics["val_loss"] is not None else metrics["loss"]
+    return None if loss is None else -loss
 
 
 def _gpu() -> dict[str, float | None]:

@@ -18,11 +18,12 @@ from training.recipes import Recipe, load
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """`recipe` is `recipe.toml`; `attempt` is job.json's, 1 where there is none."""
+    """`recipe` is `recipe.toml`; `attempt` and `grace_s`, what a stop allows in seconds, are job.json's."""
 
     path: Path
     recipe: Recipe
     attempt: int
+    grace_s: float
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
@@ -31,7 +32,7 @@ class RunDirectory:
             raise UsageError(
                 f"{path}: no run directory (no recipe.toml): start jobs with `flowreasoner train`"
             )
-        return cls(path, load(str(path / "recipe.toml")), _attempt(path / "job.json"))
+        return cls(path, load(str(path / "recipe.toml")), *_of_job(path / "job.json"))
 
     def newest_checkpoint(self) -> Path | None:
         """The newest complete checkpoint."""
@@ -60,11 +61,12 @@ class RunDirectory:
             yield
 
 
-def _attempt(path: Path) -> int:
+def _of_job(path: Path) -> tuple[int, float]:
+    """Attempt and grace; 1 and 30 s where there is no job."""
     try:
         job: Any = json.loads(path.read_text("utf-8"))
-        return int(job["attempt"])
+        return int(job["attempt"]), float(job.get("grace_s", 30))
     except FileNotFoundError:
-        return 1
+        return 1, 30.0
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: cannot be used ({error}): submit the job again") from None

@@ -10,9 +10,9 @@ from typing import Any
 from engine.config import Settings
 from engine.config import load as load_settings
 from sandbox.errors import ExpectedError, UnavailableError
-from training.recipes import DPORecipe, Recipe, SFTRecipe
-from training.trainers.checkpoints import TRAINER, clean
-from training.trainers.hooks import Hooks
+from training.recipes import DPORecipe, GRPORecipe, Recipe, SFTRecipe
+from training.trainers.checkpoints import TRAINER, clean, folder_of
+from training.trainers.hooks import Hooks, StoppedError
 from training.trainers.progress import Progress
 from training.trainers.run_directory import RunDirectory
 
@@ -40,15 +40,19 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
     """Returns whether it was stopped before its end."""
     _quiet()
     recipe = directory.recipe
-    hooks = Hooks(recipe, directory.path, progress)
-    with hooks.listening(), _memory(recipe, hooks):
-        trainer = _make(directory, load_settings(), hooks)
+    hooks = Hooks(recipe, directory.path, progress, directory.grace_s)
+    with hooks.listening(), _memory(recipe, hooks), contextlib.ExitStack() as stack:
+        trainer = _make(directory, load_settings(), hooks, stack)
         newest = directory.newest_checkpoint()
-        trainer.train(resume_from_checkpoint=str(newest / TRAINER) if newest else None)
+        try:
+            trainer.train(resume_from_checkpoint=str(newest / TRAINER) if newest else None)
+        except StoppedError:
+            if not folder_of(directory.path, trainer.state.global_step).exists():
+                hooks.save()
     return hooks.stopping and trainer.state.global_step < trainer.state.max_steps
 
 
-def _make(directory: RunDirectory, settings: Settings, hooks: Hooks) -> Any:
+def _make(directory: RunDirectory, settings: Settings, hooks: Hooks, stack: contextlib.ExitStack) -> Any:
     recipe = directory.recipe
     if isinstance(recipe, SFTRecipe):
         from training.trainers import sft
@@ -58,7 +62,10 @@ def _make(directory: RunDirectory, settings: Settings, hooks: Hooks) -> Any:
         from training.trainers import dpo
 
         return dpo.make(recipe, directory.path, settings, hooks)
-    raise UnavailableError(f"there is no trainer for recipes of kind {recipe.kind} yet")
+    assert isinstance(recipe, GRPORecipe)  # there are no other kinds
+    from training.trainers import grpo
+
+    return grpo.make(recipe, directory.path, settings, hooks, stack)
 
 
 @contextlib.contextmanager

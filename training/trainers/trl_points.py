@@ -6,10 +6,15 @@ Tests hold each of them to what is used here; a release that moves one fails the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.models.base import Sampling
+from training.rollouts.generators import Generated
 from training.trainers.checkpoints import TRAINER
 
 if TYPE_CHECKING:
@@ -143,3 +148,96 @@ def preference_collator(pad_token_id: int) -> Any:
             return batch
 
     return Collator(pad_token_id=pad_token_id)
+
+
+@dataclass(frozen=True)
+class TrainedRow:
+    """A sequence to train on: for each token of `completion` its advantage, and 0 in `mask` where the policy
+    did not write it.
+    """
+
+    prompt: Sequence[int]
+    completion: Sequence[int]
+    advantages: Sequence[float]
+    mask: Sequence[int]
+
+
+def rows_trainer(collect: Callable[[list[dict[str, Any]]], list[TrainedRow]]) -> type:
+    """A `GRPOTrainer` that trains on the rows that `collect` makes of a step's inputs.
+
+    `inputs` are this rank's part of the step, each data set row as often as there are candidates; every rank
+    may make another number of rows. Rows that only fill up have nothing unmasked and count for nothing.
+
+    Relies on `rollout_func` and its `env_mask`, on `_generate_and_score_completions(inputs)`, whose
+    "advantages" may be (rows, tokens), and on `_compute_loss` taking those.
+    """
+    import torch
+    from trl.trainer.grpo_trainer import GRPOTrainer
+
+    class RowsTrainer(Checkpointing, GRPOTrainer):
+        def __init__(self, **kwargs: Any) -> None:
+            nothing: Any = _nothing
+            os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # that this may change is why it is here
+            super().__init__(reward_funcs=nothing, rollout_func=_held_rows, **kwargs)
+            self.held: list[TrainedRow] = []
+
+        def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+            tokenizer: Any = self.processing_class
+            rows = collect(inputs)
+            unit = math.lcm(self.num_generations or 1, self.args.steps_per_generation or 1)
+            mine = torch.tensor([max(1, -(-len(rows) // unit)) * unit], device=self.accelerator.device)
+            count = int(_gathered(self, mine).max())
+            end: list[int] = [tokenizer.eos_token_id]
+            self.held = [*rows, *[TrainedRow(end, end, [0.0], [0])] * (count - len(rows))]
+            out: dict[str, Any] = super()._generate_and_score_completions([{"prompt": ""}] * count)
+            advantages = torch.zeros(out["completion_ids"].shape, dtype=torch.float32)
+            for line, row in zip(advantages, self.held, strict=True):
+                line[: len(row.advantages)] = torch.tensor(row.advantages)
+            out["advantages"] = advantages.to(self.accelerator.device)
+            return out
+
+    return RowsTrainer
+
+
+def _gathered(trainer: Any, value: Any) -> Any:
+    return trainer.accelerator.gather(value)
+
+
+def _nothing(prompts: list[Any], **kwargs: Any) -> list[float]:
+    """TRL wants a reward function; the rewards that count are in the rows' advantages."""
+    return [0.0] * len(prompts)
+
+
+def _held_rows(prompts: list[Any], trainer: Any) -> dict[str, Any]:
+    """TRL's `rollout_func`: the rows that the trainer holds."""
+    return {
+        "prompt_ids": [list(row.prompt) for row in trainer.held],
+        "completion_ids": [list(row.completion) for row in trainer.held],
+        "logprobs": None,
+        "env_mask": [list(row.mask) for row in trainer.held],
+    }
+
+
+class ColocatedGenerator:
+    """vLLM on the trainer's GPUs, as TRL runs it. Not run by this project: it has had no such machine.
+
+    Relies on `vllm_generation.sync_weights()`, `_last_loaded_step` and
+    `_generate_single_turn(prompts, images, fields, generations)`. vLLM draws from a generator of its own, so
+    that a resumed run is not the same to the last digit.
+    """
+
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = trainer
+
+    def generate(self, prompts: Sequence[list[int]], sampling: Sequence[Sampling]) -> list[Generated]:
+        """As `training.rollouts.generators.Generator` has it."""
+        trainer = self._trainer
+        if trainer.state.global_step != trainer._last_loaded_step:
+            trainer.vllm_generation.sync_weights()
+            trainer._last_loaded_step = trainer.state.global_step
+        ids, logps = trainer._generate_single_turn(list(prompts), None, {}, 1)
+        ends = set(trainer.eos_token_ids)
+        return [
+            Generated(list(i), list(p), trainer.args.temperature, "stop" if i and i[-1] in ends else "length")
+            for i, p in zip(ids, logps, strict=True)
+        ]

@@ -117,6 +117,9 @@ class CandidatesView(LineView):
         self._first = max(min(self._first, self.cursor, len(self._rows) - count), 0)
         if self.cursor >= self._first + count:
             self._first = self.cursor - count + 1
+        last = min(self._first + count, len(self._rows))
+        more = len(self._rows) > count
+        self.border_subtitle = f"{self._first + 1}–{last} of {len(self._rows)}" if more else ""
 
     def action_next(self) -> None:
         self.cursor = max(min(self.cursor + 1, len(self._rows) - 1), 0)

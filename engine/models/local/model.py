@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 
 from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sampling
+from engine.models.checkpoints import content_of
 from engine.models.local.scheduler import Request, Scheduler, acquire, release
 
 
@@ -17,6 +19,11 @@ class LocalModel:
         self.name = name
         self._source, self._device = source, device
         self._scheduler: Scheduler | None = None
+
+    @property
+    def weights(self) -> str:
+        """What tells its weights from others: `engine.models.checkpoints.content_of`."""
+        return content_of(Path(self._source)) if Path(self._source).is_dir() else ""
 
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling

@@ -1,0 +1,26 @@
+"""The CPU time of containers, read from their control groups."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+_GROUPS = Path("/sys/fs/cgroup")
+
+
+def container_cpu_s(container_id: str) -> float | None:
+    """Seconds that a container of this machine has used so far, by its full id; None where that cannot be
+    read: it is gone, elsewhere, or no container of Docker's.
+    """
+    if not container_id.isalnum():
+        return None
+    places = (
+        (_GROUPS / "cpuacct" / "docker" / container_id / "cpuacct.usage", 1e9),
+        (_GROUPS / "docker" / container_id / "cpu.stat", 1e6),
+        (_GROUPS / "system.slice" / f"docker-{container_id}.scope" / "cpu.stat", 1e6),
+    )
+    for path, unit in places:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # cpuacct.usage is one number; cpu.stat begins with "usage_usec NUMBER".
+            return int(path.read_text().split()[0 if path.name == "cpuacct.usage" else 1]) / unit
+    return None

@@ -1,0 +1,134 @@
+"""GRPO on real executions: the numbers of a step against its stored runs, ranks, kill -9."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("trl")
+
+import torch
+from flowreasoner import command
+
+from engine.events import ModelCallFinished, ModelCallStarted, RoundStarted
+from engine.models.checkpoints import content_of
+from store.reader import Reader
+from tests.support import training as support
+from training import recipes
+from training.trainers.run_directory import RunDirectory
+from training.trainers.train import train
+
+torch.set_num_threads(1)
+
+SMALL = (
+    *("rollouts.queries=1", "rollouts.group=2", "rollouts.rounds=3", "objective.kl=0.0", "seed=0"),
+    *("checkpoints.every=1", "optimizer.learning_rate=1e-3", "reward.invalid=-1.0"),
+)
+
+
+@pytest.fixture(scope="module")
+def problems(tmp_path_factory) -> Path:
+    """A pocket problem of which, with these seeds, one candidate needs one round and the other three."""
+    from datasets import Dataset
+
+    from training.pocket.tasks import generate
+
+    problem = next(p for p in generate(7, "train", 12) if p.id == "pocket/train-7-8")
+    data = problem.to_json()
+    del data["tests"]["test"]
+    folder = tmp_path_factory.mktemp("problems")
+    rows = [{"problem": json.dumps(data | {"metadata": {}}), "id": problem.id}]
+    Dataset.from_list(rows).save_to_disk(str(folder))
+    return folder
+
+
+def directory(path: Path, problems: Path, *changes: str) -> Path:
+    path.mkdir(parents=True)
+    recipe = recipes.load("grpo-embedded", [f"data.path={problems}", *SMALL, *changes])
+    (path / "recipe.toml").write_text(recipe.to_toml(), "utf-8")
+    return path
+
+
+def test_after_kill_9_the_policy_and_the_workers_draw_what_they_would_have(tmp_path, problems):
+    whole = directory(tmp_path / "whole", problems, "steps=2", "rollouts.rounds=2", "advantages.after=0")
+    broken = directory(tmp_path / "broken", problems, "steps=2", "rollouts.rounds=2", "advantages.after=0")
+    train(RunDirectory.open(whole))
+    assert support.killed_after(broken, "checkpoint", 1) == -signal.SIGKILL
+    (broken / "job.json").write_text(json.dumps({"attempt": 2}))
+    train(RunDirectory.open(broken))
+    lines = support.progress(broken, "step")
+    assert [(line["step"], line["attempt"]) for line in lines] == [(1, 1), (2, 2)]
+    for name in ("loss", "grad_norm", "entropy", "reward_mean", "val_score_mean", "completion_tokens"):
+        assert support.values(broken, name) == pytest.approx(support.values(whole, name), abs=1e-6), name
+    assert _told(broken) == _told(whole)
+    assert content_of(_newest(broken)) == content_of(_newest(whole)) != content_of(_base())
+
+
+def test_a_group_over_two_ranks_gives_the_loss_of_its_stored_runs(tmp_path, problems):
+    """The loss is -sum A n / sum n over the calls: at the first step every ratio is 1."""
+    folder = directory(tmp_path / "run", problems, "steps=1", "hardware.processes=2")
+    run = subprocess.run(
+        command("training.trainers", str(folder)), capture_output=True, text=True, timeout=400, check=False
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    (group,) = support.progress(folder, "rollouts")[0]["groups"]
+    assert len(group["candidates"]) == 2
+    calls = {c["run"]: _calls(folder / "store.db", c["run"]) for c in group["candidates"]}
+    assert len({len(found) for found in calls.values()}) == 2, "the seed should give unequal numbers of calls"
+    weighed = tokens = 0.0
+    for candidate in group["candidates"]:
+        for number, count in calls[candidate["run"]]:
+            weighed += candidate["advantages"][number - 1] * count
+            tokens += count
+    values = support.progress(folder, "step")[0]["values"]
+    assert values["loss"] == pytest.approx(-weighed / tokens, abs=1e-5)
+    assert values["completion_tokens"] == pytest.approx(tokens / sum(map(len, calls.values())))
+    assert values["reward_mean"] == pytest.approx(sum(c["reward"] for c in group["candidates"]) / 2)
+    assert support.progress(folder, "end")[0] == {
+        **support.progress(folder, "end")[0],
+        "status": "done",
+        "error": None,
+    }
+    assert RunDirectory.open(folder).newest_checkpoint() is not None
+
+
+def _told(folder: Path) -> list[Any]:
+    """What the candidates of each step got, their runs' ids aside."""
+    return [
+        [{k: v for k, v in c.items() if k != "run"} for g in line["groups"] for c in g["candidates"]]
+        for line in support.progress(folder, "rollouts")
+    ]
+
+
+def _calls(store: Path, run: str) -> list[tuple[int, int]]:
+    """Round and length in tokens of each call of the meta-agent, from the store."""
+    with Reader(store) as reader:
+        events = reader.events_of_kind(
+            run, *(k.kind for k in (RoundStarted, ModelCallStarted, ModelCallFinished))
+        )
+    number, of_meta, out = 0, {}, []
+    for event in events:
+        if isinstance(event, RoundStarted):
+            number = event.round
+        elif isinstance(event, ModelCallStarted) and event.role == "meta":
+            of_meta[event.call_id] = number
+        elif isinstance(event, ModelCallFinished) and event.call_id in of_meta:
+            out.append((of_meta[event.call_id], event.tokens_out))
+    return out
+
+
+def _newest(folder: Path) -> Path:
+    found = RunDirectory.open(folder).newest_checkpoint()
+    assert found is not None
+    return found
+
+
+def _base() -> Path:
+    from engine.models.registry import pocket_weights
+
+    return pocket_weights("pocket-meta")

@@ -1,0 +1,160 @@
+"""The private points of TRL that trainers stand on: a release that moves one fails here."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("trl")
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tests.support import training as support
+from training.trainers.trl_points import TrainedRow, rows_trainer
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return support.small_model(tmp_path_factory.mktemp("model"))
+
+
+def test_the_release_is_the_one_that_was_read():
+    assert version("trl").startswith("1.16.")
+
+
+@pytest.mark.parametrize(
+    ("module", "owner", "name", "parameters"),
+    [
+        ("transformers", "Trainer", "_save_checkpoint", ["self", "model", "trial"]),
+        ("transformers", "Trainer", "_load_from_checkpoint", ["self", "resume_from_checkpoint", "model"]),
+        ("trl", "GRPOTrainer", "_generate_and_score_completions", ["self", "inputs"]),
+        ("trl", "GRPOTrainer", "_compute_loss", ["self", "model", "inputs"]),
+        (
+            *("trl", "GRPOTrainer", "_generate_single_turn"),
+            ["self", "prompt_ids", "images", "multimodal_fields", "num_generations", "has_tool_images"],
+        ),
+        ("trl", "DPOTrainer", "_compute_loss", ["self", "model", "inputs", "return_outputs"]),
+        ("trl", "DPOTrainer", "compute_ref_log_probs", ["self", "model", "inputs"]),
+        ("trl", "DPOTrainer", "_set_signature_columns_if_needed", ["self"]),
+    ],
+)
+def test_a_point_is_where_it_was(module, owner, name, parameters):
+    method = getattr(getattr(__import__(module), owner), name)
+    assert list(inspect.signature(method).parameters) == parameters
+
+
+def test_what_is_only_named_in_the_source_is_still_there():
+    from trl import DPOTrainer, GRPOTrainer
+
+    source = inspect.getsource(GRPOTrainer)
+    for words in (
+        "self.vllm_generation.sync_weights()",
+        "self._last_loaded_step",
+        'pop("env_mask"',
+        "self.eos_token_ids",
+    ):
+        assert words in source
+    source = inspect.getsource(DPOTrainer)
+    for words in (
+        "self._total_train_tokens",
+        "self._metrics[mode]",
+        '"ref_chosen_logps"',
+        "precompute_ref_log_probs",
+    ):
+        assert words in source
+
+
+def made_rows(count: int, seed: int) -> list[TrainedRow]:
+    """Rows of different lengths; the middle of each completion is what the policy was told."""
+    draw, rows = random.Random(seed), []
+    for _ in range(count):
+        prompt = [draw.randrange(4, 250) for _ in range(draw.randrange(3, 20))]
+        parts = [draw.randrange(2, 6) for _ in range(3)]
+        mask = [1] * parts[0] + [0] * parts[1] + [1] * parts[2]
+        advantages = [1.5] * parts[0] + [9.0] * parts[1] + [draw.uniform(-3, 0)] * parts[2]
+        rows.append(TrainedRow(prompt, [draw.randrange(4, 250) for _ in mask], advantages, mask))
+    return rows
+
+
+def trainer_of(model: Path, folder: Path, rows: list[TrainedRow], beta: float = 0.0) -> Any:
+    from datasets import Dataset
+    from trl import GRPOConfig
+
+    arguments = GRPOConfig(
+        output_dir=str(folder),
+        use_cpu=True,
+        bf16=False,
+        report_to=[],
+        save_strategy="no",
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=2,
+        steps_per_generation=2,
+        num_generations=4,
+        max_steps=1,
+        beta=beta,
+        loss_type="dapo",
+        temperature=0.8,
+        logging_steps=1,
+        disable_tqdm=True,
+        gradient_checkpointing=False,
+        max_grad_norm=0.0,
+    )
+    return rows_trainer(lambda inputs: rows)(
+        model=AutoModelForCausalLM.from_pretrained(model),
+        processing_class=AutoTokenizer.from_pretrained(model),
+        args=arguments,
+        train_dataset=Dataset.from_dict({"prompt": ["", ""], "number": [0, 1]}),
+    )
+
+
+@pytest.mark.parametrize("count", [1, 4, 7])
+def test_the_loss_of_rows_is_that_of_plain_python(tmp_path, model, count):
+    """Also where their number does not divide: rows that fill up count for nothing."""
+    rows = made_rows(count, count)
+    trainer = trainer_of(model, tmp_path, rows)
+    trainer.train()
+    loss = next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
+    weighed = sum(a * m for row in rows for a, m in zip(row.advantages, row.mask, strict=True))
+    tokens = sum(sum(row.mask) for row in rows)
+    assert loss == pytest.approx(-weighed / tokens, abs=1e-5)
+
+
+def test_no_rows_at_all_change_nothing(tmp_path, model):
+    trainer = trainer_of(model, tmp_path, [])
+    before = {name: value.clone() for name, value in trainer.model.named_parameters()}
+    trainer.train()
+    assert all(torch.equal(before[name], value) for name, value in trainer.model.named_parameters())
+
+
+def test_the_gradient_is_that_of_the_advantages_and_zero_elsewhere(tmp_path, model):
+    """-sum A log pi at the sampling temperature, by one plain forward pass for each row."""
+    rows = made_rows(3, 5)
+    trainer = trainer_of(model, tmp_path, rows)
+    found: dict[str, Any] = {}
+
+    def keep(optimizer: Any, *args: Any) -> None:
+        found.update(
+            {name: p.grad.clone() for name, p in trainer.model.named_parameters() if p.grad is not None}
+        )
+
+    trainer.create_optimizer()
+    trainer.optimizer.register_step_pre_hook(keep)
+    trainer.train()
+    plain = AutoModelForCausalLM.from_pretrained(model)
+    tokens = sum(sum(row.mask) for row in rows)
+    for row in rows:
+        ids = torch.tensor([[*row.prompt, *row.completion]])
+        logs = (plain(ids).logits[0, len(row.prompt) - 1 : -1] / 0.8).log_softmax(-1)
+        chosen = logs[range(len(row.completion)), list(row.completion)]
+        weights = torch.tensor([a * m for a, m in zip(row.advantages, row.mask, strict=True)])
+        (-(chosen * weights).sum() / tokens).backward()
+    for name, parameter in plain.named_parameters():
+        assert torch.allclose(found[name], parameter.grad, atol=1e-4, rtol=1e-3), name

@@ -1,0 +1,70 @@
+"""What was asked of the policy and what it replied, in tokens; and calls as training rows.
+
+A call is trained on as it was made. One whose prompt continues the tokens of the call before joins its row,
+any other opens a row, so that no template is required to keep earlier turns and nothing is tokenised twice.
+(TRL's asynchronous trainer and Agent Lightning join calls by the same rule.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Turn = Literal["reply", "repair"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the policy.
+
+    `prompt` and `completion` are token ids, the completion's with the token that ended it; `logps` the
+    log-probability of each token of the completion at `temperature`, over the whole vocabulary. `turn` is
+    "repair" for the reply to a diagnosis. `valid` says whether a workflow that can run came of it, None
+    where the run ended before anybody looked. `thought` is whether it reasoned before it answered.
+    """
+
+    round: int
+    prompt: list[int]
+    completion: list[int]
+    logps: list[float]
+    temperature: float
+    turn: Turn = "reply"
+    valid: bool | None = None
+    thought: bool = False
+
+
+@dataclass
+class Row:
+    """One sequence to train on: `prompt`, then `completion`. `owners` names, for each token of the
+    completion, the call that wrote it, by its place among the calls the rows were made of; None for what
+    the policy was told in between, which is never trained on, and whose `logps` are 0.
+    """
+
+    prompt: list[int]
+    completion: list[int] = field(default_factory=list)
+    owners: list[int | None] = field(default_factory=list)
+    logps: list[float] = field(default_factory=list)
+    temperature: float = 1.0
+
+    def of_calls(self, values: Sequence[float]) -> list[float]:
+        """A value for each token of the completion, out of one for each call; 0 where no call wrote it."""
+        return [0.0 if owner is None else values[owner] for owner in self.owners]
+
+
+def rows(calls: Sequence[Call]) -> list[Row]:
+    """The calls of one rollout, in order, as rows. A call without a token of its own makes none."""
+    out: list[Row] = []
+    for number, call in enumerate(calls):
+        if not call.completion:
+            continue
+        row = out[-1] if out else None
+        held = row.prompt + row.completion if row else []
+        if row is None or row.temperature != call.temperature or call.prompt[: len(held)] != held:
+            out.append(row := Row(list(call.prompt), temperature=call.temperature))
+            held = call.prompt
+        told = call.prompt[len(held) :]
+        row.completion += [*told, *call.completion]
+        row.owners += [None] * len(told) + [number] * len(call.completion)
+        row.logps += [0.0] * len(told) + call.logps
+    return out

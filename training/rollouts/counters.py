@@ -1,0 +1,34 @@
+"""Numbers of a step's rollouts that show a policy collapse before its reward does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from training.rollouts.rewards import Reward, shape
+from training.rollouts.rollouts import Rollout
+
+
+def counters(rollouts: Sequence[Rollout], rewards: Sequence[Reward]) -> dict[str, float | None]:
+    """By name, shares from 0 to 1; None where there is nothing to take a share of.
+
+    - `valid_share`: of all replies, those that gave a workflow that can run
+    - `same_workflow_share`: of the step's workflows, those that another one equals but for names, texts and
+      numbers (1 - different / all)
+    - `empty_thinking_share`: of all replies, those that reasoned nothing before they answered
+    - `completion_tokens`: mean length of a reply
+    - `dropped_rollouts`: how many have no reward, because a sandbox or a model failed
+    """
+    calls = [call for rollout in rollouts for call in rollout.calls]
+    looked_at = [call for call in calls if call.valid is not None]
+    shapes = [shape(r.code) for rollout in rollouts for r in rollout.rounds if r.valid]
+    return {
+        "valid_share": _mean([float(bool(call.valid)) for call in looked_at]),
+        "same_workflow_share": 1 - len(set(shapes)) / len(shapes) if shapes else None,
+        "empty_thinking_share": _mean([float(not call.thought) for call in calls]),
+        "completion_tokens": _mean([float(len(call.completion)) for call in calls]),
+        "dropped_rollouts": float(sum(bool(reward.dropped) for reward in rewards)),
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,118 @@
+"""The policy behind a server: token ids go out, token ids and log-probabilities come back.
+
+Any OpenAI-compatible server will do whose `/completions` takes a prompt as ids and knows `return_token_ids`,
+as vLLM's does. Rollouts ask it directly and do not wait for each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from engine.models.base import ModelError, Sampling
+from engine.models.connection import connect
+from engine.models.faults import clip, fault_of
+from engine.models.local.weights import DEFAULT_ROOM
+from engine.secrets import hide
+from sandbox.guest.schema import Items, Number, Whole
+from training.rollouts.generators import Generated
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+    from engine.config import Endpoint
+
+_MOST = 1 << 20  # tokens of an answer; no model's context is longer
+_IDS, _LOGPS = Items(Whole(0, 1 << 31), _MOST), Items(Number(), _MOST)
+
+
+class PolicyDoor:
+    """A `Source` of the policy's tokens, and a `Generator`, at an endpoint.
+
+    The server is to compute log-probabilities after the temperature, as training does (vLLM:
+    `--logprobs-mode processed_logprobs`), and to sample from the whole vocabulary.
+    """
+
+    def __init__(self, model: str, endpoint_name: str, endpoint: Endpoint) -> None:
+        """`model` is the name the server knows. Raises ModelError where the endpoint wants a key."""
+        if problem := endpoint.key_problem(endpoint_name):
+            raise ModelError("auth", f"endpoint {endpoint_name!r} needs a key: {problem}")
+        self._model, self._name, self._endpoint = model, endpoint_name, endpoint
+        self._client: AsyncOpenAI | None = None
+
+    async def ask(self, prompt: list[int], sampling: Sampling) -> Generated:
+        """One completion. What is left open is sampled at temperature 1.
+
+        Raises ModelError.
+        """
+        if self._client is None:
+            self._client = self._connected()
+        return await self._ask(self._client, prompt, sampling)
+
+    def generate(self, prompts: Sequence[list[int]], sampling: Sequence[Sampling]) -> list[Generated]:
+        """As `Generator.generate`, for a thread without an event loop: all prompts at once."""
+
+        async def every() -> list[Generated]:
+            async with self._connected() as client:
+                asked = [self._ask(client, p, s) for p, s in zip(prompts, sampling, strict=True)]
+                return await asyncio.gather(*asked)
+
+        return asyncio.run(every())
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _ask(self, client: AsyncOpenAI, prompt: list[int], sampling: Sampling) -> Generated:
+        import httpx2
+        import openai
+
+        temperature = 1.0 if sampling.temperature is None else sampling.temperature
+        try:
+            reply = await client.completions.create(
+                model=self._model,
+                prompt=prompt,
+                max_tokens=sampling.max_tokens or DEFAULT_ROOM,
+                temperature=temperature,
+                top_p=1.0 if sampling.top_p is None else sampling.top_p,
+                seed=sampling.seed,
+                stop=list(sampling.stop) or None,
+                logprobs=0,
+                extra_body={"return_token_ids": True, "return_tokens_as_token_ids": True},
+            )
+            if not reply.choices:
+                raise ValueError("it gives no completion")
+            return _generated(reply.choices[0], prompt, temperature or 1.0)
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError, OSError) as error:
+            fault = fault_of(error)
+            if fault.kind == "context-length":  # no room for a reply: that is one without a token
+                return Generated([], [], temperature or 1.0, "length")
+            raise ModelError(fault.kind, self._sentence(fault.reason)) from None
+
+    def _connected(self) -> AsyncOpenAI:
+        client = connect(self._name, self._endpoint)
+        return client.with_options(max_retries=self._endpoint.max_retries)
+
+    def _sentence(self, what: str) -> str:
+        return f"{self._model} at endpoint {self._name!r}: {clip(hide(what))}"
+
+
+def _generated(choice: Any, prompt: list[int], temperature: float) -> Generated:
+    """What a reply holds. Raises ValueError where it lacks the tokens or says that others were asked."""
+    ids = getattr(choice, "token_ids", None)
+    logps = getattr(getattr(choice, "logprobs", None), "token_logprobs", None)
+    if ids is None or logps is None:
+        raise ValueError(
+            "it gives no token ids with log-probabilities; a server that knows return_token_ids does, as vLLM"
+        )
+    _IDS.check(ids, "token_ids")
+    _LOGPS.check(logps, "token_logprobs")
+    if len(ids) != len(logps):
+        raise ValueError(f"it gives {len(ids)} tokens and {len(logps)} log-probabilities")
+    asked = getattr(choice, "prompt_token_ids", None)
+    if asked is not None and asked != prompt:
+        raise ValueError("it was asked other tokens than were sent")
+    return Generated(ids, logps, temperature, "length" if choice.finish_reason == "length" else "stop")

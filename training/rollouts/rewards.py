@@ -1,0 +1,152 @@
+"""What a rollout is rewarded with, round by round; every way to end has a stated reward.
+
+FlowReasoner rewards pass rate, AST complexity and diversity, and publishes no weights, signs or formula. What
+is here is our reading: pass rate, less complexity, plus distinctness.
+
+| what happened | reward |
+|---|---|
+| a round whose workflow ran | `RewardSettings` over its score on `val` |
+| an execution that timed out or reached its limits | it scored 0 in the round's mean |
+| a first reply that could not run | `invalid`, for that reply alone |
+| its repair turn | the round's: of the workflow, where it can run, else `invalid` |
+| a round that the run's budget cut short | `cut` |
+| the sandbox or a model failed, or the run was cancelled | none: the rollout is dropped and counted |
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.source import parse
+from engine.workflows.identity import canonical
+from engine.workflows.tree import self_attribute
+from training.rollouts.rollouts import InstanceOutcome, Rollout, RoundOutcome
+
+NO_VERDICT = ("infra", "error", "cancelled", "interrupted")
+_NONE = math.nan  # a round that was not played
+
+
+@dataclass(frozen=True)
+class RewardSettings:
+    """Weights of the parts of a round's reward, and the rewards of what is no workflow that ran.
+
+    `complexity` is taken off in full at `complexity_full` (`engine.workflows.complexity`: operator calls,
+    branches and loops), below that in proportion. `distinctness` is what a round earns whose workflow is
+    another: `distinct_form` "ratio" is the share of different workflows so far, "new" whether this one is.
+    Two are the same by `distinct_by`: "tree", their syntax tree without names, texts and numbers;
+    "operators", the operators they call in order; or "workflow", all of it. `invalid` should be below what
+    the worst workflow that runs earns, so that writing none never pays.
+    """
+
+    pass_rate: float = 1.0
+    complexity: float = 0.1
+    complexity_full: int = 10
+    distinctness: float = 0.1
+    distinct_by: Literal["tree", "operators", "workflow"] = "tree"
+    distinct_form: Literal["ratio", "new"] = "ratio"
+    invalid: float = -0.2
+    cut: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reward:
+    """A rollout's rewards by round, NaN where none was played; all NaN where it is `dropped`, which says
+    why in a few words, else "". `words` say for each round what it was rewarded for.
+    """
+
+    rounds: tuple[float, ...]
+    words: tuple[str, ...]
+    dropped: str = ""
+
+
+def reward(rollout: Rollout, rounds: int, settings: RewardSettings = RewardSettings()) -> Reward:
+    """The rewards of a rollout of at most so many rounds."""
+    none = (_NONE,) * rounds
+    if rollout.status in NO_VERDICT:
+        return Reward(none, (), f"{rollout.status}: {rollout.error}")
+    if any(r.valid and r.score is None for r in rollout.rounds):
+        why = "no instance has a verdict" if rollout.instances else "the problem has no val tests"
+        return Reward(none, (), f"its workflow could not be scored: {why}")
+    values, words = list(none), []
+    shapes: list[str] = []
+    for outcome in rollout.rounds[:rounds]:
+        value, said = _round(outcome, shapes, settings)
+        values[outcome.number - 1] = value
+        words.append(f"round {outcome.number}: {said}")
+    cut = len(rollout.rounds) + 1
+    if rollout.status == "budget" and cut <= rounds:
+        values[cut - 1] = settings.cut
+        words.append(f"round {cut}: cut short by the run's budget")
+    return Reward(tuple(values), tuple(words))
+
+
+def pass_share(instances: Sequence[InstanceOutcome]) -> float | None:
+    """MetaFlow's reward of a workflow: the share of instances solved in full, of those with a verdict.
+
+    None where none has a verdict: a failure of the sandbox or of an endpoint is never a 0.
+    """
+    known = [i.score for i in instances if i.score is not None]
+    return sum(score == 1.0 for score in known) / len(known) if known else None
+
+
+def shape(code: str) -> str:
+    """The syntax tree of a workflow without its names, texts and numbers; code that does not parse stands
+    for itself.
+    """
+    tree = parse(code).tree
+    if tree is None:
+        return code
+    return canonical(ast.unparse(_Plain().visit(tree)))
+
+
+def operators(code: str) -> tuple[str, ...]:
+    """The operators that the source calls on `self`, in the order of the text."""
+    tree = parse(code).tree
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)] if tree else []
+    found = [(n.lineno, n.col_offset, name) for n in calls if (name := self_attribute(n.func)) is not None]
+    return tuple(name for _, _, name in sorted(found))
+
+
+class _Plain(ast.NodeTransformer):
+    """Every name and literal replaced by one of its kind; attributes, such as operators, stay."""
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return node if node.id == "self" else ast.Name("x", node.ctx)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        return ast.arg(node.arg if node.arg == "self" else "x")
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return ast.Constant(type(node.value).__name__)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        return ast.Constant("str")
+
+
+def _round(outcome: RoundOutcome, shapes: list[str], settings: RewardSettings) -> tuple[float, str]:
+    """A round's reward and what for; `shapes` are those of the rounds before, and take this one's."""
+    if not outcome.valid:
+        return settings.invalid, "no workflow that can run"
+    score = outcome.score or 0.0
+    mine = _identity(outcome, settings)
+    is_new = mine not in shapes
+    shapes.append(mine)
+    ratio = len(set(shapes)) / len(shapes)
+    distinct = ratio if settings.distinct_form == "ratio" else float(is_new)
+    complex_ = min(1.0, outcome.complexity / settings.complexity_full)
+    value = settings.pass_rate * score - settings.complexity * complex_ + settings.distinctness * distinct
+    return value, f"pass rate {score:.2f}, complexity {outcome.complexity}, distinct {distinct:.2f}"
+
+
+def _identity(outcome: RoundOutcome, settings: RewardSettings) -> str:
+    match settings.distinct_by:
+        case "tree":
+            return shape(outcome.code)
+        case "operators":
+            return " ".join(operators(outcome.code))
+        case "workflow":
+            return outcome.workflow_id or outcome.code

@@ -1,0 +1,227 @@
+"""One step's rollouts: from problems to rows with advantages, and what is told of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.ids import derived_seed
+from engine.models.base import Sampling
+from engine.operators.specs import OperatorSet
+from engine.problems import Problem
+from engine.run.context import Origin, RunConfig
+from engine.run.limits import ExecutionLimits
+from engine.tasks import Task
+from training.recipes import GRPORecipe
+from training.rollouts.advantages import (
+    Advantages,
+    AdvantageSettings,
+    call_advantages,
+    process_advantages,
+)
+from training.rollouts.calls import rows
+from training.rollouts.generators import Generator
+from training.rollouts.meter import Meter
+from training.rollouts.policy import Desk, PolicyModel
+from training.rollouts.rewards import Reward, RewardSettings, reward
+from training.rollouts.rollouts import GymThread, Rollout, RolloutRequest
+from training.rollouts.tasks import TaskRequest, draw_instances
+from training.trainers.hooks import Hooks
+from training.trainers.step_report import Told, groups_json, step_values
+from training.trainers.trl_points import TrainedRow
+
+
+@dataclass
+class Collector:
+    """Makes rows of a step's inputs: `subjects[input["number"]]` once for each candidate.
+
+    A subject is a problem, or a task that one workflow is written for.
+    """
+
+    recipe: GRPORecipe
+    job: str
+    subjects: Sequence[Problem] | Sequence[Task]
+    operators: Sequence[OperatorSet]
+    gym: GymThread
+    desk: Desk
+    chat: Any  # engine.models.local.chat.Chat
+    generator: Generator
+    hooks: Hooks
+    meter: Meter
+
+    def __call__(self, inputs: Sequence[Mapping[str, Any]]) -> list[TrainedRow]:
+        """Collective: every rank calls it. Raises ExpectedError."""
+        trainer = self.hooks.trainer
+        step, rank = trainer.state.global_step, trainer.accelerator.process_index
+        places = [divmod(rank * len(inputs) + n, self.recipe.rollouts.group) for n in range(len(inputs))]
+        requests = [
+            self._request(self.subjects[one["number"]], step, *place)
+            for one, place in zip(inputs, places, strict=True)
+        ]
+        rollouts, seconds = self._carry_out(requests)
+        began = time.perf_counter()
+        rewards = [reward(r, self.recipe.rollouts.rounds, self.reward_settings) for r in rollouts]
+        groups = self._groups(rewards)
+        out, long = self._rows(rollouts, rewards, groups, places)
+        self._tell(step, requests, rollouts, rewards, groups, long)
+        seconds["seconds_other"] = time.perf_counter() - began
+        self.hooks.values |= seconds
+        return out
+
+    @property
+    def reward_settings(self) -> RewardSettings:
+        given = self.recipe.reward
+        return RewardSettings(
+            pass_rate=given.pass_rate,
+            complexity=given.complexity,
+            distinctness=given.distinctness,
+            invalid=given.invalid,
+            cut=given.cut,
+        )
+
+    @property
+    def advantage_settings(self) -> AdvantageSettings:
+        given = self.recipe.advantages
+        return AdvantageSettings(
+            k=given.k,
+            T=given.after,
+            form=given.form,
+            scale=given.scale,
+            floor=given.floor,
+            hold=given.hold,
+            center=given.center,
+            limit=given.max_abs,
+        )
+
+    def _request(
+        self, subject: Problem | Task, step: int, group: int, candidate: int
+    ) -> RolloutRequest | TaskRequest:
+        rollouts, seed = self.recipe.rollouts, self.recipe.seed
+        drawn = derived_seed(seed, "operators", step, group) % len(self.operators)
+        config = RunConfig(
+            variant=rollouts.variant,
+            rounds=rollouts.rounds,
+            repeats=rollouts.repeats,
+            seed=derived_seed(seed, "policy", step, group, candidate),
+            worker_seed=derived_seed(seed, "worker", step, group),
+            stop_early=rollouts.stop_early,
+            operators=self.operators[drawn],
+            meta_sampling=Sampling(rollouts.temperature, rollouts.top_p, rollouts.max_tokens),
+            execution_limits=ExecutionLimits(**rollouts.limits.model_dump()),
+        )
+        policy = PolicyModel(f"job:{self.job}", self.chat, self.desk)
+        origin = Origin(job=self.job, step=step, group=f"{step}.{group}", candidate=candidate)
+        if isinstance(subject, Task):
+            drawn = draw_instances(subject, rollouts.instances, config.draws_from)
+            return TaskRequest(subject, drawn, policy, config, origin)
+        return RolloutRequest(subject, policy, config, origin)
+
+    def _carry_out(
+        self, requests: Sequence[RolloutRequest | TaskRequest]
+    ) -> tuple[list[Rollout], dict[str, float | None]]:
+        """The rollouts, and the seconds that this thread decoded and waited."""
+        decoding = waiting = 0.0
+        done = self.gym.start(requests, self.recipe.rollouts.at_once)
+        try:
+            with self.hooks.can_leave():
+                while True:
+                    began = time.perf_counter()
+                    asks = self.desk.next_batch()
+                    waiting += time.perf_counter() - began
+                    if not asks:
+                        break
+                    began = time.perf_counter()
+                    with self.meter.policy():
+                        made = self.generator.generate([a.prompt for a in asks], [a.sampling for a in asks])
+                    decoding += time.perf_counter() - began
+                    self.desk.answer(asks, made)
+                began = time.perf_counter()
+                rollouts = done.result()
+                waiting += time.perf_counter() - began
+        except BaseException:
+            done.cancel()
+            raise
+        return rollouts, {"seconds_wait_generation": decoding, "seconds_execution": waiting}
+
+    def _groups(self, rewards: Sequence[Reward]) -> list[Advantages]:
+        """The advantages of all groups of the step, whatever ranks their candidates are on."""
+        import torch
+
+        accelerator = self.hooks.trainer.accelerator
+        mine = torch.tensor([one.rounds for one in rewards], dtype=torch.float64, device=accelerator.device)
+        whole = accelerator.gather(mine).cpu().numpy()
+        size = self.recipe.rollouts.group
+        return [
+            process_advantages(whole[n : n + size], self.advantage_settings)
+            for n in range(0, len(whole), size)
+        ]
+
+    def _rows(
+        self,
+        rollouts: Sequence[Rollout],
+        rewards: Sequence[Reward],
+        groups: Sequence[Advantages],
+        places: Sequence[tuple[int, int]],
+    ) -> tuple[list[TrainedRow], int]:
+        """The rows of all rollouts, and how many were left out because they are too long."""
+        made, long = [], 0
+        for rollout, rewarded, (group, candidate) in zip(rollouts, rewards, places, strict=True):
+            if rewarded.dropped:
+                continue
+            values = call_advantages(rollout.calls, groups[group], candidate, self.recipe.reward.invalid)
+            own = []
+            for row in rows(rollout.calls):
+                if len(row.prompt) + len(row.completion) > self.recipe.data.max_length:
+                    long += 1
+                    continue
+                mask = [0 if owner is None else 1 for owner in row.owners]
+                own.append(TrainedRow(row.prompt, row.completion, row.of_calls(values), mask))
+            made.append(own)
+        if self.recipe.objective.per == "rollout":
+            made = self._by_rollout(made)
+        return [row for own in made for row in own], long
+
+    def _by_rollout(self, made: Sequence[list[TrainedRow]]) -> list[list[TrainedRow]]:
+        """Advantages weighed so that a mean over all tokens is a mean over rollouts of means over theirs."""
+        import torch
+
+        accelerator = self.hooks.trainer.accelerator
+        own = [sum(sum(row.mask) for row in rows) for rows in made]
+        mine = torch.tensor([[float(sum(own)), float(sum(n > 0 for n in own))]], device=accelerator.device)
+        tokens, count = accelerator.gather(mine).sum(0).tolist()
+        return [
+            [_times(row, tokens / (count * n)) for row in rows] if n else rows
+            for rows, n in zip(made, own, strict=True)
+        ]
+
+    def _tell(
+        self,
+        step: int,
+        requests: Sequence[RolloutRequest | TaskRequest],
+        rollouts: Sequence[Rollout],
+        rewards: Sequence[Reward],
+        groups: Sequence[Advantages],
+        long: int,
+    ) -> None:
+        from accelerate.utils import gather_object
+
+        mine = [
+            Told.of(_name(request), rollout, rewarded)
+            for request, rollout, rewarded in zip(requests, rollouts, rewards, strict=True)
+        ]
+        told: list[Told] = gather_object(mine)
+        left_out = sum(gather_object([long]))
+        self.hooks.values |= step_values(told, groups)
+        text = f"{left_out} calls of step {step + 1} are longer than data.max_length and not trained on"
+        self.hooks.check("long", left_out > 0, text)
+        self.hooks.tell("rollouts", step=step + 1, groups=groups_json(told, groups, step))
+
+
+def _name(request: RolloutRequest | TaskRequest) -> str:
+    return request.task.name if isinstance(request, TaskRequest) else request.problem.id
+
+
+def _times(row: TrainedRow, factor: float) -> TrainedRow:
+    return TrainedRow(row.prompt, row.completion, [a * factor for a in row.advantages], row.mask)

@@ -1,0 +1,183 @@
+"""GRPO on rollouts of the engine: FlowReasoner's rounds with process rewards.
+
+Equation 3 is TRL's clipped surrogate, min(ratio A, clip(ratio) A): as printed, clipping comes before the sign
+of the advantage, which would not bound a negative one. Equation 4 is `training.rollouts.advantages`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.benchmarks import CATALOGUE
+from engine.config import Settings
+from engine.models.local.chat import Chat
+from engine.models.registry import open_model
+from engine.operators.own import load_set
+from engine.problems import Problem, ProblemError, parse_problem
+from engine.tasks import Task
+from sandbox.errors import UnavailableError, UsageError
+from training.data.rows import open_data
+from training.recipes import GRPORecipe
+from training.recipes.base import load_model, load_tokenizer, peft_config, source_of
+from training.rollouts.generators import EmbeddedGenerator, Generator
+from training.rollouts.meter import Meter
+from training.rollouts.policy import Desk
+from training.rollouts.rollouts import Gym, GymThread
+from training.trainers.arguments import common, warm_up_steps
+from training.trainers.collecting import Collector
+from training.trainers.hooks import Hooks
+from training.trainers.trl_points import ColocatedGenerator, rows_trainer
+
+
+def make(
+    recipe: GRPORecipe, run_folder: Path, settings: Settings, hooks: Hooks, stack: contextlib.ExitStack
+) -> Any:
+    """The trainer of a recipe; its sandbox, worker and recorder close with `stack`.
+
+    Raises ExpectedError: data, a model, the sandbox or hardware cannot be used.
+    """
+    tokenizer = load_tokenizer(recipe.model, settings)
+    data = open_data(recipe.data.path)
+    problems = problems_of(data)
+    subjects = tasks_of(data, problems, recipe) if recipe.rollouts.variant == "metaflow" else problems
+    if len(subjects) < recipe.rollouts.queries and recipe.rollouts.variant != "metaflow":
+        raise UsageError(
+            f"the data set has {len(problems)} problems, and a step takes {recipe.rollouts.queries}: "
+            "add problems, or set rollouts.queries lower"
+        )
+    operators = [load_set(name) for name in recipe.rollouts.operators]
+    model = load_model(recipe, source_of(recipe.model, settings), tokenizer)
+    collectors: list[Collector] = []  # the trainer needs it, and it needs the trainer's model
+    trainer: Any = rows_trainer(lambda inputs: collectors[0](inputs))(  # noqa: PLW0108  there is none yet
+        model=model,
+        processing_class=tokenizer,
+        args=_arguments(recipe, run_folder),
+        train_dataset=_numbers(len(subjects), recipe.rollouts.queries),
+        peft_config=peft_config(recipe),
+        callbacks=[hooks],
+    )
+    gym = Gym(
+        open_model(recipe.rollouts.worker, settings),
+        run_folder / "store.db",
+        prefer=settings.sandbox.backend,
+        hosts=settings.docker_hosts,
+        runtime=settings.sandbox.runtime,
+    )
+    thread = stack.enter_context(GymThread(gym))
+    hooks.meter = stack.enter_context(Meter(thread))
+    collectors.append(
+        Collector(
+            recipe,
+            run_folder.name,
+            subjects,
+            operators,
+            thread,
+            Desk(),
+            Chat(recipe.model.base, tokenizer),
+            _generator(recipe, trainer, tokenizer),
+            hooks,
+            hooks.meter,
+        )
+    )
+    trainer.save = hooks.save
+    trainer.args.warmup_steps = warm_up_steps(recipe, recipe.steps)
+    hooks.trainer = trainer
+    hooks.facts = {"rows": len(problems), "tokens": None}
+    return trainer
+
+
+def problems_of(data: Any) -> list[Problem]:
+    """The problems of a set for GRPO. Raises UsageError: it is no such set, or a problem in it is broken."""
+    if "problem" not in data.column_names or "id" not in data.column_names:
+        raise UsageError(
+            f"the data set has columns {', '.join(data.column_names)[:200]}: it is no set of problems; "
+            "build one with `flowreasoner dataset build grpo`"
+        )
+    found = []
+    for number, text in enumerate(data["problem"]):
+        try:
+            found.append(parse_problem(json.loads(text), f"row {number}"))
+        except (ProblemError, ValueError, TypeError) as error:
+            raise UsageError(f"the data set cannot be used: {error}: build it again") from None
+    return found
+
+
+def tasks_of(data: Any, problems: Sequence[Problem], recipe: GRPORecipe) -> list[Task]:
+    """A task for each benchmark of the set, that a workflow is written for as a whole.
+
+    Raises UsageError: one has too few problems to draw instances from.
+    """
+    names = data["benchmark"] if "benchmark" in data.column_names else [None] * len(problems)
+    by_name: dict[str, list[Problem]] = {}
+    for name, problem in zip(names, problems, strict=True):
+        by_name.setdefault(name or problem.kind, []).append(problem)
+    for name, found in by_name.items():
+        if len(found) < recipe.rollouts.instances:
+            raise UsageError(
+                f"the task {name} has {len(found)} problems, and a workflow is run on "
+                f"{recipe.rollouts.instances}: add problems, or set rollouts.instances lower"
+            )
+    return [_task(name, found) for name, found in by_name.items()]
+
+
+def _task(name: str, problems: Sequence[Problem]) -> Task:
+    known = CATALOGUE.get(name)
+    about = known.about if known else "Problems as the examples show."
+    return Task(name, f"{name}: {about}", problems[0].kind, tuple(problems))
+
+
+def _numbers(count: int, at_least: int) -> Any:
+    """A data set of subjects by their place: TRL wants a prompt, and does not look at it."""
+    from datasets import Dataset
+
+    numbers = list(range(count)) * math.ceil(at_least / count)
+    return Dataset.from_dict({"prompt": [""] * len(numbers), "number": numbers})
+
+
+def _arguments(recipe: GRPORecipe, run_folder: Path) -> Any:
+    from trl.trainer.grpo_config import GRPOConfig
+
+    rollouts = recipe.rollouts
+    passes = rollouts.queries * rollouts.group // (recipe.candidates_at_once * recipe.hardware.processes)
+    colocated = recipe.generation.backend == "vllm-colocate"
+    vllm = {
+        "use_vllm": True,
+        "vllm_mode": "colocate",
+        "vllm_gpu_memory_utilization": recipe.generation.memory,
+    }
+    return GRPOConfig(
+        **common(recipe, str(run_folder)),
+        **(vllm if colocated else {}),
+        vllm_importance_sampling_mode="token_truncate",
+        per_device_train_batch_size=recipe.candidates_at_once,
+        steps_per_generation=passes,
+        gradient_accumulation_steps=passes,
+        num_generations=rollouts.group,
+        max_completion_length=rollouts.max_tokens,
+        max_steps=recipe.steps,
+        temperature=rollouts.temperature,
+        top_p=rollouts.top_p,
+        beta=recipe.objective.kl,
+        epsilon=recipe.objective.clip,
+        loss_type="dapo",  # the mean over all tokens of the step, on all ranks
+        scale_rewards="none",
+    )
+
+
+def _generator(recipe: GRPORecipe, trainer: Any, tokenizer: Any) -> Generator:
+    match recipe.generation.backend:
+        case "embedded":
+            if recipe.hardware.sharding != "none":
+                raise UsageError(
+                    "generation.backend=embedded needs whole weights on each GPU: "
+                    "set hardware.sharding=none, or generation.backend=vllm-colocate"
+                )
+            return EmbeddedGenerator(trainer.accelerator.unwrap_model(trainer.model), tokenizer)
+        case "vllm-colocate":
+            return ColocatedGenerator(trainer)
+    raise UnavailableError(f"generation.backend={recipe.generation.backend} is not built: take vllm-colocate")
