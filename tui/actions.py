@@ -178,6 +178,9 @@ ACTIONS: tuple[Action, ...] = (
         "Star",
     ),
     Action("failures.training_set", "t", "Training set", "Put the run into a training set.", "failures"),
+    Action(
+        "failures.train", "D", "Train on these", "A data set of the cluster's runs, to train on.", "failures"
+    ),
     Action("failures.rerun", "R", "Run again", "Run it again, as a new run.", "failures", True, "Rerun"),
     Action(
         "failures.rerun_cluster", "A", "Run cluster again", "Run all runs of the cluster again.", "failures"

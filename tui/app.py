@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 
-from sandbox.errors import ExpectedError
 from tui import theme
 from tui.actions import actions_on, bindings_for, key_label, keymap_problems
 from tui.engines import Engines
@@ -32,12 +31,12 @@ if TYPE_CHECKING:
     from textual.worker import Worker
 
     from tui.navigation import Navigation
-    from tui.service.jobs.launch import Launch
     from tui.service.requests import NewRun, RunRequest
     from tui.session import RunSession
 
 
 STALL_SECONDS = 2.0
+JOB_SECONDS = 3.0
 
 
 class WorkbenchApp(App[None]):
@@ -96,6 +95,7 @@ class WorkbenchApp(App[None]):
             self.notify(problem, severity="warning", timeout=15)
         self.run_worker(self.engines.find_live, group="attach", exit_on_error=False)
         self.set_interval(STALL_SECONDS, self._look_for_stalls)
+        self.set_interval(JOB_SECONDS, self._look_at_jobs)
         request, run_id = self._initial
         if run_id is not None:
             self.open_trace(run_id)
@@ -106,6 +106,13 @@ class WorkbenchApp(App[None]):
         if running := self.engines.running:
             look = partial(self.stalls.look, running)
             self.run_worker(look, group="stalls", exclusive=True, exit_on_error=False)
+
+    def _look_at_jobs(self) -> None:
+        """Tell what is new about training jobs, whatever is on the screen."""
+        for news in self.jobs.news.take():
+            self.notify(one_line(news.text, 300), severity="warning" if news.is_bad else "information")
+        if not any(worker.group == "jobs" and not worker.is_finished for worker in self.workers):
+            self.run_worker(self.jobs.standings, group="jobs", exit_on_error=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         self.engines.worker_changed(event.worker, event.state)
@@ -221,9 +228,10 @@ class WorkbenchApp(App[None]):
         screen.fill_in(variants)
 
     def action_training(self) -> None:
-        self._open_training()
+        self.open_training()
 
-    def _open_training(self, selected: str | None = None) -> None:
+    def open_training(self, selected: str | None = None) -> None:
+        """Show all training jobs, with the cursor on `selected`."""
         from tui.screens.training.training import TrainingScreen
 
         if not isinstance(self.screen, TrainingScreen):
@@ -236,28 +244,17 @@ class WorkbenchApp(App[None]):
 
         self.push_screen(JobScreen(job_id, beside))
 
-    def open_launch(self, *, data: str = "", parent: str | None = None) -> None:
-        """Fill in a training job on a data set, or one that changes the recipe of the job `parent`."""
-        from tui.screens.training.launch import LaunchScreen
+    def open_launch(self, *, parent: str | None = None) -> None:
+        """Fill in a training job, or one that changes the recipe of the job `parent`."""
+        from tui.screens.training import ways
 
-        def start(filled: Launch | None) -> None:
-            if filled is not None:
-                self.run_worker(partial(self._submit, filled), group="submit", exit_on_error=False)
+        ways.launch(self, parent)
 
-        given = {"data": data, "parent": parent}
-        if parent is not None:
-            given["recipe"] = str(self.jobs.folder_of(parent) / "recipe.toml")
-        self.push_screen(LaunchScreen(**given), start)
+    def open_dataset(self, *, wanted: str, kind: str) -> None:
+        """Build a data set of the runs that are `wanted`, then fill in a job on it."""
+        from tui.screens.training import ways
 
-    async def _submit(self, launch: Launch) -> None:
-        try:
-            job_id = await self.jobs.submit(launch)
-        except ExpectedError as error:
-            self.notify(one_line(str(error), 300), severity="error", timeout=15)
-            return
-        self.notify("The job has begun; it goes on when the workbench closes.")
-        self._to_home()
-        self._open_training(job_id)
+        ways.build(self, wanted, kind)
 
     def action_compare(self) -> None:
         from tui.screens.compare.choose import ChooseScreen

@@ -58,6 +58,10 @@ class Navigation(Protocol):
         """Show a training job, with the curves of the jobs `beside` behind its own."""
         ...
 
-    def open_launch(self, *, data: str = "", parent: str | None = None) -> None:
-        """Fill in a training job on a data set, or one that changes the recipe of the job `parent`."""
+    def open_launch(self, *, parent: str | None = None) -> None:
+        """Fill in a training job, or one that changes the recipe of the job `parent`."""
+        ...
+
+    def open_dataset(self, *, wanted: str, kind: str) -> None:
+        """Build a data set of the runs that are `wanted`, then fill in a job on it."""
         ...

@@ -42,6 +42,7 @@ TRAINING: tuple[Action, ...] = (
     Action("job.pin", "p", "Pin", "Put the next of the marked jobs on top.", "job"),
     Action("job.follow", "F", "Follow", "Show every new job as it begins, or stay.", "job"),
     Action("job.evaluate", "v", "Evaluate", "Try the checkpoint against its base.", "job", True),
+    Action("job.serve", "s", "Serve", "Serve the checkpoint with vLLM on this machine.", "job"),
     Action("job.compare", "b", "Compare", "Compare the checkpoint with its base.", "job", True),
     Action("job.stop", "X", "Stop", "Have it write a checkpoint and end.", "job", True),
     Action("job.resume", "u", "Resume", "Go on from the newest checkpoint.", "job"),
@@ -61,6 +62,7 @@ TRAINING: tuple[Action, ...] = (
     Action("candidates.scroll_down", "j,down", "Down", "Further down.", "candidates"),
     Action("candidates.scroll_up", "k,up", "Up", "Further up.", "candidates"),
     Action("launch.preview", "ctrl+r", "Dry run", "Say what the job would take and run.", "launch", True),
+    Action("launch.build", "f3", "Build data", "Build a data set from stored runs.", "launch", True, "Data"),
     Action("launch.start", "f2", "Start", "Start the job as it was tried.", "launch", True),
     Action("launch.reset", "backspace", "Reset", "Take the recipe's own value again.", "launch", True),
 )

@@ -20,8 +20,8 @@ from store.errors import StoreError
 from store.exports.bundle_shapes import BUNDLE_RUN_ID, ShapeError, check_event
 from store.interrupted import mark_interrupted
 from store.projections import project
-from store.recorder import UNSUITABLE
 from store.reader import Reader
+from store.recorder import UNSUITABLE
 
 STORE = "store.db"
 

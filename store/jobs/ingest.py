@@ -16,6 +16,7 @@ from typing import Any
 from store.db import write
 from store.errors import StoreError
 from store.jobs.lines import DamagedLineError, Line, number, read_line, text
+from store.jobs.reading import NAMES
 
 PROGRESS = "progress.jsonl"
 JOB = "job.json"
@@ -178,8 +179,11 @@ def _store_line(db: sqlite3.Connection, job_id: str, line: Line, offset: int) ->
 
 
 def _store_step(db: sqlite3.Connection, job_id: str, line: Line) -> None:
-    of_the_step = (job_id, line.step, line.attempt)
-    db.execute("DELETE FROM job_metrics WHERE job_id = ? AND step = ? AND attempt < ?", of_the_step)
+    if line.attempt > 1:
+        # Metrics that the step had before and has no more.
+        names = [(job_id, name, line.step, line.attempt) for (name,) in db.execute(NAMES, {"job": job_id})]
+        query = "DELETE FROM job_metrics WHERE job_id = ? AND name = ? AND step = ? AND attempt < ?"
+        db.executemany(query, names)
     db.executemany(
         "INSERT INTO job_metrics(job_id, name, step, attempt, at, value) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT(job_id, name, step) DO UPDATE SET attempt = excluded.attempt, at = excluded.at,"

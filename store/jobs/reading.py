@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
@@ -12,7 +13,8 @@ from store.reading import ReadConnection
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """A job as far as it was read. `latest` has each metric's value at the newest step that has it.
+    """A job as far as it was read. `latest` has each metric's value at the newest step that has it, `alert`
+    is its newest alert.
 
     Times are Unix seconds. `ended` is what the trainer said of its end, which a killed one does not.
     """
@@ -37,6 +39,7 @@ class JobRow:
     error: str | None
     damaged: int
     latest: dict[str, float | None]
+    alert: str | None
 
 
 class Point(NamedTuple):
@@ -74,13 +77,20 @@ class CandidateRow:
     words: str
 
 
-_COLUMNS = ", ".join(f.name for f in fields(JobRow) if f.name != "latest")
+_COLUMNS = ", ".join(f.name for f in fields(JobRow) if f.name not in ("latest", "alert"))
+# The names of a job's metrics, from one to the next by the key: hundreds of thousands of rows are not read.
+NAMES = """
+WITH RECURSIVE names(name) AS (
+  SELECT min(name) FROM job_metrics WHERE job_id = :job
+  UNION ALL
+  SELECT (SELECT min(name) FROM job_metrics WHERE job_id = :job AND name > names.name) FROM names
+  WHERE names.name IS NOT NULL
+) SELECT name FROM names WHERE name IS NOT NULL"""
 # A value's step is the metric's last: not every step has every metric.
-_LATEST = """
-SELECT m.name, m.value FROM job_metrics m
-JOIN (SELECT name, max(step) AS step FROM job_metrics WHERE job_id = ? GROUP BY name) l
-  ON m.name = l.name AND m.step = l.step
-WHERE m.job_id = ?"""
+_LATEST = (
+    "SELECT name, (SELECT value FROM job_metrics m WHERE m.job_id = :job AND m.name = n.name"
+    f" ORDER BY step DESC LIMIT 1) FROM ({NAMES}) n"
+)
 # The least and the greatest value of each bucket, so that no spike is smoothed away.
 _BUCKETS = """
 SELECT step, at, value FROM (
@@ -104,16 +114,15 @@ class JobReader:
             where, given = (" WHERE id = ?", (job_id,)) if job_id else ("", ())
             query = f"SELECT {_COLUMNS} FROM jobs{where} ORDER BY created_at DESC, id DESC"
             rows = db.execute(query, given).fetchall()
-            return [JobRow(*row, latest=dict(db.execute(_LATEST, (row[0], row[0])))) for row in rows]
+            return [
+                JobRow(*row, latest=dict(db.execute(_LATEST, {"job": row[0]})), alert=_alert(db, row[0]))
+                for row in rows
+            ]
 
     def metrics(self, job_ids: Sequence[str]) -> list[str]:
         """The metrics that any of the jobs has reported, by name."""
         with self._connection.taken() as db:
-            query = (
-                "SELECT DISTINCT name FROM job_metrics WHERE job_id IN (SELECT value FROM json_each(?))"
-                " ORDER BY name"
-            )
-            return [name for (name,) in db.execute(query, (json.dumps(list(job_ids)),))]
+            return sorted({name for job_id in job_ids for (name,) in db.execute(NAMES, {"job": job_id})})
 
     def series(self, job_id: str, name: str, most: int) -> list[Point]:
         """A metric of a job by step: all, or of more than `most` steps what a plot of that width shows."""
@@ -163,3 +172,14 @@ WHERE c.job_id = ? AND c.step = ? ORDER BY c.problem, c.group_id, c.candidate"""
                     )
                 )
             return found
+
+
+def _alert(db: sqlite3.Connection, job_id: str) -> str | None:
+    query = "SELECT data FROM job_events WHERE job_id = ? AND kind = 'alert' ORDER BY offset DESC LIMIT 1"
+    row = db.execute(query, (job_id,)).fetchone()
+    return None if row is None else alert_text(json.loads(row[0]))
+
+
+def alert_text(data: dict[str, Any]) -> str:
+    """An alert in words, whatever its line said."""
+    return f"{data.get('name', 'alert')}: {data.get('text', '')}"

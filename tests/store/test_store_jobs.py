@@ -12,6 +12,7 @@ import pytest
 
 from store.db import open_writer
 from store.exports.merge import merge_runs
+from store.jobs import reading
 from store.jobs.ingest import Ingested, NoJobError, forget, ingest
 from store.jobs.reading import Point
 from store.reader import Reader
@@ -68,6 +69,7 @@ def test_a_job_is_read_with_its_metrics_events_and_rollouts(
     assert (row.step, row.total_steps, row.rows, row.ended) == (2, 10, 64, "done")
     assert (row.begun_at, row.heard_at) == (BEGUN + 1, BEGUN + 7)
     assert row.latest == {"loss": 2.25, "reward_mean": 0.25}
+    assert row.alert == "nan: the loss was no number"
     assert [(e.kind, e.step) for e in events] == [
         ("end", None),
         ("alert", None),
@@ -317,3 +319,36 @@ def test_a_run_that_is_none_is_refused_and_costs_no_other(
     assert merge_runs(db, job.path, over=False, refused=frozenset(found.refused)).refused == {}
     with Reader(path) as reader:
         assert [run.id for run in reader.runs().rows] == ["b"]
+
+
+def test_a_step_and_a_listing_cost_the_same_however_long_the_job_is(
+    db: sqlite3.Connection, job: JobFolder
+) -> None:
+    def work() -> int:
+        """SQLite's own instructions for reading one more step of a resumed job, and listing the jobs."""
+        count = 0
+
+        def tick() -> int:
+            nonlocal count
+            count += 1
+            return 0
+
+        job.step(last, loss=2.0)
+        db.set_progress_handler(tick, 10)
+        ingest(db, job.path)
+        reading.jobs(db)
+        reading.metric_names(db, ["job-1"])
+        db.set_progress_handler(None, 0)
+        return count
+
+    job.save(attempt=2)
+    last = 20
+    for step in range(1, last):
+        job.step(step, loss=1.0, kl=0.1, reward_mean=0.5)
+    ingest(db, job.path)
+    short = work()
+    for step in range(last + 1, 2000):
+        job.step(step, loss=1.0, kl=0.1, reward_mean=0.5)
+    ingest(db, job.path)
+    last = 2000
+    assert work() < 2 * short

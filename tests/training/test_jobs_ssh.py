@@ -9,8 +9,10 @@ import os
 import signal
 import sqlite3
 import sys
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +24,8 @@ from training.jobs import directory
 from training.jobs.directory import JobError, JobSpec, JobStatus, ours
 from training.jobs.host.gpus import LOCKS
 from training.jobs.job import Job, open_job, submit
+from training.jobs.remote import hosts, ssh
 from training.jobs.remote import link as links
-from training.jobs.remote import ssh
 from training.jobs.remote.errors import HostError, LinkError
 from training.jobs.remote.hosts import check
 from training.jobs.remote.link import Link
@@ -392,3 +394,33 @@ async def test_what_a_job_there_writes_comes_while_it_is_watched(server: SSHServ
     await until(lambda: directory.status(job.run_dir).state == "done")
     assert steps(job.run_dir) == list(range(1, 21))
     await watch.aclose()
+
+
+def wheel(folder: Path) -> None:
+    """A package that says it was installed."""
+    about = "Metadata-Version: 2.1\nName: tiny\nVersion: 1.5\n"
+    kind = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    with zipfile.ZipFile(folder / "tiny-1.5-py3-none-any.whl", "w") as archive:
+        archive.writestr("tiny.py", "print('tiny is here')")
+        archive.writestr("tiny-1.5.dist-info/METADATA", about)
+        archive.writestr("tiny-1.5.dist-info/WHEEL", kind)
+        archive.writestr("tiny-1.5.dist-info/RECORD", "")
+
+
+async def test_an_environment_is_made_once_from_wheels(
+    server: SSHServer, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = {"requirements": ["tiny"], "constraints": ["tiny==1.5"]}
+    monkeypatch.setattr(hosts, "requirements", lambda extra: wanted)
+    wheel(tmp_path)
+    made = host.model_copy(update={"environment": None, "python": sys.executable, "wheels": tmp_path})
+    spec = JobSpec("sft", "tiny", (directory.PYTHON, "-c", "import tiny, sys; print(sys.prefix)"))
+    async with submitted(spec, server, made) as job:
+        await reaches(job, "done")
+        first = (await job.log()).decode().split("\n")
+        assert first[0] == "tiny is here" and "/there/environments/" in first[1]
+    ready = Path(first[1]).parent / "ready"
+    before = ready.stat().st_mtime_ns
+    async with submitted(replace(spec, id="again"), server, made) as job:
+        await reaches(job, "done")
+        assert (await job.log()).decode().split("\n") == first and ready.stat().st_mtime_ns == before

@@ -10,13 +10,15 @@ import pytest
 from textual.widgets import Button, Input, Label, Static, TextArea
 
 from engine.experiments.plan import Plan
+from engine.host_config import Host
+from sandbox.errors import UsageError
 from store.experiment_log import create
 from tests.store.samples import store as store_runs
 from tests.store.samples import whole_run
 from tests.support.job_folders import BEGUN, JobFolder, group
 from tests.tui.experiment_samples import plan_of
 from tests.tui.pilots import SMALL, WIDE, app_of, shown, told, until
-from tests.tui.scripted import ScriptedWorkbench
+from tests.tui.scripted import ScriptedSettings, ScriptedWorkbench
 from tui.app import WorkbenchApp
 from tui.screens.ask.ask import AskScreen
 from tui.screens.confirm.confirm import ConfirmScreen
@@ -265,6 +267,8 @@ async def test_a_form_takes_only_what_the_recipe_takes_and_says_what_it_would_ru
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
+    data = store.parent / "set"
+    data.mkdir()
 
     def estimate(recipe: Any) -> list[str]:
         asked.append(recipe)
@@ -294,10 +298,15 @@ async def test_a_form_takes_only_what_the_recipe_takes_and_says_what_it_would_ru
             await until(pilot, lambda: bool(str(said.render())) == bool(complaint))  # noqa: B023
             assert complaint in str(said.render())
         assert "max_steps\t7" in settings.plain_text
-        form.query_one("#name-data", Input).value = "/data/set"
+        form.query_one("#name-data", Input).value = str(data)
         await pilot.press("f2")  # tries it first
         await until(pilot, lambda: "rows        24" in shown(app, "preview"))
-        assert "--set max_steps=7 --data /data/set" in shown(app, "preview")
+        told_command = shown(app, "preview").replace("\n", "")
+        assert f"--set max_steps=7 --data {data}" in told_command
+        form.query_one("#name-gpus", Input).value = "first"
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "numbers of GPUs" in str(form.query_one("#complaint", Label).render()))
+        form.query_one("#name-gpus", Input).value = ""
         form.query_one("#name-host", Input).value = "nowhere"
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "no host 'nowhere'" in str(form.query_one("#complaint", Label).render()))
@@ -311,7 +320,7 @@ async def test_a_form_takes_only_what_the_recipe_takes_and_says_what_it_would_ru
     assert (launch.recipe, launch.changes, launch.data) == (
         "sft-embedded",
         (("max_steps", "7"),),
-        "/data/set",
+        str(data),
     )
     assert asked[0].max_steps == 7
 
@@ -385,3 +394,50 @@ async def test_a_page_is_filled_again_when_the_window_grows(store: Path, jobs: P
         await pilot.resize_terminal(*WIDE)
         await until(pilot, lambda: len(plots(app)) == 4)
         assert app.screen.query_one(PlotsPane).pages == 1
+
+
+async def test_one_can_stay_with_a_job_or_follow_the_newest(store: Path, jobs: Path) -> None:
+    a_job(jobs, "01a", created=BEGUN)
+    app = app_on(store)
+    async with app.run_test(size=SMALL) as pilot:
+        await opened(pilot, app)
+        a_job(jobs, "01b", created=BEGUN + 1)
+        await pilot.press("F")
+        await until(pilot, lambda: "first 01b" in static(app, "legend"))
+        assert "follows the newest job" in static(app, "standing")
+
+
+async def test_a_checkpoint_that_cannot_be_served_is_one_sentence(store: Path, jobs: Path) -> None:
+    a_job(jobs).checkpoint(5)
+    app = app_on(store)
+
+    async def serve(model: str) -> str:
+        raise UsageError(f"serving {model} needs vLLM")
+
+    app.jobs.serve = serve  # type: ignore[method-assign]
+    async with app.run_test(size=SMALL) as pilot:
+        await opened(pilot, app)
+        await pilot.press("s")
+        await until(pilot, lambda: any("serving job:01job@5 needs vLLM" in line for line in told(app)))
+
+
+async def test_an_alert_is_told_on_any_screen(store: Path, jobs: Path) -> None:
+    job = a_job(jobs)
+    app = app_on(store)
+    async with app.run_test(size=SMALL) as pilot:
+        await until(pilot, lambda: table(app, "active").count == 1)
+        job.line("alert", name="entropy", text="too low")
+        await until(pilot, lambda: any("first 01job: entropy: too low" in line for line in told(app)))
+
+
+async def test_a_host_that_cannot_be_asked_is_one_sentence(store: Path, unused_tcp_port: int) -> None:
+    host = Host(address="127.0.0.1", port=unused_tcp_port)
+    app = app_of(ScriptedWorkbench(store, settings=ScriptedSettings(hosts={"a100": host})))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("9")
+        await until(pilot, lambda: app.screen.query("#job-hosts"))
+        assert "not checked yet" in table(app, "job-hosts").plain_text
+        table(app, "job-hosts").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: "a100" in table(app, "job-hosts").plain_text.split("\t")[-1])
+        assert "✗" in table(app, "job-hosts").plain_text

@@ -12,12 +12,13 @@ from store.jobs.reading import JobRow, Point
 from training.jobs.directory import JobStatus
 from training.recipes import RecipeError, load
 from training.recipes.fields import fields
-from tui.jobs.cells import job_row, time_bar
 from tui.jobs.curves import PlotView, curve, extent, matching, ordered, smoothed, ticks, value_text
 from tui.jobs.fields import choices_of, kind_of, text_of
+from tui.screens.training.rows import job_row, time_bar
 from tui.service.jobs.evaluation import contestants
 from tui.service.jobs.launch import Launch, differences
 from tui.service.jobs.log import LogTail, only_matching
+from tui.service.jobs.news import JobNews
 from tui.service.jobs.standing import JobStanding
 
 
@@ -26,7 +27,7 @@ def row(**changes: Any) -> JobRow:
         "id": "j", "kind": "grpo", "name": "n", "host": "local", "parent": None, "base": "pocket-meta",
         "dataset": None, "created_at": 0.0, "attempt": 1, "total_steps": 100, "rows": None, "tokens": None,
         "step": 20, "begun_at": 1000.0, "begun_step": 1, "heard_at": 1200.0, "ended": None, "error": None,
-        "damaged": 0, "latest": {},
+        "damaged": 0, "latest": {}, "alert": None,
     }  # fmt: skip
     return JobRow(**(values | changes))
 
@@ -117,6 +118,25 @@ def test_silence_is_told_once_it_is_longer_than_a_few_steps() -> None:
     assert "supervisor" in standing("unsupervised").trouble
 
 
+def test_news_are_told_once_and_not_of_what_was_there_before() -> None:
+    news = JobNews()
+    news.look([standing("failed", error="it was so before")])
+    assert news.take() == []
+    news.look([standing(id="k")])
+    news.look([standing(id="k", alert="entropy: too low")])
+    news.look([standing(id="k", alert="entropy: too low")])
+    assert [n.text for n in news.take()] == ["n: entropy: too low"]
+    news.look([standing(id="k", alert="entropy: too low", now=1600.0)])
+    news.look([standing(id="k", alert="entropy: too low", now=1605.0)])
+    news.look([standing("done", id="k", alert="entropy: too low")])
+    assert [(n.text, n.is_bad) for n in news.take()] == [
+        ("n: No step for 7 minutes.", True),
+        ("n is done.", False),
+    ]
+    news.look([standing("failed", id="k", alert="entropy: too low", error="the disk is full")])
+    assert [n.text for n in news.take()] == ["n has failed. the disk is full"]
+
+
 def test_a_link_that_is_down_is_told_and_is_no_state() -> None:
     job = JobStanding(row(), JobStatus("running", link="the host does not answer"), 9999.0)
     assert job.state == "running"
@@ -177,6 +197,7 @@ def test_only_the_lines_that_match_are_kept() -> None:
 
 
 def test_a_launch_is_a_recipe_with_changes_and_the_command_that_does_the_same(tmp_path: Path) -> None:
+    (tmp_path / 'a "b" c').mkdir()
     launch = Launch(
         recipe="sft-embedded",
         changes=(("max_steps", "7"), ("optimizer.schedule", "constant")),
@@ -196,7 +217,8 @@ def test_a_launch_is_a_recipe_with_changes_and_the_command_that_does_the_same(tm
 
 def test_a_clone_says_what_it_changes_of_its_parent(tmp_path: Path) -> None:
     parent = tmp_path / "recipe.toml"
-    parent.write_text(load("sft-embedded").to_toml(), encoding="utf-8")
+    recipe = load("sft-embedded", [f"data.path={tmp_path}"])
+    parent.write_text(recipe.to_toml(), encoding="utf-8")
     launch = Launch(recipe=str(parent), changes=(("max_steps", "7"), ("lora.enabled", "true")), parent="p")
     assert differences(parent, launch.resolved()) == [
         ("lora.enabled", "False", "True"),

@@ -88,8 +88,8 @@ async def start(
         if not as_json:
             emit(None, f"job {spec.id} ({spec.name})", False)
         code = await follow_progress(job, as_json=as_json)
-        if profile and not as_json:
-            emit(None, profile_table(job.run_dir) or "the trainer has not said where its time went", False)
+        if profile and not as_json and (parts := profile_table(job.run_dir)):
+            emit(None, parts, False)
         return code
     except asyncio.CancelledError:
         say(f"job {spec.id} goes on; {_how_to(spec.id)}")

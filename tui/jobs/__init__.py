@@ -1,1 +1,1 @@
-"""Jobs as the screens show them: curves, cells, fields of a recipe; plain data, no widgets."""
+"""Jobs as the screens show them: curves, fields of a recipe; plain data, no widgets."""

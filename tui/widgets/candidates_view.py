@@ -117,6 +117,9 @@ class CandidatesView(LineView):
         self._first = max(min(self._first, self.cursor, len(self._rows) - count), 0)
         if self.cursor >= self._first + count:
             self._first = self.cursor - count + 1
+        last = min(self._first + count, len(self._rows))
+        more = len(self._rows) > count
+        self.border_subtitle = f"{self._first + 1}–{last} of {len(self._rows)}" if more else ""
 
     def action_next(self) -> None:
         self.cursor = max(min(self.cursor + 1, len(self._rows) - 1), 0)
@@ -146,11 +149,14 @@ def _lines(row: CandidateRow, width: int) -> list[Piece]:
     score = "no score" if row.score is None else f"score {row.score:.3f}"
     reward = "dropped" if row.reward is None else f"reward {row.reward:+.3f}"
     lines += [(score, "" if row.score is not None else "warning"), (reward, _ink(row.reward))]
-    for number in range(max(len(row.rounds), len(row.advantages))):
+    rounds = max(len(row.rounds), len(row.advantages))
+    if rounds:
+        lines.append(("round  reward  advantage", "faint"))
+    for number in range(rounds):
         value = value_text(row.rounds[number]) if number < len(row.rounds) else ""
         gain = row.advantages[number] if number < len(row.advantages) else None
-        advantage = f"adv. {gain:+.3f}" if gain is not None else ""
-        lines.append((f"round {number + 1}  {value:>6}  {advantage}".rstrip(), _ink(gain)))
+        advantage = "" if gain is None else f"{gain:+.3f}"
+        lines.append((f"{number + 1:>5}  {value:>6}  {advantage:>9}", _ink(gain)))
     lines.append(("", ""))
     for line in shown(row.words, _WORDS).text.split("\n"):
         lines += [(piece, "muted") for piece in wrap(line, max(width, 8)) or [""]]

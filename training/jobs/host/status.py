@@ -46,6 +46,8 @@ def status(folder: Path) -> dict[str, Any]:
     # In this order: one that ended just now was alive, or has left its end.
     end = read(folder / "end.json")
     if end.get("attempt") == attempt:
+        if end.get("error") is None and end.get("state") == "failed":  # its trainer may have said why
+            end["error"] = (_last_word(folder, attempt) or {}).get("error")
         return _told(end)
     if state.get("attempt") != attempt:
         return _told({"state": "starting" if _just_submitted(folder) else "lost", "attempt": attempt})
@@ -75,7 +77,7 @@ def _just_submitted(folder: Path) -> bool:
 
 
 def _last_word(folder: Path, attempt: int) -> dict[str, Any] | None:
-    """How a job ended that nobody supervised any more, if its trainer has written that down."""
+    """How a job ended, if its trainer has written that down."""
     try:
         with (folder / "progress.jsonl").open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 65536))

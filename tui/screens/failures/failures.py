@@ -270,6 +270,38 @@ class FailuresScreen(WorkbenchScreen[None]):
             return
         await self._load()
 
+    # -- training on them --------------------------------------------------------------------------
+
+    def action_train(self) -> None:
+        """Put the cluster's runs into a training set, build a data set of it, and fill in a job."""
+        from tui.screens.ask.ask import AskScreen
+
+        run_ids = [run.id for run in self._runs]
+        if not run_ids:
+            self.notify("There is no run here.")
+            return
+
+        def named(name: str | None) -> None:
+            if name is not None:
+                self.run_worker(partial(self._train_on, run_ids, name), group="say")
+
+        question = f"Training set for these {plural(len(run_ids), 'run')}"
+        self.app.push_screen(AskScreen(question, hint="A data set is built of it next."), named)
+
+    async def _train_on(self, run_ids: list[str], name: str) -> None:
+        from store.annotations import annotate
+        from store.errors import StoreError
+
+        try:
+            await asyncio.to_thread(
+                annotate, self.navigation.workbench.store_path, run_ids, "training-set", name
+            )
+        except StoreError as error:
+            self.notify(one_line(str(error), 300), severity="error")
+            return
+        await self._load()
+        self.navigation.open_dataset(wanted=f"training-set:{name}", kind="repair")
+
     # -- doing runs again --------------------------------------------------------------------------
 
     def action_rerun(self) -> None:

@@ -122,7 +122,7 @@ class HomeScreen(WorkbenchScreen[None]):
 
             rows = [*map(experiment_row, self._experiments), *rows]
         if self._jobs:
-            from tui.jobs.cells import active_row as job_row
+            from tui.screens.training.rows import active_row as job_row
 
             rows = [*map(job_row, self._jobs), *rows]
         self.query_one("#active", TableView).show(rows)

@@ -13,6 +13,7 @@ from tui.actions import bindings_for
 from tui.format import plural
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
+from tui.screens.hosts.job_hosts import JobHostsPane
 from tui.screens.hosts.rows import (
     CHECK_COLUMNS,
     CONTAINER_COLUMNS,
@@ -57,6 +58,7 @@ class HostsScreen(WorkbenchScreen[None]):
             table = TableView(columns, id=id, empty="Asking the daemon …")
             table.border_title = title
             yield table
+        yield JobHostsPane(self.navigation.workbench.settings.hosts, id="training")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -117,6 +119,7 @@ class HostsScreen(WorkbenchScreen[None]):
         checks.show([])
         checks.refresh()
         self.run_worker(self._check, group="check", exclusive=True)
+        self.query_one(JobHostsPane).check()
 
     async def _check(self) -> None:
         from sandbox.doctor import examine, healthy

@@ -11,6 +11,8 @@ from tui.safe import one_line
 from tui.screens.confirm.confirm import ConfirmScreen
 
 if TYPE_CHECKING:
+    from textual.dom import DOMNode
+
     from tui.screens.base import WorkbenchScreen
     from tui.service.jobs.standing import JobStanding
 
@@ -60,6 +62,18 @@ class JobControl:
         folder = self._jobs.folder_of(job.row.id)
         self._screen.navigation.open_new_experiment(contestants(folder, step, job.row.base or "pocket-meta"))
 
+    def serve(self, job: JobStanding, step: int) -> None:
+        """Serve the checkpoint on this machine."""
+        from tui.service.jobs.evaluation import model_name
+
+        async def serve() -> None:
+            self._screen.notify("A server is started; you are told when it answers.")
+            name = await self._jobs.serve(model_name(job.row.id, step))
+            self._screen.notify(f"It answers as the model {name}; its job is in the list (8).", timeout=15)
+
+        # The app's, because it takes minutes: nobody has to stay on this screen.
+        self._do(serve(), worker_of=self._screen.app)
+
     async def compare(self, job_id: str, step: int) -> None:
         """Open the comparison of the checkpoint with its base."""
         from tui.service.jobs.evaluation import compared_in
@@ -85,7 +99,9 @@ class JobControl:
 
         self._screen.app.push_screen(ConfirmScreen(question, yes, no), answered)
 
-    def _do(self, work: Coroutine[Any, Any, None], told: str = "") -> None:
+    def _do(
+        self, work: Coroutine[Any, Any, None], told: str = "", *, worker_of: DOMNode | None = None
+    ) -> None:
         async def do() -> None:
             try:
                 await work
@@ -93,6 +109,7 @@ class JobControl:
                     self._screen.notify(told)
             except ExpectedError as error:
                 self._screen.notify(one_line(str(error), 300), severity="warning", timeout=10)
-            self._done()
+            if self._screen.is_current:
+                self._done()
 
-        self._screen.run_worker(do, group="control", exit_on_error=False)
+        (worker_of or self._screen).run_worker(do, group="control", exit_on_error=False)

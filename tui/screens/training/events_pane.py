@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from store.jobs.reading import alert_text
 from tui import format as fmt
 from tui.jobs.curves import value_text
 from tui.safe import one_line
@@ -69,7 +70,7 @@ def _row(number: int, event: JobEvent) -> TableRow:
 def _said(kind: str, data: dict[str, Any]) -> str:
     """The event in words. Its fields may be anything."""
     if kind == "alert":
-        return f"{data.get('name', 'alert')}: {data.get('text', '')}"
+        return alert_text(data)
     if kind == "checkpoint":
         metrics = data.get("metrics")
         known = metrics.items() if isinstance(metrics, dict) else ()

@@ -11,7 +11,6 @@ from textual.widgets import ContentSwitcher, Footer, Input, Static
 
 from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
-from tui.jobs.cells import age, state_words, steps
 from tui.jobs.curves import matching
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
@@ -22,6 +21,7 @@ from tui.screens.training.log_pane import LogPane
 from tui.screens.training.plots_pane import Overlaid, PlotsPane
 from tui.screens.training.recipe_pane import RecipePane
 from tui.screens.training.rollouts_pane import RolloutsPane
+from tui.screens.training.rows import age, state_words, steps
 from tui.widgets.candidates_view import CandidatesView
 from tui.widgets.line_list import LineList
 from tui.widgets.tab_strip import TabStrip
@@ -248,6 +248,14 @@ class JobScreen(WorkbenchScreen[None]):
     async def _evaluate(self) -> None:
         if (step := await self._step()) is not None and self._job is not None:
             await self._control.evaluate(self._job, step)
+
+    def action_serve(self) -> None:
+        """Serve the checkpoint as a model."""
+        self.run_worker(self._serve, group="evaluate", exclusive=True)
+
+    async def _serve(self) -> None:
+        if (step := await self._step()) is not None and self._job is not None:
+            self._control.serve(self._job, step)
 
     def action_compare(self) -> None:
         """Open the comparison of the checkpoint with its base."""

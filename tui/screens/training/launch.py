@@ -21,7 +21,7 @@ from tui.jobs.fields import choices_of, kind_of, text_of
 from tui.safe import one_line
 from tui.screens.ask.ask import AskScreen
 from tui.screens.base import WorkbenchScreen
-from tui.service.jobs.launch import Launch
+from tui.service.jobs.launch import Launch, gpu_numbers
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import Column, TableRow, TableView
 from tui.widgets.text_view import TextView
@@ -37,21 +37,22 @@ FIELD_COLUMNS = (
     Column("Was", 14, since=80),
     Column("What it is"),
 )
-_FIRST = "sft-embedded"
+FIRST = "sft-embedded"
 
 
 class LaunchScreen(WorkbenchScreen[Launch | None]):
-    """Dismisses with the job as filled in, or None. With `parent`, a job's recipe is what is changed."""
+    """Begins with `first`, and dismisses with the job as filled in, or None."""
 
     CSS_PATH = "launch.tcss"
     BINDINGS = bindings_for("launch")
 
-    def __init__(self, *, recipe: str = _FIRST, data: str = "", parent: str | None = None) -> None:
+    def __init__(self, first: Launch) -> None:
         super().__init__(name="launch")
-        self._start_with = Launch(recipe=recipe, data=data, parent=parent)
+        self._start_with = first
         self._changes: dict[str, str] = {}
         self._fields: dict[str, RecipeField] = {}
         self._tried: Launch | None = None
+        self._kind = ""  # of the recipe
 
     def compose(self) -> ComposeResult:
         first = self._start_with
@@ -67,6 +68,8 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
                 yield Input("", id="name-name", compact=True, placeholder="Empty: one is made")
                 yield Label("Host", classes="name second")
                 yield Input("local", id="name-host", compact=True)
+                yield Label("GPUs", classes="name second")
+                yield Input("", id="name-gpus", compact=True, placeholder="As in 0,1")
         yield TableView(FIELD_COLUMNS, id="fields", empty="Reading the recipe …")
         yield Static(id="about", markup=False)
         yield Label("", id="complaint", markup=False)
@@ -88,9 +91,10 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
     # -- the recipe --------------------------------------------------------------------------------
 
     def _filled(self) -> Launch:
+        """Raises UsageError: what is filled in cannot be."""
         value = {
             name: self.query_one(f"#name-{name}", Input).value.strip()
-            for name in ("recipe", "data", "name", "host")
+            for name in ("recipe", "data", "name", "host", "gpus")
         }
         return Launch(
             recipe=value["recipe"],
@@ -98,6 +102,7 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
             data=value["data"],
             name=value["name"],
             host=value["host"] or "local",
+            gpus=gpu_numbers(value["gpus"]) if value["gpus"] else None,
             parent=self._start_with.parent,
         )
 
@@ -106,9 +111,9 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
         from training.recipes import presets
         from training.recipes.fields import fields
 
-        launch = self._filled()
         self.query_one("#name-recipe", Input).suggester = SuggestFromList(await asyncio.to_thread(presets))
         try:
+            launch = self._filled()
             recipe = await asyncio.to_thread(launch.resolved)
             unchanged = await asyncio.to_thread(Launch(recipe=launch.recipe).resolved)
         except ExpectedError as error:
@@ -117,6 +122,7 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
         self._complain("")
         if recipe.data.path and not launch.data:
             self.query_one("#name-data", Input).value = recipe.data.path
+        self._kind = recipe.kind
         before = {field.name: text_of(field.default) for field in fields(unchanged)}
         # The data set has a line of its own.
         self._fields = {field.name: field for field in fields(recipe) if field.name != "data.path"}
@@ -195,6 +201,25 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
             self._forget()
             self.run_worker(self._read, group="recipe", exclusive=True)
 
+    # -- the data set ------------------------------------------------------------------------------
+
+    def action_build(self) -> None:
+        """Build a data set from stored runs, and take it."""
+        from tui.screens.training.dataset import Built, DatasetScreen
+
+        def built(found: Built | None) -> None:
+            if found is not None:
+                self.query_one("#name-data", Input).value = str(found.folder)
+                self.query_one("#name-recipe", Input).value = self._recipe_for(found.recipe)
+                self.run_worker(self._read, group="recipe", exclusive=True)
+
+        self.app.push_screen(DatasetScreen(self.navigation.workbench, kind=self._kind), built)
+
+    def _recipe_for(self, preset: str) -> str:
+        """The recipe there is, if it is of the preset's kind; else the preset."""
+        now = self.query_one("#name-recipe", Input).value
+        return now if preset.startswith(self._kind) else preset
+
     # -- trying and starting -----------------------------------------------------------------------
 
     def action_preview(self) -> None:
@@ -209,15 +234,17 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
             self.dismiss(self._tried)
 
     async def _try(self) -> None:
-        launch = self._filled()
         hosts = self.navigation.jobs.hosts
         view = self.query_one("#preview", TextView)
         view.display = True
         view.border_title = "Dry run"
         view.show("Reading the data set and the base …")
         try:
+            launch = self._filled()
             if launch.host != "local" and launch.host not in hosts:
                 raise _UnknownHostError(launch.host, sorted(hosts))
+            spec = partial(launch.spec, self.navigation.jobs.folder, hosts.get(launch.host))
+            await asyncio.to_thread(spec)  # what it would refuse is told before the data set is read
             told = await asyncio.to_thread(_dry_run, launch)
         except ExpectedError as error:
             view.display = False
@@ -243,10 +270,8 @@ def _dry_run(launch: Launch) -> str:
     from tui.service.jobs.launch import differences, estimate
 
     recipe = launch.resolved()
-    lines = list(estimate(recipe))
+    lines = [shlex.join(launch.command), "", *estimate(recipe)]
     if launch.parent is not None:
-        changes = differences(Path(launch.recipe), recipe)
-        lines += [f"changed     {key}: {before} → {after}" for key, before, after in changes] or [
-            "changed     nothing"
-        ]
-    return "\n".join([*lines, "", shlex.join(launch.command)])
+        told = [f"{key}: {was} → {now}" for key, was, now in differences(Path(launch.recipe), recipe)]
+        lines += ["", "changed from the parent:", *(told or ["nothing"])]
+    return "\n".join(lines)

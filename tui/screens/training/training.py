@@ -13,12 +13,12 @@ from textual.widgets import Footer, Static
 
 from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
-from tui.jobs.cells import JOB_COLUMNS, facts, job_row, time_bar
 from tui.jobs.curves import PlotView, curve
 from tui.marks import Marks
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.training.control import JobControl
+from tui.screens.training.rows import JOB_COLUMNS, facts, job_row, time_bar
 from tui.widgets.line_list import LineList
 from tui.widgets.metric_plot import Layer, MetricPlot
 from tui.widgets.table_view import TableView
@@ -127,7 +127,7 @@ class TrainingScreen(WorkbenchScreen[None]):
         box, time = self.query_one("#facts", Static), self.query_one("#time", Static)
         lines: list[Content | tuple[str, str]] = []
         for name, value in facts(job) if job else ():
-            ink = "$text-warning" if name in ("Trouble", "Damaged") else ""
+            ink = "$text-warning" if name in ("Trouble", "Alert", "Damaged") else ""
             lines += [(f"{name:<9}", "$foreground 60%"), (value, ink), ("\n", "")]
         box.update(Content.assemble(*lines[:-1]))
         box.border_title = one_line(job.row.name, 40) if job else "Job"

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tui.service.jobs.news import JobNews
 from tui.service.jobs.reading import JobReading
 from tui.service.jobs.standing import JobStanding
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tui.service.records import Records
 
 T = TypeVar("T")
+SERVE_PORT = 8000  # as `serve-model` has it
 
 
 class Jobs:
@@ -36,6 +38,7 @@ class Jobs:
         self.folder = records.path.parent / "jobs"  # `training.jobs.directory.jobs_folder`
         self._reading = JobReading(records.path, self.folder)
         self._watch: Watch | None = None
+        self.news = JobNews()
 
     @property
     def problems(self) -> list[str]:
@@ -67,7 +70,9 @@ class Jobs:
             now = self._clock()
             return [JobStanding(row, status(there[row.id]), now) for row in rows if row.id in there]
 
-        return await asyncio.to_thread(stand)
+        found = await asyncio.to_thread(stand)
+        self.news.look(found)
+        return found
 
     async def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """The complete checkpoints that are here, newest first."""
@@ -86,6 +91,29 @@ class Jobs:
         job = await submit(spec, self.folder, None if host is None else (launch.host, host))
         await job.close()
         return job.run_dir.name
+
+    async def serve(self, model: str) -> str:
+        """Serve a model on this machine with vLLM, and give the name it has once it answers.
+
+        Raises ExpectedError: it cannot be served.
+        """
+        from engine.config_file import add_endpoint, check_endpoint
+        from training.jobs.job import submit
+        from training.jobs.serving import serving_spec, url, wait_until_it_answers
+        from tui.safe import file_stem
+
+        name = file_stem(model, "model")
+        check_endpoint(name, url(SERVE_PORT))
+        spec = await asyncio.to_thread(
+            lambda: serving_spec(model, name, SERVE_PORT, None, host=None, jobs=self.folder)
+        )
+        job = await submit(spec, self.folder)
+        try:
+            await wait_until_it_answers(job, SERVE_PORT)
+        finally:
+            await job.close()
+        add_endpoint(name, url(SERVE_PORT), [name])
+        return f"{name}/{name}"
 
     async def stop(self, job_id: str) -> None:
         """Ask it to end; it writes a checkpoint first. Raises ExpectedError."""
@@ -134,7 +162,7 @@ class Jobs:
             await job.close()
 
     async def aclose(self) -> None:
-        """Wait until nothing is read any more."""
+        """Let go of other hosts, and wait until nothing is read any more."""
         if self._watch is not None:
             await self._watch.aclose()
         await self._reading.aclose()

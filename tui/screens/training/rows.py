@@ -56,7 +56,7 @@ def job_row(job: JobStanding, *, marked: bool) -> TableRow:
     """A job for `JOB_COLUMNS`."""
     row, latest = job.row, job.row.latest
     glyph, ink = _MARKS.get(job.state, ("?", "muted"))
-    trouble = bool(job.trouble) and job.is_going_on
+    trouble = job.is_going_on and bool(job.trouble or row.alert)
     return TableRow(
         row.id,
         (
@@ -135,6 +135,7 @@ def facts(job: JobStanding) -> list[tuple[str, str]]:
     )
     found = [
         ("Trouble", job.trouble),
+        ("Alert", row.alert or ""),
         ("State", state_words(job) + (f", attempt {row.attempt}" if row.attempt > 1 else "")),
         ("Step", steps(job)),
         ("Left", fmt.clock(job.eta_s) if job.eta_s is not None else ""),

@@ -1,0 +1,21 @@
+"""The machines that jobs may run on, asked how they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.host_config import Host
+    from training.jobs.remote.hosts import HostReport
+
+
+async def check_host(name: str, host: Host) -> HostReport:
+    """How a host is now, and whether a job can run there. Raises HostError: it cannot be asked."""
+    from training.jobs.remote.hosts import check
+    from training.jobs.remote.link import Link
+
+    link = Link(name, host)
+    try:
+        return await check(link, host.gpus)
+    finally:
+        await link.close()
