@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from tui.service.jobs.standing import JobStanding
 
-
 _ENDS = {"done": "is done", "failed": "has failed", "stopped": "was stopped", "lost": "is lost"}
 
 
