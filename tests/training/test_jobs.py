@@ -161,6 +161,18 @@ async def test_a_job_killed_whole_is_lost_and_resumes_from_its_checkpoint(folder
     assert [line["attempt"] for line in lines] == [2] and lines[0]["kind"] == "start"
 
 
+async def test_a_job_of_which_everything_was_killed_is_lost_and_resumes(folder: Path) -> None:
+    job = await submit(program(WORKER), folder)
+    await until(lambda: pids(job.run_dir))
+    await kill_supervisor(job)
+    (worker,) = pids(job.run_dir)
+    os.kill(worker, signal.SIGKILL)
+    assert (await reaches(job, "lost")).rc is None
+    (job.run_dir / "go").touch()
+    await job.resume()
+    assert (await reaches(job, "done")).attempt == 2
+
+
 async def test_a_stopped_job_resumes_and_the_stop_is_forgotten(folder: Path) -> None:
     job = await submit(program(WORKER), folder)
     await reaches(job, "running")

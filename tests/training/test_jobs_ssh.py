@@ -424,3 +424,10 @@ async def test_an_environment_is_made_once_from_wheels(
     async with submitted(replace(spec, id="again"), server, made) as job:
         await reaches(job, "done")
         assert (await job.log()).decode().split("\n") == first and ready.stat().st_mtime_ns == before
+
+
+async def test_a_missing_package_is_said(
+    server: SSHServer, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "asyncssh", None)
+    assert "pip install 'flowreasoner[remote]'" in await refused(server, host)

@@ -154,8 +154,11 @@ def next_attempt(run_dir: Path, now: JobStatus) -> None:
         raise JobError(f"job {job['id']} is {now.state}; stop it before you resume it")
     if now.state == "done":
         raise JobError(f"job {job['id']} is done: there is nothing to resume")
-    (run_dir / "stop").unlink(missing_ok=True)
-    write(run_dir / "job.json", {**job, "attempt": job.get("attempt", 1) + 1})
+    try:
+        (run_dir / "stop").unlink(missing_ok=True)
+        write(run_dir / "job.json", {**job, "attempt": job.get("attempt", 1) + 1})
+    except OSError as problem:
+        raise JobError(f"job {job['id']} cannot be resumed: {problem}") from None
 
 
 def description(run_dir: Path) -> dict[str, Any]:
@@ -228,7 +231,10 @@ def read_from(path: Path, offset: int, limit: int = 1 << 20) -> bytes:
 
 
 def remove(run_dir: Path) -> None:
-    """Delete the directory. The job must have ended."""
+    """Delete the directory. The job must have ended. Raises JobError."""
     going = run_dir.with_name(f".{run_dir.name}.gone")
-    run_dir.rename(going)  # first: no reader finds half a job
-    shutil.rmtree(going)
+    try:
+        run_dir.rename(going)  # first: no reader finds half a job
+        shutil.rmtree(going)
+    except OSError as problem:
+        raise JobError(f"job {run_dir.name} cannot be deleted: {problem}") from None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from tui.headless.jobs import interruptible
 from tui.headless.train import host_named
 from tui.reports.tables import emit, table
 from tui.safe import one_line
 from tui.service.errors import PASSED, UNAVAILABLE
+from tui.service.jobs.hosts import check_host as ask
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -35,22 +36,12 @@ def list_hosts(settings: Settings, *, as_json: bool) -> int:
 
 def check_host(settings: Settings, name: str, *, as_json: bool) -> int:
     """Ask a host for what jobs need, and say what is missing. Raises UsageError and HostError."""
-    from training.jobs.remote.hosts import HostReport, check
-    from training.jobs.remote.link import Link
-
     found = host_named(settings, name)
     if found is None:
         emit({"name": name, "problems": []}, "jobs run on this machine without more; see `doctor`", as_json)
         return PASSED
 
-    async def ask() -> HostReport:
-        link = Link(*found)
-        try:
-            return await check(link, found[1].gpus)
-        finally:
-            await link.close()
-
-    report = asyncio.run(ask())
+    report = interruptible(ask(*found))
     lines = [
         f"Python {report.python}, {report.machine}, {report.disk_free / (1 << 30):.1f} GiB free, "
         f"clock {report.clock_s:+.1f} s",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -74,7 +74,7 @@ def print_log(settings: Settings, name: str, offset: int, *, follow: bool) -> in
             was = _say_link(status, was)
             await asyncio.sleep(_POLL_S)
 
-    return _interruptible(settings, name, copy)
+    return _with(settings, name, copy)
 
 
 async def follow_progress(job: Job, *, as_json: bool) -> int:
@@ -113,7 +113,7 @@ def stop_job(settings: Settings, name: str, grace: float | None, *, as_json: boo
         emit(job_data(directory.description(job.run_dir), status), state_words(status), as_json)
         return PASSED
 
-    return _interruptible(settings, name, stop)
+    return _with(settings, name, stop)
 
 
 def resume_job(settings: Settings, name: str, *, as_json: bool) -> None:
@@ -167,14 +167,15 @@ def _with(settings: Settings, name: str, use: Callable[[Job], Awaitable[T]]) -> 
         async with opened(settings, name) as job:
             return await use(job)
 
-    return asyncio.run(run())
+    return interruptible(run())
 
 
-def _interruptible(settings: Settings, name: str, use: Callable[[Job], Awaitable[int]]) -> int:
+def interruptible(work: Coroutine[None, None, T]) -> T:
+    """Carry out `work`; being interrupted ends the command and nothing else."""
     try:
-        return _with(settings, name, use)
+        return asyncio.run(work)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        raise SystemExit(INTERRUPTED) from None
 
 
 def _say_link(status: JobStatus, was: str) -> str:

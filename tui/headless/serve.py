@@ -13,6 +13,7 @@ from training.jobs import directory
 from training.jobs.directory import LOCAL, JobError, jobs_folder
 from training.jobs.job import open_job, submit
 from training.jobs.serving import forward, serving_spec, url, wait_until_it_answers
+from tui.headless.jobs import interruptible
 from tui.headless.train import host_named
 from tui.reports.tables import emit
 from tui.safe import file_stem
@@ -43,7 +44,7 @@ def serve(
     name = name or file_stem(model, "model")
     # Before anything is started: a name that means another address would be found out too late.
     check_endpoint(name, url(port))
-    return asyncio.run(_serve(settings, model, name, host, gpus, port, as_json))
+    return interruptible(_serve(settings, model, name, host, gpus, port, as_json))
 
 
 async def _serve(

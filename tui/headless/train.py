@@ -14,7 +14,7 @@ from training.jobs import directory
 from training.jobs.directory import JobSpec, jobs_folder
 from training.jobs.job import submit
 from training.jobs.specs import TRAINER, gpus_for
-from tui.headless.jobs import follow_progress
+from tui.headless.jobs import follow_progress, interruptible
 from tui.reports.jobs import job_data, profile_table, state_words
 from tui.reports.tables import emit
 from tui.service.errors import INTERRUPTED, PASSED, say
@@ -33,7 +33,7 @@ def train(settings: Settings, launch: Launch, *, follow: bool, profile: bool, as
     host = host_named(settings, launch.host)
     spec = launch.spec(jobs_folder(settings.store_path()), host[1] if host else None)
     follow = follow or profile
-    return asyncio.run(start(settings, spec, host, follow=follow, profile=profile, as_json=as_json))
+    return interruptible(start(settings, spec, host, follow=follow, profile=profile, as_json=as_json))
 
 
 def dry_run(settings: Settings, launch: Launch, *, as_json: bool) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import shlex
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -62,6 +63,10 @@ class Link:
 
     async def connect(self) -> asyncssh.SSHClientConnection:
         """The connection, made if there is none. Raises HostError."""
+        try:
+            importlib.import_module("asyncssh")
+        except ImportError:
+            raise HostError("jobs on hosts need asyncssh: pip install 'flowreasoner[remote]'") from None
         async with self._lock:
             if self._connection is None or self._connection.is_closed():
                 await self.close()
