@@ -20,8 +20,10 @@ LATE_S = 10.0  # past the longest that a request may wait for its wall limit
 LOOK_EVERY_S = 3.0  # at the container of a request that has no answer yet
 PROBE_WITHIN_S = 5.0
 _MAX_REPLY = frames.MAX_FRAME // 2
-_MAX_MESSAGE = 16 << 10
+_MAX_MESSAGE = messages.MAX_MESSAGE
 _ARGUMENTS = Names(100)
+_BROKEN = "the runner broke the protocol"
+_OUT_OF_REACH = ("container-lost", "paused")
 
 
 @dataclass(frozen=True)
@@ -67,39 +69,21 @@ class Report:
     value: bytes = b""
     files: tuple[tuple[str, bytes, str | None], ...] = ()
 
-    @classmethod
-    def broken(cls, why: str) -> Report:
-        """Of a request from which something came that may not come: its own fault, nobody else's."""
-        return cls(
-            {
-                "status": "failed",
-                "reason": "no-verdict",
-                "message": f"the process broke the protocol: {why}",
-                "usage": None,
-                "stdout": "",
-                "stderr": "",
-                "clean": False,
-                "by_kernel": False,
-                "mode": "split",
-                "tests": [],
-            }
-        )
-
 
 class _Pending:
-    """One request on its way."""
+    """One request on its way; `answer` is the kind of frame that ends it."""
 
-    def __init__(self, callback: Callback | None) -> None:
+    def __init__(self, callback: Callback | None, answer: str = "done") -> None:
         loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Report] = loop.create_future()
         self.since = loop.time()
         self.deadline = math.inf  # after which the runner itself is taken for lost
         self.callback = callback
+        self.answer = answer
         self.calls: set[asyncio.Task[None]] = set()
         self.last_call = -1
         self.open: set[int] = set()  # calls that have no answer yet
         self.files: list[tuple[str, bytes, str | None]] = []
-        self.broken = False  # something came for it that may not come
         self.over_budget: str | None = None  # what the callback said when it refused for the budget
 
     def fail(self, error: BaseException) -> None:
@@ -153,7 +137,8 @@ class Channel:
         """Run one request. Cancelling kills its processes.
 
         Raises:
-            SandboxError: the container is lost or stalled, or the request is too big to send.
+            SandboxError: the container is lost or stalled, its runner says what no runner of ours says, or
+                the request is too big to send.
         """
         name = secrets.token_hex(16)
         pending = _Pending(callback)
@@ -166,13 +151,12 @@ class Channel:
             if self._watcher is None:
                 self._watcher = asyncio.create_task(self._watch())
             report = await pending.future
-            if pending.broken:
-                await self._kill(name)
             if pending.over_budget is not None and report.head["status"] == "failed":
                 report.head.update(status="budget", reason=None, message=pending.over_budget)
             return report
-        except asyncio.CancelledError:
-            await asyncio.shield(self._kill(name))
+        except BaseException as error:  # cancelled, or without an answer: its processes are to end
+            if not (isinstance(error, SandboxError) and error.reason in _OUT_OF_REACH):
+                await asyncio.shield(self._kill(name))
             raise
         finally:
             del self._pending[name]
@@ -208,7 +192,7 @@ class Channel:
     async def probe(self) -> str | None:
         """What is not as in a fresh container; None when all is well."""
         name = secrets.token_hex(16)
-        pending = _Pending(None)
+        pending = _Pending(None, "probed")
         self._pending[name] = pending
         try:
             await self._send({"t": "probe", "id": name})
@@ -251,12 +235,16 @@ class Channel:
                 while frame := splitter.next():
                     self._on_frame(frame)
         except (OSError, frames.FrameError) as error:
-            self._fail(SandboxError("protocol", f"the runner broke the protocol: {error}"))
+            self._fail(SandboxError("protocol", f"{_BROKEN}: {error}"))
             return
         self._fail(await self._gone())
 
     def _on_frame(self, frame: frames.Frame) -> None:
-        """Act on a frame that is as it should be; any other ends the request that it names, and only that."""
+        """Act on a frame that is as it should be.
+
+        The runner checks what processes send before it speaks of it. So any other frame is its own fault, or
+        it is not ours any more: the request that is named has no outcome, and nothing is taken for one.
+        """
         name = frame.head.get("id")
         pending = self._pending.get(name) if isinstance(name, str) else None
         try:
@@ -264,27 +252,27 @@ class Channel:
         except SchemaError as error:
             if pending is None:
                 raise frames.FrameError(str(error)) from None
-            if not pending.future.done():
-                pending.broken = True
-                pending.future.set_result(Report.broken(str(error)))
+            pending.fail(SandboxError("protocol", f"{_BROKEN}: {error}"))
 
     def _on_message(self, kind: str, frame: frames.Frame, pending: _Pending | None) -> None:
+        """Raises SchemaError where it is not the turn of such a frame."""
         message, body = frame
         if kind == "ready":
-            if not self._ready.done():
-                self._ready.set_result(message)
+            if self._ready.done():
+                raise SchemaError("it said twice that it is ready")
+            self._ready.set_result(message)
         elif kind == "dirty":
             self.dirty = True
         elif pending is None or pending.future.done():
             return  # its request was cancelled, or has its answer: nothing more is done for it
-        elif kind == "callback":
+        elif kind == pending.answer:
+            pending.future.set_result(Report(message, body, tuple(pending.files)))
+        elif kind == "callback" and pending.answer == "done":
             self._on_callback(message, body, pending)
-        elif kind == "file":
-            if len(pending.files) > MAX_FILES:
-                raise SchemaError("more files came than were asked for")
+        elif kind == "file" and pending.answer == "done" and len(pending.files) <= MAX_FILES:
             pending.files.append((message["name"], body, message["refused"]))
         else:
-            pending.future.set_result(Report(message, body, tuple(pending.files)))
+            raise SchemaError(f"{kind} comes out of its turn")
 
     def _on_callback(self, message: dict[str, Any], body: bytes, pending: _Pending) -> None:
         number = message["call"]

@@ -13,8 +13,9 @@ OPEN_BYTES = 8 << 20  # of their arguments
 MAX_ARGUMENTS = 1 << 20  # bytes of one call, and of how many parts they consist
 MAX_ARGUMENT_PARTS = 5_000
 _HEAD = 64 << 10
-_MAX_TEST = 100_000
-_MESSAGE = Text(16 << 10)
+MAX_MESSAGE = 16 << 10  # characters of one that a person reads
+_MAX_TEST = MAX_FRAME  # more than the frame of a request could hold
+_MESSAGE = Text(MAX_MESSAGE)
 
 _STATUS = OneOf("passed", "failed", "timeout-wall", "timeout-cpu", "oom", "output-limit", "tampered", "infra")
 _FAILED = ("assert", "exception", "load", "not-plain-data", "too-big", "no-verdict")

@@ -226,7 +226,8 @@ class Request:
         self.output.drain()
         status, reason, message = self.outcome()
         stdout, stderr = self.output.texts()
-        report = {"t": "done", "id": self.id, "status": status, "reason": reason, "message": message}
+        report = {"t": "done", "id": self.id, "status": status, "reason": reason}
+        report["message"] = message[: messages.MAX_MESSAGE]
         usage = [process.usage for process in self.processes]
         report["usage"] = {
             "wall_ms": (time.monotonic() - self.started) * 1000,

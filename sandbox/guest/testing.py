@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from . import messages
 from .process import Process
 from .request import Request, Result, Runner
 from .schema import SchemaError
@@ -48,10 +49,9 @@ class _Tests(Request):
         count = len(self.body["tests"])
         if len(self.results) < count:
             status, reason, message = self.stopped or self.culprit()
+            missing = {"status": status, "reason": reason, "message": message[: messages.MAX_MESSAGE]}
             for index in range(count):
-                self.results.setdefault(
-                    index, {"index": index, "status": status, "reason": reason, "message": message}
-                )
+                self.results.setdefault(index, {"index": index, **missing})
         ordered = [self.results[index] for index in range(count)]
         if not ordered:
             return "failed", "no-verdict", "there are no tests to run"
