@@ -12,7 +12,7 @@ import ast
 import contextlib
 import sys
 import types
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import asserts, decoys, expected, forms, frames, judge, line, tolerance
 from .checker_line import REMEDY, CheckerEnd, GoneError
@@ -21,17 +21,38 @@ from .checker_line import REMEDY, CheckerEnd, GoneError
 def run(payload: dict[str, Any], control: frames.Wire, data: int) -> None:
     """Judge, and tell `control` the mode, each test's result as it is known, and the end."""
     tests = [judge.parse(source) for source in payload["tests"]]
+    judge_as(look(payload, tests), control, frames.Wire(data, line.CAPS))
+
+
+class Looked(NamedTuple):
+    """Tests, and what was found out by looking at them. `mode` is the one asked for, or their own."""
+
+    tests: list[judge.Test]
+    base: dict[str, Any]  # names the tests may use
+    entry_point: str | None
+    tolerance: float
+    form: forms.Form
+    mode: str
+
+
+def look(payload: dict[str, Any], tests: list[judge.Test]) -> Looked:
+    """How `tests`, the payload's, can be judged. The prelude is run for it."""
     entry_point: str | None = payload["entry_point"]
-    within: float = payload["tolerance"]
     base = judge.namespace(payload["prelude"])
     form = forms.look([test for test in tests if isinstance(test, ast.Module)], base, entry_point)
     asked = payload["mode"]
     mode = form.mode if asked == "auto" else asked
+    return Looked(tests, base, entry_point, payload["tolerance"], form, mode)
+
+
+def judge_as(looked: Looked, control: frames.Wire, data: frames.Wire) -> None:
+    """Judge what was looked at; `data` is the line to the solution."""
+    tests, base, entry_point, within, form, mode = looked
     if mode != "in-process" and form.mode == "in-process":
         control.send({"op": "refused", "why": form.why[:1000]})
         return
     control.send({"op": "mode", "mode": mode})
-    end = CheckerEnd(frames.Wire(data, line.CAPS), form.words, objects=mode != "split")
+    end = CheckerEnd(data, form.words, objects=mode != "split")
     with contextlib.suppress(OSError):  # how it ended is seen when its answer is awaited
         end.tell_mode(mode)
     if mode == "in-process":

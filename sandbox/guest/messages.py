@@ -79,6 +79,7 @@ FROM_ROLE = {
             **_UP,
             "mode": {"mode": _MODE},
             "refused": {"why": _MESSAGE},
+            "apart": {},
             "test": _TEST,
             "tampered": {"why": _MESSAGE},
             "end": {},

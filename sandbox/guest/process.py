@@ -46,6 +46,8 @@ class Zygote(Protocol):
 class Process:
     """A child. `role` is what it runs; `uid` is its own in this container, `home` its directory."""
 
+    own = True  # it is its request's alone: whatever else has its uid belongs to that request, too
+
     def __init__(self, role: str, uid: int, limits: dict[str, Any], home: str) -> None:
         self.role = role
         self.uid = uid

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from . import fairness, files, frames, linux, messages, output, places
+from .desk import Sitting
 from .process import Process, ending
 from .schema import SchemaError
 
@@ -21,6 +22,8 @@ class Runner(Protocol):
 
     def spawn(self, process: Process, fds: list[int]) -> None: ...
     def next_uid(self) -> int: ...
+    def sitting(self, limits: dict[str, Any]) -> Sitting | None: ...
+    def adopt(self, request: Request, process: Process) -> None: ...
     def to_host(self, head: dict[str, Any], body: bytes = b"") -> None: ...
 
 
@@ -50,6 +53,10 @@ class Request:
 
     def start(self) -> None:
         self._launch(message_role(self.body), self.body)
+
+    def launched(self) -> None:
+        """All its processes were asked for: what was for them to have is closed here."""
+        self.output.close_writers()
 
     def _launch(self, role: str, payload: dict[str, Any], data: socket.socket | None = None) -> Process:
         home = places.new_home(self.body.get("seat"))

@@ -26,6 +26,7 @@ import time
 from typing import Any, NoReturn
 
 from . import cleanup, frames, linux, memory, zygote
+from .desk import Desk, Sitting
 from .process import MAX_DATAGRAM, End, Process
 from .request import Request
 from .testing import KINDS
@@ -79,6 +80,7 @@ class Runner:
         problem = zygote.preload(init["modules"])
         self._zygote, self._zygote_pid = zygote.launch(init["own_uids"], self._leave)
         self._cleaner = cleanup.Cleaner(init["own_uids"], {1, os.getpid(), self._zygote_pid})
+        self._desk = Desk(self, init["own_uids"], self._cleaner.keep)
         self._dirty = False
         self._served = 0
         self._count(0)
@@ -100,6 +102,14 @@ class Runner:
     def next_uid(self) -> int:
         self._uid += 1
         return self._uid - 1
+
+    def sitting(self, limits: dict[str, Any]) -> Sitting | None:
+        return self._desk.sitting(limits)
+
+    def adopt(self, request: Request, process: Process) -> None:
+        """Watch a process that `request` started later."""
+        self._processes[process.key] = (request, process)
+        self._watched.add_process(request, process)
 
     def to_host(self, head: dict[str, Any], body: bytes = b"") -> None:
         data = memoryview(frames.pack(head, body))
@@ -154,6 +164,7 @@ class Runner:
         if now > self._ends_at:
             os._exit(0)
         wait = _IDLE_S
+        self._desk.tick(now)
         for request in list(self._requests.values()):
             wait = min(wait, request.check_limits(now))
             if request.answered and not request.reported:
@@ -172,7 +183,7 @@ class Runner:
 
     def _share_memory(self, now: float) -> None:
         """End the request that would leave its neighbours none."""
-        owners = {p.uid: request for request in self._requests.values() for p in request.processes}
+        owners = {p.uid: r for r in self._requests.values() for p in r.processes if p.own}
         limits = {uid: int(owner.limits["memory_mb"]) << 20 for uid, owner in owners.items()}
         uid = self._memory.greediest(now, limits)
         if uid is not None:
@@ -226,8 +237,9 @@ class Runner:
         self._requests[request.id] = request
         request.start()
         for process in request.processes:
-            self._processes[process.key] = (request, process)
-        request.output.close_writers()
+            if process.own:
+                self._processes[process.key] = (request, process)
+        request.launched()
         self._watched.add(request)
 
     def _probe(self) -> str | None:
@@ -242,6 +254,8 @@ class Runner:
             self._die("the zygote ended")
         message = frames.parse(data)
         key = str(message.get("spawned") or message.get("failed") or message.get("exited"))
+        if self._desk.on_zygote(key, message):
+            return
         request, process = self._processes[key]
         if "spawned" in message:
             process.spawned(message["pid"])
@@ -267,7 +281,7 @@ class Runner:
         if not request.reported:
             self._report(request)
         request.close()
-        homes = {process.uid: process.home for process in request.processes}
+        homes = {process.uid: process.home for process in request.processes if process.own}
         if not self._cleaner.after(homes, not self._requests) and not self._dirty:
             self._dirty = True
             self.to_host({"t": "dirty"})

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import messages
+from .desk import Sitting
 from .process import Process
 from .request import Request, Result, Runner
 from .schema import SchemaError
@@ -70,15 +71,60 @@ class CheckRequest(_Tests):
     def start(self) -> None:
         self.broken: Result | None = None
         self.ended: float | None = None  # when the checker had nothing more to say
+        self.line: socket.socket | None = None  # the checker's to the solution, while another may need it
         for_solution, for_checker = socket.socketpair()
         body = self.body
         self.mode = "split" if body["mode"] == "auto" else body["mode"]
         shared = {key: body[key] for key in ("entry_point", "prelude", "mode", "tolerance")}
-        self.checker = self._launch("checker", {**shared, "tests": body["tests"]}, for_checker)
+        self._for_checker = {**shared, "tests": body["tests"]}
+        self.sitting = self.runner.sitting(self.limits) if self.mode == "split" else None
+        if self.sitting is None:
+            self.checker = self._launch("checker", self._for_checker, for_checker)
+        else:
+            self.checker = self._sit(self.sitting, for_checker)
         self.solution = self._launch("solution", {**shared, "code": body["solution"]}, for_solution)
+
+    def _sit(self, sitting: Sitting, line: socket.socket) -> Process:
+        """Have the resident checker look at the tests. What another would need is kept until it does."""
+        self.line = line
+        self.processes.append(sitting)
+        sitting.sit(line)
+        sitting.send(self._for_checker)
+        return sitting
+
+    def launched(self) -> None:
+        if self.line is None:
+            super().launched()
+
+    def _settled(self) -> None:
+        """No other checker will be needed."""
+        if self.line is not None:
+            self.line.close()
+            self.line = None
+            super().launched()
+
+    def _apart(self) -> None:
+        """These tests need a process of their own. Raises SchemaError where they have one."""
+        line, self.line = self.line, None
+        if line is None:
+            raise SchemaError("the checker is its own already")
+        self.checker = self._launch("checker", self._for_checker, line)
+        self.runner.adopt(self, self.checker)
+        super().launched()
+
+    def close(self) -> None:
+        super().close()
+        if self.line is not None:
+            self.line.close()
 
     def on_message(self, process: Process, message: dict[str, Any], body: bytes) -> None:
         op = message["op"]
+        if self.sitting is not None and process is self.sitting and op in ("apart", "end"):
+            self.sitting.rise()
+        if op == "apart":
+            self._apart()
+            return
+        self._settled()
         if op == "test":
             self.add(message["index"], message)
         elif op == "mode":
@@ -96,7 +142,9 @@ class CheckRequest(_Tests):
 
     @property
     def answered(self) -> bool:
-        return super().answered and self.ended is not None
+        """With a resident checker not before that is free again: it must not be ended as others are."""
+        done = self.sitting is None or self.sitting.end is not None
+        return super().answered and self.ended is not None and done
 
     def on_broken(self, process: Process, result: Result) -> None:
         if process is self.solution:
@@ -110,6 +158,8 @@ class CheckRequest(_Tests):
         """Both roles may close their control line early: how they end is what counts."""
 
     def check_limits(self, now: float) -> float:
+        if self.sitting is not None and self.sitting.end is not None:
+            self._settled()  # or it is gone, and only we keep the solution waiting
         if self.ended is not None and now - self.ended > _GRACE_S:
             self.stop(("failed", "no-verdict", "the solution closed its connection"))
         return min(super().check_limits(now), 1.0 if self.ended is None else _GRACE_S)

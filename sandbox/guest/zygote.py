@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from typing import Any, NoReturn
 
-from . import call, checker, child, frames, linux, program, rehearsal, solution
+from . import call, checker, child, frames, linux, program, rehearsal, resident, solution
 from .process import receive_fds
 
 # Imported before the first fork, so that a child finds its role loaded.
@@ -34,6 +34,7 @@ ROLES = {
     "call": call.run,
     "checker": checker.run,
     "program": program.run,
+    "resident": resident.run,
     "solution": solution.run,
 }
 _SPARES = 4  # twice what a split check needs
@@ -213,7 +214,8 @@ class _Nursery:
             ours.close()
             self._leave()
             child.detach()
-            child.warm(role)
+            if role != "solution":  # for one that runs little code it costs more than it saves
+                child.warm(role)
             if role == "call":
                 call.warm()
             data, fds = receive_fds(theirs)
@@ -227,7 +229,7 @@ class _Nursery:
     def spawn(self, order: dict[str, Any], data: bytes, fds: list[int]) -> int:
         """The pid of a child that serves `order`, which is `data`. Raises OSError where none can be made."""
         role = order["role"]
-        if self._count:
+        if self._count and role != "resident":  # of which there is one, which stays
             self._latest = (*self._latest, role)[-self._count :]
         self._busy_until = time.monotonic() + _IDLE_S
         for pid, (warmed_for, sock) in list(self._spares.items()):
