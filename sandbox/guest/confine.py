@@ -27,7 +27,8 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
 _OPEN_FILES = 40
 _NICENESS = 10
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
-_SOCKET = {"x86_64": 41, "aarch64": 198}
+# `socket`, with which two could talk, and `setsockopt`, with which a pair of sockets could hold twice as much.
+_REFUSED = {"x86_64": (41, 54), "aarch64": (198, 208)}
 
 
 def _landlock() -> int:
@@ -36,11 +37,13 @@ def _landlock() -> int:
 
 
 def _filter() -> ctypes.Array[ctypes.c_char] | None:
-    """A program that refuses `socket`, as `seccomp` has them (its own list is in force already)."""
-    number = _SOCKET.get(platform.machine())
-    if number is None:
+    """A program that refuses some calls, as `seccomp` has them (its own list is in force already)."""
+    numbers = _REFUSED.get(platform.machine())
+    if numbers is None:
         return None
-    steps = ((0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x0005000D), (0x06, 0, 0, 0x7FFF0000))
+    steps = [(0x20, 0, 0, 0)]
+    steps += [(0x15, len(numbers) - index, 0, number) for index, number in enumerate(numbers)]
+    steps += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x0005000D)]
     return ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *step) for step in steps))
 
 

@@ -14,7 +14,7 @@ from collections.abc import Collection
 
 from . import linux
 
-_CALM_S, _TENSE_S = 0.2, 0.02  # between two looks; filling what is left takes longer than that
+_CALM_S, _TENSE_S = 0.1, 0.02  # between two looks; filling what is left takes longer than that
 _TENSE, _FULL = 0.4, 0.8  # of the container's limit
 _FILES = (  # what is used and what may be, for either version of cgroups
     ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.stat"),

@@ -96,6 +96,104 @@ def fill():
             pass
 swarm(fill)
 """,
+    "memory in sockets of every kind": """
+def fill():
+    for n in range(60):
+        kind = (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_STREAM)[n % 3]
+        for end in keep(socket.socketpair(socket.AF_UNIX, kind)):
+            end.setblocking(False)
+            for size in (1 << 16, 1 << 12, 1):
+                while quietly(end.send, bytes(size)):
+                    pass
+swarm(fill)
+""",
+    "sockets hidden in sockets": """
+import array
+def fill():
+    a, b = keep(socket.socketpair())
+    for _ in range(200):
+        c, d = socket.socketpair()
+        for end in (c, d):
+            end.setblocking(False)
+            while quietly(end.send, bytes(1 << 15)):
+                pass
+        quietly(a.sendmsg, [b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [c.fileno(), d.fileno()]))])
+        c.close(), d.close()
+swarm(fill)
+""",
+    "page tables": """
+def fill():
+    room = keep(mmap.mmap(-1, 300 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000))
+    for at in range(0, 300 << 20, 1 << 21):
+        room[at] = 1
+swarm(fill)
+""",
+    "mappings without end": """
+libc.mmap.restype = ctypes.c_void_p
+def fill():
+    while True:
+        if libc.mmap(None, 4096, 1 + 2 * (len(KEPT) % 2), 0x22, -1, 0) in (None, ctypes.c_void_p(-1).value):
+            break
+        keep(None)
+swarm(fill)
+""",
+    "locks without end": """
+import fcntl
+def fill():
+    with open(f"lock{os.getpid()}", "wb") as file:
+        for at in range(0, 4_000_000, 2):
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)
+swarm(fill, 20)
+""",
+    "signals that wait": """
+signal.pthread_sigmask(signal.SIG_BLOCK, range(34, 65))
+def fill():
+    value = ctypes.c_void_p(0)
+    while libc.sigqueue(os.getpid(), 40, value) == 0:
+        pass
+    for n in range(5000):
+        libc.timer_create(0, None, ctypes.byref(ctypes.c_void_p()))
+swarm(fill)
+""",
+    "names that are not there": """
+for n in range(400_000):
+    libc.access(b"%s/%d" % (b"x" * 200, n), 0)
+""",
+    "memory shared by a crowd": """
+room = keep(mmap.mmap(-1, 250 << 20))
+def fill():
+    for at in range(0, 250 << 20, 4096):
+        room[at] = 1
+swarm(fill, 20)
+""",
+    "memory given up and taken back": """
+def fill():
+    while True:
+        kept = fill_memory(12)
+        del kept
+swarm(fill, 40)
+""",
+    "programs that start each other": """
+for _ in range(6):
+    if os.fork() == 0:
+        os.execv("/bin/sh", ["sh", "-c", "while :; do /bin/true & /bin/true; done"])
+""",
+    "files taken and thrown away": """
+def churn():
+    while True:
+        with open(f"x{os.getpid()}", "wb") as file:
+            quietly(file.write, bytes(1 << 20))
+        os.unlink(file.name)
+swarm(churn, 10)
+""",
+    "names of the runner's own": """
+libc.prctl(15, b"runner 0")
+for text in (b"FRAMES", b"\\0\\0\\0\\2\\0\\0\\0\\0{}"):
+    for pid in [1, os.getppid()]:
+        for n in range(6):
+            quietly(lambda: os.write(os.open(f"/proc/{pid}/fd/{n}", os.O_WRONLY), text))
+quietly(os.kill, 1, signal.SIGHUP), quietly(os.kill, -1, signal.SIGSTOP)
+""",
     "System V memory": """
 for n in range(64):
     if (ident := libc.shmget(n + 1, 8 << 20, 0o1666)) >= 0:

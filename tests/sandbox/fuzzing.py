@@ -154,6 +154,12 @@ class Ends:
     def next_uid(self) -> int:
         return 1
 
+    def sitting(self, limits: dict[str, Any]) -> None:
+        """No checker stays here."""
+
+    def adopt(self, request: request.Request, process: Process) -> None:
+        """Nobody watches it."""
+
     def spawn(self, process: Process, fds: list[int]) -> None:
         """No process: the test writes what one would."""
 
