@@ -27,7 +27,7 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
 _OPEN_FILES = 40
 _NICENESS = 10
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
-# `socket`, with which two could talk, and `setsockopt`, with which a pair of sockets could hold twice as much.
+# `socket`, with which two could talk; `setsockopt`, with which a pair of sockets could hold twice as much.
 _REFUSED = {"x86_64": (41, 54), "aarch64": (198, 208)}
 
 

@@ -109,8 +109,8 @@ async def test_too_little_of_a_core_is_no_verdict(pool: Pool) -> None:
 
 
 async def test_waiting_by_choice_counts(pool: Pool) -> None:
-    with _hogs(8 * CORES):
-        outcome = await _call(pool, "sleep", wall_s=0.5)
+    with _hogs(4 * CORES):
+        outcome = await _call(pool, "sleep", wall_s=2.0)  # before it sleeps it may wait for a core
     assert outcome.status == "timeout-wall"
 
 

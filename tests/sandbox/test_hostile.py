@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 
 import pytest
 
 from sandbox import Limits, Outcome, Pool
-from sandbox.guest import fairness
 from tests.sandbox.helpers import assert_healthy
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -96,7 +96,9 @@ async def test_it_ends_and_leaves_nothing(sandbox: Pool, quick: Limits, name: st
         quick = dataclasses.replace(quick, cpu_s=0.3, wall_s=20)
     outcome = await sandbox.run_program(code, limits=quick)
     assert outcome.status in endings, outcome
-    assert outcome.usage.wall_ms < (quick.wall_s * fairness.PATIENCE + 1.5) * 1000
+    # The kernel's own limit on a process is in whole seconds, and a second more. Wall time is no measure here:
+    # how it is counted is tested with a clock of the test's own.
+    assert outcome.usage.cpu_ms <= (math.ceil(quick.cpu_s) + 1) * 1000 + 50
     await assert_healthy(sandbox)
 
 
