@@ -75,12 +75,11 @@ def _judge_all(
         for index, test in enumerate(tests):
             result = results or (judged.judge(test) if isinstance(test, ast.Module) else test)
             control.send({"op": "test", "index": index, **end.final(result)})
-        if results is None:
-            found = judged.finish()
-            if found:
-                control.send({"op": "tampered", "why": found})
     except GoneError:
         return  # the runner saw how it ended and fills in the tests that are missing
+    found = judged.finish() if results is None else ""
+    if found:
+        control.send({"op": "tampered", "why": found})
 
 
 class _Split:
@@ -162,13 +161,23 @@ class _InProcess:
         return asserts.result("passed")
 
     def finish(self) -> str:
-        """What the other process finds changed in itself; canaries among them, which have to fail."""
+        """What is amiss in the other process. One that cannot or will not be looked at is no better."""
+        try:
+            return self._found()[:500]
+        except BaseException as error:  # of the line, or whatever is raised there in place of an answer
+            return f"the solution's process could not be looked at ({type(error).__name__})"
+
+    def _found(self) -> str:
+        """What that process finds changed in itself. Canaries must fail there, a planted change be found."""
         for source in decoys.canaries():
             status, *_ = self._end.request("test", None, "", source)
             if status == "passed":
                 return "assertions that must fail passed"
-        found = self._end.request("changed")
-        return str(found)[:500] if found else ""
+        if found := str(self._end.request("changed")):
+            return found
+        source, name = decoys.planted()
+        self._end.request("test", None, "", source)
+        return "" if name in str(self._end.request("changed")) else "a change that must be found was not"
 
 
 _FAILURES = ("failed", "oom", "tampered")

@@ -91,3 +91,12 @@ def canaries() -> list[str]:
     other = one + _chance.randint(1, 99)
     method = f"    def test_{other}(self):\n        self.assertEqual({one}, {other})"
     return [f"assert {one} == {other}", f"import unittest\nclass T{one}(unittest.TestCase):\n{method}"]
+
+
+_CHANGEABLE = ("copy.deepcopy", "heapq.heappop", "heapq.heappush", "math.ceil", "math.floor", "operator.ne")
+
+
+def planted() -> tuple[str, str]:
+    """The source of a test that changes a function, without saying so, and the function's name."""
+    module, name = _chance.choice(_CHANGEABLE).split(".")
+    return f"assert setattr(__import__({module!r}), {name[::-1]!r}[::-1], None) is None", name

@@ -120,12 +120,14 @@ def _is_effect(node: ast.stmt) -> bool:
 
 def _run_unittest(names: dict[str, Any], before: dict[str, Any]) -> bool:
     """Run the TestCase classes the source defined. True if there were any."""
-    if not any("unittest" in getattr(base, "__module__", "") for base in _bases(names, before)):
+    if not any(getattr(base, "__module__", "") == "unittest.case" for base in _bases(names, before)):
         return False
     import unittest
 
     loader = unittest.TestLoader()
     kinds = _cases(names, before, unittest.TestCase)
+    if not kinds:
+        return False
     cases = [case for kind in kinds for case in loader.loadTestsFromTestCase(kind)]
     methods = _methods(kinds)
     suite = unittest.TestSuite(cases)

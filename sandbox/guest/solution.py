@@ -7,6 +7,7 @@ an object that stays here.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import copy
 import enum
@@ -17,7 +18,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from . import child, classes, codec, frames, inprocess, judge, kinds, line
+from . import child, classes, codec, frames, inprocess, judge, kinds, line, tampering
 from .containers import tag_of
 from .line_messages import Reading, Writing
 
@@ -43,7 +44,7 @@ def run(payload: dict[str, Any], control: frames.Wire, data: int) -> None:
     if mode == "auto":
         mode = wire.receive()["mode"]
     names = judge.namespace(payload["prelude"], "solution")
-    watch = inprocess.Watch() if mode == "in-process" else None
+    watch = tampering.Watch() if mode == "in-process" else None
     try:
         module = load(payload, names)
     except BaseException as error:  # whatever loading raised is the answer
@@ -53,7 +54,7 @@ def run(payload: dict[str, Any], control: frames.Wire, data: int) -> None:
         return
     end = SolutionEnd(wire, module, objects=mode != "split")
     if watch is not None:
-        end.tests = inprocess.Tests(end, watch, payload["entry_point"], names, payload["tolerance"])
+        end.tests = inprocess.Tests(end, watch, names, payload)
     with contextlib.suppress(EOFError, OSError):  # the checker is done
         if payload["mode"] != "auto":
             wire.receive()  # the mode, which is known
@@ -75,7 +76,9 @@ def load(payload: dict[str, Any], names: dict[str, Any]) -> types.ModuleType:
         raise NameError(f"the solution defines no {entry_point!r}")
     if entry_point is not None and not callable(getattr(module, entry_point)):
         raise TypeError(f"{entry_point!r} is not a function")
-    names.update(vars(module))
+    # None that means something to tests without being asked for, `__builtins__` among them.
+    kept_out = vars(builtins).keys() - {entry_point}
+    names.update({n: v for n, v in vars(module).items() if n not in kept_out and n[:2] != "__"})
     return module
 
 
