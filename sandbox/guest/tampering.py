@@ -29,18 +29,11 @@ _OWN = "guest"
 _OF_OS = ("write", "read", "_exit", "getpid")
 # Of a class, what Python itself writes there later.
 _INCIDENTAL = frozenset(
-    [
-        "__doc__",
-        "__dict__",
-        "__weakref__",
-        "__annotations__",
-        "__abstractmethods__",
-        "__slotnames__",
-        "_abc_impl",
-    ]
+    """
+    __doc__ __dict__ __weakref__ __annotations__ __abstractmethods__ __slotnames__ _abc_impl
+    """.split()  # noqa: SIM905 - as a list it would be longer than what it says
 )
-_SOLUTION, _TESTS = "solution", "test.py"
-
+_SOLUTION, _TESTS = "solution", ("test.py", "test_")
 _is = operator.is_
 _code_of = operator.attrgetter("__code__")
 
@@ -96,23 +89,23 @@ class Call:
 
     def __init__(self, watch: Watch, frame: types.FrameType | None) -> None:
         self._watch = watch
-        self._builtins = dict(vars(builtins))  # which a test may have patched for the call
-        frames_above = [*_tests_above(frame)]
-        self._locals = [(frame, _variables(frame)) for frame in frames_above]
-        self._globals = [] if watch.rebound or not frames_above else [frames_above[0].f_globals]
-        self._held = [dict(names) for names in self._globals]
+        self._builtins = tuple(vars(builtins).values())  # which a test may have patched for the call
+        above = [*_tests_above(frame)]
+        self._locals = [(frame, _variables(frame)) for frame in above]
+        self._globals = [] if watch.rebound else [(f.f_globals, dict(f.f_globals)) for f in above[:1]]
 
     def look(self) -> None:
         """Note what is not as it was before the call."""
         found = self._watch.found
         if found:
             return
-        if _differ(self._builtins, vars(builtins)):
+        now = tuple(vars(builtins).values())
+        if len(now) != len(self._builtins) or not all(map(_is, now, self._builtins)):
             found.append("a builtin was changed in a call")
         elif traced():
             found.append("the tests were traced")
-        elif any(map(_differ, self._held, self._globals)) or any(
-            _differ(held, _variables(frame)) for frame, held in self._locals
+        elif not all(_as_before(names, held) for names, held in self._globals) or not all(
+            _as_before(_variables(frame), held) for frame, held in self._locals
         ):
             found.append("a name of the tests was changed in a call")
 
@@ -210,7 +203,7 @@ def _foreign(tests: str, watched: Container[str]) -> Iterator[str]:
 
 def _tests_above(frame: types.FrameType | None) -> Iterator[types.FrameType]:
     while frame is not None:
-        if frame.f_code.co_filename == _TESTS:
+        if frame.f_code.co_filename.rpartition("/")[2].startswith(_TESTS):
             yield frame
         frame = frame.f_back
 
@@ -224,5 +217,8 @@ def _variables(frame: types.FrameType) -> dict[str, Any]:
     return {name: value for name, value in frame.f_locals.items() if name not in shared}
 
 
-def _differ(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    return any(now.get(name, before) is not value for name, value in before.items() if name != "_")
+def _as_before(now: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Whether all that there was is there, and nothing came that stands before a builtin."""
+    if not all(map(_is, map(now.get, before), before.values())):
+        return False
+    return len(now) == len(before) or not (now.keys() - before.keys()) & vars(builtins).keys()

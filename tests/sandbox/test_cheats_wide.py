@@ -22,6 +22,7 @@ LIMITS = Limits(cpu_s=2, wall_s=20, processes=24)
 TESTS = {
     "an assertion": "assert f(1, 2) == 30017",
     "all of many": "assert all(f(a, b) == w for a, b, w in [(1, 2, 30017), (2, 2, 40019)])",
+    "all of many, twice": "def check(g):\n    assert g(1, 2) or True\n    assert all(g(a, b) == w for a, b, w in [(1, 2, 30017), (2, 2, 40019)])",
     "none of many": "assert not any(f(a, b) != w for a, b, w in [(1, 2, 30017), (2, 2, 40019)])",
     "a loop": "for a, b, w in zip([1, 2], [2, 2], [30017, 40019]):\n    got = f(a, b)\n    assert len([got]) == 1 and got == w\n",
     "a count": "n = 0\nfor i in range(2):\n    n += f(i, 2) == 30017 + i\nassert n == 2",
@@ -111,7 +112,7 @@ CHEATS = {
     ),
     "names put into the tests": (
         "import sys\ndef f(a, b):\n    frame = sys._getframe()\n    while frame:\n        if 'f' in frame.f_globals:\n            frame.f_globals.update(all=lambda *a: True, any=lambda *a: False, equal=lambda *a: True, str=lambda x: '30017', repr=lambda x: '30017', n=2, want=[0, 5])\n        frame = frame.f_back\n    return 0",
-        "all of many|a count|a function of its own|sorted",
+        "all of many, twice|all of many|a count|a function of its own|sorted",
     ),
     "math": (
         "import math\nmath.isclose = lambda *a, **k: True\nmath.floor = math.ceil = lambda x: 30017\ndef f(a, b):\n    return 0",

@@ -74,7 +74,7 @@ LEFTOVERS = [
 
 @pytest.mark.parametrize(("first", "second"), LEFTOVERS)
 async def test_nothing_passes_from_one_check_to_the_next(pool: Pool, first: str, second: str) -> None:
-    for _ in range(3):  # the containers have their turns
+    for _ in range(2):  # the containers have their turns
         assert await _check(pool, first) == "passed"
         assert await _check(pool, second) == "passed"
 
@@ -122,11 +122,10 @@ def f(x):
 
 @pytest.mark.parametrize("code", HOSTILE.values(), ids=HOSTILE.keys())
 async def test_a_hostile_solution_reaches_no_later_check(pool: Pool, code: str) -> None:
+    assert await _check(pool, "assert f(1) == 2", code=code, cpu_s=0.3, wall_s=1.5) != "passed"
     for _ in range(2):
-        assert await _check(pool, "assert f(1) == 2", code=code, cpu_s=0.3, wall_s=1.5) != "passed"
-        for _ in range(2):
-            assert await _check(pool, "assert f(1) == 2") == "passed"
-            assert await _check(pool, "assert f(1) == 3") == "failed"
+        assert await _check(pool, "assert f(1) == 2") == "passed"
+        assert await _check(pool, "assert f(1) == 3") == "failed"
     await assert_healthy(pool)
 
 
