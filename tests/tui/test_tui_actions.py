@@ -12,6 +12,7 @@ from tui.actions import ACTIONS, UNSAFE_KEYS, actions_on, keymap_problems, keys_
 from tui.app import WorkbenchApp
 from tui.screens.compare.choose import ChooseScreen
 from tui.screens.compare.compare import CompareScreen
+from tui.screens.confirm.confirm import ConfirmScreen
 from tui.screens.experiments.experiments import ExperimentsScreen
 from tui.screens.experiments.trials import TrialsScreen
 from tui.screens.failures.failures import FailuresScreen
@@ -20,8 +21,10 @@ from tui.screens.help.help import HelpScreen
 from tui.screens.hosts.hosts import HostsScreen
 from tui.screens.new_experiment.new_experiment import NewExperimentScreen
 from tui.screens.new_run.new_run import NewRunScreen
+from tui.screens.pick.pick import PickScreen
 from tui.screens.playground.grid import GridTable
 from tui.screens.playground.playground import PlaygroundScreen
+from tui.screens.run.not_begun import NotBegun
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
 from tui.screens.stop.stop import StopScreen
@@ -42,6 +45,9 @@ OWNERS: dict[str, tuple[type, ...]] = {
     "bench": (NewExperimentScreen,),
     "hosts": (HostsScreen,),
     "form": (NewRunScreen,),
+    "not_begun": (NotBegun,),
+    "confirm": (ConfirmScreen,),
+    "pick": (PickScreen,),
     "stop": (StopScreen,),
     "fork": (ForkScreen,),
     "playground": (PlaygroundScreen,),

@@ -22,6 +22,14 @@ class WorkbenchScreen(Screen[ScreenResultType]):
         """The id of the run that is shown, or that the cursor is on."""
         return None
 
+    def widen(self) -> bool:
+        """Undo what narrows what is shown, before the screen is left; False where nothing does."""
+        return False
+
+    def unkept(self) -> str:
+        """What would be lost if the workbench were left now, as a sentence; "" where nothing would."""
+        return ""
+
     def _on_prune(self) -> None:
         """The screen is being closed. Textual cancels its workers only once its widgets are gone, and one
         that comes back from the store in between would look for them."""

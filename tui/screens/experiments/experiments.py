@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from textual import on
@@ -180,6 +180,11 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         if (run_id := self._table("trials").selected) is not None:
             self.navigation.open_run(run_id)
 
+    def widen(self) -> bool:
+        if narrowed := self._only_failed:
+            self.action_failed()
+        return narrowed
+
     def action_failed(self) -> None:
         self._only_failed = not self._only_failed
         self._show_trials()
@@ -195,13 +200,20 @@ class ExperimentsScreen(WorkbenchScreen[None]):
     # -- starting and stopping ---------------------------------------------------------------------
 
     def action_new(self) -> None:
-        from tui.screens.new_experiment.new_experiment import NewExperimentScreen
+        from tui.screens.new_experiment.new_experiment import LAST, NewExperimentScreen
+
+        memory = self.navigation.memory
+        form = NewExperimentScreen(self.navigation.workbench)
 
         def start(filled: tuple[NewExperiment, Placement] | None) -> None:
             if filled is not None:
-                self._start(filled)
+                self._start(filled, begun=begun)
 
-        self.app.push_screen(NewExperimentScreen(self.navigation.workbench), start)
+        def begun() -> None:
+            memory.put(LAST, memory.draft(form.form))
+            memory.drop_draft(form.form)
+
+        self.app.push_screen(form, start)
 
     def action_resume(self) -> None:
         self._carry_on()
@@ -225,9 +237,12 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         else:
             self._start((Resume(name=row.name, retry=retry), Placement()))
 
-    def _start(self, asked: tuple[ExperimentRequest, Placement]) -> None:
+    def _start(
+        self, asked: tuple[ExperimentRequest, Placement], begun: Callable[[], None] = lambda: None
+    ) -> None:
         async def start() -> None:
             name = await self.navigation.workbench.start_experiment(*asked)
+            begun()
             self._wanted = name
             self.notify(f"{name} has begun; it continues when the workbench closes.")
 

@@ -91,6 +91,11 @@ class TrialsScreen(WorkbenchScreen[None]):
         if (run_id := self._table.selected) is not None:
             self.navigation.open_run(run_id)
 
+    def widen(self) -> bool:
+        if narrowed := self._only_failed:
+            self.action_failed()
+        return narrowed
+
     def action_failed(self) -> None:
         self._only_failed = not self._only_failed
         self._show()
