@@ -299,6 +299,19 @@ ACTIONS: tuple[Action, ...] = (
     Action("list.first", "g,home", "First", "The first row.", "list"),
     Action("list.last", "G,end", "Last", "The last row.", "list"),
     Action("list.choose", "enter", "Open", "Open the row under the cursor.", "list"),
+    Action(
+        "table.sort_next",
+        "greater_than_sign",
+        "Sort",
+        "Sort by the next column; or click its title.",
+        "table",
+    ),
+    Action("table.sort_previous", "less_than_sign", "Sort back", "Sort by the column before.", "table"),
+    Action("table.reverse", "equals_sign", "Reverse", "Sort the other way round.", "table"),
+    Action("table.right", "right", "Columns right", "Scroll to the columns that have no room.", "table"),
+    Action("table.left", "left", "Columns left", "Scroll back, at last to the columns that fit.", "table"),
+    Action("table.whole_row", "v", "Whole row", "Show every cell of the row uncut.", "table"),
+    Action("table.choose_columns", "C", "Columns", "Choose the columns; the choice is kept.", "table"),
     Action("tree.expand", "l,right", "Expand", "Show what is inside the row.", "tree"),
     Action(
         "tree.collapse", "h,left", "Collapse", "Hide what is inside the row, or go to its parent.", "tree"

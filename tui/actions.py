@@ -46,7 +46,7 @@ def key_label(key: str) -> str:
         "question_mark": "?", "slash": "/", "escape": "esc", "right_square_bracket": "]",
         "left_square_bracket": "[", "right_curly_bracket": "}", "left_curly_bracket": "{",
         "less_than_sign": "<", "greater_than_sign": ">", "backslash": "\\", "plus": "+", "minus": "-",
-        "full_stop": ".", "comma": ",",
+        "full_stop": ".", "comma": ",", "equals_sign": "=",
         "pagedown": "pgdn", "pageup": "pgup",
         "up": "↑", "down": "↓", "left": "←", "right": "→",
     }  # fmt: skip
@@ -69,7 +69,7 @@ def keymap_problems(keymap: Mapping[str, str]) -> list[str]:
             for action in (
                 a
                 for a in ACTIONS
-                if a.scope in ("app", scope) or (scope in ("tree", "timeline") and a.scope == "list")
+                if a.scope in ("app", scope) or (scope in ("table", "tree", "timeline") and a.scope == "list")
             ):
                 for key in keys_of(action, keymap):
                     other = taken.setdefault(key, action)

@@ -30,6 +30,7 @@ from tui.screens.runs.runs import RunsScreen
 from tui.screens.stop.stop import StopScreen
 from tui.widgets.line_list import LineList
 from tui.widgets.outline_view import OutlineView
+from tui.widgets.table_view import TableView
 from tui.widgets.text_view import TextView
 from tui.widgets.timeline_view import TimelineView
 
@@ -54,6 +55,7 @@ OWNERS: dict[str, tuple[type, ...]] = {
     "grid": (GridTable,),
     "dialog": (HelpScreen,),
     "list": (LineList,),
+    "table": (TableView,),
     "tree": (OutlineView,),
     "timeline": (TimelineView,),
     "text": (TextView,),

@@ -137,7 +137,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         if self._wanted in self._rows:
             table.move(list(self._rows).index(self._wanted or ""))
             self._wanted = None
-        table.border_subtitle = f"{plural(len(self._now), 'experiment')} in progress" if self._now else ""
+        table.tell(f"{plural(len(self._now), 'experiment')} in progress" if self._now else "")
         table.refresh()
         self._show_details()
 
@@ -155,7 +155,8 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         table = self._table("trials")
         trials = [t for t in self._trials if went_wrong(t)] if self._only_failed else self._trials
         table.border_title = "Latest trials, only failed" if self._only_failed else "Latest trials"
-        table.border_subtitle = f"the latest {LATEST} of {len(trials):,}" if len(trials) > LATEST else ""
+        is_part = len(trials) > LATEST
+        table.tell(f"the latest {LATEST} of {len(trials):,}" if is_part else "", part=is_part)
         table.empty = "No trial has failed." if self._only_failed and self._trials else "No trial has begun."
         table.show([trial_row(trial) for trial in trials[:LATEST]])
         table.refresh()

@@ -81,7 +81,7 @@ class TrialsScreen(WorkbenchScreen[None]):
     def _show(self) -> None:
         table, wrong = self._table, [t for t in self._trials if went_wrong(t)]
         table.border_title = f"{self._experiment}, only failed" if self._only_failed else self._experiment
-        table.border_subtitle = f"{plural(len(self._trials), 'trial')}, {len(wrong):,} failed"
+        table.tell(f"{plural(len(self._trials), 'trial')}, {len(wrong):,} failed")
         table.empty = "No trial has failed." if self._only_failed and self._trials else "No trial has begun."
         table.show([trial_row(trial) for trial in (wrong if self._only_failed else self._trials)])
         table.refresh()

@@ -103,7 +103,9 @@ class FailuresScreen(WorkbenchScreen[None]):
         table.border_title = f"By {by}"
         table.empty = "No run has failed.\nWhat fails is gathered here,\nby what went wrong."
         table.show([cluster_row(by, cluster) for cluster in found.clusters])
-        table.border_subtitle = plural(found.total, "failed run") if found.total else ""
+        table.tell(
+            plural(found.total, "failed run") if found.total else "", part=len(found.clusters) >= CLUSTERS
+        )
         table.refresh()
         await self._load_runs()
         self._newest = newest
@@ -128,7 +130,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         table = self._table("runs")
         table.show([run_row(run, self._said.get(run.id, [])) for run in self._runs])
         count = plural(len(self._runs), "run")
-        table.border_subtitle = f"the newest {count}" if more else count if self._runs else ""
+        table.tell(f"the newest {count}" if more else count if self._runs else "", part=more)
         table.refresh()
 
     async def _label(self) -> None:

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from store.rows import RunRow
 
 CLUSTER_COLUMNS = (
-    Column("Runs", 6, right=True),
-    Column("Share", 5, right=True, since=44),
-    Column("Cluster"),
-    Column("Last seen", 11, since=64),
+    Column("Runs", "number"),
+    Column("Share", "number", rank=2),
+    Column("Cluster", least=24, most=400),
+    Column("Last seen", "time", rank=1),
 )
 RUN_COLUMNS = (
-    Column("", 1),
-    Column("Started", 11),
-    Column("Problem"),
-    Column("Variant", 12, since=60),
-    Column("Marks", 18, since=46),
+    Column("", least=1),
+    Column("Started", "time", rank=2),
+    Column("Problem", "name", least=14),
+    Column("Variant", "name", least=11, rank=3),
+    Column("Marks", least=10, most=200, rank=1),
 )
 
 
@@ -35,7 +35,7 @@ def cluster_row(by: Grouping, cluster: Cluster) -> TableRow:
     cells = (
         (f"{cluster.runs:,}", "title"),
         (f"{cluster.share * 100:.0f}%", "muted"),
-        (one_line(_told(by, cluster.key), 160), ""),
+        (one_line(_told(by, cluster.key), 400), ""),
         (fmt.day_time(cluster.last_seen), "muted"),
     )
     return TableRow(cluster.key, cells)
@@ -56,8 +56,8 @@ def run_row(run: RunRow, said: list[Annotation]) -> TableRow:
     cells = (
         (glyph, ink),
         (fmt.day_time(run.started_at), "muted"),
-        (f"{'★ ' if starred else ''}{one_line(run.problem_id, 60)}", ""),
-        (one_line(run.variant, 30), "muted"),
+        (f"{'★ ' if starred else ''}{one_line(run.problem_id, 200)}", ""),
+        (one_line(run.variant, 200), "muted"),
         (one_line(fmt.marks_of([a for a in said if a.kind != "bookmark"]), 60), "accent"),
     )
     return TableRow(run.id, cells)

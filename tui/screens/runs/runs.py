@@ -137,7 +137,8 @@ class RunsScreen(WorkbenchScreen[None]):
         """The page's runs; marked ones have their letter where their status would be."""
         table, marked = self._table, self._marks.keys
         table.show([run_row(run, marked, self._said.get(run.id, ())) for run in self._runs])
-        table.border_subtitle = " · ".join(filter(None, (self._marks.told, self._part)))
+        is_part = self._next is not None or len(self._pages) > 1
+        table.tell(" · ".join(filter(None, (self._marks.told, self._part))), part=is_part)
         table.refresh()
 
     @on(Input.Submitted, "#search")
