@@ -168,7 +168,7 @@ ACTIONS: tuple[Action, ...] = (
         "failures.group",
         "c",
         "Cluster by",
-        "Cluster by signature, label, variant, operator or benchmark, in turn.",
+        "Cluster by signature, problem, operator, variant, label or benchmark, in turn.",
         "failures",
         True,
         "Group",
@@ -189,6 +189,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "failures.rerun_cluster", "A", "Run cluster again", "Run all runs of the cluster again.", "failures"
     ),
+    Action("failures.undo", "U", "Undo", "Take back what was said of a run last.", "failures"),
     Action("failures.reload", "ctrl+r", "Reload", "Read the clusters from the store again.", "failures"),
     Action("experiments.new", "n", "New experiment", "Fill in an experiment.", "experiments", True, "New"),
     Action(

@@ -197,6 +197,20 @@ class WorkbenchApp(App[None]):
             return
         self.open_trace(run_id)
 
+    def choose_columns(
+        self, titles: Sequence[str], chosen: Sequence[str], then: Callable[[list[str] | None], None]
+    ) -> None:
+        """Have some of the columns of a table chosen; `then` gets them, or None."""
+        from tui.screens.columns.columns import ColumnsScreen
+
+        self.push_screen(ColumnsScreen(titles, chosen), then)
+
+    def show_row(self, cells: Sequence[tuple[str, str]]) -> None:
+        """Show a row of a table, its titles and texts, uncut."""
+        from tui.screens.columns.whole_row import WholeRowScreen
+
+        self.push_screen(WholeRowScreen(cells))
+
     def open_form(self, request: NewRun) -> None:
         from tui.screens.new_run.new_run import LAST, NewRunScreen, remembered
 

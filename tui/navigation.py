@@ -36,6 +36,16 @@ class Navigation(Protocol):
         """Start a run, and show it; `begun` is called once it has begun."""
         ...
 
+    def choose_columns(
+        self, titles: Sequence[str], chosen: Sequence[str], then: Callable[[list[str] | None], None]
+    ) -> None:
+        """Have some of the columns of a table chosen; `then` gets them, or None."""
+        ...
+
+    def show_row(self, cells: Sequence[tuple[str, str]]) -> None:
+        """Show a row of a table, its titles and texts, uncut."""
+        ...
+
     def open_form(self, request: NewRun) -> None:
         """Open the form that starts a run, filled in with a request."""
         ...

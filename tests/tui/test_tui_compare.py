@@ -246,7 +246,7 @@ async def test_the_sides_of_a_comparison_can_be_read(full: Path, shape: str) -> 
         assert screen.state.comparison is not None
         for line, shown in zip(screen.state.lines(), lines, strict=True):
             assert all(value in shown for value in line.values)
-            assert line.title in shown or "…" in shown and line.title.startswith("calls of ")
+            assert line.title in shown or ("…" in shown and line.title.startswith("calls of "))
         left_out = len(screen.state.comparison.pairs) - lines[1].count("[")
         assert (f"{left_out} more column" in str(metrics.border_subtitle)) == (left_out > 0)
 

@@ -42,9 +42,9 @@ OPENERS = [
     (("2",), "/", "#search"),
     (("2", "enter"), "/", "#search-words"),
     (("2",), "I", "#where"),
-    (("4",), "l", "#line"),
+    (("4",), "l", "#words"),
     (("4",), "n", "#line"),
-    (("4",), "t", "#line"),
+    (("4",), "t", "#words"),
     (("5",), "n", "#variants"),
     ((), "ctrl+p", "CommandInput"),
 ]

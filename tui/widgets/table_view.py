@@ -186,8 +186,6 @@ class TableView(LineList):
         return kept or [0]
 
     def action_choose_columns(self) -> None:
-        from tui.screens.columns.columns import ColumnsScreen
-
         titles = [column.title for column in self._columns if column.title]
         chosen = [self._columns[i].title for i in self._chosen]
 
@@ -197,7 +195,7 @@ class TableView(LineList):
                 cast("Navigation", self.app).memory.put(self._memory_name, away or None)
                 self._arrange()
 
-        self.app.push_screen(ColumnsScreen(titles, chosen), take)
+        cast("Navigation", self.app).choose_columns(titles, chosen, take)
 
     def action_right(self) -> None:
         width = self.scrollable_content_region.width
@@ -216,12 +214,10 @@ class TableView(LineList):
 
     def action_whole_row(self) -> None:
         """Every cell of the row, uncut."""
-        from tui.screens.columns.whole_row import WholeRowScreen
-
         if self.cursor < len(self._rows):
             cells = self._rows[self.cursor].cells
             named = [(c.title, text) for c, (text, _) in zip(self._columns, cells, strict=True) if c.title]
-            self.app.push_screen(WholeRowScreen(named))
+            cast("Navigation", self.app).show_row(named)
 
     # -- sorting ---------------------------------------------------------------------------------
 

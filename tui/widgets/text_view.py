@@ -14,7 +14,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from tui.actions import bindings_for
-from tui.highlight import Span, paint
+from tui.highlight import Span, paint, paint_report
 from tui.safe import MAX_CHARS, shown
 from tui.trace.matches import Query
 from tui.widgets.line_view import LineView
@@ -212,6 +212,8 @@ class TextView(LineView):
             spans: list[Span] = []
             if code:
                 spans, quote = paint(line, quote)
+            elif self._language == "report":
+                spans = paint_report(line)
             elif diff and line[:1] in _DIFF_INKS:
                 spans = [(0, len(line), _DIFF_INKS[line[:1]])]
             if self._numbers:

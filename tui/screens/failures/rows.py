@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from tui import format as fmt
@@ -61,3 +62,16 @@ def run_row(run: RunRow, said: list[Annotation]) -> TableRow:
         (one_line(fmt.marks_of([a for a in said if a.kind != "bookmark"]), 60), "accent"),
     )
     return TableRow(run.id, cells)
+
+
+def choices(its: Collection[str], used: Mapping[str, int], known: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names to pick, each with what it means and on how many runs it is; first those that the run has."""
+
+    def told(name: str) -> str:
+        count = fmt.plural(used[name], "run") if name in used else ""
+        return " · ".join(
+            filter(None, ("this run has it" if name in its else "", known.get(name, ""), count))
+        )
+
+    names = sorted({*used, *known}, key=lambda n: (n not in its, -used.get(n, 0), n))
+    return [(name, told(name)) for name in names]

@@ -25,10 +25,13 @@ class PickScreen(ModalScreen[str | None]):
     BINDINGS = bindings_for("dialog") + bindings_for("pick")
     AUTO_FOCUS = "#words"
 
-    def __init__(self, question: str, choices: Sequence[Choice]) -> None:
-        """`choices` are names with what each is."""
+    def __init__(self, question: str, choices: Sequence[Choice], *, own: str = "") -> None:
+        """`choices` are names with what each is. With `own`, which says what it would be, another can
+        be typed.
+        """
         super().__init__(name="pick")
-        self._question, self._choices = question, choices
+        self._question, self._choices, self._own = question, list(choices), own
+        self._shown: list[Choice] = []  # in the order of the rows
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -47,6 +50,9 @@ class PickScreen(ModalScreen[str | None]):
     def _narrow(self, text: str) -> None:
         words = text.lower().split()
         found = [c for c in self._choices if all(w in f"{c[0]} {c[1]}".lower() for w in words)]
+        self._shown = found
+        if self._own and text.strip() and all(name != text.strip() for name, _ in found):
+            self._shown = [*found, (text.strip(), self._own)]
         wide = min(max((len(name) for name, _ in self._choices), default=0), 32)
         rows = self.query_one("#choices", OptionList)
         rows.clear_options()
@@ -55,11 +61,11 @@ class PickScreen(ModalScreen[str | None]):
                 Content.assemble(
                     (f"{one_line(name, 60):<{wide}}  ", "bold"), (one_line(what, 200), "$foreground 70%")
                 ),
-                id=str(self._choices.index((name, what))),
+                id=str(place),
             )
-            for name, what in found
+            for place, (name, what) in enumerate(self._shown)
         )
-        rows.highlighted = 0 if found else None
+        rows.highlighted = 0 if self._shown else None
 
     @on(Input.Submitted)
     def _enter(self) -> None:
@@ -67,7 +73,7 @@ class PickScreen(ModalScreen[str | None]):
 
     @on(OptionList.OptionSelected)
     def _picked(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self._choices[int(event.option.id or 0)][0])
+        self.dismiss(self._shown[int(event.option.id or 0)][0])
 
     def action_down(self) -> None:
         self.query_one("#choices", OptionList).action_cursor_down()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from textual.app import RenderResult
 from textual.content import Content
-from textual.message import Message
 from textual.widget import Widget
 
 from tui.actions import bindings_for
 from tui.safe import clean
+from tui.service.requests import NewRun
 
 if TYPE_CHECKING:
+    from tui.navigation import Navigation
     from tui.session import RunSession
 
 _MOST = 2_000
@@ -25,9 +26,6 @@ class NotBegun(Widget, can_focus=True):
     DEFAULT_CSS = """
     NotBegun { display: none; height: auto; padding: 1 2; margin: 1 2; border: round $error; }
     """
-
-    class Back(Message):
-        """The reader wants to change what was asked for."""
 
     def __init__(self, session: RunSession) -> None:
         super().__init__(id="not-begun")
@@ -52,4 +50,7 @@ class NotBegun(Widget, can_focus=True):
         )
 
     def action_back_to_form(self) -> None:
-        self.post_message(self.Back())
+        request = self._session.request
+        self.app.pop_screen()
+        if isinstance(request, NewRun):
+            cast("Navigation", self.app).open_form(request)

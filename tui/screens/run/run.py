@@ -31,7 +31,6 @@ from tui.screens.run.status_line import StatusLine
 from tui.screens.run.step_views import StepViews
 from tui.screens.run.stop_bar import LIVE_ONLY, StopBar
 from tui.screens.run.workflow_pane import WorkflowPane
-from tui.service.requests import NewRun
 from tui.session import RunSession
 from tui.trace.filter import kept_events, key_of
 from tui.trace.finder import Finder
@@ -129,6 +128,8 @@ class RunScreen(WorkbenchScreen[None]):
             session.state.close("error", one_line(str(error), 300))
             self.notify(one_line(str(error), 300), severity="error")
         session.loading = False
+        if session.pace is None:  # one that is played is followed from its start
+            self._views.to_first_failure()
 
     # -- state to widgets ------------------------------------------------------------------------
 
@@ -222,13 +223,6 @@ class RunScreen(WorkbenchScreen[None]):
     @on(LineList.Chosen, "#timeline")
     def _chosen_bar(self) -> None:
         self._pages.show_pane("detail-text")
-
-    @on(NotBegun.Back)
-    def _back_to_form(self) -> None:
-        request = self.session.request
-        self.app.pop_screen()
-        if isinstance(request, NewRun):
-            self.navigation.open_form(request)
 
     @on(SearchBar.Typed)
     def _typed(self, event: SearchBar.Typed) -> None:
