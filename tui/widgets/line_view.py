@@ -16,7 +16,7 @@ from tui.trace.outline import Piece
 INKS = (
     "muted", "faint", "title", "accent", "success", "warning", "error",
     "keyword", "string", "number", "comment", "call", "cursor", "cursor-blur", "header", "mark",
-    "hit", "found",
+    "hit", "found", "removed", "added",
 )  # fmt: skip
 
 
@@ -54,6 +54,8 @@ class LineView(ScrollView, can_focus=True):
         & > .ink--mark { background: $primary-muted; }
         & > .ink--hit { background: $warning-muted; color: $text-warning; }
         & > .ink--found { background: $warning; color: $background; text-style: bold; }
+        & > .ink--removed { color: $text-error; background: $error-muted; text-style: bold underline; }
+        & > .ink--added { color: $text-success; background: $success-muted; text-style: bold underline; }
         & > .ink--cursor { background: $primary-muted; text-style: bold; }
         & > .ink--cursor-blur { background: $surface; }
     }
