@@ -9,19 +9,19 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from engine.events import ModelDelta
-from engine.failures import FAILED, VERSION, Baseline, Finding, classify, finding_from
+from engine.failures import FAILED, VERSION, Baseline, Examined, Finding, examine, finding_from
 from store import payloads, rows
 from store.db import open_writer, write
 from store.errors import StoreError, explained
 from store.reading import ReadConnection
-from store.texts import plain
+from store.texts import error_signature, plain
 
 Kind = Literal["label", "note", "bookmark", "training-set"]
 KINDS: tuple[Kind, ...] = ("label", "note", "bookmark", "training-set")
@@ -176,20 +176,24 @@ def classify_runs(path: Path | str, run_ids: Sequence[str]) -> Iterator[int]:
         db.close()
 
 
-def find(db: sqlite3.Connection, run_id: str) -> tuple[Finding, ...]:
+def find(db: sqlite3.Connection, run_id: str) -> Examined:
     """What the classifier finds in a run that has ended."""
     events = db.execute(
         "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ? AND kind <> ? ORDER BY seq",
         (run_id, ModelDelta.kind),
     )
-    return classify((payloads.decode(db, row) for row in events), _baseline(db, run_id))
+    return examine((payloads.decode(db, row) for row in events), _baseline(db, run_id))
 
 
-def keep(db: sqlite3.Connection, run_id: str, findings: Iterable[Finding]) -> None:
+def keep(db: sqlite3.Connection, run_id: str, examined: Examined) -> None:
     """Replace what the classifier said of a run, inside the caller's transaction."""
+    findings = examined.findings
+    if (diagnosis := examined.diagnosis) is not None:
+        # In place of what the last of its steps and verdicts said, which was all there was at its end.
+        signature = error_signature(diagnosis.who, diagnosis.what)
+        db.execute("UPDATE runs SET error_sig = ? WHERE id = ?", (signature, run_id))
     row = db.execute("SELECT refused FROM classifications WHERE run_id = ?", (run_id,)).fetchone()
     refused: set[str] = set(json.loads(row[0])) if row else set()
-    findings = tuple(findings)
     db.execute("DELETE FROM annotations WHERE run_id = ? AND kind = 'label' AND source = 'auto'", (run_id,))
     for label in dict.fromkeys(f.label for f in findings if f.label not in refused):
         db.execute(

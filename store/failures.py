@@ -6,17 +6,18 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
-from engine.events import Event
+from engine.events import Event, WorkflowFinished
 from engine.failures import Finding
 from store import payloads
 from store.annotations import Annotation, AnnotationReader, Kind
 from store.reading import ReadConnection
 from store.rows import FAILED
 
-Grouping = Literal["signature", "label", "variant", "operator", "benchmark"]
+Grouping = Literal["signature", "problem", "operator", "variant", "label", "benchmark"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 NO_LABEL = ""  # the cluster of runs that no label says anything about
 
+_NEAR = 20  # ends of executions that are looked at for one
 _FAILED = f"runs.status IN ({', '.join(map(repr, FAILED))})"
 _SEEN = "count(*), max(runs.id), min(runs.started_at), max(runs.started_at)"
 # A signature begins with where the run failed (`store.texts.error_signature`).
@@ -27,7 +28,8 @@ class Cluster(NamedTuple):
     """Runs that failed alike. `share` is of all failed runs, 0 to 1; those of labels overlap.
 
     `key` is what they have in common: the signature, the label (`NO_LABEL` without any), the variant, the
-    benchmark ("" for none), or the place of the failure: an operator, "evaluation" or "run". `example` is
+    problem, the benchmark ("" for none), or who failed (`engine.failures.diagnosis`): an operator by its
+    name, or "worker's code", "workflow", "meta-agent", "sandbox", "endpoint", "judge", "run". `example` is
     the newest run; times are Unix seconds.
     """
 
@@ -51,9 +53,14 @@ class Clusters:
 class Peek:
     """A failed run at a glance: why, where, and on what.
 
-    `step` are the events of the step that failed, and `evaluation` that of the verdict; each is empty, or
-    None, where there is none. `workflow` is the scored one, or the last proposed, `line` where to look in it.
+    `asked` is the run's first event, with its problem; `answer` the end of the execution that went worst, and
+    `evaluation` its verdict; `step` are the events of the step that failed, or that wrote the answer. Each is
+    empty, or None, where there is none. `workflow` is the scored one, or the last proposed, `line` where to
+    look in it.
     """
+
+    asked: Event | None
+    answer: Event | None
 
     findings: tuple[Finding, ...]
     annotations: tuple[Annotation, ...]
@@ -100,8 +107,8 @@ class FailureReader:
         with self._connection.taken() as db:
             step = _failed_step(db, run_id, findings)
             evaluation = db.execute(
-                "SELECT seq FROM evaluations WHERE run_id = ? AND (score IS NULL OR score < 1)"
-                " ORDER BY split = 'test' DESC, seq DESC LIMIT 1",
+                "SELECT seq, execution_id FROM evaluations WHERE run_id = ? AND (score IS NULL OR score < 1)"
+                " ORDER BY split = 'test' DESC, score IS NOT NULL, score, seq DESC LIMIT 1",
                 (run_id,),
             ).fetchone()
             proposal = db.execute(
@@ -111,6 +118,8 @@ class FailureReader:
             ).fetchone()
             of_workflow = (f.line for f in findings if f.line and "the answer's" not in f.text)
             return Peek(
+                asked=_first(db, run_id),
+                answer=_answer(db, run_id, evaluation),
                 findings=findings,
                 annotations=tuple(annotations),
                 step=tuple(_event(db, run_id, seq) for seq in step[1:] if seq is not None) if step else (),
@@ -135,6 +144,8 @@ def condition(by: Grouping, key: str) -> tuple[str, list[Any]]:
             ), []
         case "label":
             return annotated("label", key)
+        case "problem":
+            return f"{_FAILED} AND runs.problem_id = ?", [key]
         case "variant":
             return f"{_FAILED} AND runs.variant = ?", [key]
         case "benchmark":
@@ -144,6 +155,25 @@ def condition(by: Grouping, key: str) -> tuple[str, list[Any]]:
 def annotated(kind: Kind, value: str) -> tuple[str, list[Any]]:
     """The SQL condition that this is said of a run, and its values."""
     return "runs.id IN (SELECT run_id FROM annotations WHERE kind = ? AND value = ?)", [kind, value]
+
+
+def _first(db: sqlite3.Connection, run_id: str) -> Event | None:
+    row = db.execute("SELECT min(seq) FROM events WHERE run_id = ?", (run_id,)).fetchone()
+    return _event(db, run_id, row[0]) if row[0] is not None else None
+
+
+def _answer(db: sqlite3.Connection, run_id: str, evaluation: tuple[int, str | None] | None) -> Event | None:
+    """The end of the execution that was evaluated: it comes shortly before its verdict."""
+    if evaluation is None:
+        return None
+    ends = db.execute(
+        "SELECT seq FROM events WHERE run_id = ? AND kind = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+        (run_id, WorkflowFinished.kind, evaluation[0], _NEAR),
+    )
+    events = (_event(db, run_id, seq) for (seq,) in ends)
+    return next(
+        (e for e in events if isinstance(e, WorkflowFinished) and e.execution_id == evaluation[1]), None
+    )
 
 
 def _failed_step(
@@ -187,6 +217,7 @@ _QUERIES: dict[Grouping, str] = {
     " WHERE runs.error_sig IS NOT NULL{scope} GROUP BY 1",
     "label": f"SELECT a.value, {_SEEN} FROM annotations a JOIN runs ON runs.id = a.run_id"
     " WHERE a.kind = 'label'{scope} GROUP BY a.value",
+    "problem": f"SELECT runs.problem_id, {_SEEN} FROM runs WHERE {_FAILED}{{scope}} GROUP BY runs.problem_id",
     "variant": f"SELECT runs.variant, {_SEEN} FROM runs WHERE {_FAILED}{{scope}} GROUP BY runs.variant",
     "benchmark": f"SELECT runs.benchmark, {_SEEN} FROM runs WHERE {_FAILED}{{scope}} GROUP BY runs.benchmark",
 }

@@ -125,7 +125,8 @@ def run_finished(db: sqlite3.Connection, event: RunFinished) -> None:
 
 
 def _signature(db: sqlite3.Connection, event: RunFinished) -> str | None:
-    """Where a failed run failed: its last failed step, or else what its last evaluation said.
+    """Where a failed run failed: its last failed step, or else what its worst evaluation said. The classifier
+    puts it better (`store.annotations.keep`), once it has looked.
 
     Steps that were only cancelled along with one that failed come last.
     """
@@ -140,7 +141,9 @@ def _signature(db: sqlite3.Connection, event: RunFinished) -> str | None:
     if event.error:
         return error_signature(step[0] if step else "run", event.error)
     evaluation = db.execute(
-        "SELECT split, status FROM evaluations WHERE run_id = ? ORDER BY seq DESC LIMIT 1", (event.run_id,)
+        "SELECT split, status FROM evaluations WHERE run_id = ?"
+        " ORDER BY split = 'test' DESC, score IS NOT NULL, score, seq DESC LIMIT 1",
+        (event.run_id,),
     ).fetchone()
     if evaluation:
         return error_signature("evaluation", f"{evaluation[0]} tests {evaluation[1] or 'failed'}")

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 
 from tui import theme
 from tui.actions import actions_on, bindings_for, key_label, keymap_problems
 from tui.engines import Engines
+from tui.key_order import KeyOrder
+from tui.memory import Memory
 from tui.ports import Workbench
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
@@ -27,6 +30,7 @@ from tui.stalls import Stalls
 if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.screen import Screen
+    from textual.theme import Theme
     from textual.widget import Widget
     from textual.worker import Worker
 
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 
 STALL_SECONDS = 2.0
 JOB_SECONDS = 3.0
+THEME = "theme"  # the picked one, in `tui.memory`
 
 
 class WorkbenchApp(App[None]):
@@ -66,9 +71,12 @@ class WorkbenchApp(App[None]):
         self.records = Records(workbench.store_path)
         self.jobs = Jobs(self.records, workbench.settings.hosts)
         self.stalls = Stalls(self.records, clock)
+        self.memory = Memory(workbench.store_path.parent)
+        self._keys = KeyOrder(self)
         self._initial = (initial_request, initial_run_id)
         self._clashes: set[str] = set()
         self._left = False
+        self._taken = self.theme
         # A repaint costs a round trip's worth of bytes over SSH, so there everything moves less often.
         remote = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
         self.tick = 0.5 if remote else 0.1
@@ -83,12 +91,8 @@ class WorkbenchApp(App[None]):
     def on_mount(self) -> None:
         self.register_theme(theme.THEME)
         if "TEXTUAL_THEME" not in os.environ:
-            wanted = self.workbench.settings.theme
-            self.theme = wanted if wanted in self.available_themes else theme.NAME
-            if wanted not in self.available_themes:
-                self.notify(
-                    f"There is no theme {one_line(wanted, 40)!r}; press T to pick one.", severity="warning"
-                )
+            self._take_theme()
+        self.theme_changed_signal.subscribe(self, self._remember_theme)
         keymap = dict(self.workbench.settings.keymap)
         self.set_keymap(keymap)
         for problem in keymap_problems(keymap):
@@ -101,6 +105,34 @@ class WorkbenchApp(App[None]):
             self.open_trace(run_id)
         elif request is not None:
             self.open_form(request)
+
+    def _take_theme(self) -> None:
+        """The theme that was picked last, unless the settings name another since."""
+        wanted, picked = self.workbench.settings.theme, self.memory.get(THEME)
+        if isinstance(picked, dict) and picked.get("setting") == wanted:
+            wanted = str(picked.get("picked"))
+        self.theme = self._taken = wanted if wanted in self.available_themes else theme.NAME
+        if wanted not in self.available_themes:
+            told = f"There is no theme {one_line(wanted, 40)!r}; press T to pick one."
+            self.notify(told, severity="warning")
+
+    def _remember_theme(self, now: Theme) -> None:
+        if now.name != self._taken:
+            self._taken = now.name
+            self.memory.put(THEME, {"picked": now.name, "setting": self.workbench.settings.theme})
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys and pastes one after the other (`tui.key_order`); all else as Textual has it."""
+        if not isinstance(event, (events.Key, events.Paste)) or event.is_forwarded:
+            await super().on_event(event)
+        elif self._keys.admit(event):
+            node = self.focused or self.screen
+            await super().on_event(event)
+            self._keys.follow(node)
+
+    def open_after(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do work that opens something at its end; what is typed meanwhile is meant for that."""
+        self._keys.wait_for(self.run_worker(work, group="open", exclusive=True))
 
     def _look_for_stalls(self) -> None:
         if running := self.engines.running:
@@ -116,6 +148,7 @@ class WorkbenchApp(App[None]):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         self.engines.worker_changed(event.worker, event.state)
+        self._keys.worker_changed()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         where = self.screen.name
@@ -132,9 +165,11 @@ class WorkbenchApp(App[None]):
 
     # -- screens ---------------------------------------------------------------------------------
 
-    def start_run(self, request: RunRequest, *, show: bool = True) -> RunSession:
-        """Start a run, and show it."""
-        session = self.engines.begin(request)
+    def start_run(
+        self, request: RunRequest, *, show: bool = True, begun: Callable[[], None] | None = None
+    ) -> RunSession:
+        """Start a run, and show it; `begun` is called once it has begun."""
+        session = self.engines.begin(request, begun)
         if show:
             self.open_session(session)
         return session
@@ -158,7 +193,7 @@ class WorkbenchApp(App[None]):
 
     def open_run(self, run_id: str) -> None:
         """Show a run of the store that may be in progress elsewhere; then it is followed."""
-        self.run_worker(partial(self._open_run, run_id), group="open", exclusive=True)
+        self.open_after(partial(self._open_run, run_id))
 
     async def _open_run(self, run_id: str) -> None:
         from store.errors import StoreError
@@ -175,14 +210,32 @@ class WorkbenchApp(App[None]):
             return
         self.open_trace(run_id)
 
+    def choose_columns(
+        self, titles: Sequence[str], chosen: Sequence[str], then: Callable[[list[str] | None], None]
+    ) -> None:
+        """Have some of the columns of a table chosen; `then` gets them, or None."""
+        from tui.screens.columns.columns import ColumnsScreen
+
+        self.push_screen(ColumnsScreen(titles, chosen), then)
+
+    def show_row(self, cells: Sequence[tuple[str, str]]) -> None:
+        """Show a row of a table, its titles and texts, uncut."""
+        from tui.screens.columns.whole_row import WholeRowScreen
+
+        self.push_screen(WholeRowScreen(cells))
+
     def open_form(self, request: NewRun) -> None:
-        from tui.screens.new_run.new_run import NewRunScreen
+        from tui.screens.new_run.new_run import LAST, NewRunScreen, remembered
 
         def start(filled: NewRun | None) -> None:
             if filled is not None:
-                self.start_run(filled)
+                self.start_run(filled, begun=lambda: begun(filled))
 
-        self.push_screen(NewRunScreen(request, self.workbench.settings.data), start)
+        def begun(filled: NewRun) -> None:
+            self.memory.drop_draft(NewRunScreen.form)
+            self.memory.put(LAST, remembered(filled, request))
+
+        self.push_screen(NewRunScreen(request), start)
 
     def _to_home(self) -> None:
         while len(self.screen_stack) > 1:
@@ -285,15 +338,18 @@ class WorkbenchApp(App[None]):
             self.open_session(latest)
 
     def action_new_run(self) -> None:
-        self.run_worker(self._new_run, group="form", exclusive=True)
+        self.open_after(self._new_run)
 
     async def _new_run(self) -> None:
         # Finding the bundled example reads files and imports its benchmark.
         self.open_form(await asyncio.to_thread(self.workbench.default_request))
 
     async def action_back(self) -> None:
-        if self.screen.maximized is not None:
-            self.screen.minimize()
+        screen = self.screen
+        if screen.maximized is not None:
+            screen.minimize()
+        elif isinstance(screen, WorkbenchScreen) and screen.widen():
+            return
         elif len(self.screen_stack) > 1:
             self.pop_screen()
 
@@ -365,12 +421,25 @@ class WorkbenchApp(App[None]):
     # -- leaving ---------------------------------------------------------------------------------
 
     async def action_quit(self) -> None:
-        going_on = [s.run_id for s in self.engines.running if s.run_id]
-        if going_on:
-            others = f" and {len(going_on) - 1} more" if len(going_on) > 1 else ""
-            self.exit(message=f"Run {going_on[0]}{others} goes on; follow it with `flowreasoner attach`.")
-        else:
-            self.exit()
+        """Leave; first ask where that would cost somebody something."""
+        from tui.leaving import going_on, lost
+
+        message = going_on(self.engines)
+        if not (losses := lost(self.screen_stack, self.engines)):
+            self.exit(message=message)
+            return
+        from tui.screens.confirm.confirm import ConfirmScreen
+
+        question = " ".join(filter(None, (*losses, message, "Leave?")))
+        self.push_screen(
+            ConfirmScreen(question, "Leave", "Stay"), lambda yes: self.exit(message=message) if yes else None
+        )
+
+    def action_suspend_process(self) -> None:
+        if self._driver is None or not self._driver.can_suspend:
+            self.notify("This terminal cannot put the workbench aside.")
+            return
+        super().action_suspend_process()
 
     async def on_unmount(self) -> None:
         if self._left:

@@ -64,15 +64,25 @@ class Engines:
         """The session of a run that was started or is followed here."""
         return next((s for s in self.sessions if s.run_id == run_id), None)
 
-    def begin(self, request: RunRequest) -> RunSession:
-        """Start a run in an engine of its own."""
+    @property
+    def under_way(self) -> frozenset[str]:
+        """The experiments that were in progress when it was last looked."""
+        return frozenset(self._under_way)
+
+    def begin(self, request: RunRequest, begun: Callable[[], None] | None = None) -> RunSession:
+        """Start a run in an engine of its own; `begun` is called once it has begun."""
         session = self._session(request.title)
-        self._track(session, partial(self._begin, session, request))
+        self._track(session, partial(self._begin, session, request, begun))
         return session
 
-    async def _begin(self, session: RunSession, request: RunRequest) -> None:
+    async def _begin(
+        self, session: RunSession, request: RunRequest, begun: Callable[[], None] | None
+    ) -> None:
         session.breakpoints = list(request.breakpoints)
+        session.request = request
         session.run_id = await self._workbench.start(request)
+        if begun is not None:
+            begun()
         await session.drive(self._workbench.follow(session.run_id))
 
     def follow(self, run_id: str, title: str) -> RunSession:
@@ -120,7 +130,8 @@ class Engines:
         if state is WorkerState.ERROR:
             reason = one_line(f"{worker.error}" or type(worker.error).__name__, 300)
             session.state.close("error", reason)
-            self._notify(reason, title="The run stopped", severity="error", timeout=15)
+            if session.run_id:  # else the run's own screen says why it could not begin
+                self._notify(reason, title="The run stopped", severity="error", timeout=15)
         elif state is WorkerState.SUCCESS:
             session.state.close("interrupted", "The run's events stopped before its end.")
 

@@ -32,6 +32,22 @@ class Painted(NamedTuple):
     quote: str
 
 
+_SOURCE_LINE = re.compile(r"[▶ ] *\d+ ")
+_HEADS = (("── ", "title"), ("✗ ", "error"), ("    expected ", "success"), ("    got ", "warning"))
+
+
+def paint_report(line: str) -> list[Span]:
+    """Colour one line of a page about a failure: its headings, its tests, and the code that it shows."""
+    for head, ink in _HEADS:
+        if line.startswith(head):
+            return [(0, len(line), ink)]
+    if (lead := _SOURCE_LINE.match(line)) is None:
+        return []
+    at = lead.end()
+    spans = [(a + at, b + at, ink) for a, b, ink in paint(line[at:]).spans]
+    return [(0, at, "error" if line[0] == "▶" else "faint"), *spans]
+
+
 def paint(line: str, quote: str = "") -> Painted:
     """Colour one line of Python; `quote` is what the line before left open."""
     spans: list[Span] = []

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from tui.engines import Engines
+    from tui.memory import Memory
     from tui.ports import Workbench
     from tui.service.jobs.jobs import Jobs
     from tui.service.records import Records
-    from tui.service.requests import RunRequest
+    from tui.service.requests import NewRun, RunRequest
     from tui.session import RunSession
     from tui.stalls import Stalls
 
@@ -23,11 +24,32 @@ class Navigation(Protocol):
     jobs: Jobs
     engines: Engines
     stalls: Stalls
+    memory: Memory
     clock: Callable[[], float]
     tick: float  # seconds between two looks at what moves
 
-    def start_run(self, request: RunRequest, *, show: bool = True) -> RunSession:
-        """Start a run, and show it."""
+    def open_after(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do work that opens something at its end; what is typed meanwhile is meant for that."""
+        ...
+
+    def start_run(
+        self, request: RunRequest, *, show: bool = True, begun: Callable[[], None] | None = None
+    ) -> RunSession:
+        """Start a run, and show it; `begun` is called once it has begun."""
+        ...
+
+    def choose_columns(
+        self, titles: Sequence[str], chosen: Sequence[str], then: Callable[[list[str] | None], None]
+    ) -> None:
+        """Have some of the columns of a table chosen; `then` gets them, or None."""
+        ...
+
+    def show_row(self, cells: Sequence[tuple[str, str]]) -> None:
+        """Show a row of a table, its titles and texts, uncut."""
+        ...
+
+    def open_form(self, request: NewRun) -> None:
+        """Open the form that starts a run, filled in with a request."""
         ...
 
     def open_session(self, session: RunSession) -> None:

@@ -59,6 +59,14 @@ class Workbench(Protocol):
         """`Docker`, or one sentence that warns of a weaker sandbox."""
         ...
 
+    def models(self) -> Sequence[tuple[str, str]]:
+        """The models that can be named, each with where it is and what it lacks."""
+        ...
+
+    async def check(self, *models: str) -> str:
+        """Why no run with these models can begin; "" where nothing speaks against it."""
+        ...
+
     async def start(self, request: RunRequest) -> str:
         """Start a run and give its id; it goes on, recorded, until it ends or is cancelled."""
         ...

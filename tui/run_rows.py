@@ -16,40 +16,40 @@ if TYPE_CHECKING:
     from tui.session import RunSession
 
 RUN_COLUMNS = (
-    Column("", 1),
-    Column("Started", 11),
-    Column("Problem"),
-    Column("Marks", 24, since=140),
-    Column("Variant", 13, since=74),
-    Column("Meta-agent", 16, since=112),
-    Column("Worker", 16, since=112),
-    Column("Score", 5, right=True),
-    Column("Steps", 5, right=True, since=96),
-    Column("Tokens", 6, right=True, since=66),
-    Column("Cost", 7, right=True, since=66),
-    Column("Time", 6, right=True),
+    Column("", least=1),
+    Column("Started", "time", rank=4),
+    Column("Problem", "name", least=16),
+    Column("Marks", least=12, rank=5),
+    Column("Variant", "name", least=13, rank=1),
+    Column("Meta-agent", "name", least=12, rank=7),
+    Column("Worker", "name", least=12, rank=6),
+    Column("Score", "number"),
+    Column("Steps", "number", rank=8),
+    Column("Tokens", "number", rank=3),
+    Column("Cost", "number", rank=2),
+    Column("Time", "number"),
 )
 RECENT_COLUMNS = (
-    Column("", 1),
-    Column("Started", 11),
-    Column("Problem"),
-    Column("Variant", 12, since=64),
-    Column("Score", 5, right=True),
-    Column("Time", 6, right=True),
+    Column("", least=1),
+    Column("Started", "time", rank=2),
+    Column("Problem", "name", least=14),
+    Column("Variant", "name", least=11, rank=1),
+    Column("Score", "number"),
+    Column("Time", "number", rank=3),
 )
 FAILURE_COLUMNS = (
-    Column("", 1),
-    Column("Started", 11, since=50),
-    Column("Problem", 18),
-    Column("What went wrong"),
+    Column("", least=1),
+    Column("Started", "time", rank=2),
+    Column("Problem", "name", least=14),
+    Column("What went wrong", least=18, most=400),
 )
 ACTIVE_COLUMNS = (
-    Column("", 1),
-    Column("Problem", 22),
-    Column("Round", 5, since=56),
-    Column("Waiting for"),
-    Column("Tokens", 6, right=True),
-    Column("Time", 7, right=True),
+    Column("", least=1),
+    Column("Problem", "name", least=10),
+    Column("Round", rank=2, least=5),
+    Column("Waiting for", least=18, most=200),
+    Column("Tokens", "number", rank=3),
+    Column("Time", "number", rank=1),
 )
 
 
@@ -63,11 +63,11 @@ def run_row(run: RunRow, marked: Sequence[str] = (), said: Sequence[Annotation] 
         (
             ("ABCD"[marked.index(run.id)], "accent") if run.id in marked else _mark(run.status),
             (fmt.day_time(run.started_at), "muted"),
-            (f"{'★ ' if starred else ''}{'↳ ' if run.parent else ''}{one_line(run.problem_id, 60)}", ""),
-            (one_line(fmt.marks_of([a for a in said if a.kind != "bookmark"]), 60), "accent"),
-            (one_line(run.variant, 30), "muted"),
-            (one_line(run.meta_agent, 30), "muted"),
-            (one_line(run.worker, 30), "muted"),
+            (f"{'★ ' if starred else ''}{'↳ ' if run.parent else ''}{one_line(run.problem_id, 200)}", ""),
+            (one_line(fmt.marks_of([a for a in said if a.kind != "bookmark"]), 200), "accent"),
+            (one_line(run.variant, 200), "muted"),
+            (one_line(run.meta_agent, 200), "muted"),
+            (one_line(run.worker, 200), "muted"),
             _score(run),
             (str(run.steps), "muted"),
             (fmt.count(run.tokens_in + run.tokens_out), "muted"),
@@ -84,8 +84,8 @@ def recent_row(run: RunRow) -> TableRow:
         (
             _mark(run.status),
             (fmt.day_time(run.started_at), "muted"),
-            (one_line(run.problem_id, 60), ""),
-            (one_line(run.variant, 30), "muted"),
+            (one_line(run.problem_id, 200), ""),
+            (one_line(run.variant, 200), "muted"),
             _score(run),
             (fmt.duration(run.wall_ms), "muted"),
         ),
@@ -95,13 +95,13 @@ def recent_row(run: RunRow) -> TableRow:
 def failure_row(run: RunRow) -> TableRow:
     """A run for `FAILURE_COLUMNS`."""
     _, ink, words = status_mark(run.status)
-    reason = one_line(run.error, 160) if run.error else f"{words}, score {fmt.score(run.score)}"
+    reason = one_line(run.error, 400) if run.error else f"{words}, score {fmt.score(run.score)}"
     return TableRow(
         run.id,
         (
             _mark(run.status),
             (fmt.day_time(run.started_at), "muted"),
-            (one_line(run.problem_id, 60), ""),
+            (one_line(run.problem_id, 200), ""),
             (reason, ink),
         ),
     )

@@ -16,6 +16,7 @@ from tui.trace.state import RunState
 
 if TYPE_CHECKING:
     from engine.events import Event
+    from tui.service.requests import RunRequest
 
 # Objects added by one load from which on a collection of them would be felt.
 FREEZE_OBJECTS = 20_000
@@ -33,6 +34,7 @@ class RunSession:
         self.live = live
         self.pace: Pace | None = None  # how fast a run of the store is played
         self.run_id = ""  # once it is known
+        self.request: RunRequest | None = None  # what was asked for, where it was asked for here
         self.breakpoints: list[str] = []
         self.loading = not live
         self._title = title
@@ -42,6 +44,11 @@ class RunSession:
     @property
     def title(self) -> str:
         return self.state.problem_id or self._title
+
+    @property
+    def never_began(self) -> bool:
+        """Whether this is a run that was asked for and could not be started."""
+        return self.request is not None and not self.run_id and self.state.finished
 
     @property
     def at(self) -> int:
@@ -60,6 +67,12 @@ class RunSession:
         self.state.apply(event)
         self.history.add(event, self.state)
         self._heard = self._clock()
+
+    def again(self) -> RunSession:
+        """A session that plays this run from its start, at the pace that this one has."""
+        session = RunSession(self._clock, live=True, title=self.title)
+        session.pace = Pace(self.pace.speed if self.pace else 1.0)
+        return session
 
     async def look_back(self, position: int) -> None:
         """Show the run as it was after `position` events; as it is, where that is all of them."""

@@ -2,21 +2,34 @@
 
 `classify` is a pure function. A label describes what the run's end was decided by: the scored workflow
 and its final executions, or everything where it never came to those; a round that went wrong on the way
-to a good workflow is no failure. Several labels can apply, or none: an answer that is just wrong has no
-signature of its own.
+to a good workflow is no failure. Several labels can apply; where none says what went wrong, a basic one does
+(`engine.failures.basics`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from engine.events import Event
-from engine.failures import answers, limits, workflows
+from engine.failures import answers, basics, limits, workflows
+from engine.failures.diagnosis import Diagnosis, diagnose
 from engine.failures.findings import LABELS, VERSION, Baseline, Finding, finding_from
 from engine.failures.trace import FAILED, Trace, trace_of
 
-__all__ = ["FAILED", "LABELS", "VERSION", "Baseline", "Finding", "classify", "finding_from"]
+__all__ = [
+    "FAILED",
+    "LABELS",
+    "VERSION",
+    "Baseline",
+    "Diagnosis",
+    "Examined",
+    "Finding",
+    "classify",
+    "examine",
+    "finding_from",
+]
 
 Rule = Callable[[Trace, Baseline | None], Iterator[Finding]]
 
@@ -38,6 +51,7 @@ RULES: tuple[Rule, ...] = (
     limits.truncated_completion,
     limits.model_error,
     limits.budget,
+    limits.interrupted,
     limits.timeout,
     limits.infra,
 )
@@ -46,14 +60,36 @@ _CHEATS: tuple[Rule, ...] = (answers.special_cased_inputs, answers.tampering)
 _PER_LABEL = 5  # pieces of evidence kept
 
 
+@dataclass(frozen=True)
+class Examined:
+    """Why a run failed: its labels with their evidence, and who failed with what."""
+
+    findings: tuple[Finding, ...] = ()
+    diagnosis: Diagnosis | None = None
+
+
 def classify(events: Iterable[Event], baseline: Baseline | None = None) -> tuple[Finding, ...]:
-    """The findings of one run, from its events in order; none for one that was cancelled or goes on.
+    """The findings of one run (`examine`)."""
+    return examine(events, baseline).findings
+
+
+def examine(events: Iterable[Event], baseline: Baseline | None = None) -> Examined:
+    """Why one run failed, from its events in order; nothing for one that was cancelled or goes on.
 
     `baseline` is the run in which vanilla solved the problem, where there is one.
     """
     trace = trace_of(events)
     if trace.end is None:
-        return ()
+        return Examined()
+    diagnosis = diagnose(trace)
+    found = _findings(trace, baseline)
+    if diagnosis is not None and not {f.label for f in found} - basics.CIRCUMSTANCES:
+        found = _in_order([*found, *basics.basic(trace, diagnosis)])
+    return Examined(found, diagnosis)
+
+
+def _findings(trace: Trace, baseline: Baseline | None) -> tuple[Finding, ...]:
+    assert trace.end is not None
     rules = RULES if trace.failed else _CHEATS if trace.end.status == "passed" else ()
     kept: Counter[str] = Counter()
     # What went wrong in every repeat is told once.
@@ -63,5 +99,9 @@ def classify(events: Iterable[Event], baseline: Baseline | None = None) -> tuple
         if same not in found and kept[finding.label] < _PER_LABEL:
             kept[finding.label] += 1
             found[same] = finding
+    return _in_order(found.values())
+
+
+def _in_order(found: Iterable[Finding]) -> tuple[Finding, ...]:
     order = list(LABELS)
-    return tuple(sorted(found.values(), key=lambda f: (order.index(f.label), f.seq)))
+    return tuple(sorted(found, key=lambda f: (order.index(f.label), f.seq)))

@@ -9,7 +9,7 @@ from typing import Any
 from engine.json_objects import read_object
 
 # Runs labelled by an older version are looked at again. Raise it when a rule changes what it finds.
-VERSION = 2
+VERSION = 3
 QUOTE_CHARS = 300
 
 # Label → what it says of a run, in the order in which labels are shown.
@@ -18,7 +18,13 @@ LABELS: dict[str, str] = {
     "workflow-syntax": "the workflow is not valid Python",
     "undefined-name": "the workflow uses a name or a prompt that nothing defines",
     "wrong-operator-call": "an operator is called that does not exist, or with arguments it does not take",
+    "workflow-error": "the workflow, or an operator that it calls, raised an error",
+    "nothing-returned": "the workflow ended without an answer",
     "prose-as-code": "prose was returned where code was asked for",
+    "syntax-error": "the answer is not valid Python",
+    "missing-function": "the answer does not define the function that was asked for",
+    "answer-error": "the answer's code raised an error on a test",
+    "wrong-value": "the answer gave another value than the tests expect",
     "verdict-not-understood": "a model's verdict could not be read, though it was asked for again",
     "string-verdict": "a worker's words were taken for a pass, and the tests failed",
     "special-cased-inputs": "the answer recognises the visible tests' inputs and returns their outputs",
@@ -32,6 +38,7 @@ LABELS: dict[str, str] = {
     "model-error": "a model could not be reached, or refused the call",
     "budget": "the run's budget was used up",
     "timeout": "something ran into its time limit",
+    "interrupted": "the run was cut off before its end",
     "infra": "the sandbox failed, not the code in it",
 }
 

@@ -56,6 +56,12 @@ def budget(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
         yield Finding("budget", "the run was ended", trace.end.seq, quote=quoted(trace.end.error or ""))
 
 
+def interrupted(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
+    """The process that carried it out was gone before its end. Evidence: what is known of why."""
+    if trace.end and trace.end.status == "interrupted":
+        yield Finding("interrupted", "it was cut off", trace.end.seq, quote=quoted(trace.end.error or ""))
+
+
 def timeout(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
     """A workflow, a step or a test ran into its time limit. Evidence: which, and the sandbox's message."""
     for execution in trace.failing:

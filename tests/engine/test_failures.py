@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from engine.events import Event
-from engine.failures import LABELS, Baseline, Finding, classify
+from engine.failures import LABELS, Baseline, Finding, classify, examine
 from engine.models.base import Completion, Message, ModelError, Sampling
 from engine.problems import Tests
 from engine.run.context import RunConfig, Services
@@ -68,10 +68,15 @@ async def test_good_runs_have_no_label(sandbox: Pool) -> None:
         assert classify(events, Baseline("v", 1)) == ()
 
 
-async def test_a_plainly_wrong_answer_has_no_label(sandbox: Pool) -> None:
+async def test_a_plainly_wrong_answer_is_called_that(sandbox: Pool) -> None:
     events = await run_events(sandbox, worker=WRONG, config=ONE_ROUND)
     assert end(events).status == "failed"
-    assert classify(events) == ()
+    (finding,) = classify(events)
+    assert finding.label == "wrong-value" and finding.quote == "f(5) == 10, got 6"
+    diagnosis = examine(events).diagnosis
+    assert diagnosis is not None
+    assert (diagnosis.who, diagnosis.what) == ("worker's code", "wrong value: int")
+    assert diagnosis.step is not None and diagnosis.step.started.step_id == finding.step_id
 
 
 async def test_what_went_wrong_on_the_way_to_a_pass_is_no_failure(sandbox: Pool) -> None:
@@ -144,7 +149,8 @@ async def test_code_with_a_slip_is_not_prose(sandbox: Pool) -> None:
     broken = "def f(x)\n    # double the number given\n    return x * 2"
     events = await run_events(sandbox, meta=completion(f"return {broken!r}"), config=ONE_ROUND)
     assert end(events).status == "failed"
-    assert classify(events) == ()
+    (finding,) = classify(events)
+    assert (finding.label, finding.line) == ("syntax-error", 1)
 
 
 async def test_string_verdict(sandbox: Pool) -> None:
@@ -153,7 +159,7 @@ async def test_string_verdict(sandbox: Pool) -> None:
 
     events = await run_events(sandbox, meta=OPINION, worker=worker, config=ONE_ROUND)
     found = labels(events)
-    assert set(found) == {"string-verdict"}
+    assert set(found) == {"string-verdict", "wrong-value"}
     assert found["string-verdict"].quote == "All tests passed!"
     assert found["string-verdict"].line == 5
     assert found["string-verdict"].step_id is not None
@@ -205,7 +211,7 @@ async def test_val_passes_and_test_fails(sandbox: Pool) -> None:
     narrow = "def f(x):\n    return 4"
     events = await run_events(sandbox, worker=narrow, config=ONE_ROUND)
     found = labels(events)
-    assert set(found) == {"val-test-gap"}
+    assert set(found) == {"val-test-gap", "wrong-value"}
     assert found["val-test-gap"].text == "val 100 %, test 0 of 1"
 
 
@@ -242,7 +248,7 @@ async def test_replies_without_an_end(sandbox: Pool, text: str, finish: str, fla
 
 async def test_over_complex(sandbox: Pool) -> None:
     events = await run_events(sandbox, meta=TEST_AND_REVISE, worker=WRONG, config=ONE_ROUND)
-    assert classify(events) == ()
+    assert set(labels(events)) == {"wrong-value"}
     finding = labels(events, Baseline("01VANILLA", 2))["over-complex"]
     assert "01VANILLA" in finding.text
     assert "over-complex" not in labels(events, Baseline("01VANILLA", 4))

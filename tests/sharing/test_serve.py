@@ -96,6 +96,7 @@ def test_the_token_becomes_a_cookie(served: Served) -> None:
     text = page.read().decode()
     assert page.status == 200
     assert f"ws://127.0.0.1:{served.port}/ws" in text and TOKEN not in text
+    assert "https://" not in text and "/static/fonts/" in text  # nothing is fetched from elsewhere
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
     assert served.status("/static/js/textual.js", Cookie=served.cookie) == 200
     assert served.status("/nothing", Cookie=served.cookie) == 404
@@ -167,13 +168,15 @@ def test_a_run_in_a_browser(tmp_path: Path) -> None:
         page = browser.new_page(viewport={"width": 1500, "height": 900})
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
+        fetched: list[str] = []
+        page.on("request", lambda request: fetched.append(request.url))
         page.goto(server.address)
         assert "token" not in page.url
         page.wait_for_function(f"() => document.querySelector('.xterm-rows') && {shown}.includes('Problem')")
-        page.click(".xterm")
         page.keyboard.press("Control+r")
         page.wait_for_function(f"() => {shown}.includes('Live run')", timeout=60_000)
         # The status line of an ended run.
         page.wait_for_function(f"() => /passed\\s+score 100%/.test({shown})", timeout=120_000)
         browser.close()
     assert not errors
+    assert all(urlsplit(url).hostname == "127.0.0.1" for url in fetched if not url.startswith("data:"))

@@ -16,6 +16,7 @@ from store import annotations as remarks
 from store.annotations import Annotation, annotate, classify_runs, unannotate
 from store.db import open_writer, write
 from store.errors import StoreError
+from store.failures import GROUPINGS
 from store.reader import Reader
 from store.recorder import Recorder
 from store.retention import prune
@@ -71,7 +72,7 @@ def test_runs_that_failed_alike_are_one_cluster(path: Path) -> None:
 def test_every_grouping_agrees_with_the_runs_of_its_clusters(path: Path) -> None:
     label_all(path)
     with Reader(path) as reader:
-        for by in ("signature", "label", "variant", "operator", "benchmark"):
+        for by in GROUPINGS:
             found = reader.failures.clusters(by)
             assert found.total == 4
             for cluster in found.clusters:
@@ -82,7 +83,7 @@ def test_every_grouping_agrees_with_the_runs_of_its_clusters(path: Path) -> None
         assert [c.key for c in reader.failures.clusters("operator").clusters] == ["Custom"]
         assert {c.key: c.runs for c in reader.failures.clusters("label").clusters} == {
             "undefined-name": 3,
-            "": 1,
+            "workflow-error": 1,
         }
 
 
@@ -148,7 +149,7 @@ def test_labels_are_given_once_with_their_evidence(path: Path, monkeypatch: pyte
         (finding,) = reader.annotations.findings("r1")
         assert (finding.label, finding.line) == ("undefined-name", 3)
         assert finding.quote == "NameError: name 'x1' is not defined (workflow line 3)"
-        assert reader.annotations.findings("r4") == ()
+        assert [f.label for f in reader.annotations.findings("r4")] == ["workflow-error"]
         assert [a.source for a in reader.annotations.of(["r1"])["r1"]] == ["auto"]
 
         monkeypatch.setattr(remarks, "VERSION", remarks.VERSION + 1)
@@ -161,7 +162,7 @@ def test_a_newer_classifier_takes_back_its_own_labels_only(
     label_all(path)
     annotate(path, ["r1"], "label", "undefined-name")  # a person agrees: it is theirs now
     monkeypatch.setattr(remarks, "VERSION", remarks.VERSION + 1)
-    monkeypatch.setattr(remarks, "classify", lambda *_: ())
+    monkeypatch.setattr(remarks, "examine", lambda *_: remarks.Examined())
     label_all(path)
     with Reader(path) as reader:
         assert [r.id for r in reader.runs(label="undefined-name").rows] == ["r1"]
@@ -198,7 +199,7 @@ async def test_a_run_that_cannot_be_labelled_is_recorded_all_the_same(
         raise RecursionError
 
     path = tmp_path / "store.db"
-    monkeypatch.setattr(remarks, "classify", broken)
+    monkeypatch.setattr(remarks, "examine", broken)
     async with Recorder(path) as recorder:
         for event in [*failing("r1"), *failing("r2")]:
             await recorder.record(event)
@@ -243,7 +244,15 @@ def test_a_peek_has_the_step_the_verdict_and_the_workflow(path: Path) -> None:
         bare = [started("r9", at=9000.0), finished("r9", seq=1, at=9001.0, status="infra", error="gone")]
         store(path, bare)
         assert reader.failures.peek("r9") == dataclasses.replace(
-            peek, findings=(), annotations=(), step=(), evaluation=None, workflow=None, line=None
+            peek,
+            findings=(),
+            annotations=(),
+            step=(),
+            evaluation=None,
+            workflow=None,
+            line=None,
+            asked=bare[0],
+            answer=None,
         )
 
 
@@ -303,3 +312,14 @@ def test_findings_are_plain_json(path: Path) -> None:
     assert json.loads(text)[0]["label"] == "undefined-name"
     db.close()
     assert Annotation("r", "label", "x", "auto", 0.0).value == "x"
+
+
+def test_the_classifier_says_better_what_a_run_failed_of(path: Path) -> None:
+    store(path, whole_run("r6", at=6000.0, status="failed", score=0.5))
+    with Reader(path) as reader:
+        before = reader.run("r6").error_sig
+        label_all(path)
+        after = reader.run("r6").error_sig
+        assert before != after and after is not None
+        assert all(c.key.split(": ")[0] != "evaluation" for c in reader.failures.clusters().clusters)
+        assert [r.id for r in reader.runs(cluster=("signature", after)).rows] == ["r6"]

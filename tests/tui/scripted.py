@@ -539,6 +539,8 @@ class ScriptedWorkbench:
         self.acts: list[tuple[str, dict[str, Any]]] = []
         self.cancelled = asyncio.Event()
         self.closed = False
+        self.why_not = ""  # what `check` says
+        self.checked: list[tuple[str, ...]] = []
         self._script, self._hold, self._pace, self._error = list(script), hold, pace, error
 
     def default_request(self) -> NewRun:
@@ -550,6 +552,13 @@ class ScriptedWorkbench:
             rounds=3,
             seed=0,
         )
+
+    def models(self) -> list[tuple[str, str]]:
+        return [("pocket-meta", "embedded"), ("pocket-worker", "embedded"), ("far/large", "endpoint")]
+
+    async def check(self, *models: str) -> str:
+        self.checked.append(models)
+        return self.why_not
 
     async def start(self, request: Any) -> str:
         self.requests.append(request)

@@ -12,6 +12,7 @@ from tui.actions import ACTIONS, UNSAFE_KEYS, actions_on, keymap_problems, keys_
 from tui.app import WorkbenchApp
 from tui.screens.compare.choose import ChooseScreen
 from tui.screens.compare.compare import CompareScreen
+from tui.screens.confirm.confirm import ConfirmScreen
 from tui.screens.experiments.experiments import ExperimentsScreen
 from tui.screens.experiments.trials import TrialsScreen
 from tui.screens.failures.failures import FailuresScreen
@@ -20,8 +21,10 @@ from tui.screens.help.help import HelpScreen
 from tui.screens.hosts.hosts import HostsScreen
 from tui.screens.new_experiment.new_experiment import NewExperimentScreen
 from tui.screens.new_run.new_run import NewRunScreen
+from tui.screens.pick.pick import PickScreen
 from tui.screens.playground.grid import GridTable
 from tui.screens.playground.playground import PlaygroundScreen
+from tui.screens.run.not_begun import NotBegun
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
 from tui.screens.stop.stop import StopScreen
@@ -32,6 +35,7 @@ from tui.screens.training.training import TrainingScreen
 from tui.widgets.candidates_view import CandidatesView
 from tui.widgets.line_list import LineList
 from tui.widgets.outline_view import OutlineView
+from tui.widgets.table_view import TableView
 from tui.widgets.text_view import TextView
 from tui.widgets.timeline_view import TimelineView
 
@@ -52,12 +56,16 @@ OWNERS: dict[str, tuple[type, ...]] = {
     "candidates": (CandidatesView,),
     "launch": (LaunchScreen,),
     "form": (NewRunScreen,),
+    "not_begun": (NotBegun,),
+    "confirm": (ConfirmScreen,),
+    "pick": (PickScreen,),
     "stop": (StopScreen,),
     "fork": (ForkScreen,),
     "playground": (PlaygroundScreen,),
     "grid": (GridTable,),
     "dialog": (HelpScreen,),
     "list": (LineList,),
+    "table": (TableView,),
     "tree": (OutlineView,),
     "timeline": (TimelineView,),
     "text": (TextView,),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Checkbox, Input, TextArea
+from textual.widgets import Input, TextArea
 
 from engine import events as ev
 from engine.problems import Tests
@@ -31,6 +31,7 @@ from tui.screens.new_run.new_run import NewRunScreen
 from tui.screens.run.detail_pane import DetailPane
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
+from tui.widgets.check_box import CheckBox
 from tui.widgets.graph_view import GraphView
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.tab_strip import TabStrip
@@ -100,7 +101,7 @@ async def test_the_form_changes_the_request(store: Path, tmp_path: Path) -> None
         assert "did you mean scoreflow?" in str(app.screen.query_one("#complaint").render())
         app.screen.query_one("#operators", Input).value = "scoreflow"
         app.screen.query_one("#prompt", TextArea).text = "Add all numbers."
-        app.screen.query_one("#keep", Checkbox).value = False
+        app.screen.query_one("#keep", CheckBox).value = False
         await pilot.press("ctrl+r")
         await until(pilot, lambda: workbench.requests)
     (request,) = workbench.requests
@@ -165,7 +166,11 @@ async def test_a_run_that_cannot_start_says_why(store: Path) -> None:
             "error",
             "no model named [x]; list them with `models`",
         )
-        await until(pilot, lambda: told(app))
+        notice = app.screen.query_one("#not-begun")
+        await until(pilot, lambda: notice.display and app.focused is notice)
+        assert "no model named [x]; list them with `models`" in str(notice.render())
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
 
 
 async def test_quitting_leaves_the_run_alone_and_says_how_to_find_it(

@@ -223,6 +223,34 @@ def test_a_comparison_of_variants(snap_compare: Compare, size: tuple[int, int], 
     assert snap_compare(app, terminal_size=size, run_before=ready)
 
 
+SIDES = {
+    "2 at 80": ((80, 36), ("first:vanilla", "first:flow")),
+    "3 at 120": ((120, 36), ("first",)),
+    "4 at 160": ((160, 48), ("first:vanilla", "first:flow", "first:aflow", "more:again")),
+    "3 at 200": ((200, 60), ("first",)),
+}
+
+
+@pytest.mark.parametrize("shape", SIDES)
+async def test_the_sides_of_a_comparison_can_be_read(full: Path, shape: str) -> None:
+    """Every measure's name and every side's value are whole; what has no room is said to be there."""
+    size, names = SIDES[shape]
+    if len(names) == 4:
+        store_experiment(full, "more", {"again": {f"p{n}": [PASS] for n in range(12)}})
+    app = app_of(ScriptedWorkbench(full))
+    async with app.run_test(size=size) as pilot:
+        screen = await comparing(pilot, *names)
+        metrics = table(app, "metrics")
+        width = metrics.scrollable_content_region.width or size[0] - 4
+        lines = ["".join(text for text, _ in metrics.row(n, width)) for n in range(metrics.count)]
+        assert screen.state.comparison is not None
+        for line, shown in zip(screen.state.lines(), lines, strict=True):
+            assert all(value in shown for value in line.values)
+            assert line.title in shown or ("…" in shown and line.title.startswith("calls of "))
+        left_out = len(screen.state.comparison.pairs) - lines[1].count("[")
+        assert (f"{left_out} more column" in str(metrics.border_subtitle)) == (left_out > 0)
+
+
 @SIZES
 def test_aligned_steps_of_two_runs(snap_compare: Compare, size: tuple[int, int], full: Path) -> None:
     app = app_of(ScriptedWorkbench(full))

@@ -92,7 +92,7 @@ async def test_what_the_store_has_is_shown_with_its_trials_and_they_open(store: 
         await until(pilot, lambda: table(app, "trials").count == 3)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
-        await pilot.press("escape", "escape")
+        await pilot.press("escape", "escape", "escape")  # the second shows all trials again
         await until(pilot, lambda: isinstance(app.screen, ExperimentsScreen))
         await pilot.press("u")
         assert told(app)[-1] == "All 8 trials of first are done."

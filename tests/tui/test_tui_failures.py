@@ -6,23 +6,30 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from engine import events as ev
 from engine.events import Event, RunFinished, RunStarted, WorkflowFinished
-from store.failures import FailureReader
+from store.failures import FailureReader, Peek
 from store.reader import Reader
 from tests.tui.pilots import SMALL, WIDE, app_of, record, told, until
-from tests.tui.scripted import RUN_ID, ScriptedWorkbench, failing_run, passing_run
+from tests.tui.scripted import RUN_ID, Script, ScriptedWorkbench, failing_run, passing_run
 from tui.app import WorkbenchApp
 from tui.screens.ask.ask import AskScreen
 from tui.screens.confirm.confirm import ConfirmScreen
 from tui.screens.failures.failures import FailuresScreen
+from tui.screens.failures.peek import peek_text
+from tui.screens.pick.pick import PickScreen
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
+from tui.trace.nodes import FAILURES, ExecutionNode, RoundNode
+from tui.trace.outline import outcome
+from tui.widgets.outline_view import OutlineView
 from tui.widgets.table_view import TableView
 from tui.widgets.text_view import TextView
 
@@ -108,7 +115,7 @@ async def test_the_peek_follows_the_cursor_and_enter_opens_the_trace(full_store:
             await until(pilot, lambda n=number, v=view: v.border_subtitle == run_id(n))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and not app.screen.session.loading)
-        assert app.screen.session.state.run_id == run_id(0)
+        assert app.screen.session.state.run_id == run_id(0)  # type: ignore[attr-defined]
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, FailuresScreen) and table(app, "runs").count)
 
@@ -141,19 +148,20 @@ async def test_grouping_is_toggled(full_store: Path) -> None:
     async with app.run_test(size=WIDE) as pilot:
         await opened(pilot)
         seen = []
-        for by in ("label", "variant", "operator", "benchmark", "signature"):
+        for by in ("problem", "operator", "variant", "label", "benchmark", "signature"):
             await pilot.press("c")
             await until(pilot, lambda by=by: table(app, "clusters").border_title == f"By {by}")
             await until(pilot, lambda: table(app, "runs").count)
             seen.append(table(app, "clusters").plain_text)
-        assert "undefined-name" in seen[0]
-        assert "vanilla" in seen[1]
+        assert "example/median" in seen[0]
+        assert "vanilla" in seen[2]
+        assert "undefined-name" in seen[3]
 
 
 async def answer(pilot: Pilot[Any], key: str, text: str) -> None:
     """Press a key that asks for a line, and give it."""
     await pilot.press(key)
-    await until(pilot, lambda: isinstance(pilot.app.screen, AskScreen))
+    await until(pilot, lambda: isinstance(pilot.app.screen, AskScreen | PickScreen))
     pilot.app.screen.query_one(Input).value = text
     await pilot.press("enter")
     await until(pilot, lambda: isinstance(pilot.app.screen, FailuresScreen))
@@ -190,25 +198,21 @@ async def test_labels_notes_bookmarks_and_training_sets(full_store: Path) -> Non
         await until(pilot, lambda: ("label", "agent-bug") not in kinds())
         await pilot.press("b")
         await until(pilot, lambda: ("bookmark", "") not in kinds())
+        await pilot.press("U")  # the last that was said or taken away, back again
+        await until(pilot, lambda: ("bookmark", "") in kinds())
+        await pilot.press("U")
+        await until(pilot, lambda: ("label", "agent-bug") in kinds())
         await answer(pilot, "l", "two words")
         await until(pilot, lambda: any("without spaces" in said for said in told(app)))
 
 
-async def test_known_labels_complete_what_is_typed(full_store: Path) -> None:
+async def test_labels_are_picked_with_their_meaning(full_store: Path) -> None:
     app = app_of(ScriptedWorkbench(full_store))
     async with app.run_test(size=WIDE) as pilot:
         await opened(pilot)
-        await pilot.press("l")
-        await until(pilot, lambda: isinstance(app.screen, AskScreen))
-        await pilot.press(*"special")
-        field = app.screen.query_one(Input)
-        await until(pilot, lambda: field._suggestion == "special-cased-inputs")
-        await pilot.press("right", "enter")
-        await until(pilot, lambda: "special-cased-inputs" in table(app, "runs").plain_text)
-        await pilot.press("l")
-        await until(pilot, lambda: isinstance(app.screen, AskScreen))
-        await pilot.press("escape")
+        await pilot.press("l", *"time limit", "enter")
         await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
+        await until(pilot, lambda: "timeout" in table(app, "runs").plain_text)
 
 
 async def test_what_fails_meanwhile_appears_and_the_cursor_stays(full_store: Path) -> None:
@@ -305,3 +309,57 @@ def test_no_failures(snap_compare: Compare, size: tuple[int, int]) -> None:
         await until(pilot, lambda: table(app, "clusters").empty.startswith("No run has failed"))
 
     assert snap_compare(app, terminal_size=size, run_before=ready)
+
+
+async def test_a_failed_run_opens_where_it_failed_and_no_parent_looks_well(full_store: Path) -> None:
+    app = app_of(ScriptedWorkbench(full_store))
+    async with app.run_test(size=WIDE) as pilot:
+        app.open_trace(run_id(3))
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and not app.screen.session.loading)
+        outline = app.screen.query_one(OutlineView)
+        await until(
+            pilot, lambda: outline.selected is not None and outline.selected[0] in ("step", "evaluation")
+        )
+        state = app.screen.session.state  # type: ignore[attr-defined]
+        assert state.nodes[outline.selected].status in FAILURES
+        for node in state.nodes.values():
+            if isinstance(node, ExecutionNode | RoundNode):
+                bad = [key for key in node.children if outcome(state, state.nodes[key]) in FAILURES]
+                scored = [key for key in bad if key[0] in ("execution", "evaluation")]
+                assert not scored or outcome(state, node) in FAILURES
+
+
+def test_a_peek_has_the_query_the_blamed_line_and_every_failure_once() -> None:
+    code = "def f(x):\n    return (x\n"
+    message = "SyntaxError: '(' was never closed (solution.py, line 2)"
+    script = Script(RUN_ID, 1.7e9)
+    script.start()
+    script.add(ev.RoundStarted(round=1))
+    script.propose(1)
+    script.execution("e", 1)
+    script.step("e", 0, "Draft", 5, answer=code)
+    script.finish_execution("e")
+    tests = [{"index": n, "status": "failed", "reason": "load", "message": message} for n in range(5)]
+    script.score("e", 1, "test", ["failed"] * 5)
+    verdict = {"status": "failed", "metric": "tests", "tests": tests}
+    script.events[-1] = dataclasses.replace(script.events[-1], verdict=verdict)
+    by_kind = {type(event): event for event in script.events}
+    peek = Peek(
+        asked=script.events[0],
+        answer=dataclasses.replace(by_kind[ev.WorkflowFinished], answer=code),
+        findings=(),
+        annotations=(),
+        step=(),
+        evaluation=by_kind[ev.EvaluationFinished],
+        workflow=by_kind[ev.WorkflowProposed],
+        line=5,
+    )
+    row = SimpleNamespace(
+        problem_id="p", status="failed", score=0.0, variant="v", meta_agent="m", worker="w", seed=0,
+        error=None, error_sig="worker's code: SyntaxError: <text> was never closed",
+    )  # fmt: skip
+    text = peek_text(row, peek)  # type: ignore[arg-type]
+    assert "── query\nWrite a function" in text
+    assert "── answer, line 2" in text and "▶   2     return (x" in text
+    assert text.count("was never closed") == 2 and "×5" in text
+    assert "── workflow, line 5" in text and "▶   5" in text

@@ -24,7 +24,7 @@ _ALL = 1_000_000
 _TELL_FROM = 200  # so many runs to label take long enough for people to wonder
 # Groupings that say the same in other words of runs without a value.
 _NOTHING = {"label": "(no label)", "benchmark": "(none)"}
-_PLACES = {"evaluation": "(hidden tests)", "run": "(no step)"}
+_PLACES = {"evaluation": "(hidden tests)", "run": "(the run itself)"}
 
 
 def print_clusters(
@@ -150,8 +150,8 @@ def label_new(path: Path, reader: Reader, *, everything: bool = False, only: lis
         say(f"some runs could not be labelled: {error}")
 
 
-def evidence_lines(findings: tuple[Finding, ...]) -> list[str]:
-    """Each finding as a line, its quote below it."""
+def evidence_lines(findings: tuple[Finding, ...], *, steps: bool = True) -> list[str]:
+    """Each finding as a line, its quote below it; `steps` says whether the ids of steps are told."""
     from engine.failures import LABELS
 
     lines: list[str] = []
@@ -161,7 +161,7 @@ def evidence_lines(findings: tuple[Finding, ...]) -> list[str]:
             label = finding.label
             lines.append(f"{label}: {LABELS.get(label, '')}")
         where = f" (line {finding.line})" if finding.line else ""
-        step = f" [step {finding.step_id}]" if finding.step_id else ""
+        step = f" [step {finding.step_id}]" if finding.step_id and steps else ""
         lines.append(f"  {one_line(finding.text, 240)}{where}{step}")
         if finding.quote:
             lines.append(f"    | {one_line(finding.quote, 240)}")

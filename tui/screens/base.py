@@ -65,6 +65,14 @@ class WorkbenchScreen(Screen[ScreenResultType]):
         finally:
             del self._reading[what]
 
+    def widen(self) -> bool:
+        """Undo what narrows what is shown, before the screen is left; False where nothing does."""
+        return False
+
+    def unkept(self) -> str:
+        """What would be lost if the workbench were left now, as a sentence; "" where nothing would."""
+        return ""
+
     def _on_prune(self) -> None:
         """The screen is being closed. Textual cancels its workers only once its widgets are gone, and one
         that comes back from the store in between would look for them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,21 @@ class EngineWorkbench:
     def default_request(self) -> NewRun:
         """The bundled example with the configured models."""
         return default_request(self.settings)
+
+    def models(self) -> list[tuple[str, str]]:
+        """The models that can be named, each with where it is and what it lacks."""
+        from engine.models.registry import available
+
+        found = available(self.settings)
+        return [(m.name, " · ".join(filter(None, (m.kind, m.where, m.note)))) for m in found]
+
+    async def check(self, *models: str) -> str:
+        """Why no run with these models can begin; "" where nothing speaks against it."""
+        from tui.service.asked.check import why_not
+
+        # A sandbox that was opened by an earlier run need not be looked for again.
+        ask = partial(why_not, self.settings, models, sandbox=not self.sandbox_note)
+        return await asyncio.to_thread(ask)
 
     async def start(self, request: RunRequest) -> str:
         """Start a run and give its id; it goes on until it ends or is cancelled.

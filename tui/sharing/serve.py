@@ -8,6 +8,7 @@ comes once in the address; the browser then has it as a cookie, which pages of o
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 import shlex
 import socket
@@ -32,6 +33,20 @@ _POLICY = (
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self' {socket}; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'none'"
 )
+
+_FONT = """<style>
+@font-face { font-family: "Roboto Mono"; src: url("/static/fonts/RobotoMono-VariableFont_wght.ttf"); }
+@font-face { font-family: "Roboto Mono"; font-style: italic;
+             src: url("/static/fonts/RobotoMono-Italic-VariableFont_wght.ttf"); }
+</style>"""
+# The terminal takes keys through a text area of its own, which is there once the page's script has run.
+_FOCUS = """<script>
+const typing = new MutationObserver(() => {
+  const keys = document.querySelector(".xterm-helper-textarea");
+  if (keys) { keys.focus(); if (document.body.classList.contains("-first-byte")) typing.disconnect(); }
+});
+typing.observe(document.documentElement, { subtree: true, childList: true, attributes: true });
+</script>"""
 
 Handler = Callable[["web.Request"], Awaitable["web.StreamResponse"]]
 
@@ -83,7 +98,8 @@ def make_app(port: int, token: str) -> web.Application:
             "config": {"static": {"url": "/static/"}},
             "application": {"name": server.title},
         }
-        return aiohttp_jinja2.render_template("app_index.html", request, context)
+        page = aiohttp_jinja2.render_string("app_index.html", request, context)
+        return web.Response(text=_own(page), content_type="text/html")
 
     app = web.Application(middlewares=[_checks(port, token)])
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(server.templates_path), autoescape=True)
@@ -173,6 +189,12 @@ def _quoted(token: str) -> str:
     from urllib.parse import quote
 
     return quote(token, safe="")
+
+
+def _own(page: str) -> str:
+    """textual-serve's page with its font from here, and with the keys in the terminal from the start."""
+    page = re.sub(r'<link[^>]*href="https?://[^>]*>', _FONT, page)
+    return page.replace("</body>", f"{_FOCUS}</body>", 1)
 
 
 def _font_size(text: str | None) -> int:

@@ -37,6 +37,11 @@ class Finder:
         """Leave out all that is as in the attempt before, or no longer."""
         self.wanted = dataclasses.replace(self.wanted, changes=not self.wanted.changes)
 
+    def clear(self) -> None:
+        """Want everything again."""
+        self.look_for("")
+        self.wanted = TraceFilter()
+
     def look_for(self, words: str) -> bool:
         """Have these words looked for, none for ""; whether they are others than before."""
         query = Query(words) if words else None

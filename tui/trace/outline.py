@@ -10,6 +10,7 @@ from tui import format as fmt
 from tui.safe import one_line
 from tui.trace.marks import Piece, status_mark
 from tui.trace.nodes import (
+    FAILURES,
     RUNNING,
     CallNode,
     CodeNode,
@@ -64,7 +65,7 @@ def is_expanded(node: Node, toggled: set[Key]) -> bool:
 
 def cells(state: RunState, node: Node, since_last_event_s: float = 0.0) -> Cells:
     """What the row of `node` says."""
-    glyph, ink, _ = status_mark(node.status)
+    glyph, ink, _ = status_mark(outcome(state, node))
     wall = node.wall_ms
     if wall is None and node.status == RUNNING:
         wall = max(state.mono + since_last_event_s - node.started, 0.0) * 1000
@@ -77,6 +78,22 @@ def cells(state: RunState, node: Node, since_last_event_s: float = 0.0) -> Cells
         fmt.count(tokens) if tokens else "",
         fmt.cost(node.cost_usd) if node.cost_shown else "",
     )
+
+
+def outcome(state: RunState, node: Node) -> str:
+    """The status that a row shows: what ran well, but to a bad end, did not go well."""
+    if node.status not in ("ok", "passed", "repaired"):
+        return node.status
+    match node:
+        case StepNode():
+            counts = _counts(node.output)
+            return "failed" if counts is not None and counts[0] < counts[1] else node.status
+        case ExecutionNode() | RoundNode():
+            inside = [state.tree.nodes[key] for key in node.children]
+            parts = [n for n in inside if isinstance(n, ExecutionNode | EvaluationNode)]
+            bad = [s for s in (outcome(state, part) for part in parts) if s in FAILURES]
+            return bad[0] if bad else node.status
+    return node.status
 
 
 def _label(state: RunState, node: Node) -> list[Piece]:
@@ -131,10 +148,18 @@ def _label(state: RunState, node: Node) -> list[Piece]:
 
 def _tested(output: Any) -> list[Piece]:
     """How many visible tests a Test step passed: the step went well even where the solution did not."""
-    counts = (output.get("passed"), output.get("total")) if isinstance(output, Mapping) else ()
-    if len(counts) != 2 or not all(isinstance(c, int) for c in counts):
+    counts = _counts(output)
+    if counts is None:
         return []
     return [(f"  {counts[0]}/{counts[1]} tests", "muted" if counts[0] == counts[1] else "warning")]
+
+
+def _counts(output: Any) -> tuple[int, int] | None:
+    """Passed and all tests, where the output of a step tells them."""
+    passed, total = (
+        (output.get("passed"), output.get("total")) if isinstance(output, Mapping) else (None, None)
+    )
+    return (passed, total) if isinstance(passed, int) and isinstance(total, int) else None
 
 
 def _code_label(state: RunState, node: CodeNode) -> list[Piece]:

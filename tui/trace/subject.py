@@ -10,6 +10,7 @@ from typing import Any
 from tui.trace.completion import Parts, split_completion
 from tui.trace.marks import Piece, status_mark
 from tui.trace.nodes import RUNNING, CallNode, ExecutionNode, Key, Node, ProposalNode, RoundNode, StepNode
+from tui.trace.outline import outcome
 from tui.trace.state import RunState
 
 REUSED = "◇"
@@ -80,7 +81,7 @@ def node_marks(state: RunState, subject: Subject, graph: Mapping[str, Any]) -> d
     for node, found in _per_node(graph, steps):
         status: str | None = None
         for step in found:
-            status = _worse(status, step.status)
+            status = _worse(status, outcome(state, step))
         if status is not None:
             glyph, ink, _ = status_mark(status)
             reused = status == "ok" and all(step.reused for step in found)

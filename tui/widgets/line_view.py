@@ -31,6 +31,8 @@ INKS = {
     "mark": "on $primary-muted",
     "hit": "$text-warning on $warning-muted",
     "found": "bold $background on $warning",
+    "removed": "bold underline $text-error on $error-muted",
+    "added": "bold underline $text-success on $success-muted",
     "cursor": "bold on $primary-muted",
     "cursor-blur": "on $surface",
     "box": "$foreground on $panel",

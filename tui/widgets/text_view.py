@@ -14,10 +14,11 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from tui.actions import bindings_for
-from tui.highlight import Span, paint
+from tui.highlight import Span, paint, paint_report
 from tui.safe import MAX_CHARS, shown
 from tui.trace.matches import Query
 from tui.widgets.line_view import LineView
+from tui.word_diff import word_spans
 
 GUTTER = 4
 COUNTS = 5
@@ -207,13 +208,16 @@ class TextView(LineView):
         del self._rows[row:]
         lines = self._text[offset:].split("\n") if self._text else []
         code, diff = self._language == "python", self._language == "diff"
-        for line in lines:
+        words = word_spans(lines) if diff else {}
+        for place, line in enumerate(lines):
             start, start_quote = len(self._rows), quote
             spans: list[Span] = []
             if code:
                 spans, quote = paint(line, quote)
+            elif self._language == "report":
+                spans = paint_report(line)
             elif diff and line[:1] in _DIFF_INKS:
-                spans = [(0, len(line), _DIFF_INKS[line[:1]])]
+                spans = [*words.get(place, ()), (0, len(line), _DIFF_INKS[line[:1]])]
             if self._numbers:
                 self._rows.append(_Row(line, spans, number))
             else:

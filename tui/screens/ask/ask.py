@@ -22,6 +22,7 @@ class AskScreen(ModalScreen[str | None]):
 
     CSS_PATH = "ask.tcss"
     BINDINGS = bindings_for("dialog")
+    AUTO_FOCUS = "#line"
 
     def __init__(self, question: str, *, hint: str = "", known: Sequence[str] = ()) -> None:
         super().__init__(name="ask")
@@ -37,9 +38,6 @@ class AskScreen(ModalScreen[str | None]):
                 yield Label(f"There are: {names}", id="known", markup=False)
             if self._hint:
                 yield Label(self._hint, id="hint", markup=False)
-
-    def on_mount(self) -> None:
-        self.query_one("#line").focus()
 
     @on(Input.Submitted)
     def _answer(self, event: Input.Submitted) -> None:

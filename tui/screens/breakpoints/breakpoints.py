@@ -9,12 +9,13 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Label, SelectionList
+from textual.widgets import Input, Label
 from textual.widgets.selection_list import Selection
 
 from engine.run.control import BreakpointError, parse_breakpoint
 from tui.actions import bindings_for
 from tui.safe import one_line
+from tui.widgets.check_box import CheckList
 
 GRAMMAR = (
     "before OPERATOR · after OPERATOR · model [OPERATOR] · error · verdict [STATUS] · line N · tokens > N · "
@@ -37,17 +38,17 @@ class BreakpointsScreen(ModalScreen[list[str] | None]):
         with Vertical(classes="dialog"):
             yield Label("Stop the run (space picks, esc closes)", markup=False)
             rows = [Selection(Content(one_line(t, 200)), t, t in self._before) for t in self._offered]
-            yield SelectionList[str](*rows, id="list", compact=True)
+            yield CheckList[str](*rows, id="list", compact=True)
             yield Input(placeholder="Another one, then Enter", id="own", compact=True)
             yield Label("", id="complaint", markup=False)
             yield Label(GRAMMAR, id="grammar", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one("#list" if self._offered else "#own").focus()
+        self.set_focus(self.query_one("#list" if self._offered else "#own"))
 
     @on(Input.Submitted, "#own")
     def _add(self, event: Input.Submitted) -> None:
-        picked = self.query_one("#list", SelectionList)
+        picked = self.query_one("#list", CheckList)
         try:
             text = str(parse_breakpoint(event.value.strip()))
         except BreakpointError as error:
@@ -61,5 +62,5 @@ class BreakpointsScreen(ModalScreen[list[str] | None]):
         event.input.clear()
 
     def action_close(self) -> None:
-        chosen = [t for t in self._offered if t in self.query_one("#list", SelectionList).selected]
+        chosen = [t for t in self._offered if t in self.query_one("#list", CheckList).selected]
         self.dismiss(None if chosen == self._before else chosen)

@@ -65,7 +65,7 @@ class ChooseScreen(WorkbenchScreen[None]):
 
     def _show(self) -> None:
         self._table.show(choice_rows(self._experiments, self._marks.keys))
-        self._table.border_subtitle = self._marks.told
+        self._table.tell(self._marks.told)
         self._table.refresh()
 
     @on(LineList.Chosen, "#variants")

@@ -150,18 +150,16 @@ class CompareScreen(WorkbenchScreen[None]):
         self, id: str, columns: tuple[Column, ...], found: list[rows.TableRow], which: str, empty: str
     ) -> None:
         table = self.query_one(f"#{id}", TableView)
-        if table.columns != columns:
-            table.show([])
-            table.columns = columns
+        table.columns = columns
         table.empty = empty
         table.show(found)
-        table.border_subtitle = f"{len(found):,} · {which}"
+        table.tell(f"{len(found):,} · {which}")
         table.refresh()
 
     def _sync_step(self) -> None:
         """Both sides of the step under the cursor, in full."""
-        found, at = self.state.steps(), self.query_one("#steps", TableView).cursor
-        both = found[at].steps if at < len(found) else (None, None)
+        found, at = self.state.steps(), self.query_one("#steps", TableView).selected_place
+        both = found[at].steps if 0 <= at < len(found) else (None, None)
         pair = self.state.pair
         letters = (pair.baseline, pair.other) if pair else ("A", "B")
         for id, letter, step in zip(("step-a", "step-b"), letters, both, strict=True):
@@ -260,8 +258,8 @@ class CompareScreen(WorkbenchScreen[None]):
         """The two runs that are looked at; None after saying why there are none."""
         if self.state.runs is not None:
             return self.state.runs.run_ids
-        found, at = self.state.problems(), self.query_one("#problems", TableView).cursor
-        if at < len(found):
+        found, at = self.state.problems(), self.query_one("#problems", TableView).selected_place
+        if 0 <= at < len(found):
             return found[at].runs
         self.notify("Select a problem first.")
         return None

@@ -21,26 +21,23 @@ _TONES = {"": "", "good": "success", "bad": "error"}
 _OUTCOMES = {"gained": "success", "lost": "error", "better": "success", "worse": "error"}
 _KINDS = {"same": "muted", "output": "warning", "inputs": "accent"}
 CHOICE_COLUMNS = (
-    Column("", 1),
-    Column("Experiment"),
-    Column("Variant", 24),
-    Column("Done", 11, right=True),
-    Column("Passed", 6, right=True),
-    Column("Benchmark", 16, since=100),
+    Column("", least=1),
+    Column("Experiment", "name", least=12),
+    Column("Variant", "name", least=16),
+    Column("Done", "number"),
+    Column("Passed", "number"),
+    Column("Benchmark", "name", least=8, rank=1),
 )
-SETTING = Column("Setting", 22)
 
 
 def measure_columns(comparison: Comparison) -> tuple[Column, ...]:
-    """A column a side, and one a pair."""
-    sides = [Column(side.letter, 12, right=True) for side in comparison.sides]
+    """A column a side, and one a pair; where there is no room for all, the last pairs are left out first."""
+    sides = [Column(side.letter, "number") for side in comparison.sides]
     pairs = [
-        Column(
-            f"{one.other} − {one.baseline}, 95 %", 27 if len(comparison.pairs) == 1 else 24, since=66 + 26 * i
-        )
-        for i, one in enumerate(comparison.pairs)
+        Column(f"{one.other} − {one.baseline}, 95 %", "number", rank=place)
+        for place, one in enumerate(comparison.pairs, 1)
     ]
-    return (Column("", 0), *sides, *pairs)
+    return (Column("", "name", least=15), *sides, *pairs)
 
 
 def measure_row(line: Line, comparison: Comparison) -> TableRow:
@@ -48,11 +45,16 @@ def measure_row(line: Line, comparison: Comparison) -> TableRow:
     values: list[Piece] = [(value, "") for value in line.values]
     deltas: list[Piece] = [(d, _TONES[t]) for d, t in zip(line.deltas, line.tones, strict=True)]
     blank: list[Piece] = [("", "")] * (len(comparison.pairs) - len(deltas))
-    return TableRow(line.title, ((one_line(line.title, 40), "title"), *values, *deltas, *blank))
+    return TableRow(line.title, ((one_line(line.title, 200), "title"), *values, *deltas, *blank))
 
 
 def problem_columns(one: Pair) -> tuple[Column, ...]:
-    return (Column("Problem"), Column("", 6), Column(one.baseline, 14), Column(one.other, 14))
+    return (
+        Column("Problem", "name", least=16),
+        Column("", least=6),
+        Column(one.baseline, least=6),
+        Column(one.other, least=6),
+    )
 
 
 def problem_row(number: int, one: ProblemPair) -> TableRow:
@@ -61,27 +63,30 @@ def problem_row(number: int, one: ProblemPair) -> TableRow:
     before, after = outcome_cells(one)
     outcome = "" if one.outcome == "unscored" else one.outcome
     return TableRow(
-        str(number), ((one_line(problem_name(one), 60), ""), (outcome, ink), (before, "muted"), (after, ink))
+        str(number), ((one_line(problem_name(one), 200), ""), (outcome, ink), (before, "muted"), (after, ink))
     )
 
 
 def setting_columns(comparison: Comparison) -> tuple[Column, ...]:
-    return (SETTING, *(Column(side.letter) for side in comparison.sides))
+    return (
+        Column("Setting", "name", least=14),
+        *(Column(s.letter, "name", least=8) for s in comparison.sides),
+    )
 
 
 def setting_row(key: str, values: Sequence[str]) -> TableRow:
     ink = "warning" if len(set(values)) > 1 else "muted"
-    return TableRow(key, ((one_line(key, 40), "title"), *((one_line(v, 80) or "–", ink) for v in values)))
+    return TableRow(key, ((one_line(key, 200), "title"), *((one_line(v, 400) or "–", ink) for v in values)))
 
 
 def step_columns(one: Pair) -> tuple[Column, ...]:
     return (
-        Column("Execution", 15, since=70),
-        Column("Step", 5),
-        Column("Operator"),
-        Column("Differs", 14),
-        Column(f"Output of {one.baseline}", since=100),
-        Column(f"Output of {one.other}", since=100),
+        Column("Execution", least=10, rank=3),
+        Column("Step", "number"),
+        Column("Operator", "name", least=12),
+        Column("Differs", least=8),
+        Column(f"Output of {one.baseline}", least=14, most=200, rank=2),
+        Column(f"Output of {one.other}", least=14, most=200, rank=1),
     )
 
 
@@ -102,8 +107,8 @@ def _choice(row: ExperimentRow, at: int, marked: Sequence[str]) -> TableRow:
     rate = "–" if state.pass_rate is None else f"{state.pass_rate * 100:.0f}%"
     cells: tuple[Piece, ...] = (
         mark(key, marked),
-        (one_line(row.name, 60), "title" if at == 0 else "muted"),
-        (one_line(state.label, 60), ""),
+        (one_line(row.name, 200), "title" if at == 0 else "muted"),
+        (one_line(state.label, 200), ""),
         (f"{state.done}/{state.total}", "muted"),
         (rate, ""),
         (one_line(row.benchmark.rpartition("/")[2], 40), "muted"),

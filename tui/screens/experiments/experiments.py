@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textual import on
@@ -139,7 +139,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
             table.move(list(self._rows).index(self._wanted or ""))
             self._wanted = None
         now = f"{plural(len(self._now), 'experiment')} in progress" if self._now else ""
-        table.border_subtitle = " · ".join(filter(None, (now, left_out(self.navigation.records.damaged))))
+        table.tell(" · ".join(filter(None, (now, left_out(self.navigation.records.damaged)))))
         table.refresh()
         self._show_details()
 
@@ -157,7 +157,8 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         table = self._table("trials")
         trials = [t for t in self._trials if went_wrong(t)] if self._only_failed else self._trials
         table.border_title = "Latest trials, only failed" if self._only_failed else "Latest trials"
-        table.border_subtitle = f"the latest {LATEST} of {len(trials):,}" if len(trials) > LATEST else ""
+        is_part = len(trials) > LATEST
+        table.tell(f"the latest {LATEST} of {len(trials):,}" if is_part else "", part=is_part)
         table.empty = "No trial has failed." if self._only_failed and self._trials else "No trial has begun."
         table.show([trial_row(trial) for trial in trials[:LATEST]])
         table.refresh()
@@ -182,6 +183,11 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         if (run_id := self._table("trials").selected) is not None:
             self.navigation.open_run(run_id)
 
+    def widen(self) -> bool:
+        if narrowed := self._only_failed:
+            self.action_failed()
+        return narrowed
+
     def action_failed(self) -> None:
         self._only_failed = not self._only_failed
         self._show_trials()
@@ -201,13 +207,20 @@ class ExperimentsScreen(WorkbenchScreen[None]):
 
     def fill_in(self, variants: Sequence[str] = ()) -> None:
         """Open the form, with these variants in it."""
-        from tui.screens.new_experiment.new_experiment import NewExperimentScreen
+        from tui.screens.new_experiment.new_experiment import LAST, NewExperimentScreen
+
+        memory = self.navigation.memory
+        form = NewExperimentScreen(self.navigation.workbench, variants)
 
         def start(filled: tuple[NewExperiment, Placement] | None) -> None:
             if filled is not None:
-                self._start(filled)
+                self._start(filled, begun=begun)
 
-        self.app.push_screen(NewExperimentScreen(self.navigation.workbench, variants), start)
+        def begun() -> None:
+            memory.put(LAST, memory.draft(form.form))
+            memory.drop_draft(form.form)
+
+        self.app.push_screen(form, start)
 
     def action_resume(self) -> None:
         self._carry_on()
@@ -231,9 +244,12 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         else:
             self._start((Resume(name=row.name, retry=retry), Placement()))
 
-    def _start(self, asked: tuple[ExperimentRequest, Placement]) -> None:
+    def _start(
+        self, asked: tuple[ExperimentRequest, Placement], begun: Callable[[], None] = lambda: None
+    ) -> None:
         async def start() -> None:
             name = await self.navigation.workbench.start_experiment(*asked)
+            begun()
             self._wanted = name
             self.notify(f"{name} has begun; it continues when the workbench closes.")
 

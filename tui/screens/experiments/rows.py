@@ -18,33 +18,33 @@ if TYPE_CHECKING:
     from store.experiment_reader import ExperimentRow, TrialRow
 
 EXPERIMENT_COLUMNS = (
-    Column("", 1),
-    Column("Experiment", 17),
-    Column("Started", 11, since=110),
-    Column("Benchmark", 18, since=100),
-    Column("Progress", 16),
-    Column("Pass rates"),
-    Column("Spent", 8, right=True, since=66),
-    Column("Left", 8, right=True, since=56),
+    Column("", least=1),
+    Column("Experiment", "name", least=12),
+    Column("Started", "time", rank=4),
+    Column("Benchmark", "name", least=8, rank=3),
+    Column("Progress", least=12),
+    Column("Pass rates", least=16, most=200),
+    Column("Spent", "number", rank=2),
+    Column("Left", "number", rank=1),
 )
 VARIANT_COLUMNS = (
-    Column("Variant"),
-    Column("Done", 9, right=True),
-    Column("Pass", 4, right=True),
-    Column("Score", 5, right=True, since=66),
-    Column("Errors", 6, right=True),
-    Column("No verdict", 10, right=True, since=52),
+    Column("Variant", "name", least=12),
+    Column("Done", "number"),
+    Column("Pass", "number"),
+    Column("Score", "number", rank=2),
+    Column("Errors", "number"),
+    Column("No verdict", "number", rank=1),
 )
 TRIAL_COLUMNS = (
-    Column("", 1),
-    Column("Problem", 16),
-    Column("Variant", 17),
-    Column("Rep.", 4, right=True, since=100),
-    Column("Score", 5, right=True),
-    Column("What went wrong"),
-    Column("Tries", 5, right=True, since=100),
-    Column("Cost", 7, right=True, since=94),
-    Column("Time", 6, right=True, since=60),
+    Column("", least=1),
+    Column("Problem", "name", least=12),
+    Column("Variant", "name", least=11),
+    Column("Rep.", "number", rank=3),
+    Column("Score", "number"),
+    Column("What went wrong", least=12, most=400),
+    Column("Tries", "number", rank=4),
+    Column("Cost", "number", rank=2),
+    Column("Time", "number", rank=1),
 )
 _BAR = 6
 _MARKS: dict[str, Piece] = {
@@ -69,7 +69,7 @@ def experiment_row(row: ExperimentRow, now: Standing | None) -> TableRow:
         row.name,
         (
             _mark(row, now),
-            (one_line(row.name, 60), ""),
+            (one_line(row.name, 200), ""),
             (fmt.day_time(row.started_at), "muted"),
             (benchmark(row), "muted"),
             (f"{bar(done, total)} {done:,}/{total:,}", "accent" if now else "muted"),
@@ -86,7 +86,7 @@ def variant_rows(states: Iterable[VariantState]) -> list[TableRow]:
         TableRow(
             s.label,
             (
-                (one_line(f"{s.label}{f' · {s.search}' if s.search else ''}", 80), ""),
+                (one_line(f"{s.label}{f' · {s.search}' if s.search else ''}", 200), ""),
                 (f"{s.done:,}/{s.total:,}", "muted"),
                 (fmt.score(s.pass_rate), ""),
                 (fmt.score(s.score), "muted"),
@@ -101,14 +101,14 @@ def variant_rows(states: Iterable[VariantState]) -> list[TableRow]:
 def trial_row(trial: TrialRow) -> TableRow:
     """A trial for `TRIAL_COLUMNS`."""
     glyph, ink, words = status_mark(trial.status)
-    wrong = "" if trial.status in ("passed", "answered") else one_line(trial.error or words, 160)
+    wrong = "" if trial.status in ("passed", "answered") else one_line(trial.error or words, 400)
     costs = (trial.meta.cost_usd, trial.worker.cost_usd)
     return TableRow(
         trial.run_id,
         (
             (glyph, ink),
-            (one_line(trial.problem_id, 60), ""),
-            (one_line(trial.label, 60), "muted"),
+            (one_line(trial.problem_id, 200), ""),
+            (one_line(trial.label, 200), "muted"),
             (str(trial.repeat), "muted"),
             (fmt.score(trial.score), ""),
             (wrong, ink if trial.status != "failed" else "muted"),

@@ -82,7 +82,7 @@ class TrialsScreen(WorkbenchScreen[None]):
         table, wrong = self._table, [t for t in self._trials if went_wrong(t)]
         table.border_title = f"{self._experiment}, only failed" if self._only_failed else self._experiment
         count = f"{plural(len(self._trials), 'trial')}, {len(wrong):,} failed"
-        table.border_subtitle = " · ".join(filter(None, (count, left_out(self.navigation.records.damaged))))
+        table.tell(" · ".join(filter(None, (count, left_out(self.navigation.records.damaged)))))
         table.empty = "No trial has failed." if self._only_failed and self._trials else "No trial has begun."
         table.show([trial_row(trial) for trial in (wrong if self._only_failed else self._trials)])
         table.refresh()
@@ -91,6 +91,11 @@ class TrialsScreen(WorkbenchScreen[None]):
     def _open(self) -> None:
         if (run_id := self._table.selected) is not None:
             self.navigation.open_run(run_id)
+
+    def widen(self) -> bool:
+        if narrowed := self._only_failed:
+            self.action_failed()
+        return narrowed
 
     def action_failed(self) -> None:
         self._only_failed = not self._only_failed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         self._runs: tuple[RunRow, ...] = ()
         self._said: dict[str, list[Annotation]] = {}
         self._waiting: dict[str, Timer] = {}
+        self._undo: list[tuple[RunRow, Kind, str, bool]] = []  # what was said, and whether taken away
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Failures")
@@ -56,7 +58,7 @@ class FailuresScreen(WorkbenchScreen[None]):
             with Container(id="lists"):
                 yield TableView(CLUSTER_COLUMNS, id="clusters", empty="Reading the store …")
                 yield TableView(RUN_COLUMNS, id="runs")
-            yield TextView(id="peek", empty="Nothing is selected.")
+            yield TextView(id="peek", language="report", empty="Nothing is selected.")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -101,7 +103,9 @@ class FailuresScreen(WorkbenchScreen[None]):
         table.border_title = f"By {by}"
         table.empty = "No run has failed.\nWhat fails is gathered here,\nby what went wrong."
         table.show([cluster_row(by, cluster) for cluster in found.clusters])
-        table.border_subtitle = plural(found.total, "failed run") if found.total else ""
+        table.tell(
+            plural(found.total, "failed run") if found.total else "", part=len(found.clusters) >= CLUSTERS
+        )
         table.refresh()
         await self._load_runs()
         self._newest = newest
@@ -126,7 +130,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         table = self._table("runs")
         table.show([run_row(run, self._said.get(run.id, [])) for run in self._runs])
         count = plural(len(self._runs), "run")
-        table.border_subtitle = f"the newest {count}" if more else count if self._runs else ""
+        table.tell(f"the newest {count}" if more else count if self._runs else "", part=more)
         table.refresh()
 
     async def _label(self) -> None:
@@ -209,27 +213,30 @@ class FailuresScreen(WorkbenchScreen[None]):
     # -- saying something of a run -----------------------------------------------------------------
 
     async def action_label(self) -> None:
-        await self._ask_name("label", "Label this run", "A label that it has is taken away.")
+        from engine.failures import LABELS
+
+        await self._pick("label", "Label this run; a label that it has is taken away", LABELS, "a new label")
 
     async def action_training_set(self) -> None:
-        await self._ask_name("training-set", "Put this run into a training set", "One it is in, it leaves.")
+        question = "Put this run into a training set, or take it out"
+        await self._pick("training-set", question, {}, "a new set")
 
-    async def _ask_name(self, kind: Kind, question: str, hint: str) -> None:
-        from engine.failures import LABELS
-        from tui.screens.ask.ask import AskScreen
+    async def _pick(self, kind: Kind, question: str, known: Mapping[str, str], own: str) -> None:
+        """Have a name picked, from those in use and those that are known, and say it of the run."""
+        from tui.screens.failures.rows import choices
+        from tui.screens.pick.pick import PickScreen
 
         run = self._one()
         if run is None:
             return
-        used = [v for v, _ in await self.navigation.records.read(lambda r: r.annotations.values(kind))]
-        known = list(dict.fromkeys([*used, *(LABELS if kind == "label" else ())]))
+        used = dict(await self.navigation.records.read(lambda r: r.annotations.values(kind)))
+        its = {a.value for a in self._said.get(run.id, []) if a.kind == kind}
 
         def answered(name: str | None) -> None:
             if name is not None:
-                has = any(a.kind == kind and a.value == name for a in self._said.get(run.id, []))
-                self._say(run, kind, name, remove=has)
+                self._say(run, kind, name, remove=name in its)
 
-        self.app.push_screen(AskScreen(question, hint=hint, known=known), answered)
+        self.app.push_screen(PickScreen(question, choices(its, used, known), own=own), answered)
 
     def action_note(self) -> None:
         from tui.screens.ask.ask import AskScreen
@@ -254,7 +261,18 @@ class FailuresScreen(WorkbenchScreen[None]):
             self.notify("Select a run first.")
         return self._selected
 
+    def action_undo(self) -> None:
+        """Take back what was said last, or say again what was taken away."""
+        if not self._undo:
+            self.notify("Nothing was said here that could be taken back.")
+            return
+        run, kind, value, removed = self._undo.pop()
+        what = " ".join(filter(None, (kind, one_line(value, 60))))
+        self.notify(f"{what}: {'back' if removed else 'taken back'} on {one_line(run.problem_id, 80)}")
+        self.run_worker(partial(self._write, run, kind, value, remove=not removed), group="say")
+
     def _say(self, run: RunRow, kind: Kind, value: str, *, remove: bool) -> None:
+        self._undo.append((run, kind, value, remove))
         self.run_worker(partial(self._write, run, kind, value, remove=remove), group="say")
 
     async def _write(self, run: RunRow, kind: Kind, value: str, *, remove: bool) -> None:

@@ -1,4 +1,4 @@
-"""A failed run on one page: why, which step, where in the workflow, and what the verdict was."""
+"""A failed run on one page: what was asked, why it failed, the answer, the test, and the step behind it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from typing import TYPE_CHECKING, Any
 from engine.events import (
     EvaluationFinished,
     Event,
+    RunStarted,
     StepFinished,
     StepStarted,
+    WorkflowFinished,
     WorkflowProposed,
 )
+from engine.failures.flaws import Flaw, flaws
 from tui import format as fmt
 from tui.reports.failures import evidence_lines
 from tui.safe import clean, one_line
 from tui.trace.marks import status_mark
-from tui.trace.outline import test_results
 
 if TYPE_CHECKING:
     from store.failures import Peek
     from store.rows import RunRow
 
-_AROUND = 6  # lines of the workflow above and below the one that matters
+_AROUND = 6  # lines of code above and below the one that matters
+_QUERY_LINES = 6
 _VALUE_LINES, _VALUE_CHARS = 8, 2_000
-_TESTS = 6
+_FLAWS = 4
+_LINE = 200
 
 
 def peek_text(run: RunRow, peek: Peek) -> str:
@@ -38,17 +42,29 @@ def _lines(run: RunRow, peek: Peek) -> Iterator[str]:
     yield f"{one_line(run.problem_id, 80)}: {words}, score {fmt.score(run.score)}"
     who = f"{one_line(run.variant, 40)}, {one_line(run.meta_agent, 40)} → {one_line(run.worker, 40)}"
     yield f"{who}, seed {run.seed}"
+    if run.error_sig:
+        yield f"✗ {one_line(run.error_sig, 300)}"
     if run.error:
         yield one_line(run.error, 400)
     yield ""
     yield "── why"
-    yield from evidence_lines(peek.findings) or ["No label applies."]
+    yield from evidence_lines(peek.findings, steps=False) or [_no_label(run)]
     yield from _said(peek)
-    yield from _step(peek.step)
+    yield from _query(peek.asked)
+    found = flaws(peek.evaluation.verdict) if isinstance(peek.evaluation, EvaluationFinished) else []
+    if isinstance(peek.answer, WorkflowFinished):
+        yield from _answer(peek.answer, found)
+    if isinstance(peek.evaluation, EvaluationFinished):
+        yield from _verdict(peek.evaluation, found)
     if isinstance(peek.workflow, WorkflowProposed):
         yield from _workflow(peek.workflow, peek.line)
-    if isinstance(peek.evaluation, EvaluationFinished):
-        yield from _verdict(peek.evaluation)
+    yield from _step(peek.step)
+
+
+def _no_label(run: RunRow) -> str:
+    if run.status == "cancelled":
+        return "No label: somebody cancelled the run."
+    return "No label: no rule fits, or its labels were taken away."
 
 
 def _said(peek: Peek) -> Iterator[str]:
@@ -59,13 +75,71 @@ def _said(peek: Peek) -> Iterator[str]:
         yield from (f"{a.kind}{': ' if a.value else ''}{one_line(a.value, 500)}" for a in by_people)
 
 
+def _query(asked: Event | None) -> Iterator[str]:
+    prompt = asked.problem.get("prompt") if isinstance(asked, RunStarted) else None
+    if isinstance(prompt, str) and prompt.strip():
+        lines = [line for line in clean(prompt[:_VALUE_CHARS]).strip().split("\n") if line.strip()]
+        yield ""
+        yield "── query"
+        yield from (line[:_LINE] for line in lines[:_QUERY_LINES])
+        if len(lines) > _QUERY_LINES or len(prompt) > _VALUE_CHARS:
+            yield "…"
+
+
+def _answer(ended: WorkflowFinished, found: list[Flaw]) -> Iterator[str]:
+    """The answer that was judged, around the line that is blamed."""
+    answer = (ended.answer or "").strip("\n")
+    yield ""
+    if not answer.strip():
+        yield "── answer: none"
+        return
+    line = next((flaw.line for flaw in found if flaw.line), None)
+    yield f"── answer{f', line {line}' if line else ''}"
+    yield from _code(answer, line)
+
+
+def _verdict(evaluation: EvaluationFinished, found: list[Flaw]) -> Iterator[str]:
+    """The first test of each flaw, expected against got; the same flaw of other tests is folded."""
+    yield ""
+    _, _, words = status_mark(str(evaluation.verdict.get("status", "failed")))
+    yield f"── {evaluation.split} tests: {evaluation.passed} of {evaluation.total} passed ({words})"
+    for flaw in found[:_FLAWS]:
+        times = f"  ×{flaw.times}" if flaw.times > 1 else ""
+        yield f"✗ {one_line(flaw.error or flaw.call or 'wrong answer', 300)}{times}"
+        if flaw.expected or flaw.got:
+            yield f"    expected  {one_line(flaw.expected, 300)}"
+            yield f"    got       {one_line(flaw.got, 300)}"
+    if len(found) > _FLAWS:
+        yield f"… and {len(found) - _FLAWS} more"
+    if not found and (message := evaluation.verdict.get("message")):
+        yield one_line(str(message), 400)
+
+
+def _workflow(proposal: WorkflowProposed, line: int | None) -> Iterator[str]:
+    yield ""
+    yield f"── workflow{f', line {line}' if line else ''}"
+    yield from _code(proposal.code, line)
+
+
+def _code(code: str, line: int | None) -> Iterator[str]:
+    """The lines around `line`, which is marked, or the first ones."""
+    lines = clean(code).split("\n")
+    first = max(min((line or 1) - _AROUND, len(lines) - 2 * _AROUND), 1)
+    last = min(first + 2 * _AROUND, len(lines))
+    for number in range(first, last + 1):
+        mark = "▶" if number == line else " "
+        yield f"{mark}{number:>4} {lines[number - 1][:_LINE]}"
+    if last < len(lines):
+        yield f"      … {fmt.plural(len(lines) - last, 'more line')}"
+
+
 def _step(events: tuple[Event, ...]) -> Iterator[str]:
     for event in events:
         match event:
             case StepStarted():
                 yield ""
                 line = f", line {event.line}" if event.line else ""
-                yield f"── step {event.index}: {one_line(event.operator, 60)}{line}"
+                yield f"── step {event.index}: {one_line(event.operator, 60)}{line}; enter opens the trace"
                 for name, value in event.inputs.items():
                     yield from _value(name, value)
             case StepFinished():
@@ -86,30 +160,6 @@ def _value(name: str, value: Any) -> Iterator[str]:
         yield f"{one_line(name, 40)}: {lines[0][:400]}"
         return
     yield f"{one_line(name, 40)}:"
-    yield from (f"  {line[:200]}" for line in lines[:_VALUE_LINES])
+    yield from (f"  {line[:_LINE]}" for line in lines[:_VALUE_LINES])
     if len(lines) > _VALUE_LINES or len(text) > _VALUE_CHARS:
         yield "  …"
-
-
-def _workflow(proposal: WorkflowProposed, line: int | None) -> Iterator[str]:
-    lines = clean(proposal.code).split("\n")
-    yield ""
-    yield f"── workflow{f', line {line}' if line else ''}"
-    middle = line or 1
-    for number in range(max(middle - _AROUND, 1), min(middle + _AROUND, len(lines)) + 1):
-        mark = "▶" if number == line else " "
-        yield f"{mark}{number:>4} {lines[number - 1][:200]}"
-
-
-def _verdict(evaluation: EvaluationFinished) -> Iterator[str]:
-    yield ""
-    _, _, words = status_mark(str(evaluation.verdict.get("status", "failed")))
-    yield f"── {evaluation.split} tests: {evaluation.passed} of {evaluation.total} passed ({words})"
-    bad = [t for t in test_results(evaluation.verdict) if t.get("status") != "passed"]
-    for test in bad[:_TESTS]:
-        what = test.get("message") or test.get("reason") or test.get("status")
-        yield f"✗ {one_line(str(what), 300)}"
-    if len(bad) > _TESTS:
-        yield f"… and {len(bad) - _TESTS} more"
-    if not bad and (message := evaluation.verdict.get("message")):
-        yield one_line(str(message), 400)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from tui import format as fmt
@@ -16,17 +17,17 @@ if TYPE_CHECKING:
     from store.rows import RunRow
 
 CLUSTER_COLUMNS = (
-    Column("Runs", 6, right=True),
-    Column("Share", 5, right=True, since=44),
-    Column("Cluster"),
-    Column("Last seen", 11, since=64),
+    Column("Runs", "number"),
+    Column("Share", "number", rank=2),
+    Column("Cluster", least=24, most=400),
+    Column("Last seen", "time", rank=1),
 )
 RUN_COLUMNS = (
-    Column("", 1),
-    Column("Started", 11),
-    Column("Problem"),
-    Column("Variant", 12, since=60),
-    Column("Marks", 18, since=46),
+    Column("", least=1),
+    Column("Started", "time", rank=2),
+    Column("Problem", "name", least=14),
+    Column("Variant", "name", least=11, rank=3),
+    Column("Marks", least=10, most=200, rank=1),
 )
 
 
@@ -35,7 +36,7 @@ def cluster_row(by: Grouping, cluster: Cluster) -> TableRow:
     cells = (
         (f"{cluster.runs:,}", "title"),
         (f"{cluster.share * 100:.0f}%", "muted"),
-        (one_line(_told(by, cluster.key), 160), ""),
+        (one_line(_told(by, cluster.key), 400), ""),
         (fmt.day_time(cluster.last_seen), "muted"),
     )
     return TableRow(cluster.key, cells)
@@ -56,8 +57,21 @@ def run_row(run: RunRow, said: list[Annotation]) -> TableRow:
     cells = (
         (glyph, ink),
         (fmt.day_time(run.started_at), "muted"),
-        (f"{'★ ' if starred else ''}{one_line(run.problem_id, 60)}", ""),
-        (one_line(run.variant, 30), "muted"),
+        (f"{'★ ' if starred else ''}{one_line(run.problem_id, 200)}", ""),
+        (one_line(run.variant, 200), "muted"),
         (one_line(fmt.marks_of([a for a in said if a.kind != "bookmark"]), 60), "accent"),
     )
     return TableRow(run.id, cells)
+
+
+def choices(its: Collection[str], used: Mapping[str, int], known: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names to pick, each with what it means and on how many runs it is; first those that the run has."""
+
+    def told(name: str) -> str:
+        count = fmt.plural(used[name], "run") if name in used else ""
+        return " · ".join(
+            filter(None, ("this run has it" if name in its else "", known.get(name, ""), count))
+        )
+
+    names = sorted({*used, *known}, key=lambda n: (n not in its, -used.get(n, 0), n))
+    return [(name, told(name)) for name in names]

@@ -8,17 +8,23 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Checkbox, Input, Label, TextArea
+from textual.widgets import Input, Label, TextArea
 
 from tui.actions import bindings_for
 from tui.editing import edit_text
 from tui.safe import clean, one_line
-from tui.screens.base import WorkbenchScreen
+from tui.screens.drafted import DraftedScreen, text_of
 from tui.trace.nodes import StepNode
+from tui.widgets.check_box import CheckBox
 from tui.widgets.footer import Footer
 from tui.widgets.title_bar import TitleBar
 
 HINT = "What stays as it was is served from the record: not called, not paid again."
+
+
+def fork_form(run_id: str, step_id: str) -> str:
+    """The name of the draft of a fork at a step."""
+    return f"fork:{run_id}:{step_id}"
 
 
 @dataclass(frozen=True)
@@ -31,15 +37,16 @@ class Changes:
     worker: str
 
 
-class ForkScreen(WorkbenchScreen[Changes | None]):
+class ForkScreen(DraftedScreen[Changes | None]):
     """Dismisses with the changes, or None where there is to be no fork."""
 
     CSS_PATH = "fork.tcss"
     BINDINGS = bindings_for("fork")
 
-    def __init__(self, step: StepNode, prompt: str | None, worker: str) -> None:
+    def __init__(self, run_id: str, step: StepNode, prompt: str | None, worker: str) -> None:
         """`prompt` is the user's message of the step's first model call, None where there is none here."""
         super().__init__(name="fork")
+        self.form = fork_form(run_id, step.key[1])
         self._step, self._worker = step, worker
         self._inputs = _pretty(step.inputs)
         self._prompt = None if prompt is None else clean(prompt)
@@ -64,14 +71,33 @@ class ForkScreen(WorkbenchScreen[Changes | None]):
             with Horizontal(classes="field"):
                 yield Label("Worker")
                 yield Input(self._worker, id="worker", compact=True)
-            yield Checkbox("Every step with these inputs", id="everywhere", compact=True)
+            yield CheckBox("Every step with these inputs", id="everywhere")
         yield Label("", id="complaint", markup=False)
         yield Label(HINT, id="hint", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
         self.query_one("#complaint").display = False
-        self.query_one("#prompt" if self._prompt is not None else "#inputs").focus()
+        self.set_focus(self.query_one("#prompt" if self._prompt is not None else "#inputs"))
+        if self.restore():
+            self.notify("As you left it; ctrl+n starts over.")
+
+    def filled(self) -> dict[str, Any]:
+        return {
+            **{area.id or "": area.text for area in self.query(TextArea)},
+            "worker": self.query_one("#worker", Input).value,
+            "everywhere": self.query_one("#everywhere", CheckBox).value,
+        }
+
+    def fill(self, values: dict[str, Any]) -> None:
+        for area in self.query(TextArea):
+            area.load_text(text_of(values, area.id or "", area.text))
+        worker = self.query_one("#worker", Input)
+        worker.value = text_of(values, "worker", worker.value)
+        self.query_one("#everywhere", CheckBox).value = values.get("everywhere") is True
+
+    def action_reset(self) -> None:
+        self.start_over()
 
     def action_start(self) -> None:
         """Check what was changed and hand it over."""
@@ -91,7 +117,7 @@ class ForkScreen(WorkbenchScreen[Changes | None]):
         if not worker:
             self._complain("The worker is empty.")
             return
-        everywhere = self.query_one("#everywhere", Checkbox).value
+        everywhere = self.query_one("#everywhere", CheckBox).value
         changed = prompt if prompt != self._prompt else None
         self.dismiss(Changes(inputs, changed, everywhere, worker))
 

@@ -104,9 +104,9 @@ class HostsScreen(WorkbenchScreen[None]):
             [container_row(c, where(one) if several else "") for one in found for c in one.containers]
         )
         stale = sum(len(one.stale) for one in found)
-        images.border_subtitle = f"{plural(stale, 'older image')} to prune" if stale else ""
+        images.tell(f"{plural(stale, 'older image')} to prune" if stale else "")
         orphans = sum(c.orphaned for one in found for c in one.containers)
-        containers.border_subtitle = f"{orphans} orphaned" if orphans else ""
+        containers.tell(f"{orphans} orphaned" if orphans else "")
         for table in (hosts, images, containers):
             table.refresh()
 

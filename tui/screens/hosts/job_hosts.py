@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from training.jobs.remote.hosts import HostReport
 
 JOB_HOST_COLUMNS = (
-    Column("", 1),
-    Column("Host", 14),
-    Column("Address", 20, since=90),
-    Column("Python", 7, since=60),
-    Column("GPUs", 12),
-    Column("Disk", 8, right=True),
-    Column("What a check found"),
+    Column("", least=1),
+    Column("Host", "name", least=12),
+    Column("Address", least=12, rank=9),
+    Column("Python", least=7, rank=6),
+    Column("GPUs", least=12),
+    Column("Disk", "number"),
+    Column("What a check found", least=12, most=200),
 )
 
 

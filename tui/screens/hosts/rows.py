@@ -14,30 +14,34 @@ if TYPE_CHECKING:
     from sandbox.inspection import ContainerInfo, Survey
 
 HOST_COLUMNS = (
-    Column("Docker", 18),
-    Column("Where"),
-    Column("Cores", 5, right=True),
-    Column("Memory", 10, right=True),
-    Column("cgroup", 16, since=90),
-    Column("Storage", 10, since=110),
-    Column("Runtimes", 18, since=70),
+    Column("Docker", least=8),
+    Column("Where", "name", least=12),
+    Column("Cores", "number"),
+    Column("Memory", "number"),
+    Column("cgroup", rank=2),
+    Column("Storage", rank=3),
+    Column("Runtimes", rank=1),
 )
 IMAGE_COLUMNS = (
-    Column("Image", 8),
-    Column("State"),
-    Column("Tag", 46, since=110),
+    Column("Image", "name", least=8),
+    Column("State", least=12, most=200),
+    Column("Tag", "name", least=20, rank=1),
 )
 CONTAINER_COLUMNS = (
-    Column("Container", 12),
-    Column("State", 8),
-    Column("Age", 6, right=True),
-    Column("Requests", 8, right=True, since=80),
-    Column("Memory", 9, right=True),
-    Column("CPU", 5, right=True, since=70),
-    Column("Limits", 38, since=120),
-    Column("Owner"),
+    Column("Container", "name", least=8),
+    Column("State", least=8),
+    Column("Age", "number"),
+    Column("Requests", "number", rank=2),
+    Column("Memory", "number"),
+    Column("CPU", "number", rank=1),
+    Column("Limits", least=12, rank=3),
+    Column("Owner", least=10, most=200),
 )
-CHECK_COLUMNS = (Column("", 4), Column("Check", 24), Column("Finding"))
+CHECK_COLUMNS = (
+    Column("", least=4),
+    Column("Check", "name", least=12),
+    Column("Finding", least=20, most=400),
+)
 
 
 def where(found: Survey) -> str:

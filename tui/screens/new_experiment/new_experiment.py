@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
@@ -19,7 +20,7 @@ from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
 from tui.ports import Workbench
 from tui.safe import clean, one_line
-from tui.screens.base import WorkbenchScreen
+from tui.screens.drafted import DraftedScreen, text_of
 from tui.service.requests import DEFAULT_CONCURRENCY, NewExperiment, Placement
 from tui.widgets.footer import Footer
 from tui.widgets.title_bar import TitleBar
@@ -64,20 +65,24 @@ class SpecArea(TextArea):
         self.suggestion = found[len(line) :] if found and column == len(line) else ""
 
 
+LAST = "last_experiment"  # what the last one was started with, in `tui.memory`
 Filled = tuple[NewExperiment, Placement]
 
 
-class NewExperimentScreen(WorkbenchScreen[Filled | None]):
+class NewExperimentScreen(DraftedScreen[Filled | None]):
     """Dismisses with the request and where it is to run, as filled in, or None."""
 
     CSS_PATH = "new_experiment.tcss"
     BINDINGS = bindings_for("bench")
+    AUTO_FOCUS = "#variants"
+    form = "experiment"
 
     def __init__(self, workbench: Workbench, variants: Sequence[str] = ()) -> None:
         super().__init__(name="bench")
         self._workbench = workbench
         self._variants = variants or (workbench.settings.variant,)
         self._previewed: Filled | None = None
+        self._told_first = False  # f2 was pressed before there was a preview
 
     def compose(self) -> ComposeResult:
         yield TitleBar("New experiment")
@@ -101,7 +106,46 @@ class NewExperimentScreen(WorkbenchScreen[Filled | None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        self.query_one("#variants").focus()
+        last = self.navigation.memory.get(LAST)
+        if isinstance(last, dict):
+            self.fill({**last, "name": ""})  # every experiment has a name of its own
+        if self.restore():
+            self._complain("As you left it; ctrl+n starts over.", good=True)
+
+    def filled(self) -> dict[str, Any]:
+        variants = {"variants": self.query_one("#variants", TextArea).text}
+        return variants | {field: self.query_one(f"#{field}", Input).value for field in FIELDS}
+
+    def fill(self, values: dict[str, Any]) -> None:
+        area = self.query_one("#variants", TextArea)
+        area.load_text(text_of(values, "variants", area.text))
+        for field in FIELDS:
+            box = self.query_one(f"#{field}", Input)
+            box.value = text_of(values, field, box.value)
+
+    def action_reset(self) -> None:
+        self.start_over()
+
+    def action_choose(self) -> None:
+        """List the benchmarks, or the variants, and take the one that is picked."""
+        from tui.screens.pick.pick import PickScreen
+
+        box, area = self.query_one("#benchmark", Input), self.query_one("#variants", TextArea)
+
+        def benchmark(name: str | None) -> None:
+            if name is not None:
+                box.value = name
+
+        def variant(name: str | None) -> None:
+            if name is not None:
+                lines = [line for line in area.text.splitlines() if line.strip()]
+                area.load_text("\n".join(dict.fromkeys([*lines, name])))
+
+        if self.focused is area:
+            self.app.push_screen(PickScreen("Add a variant", list(available().items())), variant)
+        else:
+            found = [(b.name, f"{b.about}, {b.size:,} problems") for b in CATALOGUE.values()]
+            self.app.push_screen(PickScreen("Benchmark", found), benchmark)
 
     @on(Input.Changed)
     @on(TextArea.Changed)
@@ -123,23 +167,32 @@ class NewExperimentScreen(WorkbenchScreen[Filled | None]):
 
     @on(Button.Pressed, "#begin")
     def action_start(self) -> None:
-        """Start what was previewed; preview first."""
-        if self._previewed is None:
-            self.action_preview()
-        else:
+        """Start what was previewed; before that, say that a preview comes first."""
+        if self._previewed is not None:
             self.dismiss(self._previewed)
+        elif any(worker.group == "preview" and not worker.is_finished for worker in self.workers):
+            self._complain("Still estimating; f2 starts it once the estimate is here.")
+        else:
+            self._told_first = True
+            self.action_preview()
 
     async def _look(self, filled: Filled) -> None:
         from tui.reports.experiments import ESTIMATE_HEAD, estimate_cells, estimate_total
         from tui.reports.tables import table
 
         shown = self.query_one("#preview", Static)
+        settings, rows = self._workbench.settings, []
         try:
             rows = await self._workbench.estimate(filled[0])
+            why = await self._workbench.check(settings.meta_agent, settings.worker)
         except ExpectedError as error:
+            why = str(error)
+        if why:
             shown.update("")
-            self._complain(str(error))
+            self._complain(why)
             return
+        if self._told_first:
+            self._complain("This is what it would take; f2 again starts it.", good=True)
         # Of all that the command prints, what fits beside a form.
         cells = [estimate_cells(row) for row in rows]
         columns = (0, 1, 2, 3, 6, 7) if self.size.width >= 110 else (0, 1, 2, 3, 6)
@@ -188,5 +241,7 @@ class NewExperimentScreen(WorkbenchScreen[Filled | None]):
         )
         return request, placement
 
-    def _complain(self, text: str) -> None:
-        self.query_one("#complaint", Label).update(one_line(text, 300))
+    def _complain(self, text: str, *, good: bool = False) -> None:
+        label = self.query_one("#complaint", Label)
+        label.update(one_line(text, 300))
+        label.set_class(good, "-good")

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Checkbox, DataTable, Input, Label
+from textual.widgets import DataTable, Input, Label
 
 from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
 from tui.safe import one_line
-from tui.screens.base import WorkbenchScreen
+from tui.screens.drafted import DraftedScreen, text_of
 from tui.screens.playground.grid import GridTable
 from tui.screens.playground.grid_run import GridRun
 from tui.screens.playground.keeping import fork_of, save_as_variant
 from tui.screens.playground.prompts import RECORDED, PromptEditor, Row
 from tui.screens.playground.side_pane import SidePane
 from tui.screens.playground.suggesting import LastName
+from tui.widgets.check_box import CheckBox
 from tui.widgets.footer import Footer
 from tui.widgets.title_bar import TitleBar
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from engine.playground.step import PlayedStep
 
 
-class PlaygroundScreen(WorkbenchScreen[None]):
+class PlaygroundScreen(DraftedScreen[None]):
     """Opens on a step of a run; with `grid`, on a grid of it that was filled before, or is being filled."""
 
     CSS_PATH = "playground.tcss"
@@ -48,6 +49,7 @@ class PlaygroundScreen(WorkbenchScreen[None]):
         self._grid = GridTable(id="grid")
         self._side = SidePane(id="right")
         self._seen = (-1, -1)
+        self.form = f"playground:{run_id}:{step_id}"
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Playground")
@@ -65,7 +67,7 @@ class PlaygroundScreen(WorkbenchScreen[None]):
                 with Horizontal(classes="field"):
                     yield Label("Repeats")
                     yield Input("1", id="repeats", compact=True, type="integer", max_length=3)
-                    yield Checkbox("Run visible tests", id="test", compact=True)
+                    yield CheckBox("Run visible tests", id="test")
                 yield Label("", id="complaint", markup=False)
                 self._grid.border_title = "Grid"
                 yield self._grid
@@ -109,12 +111,14 @@ class PlaygroundScreen(WorkbenchScreen[None]):
         if plan:
             self.query_one("#repeats", Input).value = str(plan.repeats)
         can_test = played.problem.kind == "code" and bool(played.problem.tests.visible)
-        box = self.query_one("#test", Checkbox)
+        box = self.query_one("#test", CheckBox)
         box.display = can_test
         box.value = plan.test if plan else is_solution(played)
         self.run_worker(self._suggest, group="models")
         self._prompts.fill(played.template.text, edits)
-        (self._grid if plan else self.query_one("#template")).focus()
+        if self.restore():
+            self.notify("With the prompts you were editing.")
+        self.set_focus(self._grid if plan else self.query_one("#template"))
         self._sync(force=True)
 
     async def _suggest(self) -> None:
@@ -126,6 +130,23 @@ class PlaygroundScreen(WorkbenchScreen[None]):
         except ConfigError:
             return  # the settings in force were read before the file was broken
         self.query_one("#models", Input).suggester = LastName(names)
+
+    def filled(self) -> dict[str, Any]:
+        return {
+            "edits": [[row.name, row.text] for row in self._prompts.rows[1:]],
+            "models": self.query_one("#models", Input).value,
+            "repeats": self.query_one("#repeats", Input).value,
+            "test": self.query_one("#test", CheckBox).value,
+        }
+
+    def fill(self, values: dict[str, Any]) -> None:
+        edits = [(str(name), str(text)) for name, text in _pairs(values.get("edits"))]
+        if edits and self._played is not None:
+            self._prompts.fill(self._played.template.text, edits)
+        for name in ("models", "repeats"):
+            box = self.query_one(f"#{name}", Input)
+            box.value = text_of(values, name, box.value)
+        self.query_one("#test", CheckBox).value = values.get("test") is True
 
     # -- the form --------------------------------------------------------------------------------
 
@@ -148,7 +169,7 @@ class PlaygroundScreen(WorkbenchScreen[None]):
             if row.text != played.template.text:  # the recorded prompt is not asked twice
                 asked.append(PromptEdit(row.name, row.text))
         repeats = int(self.query_one("#repeats", Input).value or 0)
-        box = self.query_one("#test", Checkbox)
+        box = self.query_one("#test", CheckBox)
         return GridPlan(
             played.record.run_id,
             played.step.id,
@@ -276,3 +297,9 @@ class PlaygroundScreen(WorkbenchScreen[None]):
         if self.focused is self._grid:
             self._side.turn_to_cell()
         self._sync(force=True)
+
+
+def _pairs(found: object) -> list[tuple[object, object]]:
+    """The pairs of a draft's list; what is none is left out."""
+    pairs = found if isinstance(found, list) else []
+    return [(pair[0], pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from tui.trace.nodes import CallNode, StepNode
 from tui.trace.state import RunState
 
 if TYPE_CHECKING:
+    from tui.navigation import Navigation
     from tui.screens.fork.fork import Changes
     from tui.service.requests import NewFork
 
@@ -24,11 +24,10 @@ def fork_at(
     screen: Screen[None],
     state: RunState,
     step: StepNode | None,
-    store: Path,
-    start: Callable[[NewFork], object],
+    navigation: Navigation,
 ) -> None:
-    """Ask what is to change at a step of a run, and `start` the fork."""
-    from tui.screens.fork.fork import ForkScreen
+    """Ask what is to change at a step of a run, and start the fork."""
+    from tui.screens.fork.fork import ForkScreen, fork_form
 
     if not state.finished:
         screen.notify("The run goes on; it can be forked when it has ended.")
@@ -39,17 +38,19 @@ def fork_at(
 
     async def begin(changes: Changes) -> None:
         try:
+            store = navigation.workbench.store_path
             request = await asyncio.to_thread(_request, store, state.run_id, step.key[1], changes)
         except ExpectedError as error:
             screen.notify(one_line(str(error), 300), severity="error")
         else:
-            start(request)
+            form = fork_form(state.run_id, step.key[1])
+            navigation.start_run(request, begun=lambda: navigation.memory.drop_draft(form))
 
     def take(changes: Changes | None) -> None:
         if changes is not None:
             screen.run_worker(partial(begin, changes), group="fork", exclusive=True)
 
-    screen.app.push_screen(ForkScreen(step, _prompt_of(state, step), state.worker), take)
+    screen.app.push_screen(ForkScreen(state.run_id, step, _prompt_of(state, step), state.worker), take)
 
 
 def _request(store: Path, run_id: str, step_id: str, changes: Changes) -> NewFork:

@@ -18,6 +18,8 @@ from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.run.detail_pane import DetailPane
 from tui.screens.run.forks import fork_at
+from tui.screens.run.hits import to_hit
+from tui.screens.run.not_begun import NotBegun
 from tui.screens.run.pages import PAGES, Pages
 from tui.screens.run.play import playground_of
 from tui.screens.run.problem_pane import ProblemPane
@@ -32,7 +34,6 @@ from tui.session import RunSession
 from tui.trace.filter import kept_events, key_of
 from tui.trace.finder import Finder
 from tui.trace.nodes import StepNode
-from tui.trace.pace import Pace
 from tui.trace.subject import Subject, step_of, subject_of
 from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
@@ -60,17 +61,20 @@ class RunScreen(WorkbenchScreen[None]):
         self._standing = (False, True)
         self._ticks = 0
         self._title = RunTitle(session)
+        self._not_begun = NotBegun(session)
         self._views = StepViews(session, id="right")
         self._pages = Pages(self._views)
         self._detail = DetailPane(session.state, id="detail")
         self._problem = ProblemPane(id="left")
         self._workflow = WorkflowPane(id="middle")
+        self._to_hit = partial(to_hit, self, self.finder, self._views, self._detail)
 
     def compose(self) -> ComposeResult:
         self._control = StopBar(self.session, self.navigation.engines)
         yield self._title
         yield StatusLine(self.session, self.navigation.stalls.told)
         yield self._control
+        yield self._not_begun
         yield ScrubBar(self.session)
         with self._pages:
             yield TabStrip(PAGES, id="pages")
@@ -102,6 +106,14 @@ class RunScreen(WorkbenchScreen[None]):
         self._graph_timer.resume()
         self.sync()
 
+    def widen(self) -> bool:
+        if narrowed := bool(self.finder.wanted):
+            self.finder.clear()
+            for bar in self.query(SearchBar):
+                bar.empty()
+            self.sync(anew=True)
+        return narrowed
+
     async def _read(self, run_id: str) -> None:
         """Take the run from the store, at once or at the pace of a replay."""
         from store.errors import StoreError
@@ -116,6 +128,8 @@ class RunScreen(WorkbenchScreen[None]):
             session.state.close("error", one_line(str(error), 300))
             self.notify(one_line(str(error), 300), severity="error")
         session.loading = False
+        if session.pace is None:  # one that is played is followed from its start
+            self._views.to_first_failure()
 
     # -- state to widgets ------------------------------------------------------------------------
 
@@ -146,6 +160,9 @@ class RunScreen(WorkbenchScreen[None]):
         if (standing := (state.finished, state.stop is None)) != self._standing or anew:
             self._standing = standing
             self.refresh_bindings()  # what can no longer be done leaves the footer
+        if self._not_begun.sync():
+            self._pages.display = False
+            self.set_focus(self._not_begun)
         self._problem.show(state)
         self._sync_selected()
         if anew:
@@ -298,24 +315,6 @@ class RunScreen(WorkbenchScreen[None]):
     def action_previous_hit(self) -> None:
         self._to_hit(-1)
 
-    def _to_hit(self, by: int) -> None:
-        """The next hit in the text that is shown, or else the next row that has one."""
-        if self.finder.wanted.query is None:
-            self.notify("Search first: press / and type words.")
-            return
-        text = self.query_one("#detail-text", TextView)
-        if self.finder.at >= 0 and text.to_hit(by):
-            return
-        if (hit := self.finder.step(by)) is None:
-            self.notify("Nothing was found.")
-            return
-        self._views.select(hit.key)
-        self._detail.show(hit.key)
-        self._detail.pick(hit.tab)
-        text.forget_hit()
-        if not text.to_hit(by):
-            self.notify("The match is in a part of this text that is not shown; e opens all of it.")
-
     def action_earlier(self) -> None:
         self.scrub(self.session.history.milestone(self.session.at, -1))
 
@@ -359,11 +358,10 @@ class RunScreen(WorkbenchScreen[None]):
         self._control.choose_breakpoints(self._step)
 
     def action_change(self) -> None:
-        self.run_worker(self._control.change, group="stop", exclusive=True)
+        self.navigation.open_after(self._control.change)
 
     def action_fork(self) -> None:
-        store = self.navigation.workbench.store_path
-        fork_at(self, self.session.state, self._step, store, self.navigation.start_run)
+        fork_at(self, self.session.state, self._step, self.navigation)
 
     def action_playground(self) -> None:
         found = playground_of(self.session.state, self._step)
@@ -380,16 +378,14 @@ class RunScreen(WorkbenchScreen[None]):
             self.notify("This run was not forked from another.")
 
     def action_replay(self) -> None:
-        pace, state = self.session.pace, self.session.state
-        if pace is not None and not state.finished:
+        session = self.session
+        if session.pace is not None and not session.state.finished:
             self._title.toggle_pause()
-        elif not state.finished:
+        elif not session.state.finished:
             self.notify("The run goes on; it can be replayed when it has ended.")
         else:
-            session = RunSession(self.navigation.clock, live=True, title=self.session.title)
-            session.pace = Pace(pace.speed if pace else 1.0)
-            show = self.app.push_screen if pace is None else self.app.switch_screen
-            show(RunScreen(session, run_id=state.run_id))
+            show = self.app.push_screen if session.pace is None else self.app.switch_screen
+            show(RunScreen(session.again(), run_id=session.state.run_id))
 
     def action_faster(self) -> None:
         self._title.change_pace(faster=True)

@@ -49,7 +49,12 @@ class SearchBar(Horizontal):
 
     def open(self) -> None:
         self.add_class("-open")
-        self.query_one(Input).focus()
+        self.screen.set_focus(self.query_one(Input))
+
+    def empty(self) -> None:
+        """Take away what it says."""
+        with self.prevent(Input.Changed):
+            self.query_one(Input).value = ""
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
@@ -63,8 +68,7 @@ class SearchBar(Horizontal):
         self._close(event.value)
 
     def action_close(self) -> None:
-        with self.prevent(Input.Changed):
-            self.query_one(Input).value = ""
+        self.empty()
         self._close("")
 
     def _close(self, words: str) -> None:

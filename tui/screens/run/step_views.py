@@ -12,7 +12,7 @@ from textual.message import Message
 from engine.events import Event
 from tui.session import RunSession
 from tui.trace.filter import key_of
-from tui.trace.nodes import Key
+from tui.trace.nodes import FAILURES, Key
 from tui.widgets.events_view import EventsView
 from tui.widgets.line_list import LineList
 from tui.widgets.outline_view import OutlineView
@@ -93,6 +93,12 @@ class StepViews(Vertical):
         self.outline.select(key)
         if self.view == "Timeline":
             self.timeline.select(key)
+
+    def to_first_failure(self) -> None:
+        """Where a run failed, select what somebody opens it for; not where a row was selected meanwhile."""
+        if self._session.state.status in FAILURES and not self.outline.cursor:
+            self.outline.sync(force=True)
+            self.outline.next_failure()
 
     def show_state(self) -> None:
         """Show the state of the run that the session shows now."""

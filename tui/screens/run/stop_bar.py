@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from textual.app import RenderResult
 from textual.content import Content
@@ -14,6 +14,7 @@ from tui.trace.nodes import StepNode
 
 if TYPE_CHECKING:
     from tui.engines import Engines
+    from tui.navigation import Navigation
     from tui.screens.stop.stop import Decision
     from tui.session import RunSession
 
@@ -122,7 +123,9 @@ class StopBar(Widget):
 
         def decide(decision: Decision | None) -> None:
             if decision is not None:
+                cast("Navigation", self.app).memory.drop_draft(shown.form)
                 self._engines.act_all(self._session, decision.acts)
 
         if stop := await self._engines.stop_of(self._session):
-            self.app.push_screen(StopScreen(stop), decide)
+            shown = StopScreen({**stop, "run": self._session.run_id})
+            self.app.push_screen(shown, decide)

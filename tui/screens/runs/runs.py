@@ -53,6 +53,7 @@ class RunsScreen(WorkbenchScreen[None]):
                 placeholder="Words in queries, prompts and responses; status:, variant:, benchmark:",
                 compact=True,
             )
+            yield Label("", id="unsent", markup=False)
             yield Label("", id="failed", markup=False)
         yield TableView(RUN_COLUMNS, id="runs", empty="Reading the store …")
         yield Footer()
@@ -83,7 +84,21 @@ class RunsScreen(WorkbenchScreen[None]):
         self._table.move(0)
         self._read()
 
+    def widen(self) -> bool:
+        box = self.query_one("#search", Input)
+        narrowed = bool(self._failed or self._search)
+        was_typing = box.has_focus or bool(box.value)
+        box.value = self._search = ""
+        self._failed = False
+        self.set_focus(self._table)
+        if narrowed:
+            self._restart()
+        return narrowed or was_typing
+
+    @on(Input.Changed, "#search")
     def _show_filter(self) -> None:
+        typed = self.query_one("#search", Input).value.strip()
+        self.query_one("#unsent", Label).update("" if typed == self._search else "enter searches  ")
         label = self.query_one("#failed", Label)
         label.update("failed only" if self._failed else "all runs")
         label.set_class(self._failed, "-on")
@@ -126,14 +141,15 @@ class RunsScreen(WorkbenchScreen[None]):
         """The page's runs; marked ones have their letter where their status would be."""
         table, marked = self._table, self._marks.keys
         table.show([run_row(run, marked, self._said.get(run.id, ())) for run in self._runs])
-        table.border_subtitle = " · ".join(filter(None, (self._marks.told, self._part)))
+        is_part = self._next is not None or len(self._pages) > 1
+        table.tell(" · ".join(filter(None, (self._marks.told, self._part))), part=is_part)
         table.refresh()
 
     @on(Input.Submitted, "#search")
     def _submitted(self, event: Input.Submitted) -> None:
         self._search = event.value.strip()
         self._restart()
-        self._table.focus()
+        self.set_focus(self._table)
 
     @on(LineList.Chosen, "#runs")
     def _open(self) -> None:
@@ -154,7 +170,7 @@ class RunsScreen(WorkbenchScreen[None]):
             self.navigation.open_comparison(self._marks.keys)
 
     def action_search(self) -> None:
-        self.query_one("#search").focus()
+        self.set_focus(self.query_one("#search"))
 
     def action_failed(self) -> None:
         self._failed = not self._failed

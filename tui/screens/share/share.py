@@ -40,6 +40,7 @@ class ShareScreen(ModalScreen[Choice | None]):
 
     CSS_PATH = "share.tcss"
     BINDINGS = bindings_for("dialog")
+    AUTO_FOCUS = "#formats"
 
     def __init__(self, run_id: str, folder: Path) -> None:
         super().__init__(name="share")
@@ -55,9 +56,6 @@ class ShareScreen(ModalScreen[Choice | None]):
             yield Label("to", markup=False)
             yield Input(id="where", compact=True)
             yield Label("Keys, home paths and the environment are taken out.", id="promise", markup=False)
-
-    def on_mount(self) -> None:
-        self.query_one("#formats").focus()
 
     @property
     def _format(self) -> Format:
@@ -85,6 +83,7 @@ class ImportScreen(ModalScreen[str | None]):
 
     CSS_PATH = "share.tcss"
     BINDINGS = bindings_for("dialog")
+    AUTO_FOCUS = "#where"
 
     def __init__(self) -> None:
         super().__init__(name="import")
@@ -93,9 +92,6 @@ class ImportScreen(ModalScreen[str | None]):
         with Vertical(classes="dialog"):
             yield Label("Import the runs of a bundle", markup=False)
             yield Input(id="where", placeholder="FILE.zip, then Enter", compact=True)
-
-    def on_mount(self) -> None:
-        self.query_one("#where").focus()
 
     @on(Input.Submitted, "#where")
     def _choose(self, event: Input.Submitted) -> None:

@@ -14,7 +14,7 @@ from textual.widgets import Label, TextArea
 from tui.actions import bindings_for
 from tui.editing import edit_text
 from tui.safe import clean, one_line
-from tui.screens.base import WorkbenchScreen
+from tui.screens.drafted import DraftedScreen, text_of
 from tui.widgets.footer import Footer
 from tui.widgets.text_view import TextView
 from tui.widgets.title_bar import TitleBar
@@ -35,7 +35,7 @@ class Decision:
     acts: tuple[tuple[str, Mapping[str, Any]], ...]
 
 
-class StopScreen(WorkbenchScreen[Decision | None]):
+class StopScreen(DraftedScreen[Decision | None]):
     """Dismisses with what to do, or None: the run then stays where it is."""
 
     CSS_PATH = "stop.tcss"
@@ -44,6 +44,7 @@ class StopScreen(WorkbenchScreen[Decision | None]):
     def __init__(self, stop: Mapping[str, Any]) -> None:
         """`stop` is as `tui.service.engine_process.hub` tells it."""
         super().__init__(name="stop")
+        self.form = ":".join(str(stop.get(part)) for part in ("run", "where", "operator", "line", "step_id"))
         self._stop = stop
         self._before = _pretty(stop.get("value"))
         self._skipping = False
@@ -71,7 +72,21 @@ class StopScreen(WorkbenchScreen[Decision | None]):
     def on_mount(self) -> None:
         variables = self._stop.get("locals")
         self.query_one("#locals", TextView).show(_pretty(variables) if variables else "")
-        self.query_one("#value").focus()
+        self.set_focus(self.query_one("#value"))
+        if self._editable and self.restore():
+            self.notify("As you left it; ctrl+n starts over.")
+
+    def filled(self) -> dict[str, Any]:
+        return {"value": self.query_one("#value", TextArea).text, "skipping": self._skipping}
+
+    def fill(self, values: dict[str, Any]) -> None:
+        area = self.query_one("#value", TextArea)
+        if self._skipping != (values.get("skipping") is True):
+            self.action_skip()
+        area.load_text(text_of(values, "value", area.text))
+
+    def action_reset(self) -> None:
+        self.start_over()
 
     @property
     def _editable(self) -> bool:

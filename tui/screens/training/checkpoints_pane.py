@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from training.jobs.directory import Checkpoint
 
 CHECKPOINT_COLUMNS = (
-    Column("Step", 8, right=True),
-    Column("Model", 42),
-    Column("Folder", since=90),
+    Column("Step", "number"),
+    Column("Model", "name", least=12),
+    Column("Folder", least=12, rank=9),
 )
 EMPTY = "No checkpoint yet. v evaluates one against its base."
 

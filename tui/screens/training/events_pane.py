@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from store.jobs.reading import JobEvent
 
 EVENT_COLUMNS = (
-    Column("", 1),
-    Column("When", 11),
-    Column("Step", 6, right=True),
-    Column("Try", 3, right=True),
-    Column("What"),
+    Column("", least=1),
+    Column("When", least=11),
+    Column("Step", "number"),
+    Column("Try", "number"),
+    Column("What", least=12, most=200),
 )
 _MARKS: dict[str, Piece] = {
     "start": ("▸", "accent"),

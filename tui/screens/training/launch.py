@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from training.recipes.fields import RecipeField
 
 FIELD_COLUMNS = (
-    Column("", 1),
-    Column("Setting", 28),
-    Column("Value", 22),
-    Column("Was", 14, since=80),
-    Column("What it is"),
+    Column("", least=1),
+    Column("Setting", "name", least=12),
+    Column("Value", least=12),
+    Column("Was", least=12, rank=8),
+    Column("What it is", least=12, most=200),
 )
 FIRST = "sft-embedded"
 

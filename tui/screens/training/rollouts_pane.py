@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tui.service.records import Records
 
 GROUP_COLUMNS = (
-    Column("Problem"),
-    Column("Candidates", 10, right=True),
-    Column("Mean", 8, right=True),
-    Column("Best", 8, right=True),
-    Column("± std", 8, right=True),
-    Column("Dropped", 7, right=True, since=60),
+    Column("Problem", "name", least=12),
+    Column("Candidates", "number"),
+    Column("Mean", "number"),
+    Column("Best", "number"),
+    Column("± std", "number"),
+    Column("Dropped", "number", rank=6),
 )
 EMPTY = "No rollouts yet. A job that learns from rewards tells them with each step."
 

@@ -1,0 +1,153 @@
+"""Who failed in a run and with what: its worst execution, in words that runs which failed alike share."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from engine.failures.flaws import Flaw, flaws
+from engine.failures.trace import Execution, Trace, TracedStep
+
+META, WORKFLOW, CODE, WORKER = "meta-agent", "workflow", "worker's code", "worker"
+SANDBOX, ENDPOINT, JUDGE, RUN = "sandbox", "endpoint", "judge", "run"
+_AT_LINE = re.compile(r"\s*\(workflow line \d+\)\s*$")
+_MOST_SHOWN = 1_000
+_WORDS = {
+    "syntax": "",
+    "missing": "",
+    "raised": "",
+    "timeout": "timeout",
+    "memory": "out of memory",
+    "tampered": "tampered with the checker",
+    "no-verdict": "no verdict",
+    "wrong-answer": "wrong answer",
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """`who` is the meta-agent (its text), the workflow, an operator by name, the worker's code, the sandbox,
+    an endpoint, the judge, or the run (its budget, or its end). `what` is an error's class and message,
+    "wrong value", "timeout", "nothing returned"; the store takes numbers and quotes out of it.
+
+    `execution` is the worst one; `step` the step that failed, or that wrote the answer; `flaw` what is wrong
+    with the answer.
+    """
+
+    who: str
+    what: str
+    execution: Execution | None = None
+    step: TracedStep | None = None
+    flaw: Flaw | None = None
+
+
+def diagnose(trace: Trace) -> Diagnosis | None:
+    """Why the run failed; None for one that did not."""
+    end = trace.end
+    if end is None or not trace.failed:
+        return None
+    if end.status in ("infra", "budget", "interrupted"):
+        who = SANDBOX if end.status == "infra" else RUN
+        return Diagnosis(who, end.error or end.status, worst(trace))
+    execution = worst(trace)
+    if execution is None:
+        return _no_workflow(trace)
+    return _of_execution(trace, execution)
+
+
+def worst(trace: Trace) -> Execution | None:
+    """The execution that went wrong most: one without an answer, else the one with the lowest score."""
+    return min(trace.failing, key=_badness, default=None)
+
+
+def _badness(execution: Execution) -> tuple[bool, float]:
+    ended = execution.finished
+    answered = ended is not None and ended.status == "ok"
+    return answered, min((e.score or 0.0 for e in execution.evaluations), default=0.0)
+
+
+def _no_workflow(trace: Trace) -> Diagnosis:
+    for call in trace.meta_calls:
+        if call.finished is not None and call.finished.error not in (None, "cancelled"):
+            return Diagnosis(ENDPOINT, call.finished.error or "")
+    for proposal in trace.deciding_proposals:
+        for diagnostic in proposal.diagnostics:
+            if diagnostic.get("severity") == "error":
+                return Diagnosis(META, str(diagnostic.get("message")))
+    error = trace.end.error if trace.end else None
+    return Diagnosis(META if trace.proposals else RUN, error or "no workflow")
+
+
+def _of_execution(trace: Trace, execution: Execution) -> Diagnosis:
+    ended = execution.finished
+    if ended is None:
+        return Diagnosis(RUN, "interrupted", execution)
+    if ended.status != "ok":
+        return _stopped(execution, ended.status, _AT_LINE.sub("", ended.error or ended.status))
+    if not (execution.answer or "").strip():
+        return Diagnosis(WORKFLOW, "nothing returned", execution)
+    failed = [e for e in execution.evaluations if e.score is None or e.score < 1.0]
+    if not failed:
+        return Diagnosis(JUDGE, "no verdict", execution)
+    verdict = min(failed, key=lambda e: e.score if e.score is not None else -1.0).verdict
+    found = flaws(verdict)
+    if not found or found[0].kind == "no-verdict":
+        message = str(verdict.get("message") or "no verdict")
+        return Diagnosis(JUDGE, message, execution, _author(execution), found[0] if found else None)
+    flaw = found[0]
+    if flaw.kind == "wrong-answer":
+        wanted, given = trace.problem.get("answer"), (execution.answer or "").strip()
+        flaw = replace(flaw, expected=str(wanted or ""), got=given[-_MOST_SHOWN:])
+    return Diagnosis(CODE if trace.is_code else WORKER, _words(flaw), execution, _author(execution), flaw)
+
+
+def _stopped(execution: Execution, status: str, error: str) -> Diagnosis:
+    """An execution that gave no answer: the step it broke in, or else the workflow's own code."""
+    if status == "infra":
+        return Diagnosis(SANDBOX, error, execution)
+    broken = [s for s in execution.steps if s.finished and s.finished.status not in ("ok", "cancelled")]
+    if not broken:
+        return Diagnosis(WORKFLOW, "timeout" if status == "timeout" else error, execution)
+    step = broken[-1]
+    assert step.finished is not None
+    what = "timeout" if step.finished.status == "timeout" else step.finished.error or error
+    for call in step.calls:
+        if call.finished is not None and call.finished.error not in (None, "cancelled"):
+            return Diagnosis(ENDPOINT, call.finished.error or what, execution, step)
+    return Diagnosis(step.started.operator, what, execution, step)
+
+
+def _words(flaw: Flaw) -> str:
+    """A flaw as runs that failed alike share it; of a wrong value the kinds, as the values never recur."""
+    if flaw.kind != "wrong-value":
+        return _WORDS[flaw.kind] or flaw.error
+    expected, got = _shape(flaw.expected), _shape(flaw.got)
+    if expected and got and expected != got:
+        return f"wrong value: {got} where {expected} is expected"
+    return f"wrong value: {expected}" if expected else "wrong value"
+
+
+def _shape(value: str) -> str:
+    """The kind of a literal, by how it begins: none is evaluated."""
+    value = value.strip()
+    if value in ("None", "True", "False"):
+        return "None" if value == "None" else "bool"
+    if re.match(r"-?\d+$", value):
+        return "int"
+    if re.match(r"-?[\d.]+(?:e[+-]?\d+)?$", value):
+        return "float"
+    kinds = {"[": "list", "(": "tuple", "{": "dict or set", "'": "str", '"': "str"}
+    return kinds.get(value[:1], "")
+
+
+def _author(execution: Execution) -> TracedStep | None:
+    """The last step whose output is the answer: who wrote it."""
+    answer = (execution.answer or "").strip()
+    for step in reversed(execution.steps):
+        output = step.finished.output if step.finished else None
+        values = output.values() if isinstance(output, dict) else [output]
+        if any(
+            isinstance(v, str) and v.strip() and v.strip() in (answer, *answer.split("```")) for v in values
+        ):
+            return step
+    return execution.steps[-1] if execution.steps else None

@@ -1,0 +1,49 @@
+"""Leaving the workbench: what goes on without it, and what would be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from textual.screen import Screen
+
+from tui.format import plural
+from tui.screens.base import WorkbenchScreen
+
+if TYPE_CHECKING:
+    from tui.engines import Engines
+
+
+def going_on(engines: Engines) -> str | None:
+    """What goes on when the screens close, and how it is followed; None where nothing does."""
+    runs = [s.run_id for s in engines.running if s.run_id]
+    experiments = sorted(engines.under_way)
+    named = [told for told in (_named("run", runs), _named("experiment", experiments)) if told]
+    if not named:
+        return None
+    told = ", and ".join(named)
+    verb = "goes" if len(runs) + len(experiments) == 1 else "go"
+    return f"{told[:1].upper()}{told[1:]} {verb} on; follow with `flowreasoner attach`."
+
+
+def _named(what: str, names: list[str]) -> str:
+    """The first by name, the others by their number; "" for none."""
+    others = f" and {plural(len(names) - 1, f'other {what}')}" if names[1:] else ""
+    return f"{what} {names[0]}{others}" if names else ""
+
+
+def lost(screens: Iterable[Screen[object]], engines: Engines) -> list[str]:
+    """What leaving now would cost, a sentence each. Forms are no loss: their drafts are kept."""
+    return [*_unkept(screens), *_waiting(engines)]
+
+
+def _unkept(screens: Iterable[Screen[object]]) -> Iterator[str]:
+    for screen in screens:
+        if isinstance(screen, WorkbenchScreen) and (what := screen.unkept()):
+            yield what
+
+
+def _waiting(engines: Engines) -> Iterator[str]:
+    for session in engines.running:
+        if session.state.stop is not None:
+            yield f"Run {session.run_id} stands at a stop and would wait there for you."

@@ -1,0 +1,1 @@
+"""Dialogs of a table: which columns it has, and a row in full."""

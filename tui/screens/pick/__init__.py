@@ -1,0 +1,1 @@
+"""Dialog: pick a name from those there are."""

@@ -1,0 +1,73 @@
+"""Which words of a diff's lines have changed: of a line that was taken out and the one that came for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+from tui.highlight import Span
+
+REMOVED, ADDED = "removed", "added"
+_WORD = re.compile(r"\w+|\s+|[^\w\s]")
+_LONGEST = 500  # characters of a line; the time grows with the square of its words
+_MOST_PAIRS = 300
+_ALIKE = 0.4  # lines that share less were not changed but replaced
+
+
+def word_spans(lines: Sequence[str]) -> dict[int, list[Span]]:
+    """The changed words of a unified diff, by the index of their line; lines are paired as they come."""
+    found: dict[int, list[Span]] = {}
+    pairs = 0
+    at = 0
+    while at < len(lines) and pairs < _MOST_PAIRS:
+        removed = _block(lines, at, "-")
+        added = _block(lines, removed, "+")
+        for old, new in zip(range(at, removed), range(removed, added), strict=False):
+            pairs += 1
+            spans = changed_words(lines[old][1:], lines[new][1:])
+            if spans is not None:
+                found[old] = [(a + 1, b + 1, REMOVED) for a, b in spans[0]]
+                found[new] = [(a + 1, b + 1, ADDED) for a, b in spans[1]]
+        at = max(added, at + 1)
+    return found
+
+
+def changed_words(old: str, new: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]] | None:
+    """Where each text has words that the other has not; None where they have too little in common."""
+    if max(len(old), len(new)) > _LONGEST:
+        return None
+    words, others = _WORD.findall(old), _WORD.findall(new)
+    shared = SequenceMatcher(None, _spoken(words), _spoken(others), autojunk=False)
+    if shared.ratio() < _ALIKE:
+        return None
+    matcher = SequenceMatcher(None, words, others, autojunk=False)
+    starts, ends = _offsets(words), _offsets(others)
+    before: list[tuple[int, int]] = []
+    after: list[tuple[int, int]] = []
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind != "equal":
+            before += [(starts[a], starts[b])] if a < b else []
+            after += [(ends[c], ends[d])] if c < d else []
+    return before, after
+
+
+def _block(lines: Sequence[str], start: int, sign: str) -> int:
+    """Where the lines that begin with `sign` end; a file's heading (`---`, `+++`) is none of them."""
+    end = start
+    while end < len(lines) and lines[end].startswith(sign) and not lines[end].startswith(sign * 3):
+        end += 1
+    return end
+
+
+def _spoken(words: Sequence[str]) -> list[str]:
+    """The words without the spaces between them, which all lines share."""
+    return [word for word in words if not word.isspace()]
+
+
+def _offsets(words: Sequence[str]) -> list[int]:
+    """Where each word begins, and the end."""
+    offsets = [0]
+    for word in words:
+        offsets.append(offsets[-1] + len(word))
+    return offsets
