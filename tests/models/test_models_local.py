@@ -264,6 +264,7 @@ class Panic(BaseException):
 async def test_any_error_of_a_call_reaches_who_asked(
     folder: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, place: str
 ) -> None:
+    from engine.models.local.chat import Chat
     from engine.models.local.weights import Weights
 
     model = LocalModel("hf:failing", str(folder), device="cpu")
@@ -272,7 +273,7 @@ async def test_any_error_of_a_call_reaches_who_asked(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(Weights, place, fail)
+        patch.setattr(Weights if place == "room" else Chat, place, fail)
         with pytest.raises(ModelError, match="hf:failing"):
             await asyncio.wait_for(finish(model, "q", Sampling(max_tokens=3)), 60)
     # The next call finds the thread alive.
