@@ -1,6 +1,7 @@
 """Where the CPU time of a training step goes: rollouts of the embedded models, rewarded and trained on.
 
-    python -m tests.benchmarks.rollouts [--steps 4] [--queries 2] [--candidates 4] [--rounds 3] [--repeats 1 3]
+    python -m tests.benchmarks.rollouts [--steps 4] [--queries 2] [--candidates 4] [--rounds 3]
+        [--repeats 1 3]
 
 Prints CPU seconds and shares, by thread and control group, of the steps after the first, and what engine,
 recorder and sandbox have of it together. The optimiser is plain PyTorch: as little as a trainer can do.
@@ -118,9 +119,8 @@ def update(model: Any, optimizer: Any, found: list[Row], values: list[list[float
 def report(repeats: int, found: list[Breakdown]) -> None:
     later = found[1:] or found
     total = sum(b.total for b in later)
-    print(
-        f"{repeats} execution(s) a round, {len(later)} steps after the first: {total / len(later):.1f} CPU s a step"
-    )
+    print(f"{repeats} execution(s) a round, {len(later)} steps after the first:", end=" ")
+    print(f"{total / len(later):.1f} CPU s a step")
     for part in PARTS:
         seconds = sum(getattr(b, part) for b in later)
         print(f"  {part:<11}{seconds / len(later):7.2f} s {100 * seconds / total:5.1f} %")

@@ -104,7 +104,8 @@ class Meter:
         self._before = now
         policy, self._policy = self._policy, 0.0
         trainer = now.trainer - before.trainer
-        known = {name: now.by_name.get(name, 0.0) - before.by_name.get(name, 0.0) for name in _NAMES}
+        # A thread that has ended is not counted any more, nor is what it used since the last time.
+        known = {n: max(now.by_name.get(n, 0.0) - before.by_name.get(n, 0.0), 0.0) for n in _NAMES}
         process = now.process - before.process
         return Breakdown(
             policy=policy,

@@ -16,6 +16,7 @@ is here is our reading: pass rate, less complexity, plus distinctness.
 from __future__ import annotations
 
 import ast
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,7 +101,8 @@ def shape(code: str) -> str:
     tree = parse(code).tree
     if tree is None:
         return code
-    return canonical(ast.unparse(_Plain().visit(tree)))
+    # A copy: the tree is shared by all who parse this source.
+    return canonical(ast.unparse(_Plain().visit(copy.deepcopy(tree))))
 
 
 def operators(code: str) -> tuple[str, ...]:

@@ -21,10 +21,12 @@ from engine.problems import Problem
 from engine.run.context import Origin, RunConfig, Services
 from engine.runner import Job, Run
 from sandbox.sandboxes import Sandboxes
+from sandbox.types import Sandbox
 from store.recorder import Recorder
 from store.recording import recorded
 from training.rollouts.calls import Call
 from training.rollouts.policy import Desk, PolicyModel
+from training.rollouts.verdicts import SharedVerdicts, SharingSandbox
 
 if TYPE_CHECKING:
     from sandbox.backends import Prefer
@@ -128,6 +130,7 @@ class Gym:
         self._stack = AsyncExitStack()
         self._recorder: Recorder | None = None
         self._working: set[asyncio.Task[Any]] = set()
+        self._verdicts = SharedVerdicts()
 
     async def __aenter__(self) -> Self:
         """Raises SandboxError and StoreError."""
@@ -156,8 +159,11 @@ class Gym:
     async def rollouts(self, requests: Sequence[Request], concurrency: int | None = None) -> list[Rollout]:
         """Carry out the requests, at most `concurrency` at a time, and give the rollouts in their order.
 
-        A rollout that fails is a result. Raises StoreError, with the others ended first.
+        A rollout that fails is a result. Those of one call share the verdicts on equal solutions.
+        Raises StoreError, with the others ended first.
         """
+        if not self._working:
+            self._verdicts = SharedVerdicts()
         lanes = min(concurrency or len(requests), len(requests))
         desks = {r.policy.source for r in requests if isinstance(r.policy.source, Desk)}
         for desk in desks:
@@ -199,8 +205,7 @@ class Gym:
 
         `final` scores it on `test` in the end, which no reward may look at.
         """
-        sandbox = await self.sandboxes.open()
-        services = Services(meta_agent, self._worker, sandbox, open_image=self.sandboxes.open)
+        services = Services(meta_agent, self._worker, await self._sandbox(), open_image=self._sandbox)
         config = replace(config, final=final, deltas=False)
         run = Run(problem, config, services, job=job, origin=origin)
         events = run.events() if self._recorder is None else recorded(run, self._recorder)
@@ -208,6 +213,9 @@ class Gym:
             async for event in stream:
                 reading.add(event)
         return run.id
+
+    async def _sandbox(self, image: str = "core") -> Sandbox:
+        return SharingSandbox(await self.sandboxes.open(image), self._verdicts)
 
 
 class Reading:
