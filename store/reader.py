@@ -147,6 +147,21 @@ class Reader(RunReader):
         )
         return dict(self._all(query, name))
 
+    def rollout_scores(self, job: str) -> dict[str, float]:
+        """Of the workflows that a training job wrote for tasks: the share of instances that were solved.
+
+        As `candidate_scores`, but on the split that the instances' rewards are of, and a run that came to no
+        verdict by its own doing, as by its budget, solved nothing.
+        """
+        query = (
+            "SELECT r.workflow_id, avg(coalesce(r.val_score, 0.0) >= 1.0) FROM runs r WHERE r.job = ?"
+            " AND r.workflow_id IS NOT NULL AND (r.val_score IS NOT NULL OR r.status NOT IN"
+            " ('infra', 'error', 'cancelled', 'interrupted', 'running'))"
+            " AND NOT EXISTS (SELECT 1 FROM model_calls m WHERE m.run_id = r.id AND m.role = 'meta')"
+            " GROUP BY r.workflow_id"
+        )
+        return dict(self._all(query, job))
+
     def found(self, name: str) -> dict[str, dict[str, Any]]:
         """What the searches of an experiment found, by the variant's label."""
         with self._reading() as db:

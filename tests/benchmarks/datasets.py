@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from tests.store.samples import store
 from tests.support.meta_runs import CODES, Wrote, meta_run, problem
 
 _PROBLEMS = 200
-_BATCH = 500
+_RECORDED = 500
 _BUILD = """
 import json, resource, sys, time
 from pathlib import Path
@@ -37,18 +38,25 @@ print(json.dumps([report.rows, time.process_time() - began, usage.ru_maxrss / 10
 
 
 def fill(path: Path, runs: int) -> None:
-    """Put so many runs into a new store."""
-    rng = Random(1)
-    for start in range(0, runs, _BATCH):
-        events = []
-        for n in range(start, min(start + _BATCH, runs)):
-            of = problem(f"p{n % _PROBLEMS}")
-            wrote = [
-                Wrote(rng.randint(0, 4) / 4, rng.choice(CODES), reasoning=f"Thought {rng.random()}. " * 30)
-                for _ in range(2)
-            ]
-            events += meta_run(f"r{n:08}", wrote, of=of, at=10.0 * n)
-        store(path, events)
+    """Put so many runs into a new store: some recorded ones, then copies of them under other ids."""
+    rng, events = Random(1), []
+    for n in range(min(runs, _RECORDED)):
+        wrote = [
+            Wrote(rng.randint(0, 4) / 4, rng.choice(CODES), reasoning=f"Thought {rng.random()}. " * 30)
+            for _ in range(2)
+        ]
+        events += meta_run(f"r{n:08}", wrote, of=problem(f"p{n % _PROBLEMS}"), at=10.0 * n)
+    store(path, events)
+    db = sqlite3.connect(path)
+    with db:
+        for table, own in (("runs", "id"), ("events", "run_id"), ("model_calls", "run_id")):
+            columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+            kept = [c for c in columns if (table, c) != ("events", "id")]
+            taken = [f"{c} || '-' || ?" if c == own else c for c in kept]
+            copy = f"INSERT INTO {table}({', '.join(kept)}) SELECT {', '.join(taken)} FROM {table}"
+            for number in range(1, max(1, runs // _RECORDED)):
+                db.execute(f"{copy} WHERE {own} NOT LIKE '%-%'", (number,))
+    db.close()
 
 
 def main() -> None:

@@ -60,6 +60,16 @@ def test_no_row_holds_a_hidden_assertion(desk: Desk, leak: str, where: str) -> N
     assert leak not in json.dumps(rows)
 
 
+def test_the_instruction_is_looked_through_too(desk: Desk) -> None:
+    asked: Any = [
+        {"role": "system", "content": "E.g. assert f(300) == 301"},
+        {"role": "user", "content": "q"},
+    ]
+    desk.put(meta_run("r", [Wrote(0.5)], asked=asked), meta_run("s", [Wrote(0.5, CODES[1])], at=2000.0))
+    rows, report = desk.build("sft")
+    assert [row["run"] for row in rows] == ["s"] and dict(report.dropped) == {"hidden-test": 1}
+
+
 @pytest.mark.parametrize(
     "said",
     ["assert f(20) == 210", "assert f(20) == 21.5", "assert ff(20) == 21", "f(120) == 21", "f(20)", "20 21"],

@@ -68,7 +68,7 @@ async def played() -> AsyncIterator[Desk]:
 @pytest.mark.asyncio(loop_scope="module")
 async def test_each_recorded_call_is_trained_as_it_was_asked_and_read(played: Desk) -> None:
     """Token by token: the prompt is what the engine gave its model, the labels are what it would read."""
-    weights = Weights("pocket-meta", str(pocket_weights("pocket-meta")), "cpu")
+    weights = Weights.load("pocket-meta", str(pocket_weights("pocket-meta")), "cpu")
     calls: dict[str, ModelCallStarted] = {}
     count = exact = 0
     with Reader(played.settings.store_path()) as reader:
@@ -80,12 +80,12 @@ async def test_each_recorded_call_is_trained_as_it_was_asked_and_read(played: De
                     continue
                 sent: Any = calls[event.call_id].messages
                 row = {"prompt": sent, "reasoning": event.reasoning, "reply": event.text}
-                ids, labels = tokens(row, weights._tokenizer)
-                prompt, thinking = weights.prompt(sent)
+                ids, labels = tokens(row, weights.chat.tokenizer)
+                prompt, thinking = weights.chat.prompt(sent)
                 start = len(prompt)
                 assert ids[:start] == prompt and set(labels[:start]) == {IGNORED}
                 assert labels[start:] == ids[start:] and ids[-1] in weights.ends
-                stream = TextStream(weights.decode, (), thinking=thinking)
+                stream = TextStream(weights.chat.decode, (), thinking=thinking)
                 for token in ids[start:-1]:
                     stream.feed(token)
                 stream.close()

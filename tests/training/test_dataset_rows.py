@@ -209,8 +209,26 @@ def test_a_search_is_scored_by_the_trials_of_its_workflows(desk: Desk) -> None:
     assert (row["run"], row["problem"], row["prompt"]) == ("s", "search for metaflow", asked)
     assert row["reward"] == pytest.approx(2 / 3)  # binary, and a trial without a verdict counts neither way
     assert report.read == 5
-    with pytest.raises(DataError, match="1 search-run"):
+    with pytest.raises(DataError, match="1 for-a-task"):
         desk.build("sft", name="trace", form="trace")
+
+
+def test_a_rollout_for_a_task_is_scored_by_its_instances(desk: Desk) -> None:
+    """RLVR: the workflow's run and its instances' are of one job."""
+    task = {"id": "a workflow for t", "prompt": "Write functions.", "kind": "open", "metadata": {}}
+    origin = {"job": "j", "step": 0, "group": "g", "candidate": 1}
+    written = meta_run("w", [Wrote(None, CODES[2])], of=task, origin=origin, variant="metaflow")
+    proposed = next(e for e in written if isinstance(e, WorkflowProposed))
+    desk.put(written)
+    outcomes = [("passed", 1.0), ("failed", 0.5), ("budget", None), ("error", None), ("infra", None)]
+    for n, (status, score) in enumerate(outcomes):
+        *trial, end = meta_run(f"i{n}", [], of=problem(f"p{n}"), at=2000.0 + n, origin=origin)
+        ended: Any = {"status": status, "val_score": score, "workflow_id": proposed.workflow_id}
+        desk.put([*trial, replace(end, **ended)])
+    (row,), _ = desk.build("sft", "job:j")
+    assert row["run"] == "w" and row["reward"] == pytest.approx(1 / 3)
+    with pytest.raises(DataError, match="there are no runs"):
+        desk.build("sft", name="others")  # rollouts are taken by their job only
 
 
 def test_code_that_was_indented_in_the_reply_is_found_in_it(desk: Desk) -> None:

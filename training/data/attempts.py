@@ -39,9 +39,12 @@ class Attempt:
         return [{"role": m["role"], "content": m["content"]} for m in self.call.asked.messages]
 
 
-def is_search(trajectory: Trajectory) -> bool:
-    """Whether the run is a search over a task, or a trial of one of its candidates."""
-    return trajectory.started.origin.get("stage") == "search"
+def is_for_task(trajectory: Trajectory) -> bool:
+    """Whether its workflows are for a task: in a search, a trial of one of its candidates, or RLVR."""
+    origin = trajectory.started.origin
+    return origin.get("stage") == "search" or (
+        "job" in origin and trajectory.started.problem.get("kind") == "open"
+    )
 
 
 def attempts(
@@ -49,23 +52,23 @@ def attempts(
 ) -> list[Attempt]:
     """The attempts of a run, in order; what is left out is counted in `dropped`.
 
-    The score is the round's on `val`. A search's workflows are for a task: theirs are in `scores`, the share
-    of the task's problems they solved, by workflow id.
+    The score is the round's on `val`. Those of workflows for a task are in `scores`: the share of its
+    problems they solved, by workflow id.
     """
-    search = is_search(trajectory)
+    for_task = is_for_task(trajectory)
     found: list[Attempt] = []
     for proposal in trajectory.proposals:
-        reason = unfit(proposal, search=search, strict=strict)
+        reason = unfit(proposal, for_task=for_task, strict=strict)
         if reason:
             dropped[reason] += 1
             continue
         assert proposal.call is not None  # `unfit` saw to it
-        score = scores.get(proposal.event.workflow_id or "") if search else proposal.score
+        score = scores.get(proposal.event.workflow_id or "") if for_task else proposal.score
         found.append(Attempt(proposal, proposal.call, score))
     return found
 
 
-def unfit(proposal: Proposal, *, search: bool, strict: bool) -> str:
+def unfit(proposal: Proposal, *, for_task: bool, strict: bool) -> str:
     """Why no row is made of a proposal, as a report names it; empty where one is."""
     event, call = proposal.event, proposal.call
     if call is None:
@@ -75,7 +78,7 @@ def unfit(proposal: Proposal, *, search: bool, strict: bool) -> str:
         return reason
     if not proposal.runs:
         return "cannot-run"
-    if not (proposal.ended or search):
+    if not (proposal.ended or for_task):
         return "unfinished-round"
     if not event.repairs and _blankless(event.code) not in _blankless(call.answered.text):
         return "other-reply"

@@ -69,7 +69,7 @@ def build(
         StoreError: the store cannot be read.
     """
     options = checked(kind, options or BuildOptions())
-    with new_folder(out, force=force) as folder, _full_disk_explained(out):
+    with new_folder(out, force=force) as folder, _full_disk_explained():
         with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as beside:
             spool = Spool(Path(beside) / "candidates", duplicates=options.duplicates)
             with spool, Reader(source.settings.store_path()) as reader:
@@ -131,8 +131,7 @@ class _Build:
         shown = of_splits(problem, (split for split in SPLITS if split not in self.kind.hidden))
         self._hidden.add(hidden - shown)
         self._spool.show(_problem_key(benchmark_of(problem), problem.get("id")), shown)
-        name = trajectory.started.origin.get("experiment")
-        reading = Reading(trajectory, self._options, self.report.dropped, source.scores(name) if name else {})
+        reading = Reading(trajectory, self._options, self.report.dropped, source.scores(trajectory))
         run_id = trajectory.started.run_id
         reading.others = lambda: source.others(run_id, str(problem.get("id", "")), reading.benchmark)
         for candidate in self.kind.find(reading):
@@ -206,7 +205,7 @@ def _nothing(report: Report, kind: KindOfData) -> str:
 
 
 @contextmanager
-def _full_disk_explained(out: Path) -> Iterator[None]:
+def _full_disk_explained() -> Iterator[None]:
     """SQLite's word for a full disk is none of the system's."""
     try:
         yield

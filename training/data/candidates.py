@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Protocol
 
+from engine.workflows.skeleton import skeleton
 from store.trajectories import Trajectory
 from training.data.attempts import Attempt
 from training.data.options import BuildOptions
-from training.data.skeletons import skeleton
 
 Row = dict[str, Any]
 
@@ -81,10 +81,9 @@ class Choosing(Protocol):
 class KindOfData:
     """One kind of data set: its columns, and how its rows are found, chosen, and read by the filters.
 
-    `texts` are what a row says, without the operators' fixed instruction; `answers` are its rows for
-    `training.data.serialise.tokens`, one for each text that is trained on. `hidden` are the splits whose
-    tests it must not hold, `problem` is the column with the problem's id. `nothing` says of runs that no row
-    came of what they lack.
+    `texts` are all that a row says; `answers` are its rows for `training.data.serialise.tokens`, one for each
+    text that is trained on. `hidden` are the splits whose tests it must not hold, `problem` is the column
+    with the problem's id. `nothing` says of runs that no row came of what they lack.
     """
 
     columns: Mapping[str, tuple[str, str]]
@@ -120,8 +119,7 @@ def first_of_each(candidates: Choosing, options: BuildOptions) -> Iterator[Row]:
 
 def texts_of(row: Row) -> list[str]:
     """The texts of a row with one answer."""
-    asked = [m["content"] for m in row["prompt"] if m["role"] != "system"]
-    return [*asked, row["reasoning"], row["reply"]]
+    return [*(m["content"] for m in row["prompt"]), row["reasoning"], row["reply"]]
 
 
 def itself(row: Row) -> list[Row]:

@@ -131,7 +131,7 @@ def _pair(winner: Row, loser: Row) -> Row:
 
 
 def _texts(row: Row) -> list[str]:
-    asked = [m["content"] for m in row["prompt"] if m["role"] != "system"]
+    asked = [m["content"] for m in row["prompt"]]
     said = [row[name] for name in ("answer", "chosen", "rejected") if name in row]
     return asked + [text for answer in said for text in (answer["reasoning"], answer["reply"])]
 

@@ -20,6 +20,7 @@ _MOST = 60  # tokens of a test: as much of one tells it
 _FEWEST = 7  # fewer, such as those of `assert f(x)`, stand in texts by chance
 
 
+@lru_cache(maxsize=64)  # the instruction is the same in every row
 def tokenised(text: str) -> str:
     """The text's tokens with one space around each, quotes as single ones."""
     return f" {' '.join(_TOKENS.findall(text.replace(chr(34), chr(39))))} "

@@ -22,7 +22,7 @@ REASONS = {
     "cannot-run": "no workflow that can run came of it",
     "unfinished-round": "a budget or its user ended the run before the round had a score",
     "repaired": "it ran only after repairs, and --strict",
-    "search-run": "it is one of a search's, whose workflows are no steps to one answer: it has no trace",
+    "for-a-task": "it is for a task, and a trace is of the rounds on one problem",
     "not-solved": "no round of its run passed all of `val`, and --solved",
     "not-best": "another round of its run scored higher, or as high and earlier",
     "not-monotone": "an earlier round of its run scored as high",

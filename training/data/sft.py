@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from training.data.attempts import Attempt, attempts, best, improving, is_search
+from training.data.attempts import Attempt, attempts, best, improving, is_for_task
 from training.data.candidates import (
     ABOUT,
     ANSWER,
@@ -40,8 +40,8 @@ def find(reading: Reading) -> Iterator[Candidate]:
     """The rows of one run."""
     options, dropped = reading.options, reading.dropped
     found = attempts(reading.trajectory, reading.scores, strict=options.strict, dropped=dropped)
-    if options.form == "trace" and is_search(reading.trajectory):
-        dropped["search-run"] += len(found)
+    if options.form == "trace" and is_for_task(reading.trajectory):
+        dropped["for-a-task"] += len(found)
         return
     if options.solved and not any(attempt.score == 1.0 for attempt in found):
         dropped["not-solved"] += len(found)

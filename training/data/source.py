@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -39,8 +39,9 @@ class OpenSource:
         self._reader, self._redactor = reader, redactor(source.settings)
         self._filter = _resolved(source.wanted, reader)
         self.is_partial = False
-        # A search's scores are read once, not for each of its runs.
-        self.scores = lru_cache(maxsize=16)(reader.candidate_scores)
+        # Read once, not for each of their runs.
+        self._of_search = lru_cache(maxsize=16)(reader.candidate_scores)
+        self._of_job = lru_cache(maxsize=16)(reader.rollout_scores)
 
     def run_ids(self) -> list[str]:
         """The ids of the runs, the oldest first, as they are now."""
@@ -59,6 +60,13 @@ class OpenSource:
         redacted = redact(iter(self._reader.trajectory_events(run_id)), self._redactor, {})
         trajectory = trajectory_of(map(from_json, redacted))
         return trajectory if trajectory is not None and trajectory.ended is not None else None
+
+    def scores(self, trajectory: Trajectory) -> Mapping[str, float]:
+        """The scores of workflows for a task, for `training.data.attempts`."""
+        origin = trajectory.started.origin
+        if origin.get("stage") == "search" and (name := origin.get("experiment")):
+            return self._of_search(name)
+        return self._of_job(origin["job"]) if origin.get("job") else {}
 
     def others(self, run_id: str, problem_id: str, benchmark: str | None) -> Iterator[Trajectory]:
         """The other runs on a problem, the best first."""

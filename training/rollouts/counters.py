@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from training.rollouts.rewards import Reward, shape
+from engine.workflows.skeleton import skeleton
+from training.rollouts.rewards import Reward
 from training.rollouts.rollouts import Rollout
 
 
@@ -20,7 +21,7 @@ def counters(rollouts: Sequence[Rollout], rewards: Sequence[Reward]) -> dict[str
     """
     calls = [call for rollout in rollouts for call in rollout.calls]
     looked_at = [call for call in calls if call.valid is not None]
-    shapes = [shape(r.code) for rollout in rollouts for r in rollout.rounds if r.valid]
+    shapes = [skeleton(r.code) for rollout in rollouts for r in rollout.rounds if r.valid]
     return {
         "valid_share": _mean([float(bool(call.valid)) for call in looked_at]),
         "same_workflow_share": 1 - len(set(shapes)) / len(shapes) if shapes else None,

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.source import parse
-from engine.workflows.identity import canonical
+from engine.workflows.skeleton import skeleton
 from engine.workflows.tree import self_attribute
 from training.rollouts.rollouts import InstanceOutcome, Rollout, RoundOutcome
 
@@ -94,39 +94,12 @@ def pass_share(instances: Sequence[InstanceOutcome]) -> float | None:
     return sum(score == 1.0 for score in known) / len(known) if known else None
 
 
-def shape(code: str) -> str:
-    """The syntax tree of a workflow without its names, texts and numbers; code that does not parse stands
-    for itself.
-    """
-    tree = parse(code).tree
-    if tree is None:
-        return code
-    # A copy: the tree is shared by all who parse this source.
-    return canonical(ast.unparse(_Plain().visit(copy.deepcopy(tree))))
-
-
 def operators(code: str) -> tuple[str, ...]:
     """The operators that the source calls on `self`, in the order of the text."""
     tree = parse(code).tree
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)] if tree else []
     found = [(n.lineno, n.col_offset, name) for n in calls if (name := self_attribute(n.func)) is not None]
     return tuple(name for _, _, name in sorted(found))
-
-
-class _Plain(ast.NodeTransformer):
-    """Every name and literal replaced by one of its kind; attributes, such as operators, stay."""
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return node if node.id == "self" else ast.Name("x", node.ctx)
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        return ast.arg(node.arg if node.arg == "self" else "x")
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        return ast.Constant(type(node.value).__name__)
-
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
-        return ast.Constant("str")
 
 
 def _round(outcome: RoundOutcome, shapes: list[str], settings: RewardSettings) -> tuple[float, str]:
@@ -147,7 +120,7 @@ def _round(outcome: RoundOutcome, shapes: list[str], settings: RewardSettings) -
 def _identity(outcome: RoundOutcome, settings: RewardSettings) -> str:
     match settings.distinct_by:
         case "tree":
-            return shape(outcome.code)
+            return skeleton(outcome.code)
         case "operators":
             return " ".join(operators(outcome.code))
         case "workflow":
