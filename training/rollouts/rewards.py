@@ -16,7 +16,6 @@ is here is our reading: pass rate, less complexity, plus distinctness.
 from __future__ import annotations
 
 import ast
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
