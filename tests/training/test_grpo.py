@@ -55,8 +55,9 @@ def directory(path: Path, problems: Path, *changes: str) -> Path:
 
 
 def test_after_kill_9_the_policy_and_the_workers_draw_what_they_would_have(tmp_path, problems):
-    whole = directory(tmp_path / "whole", problems, "steps=2", "rollouts.rounds=2", "advantages.after=0")
-    broken = directory(tmp_path / "broken", problems, "steps=2", "rollouts.rounds=2", "advantages.after=0")
+    whole, broken = (
+        directory(tmp_path / name, problems, "steps=2", "rollouts.rounds=1") for name in ("whole", "broken")
+    )
     train(RunDirectory.open(whole))
     assert support.killed_after(broken, "checkpoint", 1) == -signal.SIGKILL
     (broken / "job.json").write_text(json.dumps({"attempt": 2}))

@@ -217,10 +217,9 @@ class Collector:
         import torch
 
         accelerator = self.hooks.trainer.accelerator
-        mine = torch.tensor(
-            [[float(_learned(own)), float(_learned(own) > 0)] for own in made] or [[0.0, 0.0]]
-        )
-        tokens, count = accelerator.gather(mine.sum(0, keepdim=True).to(accelerator.device)).sum(0).tolist()
+        learned = [_learned(own) for own in made]
+        mine = torch.tensor([[float(sum(learned)), float(sum(n > 0 for n in learned))]])
+        tokens, count = accelerator.gather(mine.to(accelerator.device)).sum(0).tolist()
         return [per_rollout(own, tokens, count) for own in made]
 
     def _tell(
