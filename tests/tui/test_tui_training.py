@@ -334,6 +334,7 @@ async def test_a_clone_begins_with_its_parents_recipe(store: Path, jobs: Path) -
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, LaunchScreen) and table(app, "fields").count > 30)
         assert "max_steps\t9" in table(app, "fields").plain_text
+        assert app.screen.query_one("#name-name", Input).value == "first 01job, changed"
         await until(pilot, lambda: app.screen.query_one("#name-data", Input).value == "/data/of/parent")
         app.screen.query_one("#name-recipe", Input).value = "sft-embeded"
         app.screen.query_one("#name-recipe", Input).focus()
