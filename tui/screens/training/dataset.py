@@ -93,8 +93,10 @@ class DatasetScreen(ModalScreen[Built | None]):
         if not self._named:
             wanted = self.query_one("#wanted", Input).value.strip()
             name = f"{file_stem(wanted, 'all-runs', longest=40)}-{self._kind}"
+            names = (name, *(f"{name}-{number}" for number in range(2, 100)))
+            free = next((n for n in names if not (self._folder / n).exists()), name)
             with self.prevent(Input.Changed):
-                self.query_one("#folder", Input).value = str(self._folder / name)
+                self.query_one("#folder", Input).value = str(self._folder / free)
 
     @on(Input.Changed, "#folder")
     def _name(self) -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sandbox.errors import ExpectedError
+from training.jobs.directory import description
 from tui.safe import one_line
 from tui.screens.training.dataset import Built, DatasetScreen
 from tui.screens.training.launch import FIRST, LaunchScreen
@@ -17,8 +18,17 @@ if TYPE_CHECKING:
 
 def launch(app: WorkbenchApp, parent: str | None) -> None:
     """Fill in a job, or one that changes the recipe of the job `parent`."""
-    recipe = FIRST if parent is None else str(app.jobs.folder_of(parent) / "recipe.toml")
-    _fill_in(app, Launch(recipe=recipe, parent=parent))
+    if parent is None:
+        _fill_in(app, Launch(recipe=FIRST))
+        return
+    folder = app.jobs.folder_of(parent)
+    try:
+        name = str(description(folder).get("name", parent))
+    except ExpectedError as error:
+        app.notify(one_line(str(error), 300), severity="warning")
+        return
+    recipe = str(folder / "recipe.toml")
+    _fill_in(app, Launch(recipe=recipe, name=f"{one_line(name, 60)}, changed", parent=parent))
 
 
 def build(app: WorkbenchApp, wanted: str, kind: str) -> None:
