@@ -37,7 +37,10 @@ def basic(trace: Trace, diagnosis: Diagnosis) -> Iterator[Finding]:
         times = f" on {flaw.times} tests" if flaw.times > 1 else ""
         line = " (the line is the answer's)" if flaw.line else ""
         text = f"{diagnosis.what}{times}{line}"
-        quote = flaw.error or f"{flaw.call} == {flaw.expected}, got {flaw.got}"
+        quote = "" if flaw.error else f"{flaw.call} == {flaw.expected}, got {flaw.got}"
+        lines = (execution.answer or "").split("\n") if execution is not None else []
+        if flaw.line and flaw.line <= len(lines):
+            quote = lines[flaw.line - 1]
         yield Finding(_OF_FLAW[flaw.kind], quoted(text), seq, at[0], flaw.line, quoted(quote))
     elif diagnosis.what == "nothing returned":
         yield Finding("nothing-returned", "the workflow ended without an answer", seq)

@@ -26,6 +26,7 @@ from tui.screens.fork.fork import ForkScreen
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
 from tui.service.workbench import EngineWorkbench
+from tui.widgets.outline_view import OutlineView
 from tui.widgets.table_view import TableView
 
 PROBLEM = "HumanEval/0"
@@ -91,8 +92,8 @@ async def tour(store: Path, snap: Callable[[WorkbenchApp, str], None]) -> Toured
         await press(pilot, "enter")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.session.state.finished)
         await until(pilot, lambda: app.focused is not None and app.focused.id == "steps")
-        await press(pilot, "v")
-        await pilot.pause()
+        steps = app.screen.query_one(OutlineView)
+        await until(pilot, lambda: steps.selected is not None and steps.selected[0] == "evaluation")
         snap(app, "failure")
         await press(pilot, "k")
         await press(pilot, "F")

@@ -39,11 +39,11 @@ _FONT = """<style>
 @font-face { font-family: "Roboto Mono"; font-style: italic;
              src: url("/static/fonts/RobotoMono-Italic-VariableFont_wght.ttf"); }
 </style>"""
-# The terminal takes keys through a text area of its own, which is there once the page's script has run.
+# The terminal takes keys through a text area of its own, and can send them once the first byte has come.
 _FOCUS = """<script>
 const typing = new MutationObserver(() => {
   const keys = document.querySelector(".xterm-helper-textarea");
-  if (keys) { keys.focus(); if (document.body.classList.contains("-first-byte")) typing.disconnect(); }
+  if (keys && document.body.classList.contains("-first-byte")) { typing.disconnect(); keys.focus(); }
 });
 typing.observe(document.documentElement, { subtree: true, childList: true, attributes: true });
 </script>"""

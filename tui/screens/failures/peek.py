@@ -102,7 +102,7 @@ def _verdict(evaluation: EvaluationFinished, found: list[Flaw]) -> Iterator[str]
     """The first test of each flaw, expected against got; the same flaw of other tests is folded."""
     yield ""
     _, _, words = status_mark(str(evaluation.verdict.get("status", "failed")))
-    yield f"── {evaluation.split} tests: {evaluation.passed} of {evaluation.total} passed ({words})"
+    yield f"── {evaluation.split} split: {evaluation.passed} of {evaluation.total} tests passed ({words})"
     for flaw in found[:_FLAWS]:
         times = f"  ×{flaw.times}" if flaw.times > 1 else ""
         yield f"✗ {one_line(flaw.error or flaw.call or 'wrong answer', 300)}{times}"
