@@ -321,10 +321,10 @@ async def test_a_failed_run_opens_where_it_failed_and_no_parent_looks_well(full_
             pilot, lambda: outline.selected is not None and outline.selected[0] in ("step", "evaluation")
         )
         state = app.screen.session.state  # type: ignore[attr-defined]
-        assert state.nodes[outline.selected].status in FAILURES
-        for node in state.nodes.values():
+        assert state.tree.nodes[outline.selected].status in FAILURES
+        for node in state.tree.nodes.values():
             if isinstance(node, ExecutionNode | RoundNode):
-                bad = [key for key in node.children if outcome(state, state.nodes[key]) in FAILURES]
+                bad = [key for key in node.children if outcome(state, state.tree.nodes[key]) in FAILURES]
                 scored = [key for key in bad if key[0] in ("execution", "evaluation")]
                 assert not scored or outcome(state, node) in FAILURES
 
