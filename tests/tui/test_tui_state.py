@@ -167,6 +167,7 @@ BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
     "int | None": st.none() | st.integers(-2, 20),
     "float | None": st.none() | st.floats(0, 1e6),
     "dict[str, Any]": DATA,
+    "dict[str, str]": st.dictionaries(TEXT, TEXT, max_size=2),
     "tuple[str, ...]": st.lists(TEXT, max_size=2).map(tuple),
     "tuple[dict[str, str], ...]": st.lists(st.dictionaries(TEXT, TEXT, max_size=2), max_size=2).map(tuple),
     "tuple[dict[str, Any], ...]": st.lists(DATA, max_size=2).map(tuple),

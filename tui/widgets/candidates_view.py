@@ -92,8 +92,7 @@ class CandidatesView(LineView):
             text, ink = column[line] if line < len(column) else ("", "")
             over = None
             if index == self.cursor and line == 0:
-                name = "ink--cursor" if self.has_focus else "ink--cursor-blur"
-                over = self.get_component_rich_style(name, partial=True)
+                over = self.overlay("cursor" if self.has_focus else "cursor-blur")
             strips += [self.strip(fit([(text, ink)], room)[0], room, over), self.strip([], _GAP)]
         return Strip.join(strips).adjust_cell_length(width, self.ink(""))
 

@@ -91,6 +91,7 @@ class LineView(ScrollView, can_focus=True):
             bgcolor=background.rich_color if background and background.a else None,
             bold=ink.bold,
             italic=ink.italic,
+            underline=ink.underline,
         )
 
     def strip(self, pieces: Iterable[Piece], width: int, over: Style | None = None) -> Strip:
