@@ -8,9 +8,10 @@ import pytest
 
 from engine.run.context import Origin
 from engine.workflows.identity import canonical
+from engine.workflows.skeleton import skeleton
 from training.rollouts.calls import Call
 from training.rollouts.counters import counters
-from training.rollouts.rewards import Reward, RewardSettings, operators, pass_share, reward, shape
+from training.rollouts.rewards import Reward, RewardSettings, operators, pass_share, reward
 from training.rollouts.rollouts import InstanceOutcome, Rollout, RoundOutcome
 
 NAN = math.nan
@@ -21,7 +22,7 @@ def code(body: str) -> str:
 
 
 ONE = code('return (await self.custom(input=problem, instruction="a"))["response"]')
-SAME = code('return (await self.custom(input=task, instruction="another text"))["response"]')
+SAME = code('return (await self.custom(input=problem, instruction="another text"))["response"]')
 OTHER = code("return await self.test(problem=problem)")
 
 
@@ -67,7 +68,8 @@ def test_distinctness_in_its_two_forms() -> None:
         (ONE, SAME, True),
         (ONE, OTHER, False),
         (code("x = 1\n        return x"), code("y = 22\n        return y"), True),
-        (code("return f'{problem} a'"), code("return f'b {problem}'"), True),
+        (code("return f'{problem} a'"), code("return f'{problem} b'"), True),
+        (code("return f'{problem} a'"), code("return f'b {problem}'"), False),
         (code("return 1"), code("return 'text'"), False),
         (code("return 1"), code("return 1  # a comment"), True),
         (code("for i in range(3):\n            pass"), code("while True:\n            pass"), False),
@@ -79,8 +81,8 @@ def test_distinctness_in_its_two_forms() -> None:
 )
 def test_the_shape_of_a_workflow(first: str, second: str, same: bool) -> None:
     before = canonical(first)
-    assert (shape(first) == shape(second)) is same
-    assert shape(first) == shape(first)
+    assert (skeleton(first) == skeleton(second)) is same
+    assert skeleton(first) == skeleton(first)
     assert canonical(first) == before  # the source is read, not changed
 
 

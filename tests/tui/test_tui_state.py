@@ -184,7 +184,9 @@ def arbitrary(cls: type[ev.Event]) -> st.SearchStrategy[ev.Event]:
         if f.name.endswith("_id") and f.name != "run_id":
             fields[f.name] = (st.none() | IDS) if "None" in hint else IDS
         elif hint.startswith("Literal"):
-            fields[f.name] = st.sampled_from(eval(hint.removeprefix("Literal")))
+            words, _, rest = hint.removeprefix("Literal").partition(" | ")
+            chosen = st.sampled_from(eval(words))
+            fields[f.name] = chosen | st.none() if rest else chosen
         else:
             fields[f.name] = BY_TYPE[hint]
     return st.builds(cls, **fields)
