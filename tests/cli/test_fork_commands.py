@@ -108,7 +108,7 @@ async def test_what_cannot_be_forked_is_said_in_a_sentence(shell: Shell, models:
         (["--workflow", "double.json"], "the workflow cannot run"),
         (["--workflow", "missing.py"], "give a readable file for the workflow"),
         (["--at", "test1:0", "--set", "problem=x", "--workflow", "double.json"], "are two forks"),
-        (["--at", "test1:0", "--everywhere"], "--everywhere goes with"),
+        (["--at", "test1:0", "--everywhere"], "--everywhere needs"),
     ]:
         ended = await shell("fork", run_id, *args)
         assert ended.code in (2, 3), args

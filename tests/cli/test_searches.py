@@ -43,7 +43,7 @@ async def test_each_search_finds_something_and_every_trial_has_a_verdict(
     specs = (
         "aflow,rounds=2,validation_rounds=1",
         "adas,generations=1,resamples=100",
-        "scoreflow,workflows=2,executions=1",
+        "scoreflow,workflows=2,executions=1,operators=paper",
         "maas,repetitions=1",
     )
     variants = [word for spec in specs for word in ("--variant", spec)]
@@ -106,7 +106,7 @@ async def test_preference_pairs_are_exported(shell: Shell, models: Models, probl
     models.replies["meta"] = lambda _: answer((GENERATE, bad)[next(numbers) % 2])
     models.replies["worker"] = answer(RIGHT)
     options = ("--name", "e", "--split", "aflow-1:4", "--executions", "1")
-    variant = ("--variant", "scoreflow,workflows=4,executions=1,pairs=9")
+    variant = ("--variant", "scoreflow,workflows=4,executions=1,pairs=9,operators=paper")
     ended = await shell("bench", str(problems), *options, *variant)
     assert ended.code == 0, ended.out + ended.err
     said = await shell("export-pairs", "e", "--out", "pairs.jsonl", "--json")

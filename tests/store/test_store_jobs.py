@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ import pytest
 
 from store.db import open_writer
 from store.exports.merge import merge_runs
-from store.jobs import reading
 from store.jobs.ingest import Ingested, NoJobError, forget, ingest
-from store.jobs.reading import Point
+from store.jobs.reading import JobReader, Point
 from store.reader import Reader
+from store.reading import ReadConnection
 from tests.store.samples import finished, store, whole_run
 from tests.support.job_folders import BEGUN, JobFolder, group
 
@@ -324,6 +325,13 @@ def test_a_run_that_is_none_is_refused_and_costs_no_other(
 def test_a_step_and_a_listing_cost_the_same_however_long_the_job_is(
     db: sqlite3.Connection, job: JobFolder
 ) -> None:
+    class Taken(ReadConnection):
+        @contextmanager
+        def taken(self) -> Iterator[sqlite3.Connection]:
+            yield db
+
+    reader = JobReader(Taken(job.path / "store.db"))
+
     def work() -> int:
         """SQLite's own instructions for reading one more step of a resumed job, and listing the jobs."""
         count = 0
@@ -336,8 +344,8 @@ def test_a_step_and_a_listing_cost_the_same_however_long_the_job_is(
         job.step(last, loss=2.0)
         db.set_progress_handler(tick, 10)
         ingest(db, job.path)
-        reading.jobs(db)
-        reading.metric_names(db, ["job-1"])
+        reader.all()
+        reader.metrics(["job-1"])
         db.set_progress_handler(None, 0)
         return count
 

@@ -121,8 +121,8 @@ def test_a_page_is_read_from_an_index_without_sorting(path: Path, condition: dic
     plans: list[str] = []
     reader = Reader(path)
     reader.runs(limit=1)
-    assert reader._db is not None
-    reader._db.set_trace_callback(plans.append)
+    with reader._connection.taken() as db:
+        db.set_trace_callback(plans.append)
     reader.runs(**condition)  # type: ignore[arg-type]
     (query,) = [text for text in plans if "FROM runs" in text]
     reader.close()

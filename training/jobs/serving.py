@@ -41,7 +41,7 @@ def serving_spec(
         check_port(port)
     if gpus is None:
         gpus = tuple(host.gpus[:1]) if host is not None and host.gpus else (0,)
-    argv = [PYTHON, "-m", "vllm.entrypoints.cli.main", "serve", source, "--served-model-name", name]
+    argv = [PYTHON, "-P", "-m", "vllm.entrypoints.cli.main", "serve", source, "--served-model-name", name]
     argv += ["--host", ADDRESS, "--port", str(port), "--tensor-parallel-size", str(max(len(gpus), 1))]
     return JobSpec("serve", name, tuple(argv), gpus=gpus, base=model, sends=sends, needs="vllm", port=port)
 

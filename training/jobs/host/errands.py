@@ -114,8 +114,9 @@ def environment(folder: Path, wanted: dict[str, Any]) -> None:
             _run([uv, "venv", "--quiet", "--python", sys.executable, str(place)])
             _run([uv, "pip", "install", "--python", str(place / "bin/python"), *options])
         else:
-            _run([sys.executable, "-m", "venv", str(place)])
-            _run([str(place / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check", *options])
+            _run([sys.executable, "-I", "-m", "venv", str(place)])
+            pip = [str(place / "bin/python"), "-I", "-m", "pip", "install", "--disable-pip-version-check"]
+            _run([*pip, *options])
         (folder / "ready").touch()
 
 
