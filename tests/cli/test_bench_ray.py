@@ -140,7 +140,7 @@ async def test_a_killed_driver_s_experiment_goes_on_without_the_cluster(
     process = await start(
         shell,
         *(str(problems), "--name", "e", "--executions", "1", "--split", "aflow-1:4"),
-        *("--variant", "metaflow", "--variant", "vanilla"),
+        *("--variant", "metaflow,operators=paper", "--variant", "vanilla"),
     )
     await until(gate.reached, process)
     process.kill()

@@ -49,7 +49,7 @@ class EventsPane(Vertical):
             [_row(number, event) for number, event in zip(range(len(events), 0, -1), events, strict=True)]
         )
         alerts = sum(event.kind == "alert" for event in events)
-        table.border_subtitle = fmt.plural(alerts, "alert") if alerts else ""
+        table.tell(fmt.plural(alerts, "alert") if alerts else "")
 
 
 def _row(number: int, event: JobEvent) -> TableRow:

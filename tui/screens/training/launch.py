@@ -127,7 +127,7 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
         # The data set has a line of its own.
         self._fields = {field.name: field for field in fields(recipe) if field.name != "data.path"}
         self._table.show([self._row(field, before.get(name, "")) for name, field in self._fields.items()])
-        self._table.border_subtitle = f"{recipe.kind}: {len(self._fields)} settings"
+        self._table.tell(f"{recipe.kind}: {len(self._fields)} settings")
         self._table.refresh()
         self._describe()
         return True

@@ -80,7 +80,7 @@ class RolloutsPane(Vertical):
         step = self._shown_step
         followed = ", the newest" if self._step is None else f" of {self._steps[-1]}" if self._steps else ""
         table.border_title = "Rollouts" if step is None else f"Rollouts of step {step}{followed}"
-        table.border_subtitle = plural(len(self._groups), "group") if self._groups else ""
+        table.tell(plural(len(self._groups), "group") if self._groups else "")
         table.show([_group_row(name, rows) for name, rows in self._groups.items()])
         table.refresh()
         self._show_group()

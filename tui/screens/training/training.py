@@ -100,7 +100,7 @@ class TrainingScreen(WorkbenchScreen[None]):
             self._table.move(list(self._jobs).index(self._wanted or ""))
             self._wanted = None
         problems = self.navigation.jobs.problems
-        self._table.border_subtitle = one_line(problems[0], 100) if problems else ""
+        self._table.tell(one_line(problems[0], 100) if problems else "")
         self._table.refresh()
         await self._show_selected()
 
