@@ -55,13 +55,15 @@ class MetaFlowOptions(Options):
         1,
         ge=1,
         le=200,
-        description="Workflows that are written; of several the best on `validation` counts (reviews of the paper: 20).",
+        description="Workflows that are written; of several the best on `validation` counts "
+        "(reviews of the paper: 20).",
     )
     validation: int = Field(
         50,
         ge=1,
         le=10_000,
-        description="Problems at most that each of several candidates is scored on (reviews of the paper: 50).",
+        description="Problems at most that each of several candidates is scored on "
+        "(reviews of the paper: 50).",
     )
 
 
