@@ -7,6 +7,8 @@ import pytest
 from engine.config import Settings
 from sandbox.errors import UsageError
 from training import recipes
+from training.jobs import specs
+from training.jobs.directory import JobError
 from training.recipes.launch import accelerate_file, ranks
 from training.recipes.load import parse
 
@@ -172,3 +174,9 @@ def test_a_plan_counts_rows_and_says_what_its_estimates_rest_on(tmp_path):
     assert unknown.rows is None and unknown.steps is None and "time" not in unknown.estimates
     with pytest.raises(UsageError, match="is no data set"):
         recipes.plan(recipes.load("sft-embedded", ["data.path=/nowhere"]), "RUN", settings)
+
+
+def test_what_training_needs_is_said_before_a_job_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(specs, "find_spec", lambda name: None if name in ("trl", "peft") else name)
+    with pytest.raises(JobError, match=r"^training needs trl, peft: pip install 'flowreasoner\[train\]'$"):
+        specs.training_spec(recipes.load("sft-embedded"), "first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from training.recipes.kinds import Recipe
 
 
+_PACKAGES = ("torch", "transformers", "datasets", "trl", "peft")
 TRAINER = ours("training.trainers", RUN_DIR)
 
 
@@ -30,11 +32,13 @@ def training_spec(
     that a base of `job:ID` is looked for in.
 
     Raises:
-        JobError: there is no data set, or there are fewer GPUs than processes.
+        JobError: packages or the data set are missing, or there are fewer GPUs than processes.
         ModelError: the base names a checkpoint that is not there.
     """
     from training.recipes.kinds import Trained  # a recipe's parts take a while to load
 
+    if host is None and (lacking := [name for name in _PACKAGES if find_spec(name) is None]):
+        raise JobError(f"training needs {', '.join(lacking)}: pip install 'flowreasoner[train]'")
     if isinstance(recipe, Trained) and not Path(recipe.data.path or "/no/data").expanduser().is_dir():
         missing = f"{recipe.data.path} is no folder" if recipe.data.path else "the recipe names no data set"
         raise JobError(f"{missing}: make one with `flowreasoner dataset build`, and name it with --data DIR")
