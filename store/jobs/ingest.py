@@ -71,7 +71,9 @@ def _read_job(run_dir: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         job = None
     if not isinstance(job, dict):
-        raise NoJobError(f"{path} is not a job's; the folder was made by something else, or is damaged.")
+        raise NoJobError(
+            f"A folder here is not a job's; it was made by something else, or is damaged: {path}"
+        )
     return job
 
 

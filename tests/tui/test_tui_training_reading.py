@@ -97,7 +97,7 @@ async def test_a_folder_that_is_none_and_damaged_runs_are_told_and_cost_no_other
     service = Jobs(records, {})
     assert [job.row.id for job in await service.standings()] == ["01c", "01b", "01a"]
     problems = "\n".join(service.problems)
-    assert "00/job.json is not a job's" in problems
+    assert "is not a job's" in problems and "00/job.json" in problems
     assert "1 of its runs are damaged" in problems
     assert "01c/store.db is not a SQLite database" in problems
     with Reader(store) as reader:

@@ -64,6 +64,8 @@ async def test_keys_behind_the_one_that_opens_are_typed(
         burst(app, opener, *"fqrW1X")
         await until(pilot, lambda: app.screen.query(field) and "fqrW1X" in _text(app, field))
         assert not told(app)
+        # The palette is Textual's: closed while it gathers commands, it looks for a list that is gone.
+        await until(pilot, lambda: all(w.is_finished for w in app.workers if w.node is app.screen))
 
 
 def _filled(app: WorkbenchApp) -> bool:
