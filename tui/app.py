@@ -15,10 +15,12 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding
 
 from tui import theme
-from tui.actions import actions_on, bindings_for, key_label, keymap_problems
+from tui.actions import bindings_for, keymap_problems
 from tui.engines import Engines
 from tui.key_order import KeyOrder
 from tui.memory import Memory
+from tui.palette import commands_on
+from tui.picked_theme import PickedTheme
 from tui.ports import Workbench
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
@@ -30,8 +32,6 @@ from tui.stalls import Stalls
 if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.screen import Screen
-    from textual.theme import Theme
-    from textual.widget import Widget
     from textual.worker import Worker
 
     from tui.navigation import Navigation
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 STALL_SECONDS = 2.0
 JOB_SECONDS = 3.0
-THEME = "theme"  # the picked one, in `tui.memory`
 
 
 class WorkbenchApp(App[None]):
@@ -76,7 +75,7 @@ class WorkbenchApp(App[None]):
         self._initial = (initial_request, initial_run_id)
         self._clashes: set[str] = set()
         self._left = False
-        self._taken = self.theme
+        self._picked_theme = PickedTheme(self, self.memory, workbench.settings.theme)
         # A repaint costs a round trip's worth of bytes over SSH, so there everything moves less often.
         remote = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
         self.tick = 0.5 if remote else 0.1
@@ -91,8 +90,8 @@ class WorkbenchApp(App[None]):
     def on_mount(self) -> None:
         self.register_theme(theme.THEME)
         if "TEXTUAL_THEME" not in os.environ:
-            self._take_theme()
-        self.theme_changed_signal.subscribe(self, self._remember_theme)
+            self._picked_theme.take()
+        self.theme_changed_signal.subscribe(self, self._picked_theme.remember)
         keymap = dict(self.workbench.settings.keymap)
         self.set_keymap(keymap)
         for problem in keymap_problems(keymap):
@@ -105,21 +104,6 @@ class WorkbenchApp(App[None]):
             self.open_trace(run_id)
         elif request is not None:
             self.open_form(request)
-
-    def _take_theme(self) -> None:
-        """The theme that was picked last, unless the settings name another since."""
-        wanted, picked = self.workbench.settings.theme, self.memory.get(THEME)
-        if isinstance(picked, dict) and picked.get("setting") == wanted:
-            wanted = str(picked.get("picked"))
-        self.theme = self._taken = wanted if wanted in self.available_themes else theme.NAME
-        if wanted not in self.available_themes:
-            told = f"There is no theme {one_line(wanted, 40)!r}; press T to pick one."
-            self.notify(told, severity="warning")
-
-    def _remember_theme(self, now: Theme) -> None:
-        if now.name != self._taken:
-            self._taken = now.name
-            self.memory.put(THEME, {"picked": now.name, "setting": self.workbench.settings.theme})
 
     async def on_event(self, event: events.Event) -> None:
         """Keys and pastes one after the other (`tui.key_order`); all else as Textual has it."""
@@ -225,17 +209,9 @@ class WorkbenchApp(App[None]):
         self.push_screen(WholeRowScreen(cells))
 
     def open_form(self, request: NewRun) -> None:
-        from tui.screens.new_run.new_run import LAST, NewRunScreen, remembered
+        from tui.screens.new_run.new_run import fill_in
 
-        def start(filled: NewRun | None) -> None:
-            if filled is not None:
-                self.start_run(filled, begun=lambda: begun(filled))
-
-        def begun(filled: NewRun) -> None:
-            self.memory.drop_draft(NewRunScreen.form)
-            self.memory.put(LAST, remembered(filled, request))
-
-        self.push_screen(NewRunScreen(request), start)
+        fill_in(self, request)
 
     def _to_home(self) -> None:
         while len(self.screen_stack) > 1:
@@ -361,15 +337,9 @@ class WorkbenchApp(App[None]):
             self.push_screen(HelpScreen(self.screen.name or "app", keymap))
 
     def action_jump(self) -> None:
-        from tui.screens.jump.jump import JumpScreen, panes_of
+        from tui.screens.jump.jump import jump
 
-        def focus(pane: Widget | None) -> None:
-            if pane is not None:
-                pane.focus()
-
-        screen = self.screen
-        if panes := panes_of(screen):
-            self.push_screen(JumpScreen(panes), focus)
+        jump(self)
 
     def action_zoom(self) -> None:
         if self.screen.maximized is not None:
@@ -378,15 +348,7 @@ class WorkbenchApp(App[None]):
             self.screen.maximize(self.screen.focused)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        for action in actions_on(screen.name or "app"):
-            if action.scope in ("list", "tree", "text") or action.id == "app.command_palette":
-                continue
-            keys = self.workbench.settings.keymap.get(action.id, action.key).split(",")
-            label = f"{action.help}  ({key_label(keys[0])})"
-            target = screen if action.scope != "app" else self
-            method = getattr(target, f"action_{action.action}", None)
-            if method is not None:
-                yield SystemCommand(action.title, label, method)
+        return commands_on(screen, self, self.workbench.settings.keymap)
 
     # -- text out --------------------------------------------------------------------------------
 
@@ -422,18 +384,9 @@ class WorkbenchApp(App[None]):
 
     async def action_quit(self) -> None:
         """Leave; first ask where that would cost somebody something."""
-        from tui.leaving import going_on, lost
+        from tui.leaving import leave
 
-        message = going_on(self.engines)
-        if not (losses := lost(self.screen_stack, self.engines)):
-            self.exit(message=message)
-            return
-        from tui.screens.confirm.confirm import ConfirmScreen
-
-        question = " ".join(filter(None, (*losses, message, "Leave?")))
-        self.push_screen(
-            ConfirmScreen(question, "Leave", "Stay"), lambda yes: self.exit(message=message) if yes else None
-        )
+        leave(self, self.engines)
 
     def action_suspend_process(self) -> None:
         if self._driver is None or not self._driver.can_suspend:

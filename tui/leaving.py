@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from textual.app import App
 from textual.screen import Screen
 
 from tui.format import plural
@@ -12,6 +13,22 @@ from tui.screens.base import WorkbenchScreen
 
 if TYPE_CHECKING:
     from tui.engines import Engines
+
+
+def leave(app: App[None], engines: Engines) -> None:
+    """Close the workbench; ask first where that would cost somebody something."""
+    message = going_on(engines)
+    if not (losses := lost(app.screen_stack, engines)):
+        app.exit(message=message)
+        return
+    from tui.screens.confirm.confirm import ConfirmScreen
+
+    def decided(yes: bool | None) -> None:
+        if yes:
+            app.exit(message=message)
+
+    question = " ".join(filter(None, (*losses, message, "Leave?")))
+    app.push_screen(ConfirmScreen(question, "Leave", "Stay"), decided)
 
 
 def going_on(engines: Engines) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual import events
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
@@ -15,6 +15,17 @@ from tui.actions import bindings_for
 from tui.widgets.line_view import LineView
 
 LETTERS = "asdfghjkl"
+
+
+def jump(app: App[None]) -> None:
+    """Have a pane of the screen picked, and focus it."""
+
+    def focus(pane: Widget | None) -> None:
+        if pane is not None:
+            pane.focus()
+
+    if panes := panes_of(app.screen):
+        app.push_screen(JumpScreen(panes), focus)
 
 
 def panes_of(screen: Screen[object]) -> Sequence[Widget]:

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual import on
 from textual.app import ComposeResult
@@ -23,6 +23,9 @@ from tui.service.requests import NewRun
 from tui.widgets.check_box import CheckBox
 from tui.widgets.footer import Footer
 from tui.widgets.title_bar import TitleBar
+
+if TYPE_CHECKING:
+    from tui.app import WorkbenchApp
 
 LAST = "last_run"  # what the last run was started with, in `tui.memory`
 
@@ -231,3 +234,17 @@ def _fields(request: NewRun) -> dict[str, str]:
 def remembered(used: NewRun, default: NewRun) -> dict[str, Any]:
     """What to remember under `LAST` of a run that was started."""
     return {"used": _fields(used), "settings": _fields(default)}
+
+
+def fill_in(app: WorkbenchApp, request: NewRun) -> None:
+    """Open the form on this request, and start what it is filled in with."""
+
+    def start(filled: NewRun | None) -> None:
+        if filled is not None:
+            app.start_run(filled, begun=lambda: begun(filled))
+
+    def begun(filled: NewRun) -> None:
+        app.memory.drop_draft(NewRunScreen.form)
+        app.memory.put(LAST, remembered(filled, request))
+
+    app.push_screen(NewRunScreen(request), start)
