@@ -166,33 +166,18 @@ class WorkbenchApp(App[None]):
 
     def open_trace(self, run_id: str) -> None:
         """Show a run of the store; one that runs here is shown live."""
-        from tui.screens.run.run import RunScreen
-        from tui.session import RunSession
+        from tui.screens.run.opening import open_trace
 
-        session = next((s for s in self.engines.sessions if s.state.run_id == run_id), None)
-        if session is not None:
-            self.push_screen(RunScreen(session))
-        else:
-            self.push_screen(RunScreen(RunSession(self.clock, live=False, title=run_id), run_id=run_id))
+        open_trace(self, run_id)
 
     def open_run(self, run_id: str) -> None:
         """Show a run of the store that may be in progress elsewhere; then it is followed."""
         self.open_after(partial(self._open_run, run_id))
 
     async def _open_run(self, run_id: str) -> None:
-        from store.errors import StoreError
-        from tui.screens.run.run import RunScreen
+        from tui.screens.run.opening import open_run
 
-        try:
-            row = await self.records.run(run_id)
-        except StoreError as error:
-            self.notify(one_line(str(error), 300), severity="warning")
-            return
-        if row.status == "running" and self.engines.session_of(run_id) is None:
-            await self.workbench.live()  # which engine it is in
-            self.push_screen(RunScreen(self.engines.follow(run_id, row.problem_id)))
-            return
-        self.open_trace(run_id)
+        await open_run(self, run_id)
 
     def choose_columns(
         self, titles: Sequence[str], chosen: Sequence[str], then: Callable[[list[str] | None], None]
