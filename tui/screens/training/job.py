@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.widgets import ContentSwitcher, Footer, Input, Static
+from textual.widgets import ContentSwitcher, Input, Static
 
 from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
@@ -23,6 +23,7 @@ from tui.screens.training.recipe_pane import RecipePane
 from tui.screens.training.rollouts_pane import RolloutsPane
 from tui.screens.training.rows import age, state_words, steps
 from tui.widgets.candidates_view import CandidatesView
+from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.tab_strip import TabStrip
 from tui.widgets.title_bar import TitleBar

@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.suggester import SuggestFromList
-from textual.widgets import Footer, Input, Label, Static
+from textual.widgets import Input, Label, Static
 
 from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
@@ -22,6 +22,7 @@ from tui.safe import one_line
 from tui.screens.ask.ask import AskScreen
 from tui.screens.base import WorkbenchScreen
 from tui.service.jobs.launch import Launch, gpu_numbers
+from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import Column, TableRow, TableView
 from tui.widgets.text_view import TextView

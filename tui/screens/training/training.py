@@ -9,7 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from sandbox.errors import ExpectedError
 from tui.actions import bindings_for
@@ -19,6 +19,7 @@ from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.training.control import JobControl
 from tui.screens.training.rows import JOB_COLUMNS, facts, job_row, time_bar
+from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.metric_plot import Layer, MetricPlot
 from tui.widgets.table_view import TableView
