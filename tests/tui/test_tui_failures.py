@@ -29,6 +29,7 @@ from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
 from tui.trace.nodes import FAILURES, ExecutionNode, RoundNode
 from tui.trace.outline import outcome
+from tui.widgets.line_list import LineList
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.table_view import TableView
 from tui.widgets.text_view import TextView
@@ -141,6 +142,24 @@ async def test_a_held_key_reads_only_where_it_stops(
         table(app, "runs").move(3)
         await until(pilot, lambda: app.screen.query_one("#peek", TextView).border_subtitle == run_id(0))
         assert read == [run_id(0)]
+
+
+async def test_the_cursor_among_the_runs_stays_when_its_cluster_is_told_of_late(
+    full_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a slow machine, where the clusters' first message came to its turn after keys were pressed."""
+    monkeypatch.setattr("tui.screens.failures.failures.DEBOUNCE_S", 0.001)
+    app = app_of(ScriptedWorkbench(full_store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        await pilot.press("enter", "j")
+        clusters = table(app, "clusters")
+        clusters.post_message(LineList.Highlighted(clusters, clusters.cursor))
+        for _ in range(5):
+            await pilot.pause()
+        assert table(app, "runs").selected == run_id(2)
+        view = app.screen.query_one("#peek", TextView)
+        await until(pilot, lambda: view.border_subtitle == run_id(2))
 
 
 async def test_grouping_is_toggled(full_store: Path) -> None:

@@ -48,6 +48,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         self._by: Grouping = "signature"
         self._newest = 0  # event in the store when all of this was read
         self._runs: tuple[RunRow, ...] = ()
+        self._runs_of: tuple[Grouping, str | None] = ("signature", None)  # the cluster that they are of
         self._said: dict[str, list[Annotation]] = {}
         self._waiting: dict[str, Timer] = {}
         self._undo: list[tuple[RunRow, Kind, str, bool]] = []  # what was said, and whether taken away
@@ -112,6 +113,9 @@ class FailuresScreen(WorkbenchScreen[None]):
 
     async def _load_runs(self) -> None:
         key, by = self._table("clusters").selected, self._by
+        if (by, key) != self._runs_of:
+            self._table("runs").move(0)
+            self._runs_of = (by, key)
         if key is None:
             self._runs, self._said = (), {}
             self._show_runs(more=False)
@@ -122,7 +126,10 @@ class FailuresScreen(WorkbenchScreen[None]):
             page = reader.runs(cluster=(by, key), limit=RUNS)
             return page.rows, reader.annotations.of([r.id for r in page.rows]), page.next_cursor is not None
 
-        self._runs, self._said, more = await self.navigation.records.read(read)
+        runs, said, more = await self.navigation.records.read(read)
+        if (by, key) != self._runs_of:
+            return  # the cursor has gone on, and the read of where it is has begun
+        self._runs, self._said = runs, said
         self._show_runs(more=more)
         self._peek_later()
 
@@ -152,7 +159,10 @@ class FailuresScreen(WorkbenchScreen[None]):
 
     @on(LineList.Highlighted, "#clusters")
     def _cluster_selected(self) -> None:
-        self._later("runs", self._read_runs)
+        # Said of the first rows as well, whose runs are being read with them: by the time this came to its
+        # turn on a slow machine, the cursor was already among those runs, and was put back to the first.
+        if (self._by, self._table("clusters").selected) != self._runs_of:
+            self._later("runs", self._read_runs)
 
     @on(LineList.Highlighted, "#runs")
     def _peek_later(self) -> None:
@@ -164,7 +174,6 @@ class FailuresScreen(WorkbenchScreen[None]):
         self._waiting[what] = self.set_timer(DEBOUNCE_S, then)  # type: ignore[arg-type]
 
     def _read_runs(self) -> None:
-        self._table("runs").move(0)
         self.read_store(self._load_runs, what="runs")
 
     def _read_peek(self) -> None:
