@@ -19,7 +19,8 @@ _BOXED = re.compile(r"\\(?:boxed|fbox)\s*")
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
-    """The chance that at least one of `k` samples is right, estimated without bias from `c` right ones of `n`.
+    """The chance that at least one of `k` samples is right, estimated without bias from `c` right ones of
+    `n`.
 
     1 - C(n-c, k) / C(n, k), which is 1 where fewer than `k` are wrong; for k = 1 it is c/n (Chen et al.
     2021, "Evaluating Large Language Models Trained on Code", Section 2.1).

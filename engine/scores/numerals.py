@@ -61,9 +61,9 @@ NUMBER = re.compile(
 
 
 def fold(text: str) -> str:
-    """`text` in plain characters: wide, raised and other digits become 0 to 9, dashes and quotation marks those
-    of a keyboard, LaTeX that writes numbers (`\\frac`, `\\times`, `{,}`) plain numbers. Invisible characters
-    and those for private use are dropped.
+    """`text` in plain characters: wide, raised and other digits become 0 to 9, dashes and quotation marks
+    those of a keyboard, LaTeX that writes numbers (`\\frac`, `\\times`, `{,}`) plain numbers. Invisible
+    characters and those for private use are dropped.
     """
     text = _APART.sub(lambda m: f"{m[1] or m[2] or ''}-", text.replace("\\!", "").replace("{,}", ","))
     text = _THIN.sub(lambda m: re.sub(r"[^\d]+", ",", m[0]), text)

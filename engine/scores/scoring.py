@@ -28,9 +28,9 @@ MAX_ANSWER_CHARS = 20_000  # the end of a longer text is what is compared: half 
 class Score:
     """`value` is in [0, 1]: passed/total for tests, F1 for that metric; None where there is no verdict.
 
-    `passed` of `total` counts tests; without tests `total` is 1. `reason` says in a few words why the value is
-    not 1; it never quotes a test. `details` names the `metric` and holds the sandbox's verdict, or `f1` and
-    `exact_match`.
+    `passed` of `total` counts tests; without tests `total` is 1. `reason` says in a few words why the value
+    is not 1; it never quotes a test. `details` names the `metric` and holds the sandbox's verdict, or `f1`
+    and `exact_match`.
     """
 
     value: float | None
@@ -70,8 +70,8 @@ async def evaluate(
 async def score_answer(problem: Problem, answer: str, split: Split, open_sandbox: Open) -> Score:
     """The score of an answer by its problem's metric: against one split's tests, or the reference answer.
 
-    Raises SandboxError where the sandbox failed to give a verdict twice, or that of the problem's image cannot
-    be opened.
+    Raises SandboxError where the sandbox failed to give a verdict twice, or that of the problem's image
+    cannot be opened.
     """
     metric = problem.metric
     if metric == "tests":

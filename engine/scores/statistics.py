@@ -76,9 +76,9 @@ def pass_rate_interval(passed: Sequence[int], trials: Sequence[int]) -> Interval
 def mean_intervals(rows: Sequence[Sequence[float]]) -> list[Interval | None]:
     """The interval of the mean of each row, by a bootstrap over its columns.
 
-    A column is a problem, and a row holds the differences of two sides there, so this is the paired bootstrap;
-    the rows of one call share their resamples. None with fewer than two columns, and for a row whose values
-    are all the same: a bootstrap can say nothing then.
+    A column is a problem, and a row holds the differences of two sides there, so this is the paired
+    bootstrap; the rows of one call share their resamples. None with fewer than two columns, and for a row
+    whose values are all the same: a bootstrap can say nothing then.
 
     Raises:
         ValueError: the rows are not equally long.

@@ -60,8 +60,8 @@ def is_number(word: str) -> bool:
 
 
 def units_of(text: str) -> dict[Fraction | None, set[str]]:
-    """The numbers of a text that have a sign such as `$` or `%`: by value (None where it has none, as 1/0), the
-    signs it stands with.
+    """The numbers of a text that have a sign such as `$` or `%`: by value (None where it has none, as 1/0),
+    the signs it stands with.
     """
     signs: dict[Fraction | None, set[str]] = {}
     for number in NUMBER.finditer(fold(text)):
