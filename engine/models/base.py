@@ -1,4 +1,4 @@
-"""The one interface every model has: messages in, a stream of deltas out, a completion last."""
+"""The interface of every model: messages in, a stream of deltas out, a completion last."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ class Spent:
 
 
 class ModelError(UnavailableError):
-    """A model call failed for good (after retries). The message says what, where and what to do.
+    """A model call failed for good, after any retries. The message says what, where and what to do.
 
-    `spent` is what attempts cost that brought a part of an answer and no whole one.
+    `kind` is for programs; a caller may go on after "context-length" and "refused", which only this call
+    meets. `spent` is the cost of attempts that brought a part of an answer.
     """
 
     def __init__(self, kind: ErrorKind, message: str, spent: Spent = Spent()) -> None:
@@ -59,7 +60,9 @@ class ModelError(UnavailableError):
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to sample. None leaves the choice to the model's own default."""
+    """How to sample. None leaves the choice to the model's own default; `max_tokens` limits those of the
+    answer, reasoning included, and a text in `stop` ends the answer and is left out of it.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
@@ -68,7 +71,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Only what is set: this goes into traces and content addresses."""
+        """Only what is set, because this goes into traces and content addresses."""
         values = {k: getattr(self, k) for k in ("temperature", "top_p", "max_tokens", "seed")}
         return {k: v for k, v in values.items() if v is not None} | (
             {"stop": list(self.stop)} if self.stop else {}
@@ -85,8 +88,8 @@ class Delta:
 
 @dataclass(frozen=True)
 class Retry:
-    """The last attempt failed for `reason`; the next, number `attempt` (from 2), starts in `wait_s`
-    seconds and streams from the beginning: what was streamed so far is void.
+    """The last attempt failed for `reason`. The next, number `attempt` (from 2), starts in `wait_s` seconds
+    and streams from the beginning, so the deltas so far are void.
     """
 
     attempt: int
@@ -96,8 +99,8 @@ class Retry:
 
 @dataclass(frozen=True)
 class Queued:
-    """The call waits for others, such as a training step's rollouts: until the next item comes, the time
-    is not the run's, and its clock stands still.
+    """The call waits for others, such as a training step's rollouts. The run's clock stands still until the
+    next item comes.
     """
 
 
@@ -106,13 +109,13 @@ class Completion:
     """The whole answer, always the last item of a stream.
 
     `finish` is the endpoint's own word (`engine.models.finish`), "cut" where the stream broke off, "unsaid"
-    where it ended without one. Tokens and cost are those of all attempts. `flags`: "empty" (no text),
-    "only-reasoning" (empty, but for its thinking), "truncated" (at a limit of tokens, or cut),
-    "default-limit" (at the limit that models in this process have), "unknown-finish" (whether it is whole
-    is not known), "estimated-tokens" (the endpoint sent no usage), "replayed" (served from the store).
+    where it ended without one. Tokens and cost are those of all attempts; a cost of None is unknown. `flags`:
+    "empty" (no text), "only-reasoning" (thinking, and no text), "truncated" (by a limit of tokens, or cut),
+    "default-limit" (by the default limit of models in this process), "unknown-finish" (it may not be whole),
+    "estimated-tokens" (the endpoint sent no usage), "replayed" (served from a record).
 
-    `sampled` is how the answer was sampled, the model's own defaults included, where that is known: of the
-    names of `Sampling`, and "top_k". `call_id` is the call's in the run's events.
+    `sampled` says how the answer was sampled, with the model's own defaults, where that is known; its keys
+    are the names of `Sampling` and "top_k". `call_id` is the call's in the run's events, set by the gateway.
     """
 
     text: str
@@ -134,7 +137,7 @@ class ChatModel(Protocol):
     def stream(
         self, messages: Sequence[Message], sampling: Sampling
     ) -> AsyncIterator[Delta | Retry | Queued | Completion]:
-        """Stream one completion. Raises ModelError when it cannot be had."""
+        """Stream one completion, which is the last item. Raises ModelError where there is none."""
         ...
 
     async def aclose(self) -> None:

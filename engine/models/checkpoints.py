@@ -1,4 +1,4 @@
-"""Checkpoints of training jobs as models: `job:ID` and `job:ID@STEP`, and what tells weights apart.
+"""Checkpoints of training jobs as models, `job:ID` and `job:ID@STEP`, and hashes that tell weights apart.
 
 A job's folder is `jobs/ID` beside the store; a checkpoint is `checkpoints/step-NNNNNN` in it. It is complete
 once its `checkpoint.json` is there: the folder is renamed into place when everything in it is written.
@@ -24,19 +24,21 @@ _STEP = re.compile(r"step-(\d{1,12})")
 
 
 def checkpoints(run_folder: Path) -> list[tuple[int, Path]]:
-    """The complete checkpoints of a job, oldest first, with their steps."""
+    """(step, folder) of the complete checkpoints of a job, the smallest step first; [] where there are
+    none.
+    """
     try:
-        found = [(_STEP.fullmatch(p.name), p) for p in (run_folder / "checkpoints").iterdir()]
+        matches = [(_STEP.fullmatch(p.name), p) for p in (run_folder / "checkpoints").iterdir()]
     except OSError:
         return []
-    return sorted((int(m[1]), p) for m, p in found if m and (p / MANIFEST).is_file())
+    return sorted((int(m[1]), p) for m, p in matches if m and (p / MANIFEST).is_file())
 
 
 def checkpoint_folder(name: str, jobs: Path) -> Path:
     """The folder that `job:ID` (its newest checkpoint) or `job:ID@STEP` names, in the folder of all jobs.
 
     Raises:
-        ModelError: no such job, or no such complete checkpoint of it.
+        ModelError: there is no such job, or no such complete checkpoint of it.
     """
     ident, at, step = name.removeprefix(f"{SCHEME}:").partition("@")
     run_folder = jobs / ident
@@ -44,28 +46,30 @@ def checkpoint_folder(name: str, jobs: Path) -> Path:
         near = difflib.get_close_matches(ident, _names(jobs), n=1)
         hint = f" (did you mean job:{near[0]}?)" if near else ""
         raise ModelError("not-found", f"{name}: there is no job {ident!r} in {jobs}{hint}")
-    found = checkpoints(run_folder)
-    if not found:
+    complete = checkpoints(run_folder)
+    if not complete:
         raise ModelError("not-found", f"{name}: the job has no complete checkpoint yet: wait for its first")
     if not at:
-        return found[-1][1]
-    folder = next((p for n, p in found if str(n) == step.lstrip("0")), None)
+        return complete[-1][1]
+    folder = next((p for n, p in complete if str(n) == step.lstrip("0")), None)
     if folder is None:
-        steps = ", ".join(str(n) for n, _ in found)
+        steps = ", ".join(str(n) for n, _ in complete)
         raise ModelError("not-found", f"{name}: there is no checkpoint of step {step!r}: there are {steps}")
     return folder
 
 
 def jobs_with_checkpoints(jobs: Path) -> list[str]:
-    """`job:ID` of every job that has a complete checkpoint, newest job first."""
+    """`job:ID` of every job that has a complete checkpoint, the newest job first (IDs sort by time)."""
     return [f"{SCHEME}:{i}" for i in reversed(_names(jobs)) if checkpoints(jobs / i)]
 
 
 def content_of(folder: Path) -> str:
-    """SHA-256 over the weights in a model's folder; "" where there are none, or reading them would take long.
+    """SHA-256 (hex) over the weights in a model's folder; "" where there are none, or reading them would take
+    long.
 
-    Two folders with equal weight files have the same. A checkpoint's is written down, of whatever size;
-    others are read up to `_READ_AT_MOST`.
+    Folders with equal weight files have the same hash. That of a checkpoint is recorded in its manifest; the
+    weights of other folders are read where they have at most `_READ_AT_MOST` bytes. Raises OSError where they
+    cannot be read.
     """
     with contextlib.suppress(OSError, ValueError, AttributeError):
         recorded = json.loads((folder / MANIFEST).read_text("utf-8")).get("content")
@@ -78,23 +82,24 @@ def content_of(folder: Path) -> str:
 
 
 def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a model's folder, by name."""
     return sorted(folder.glob("*.safetensors"))
 
 
 def content_hash(hashes: dict[str, str]) -> str:
-    """One SHA-256 of weight files, from each file's name and SHA-256; "" of none."""
+    """One SHA-256 (hex) of weight files, from each file's name and SHA-256; "" for no files."""
     lines = "".join(f"{name} {value}\n" for name, value in sorted(hashes.items()))
     return hashlib.sha256(lines.encode()).hexdigest() if lines else ""
 
 
 @functools.lru_cache(maxsize=256)
 def _file_hash(path: Path, modified: int, size: int) -> str:
-    """`modified` and `size` are there so that a changed file is read again."""
+    """As `file_hash`; `modified` and `size` are in the cache's key, so that a changed file is read again."""
     return file_hash(path)
 
 
 def file_hash(path: Path) -> str:
-    """A file's SHA-256. Raises OSError."""
+    """A file's SHA-256 in hex. Raises OSError where it cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

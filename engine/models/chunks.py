@@ -1,4 +1,4 @@
-"""Put the pieces of one chat-completions answer together, and notice when they make no answer."""
+"""Put the pieces of one chat-completions answer together, and notice when they are not an answer."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from engine.models.usage import Usage
 
 ESTIMATED = "estimated-tokens"
 CUT = "cut"  # the finish of an answer whose stream broke off
-UNSAID = "unsaid"  # of one whose endpoint ended it in order, without saying how
+UNSAID = "unsaid"  # the finish of an answer that the endpoint ended properly without saying how
 
 
 class ChunkReader:
-    """Reads one attempt. Servers differ and err, so nothing about a piece's shape is taken for granted."""
+    """Reads one attempt. Servers differ and make mistakes, so no shape of a piece is taken for granted."""
 
     def __init__(self, *, stops: Sequence[str] = (), thinks_first: bool = False) -> None:
-        """`stops` are applied here, for models that do not take the parameter."""
+        """`stops` are applied here, for models that do not take the parameter. `thinks_first`: the model's
+        template opens the think block, so the answer begins inside it.
+        """
         self._stops = StopScanner(stops)
         self._thinks_first = thinks_first
         self._events = EventReader()
         self._splitter: ThinkSplitter | None = None
-        self._reasoning: list[str] = []  # from fields of its own, apart from what tags mark
+        self._reasoning: list[str] = []  # from fields of its own, not from between tags
         self._refusal = ""
         self._half = ""  # the first half of a character, whose second is in the next piece
         self._finish: str | None = None
@@ -37,7 +39,7 @@ class ChunkReader:
 
     @property
     def stopped(self) -> bool:
-        """A stop string was met: the rest of the stream is of no interest."""
+        """Whether a stop string was met; the rest of the stream does not matter then."""
         return self._stops.hit
 
     @property
@@ -49,24 +51,26 @@ class ChunkReader:
 
     @property
     def has_begun(self) -> bool:
-        """Whether any of an answer came, so that it is one that was asked."""
+        """Whether any part of an answer came, so that the attempt has to be paid for."""
         return self.has_text or self._finish is not None or self.usage.known
 
     def feed(self, data: bytes) -> Iterator[Delta]:
-        """The deltas in these bytes of the response; to be read to their end.
+        """The deltas in these bytes of the response. The iterator must be read to its end.
 
-        Raises, once all before it have been given:
-            StreamError, ToldError: they make no answer, or are an error in its place.
+        Raises, after the deltas that came before:
+            StreamError: the bytes are not a piece of an answer.
+            ToldError: they report an error in place of an answer.
             ValueError: they are not JSON.
         """
         for value in self._events.feed(data):
             yield from self._value(value)
 
     def end(self) -> Iterator[Delta]:
-        """The response is over: the last deltas.
+        """The last deltas, once the response is over.
 
         Raises:
-            StreamError: it ended without an answer, was cut, or the answer was withheld.
+            StreamError: the response ended without an answer, broke off, or the answer was withheld.
+            ToldError, ValueError: as `feed`, from the bytes that were not complete before.
         """
         if self.stopped:
             self._finish = "stop"
@@ -88,17 +92,19 @@ class ChunkReader:
         yield from self._close()
 
     def _end_unsaid(self) -> None:
-        # A piece with nothing but counts comes last, and [DONE] after it: where either is, so is the answer.
+        # A piece with only token counts comes last, then [DONE]: after either of them the answer is whole.
         if self.has_text and (self._events.done or self._counted):
             self._finish = UNSAID
         elif self.has_text:
             raise StreamError("connection", "the stream broke off before the answer was finished")
         else:
-            said = clip(self._events.said)
-            raise StreamError("bad-response", f"the stream held no answer{f' ({said})' if said else ''}")
+            excerpt = clip(self._events.said)
+            raise StreamError(
+                "bad-response", f"the stream held no answer{f' ({excerpt})' if excerpt else ''}"
+            )
 
     def cut(self) -> list[Delta]:
-        """The stream broke off and will not be tried again: the last deltas of what there is."""
+        """The last deltas of a stream that broke off and will not be tried again."""
         self._finish = CUT
         return self._close()
 
@@ -109,7 +115,7 @@ class ChunkReader:
 
     def _value(self, value: Any) -> list[Delta]:
         if not isinstance(value, dict):
-            raise StreamError("bad-response", "a piece of the answer is no object")
+            raise StreamError("bad-response", "a piece of the answer is not an object")
         choices = value.get("choices")
         if value.get("error"):
             raise ToldError(value)
@@ -138,22 +144,22 @@ class ChunkReader:
             raise ToldError(choice["error"])
         delta = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}
         if not isinstance(delta, dict):
-            raise StreamError("bad-response", "a piece's delta is no object")
+            raise StreamError("bad-response", "a piece's delta is not an object")
         try:
-            thought, said, refusal = content_of(delta)
+            reasoning, text, refusal = content_of(delta)
         except ShapeError as error:
             raise StreamError("bad-response", str(error)) from None
         out: list[Delta] = []
-        if thought:
-            thought = whole(thought)
-            self._reasoning.append(thought)
-            out.append(Delta("reasoning", thought))
+        if reasoning:
+            reasoning = whole(reasoning)
+            self._reasoning.append(reasoning)
+            out.append(Delta("reasoning", reasoning))
         self._refusal += whole(refusal)
-        if said:
-            out += self._said(said)
+        if text:
+            out += self._text_deltas(text)
         return out
 
-    def _said(self, text: str) -> list[Delta]:
+    def _text_deltas(self, text: str) -> list[Delta]:
         text = self._half + text
         self._half = text[len(text) - begun(text) :]
         piece = self._stops.feed(whole(text[: len(text) - begun(text)]))
@@ -174,7 +180,7 @@ class ChunkReader:
         return [*splitter.feed(rest), *splitter.close()]
 
     def completion(self, messages: Sequence[Message]) -> Completion:
-        """The completion, its cost still to be filled in."""
+        """The completion, without its cost, which the caller fills in."""
         text = self._splitter.text if self._splitter else ""
         tagged = self._splitter.reasoning if self._splitter else ""
         ending = ending_of(self._finish) if self._finish else None
@@ -191,7 +197,7 @@ class ChunkReader:
         return Completion(text, reasoning, finish, tokens_in, tokens_out, None, tuple(flags))
 
     def tokens(self, messages: Sequence[Message]) -> tuple[int, int]:
-        """Tokens read and written, estimated where the endpoint did not count them."""
+        """(tokens read, tokens written), estimated where the endpoint did not count them."""
         if self.usage.known:
             return self.usage.tokens_in or 0, self.usage.tokens_out
         written = "".join(self._reasoning) + self._refusal
@@ -201,5 +207,5 @@ class ChunkReader:
 
 
 def estimate_tokens(text: str) -> int:
-    """Tokens of `text` where nobody counted: four bytes each, the usual rule of thumb."""
+    """An estimate of the tokens of `text`: one for four bytes, the usual rule of thumb."""
     return -(-len(text.encode("utf-8", "replace")) // 4)

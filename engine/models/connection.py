@@ -20,9 +20,9 @@ _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def address(base_url: str) -> str:
-    """The URL without its query, for people. Raises ValueError where its port is none."""
+    """The URL without its query and fragment. Raises ValueError where it or its port is not valid."""
     parts = urlsplit(base_url)
-    _ = parts.port  # checked by being read
+    _ = parts.port  # reading it checks it
     return parts._replace(query="", fragment="").geturl().rstrip("/")
 
 
@@ -30,8 +30,9 @@ def connect(name: str, endpoint: Endpoint) -> AsyncOpenAI:
     """A client for the endpoint that goes by `name`. Opens no connection.
 
     Raises:
-        ModelError: the address, or a proxy or certificates of the environment cannot be used; the message
-            names the setting and none of its value but paths.
+        ModelError: the address, or a proxy or certificates of the environment cannot be used. The message
+        names
+            the setting but not its value, which may hold a password; paths are named.
     """
     import httpx2
     import openai
@@ -42,7 +43,7 @@ def connect(name: str, endpoint: Endpoint) -> AsyncOpenAI:
     headers = {"api-key": key} if key and "api-version" in query else {}
     timeout = openai.Timeout(endpoint.timeout_s, connect=min(CONNECT_S, endpoint.timeout_s))
     try:
-        # Made here: of one that cannot be made, the SDK's own would try to close what is not there.
+        # Made here: where it cannot be made, the SDK's clean-up would fail too and hide the reason.
         http_client = openai.DefaultAsyncHttpxClient(timeout=timeout)
         client = openai.AsyncOpenAI(
             api_key=key or "none",
@@ -61,17 +62,17 @@ def connect(name: str, endpoint: Endpoint) -> AsyncOpenAI:
 
 
 def proxy_variable(base_url: str) -> str | None:
-    """The variable whose proxy calls to `base_url` go through; None where they go there directly."""
+    """The environment variable that names the proxy for `base_url`; None where there is no proxy."""
     url = urlsplit(base_url)
     if proxy_bypass(url.hostname or ""):
         return None
-    wanted = (f"{url.scheme}_proxy", "all_proxy")
-    names = (name for lower in wanted for name in (lower, lower.upper()) if os.environ.get(name))
+    variables = (f"{url.scheme}_proxy", "all_proxy")
+    names = (name for lower in variables for name in (lower, lower.upper()) if os.environ.get(name))
     return next(names, None)
 
 
 def _culprit(error: Exception) -> str:
-    """Which setting kept the client from being made."""
+    """Which setting keeps the client from being made, and what to do about it."""
     import httpx2
 
     for name in _CERTIFICATES:

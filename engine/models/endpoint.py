@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible endpoint: streaming, retries one can see, and no key in sight."""
+"""A model behind an OpenAI-compatible endpoint: streaming, visible retries, and no key in any message."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 BACKOFF_S = 0.5  # before the second attempt; doubled for each one after, up to MAX_BACKOFF_S
 MAX_BACKOFF_S = 60.0
 MAX_WAIT_S = 300.0  # an endpoint that asks for a longer wait is not waited for
-_MAX_LESSONS = 6  # how many times one call may be corrected; a server that refuses more is refused itself
+_MAX_LESSONS = 6  # how often one call may be corrected: a server that refuses more often will never accept it
 
 # Calls under way, by event loop and endpoint: two models of one endpoint share its limit.
 _limits: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], asyncio.Semaphore]]
@@ -40,7 +40,7 @@ class _AttemptFailed(Exception):  # noqa: N818 - a signal between two functions 
 
 
 class EndpointModel:
-    """One model of one endpoint. What a refused request taught is remembered for later calls."""
+    """One model of one endpoint. What a refused request teaches is remembered for later calls."""
 
     def __init__(
         self,
@@ -52,10 +52,11 @@ class EndpointModel:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         rng: random.Random | None = None,
     ) -> None:
-        """`model` is the name the endpoint knows. `sleep` and `rng` (jitter) are for tests to replace.
+        """`model` is the name that the endpoint knows. `sleep` (seconds) and `rng` (jitter) are for tests to
+        replace.
 
         Raises:
-            ModelError: the endpoint needs a key and has none that can be sent, or its address is none.
+            ModelError: the endpoint needs a key and has none that can be sent, or its address is not valid.
         """
         self.name = name
         self._model, self._endpoint_name, self._endpoint = model, endpoint_name, endpoint
@@ -77,7 +78,8 @@ class EndpointModel:
         """Stream one completion.
 
         Raises:
-            ModelError: it cannot be had, after the endpoint's `max_retries` where trying again may help.
+            ModelError: there is no completion, after the endpoint's `max_retries` where trying again may
+            help.
         """
         attempt, retries, lessons = 1, 0, 0
         readers: list[ChunkReader] = []
@@ -112,17 +114,19 @@ class EndpointModel:
                 spent = await self._charged(readers, messages)
                 raise ModelError(fault.kind, self._sentence(fault, attempt - 1), spent)
         completion = reader.completion(messages)
-        # What failed attempts wrote is paid for as well.
+        # What failed attempts wrote has to be paid for as well.
         spent = await self._charged(readers, messages)
         counted = all(one.usage.known for one in readers if one.has_begun)
         flags = completion.flags if counted else tuple({**dict.fromkeys(completion.flags), ESTIMATED: None})
         yield replace(completion, **asdict(spent), flags=flags)
 
     def _corrected(self, sent: Quirks, body: dict[str, Any], fault: Fault) -> str:
-        """How a refused request is asked again, "" where it is not. What is learnt is kept for all calls."""
+        """How to ask a refused request again, in words; "" where it is not asked again. What the refusal
+        teaches is kept for all calls.
+        """
         if not fault.refusal:
             return ""
-        if sent != self._quirks:  # another call was refused meanwhile, and told what it taught
+        if sent != self._quirks:  # another call was refused meanwhile and taught something
             return "asked again, as an earlier refusal taught"
         lesson = learn(sent, body, fault.reason, fault.params)
         if lesson is None:
@@ -131,7 +135,7 @@ class EndpointModel:
         return f"asked again {how}: {_presentable(fault.reason)}"
 
     async def _attempt(self, body: dict[str, Any], reader: ChunkReader) -> AsyncGenerator[Delta, None]:
-        """One request, its deltas as they come; `_AttemptFailed` when it does not work out."""
+        """One request, and its deltas as they come. Raises `_AttemptFailed` where it fails."""
         client = await self._open()
         import anyio
         import httpx2
@@ -139,7 +143,7 @@ class EndpointModel:
 
         async with self._limit():
             try:
-                # Read as bytes: the SDK's objects cost time for every token, and hide what is no chunk.
+                # Read as bytes: the SDK's objects cost time for every token, and hide what is not a chunk.
                 async with client.chat.completions.with_streaming_response.create(**body) as response:
                     async for data in response.iter_bytes():
                         for delta in reader.feed(data):
@@ -170,13 +174,15 @@ class EndpointModel:
         return here.setdefault(place, asyncio.Semaphore(self._endpoint.max_concurrency))
 
     def _wait(self, retries: int, fault: Fault) -> float:
-        """Seconds before the next attempt: as asked, else doubled each time with up to half taken off."""
+        """Seconds before the next attempt: as the endpoint asks, else doubled each time, less a random part
+        of up to a half, so that calls which failed together do not return together.
+        """
         if fault.wait_s is not None:
             return fault.wait_s
         return min(BACKOFF_S * 2.0**retries, MAX_BACKOFF_S) * (0.5 + self._rng.random() / 2)
 
     async def _charged(self, readers: Sequence[ChunkReader], messages: Sequence[Message]) -> Spent:
-        """What attempts cost: nothing where no part of an answer came."""
+        """What the attempts cost; those that brought no part of an answer cost nothing."""
         spent = Spent()
         for reader in readers:
             if reader.has_begun:
@@ -205,7 +211,7 @@ class EndpointModel:
         return f"{where}: {_presentable(fault.reason)}{tried}{f': {advice}' if advice else ''}"
 
     async def aclose(self) -> None:
-        """Close the connections; the next call opens new ones."""
+        """Close the connections; a later call opens new ones."""
         client, self._client = self._client, None
         if client is not None:
             await client.close()
@@ -220,7 +226,7 @@ def _is_long(fault: Fault) -> bool:
     return fault.retry and fault.wait_s is not None and fault.wait_s > MAX_WAIT_S
 
 
-def _configured(known: Quirks, model: str, endpoint: Endpoint) -> Quirks:
+def _configured(by_name: Quirks, model: str, endpoint: Endpoint) -> Quirks:
     """What is known of the model, corrected by the first matching entry of the endpoint."""
     from fnmatch import fnmatchcase
 
@@ -229,5 +235,5 @@ def _configured(known: Quirks, model: str, endpoint: Endpoint) -> Quirks:
             changes = own.model_dump(exclude_none=True)
             if "drop" in changes:
                 changes["drop"] = frozenset(changes["drop"])
-            return replace(known, **changes)
-    return known
+            return replace(by_name, **changes)
+    return by_name

@@ -40,8 +40,8 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Said:
-    """An error in the endpoint's words. `codes` are the words it gives for programs, `params` the request
-    parameters it blames, `status` the HTTP status it would have had, where the body says so.
+    """An error in the endpoint's words. `codes` are its codes for programs, in lower case, `params` the
+    request parameters it blames, `status` the HTTP status that the body names, if any.
     """
 
     words: str
@@ -52,7 +52,7 @@ class Said:
 
 
 def read_error(body: Any) -> Said:
-    """Read a body: JSON data, or text."""
+    """Read a body, which is JSON data or text. Never raises; a body that says nothing gives no words."""
     body = _as_data(body)
     parts = list(_objects(body))
     codes = (part.get(name) for part in parts for name in _CODES)
@@ -66,14 +66,14 @@ def read_error(body: Any) -> Said:
 
 
 def page_title(page: str) -> str:
-    """What a web page says in short: its title, else the beginning of its text."""
+    """The title of a web page, else the beginning of its text; at most 200 characters."""
     page = page[:_PAGE]
     title = _TITLE.search(page)
     return " ".join((title[1] if title else _TAGS.sub(" ", page)).split())[:200]
 
 
 def parsed(text: bytes | str) -> Any:
-    """JSON as data. Raises ValueError, whatever is wrong with it."""
+    """JSON as data. Raises ValueError, whatever is wrong with it (also where it is nested too deeply)."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -81,7 +81,7 @@ def parsed(text: bytes | str) -> Any:
 
 
 def _as_data(value: Any) -> Any:
-    """Text that is JSON as data."""
+    """JSON text as data; anything else as it is."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "[") and len(value) <= _LONGEST:
         try:
             return parsed(value)
@@ -123,32 +123,38 @@ def _status(value: Any) -> int | None:
 
 
 def _words(value: Any, depth: int = 0) -> str:
-    """What is meant for people; "" where nothing is."""
+    """The words for people in a value; "" where there are none."""
     value = _as_data(value)
     if isinstance(value, str):
         return page_title(value) if value.lstrip()[:1] == "<" else value.strip()
     if depth > _DEEPEST:
         return ""
     if isinstance(value, list):
-        found = (_words(item, depth + 1) for item in value[:_MOST_ITEMS])
-        return "; ".join(dict.fromkeys(words for words in found if words))
+        texts = (_words(item, depth + 1) for item in value[:_MOST_ITEMS])
+        return "; ".join(dict.fromkeys(words for words in texts if words))
     if isinstance(value, dict):
         return _words_of_object(value, depth)
     return ""
 
 
 def _words_of_object(value: dict[str, Any], depth: int) -> str:
-    said = next((words for name in _WORDS if (words := _words(value.get(name), depth + 1))), "")
-    if said:
+    message = next((words for name in _WORDS if (words := _words(value.get(name), depth + 1))), "")
+    if message:
         # What a gateway's provider said, which the gateway's own words leave out.
         metadata = value.get("metadata")
         raw = _words(metadata.get("raw"), depth + 1) if isinstance(metadata, dict) else ""
         loc = value.get("loc")
         where = ".".join(str(p) for p in loc if p != "body") if isinstance(loc, list) else ""
-        return f"{where}: {said}" if where else f"{said} ({raw})" if raw and raw not in said else said
+        return (
+            f"{where}: {message}"
+            if where
+            else f"{message} ({raw})"
+            if raw and raw not in message
+            else message
+        )
     # Fields of the request by name, as in {"seed": ["is not allowed"]}.
     named = ((k, _words(v, depth + 1)) for k, v in list(value.items())[:_MOST_ITEMS] if k not in _NO_WORDS)
-    if told := "; ".join(f"{name}: {words}" for name, words in named if words):
-        return told
+    if by_field := "; ".join(f"{name}: {words}" for name, words in named if words):
+        return by_field
     code = next((value[name] for name in _CODES if isinstance(value.get(name), str | int)), "")
     return str(code)

@@ -1,7 +1,7 @@
 """JSON values out of the bytes of a response: server-sent events, or one JSON document.
 
-Servers that were asked to stream and do not answer with a plain document, or with one a line; some send
-events without the blank line between them. A web page or plain text is nobody's answer, and is told.
+Some servers that are asked to stream answer with a plain document instead, or with one on each line; some
+send events without the blank line between them. A web page or plain text is not an answer, and is reported.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, Literal
 from engine.models.error_bodies import page_title, parsed
 from engine.models.faults import StreamError
 
-LONGEST = 32 << 20  # bytes of an event or document; nothing that a model writes is near it
+LONGEST = 32 << 20  # bytes of an event or document; no model's answer comes near it
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_SAID = 2000  # bytes of what is no event that are kept, to be told
+_SAID = 2000  # bytes kept of lines that are not part of an event, to be shown in an error
 
 
 class EventReader:
-    """Feed it bytes as they come; it gives values as they are complete."""
+    """Takes bytes as they come, and gives JSON values as they are complete."""
 
     def __init__(self) -> None:
         self.done = False  # [DONE] was met
@@ -30,21 +30,24 @@ class EventReader:
         self._failed = False  # the event under way is called "error"
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        """The values that are complete with these bytes; to be read to their end.
+        """The values that are complete with these bytes. The iterator must be read to its end.
 
-        Raises StreamError and what decoding raises, once all before it have been given.
+        Raises StreamError where the answer is too long, and ValueError where an event is not JSON or not
+        UTF-8, after the values that came before.
         """
         self._rest += data
         if self._form == "unknown":
             self._recognise()
-        # Looked for in what is new, and what may be a half of it: a line may come in a thousand pieces.
+        # Only the new bytes and the one before are searched: a line may come in a thousand pieces.
         if self._form == "events" and _LINE_END.search(self._rest, max(0, len(self._rest) - len(data) - 1)):
             yield from self._lines()
         elif len(self._rest) > LONGEST:
             raise StreamError("bad-response", "the answer is too long to be one", retry=False)
 
     def close(self) -> Iterator[Any]:
-        """The response is over: the values that were not complete before. Raises as `feed`."""
+        """The values that only the response's end completes. Raises as `feed`, and StreamError for a web
+        page.
+        """
         if self._form == "page":
             title = page_title(self._rest.decode("utf-8", "replace"))
             raise StreamError("bad-response", f"a web page came back ({title})", retry=False)
@@ -56,7 +59,7 @@ class EventReader:
 
     @property
     def said(self) -> str:
-        """The beginning of what came and is no event."""
+        """The beginning of the lines that are not part of an event."""
         return self._said.decode("utf-8", "replace")
 
     def _recognise(self) -> None:
@@ -68,11 +71,11 @@ class EventReader:
     def _lines(self, last: bool = False) -> Iterator[Any]:
         """The values of the whole lines there are."""
         lines, end = bytes(self._rest), 0
-        for found in _LINE_END.finditer(lines):
-            if found.end() == len(lines) and found[0] == b"\r" and not last:
+        for line_end in _LINE_END.finditer(lines):
+            if line_end.end() == len(lines) and line_end[0] == b"\r" and not last:
                 break  # perhaps the first half of one
-            yield from self._line(lines[end : found.start()])
-            end = found.end()
+            yield from self._line(lines[end : line_end.start()])
+            end = line_end.end()
         del self._rest[:end]
         if last and self._rest:
             yield from self._line(lines[end:])
@@ -102,23 +105,23 @@ class EventReader:
             except ValueError:
                 pass  # perhaps the first of several lines, else told at the event's end
             else:
-                yield self._told(value)
+                yield self._marked(value)
                 return
         self._data.append(line)
 
     def _end_of_event(self) -> Iterator[Any]:
         lines, self._data = self._data, []
         if lines:
-            yield self._told(parsed(b"\n".join(lines)))
+            yield self._marked(parsed(b"\n".join(lines)))
         self._failed = False
 
-    def _told(self, value: Any) -> Any:
+    def _marked(self, value: Any) -> Any:
         has_error = isinstance(value, dict) and value.get("error")
         return {"error": value} if self._failed and not has_error else value
 
 
 def _document(text: bytes) -> list[Any]:
-    """The document, or where each line is one, all of them."""
+    """The document; where each line is one, all of them."""
     try:
         return [parsed(text)]
     except ValueError:

@@ -56,8 +56,9 @@ _UNITS = {"ms": 0.001, "mil": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 8640
 class Fault:
     """A failed attempt.
 
-    `wait_s` is what the endpoint asked to wait, in seconds. `params` are the request parameters it
-    blamed; `refusal` is True where the request itself was turned down and may be corrected.
+    `reason` is a sentence for people, `retry` whether the same request may succeed later, `wait_s` the wait
+    that the endpoint asked for. `params` are the request parameters it blamed; `refusal` is True where the
+    request itself was turned down and a corrected one may be accepted.
     """
 
     kind: ErrorKind
@@ -69,7 +70,7 @@ class Fault:
 
 
 class StreamError(ValueError):
-    """What came was readable but no sensible answer: wrong shapes, or an end without a finish."""
+    """The response could be read but is not a sensible answer: wrong shapes, or an end without a finish."""
 
     def __init__(self, kind: ErrorKind, reason: str, *, retry: bool = True) -> None:
         super().__init__(reason)
@@ -78,29 +79,33 @@ class StreamError(ValueError):
 
 
 class ToldError(ValueError):
-    """The endpoint told of an error in the place of an answer, or in its middle."""
+    """The endpoint reported an error in place of an answer or in the middle of one; `body` is its JSON
+    data.
+    """
 
     def __init__(self, body: Any) -> None:
-        super().__init__("the endpoint told of an error")
+        super().__init__("the endpoint reported an error")
         self.body = body
 
 
 def fault_of(error: Exception) -> Fault:
-    """Read an exception of the SDK, of its HTTP client, or of reading what it received."""
+    """The fault that an exception of the SDK, its HTTP client, or `engine.models.chunks` stands for."""
     import httpx2
     import openai
 
     if isinstance(error, StreamError):
         return Fault(error.kind, str(error), error.retry)
     if isinstance(error, ToldError):
-        said = read_error(error.body)
-        if said.status is not None:
-            return _of_status(said.status, {}, said)
-        words = said.words or "an error without words"
-        return _of_words(words, said) or Fault("server", words, True, _asked_wait(words), said.params, True)
+        report = read_error(error.body)
+        if report.status is not None:
+            return _of_status(report.status, {}, report)
+        words = report.words or "an error without words"
+        return _of_words(words, report) or Fault(
+            "server", words, True, _asked_wait(words), report.params, True
+        )
     if isinstance(error, openai.APIStatusError):
-        said = read_error(_body(error.response))
-        return _of_status(error.status_code, error.response.headers, said)
+        report = read_error(_body(error.response))
+        return _of_status(error.status_code, error.response.headers, report)
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
         return Fault("timeout", "no answer in time", retry=True)
     if isinstance(error, UnicodeEncodeError):
@@ -111,7 +116,7 @@ def fault_of(error: Exception) -> Fault:
         return Fault("bad-response", f"the answer is not valid JSON ({error!s})", retry=True)
     cause = (error.__cause__ or error.__context__) if isinstance(error, openai.APIConnectionError) else error
     detail = f" ({cause!s})" if cause is not None and str(cause) else ""
-    # Not the network's doing, so that it is the same the next time.
+    # Not the network's fault, so another attempt would fail in the same way.
     lasting = (httpx2.TooManyRedirects, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
     is_certificate = "CERTIFICATE_VERIFY_FAILED" in detail
     if is_certificate:
@@ -128,28 +133,28 @@ def _body(response: Any) -> Any:
         return ""
 
 
-def _of_status(status: int, headers: Mapping[str, str], said: Said) -> Fault:
-    words = f"HTTP {status}: {said.words or _phrase(status)}"
+def _of_status(status: int, headers: Mapping[str, str], report: Said) -> Fault:
+    words = f"HTTP {status}: {report.words or _phrase(status)}"
     wait = retry_after(headers)
-    wait = _asked_wait(f"{said.words} retry in {said.retry_delay}") if wait is None else wait
+    wait = _asked_wait(f"{report.words} retry in {report.retry_delay}") if wait is None else wait
     if status in (429, 402):
         # A quota that comes back says when.
-        broke = status == 402 or bool(said.codes & _SPENT_CODES) or (_SPENT.search(words) and wait is None)
+        broke = status == 402 or bool(report.codes & _SPENT_CODES) or (_SPENT.search(words) and wait is None)
         return Fault("rate-limit", words, retry=not broke, wait_s=wait)
-    known = _of_words(words, said)
-    if status >= 500 and known is not None and known.kind != "context-length":
-        known = None  # its own trouble, whatever words it has for it
-    if known is not None and known.kind != "rate-limit":
-        return known
+    by_words = _of_words(words, report)
+    if status >= 500 and by_words is not None and by_words.kind != "context-length":
+        by_words = None  # its own trouble, whatever words it has for it
+    if by_words is not None and by_words.kind != "rate-limit":
+        return by_words
     if status in (401, 403, 407):
-        return Fault("auth", words, retry=False, params=said.params, refusal=status == 403)
+        return Fault("auth", words, retry=False, params=report.params, refusal=status == 403)
     if status == 404:
-        return Fault("not-found", words, retry=False, params=said.params, refusal=True)
+        return Fault("not-found", words, retry=False, params=report.params, refusal=True)
     if status == 408:
         return Fault("timeout", words, retry=True, wait_s=wait)
     if status >= 500 or status in (409, 425):
-        return Fault("server", words, retry=status != 501, wait_s=wait, params=said.params, refusal=True)
-    return known or Fault("refused", words, retry=False, params=said.params, refusal=True)
+        return Fault("server", words, retry=status != 501, wait_s=wait, params=report.params, refusal=True)
+    return by_words or Fault("refused", words, retry=False, params=report.params, refusal=True)
 
 
 def _phrase(status: int) -> str:
@@ -164,23 +169,25 @@ def is_context_overflow(message: str) -> bool:
     return _CONTEXT.search(message) is not None
 
 
-def _of_words(words: str, said: Said) -> Fault | None:
-    """Faults that are told by their code or wording, whatever the status."""
-    if said.codes & _CONTEXT_CODES or is_context_overflow(words):
+def _of_words(words: str, report: Said) -> Fault | None:
+    """Faults that show in their code or wording, whatever the status; None where they do not."""
+    if report.codes & _CONTEXT_CODES or is_context_overflow(words):
         return Fault("context-length", words, retry=False)
-    if said.codes & _FILTER_CODES:
+    if report.codes & _FILTER_CODES:
         return Fault("refused", words, retry=False)
-    if said.codes & _NO_MODEL_CODES or _NO_MODEL.search(words):
+    if report.codes & _NO_MODEL_CODES or _NO_MODEL.search(words):
         return Fault("not-found", words, retry=False)
-    if said.codes & _SPENT_CODES or _SPENT.search(words):
+    if report.codes & _SPENT_CODES or _SPENT.search(words):
         return Fault("rate-limit", words, retry=False)
-    if said.codes & _RATE_CODES or _RATE.search(words):
+    if report.codes & _RATE_CODES or _RATE.search(words):
         return Fault("rate-limit", words, retry=True, wait_s=_asked_wait(words))
     return None
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """The wait a response asks for, in seconds; None where it asks for none or writes nonsense."""
+    """The wait in seconds that a response's headers ask for; None where they ask for none or cannot be
+    read.
+    """
     try:
         if "retry-after-ms" in headers:
             wait = float(headers["retry-after-ms"]) / 1000
@@ -199,14 +206,14 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 def _asked_wait(words: str) -> float | None:
     """As `retry_after`, from words such as "try again in 7m12s"."""
-    found = _WAIT.search(words)
-    if found is None:
+    match = _WAIT.search(words)
+    if match is None:
         return None
-    return sum(float(number) * _UNITS[unit.lower()] for number, unit in _SPAN.findall(found[1]))
+    return sum(float(number) * _UNITS[unit.lower()] for number, unit in _SPAN.findall(match[1]))
 
 
 def come_back(wait_s: float, now: datetime | None = None) -> str:
-    """When a wait is over, in local time, and how long it is."""
+    """A sentence that says how long a wait is, and when it is over in local time."""
     now = now or datetime.now().astimezone()
     then = datetime.fromtimestamp(now.timestamp() + min(wait_s, 3.2e8), now.tzinfo)
     day = "" if then.date() == now.date() else f"{then:%Y-%m-%d} "
@@ -216,6 +223,6 @@ def come_back(wait_s: float, now: datetime | None = None) -> str:
 
 
 def clip(text: str) -> str:
-    """One line of bounded length: servers answer with whole HTML pages."""
+    """The text as one line of at most 300 characters; servers answer with whole HTML pages."""
     line = " ".join(text.split())
     return line if len(line) <= _CLIP else line[:_CLIP] + "…"

@@ -1,6 +1,6 @@
-"""What the words mean by which endpoints say how an answer ended.
+"""The words by which endpoints say how an answer ended, and what each of them means.
 
-A word that is in no list means "unknown": such an answer is kept and marked, never taken for a whole one.
+A word in none of the lists means "unknown": such an answer is kept and marked, never taken for a whole one.
 """
 
 from __future__ import annotations
@@ -41,6 +41,6 @@ _ENDINGS: dict[str, Ending] = {word: ending for ending, words in WORDS.items() f
 
 
 def ending_of(word: str) -> Ending:
-    """How an answer ended whose endpoint says `word`."""
+    """How an answer ended where the endpoint says `word`, in any case and with any prefix."""
     plain = re.sub(r"[\s-]+", "_", word.strip()).lower().rsplit(".", 1)[-1]
     return _ENDINGS.get(plain.removeprefix("finish_reason_"), "unknown")

@@ -1,7 +1,7 @@
-"""How a refused request teaches what a model does not take.
+"""What a refused request teaches about the parameters that a model accepts.
 
 The endpoint's words name the parameters, in clauses that say "not supported" or "must be …"; some bodies
-name them in a field. What is learnt is a change of `Quirks`, so that one refusal is enough for all calls.
+name them in a field. A lesson is a change of `Quirks`, so that one refusal is enough for all calls.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LISTED = re.compile(
     rf"(?:\s*(?:,|&|/|\band\b|\bor\b|,\s*and)\s*{_QUOTE}(?:{_NAME})(?![\w-]){_QUOTE})*"
 )
 _ONE = re.compile(rf"(?<![\w-])(?:{_NAME})(?![\w-])")
-_WORDS = ("seed", "stop")  # words of the language too: they count as names where they are marked as such
+_WORDS = ("seed", "stop")  # common words too: they count as names only where they are marked as such
 _MARKED = re.compile(
     r"[`'\"\u2018\u201c\[](seed|stop)[`'\"\u2019\u201d\]]"
     r"|\b(?:param|parameter|argument|field|name|key|input|supplied|property|option)s?(?: \w+)?[:\s]+"
@@ -70,9 +70,8 @@ Lesson = tuple[Quirks, str]
 
 
 def learn(quirks: Quirks, body: Mapping[str, Any], message: str, params: Sequence[str] = ()) -> Lesson | None:
-    """What a request refused with `message` teaches: corrected quirks, and how to ask again, in words.
-
-    `params` are the parameters the endpoint blamed, where it said so. None when nothing can be learnt.
+    """What a request that was refused with `message` teaches: (corrected quirks, how to ask again in words);
+    None where it teaches nothing. `params` are the parameters that a field of the error blames.
     """
     clauses = [clause for clause in _CLAUSES.split(message) if _REFUSED.search(clause)]
     if lesson := _about_roles(quirks, body, message, params, clauses):
@@ -112,17 +111,17 @@ def _about_roles(
 
 def _named(clauses: list[str], params: Sequence[str]) -> list[str]:
     """The parameters that are blamed, in the order of `_DROPPABLE`."""
-    found = {_ALIASES.get(param, param) for param in params}
+    blamed = {_ALIASES.get(param, param) for param in params}
     for clause in clauses:
         marked = {next(filter(None, groups)).lower() for groups in _MARKED.findall(clause)}
         for listed in _LISTED.finditer(clause):
             names = _ONE.findall(listed[0])
             if len(names) > 1 or names[0] not in _WORDS or names[0] in marked:
-                found |= {_ALIASES.get(name, name) for name in names}
-                break  # what else the clause names is what it takes instead
-    return [name for name in _DROPPABLE if name in found]
+                blamed |= {_ALIASES.get(name, name) for name in names}
+                break  # further names in the clause are what the model takes instead
+    return [name for name in _DROPPABLE if name in blamed]
 
 
 def _is_about_streaming(clauses: list[str], message: str, params: Sequence[str]) -> bool:
-    said = "stream" in params or any(_STREAM.search(clause) for clause in clauses)
-    return said and not _WANTS_STREAM.search(message)
+    mentioned = "stream" in params or any(_STREAM.search(clause) for clause in clauses)
+    return mentioned and not _WANTS_STREAM.search(message)

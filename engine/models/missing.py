@@ -1,4 +1,4 @@
-"""A model that is not there, in a run that may do without it."""
+"""The place of a model that cannot be opened, in a run that may not need it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sa
 
 
 class MissingModel:
-    """Goes by the name; a call says why it cannot be had."""
+    """Has the model's name; every call fails and says why the model cannot be opened."""
 
     def __init__(self, name: str, why: str) -> None:
         self.name = name
@@ -17,9 +17,9 @@ class MissingModel:
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling
     ) -> AsyncGenerator[Delta | Retry | Completion, None]:
-        """Raises ModelError."""
+        """Raises ModelError, always."""
         raise ModelError("not-found", self._why)
-        yield  # what makes it a stream
+        yield  # makes this an async generator
 
     async def aclose(self) -> None:
         """Nothing to release."""

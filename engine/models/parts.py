@@ -18,19 +18,21 @@ class ShapeError(ValueError):
 
 
 def content_of(delta: dict[str, Any]) -> tuple[str, str, str]:
-    """Reasoning, answer and refusal in a delta or a message. Raises ShapeError."""
-    # Gateways send the same reasoning under several names: the first that has any counts.
+    """(reasoning, answer, refusal) in a delta or a message. Raises ShapeError where one of them is not
+    text.
+    """
+    # Gateways send the same reasoning under several names; only the first that has any is read.
     reasoning = next((text for name in _REASONING_FIELDS if (text := _joined(delta, name))), "")
     refusal = _joined(delta, "refusal")
     content = delta.get("content")
     if not isinstance(content, list):
         return reasoning, _joined(delta, "content"), refusal
-    thought, said, declined = [reasoning], [], [refusal]
+    thoughts, texts, refusals = [reasoning], [], [refusal]
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
-        into = thought if kind in _REASONING_TYPES else declined if kind == "refusal" else said
+        into = thoughts if kind in _REASONING_TYPES else refusals if kind == "refusal" else texts
         into.append(_text(part, "content"))
-    return "".join(thought), "".join(said), "".join(declined)
+    return "".join(thoughts), "".join(texts), "".join(refusals)
 
 
 def _joined(delta: dict[str, Any], name: str) -> str:
@@ -47,16 +49,17 @@ def _text(value: Any, name: str, depth: int = 0) -> str:
         held = next((f for f in _TEXT_FIELDS if value.get(f)), None)
         if held is not None:
             return _text(value[held], name, depth + 1)
-        # A part without text, such as a picture, a call of a tool or reasoning that is encrypted.
+        # A part without text, such as a picture, a tool call or encrypted reasoning.
         if not value or "type" in value or any(f in value for f in _TEXT_FIELDS):
             return ""
     raise ShapeError(f"the {name} of a piece is not text")
 
 
 def whole(text: str) -> str:
-    """`text` with halves of characters joined where both are there, and U+FFFD for one without the other.
+    """`text` with pairs of surrogates joined, and U+FFFD in place of lone ones.
 
-    JSON writes what is beyond U+FFFF as two surrogates; a lone one is no character, and cannot be stored.
+    JSON writes a character beyond U+FFFF as two surrogates. A lone one is not a character, and cannot be
+    encoded as UTF-8 or stored.
     """
     if text.isascii():
         return text
@@ -68,5 +71,5 @@ def whole(text: str) -> str:
 
 
 def begun(text: str) -> int:
-    """1 where `text` ends in the first half of a character, else 0."""
+    """How many characters at the end of `text` are the first half of a surrogate pair: 1 or 0."""
     return int("\ud800" <= text[-1:] <= "\udbff")

@@ -8,9 +8,10 @@ def cost_usd(
 ) -> float | None:
     """The price of a call in US dollars, or None where the provider or the model has no known price.
 
-    The provider is told by its URL and never guessed from the model's name, since the same model
-    costs nothing at home and something else at a reseller. `tokens_cached` is the part of `tokens_in`
-    that the provider served from its prompt cache. The first call loads the price table (about 0.1 s).
+    The provider is recognised by its URL and never guessed from the model's name: the same model costs
+    nothing on one's own machine and has another price at a reseller. `tokens_cached` is the part of
+    `tokens_in` that the provider served from its prompt cache. The first call loads the price table (about
+    0.1 s).
     """
     from genai_prices import Usage, calc_price
 

@@ -1,4 +1,4 @@
-"""What models will not accept, as data; `engine.models.lessons` learns more of it from refused requests."""
+"""What models do not accept, as data; `engine.models.lessons` learns more from refused requests."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from engine.models.base import Message, Sampling
 class Quirks:
     """How a model differs from the plain chat-completions request.
 
-    `drop`: parameters never sent (a dropped `stop` is applied on this side; without `stream` the answer
-    comes whole). `system`: the role that system messages are sent with; "user" merges them into the first
-    user message, and neighbours of one role into one. `thinks_first`: the prompt's template opens the think
-    block, so the answer begins with reasoning.
+    `drop`: parameters never sent (a dropped `stop` is applied on this side; without `stream` the answer comes
+    in one piece). `max_tokens_name`: what the model calls that limit. `system`: the role that system messages
+    are sent with; "user" merges them into the first user message, and neighbours of the same role into one.
+    `thinks_first`: the prompt's template opens the think block, so the answer begins with reasoning.
     """
 
     drop: frozenset[str] = frozenset()
@@ -45,7 +45,7 @@ TABLE: tuple[tuple[str, Quirks], ...] = (
 
 
 def quirks_of(model: str) -> Quirks:
-    """What is known of `model` by its name."""
+    """The quirks of `model` by its name; the default ones where the name is in no pattern of `TABLE`."""
     name = model.rsplit("/", 1)[-1].lower()
     return next((quirks for pattern, quirks in TABLE if re.fullmatch(pattern, name)), Quirks())
 
@@ -53,7 +53,7 @@ def quirks_of(model: str) -> Quirks:
 def request_body(
     model: str, messages: Sequence[Message], sampling: Sampling, quirks: Quirks
 ) -> dict[str, Any]:
-    """The parameters of a chat-completions request."""
+    """The JSON body of a chat-completions request, by parameter."""
     body: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} | sampling.to_json()
     drop = quirks.drop | ({"stream_options"} if "stream" in quirks.drop else set())
     body = {name: value for name, value in body.items() if name not in drop}

@@ -1,4 +1,4 @@
-"""From the name a user types to a model, and the list of what can be typed.
+"""From the name that a user types to a model, and the list of names that can be typed.
 
 Opening a model loads neither torch nor the OpenAI SDK: weights and connections come with the first call.
 """
@@ -25,7 +25,9 @@ LIST_COMMAND = "flowreasoner models"
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model to choose from. `note` says what keeps it from being used, or "" when nothing does."""
+    """A model to choose from. `where` is its place for people, such as an endpoint's URL; `note` says what
+    keeps it from being used, and is "" where nothing does.
+    """
 
     name: str
     kind: Literal["embedded", "checkpoint", "endpoint"]
@@ -34,7 +36,7 @@ class ModelInfo:
 
 
 class UnknownModelError(ModelError):
-    """No model goes by this name; the message names the nearest ones and the command that lists all."""
+    """No model has this name; the message names the nearest ones and the command that lists all."""
 
     exit_code = UsageError.exit_code
 
@@ -49,10 +51,11 @@ def open_model(name: str, settings: Settings) -> ChatModel:
 
     `name` is `pocket-worker` or `pocket-meta`, `hf:FOLDER` or `hf:ID` for a Transformers model in this
     process, `job:ID` or `job:ID@STEP` for a checkpoint of a training job, `ENDPOINT/MODEL`, or the bare
-    model name where it is listed by, or there is, only one endpoint that has what it needs.
+    model name. A bare name means the only usable endpoint that lists it; where none does, the only usable
+    endpoint. An endpoint is usable where it has the key that it needs.
 
     Raises:
-        UnknownModelError: no such model or endpoint.
+        UnknownModelError: there is no such model or endpoint.
         ModelError: it is known but cannot be used here: a key, the weights or PyTorch is missing.
     """
     source = local_source(name, settings)
@@ -70,7 +73,8 @@ def local_source(name: str, settings: Settings) -> str | None:
     """The folder or hub ID that Transformers loads for `name`; None for a model of an endpoint.
 
     Raises:
-        ModelError: there is no such folder, job or checkpoint.
+        ModelError: there is no such folder, job or checkpoint, or this installation lacks the embedded
+        weights.
     """
     if name in POCKET:
         return str(pocket_weights(name))
@@ -83,7 +87,8 @@ def local_source(name: str, settings: Settings) -> str | None:
 
 
 def available(settings: Settings) -> list[ModelInfo]:
-    """What can be typed: the embedded models, jobs with a checkpoint, then each endpoint's listed models.
+    """The names that can be typed: the embedded models, jobs with a checkpoint, then each endpoint's listed
+    models.
 
     An endpoint that lists none appears as `NAME/MODEL`. Nothing is contacted or loaded.
     """
@@ -91,9 +96,11 @@ def available(settings: Settings) -> list[ModelInfo]:
     infos = []
     for name in POCKET:
         folder = _weights_folder(name)
-        there = folder is not None and (folder / "model.safetensors").is_file()
+        has_weights = folder is not None and (folder / "model.safetensors").is_file()
         infos.append(
-            ModelInfo(name, "embedded", "in this process", missing if there else "its weights are missing")
+            ModelInfo(
+                name, "embedded", "in this process", missing if has_weights else "its weights are missing"
+            )
         )
     where = "in this process"
     infos += [
@@ -112,7 +119,7 @@ def pocket_weights(name: str) -> Path:
     """The folder of an embedded model's weights.
 
     Raises:
-        ModelError: this installation has none.
+        ModelError: this installation has no such weights.
     """
     folder = _weights_folder(name)
     if folder is None or not (folder / "model.safetensors").is_file():
@@ -132,14 +139,14 @@ def _source(name: str, source: str) -> str:
     """The folder or hub ID that `hf:…` names.
 
     Raises:
-        ModelError: it is the path of a folder, and no model is there.
+        ModelError: it is a path, and there is no model.
     """
     path = Path(source).expanduser()
     is_id = source.count("/") <= 1 and not source.startswith((".", "/", "~")) and not source.endswith("/")
     if is_id and not path.exists():
         return source
     if not path.is_dir():
-        what = "is a file, not a folder" if path.exists() else "is no folder"
+        what = "is a file, not a folder" if path.exists() else "does not exist"
         raise ModelError("not-found", f"{name}: {path} {what}: name the folder of a model, or a hub ID")
     if not (path / "config.json").is_file():
         raise ModelError(
@@ -161,17 +168,19 @@ def _has_torch() -> bool:
 
 
 def _only_endpoint(name: str, settings: Settings) -> str:
-    """The endpoint that a name without one must mean."""
+    """The endpoint that a name without one means. Raises UnknownModelError where it may mean several, or
+    none.
+    """
     usable = [e for e, values in settings.endpoints.items() if not values.key_problem(e)]
     candidates = [e for e in usable if name in settings.endpoints[e].models] or usable
     # A bare word near an embedded name is a slip, not a model of some endpoint.
     bare = "/" not in name and ":" not in name and not _near(name, list(POCKET), 0.7)
     if bare and len(candidates) == 1:
         return candidates[0]
-    known = [info.name for info in available(settings)]
+    names = [info.name for info in available(settings)]
     if bare and candidates:
-        raise UnknownModelError(name, known, f" without an endpoint, as in {candidates[0]}/{name}")
-    raise UnknownModelError(name, known)
+        raise UnknownModelError(name, names, f" without an endpoint, as in {candidates[0]}/{name}")
+    raise UnknownModelError(name, names)
 
 
 def _near(name: str, known: list[str], cutoff: float) -> list[str]:

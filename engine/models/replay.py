@@ -1,4 +1,4 @@
-"""A model that answers from what was recorded, so that a run can be lived through again."""
+"""A model that answers from recorded calls, so that a run can be replayed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from typing import Any, Literal
 from engine.events import Event, ModelCallFinished, ModelCallStarted
 from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sampling
 
-_PIECE = 24  # characters a delta
+_PIECE = 24  # characters per delta
 _SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "stop")
 
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """A model call that happened. `error` is what it failed with, and then there is no completion."""
+    """A recorded model call, by its `call_key`. Where it failed, `error` says how and `completion` is
+    None.
+    """
 
     key: str
     completion: Completion | None
@@ -27,19 +29,23 @@ class RecordedCall:
 
 
 def call_key(messages: Iterable[Mapping[str, Any]], params: Mapping[str, Any]) -> str:
-    """The content address of a call: what was asked and how it was sampled, and nothing else."""
-    asked = [[m["role"], m["content"]] for m in messages]
-    sampled = {name: params[name] for name in _SAMPLING if name in params}
-    if "stop" in sampled:
-        sampled["stop"] = list(sampled["stop"])
-    text = json.dumps([asked, sampled], sort_keys=True, separators=(",", ":"))
+    """The content address of a call, a SHA-256 in hex of its messages and sampling parameters, and
+    nothing else.
+    """
+    contents = [[m["role"], m["content"]] for m in messages]
+    sampling = {name: params[name] for name in _SAMPLING if name in params}
+    if "stop" in sampling:
+        sampling["stop"] = list(sampling["stop"])
+    text = json.dumps([contents, sampling], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def recorded_calls(
     events: Iterable[Event], *, role: str | None = None, model: str | None = None
 ) -> list[RecordedCall]:
-    """The finished calls among `events` in the order they began, all or those of a role or model."""
+    """The finished calls among `events` in the order in which they began; with `role` or `model`, only
+    its calls.
+    """
     started: dict[str, ModelCallStarted] = {}
     finished: dict[str, ModelCallFinished] = {}
     for event in events:
@@ -58,14 +64,14 @@ def _recorded(start: ModelCallStarted, end: ModelCallFinished) -> RecordedCall:
     key = call_key(start.messages, start.params)
     if end.error is not None:
         return RecordedCall(key, None, end.error)
-    done = Completion(
+    completion = Completion(
         end.text, end.reasoning, end.finish, end.tokens_in, end.tokens_out, end.cost_usd, tuple(end.flags)
     )
-    return RecordedCall(key, done)
+    return RecordedCall(key, completion)
 
 
 class ReplayModel:
-    """Answers each call with the next recorded one of the same messages and sampling."""
+    """Answers each call with the next recorded one that has the same messages and sampling."""
 
     def __init__(self, name: str, recorded: Iterable[RecordedCall]) -> None:
         self.name = name
@@ -79,21 +85,27 @@ class ReplayModel:
         """Stream the recorded answer, flagged "replayed".
 
         Raises:
-            ModelError: nothing (more) is recorded for this call, or the recorded call had failed.
+            ModelError: no such call, or no further one, is recorded, or the recorded call failed.
         """
         call = self._next(messages, sampling)
         if call.completion is None:
             raise ModelError("server", call.error or "the recorded call failed")
-        done = call.completion
+        completion = call.completion
         texts: tuple[tuple[Literal["reasoning", "text"], str], ...]
-        texts = ("reasoning", done.reasoning), ("text", done.text)
+        texts = ("reasoning", completion.reasoning), ("text", completion.text)
         for channel, text in texts:
             for start in range(0, len(text), _PIECE):
                 yield Delta(channel, text[start : start + _PIECE])
                 await asyncio.sleep(0)  # let others run, as a live stream would
-        flags = done.flags if "replayed" in done.flags else (*done.flags, "replayed")
+        flags = completion.flags if "replayed" in completion.flags else (*completion.flags, "replayed")
         yield Completion(
-            done.text, done.reasoning, done.finish, done.tokens_in, done.tokens_out, done.cost_usd, flags
+            completion.text,
+            completion.reasoning,
+            completion.finish,
+            completion.tokens_in,
+            completion.tokens_out,
+            completion.cost_usd,
+            flags,
         )
 
     def _next(self, messages: Sequence[Message], sampling: Sampling) -> RecordedCall:

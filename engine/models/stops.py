@@ -28,21 +28,21 @@ class StopScanner:
         self.hit = False
 
     def feed(self, piece: str) -> str:
-        """What of the text so far is certain and not passed on yet."""
+        """The text that is certain by now and has not been passed on yet."""
         if not self._stops:
             return piece
         if self.hit:
             return ""
         text = self._held + piece
-        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
-        if found:
+        positions = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        if positions:
             self.hit, self._held = True, ""
-            return text[: min(found)]
+            return text[: min(positions)]
         keep = held_suffix(text, self._stops)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]
 
     def close(self) -> str:
-        """The text is over: what was held back is text after all."""
+        """The text that was held back, now that no more comes."""
         held, self._held = self._held, ""
         return held

@@ -1,13 +1,14 @@
 """Tell thinking from answer in a text that arrives in pieces.
 
 Reasoning models wrap their thinking in `<think>…</think>` at the head of the answer, some in marks of their
-own (`MARKS`), which a server that does not know the model leaves in. The opening mark counts only there, so
-that an answer which talks about it is left alone. Marks that a prompt may well ask for, such as `<thought>`,
-are none. Where the prompt's
-template already opened the block, only the closing tag appears: a caller that knows says
-`inside=True`; otherwise the lone closing tag, once seen outside a code fence, turns all text before it
-into reasoning. What had been streamed as text by then cannot be called back, which is why `text` and
-`reasoning` of the splitter, and so of the completion, are what counts, not the deltas.
+own (`MARKS`), which a server that does not know the model leaves in. The opening mark counts only at the
+head, so that an answer which talks about it is left alone. Marks that a prompt may well ask for, such as
+`<thought>`, are not among them.
+
+Where the prompt's template already opened the block, only the closing tag appears. A caller that knows this
+passes `inside=True`; otherwise a lone closing tag outside a code fence turns all text before it into
+reasoning. Deltas that were passed on as text by then cannot be called back, so the splitter's `text` and
+`reasoning`, and those of the completion, are right where the deltas are not.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ MARKS = {
     "[THINK]": "[/THINK]",  # Magistral
     "<seed:think>": "</seed:think>",  # Seed-OSS
     "\u25c1think\u25b7": "\u25c1/think\u25b7",  # Kimi
-    # gpt-oss: its channels as they are in the template.
+    # gpt-oss writes channels, as its template has them.
     "<|channel|>analysis<|message|>": "<|end|><|start|>assistant<|channel|>final<|message|>",
 }
 _FENCE = "```"
 
 
 class ThinkSplitter:
-    """Feed it pieces, get deltas; the result does not depend on where the pieces are cut."""
+    """Takes pieces of a text and gives deltas; the result does not depend on where the text was cut."""
 
     def __init__(self, *, inside: bool = False) -> None:
         self._state: Literal["head", "thinking", "answer"] = "thinking" if inside else "head"
@@ -65,7 +66,7 @@ class ThinkSplitter:
         return out
 
     def close(self) -> list[Delta]:
-        """The text is over: pass on what was held back. An unclosed block stays reasoning."""
+        """The deltas that were held back, now that no more text comes. An unclosed block stays reasoning."""
         rest, self._buffer = self._buffer, ""
         out: list[Delta] = []
         if self._trim:

@@ -1,4 +1,4 @@
-"""What an endpoint says a request cost in tokens, put together from all it says."""
+"""The tokens that a request cost, put together from everything the endpoint says about them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 @dataclass
 class Usage:
-    """Counts of one attempt. They come at the end, with every piece as a running total, or in parts: of each
-    the largest counts, so that what is repeated is not added up and a null takes nothing back.
+    """Tokens of one attempt; None where they are not known yet.
+
+    Endpoints send counts at the end, with every piece as a running total, or in parts. The largest value of
+    each count is kept, so that repeated ones are not added up and a null takes nothing back.
     """
 
     tokens_in: int | None = None
@@ -26,8 +28,9 @@ class Usage:
 
     @property
     def tokens_out(self) -> int:
-        """All tokens that were written. OpenAI counts reasoning among the completion's tokens, xAI and Gemini
-        beside them, which shows in the total, or in that there are more of them.
+        """All tokens that were written. OpenAI counts reasoning tokens as part of the completion's; xAI and
+        Gemini count them separately, which shows where the total is larger than the sum, or where there are
+        more reasoning tokens than completion tokens.
         """
         written = self.completion or 0
         beside = self.total - (self.tokens_in or 0) - written
@@ -38,7 +41,9 @@ class Usage:
         return written
 
     def note(self, value: Any) -> None:
-        """Take over the counts of a usage object, in OpenAI's or Anthropic's names."""
+        """Take over the counts of a usage object with OpenAI's or Anthropic's names; anything else is
+        ignored.
+        """
         if not isinstance(value, dict):
             return
         self.tokens_in = _larger(self.tokens_in, value, "prompt_tokens", "input_tokens")
@@ -51,10 +56,10 @@ class Usage:
             self.cached = _larger(self.cached, value.get(name), "cached_tokens") or 0
 
 
-def _larger(known: int | None, value: Any, *names: str) -> int | None:
-    """The larger of what is known and what the first of `names` that is a count says."""
+def _larger(current: int | None, value: Any, *names: str) -> int | None:
+    """The larger of the current count and the one under the first of `names` that holds a count."""
     count = next((n for name in names if (n := _count(value, name)) is not None), None)
-    return known if count is None else max(known or 0, count)
+    return current if count is None else max(current or 0, count)
 
 
 def _count(value: Any, name: str) -> int | None:

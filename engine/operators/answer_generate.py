@@ -13,6 +13,7 @@ INSTRUCTION = (
 
 
 async def run(host: Host, *, input: str) -> dict[str, Any]:
+    """{thought, answer}, as texts. Without an answer's tag the whole reply is the answer."""
     reply = await ask(host, join(input, INSTRUCTION))
     answer = field(reply, "answer")
     return {"thought": field(reply, "thought") or "", "answer": reply.strip() if answer is None else answer}

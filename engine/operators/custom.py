@@ -8,4 +8,5 @@ from engine.operators.support import Host, ask, join
 
 
 async def run(host: Host, *, input: str, instruction: str = "") -> dict[str, Any]:
+    """{response}: the whole reply, without its reasoning."""
     return {"response": await ask(host, join(instruction, input))}

@@ -1,6 +1,6 @@
-"""Taking off what replies put around and into code: marks of chats and markup, prompts of a shell, blanks.
+"""Removing what replies put around and into code: chat tokens, markup, prompts of a shell, odd blanks.
 
-Text that is Python as it is stays as it is; each step is tried only on what does not parse yet.
+Text that is valid Python is left alone; each further step is tried only on what does not parse yet.
 """
 
 from __future__ import annotations
@@ -37,13 +37,17 @@ _MARGIN = re.compile(r"^[ \t]*\d{1,4}(?:[|:.)]|(?= ))[ ]?", re.MULTILINE)
 
 
 def tidy(text: str) -> str:
-    """One kind of line end, no byte order mark, and no name of the language that lost its fence."""
+    """The text with one kind of line end, without a byte order mark and without a first line that only names
+    the language, which is left over from a lost fence.
+    """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     return _LANGUAGE_LINE.sub("", text)
 
 
 def read_python(text: str) -> tuple[str, ast.Module] | None:
-    """The text as the Python it was meant to be, with its tree; None where no step makes it parse."""
+    """The text as the Python it was meant to be, and its tree; None where no step makes it parse, it is
+    longer than `MAX_CHARS`, or the allowance for parsing is spent (`engine.guest.syntax`).
+    """
     text = text.strip("\n")
     if len(text) > MAX_CHARS or spent():
         return None
@@ -61,7 +65,7 @@ def _forms(text: str) -> Iterator[str]:
 
 
 def dedented(text: str) -> str:
-    """Every line without the indentation that the first has, as far as it has it."""
+    """The text without the indentation of its first line, in every line that begins with it."""
     lines = text.strip("\n").split("\n")
     first = next((line for line in lines if line.strip()), "")
     margin = first[: len(first) - len(first.lstrip(" \t"))]
@@ -69,12 +73,12 @@ def dedented(text: str) -> str:
 
 
 def without_end(text: str) -> str:
-    """The text up to where the model's turn is over."""
+    """The text up to the token that ends the model's turn."""
     return _TURN_OVER.sub("", text).rstrip()
 
 
 def without_wrappers(text: str) -> str:
-    """Without the tags and tokens that stand around code, which may be on lines of their own."""
+    """The text without the tags and tokens around code, which may be on lines of their own."""
     text = _END_TOKEN.sub("", text)
     text = _TAG_AT_AN_END.sub("", _WRAPPER.sub("", text))
     return dedented(_FENCE_AT_AN_END.sub("", text))
@@ -85,11 +89,11 @@ def _with_plain_blanks(text: str) -> str:
 
 
 def _without_shell(text: str) -> str:
-    """What was typed at a prompt, without the prompts and what was answered."""
+    """What was typed at a prompt, without the prompts and the output."""
     if _TYPED.search(text) is None:
         return text
-    lines = [(line, _SHELL.match(line)) for line in text.split("\n")]
-    return "\n".join(line[found.end() :] for line, found in lines if found)
+    typed = [(line, _SHELL.match(line)) for line in text.split("\n")]
+    return "\n".join(line[prompt.end() :] for line, prompt in typed if prompt)
 
 
 def _without_margin(text: str) -> str:

@@ -1,7 +1,8 @@
 """Fenced blocks of a reply, in every form that models write them in.
 
 A fence is three or more backticks or tildes; it may stand in a list or a quote, behind other text, or on one
-line with all of its code. Which fence closes a block of Python is told by parsing: a string may hold fences.
+line with all of its code. Parsing decides which fence closes a block of Python, because a string may hold
+fences.
 """
 
 from __future__ import annotations
@@ -23,15 +24,17 @@ _PYTHON = re.compile(
 )
 _STATEMENT = re.compile(r"\s*(?:(?:async\s+)?def\s|class\s|import\s|from\s+\S+\s+import\b|@\w|\w+\s*=[^=])")
 _AFTER_CLOSING = r"[ \t]*(?:<[^<>\n]{1,40}>|\[/?\w{1,20}\])*[ \t]*$"
-MOST = 200  # a reply with more goes round in circles
-_TRIES = 8  # fences that a block's end is looked for at
+MOST = 200  # blocks of a reply: a model that writes more is repeating itself
+_TRIES = 8  # fences tried as the end of one block: each costs a parse
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block. `language` is in small letters, "" where none is named; `body` is without quote marks.
+    """A fenced block. `language` is in lower case, "" where none is named; `body` is without the `>` of a
+    quote.
 
-    It lies in the reply from `start` to `end`, fences included. `closed` says that its end is there.
+    `start` and `end` are its place in the reply in characters, fences included. A block that is not `closed`
+    runs to the end of the reply or to the next block.
     """
 
     language: str
@@ -42,11 +45,12 @@ class Block:
 
     @property
     def is_python(self) -> bool:
+        """Whether its language is one of the names of Python."""
         return _PYTHON.fullmatch(self.language) is not None
 
 
 def blocks(text: str) -> list[Block]:
-    """The blocks in order, at most `MOST`. Linear in the text, but for a few attempts to parse a block."""
+    """The blocks in order, at most `MOST`. Takes time linear in the text, plus `_TRIES` parses per block."""
     return list(islice(_blocks(text), MOST))
 
 
@@ -89,21 +93,23 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _language(info: str) -> str:
-    found = _LANGUAGE.match(info)
-    if found is None or (_STATEMENT.match(info) and not _PYTHON.fullmatch(found[1])):
+    name = _LANGUAGE.match(info)
+    if name is None or (_STATEMENT.match(info) and not _PYTHON.fullmatch(name[1])):
         return ""
-    return found[1].lower().rstrip(".")
+    return name[1].lower().rstrip(".")
 
 
 def _one_line(body: str) -> tuple[str, str]:
-    found = _LANGUAGE.match(body)
-    if found is not None and _PYTHON.fullmatch(found[1]):
-        return found[1].lower(), body[found.end() :].strip()
+    language = _LANGUAGE.match(body)
+    if language is not None and _PYTHON.fullmatch(language[1]):
+        return language[1].lower(), body[language.end() :].strip()
     return "", body.strip()
 
 
 def _closes(kind: str, body: str) -> bool:
-    """Whether a fence ends a block for sure: only a string over several lines can hold one of its own."""
+    """Whether a fence certainly ends a block: only a string over several lines can hold a fence on a line of
+    its own.
+    """
     return not body.strip() or (kind == "own" and '"""' not in body and "'''" not in body)
 
 
@@ -120,7 +126,7 @@ def _body(
     behind_code = re.compile(rf"(?<=[^{mark}\s]){mark}{{{len(fence)},}}{_AFTER_CLOSING}")
     code = language == "" or _PYTHON.fullmatch(language) is not None
     kept, tries = list(first), 0
-    found: dict[str, tuple[int, str, bool]] = {}
+    ends: dict[str, tuple[int, str, bool]] = {}
     for number in range(begin, len(lines)):
         line = lines[number][1]
         if quoted:
@@ -135,7 +141,7 @@ def _body(
         if kind:
             last = number - 1 if kind == "next" else number
             end = (last, body, kind != "next")
-            found.setdefault(kind, end)
+            ends.setdefault(kind, end)
             if kind == "own" and not code:
                 return end
             if code and (_closes(kind, body) or read_python(body) is not None):
@@ -145,8 +151,8 @@ def _body(
                 break
         kept.append(line)
     for kind in ("own", "behind", "next"):
-        if kind in found:
-            return found[kind]
+        if kind in ends:
+            return ends[kind]
     return (
         len(lines),
         "\n".join(first + [_QUOTED.sub("", t) if quoted else t for _, t in lines[begin:]]),

@@ -13,7 +13,10 @@ INSTRUCTION = (
 
 
 async def run(host: Host, *, problem: str, solution: str, mode: str | None = None) -> dict[str, Any]:
-    """`mode` exists for workflows written against AFlow and changes nothing."""
+    """{solution}: the bare answer; the whole reply where it has no answer's tag.
+
+    `mode` exists for workflows written against AFlow and changes nothing.
+    """
     reply = await ask(host, join(f"Problem:\n{problem}", f"Solution:\n{solution}", INSTRUCTION))
     answer = field(reply, "answer")
     return {"solution": reply.strip() if answer is None else answer}

@@ -1,4 +1,4 @@
-"""Code that stands between prose without a fence around it, and the body of a function without its head."""
+"""Code between prose, without a fence around it, and the body of a function without its head."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ _OPENS = re.compile(
     r"|import\s+\w|from\s+[\w.]+\s+import\b|@\w|[\w.\[\], ]+\s*(?::[^=]+)?=[^=]|.*(?:'''|\"\"\")|#"
 )
 _GOES_ON = re.compile(r"(?:\s|[)\]}]|(?:elif|else|except|finally|case)\b.*:)")
-_LINE = 300  # characters of a line that tell what it is
-_LONGEST = 60  # pieces that one statement may run over
+_LINE = 300  # characters of a line that are looked at, which keeps the expressions fast
+_LONGEST = 60  # pieces that one statement may span: each more costs a parse
 
 
 def loose_code(text: str) -> str | None:
-    """The statements in a text, prose left out; None where there are none that do something."""
+    """The statements in a text, without its prose; None where no statement does anything, or the text is too
+    long to be parsed.
+    """
     if len(text) > MAX_CHARS or spent():
         return None
     pieces = list(_pieces(text))
@@ -80,7 +82,7 @@ def _before_prose(piece: str) -> str | None:
 
 
 def _does_something(tree: ast.Module) -> bool:
-    """Whether it is more than words that happen to be Python: `Done`, `Note: it`, `3`."""
+    """Whether a tree is more than words that happen to be valid Python: `Done`, `Note: it`, `3`."""
     return not tree.body or any(not _is_words(statement) for statement in tree.body)
 
 
@@ -95,7 +97,7 @@ def _is_words(statement: ast.stmt) -> bool:
 def completed(prompt: str, text: str, name: str) -> str | None:
     """`prompt`, which ends in the head of the function `name`, with `text` as its body.
 
-    None where the prompt is no such thing, or the text no body of a function.
+    None where the prompt does not end in that head, or the text is not the body of a function.
     """
     head = _head(prompt, name)
     body = _body(text) if head is not None else None
@@ -108,7 +110,7 @@ def completed(prompt: str, text: str, name: str) -> str | None:
 
 
 def _head(prompt: str, name: str) -> str | None:
-    """The prompt's code, where it defines `name` last and leaves out what it is to do."""
+    """The prompt's code, where its last statement is the function `name` without a body."""
     code = prompt if parsed(prompt) is not None else loose_code(prompt)
     tree = parsed(code) if code is not None else None
     if tree is None or not tree.body:
@@ -129,7 +131,9 @@ def _body(text: str) -> str | None:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """What of a reply may be a function's body: all, all before a fence or a new definition, the indented."""
+    """The parts of a reply that may be a function's body: all of it, all before the next line at the margin,
+    the first indented lines.
+    """
     text = without_wrappers(text) if text[:1] in "<[" else text
     yield text
     lines = text.strip("\n").split("\n")
@@ -143,6 +147,6 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _ends(statement: ast.stmt) -> bool:
-    """Whether it is a statement that only a function has, and that makes it one that does something."""
+    """Whether a statement can only stand in a function, and makes that function do something."""
     yields = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Yield | ast.YieldFrom)
     return yields or isinstance(statement, ast.Return | ast.Raise)

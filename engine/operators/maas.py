@@ -1,6 +1,7 @@
-"""MaAS's operators beyond AFlow's: three ways to answer, and one to refine an answer.
+"""The operators that MaAS (arXiv 2502.04180) adds to AFlow's: three ways to answer, and one to refine an
+answer.
 
-Their task is called `problem` (with an entry point) for code and `input` for math, as in the release.
+Their task is called `problem` (with an entry point) for code and `input` for math, as in MaAS's release.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ TIMES = 3  # MaAS's
 async def generate(
     host: Host, *, problem: str = "", input: str = "", entry_point: str | None = None, instruction: str = ""
 ) -> dict[str, Any]:
-    """The reply; where there is an entry point, the code in it."""
+    """{response}: the reply; where there is an entry point, the code in it."""
     task = problem or input
     if entry_point is None:
         return {"response": await ask(host, join(instruction, task))}
@@ -31,16 +32,17 @@ async def generate(
 
 
 async def generate_cot(host: Host, *, instruction: str = "", **task: Any) -> dict[str, Any]:
+    """As `generate`, after thinking step by step. `task` are its other arguments."""
     return await generate(host, instruction=join(instruction, THINK), **task)
 
 
 async def multi_generate_cot(host: Host, *, instruction: str = "", **task: Any) -> dict[str, Any]:
-    """Three answers, one after the other, each as `generate_cot` returns it."""
+    """{response}: a list of three answers, made one after the other, each as `generate_cot` returns it."""
     return {"response": [await generate_cot(host, instruction=instruction, **task) for _ in range(TIMES)]}
 
 
 async def self_refine(host: Host, *, problem: str, solution: str) -> dict[str, Any]:
-    """The rewritten solution; unchanged where the reply is empty."""
+    """{response}: the rewritten solution; unchanged where the reply is empty."""
     reply = await ask(host, join(f"Problem:\n{problem}", f"Solution:\n{solution}", CRITIQUE))
     refined = extract_code(reply) if _is_code(solution) else reply.strip()
     return {"response": refined or solution}

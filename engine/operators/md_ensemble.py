@@ -1,8 +1,9 @@
-"""MdEnsemble: five votes on several solutions, each over another order of them (AFlow's, as in MedPrompt).
+"""MdEnsemble: five votes on several solutions, each with the solutions in another order (AFlow's, as in
+MedPrompt).
 
-A vote that names no candidate is asked for once more, then dropped; with none left the most frequent
-candidate is taken. Votes for equal candidates count together. AFlow's crashes on the first and gives the
-second's votes to another.
+A vote that names no candidate is asked for once more, then dropped; with no vote left the most frequent
+candidate is taken. Votes for equal candidates count together. AFlow's version crashes on a vote without a
+candidate, and counts votes for one of two equal candidates for another.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ INSTRUCTION = (
 
 
 def prompt(problem: str, solutions: list[str]) -> str:
+    """The whole user message, with the solutions lettered from A."""
     listing = "\n\n".join(f"{letter(i)}:\n{s}" for i, s in enumerate(solutions))
     return join(f"Problem:\n{problem}", INSTRUCTION, listing)
 
@@ -29,7 +31,7 @@ def prompt(problem: str, solutions: list[str]) -> str:
 async def run(
     host: Host, *, solutions: list[Any], problem: str = "", mode: str | None = None
 ) -> dict[str, Any]:
-    """The candidate as it was passed in.
+    """{solution}: the chosen candidate, as it was passed in. Raises ValueError where there is no candidate.
 
     `mode` exists for workflows written against AFlow and changes nothing.
     """
@@ -42,8 +44,8 @@ async def run(
     for _ in range(VOTES):
         order = list(range(len(texts)))
         orders.shuffle(order)
-        asked = prompt(problem, [texts[i] for i in order])
-        pick = await ask_for(host, asked, lambda reply: chosen(reply, len(texts)), FORM)
+        question = prompt(problem, [texts[i] for i in order])
+        pick = await ask_for(host, question, lambda reply: chosen(reply, len(texts)), FORM)
         if pick is not None:
             votes[texts[order[pick]]] += 1
     best = texts.index(votes.most_common(1)[0][0]) if votes else most_frequent(texts)

@@ -1,7 +1,8 @@
-"""MetaFlow's operators: an instruction and a context in, text out; the problem is given by the run.
+"""MetaFlow's operators (arXiv 2606.30704): an instruction and a context in, text out; the run adds the
+problem.
 
-Signatures, results and what becomes of replies that cannot be read are those of the code that probably is the
-paper's (its reading is in docs/variants.md); the prompts are ours.
+The paper has no published code. Signatures, results and the handling of unreadable replies follow a public
+repository that is probably its code (docs/variants.md); the prompts are ours.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from engine.operators.sc_ensemble import candidates
 from engine.operators.support import Host, ask, code_in, defines, field, join, note
 
-VOTES = 5  # generates of one self-consistency
+VOTES = 5  # answers of one self-consistency
 REVISE = (
     "Revise the context above as the instruction says. Think inside <think></think>, then give the whole "
     "revised text inside <revised_context></revised_context>."
@@ -45,7 +46,7 @@ REFINE = (
 )
 
 
-def _asked(problem: str, instruction: str, context: str, *rest: str) -> str:
+def _prompt(problem: str, instruction: str, context: str, *rest: str) -> str:
     """One prompt: what to do, with what, for which problem, and the form of the reply."""
     return join(
         f"Instruction:\n{instruction}" if instruction.strip() else "",
@@ -57,24 +58,26 @@ def _asked(problem: str, instruction: str, context: str, *rest: str) -> str:
 
 
 async def generate(host: Host, *, problem: str, instruction: str = "", context: str = "") -> str:
-    return (await ask(host, _asked(problem, instruction, str(context), ""))).strip()
+    """The whole reply."""
+    return (await ask(host, _prompt(problem, instruction, str(context), ""))).strip()
 
 
 async def revise(host: Host, *, problem: str, instruction: str, context: str) -> str:
-    """The revised text; the whole reply where it has no such part."""
-    reply = await ask(host, _asked(problem, instruction, str(context), REVISE))
+    """The revised text; the whole reply where it has no part of that name, which the step notes."""
+    reply = await ask(host, _prompt(problem, instruction, str(context), REVISE))
     return await _part(host, reply, "revised_context")
 
 
 async def summarize(host: Host, *, problem: str, instruction: str, context: str) -> str:
-    return (await ask(host, _asked(problem, instruction, str(context), SUMMARIZE))).strip()
+    """The whole reply, which is the summary."""
+    return (await ask(host, _prompt(problem, instruction, str(context), SUMMARIZE))).strip()
 
 
 async def ensemble(host: Host, *, problem: str, instruction: str, contexts: list[Any]) -> str:
-    """One text made of several: a choice or a synthesis."""
+    """One text made of several: a choice or a synthesis. Raises ValueError where `contexts` has none."""
     texts = candidates(contexts, "ensemble")
     listing = "\n\n".join(f"<candidate_{n}>\n{text}\n</candidate_{n}>" for n, text in enumerate(texts, 1))
-    reply = await ask(host, _asked(problem, instruction, "", listing, ENSEMBLE))
+    reply = await ask(host, _prompt(problem, instruction, "", listing, ENSEMBLE))
     return await _part(host, reply, "result")
 
 
@@ -85,7 +88,7 @@ async def programmer(
     code, output = "", "no program was written"
     for _ in range(max(1, int(max_retries))):
         failed = f"This attempt failed:\n{code}\n\n{output}" if code else ""
-        reply = await ask(host, _asked(problem, instruction, str(context), failed, PROGRAM))
+        reply = await ask(host, _prompt(problem, instruction, str(context), failed, PROGRAM))
         code = await code_in(host, reply, "solve")
         if not defines(code, "solve"):
             output = "the reply does not define solve()"
@@ -98,25 +101,27 @@ async def programmer(
 
 
 async def decompose(host: Host, *, problem: str, instruction: str, context: str = "") -> list[dict[str, str]]:
-    """Always a list of {id, description, dependencies}. A reply without one is one subproblem, which the step
-    notes; there a workflow of the release would get a text.
+    """Always a list of {id, description, dependencies}, whose values are texts. A reply without a list
+    becomes one subproblem, which the step notes; in the public repository a workflow would get the bare text.
     """
-    reply = await ask(host, _asked(problem, instruction, str(context), DECOMPOSE))
-    given = _listed(field(reply, "subproblems") or reply)
-    parts = [_subproblem(number, part) for number, part in enumerate(given, 1)]
+    reply = await ask(host, _prompt(problem, instruction, str(context), DECOMPOSE))
+    listed = _listed(field(reply, "subproblems") or reply)
+    parts = [_subproblem(number, part) for number, part in enumerate(listed, 1)]
     if parts:
         return parts
-    await note(host, "not-a-list", "the reply is no list of subproblems; all of it is taken as one")
+    await note(host, "not-a-list", "the reply is not a list of subproblems; all of it is taken as one")
     return [_subproblem(1, reply.strip())]
 
 
 async def verify_and_refine(host: Host, *, problem: str, instruction: str, context: str) -> str:
-    """The context as it is where a grader finds it right, or its reply says nothing; else mended."""
-    reply = await ask(host, _asked(problem, instruction, str(context), VERIFY))
+    """The context, mended where a grader finds faults in it; unchanged where the grader finds none or its
+    reply has no findings.
+    """
+    reply = await ask(host, _prompt(problem, instruction, str(context), VERIFY))
     findings = (field(reply, "findings") or "").strip()
     if findings in ("", "[]") or _is_empty(findings):
         return str(context)
-    mended = await ask(host, _asked(problem, instruction, str(context), f"Findings:\n{findings}", REFINE))
+    mended = await ask(host, _prompt(problem, instruction, str(context), f"Findings:\n{findings}", REFINE))
     return field(mended, "refined_solution") or str(context)
 
 
@@ -132,10 +137,10 @@ async def selfconsistency(host: Host, *, problem: str, instruction: str, context
 
 
 async def _part(host: Host, reply: str, name: str) -> str:
-    """A named part of a reply, or all of it, which the step notes."""
-    given = field(reply, name)
-    if given:
-        return given
+    """A named part of a reply; all of it where the part is missing, which the step notes."""
+    part = field(reply, name)
+    if part:
+        return part
     await note(host, "not-understood", f"the reply has no <{name}>; all of it is taken")
     return reply.strip()
 
@@ -158,10 +163,10 @@ def _is_empty(text: str) -> bool:
 
 
 def _subproblem(number: int, part: Any) -> dict[str, str]:
-    given = part if isinstance(part, dict) else {"description": part}
-    needs = given.get("dependencies", "")
+    fields = part if isinstance(part, dict) else {"description": part}
+    needs = fields.get("dependencies", "")
     return {
-        "id": str(given.get("id", number)),
-        "description": str(given.get("description", "")),
+        "id": str(fields.get("id", number)),
+        "description": str(fields.get("description", "")),
         "dependencies": ", ".join(map(str, needs)) if isinstance(needs, list) else str(needs or ""),
     }

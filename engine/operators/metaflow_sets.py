@@ -1,8 +1,8 @@
 """MetaFlow's operator sets, and the same operators under other names.
 
-The sets are those that the code which probably is the paper's trains and tests with. They differ by which
-operators they have, never by what these are called: a workflow writer may have learned the names by heart.
-`renamed` gives a set whose operators do the same under other names and descriptions, a draw for each seed.
+The sets are those that the paper's probable code trains and tests with (docs/variants.md). They differ in
+which operators they have, never in what these are called, so a workflow writer may have learned the names by
+heart. `renamed` gives a set whose operators do the same under other names and descriptions, drawn by a seed.
 """
 
 from __future__ import annotations
@@ -161,13 +161,14 @@ _OTHERS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
 
 
 class NotRenamableError(UsageError):
-    """A set has operators for which there are no other names."""
+    """A set cannot be renamed: it has operators for which there are no other names."""
 
 
 def renamed(operators: OperatorSet, seed: int) -> OperatorSet:
-    """The set with other names and descriptions for all of its operators; the same for the same seed.
+    """The set with other names and descriptions for all of its operators, and these in another order; the
+    same for the same seed. The set's name is `NAME~SEED`.
 
-    What the operators do, their parameters and results stay. Its name is `NAME~SEED`.
+    Their parameters, their results and what they do stay the same.
 
     Raises:
         NotRenamableError: an operator has no other names.

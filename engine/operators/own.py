@@ -34,7 +34,9 @@ Function = ast.AsyncFunctionDef
 
 
 class OperatorSetError(UsageError):
-    """There is no such set, or its files cannot be used; the message says where, and what to do."""
+    """An operator set that does not exist or whose files cannot be used; the message says where and what
+    to do.
+    """
 
 
 class _Operator(BaseModel):
@@ -58,8 +60,8 @@ class _File(BaseModel):
 
 
 def load_set(name: str) -> OperatorSet:
-    """The set called `name`, or the user's own that the file of this name describes. `NAME~SEED` is the set
-    NAME with other names for its operators, drawn with this seed.
+    """The built-in set called `name`, or the user's own set that the file `name` (`….toml`) describes.
+    `NAME~SEED` is the set NAME with other names for its operators, drawn by this seed.
 
     Raises:
         OperatorSetError: there is no such set, or its files cannot be used.
@@ -78,10 +80,11 @@ def load_set(name: str) -> OperatorSet:
 
 
 def recorded_set(config: Mapping[str, Any]) -> OperatorSet:
-    """The set of a run, from `RunConfig.to_json()`, whose file need not exist any more.
+    """The set of a recorded run, from `RunConfig.to_json()`. A user's own set is read from the record, since
+    its files may have changed.
 
     Raises:
-        OperatorSetError: this version has no such set.
+        OperatorSetError: this version has no such set, or the record is damaged.
     """
     if "operator_set" not in config:
         return load_set(str(config.get("operators", "paper")))
@@ -97,13 +100,16 @@ def recorded_set(config: Mapping[str, Any]) -> OperatorSet:
 
 
 def read_set(path: Path) -> OperatorSet:
-    """The set that a TOML file describes. Raises OperatorSetError."""
+    """The set that a TOML file describes; the file with its code is parsed and never run. Raises
+    OperatorSetError where one of them cannot be read, or does not describe operators that a workflow can
+    call.
+    """
     file = _described(path)
     name = file.name or path.stem
     if name in SETS or not _NAME.fullmatch(name):
         why = "is a built-in set's" if name in SETS else "must be letters, digits, dots and dashes"
         raise OperatorSetError(f'{path}: the set\'s name {name!r} {why}; write another as name = "…"')
-    operators = [o for wanted in file.include for o in _included(wanted, path)]
+    operators = [o for reference in file.include for o in _included(reference, path)]
     if file.operator:
         module = path.parent / (file.module or f"{path.stem}.py")
         if module.parent != path.parent:
@@ -132,8 +138,8 @@ def _first(error: ValidationError) -> str:
     places = [f" {part + 1}" if isinstance(part, int) else f", {part}" for part in first["loc"]]
     place = "".join(places).removeprefix(", ")
     if first["type"] == "extra_forbidden":
-        known = ", ".join((_Operator if place.startswith("operator ") else _File).model_fields)
-        return f"{place}: there is no such key; there are {known}"
+        keys = ", ".join((_Operator if place.startswith("operator ") else _File).model_fields)
+        return f"{place}: there is no such key; there are {keys}"
     return f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
 
 
@@ -153,18 +159,18 @@ def _text(path: Path) -> str:
         raise OperatorSetError(f"{path}: cannot be read ({reason}); give a readable file") from None
 
 
-def _included(wanted: str, path: Path) -> tuple[OperatorSpec, ...]:
+def _included(reference: str, path: Path) -> tuple[OperatorSpec, ...]:
     """`aflow-code`, or `paper.review` for one operator of it."""
-    name, dot, attribute = wanted.partition(".")
-    found = SETS.get(name)
-    if found is None:
+    name, dot, attribute = reference.partition(".")
+    operator_set = SETS.get(name)
+    if operator_set is None:
         raise OperatorSetError(f"{path}: include: no set {name!r}; there are {', '.join(SETS)}")
     if not dot:
-        return found.operators
-    spec = found.get(attribute)
+        return operator_set.operators
+    spec = operator_set.get(attribute)
     if spec is None:
-        there = ", ".join(o.attribute for o in found.operators)
-        raise OperatorSetError(f"{path}: include: {name} has no operator {attribute!r}; it has {there}")
+        attributes = ", ".join(o.attribute for o in operator_set.operators)
+        raise OperatorSetError(f"{path}: include: {name} has no operator {attribute!r}; it has {attributes}")
     return (spec,)
 
 
@@ -179,36 +185,36 @@ def _functions(source: str, module: Path) -> dict[str, Function]:
 
 
 def _spec(
-    wanted: _Operator, functions: dict[str, Function], source: str, path: Path, module: Path
+    described: _Operator, functions: dict[str, Function], source: str, path: Path, module: Path
 ) -> OperatorSpec:
-    attribute = wanted.attribute
+    attribute = described.attribute
     function = functions.get(attribute)
     if function is None:
-        there = ", ".join(functions) or "none"
-        raise OperatorSetError(f"{module}: no `async def {attribute}` for the operator; there are: {there}")
-    if wanted.returns != "str" and (isinstance(wanted.returns, str) or not wanted.returns):
+        names = ", ".join(functions) or "none"
+        raise OperatorSetError(f"{module}: no `async def {attribute}` for the operator; there are: {names}")
+    if described.returns != "str" and (isinstance(described.returns, str) or not described.returns):
         raise OperatorSetError(
             f'{path}: operator {attribute}: returns must be "str" or a table of keys and types'
         )
     parameters = _parameters(function, f"{module}:{function.lineno}")
-    for name in wanted.bound:
+    for name in described.bound:
         if name not in RUN_INPUTS or all(p.name != name for p in parameters):
             why = "its function does not take that" if name in RUN_INPUTS else "a run does not give that"
             allowed = ", ".join(RUN_INPUTS)
             raise OperatorSetError(f"{path}: operator {attribute}: bound names {name!r}; {why} ({allowed})")
     docstring = ast.get_docstring(function) or ""
-    description = wanted.description or docstring.strip().partition("\n")[0]
+    description = described.description or docstring.strip().partition("\n")[0]
     if not description.strip():
         raise OperatorSetError(f"{path}: operator {attribute} has no description, which models choose it by")
     return OperatorSpec(
-        wanted.name or "".join(part.capitalize() for part in attribute.split("_")),
+        described.name or "".join(part.capitalize() for part in attribute.split("_")),
         attribute,
         " ".join(description.split()),
-        tuple(p for p in parameters if p.name not in wanted.bound),
-        wanted.returns,
+        tuple(p for p in parameters if p.name not in described.bound),
+        described.returns,
         module.name,
         function=attribute,
-        bound=tuple(wanted.bound),
+        bound=tuple(described.bound),
         source=source,
     )
 
@@ -241,7 +247,7 @@ def _parameter(argument: ast.arg, default: ast.expr | None, where: str) -> Param
 
 
 def _check_names(operators: list[OperatorSpec], path: Path) -> None:
-    """Names a workflow can use, each once."""
+    """Raises OperatorSetError unless the names are ones that a workflow can use, each used once."""
     if not operators:
         raise OperatorSetError(f"{path}: the set is empty; write [[operator]] tables, or include = […]")
     seen: set[str] = set()

@@ -20,7 +20,7 @@ from engine.operators.dressing import read_python
 
 @dataclass(frozen=True)
 class Piece:
-    """Code that stands together. `warned`: the reply says that it is not to be used."""
+    """A stretch of code in a reply. `warned` says that the reply advises against it."""
 
     code: str
     tree: ast.Module
@@ -28,24 +28,24 @@ class Piece:
 
     @cached_property
     def bound(self) -> dict[str, list[ast.stmt]]:
-        """The statements that define, assign or import a name of the module's own scope."""
-        found: dict[str, list[ast.stmt]] = {}
+        """By name of the module's own scope: the statements that define, assign or import it, in order."""
+        binding: dict[str, list[ast.stmt]] = {}
         for statement in statements(self.tree):
             for name in bound_names(statement):
-                found.setdefault(name, []).append(statement)
-        return found
+                binding.setdefault(name, []).append(statement)
+        return binding
 
     def definitions(self, name: str) -> list[ast.stmt]:
-        """What defines `name`, imports aside."""
+        """The statements that define or assign `name`, without imports."""
         return [s for s in self.bound.get(name, ()) if not isinstance(s, IMPORTS)]
 
     def real(self, name: str) -> list[ast.stmt]:
-        """What makes `name` something that can be called and does something."""
+        """The definitions that make `name` something that can be called and does something."""
         return [d for d in self.definitions(name) if not is_stub(d) and not _is_result(d, name)]
 
     @cached_property
     def defined(self) -> set[str]:
-        """The functions and classes it defines that do something, tests aside."""
+        """The names of its functions and classes that do something, without tests."""
         return {
             s.name
             for s in statements(self.tree)
@@ -63,39 +63,39 @@ def _is_result(statement: ast.stmt, name: str) -> bool:
 
 
 def piece_of(code: str, warned: bool = False) -> Piece | None:
-    """Text as a piece; None where it is no Python."""
+    """Text as a piece; None where it cannot be read as Python."""
     read = read_python(code)
     return Piece(*read, warned) if read is not None else None
 
 
 def with_needs(main: Piece, pieces: Sequence[Piece]) -> str:
-    """The piece, after whatever it uses and only other pieces define."""
+    """The code of `main`, preceded by the statements of other pieces that define what it uses."""
     others = [p for p in pieces if p is not main]
-    wanted = free_names(main.code)
-    taken: list[tuple[int, int, str]] = []
+    needed = free_names(main.code)
+    borrowed: list[tuple[int, int, str]] = []
     seen: set[str] = set()
-    while wanted - seen:
-        name = min(wanted - seen)
+    while needed - seen:
+        name = min(needed - seen)
         seen.add(name)
         for place, piece in sorted(enumerate(others), key=lambda p: (not p[1].warned, p[0]), reverse=True):
-            giving = [s for s in piece.tree.body if name in _given(s)]
-            real = [s for s in giving if not is_stub(s)]
+            binding = [s for s in piece.tree.body if name in _names_in(s)]
+            real = [s for s in binding if not is_stub(s)]
             if not real:
                 continue
             statement = real[-1]
             source = _source(piece.code, statement)
-            taken.append((place, statement.lineno, source))
-            seen |= _given(statement)
-            wanted |= free_names(source) - main.bound.keys()
+            borrowed.append((place, statement.lineno, source))
+            seen |= _names_in(statement)
+            needed |= free_names(source) - main.bound.keys()
             break
-    if not taken:
+    if not borrowed:
         return main.code
-    first = [source for _, _, source in sorted(set(taken))]
+    first = [source for _, _, source in sorted(set(borrowed))]
     future, code = _without_future(main)
     return "\n\n".join([*future, *first, code])
 
 
-def _given(statement: ast.stmt) -> set[str]:
+def _names_in(statement: ast.stmt) -> set[str]:
     """The names a statement binds, and for one that holds others all of theirs."""
     inner = ast.Module([statement], [])
     return {name for s in statements(inner) for name in bound_names(s)}
@@ -104,12 +104,12 @@ def _given(statement: ast.stmt) -> set[str]:
 def _without_future(piece: Piece) -> tuple[list[str], str]:
     """The piece's `from __future__` imports, which have to stand first, and its code without them."""
     lines = piece.code.split("\n")
-    found: list[str] = []
+    imports: list[str] = []
     for statement in piece.tree.body:
         if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
-            found.append(_source(piece.code, statement))
-            lines[statement.lineno - 1 : statement.end_lineno] = [""] * found[-1].count("\n") + [""]
-    return found, "\n".join(lines).strip("\n")
+            imports.append(_source(piece.code, statement))
+            lines[statement.lineno - 1 : statement.end_lineno] = [""] * imports[-1].count("\n") + [""]
+    return imports, "\n".join(lines).strip("\n")
 
 
 def _source(code: str, statement: ast.stmt) -> str:

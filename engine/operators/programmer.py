@@ -14,7 +14,9 @@ INSTRUCTION = (
 
 
 async def run(host: Host, *, problem: str, analysis: str = "None") -> dict[str, Any]:
-    """Returns the last code and its output; an output that starts with "Error:" means all attempts failed."""
+    """{code, output} of the last attempt, as texts. An output that starts with "Error:" means that all
+    attempts failed.
+    """
     hint = "" if analysis in ("", "None") else f"Analysis:\n{analysis}"
     code, output = "", ""
     for _ in range(ATTEMPTS):

@@ -14,6 +14,7 @@ INSTRUCTION = (
 
 
 def prompt(problem: str, solution: str) -> str:
+    """The whole user message."""
     return join(f"Problem:\n{problem}", f"Solution:\n{solution}", INSTRUCTION)
 
 
@@ -21,11 +22,12 @@ FORM = "<review_result>true</review_result> or <review_result>false</review_resu
 
 
 async def run(host: Host, *, problem: str, solution: str, mode: str | None = None) -> dict[str, Any]:
-    """`review_result` is None where the verdict was not understood, after asking for it once more.
+    """{review_result, feedback}. `review_result` is True where the solution is found right, and None where
+    the verdict was not understood after asking twice; `feedback` is that of the first reply.
 
     `mode` exists for workflows written against AFlow and changes nothing.
     """
-    asked = prompt(problem, solution)
+    question = prompt(problem, solution)
     first = ""
 
     def read(reply: str) -> bool | None:
@@ -33,6 +35,6 @@ async def run(host: Host, *, problem: str, solution: str, mode: str | None = Non
         first = first or reply
         return accepted(reply)
 
-    verdict = await ask_for(host, asked, read, FORM)
+    verdict = await ask_for(host, question, read, FORM)
     feedback = field(first, "feedback")
     return {"review_result": verdict, "feedback": first.strip() if feedback is None else feedback}

@@ -12,13 +12,14 @@ INSTRUCTION = (
 
 
 def prompt(problem: str, solution: str, feedback: str) -> str:
+    """The whole user message."""
     return join(f"Problem:\n{problem}", f"Solution:\n{solution}", f"Feedback:\n{feedback}", INSTRUCTION)
 
 
 async def run(
     host: Host, *, problem: str, solution: str, feedback: str = "", mode: str | None = None
 ) -> dict[str, Any]:
-    """An empty reply leaves the solution as it was.
+    """{solution}: the rewritten solution; unchanged where the reply is empty.
 
     `mode` exists for workflows written against AFlow and changes nothing.
     """

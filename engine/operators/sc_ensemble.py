@@ -1,7 +1,7 @@
 """ScEnsemble, the paper's Ensemble: a worker picks the most consistent of several solutions.
 
-A reply that names no candidate is asked for once more; then the most frequent one is taken, which the step
-notes. There is no limit of 26: both crash AFlow's version.
+A reply that names no candidate is asked for once more; then the most frequent candidate is taken, which the
+step notes. There may be more than 26 candidates. AFlow's version crashes in both cases.
 """
 
 from __future__ import annotations
@@ -19,33 +19,39 @@ FORM = "the letter of one solution inside <solution_letter></solution_letter>"
 
 
 def prompt(problem: str, solutions: list[str]) -> str:
+    """The whole user message, with the solutions lettered from A."""
     listing = "\n\n".join(f"{letter(i)}:\n{s}" for i, s in enumerate(solutions))
     return join(f"Problem:\n{problem}", INSTRUCTION, listing)
 
 
 def candidates(solutions: list[Any], operator: str) -> list[str]:
-    """The solutions as a worker is shown them. Raises ValueError where there is none to choose from.
+    """The solutions as texts for a worker to read. A candidate may be the dict that an operator returned; the
+    only text in it is the candidate then.
 
-    A candidate may be what an operator returned: its one text is shown.
+    Raises ValueError, which names the `operator`, where there is none to choose from.
     """
     if isinstance(solutions, str) or not solutions:
         got = "one text" if isinstance(solutions, str) and solutions else "no solutions"
         raise ValueError(f"{operator} got {got}; give it a list of at least one solution")
-    return [_shown(s) for s in solutions]
+    return [_text_of(s) for s in solutions]
 
 
-def _shown(solution: Any) -> str:
+def _text_of(solution: Any) -> str:
     texts = [v for v in solution.values() if isinstance(v, str)] if isinstance(solution, dict) else []
     return texts[0] if len(texts) == 1 else str(solution)
 
 
 def most_frequent(texts: list[str]) -> int:
-    """Which of equal texts there are most of; the first of them."""
+    """The index of the text that occurs most often, at its first occurrence; the earliest where several
+    do.
+    """
     return texts.index(Counter(texts).most_common(1)[0][0])
 
 
 async def run(host: Host, *, solutions: list[Any], problem: str = "") -> dict[str, Any]:
-    """The candidate as it was passed in."""
+    """{response}: the chosen candidate, as it was passed in. Raises ValueError where there is no
+    candidate.
+    """
     texts = candidates(solutions, "sc_ensemble")
     if len(set(texts)) == 1:  # nothing to choose: a call would only cost
         return {"response": solutions[0]}

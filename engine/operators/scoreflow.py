@@ -1,6 +1,6 @@
-"""ScoreFlow's operators: plain text in and out, with the problem given by the run.
+"""ScoreFlow's operators (arXiv 2502.04306): plain text in and out; the run adds the problem.
 
-They are AFlow's underneath; what differs is what ScoreFlow's release makes of them.
+Underneath they are AFlow's; the differences are those of ScoreFlow's release.
 """
 
 from __future__ import annotations
@@ -21,26 +21,29 @@ ANEW = "Several attempts at this failed their tests. Think it through step by st
 
 
 async def custom(host: Host, *, problem: str, instruction: str) -> str:
+    """The whole reply."""
     return str((await asking.run(host, input=problem, instruction=instruction))["response"])
 
 
 async def code_generate(host: Host, *, problem: str, instruction: str, entry_point: str | None = None) -> str:
-    made = await coding.run(host, problem=problem, entry_point=entry_point, instruction=instruction)
-    return str(made["response"])
+    """The code in the reply."""
+    result = await coding.run(host, problem=problem, entry_point=entry_point, instruction=instruction)
+    return str(result["response"])
 
 
 async def answer_generate(host: Host, *, problem: str) -> str:
     """The reasoning, then the answer on a line of its own."""
-    made = await answering.run(host, input=problem)
-    return join(made["thought"], f"Final answer: {made['answer']}")
+    result = await answering.run(host, input=problem)
+    return join(result["thought"], f"Final answer: {result['answer']}")
 
 
 async def sc_ensemble(host: Host, *, problem: str, solutions: list[str]) -> str:
+    """The chosen solution. Raises ValueError where there is none to choose from."""
     return str((await choosing.run(host, solutions=solutions, problem=problem))["response"])
 
 
 async def review(host: Host, *, problem: str, pre_solution: str, entry_point: str | None = None) -> str:
-    """The solution as the worker leaves it; unchanged where its reply holds none."""
+    """The solution as the worker corrected it; unchanged where the reply holds none."""
     where = " in one ```python block" if entry_point else " inside <solution></solution>"
     question = join(f"Problem:\n{problem}", f"Solution:\n{pre_solution}", CHECK.format(where=where))
     reply = await ask(host, question)
@@ -53,17 +56,18 @@ async def review(host: Host, *, problem: str, pre_solution: str, entry_point: st
 
 async def programmer(host: Host, *, problem: str, analysis: str = "None") -> str:
     """The last code and its output, in words."""
-    made = await programming.run(host, problem=problem, analysis=analysis)
-    if not made["code"].strip():
-        return f"No program could be written. {made['output']}"
-    return f"This program was run:\n{made['code']}\n\nIts output:\n{made['output']}"
+    result = await programming.run(host, problem=problem, analysis=analysis)
+    if not result["code"].strip():
+        return f"No program could be written. {result['output']}"
+    return f"This program was run:\n{result['code']}\n\nIts output:\n{result['output']}"
 
 
 async def test(
     host: Host, *, problem: str, solution: str, entry_point: str | None = None, test_loop: int = 10
 ) -> str:
-    """The solution once it passes the visible tests. After `test_loop` repairs (ScoreFlow's 10) that did
-    not help it is written anew, once, and returned as it is; without tests it comes back unchanged.
+    """The solution once it passes the visible tests. After `test_loop` repairs in vain (ScoreFlow's default
+    is 10) a new one is written, once, and returned untested; without tests the solution is returned
+    unchanged.
     """
     tested = await testing.run(
         host, problem=problem, solution=solution, entry_point=entry_point, test_loop=test_loop

@@ -1,4 +1,4 @@
-"""The operator sets there are. Each one's code is in the guest modules it names."""
+"""The built-in operator sets. Each operator's code is in the guest module that it names."""
 
 from __future__ import annotations
 
@@ -179,8 +179,8 @@ SCOREFLOW = OperatorSet(
 
 
 def _of_scoreflow(kind: str, *attributes: str) -> OperatorSet:
-    chosen = tuple(o for o in SCOREFLOW.operators if o.attribute in attributes)
-    return OperatorSet(f"scoreflow-{kind}", chosen, f"what ScoreFlow's generator is offered for {kind}")
+    operators = tuple(o for o in SCOREFLOW.operators if o.attribute in attributes)
+    return OperatorSet(f"scoreflow-{kind}", operators, f"what ScoreFlow's generator is offered for {kind}")
 
 
 # The released code offers a part of them by kind of benchmark.

@@ -1,6 +1,6 @@
 """The solution in a reply that may be prose, fenced blocks, bare code, or the rest of a function.
 
-Of all blocks the one that solves the task is looked for, and what it needs of the others is put before it.
+The block that solves the task is looked for, and the parts of other blocks that it needs are put before it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from engine.operators.fences import Block, blocks
 from engine.operators.loose_code import completed, loose_code
 from engine.operators.pieces import Piece, piece_of, with_needs
 
-# Ends the line that gives a method of a class the name asked for.
+# Ends the line that makes a method of a class a function of the name asked for.
 REPAIRED = "# repaired: the function was a method of a class"
-_LEAD = 300  # characters before a block that may say what it is
+_LEAD = 300  # characters before a block that are searched for words about it
 # What a reply says of the block that follows: not to use it, or that it is the one.
 _CUE = re.compile(
     r"\b(?:(?P<no>(?:do not|don['\u2019]?t|never|not|does(?: not|n['\u2019]?t)|won['\u2019]?t) (?:\w+ )?"
@@ -34,24 +34,25 @@ _CODE_SPAN = re.compile(r"(?<!`)(`{1,2})(?!`)([^`\n]{6,2000})\1(?!`)")
 
 
 def extract_code(reply: str, entry_point: str | None = None, prompt: str | None = None) -> str:
-    """The code in a reply, defining `entry_point` where one is named.
+    """The code in a reply, which defines `entry_point` where one is named and the reply has it.
 
-    With a `prompt` that ends in a function's head, a reply may be the rest of it. A method of a class in
-    place of the function is given its name; that line ends in `REPAIRED`. Where nothing can be read as code
-    the longest block is given, or the reply as it is.
+    With a `prompt` that ends in a function's head, a reply may be the rest of it. Where a class has a method
+    in place of the function, a line that ends in `REPAIRED` makes it a function. Where nothing can be read as
+    code, the longest block is returned, or the reply as it is. Never raises, and parses only within an
+    allowance (`engine.guest.syntax`).
     """
     text = tidy(reply)
     with allowance():
-        found = _solution(text, entry_point, prompt) if entry_point else _any_code(text)
-        if found is None:
+        code = _solution(text, entry_point, prompt) if entry_point else _any_code(text)
+        if code is None:
             everything = blocks(text)
             bodies = [b.body.strip("\n") for b in everything if b.is_python or not b.language]
-            found = max(bodies, key=len, default="") or text
-    return found.strip("\n")
+            code = max(bodies, key=len, default="") or text
+    return code.strip("\n")
 
 
 def all_code(reply: str) -> str:
-    """Everything in a reply that is Python, in order: for tests, of which none is the solution."""
+    """All Python code in a reply, in order. For tests, where every block counts and none is the solution."""
     text = tidy(reply)
     with allowance():
         if (whole := piece_of(without_end(text))) is not None:
@@ -61,12 +62,12 @@ def all_code(reply: str) -> str:
 
 
 def is_repaired(code: str) -> bool:
-    """Whether `extract_code` had to change what the code defines."""
+    """Whether `extract_code` made this code's function from a method of a class."""
     return code.rstrip().endswith(REPAIRED)
 
 
 def _solution(text: str, name: str, prompt: str | None) -> str | None:
-    """Code that defines `name`, from the surest reading to the boldest."""
+    """Code that defines `name`, by the first of several readings that has it, the surest first."""
     whole = piece_of(without_end(text))
     if whole is not None and whole.real(name):
         return whole.code
@@ -103,7 +104,9 @@ def _solution(text: str, name: str, prompt: str | None) -> str | None:
 
 
 def _any_code(text: str) -> str | None:
-    """The code of a reply where no function was asked for: all that defines something, or all there is."""
+    """The code of a reply where no function was asked for: the blocks that define something, or all of
+    them.
+    """
     whole = piece_of(without_end(text))
     if whole is not None:
         return whole.code
@@ -130,20 +133,20 @@ def _any_code(text: str) -> str | None:
     return loose[0].code if loose else None
 
 
-def _pieces(text: str, everything: list[Block], wanted: Callable[[Block], bool]) -> list[Piece]:
-    """The blocks that are Python; of one that is cut off, what is whole."""
-    found: list[Piece] = []
+def _pieces(text: str, everything: list[Block], accepts: Callable[[Block], bool]) -> list[Piece]:
+    """The accepted blocks that are Python; of one that is cut off, its complete statements."""
+    pieces: list[Piece] = []
     ends = [0, *(block.end for block in everything)]
     for block, before in reversed([*zip(everything, ends, strict=False)]):  # the last ones matter most
-        if not wanted(block):
+        if not accepts(block):
             continue
         warned = _warns(text[max(before, block.start - _LEAD) : block.start], block.body)
         piece = piece_of(block.body, warned)
         if piece is None and not block.closed and (whole := loose_code(block.body)):
             piece = piece_of(whole, warned)
         if piece is not None:
-            found.insert(0, piece)
-    return found
+            pieces.insert(0, piece)
+    return pieces
 
 
 def _warns(lead: str, body: str) -> bool:
@@ -208,5 +211,5 @@ def _takes_nothing(init: ast.FunctionDef | ast.AsyncFunctionDef | None) -> bool:
 
 
 def _is_value(node: ast.expr) -> bool:
-    """Whether an expression is but a value, as a block with a program's output holds."""
+    """Whether an expression is a mere value, as in a block that holds a program's output."""
     return not any(isinstance(n, ast.Call | ast.Await) for n in ast.walk(node))

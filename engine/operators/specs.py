@@ -1,4 +1,4 @@
-"""Operators described as data: what the meta-agent is told, what the linter checks, what is run."""
+"""Operators described as data: what the meta-agent reads, the linter checks and the sandbox runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from engine.ids import content_key
 
-# What the run gives a workflow, and an operator that asks for it.
+# What a run passes to its workflow, and to operators that ask for it.
 RUN_INPUTS = ("problem", "entry_point", "test_cases", "question_id")
 
 
@@ -33,12 +33,14 @@ class Parameter:
 
     @property
     def required(self) -> bool:
+        """Whether a call must name it."""
         return self.default is REQUIRED
 
     def __str__(self) -> str:
         return f"{self.name}: {self.type}" + ("" if self.required else f" = {self.default!r}")
 
     def to_json(self) -> dict[str, Any]:
+        """{name, type}, and `also` and `default` where it has them."""
         data: dict[str, Any] = {"name": self.name, "type": self.type}
         data |= {"also": list(self.also)} if self.also else {}
         return data if self.required else {**data, "default": self.default}
@@ -74,7 +76,7 @@ class OperatorSpec:
 
     @property
     def keys(self) -> dict[str, str]:
-        """The keys of its result; none where that is plain text."""
+        """The keys of its result and their types; empty where the result is plain text or a list."""
         return self.returns if isinstance(self.returns, dict) else {}
 
     @property
@@ -84,18 +86,21 @@ class OperatorSpec:
 
     @property
     def other_names(self) -> dict[str, str]:
-        """Its parameters by the other names they go by."""
+        """The other names that workflows give its parameters, each with the parameter's own name."""
         return {other: p.name for p in self.parameters for other in p.also}
 
     @property
     def signature(self) -> str:
+        """As a model reads it: `attribute(name: type = default, …) -> returns`."""
         keys = ", ".join(f"'{k}': {v}" for k, v in self.keys.items())
         returns = self.returns if isinstance(self.returns, str) else f"{{{keys}}}"
         return f"{self.attribute}({', '.join(map(str, self.parameters))}) -> {returns}"
 
     @property
     def identity(self) -> str:
-        """What code this is: its place, and for a user's own module the hash of its text too."""
+        """Which code this is: `module` or `module:function`, and `@HASH` of its text for a user's own
+        module.
+        """
         place = self.module if self.function == "run" else f"{self.module}:{self.function}"
         return place if self.source is None else f"{place}@{content_key(self.source)}"
 
@@ -156,19 +161,20 @@ class OperatorSet:
     part: Literal["", "train", "test", "held-out"] = ""
 
     def get(self, attribute: str) -> OperatorSpec | None:
+        """The operator with this name on `self`; None where the set has none."""
         return next((o for o in self.operators if o.attribute == attribute), None)
 
     def describe(self) -> str:
-        """The set as the meta-agent reads it: one line an operator, and what no signature says."""
+        """The set as the meta-agent reads it: a line for each operator, and one on what they know already."""
         lines = [f"- self.{o.signature}: {o.description}" for o in self.operators]
-        known = [i for i in RUN_INPUTS if any(i in o.bound for o in self.operators)]
-        if known:
-            lines.append(f"Operators that do not take {' or '.join(known)} know it already.")
+        bound = [i for i in RUN_INPUTS if any(i in o.bound for o in self.operators)]
+        if bound:
+            lines.append(f"Operators that do not take {' or '.join(bound)} know it already.")
         return "\n".join(lines)
 
     @property
     def identity(self) -> str:
-        """The name; for a user's with the hash of what is in it."""
+        """The name; for a user's own set with the hash of its contents, `NAME@HASH`."""
         return f"{self.name}@{content_key(self.to_json())}" if self.own else self.name
 
     def to_json(self) -> dict[str, Any]:

@@ -28,9 +28,13 @@ __all__ = [
 
 
 class Host(Protocol):
-    """The other side of the wall. `call` raises an exception of the guest runner when refused."""
+    """The host, as an operator in the sandbox reaches it."""
 
-    async def call(self, method: str, **kwargs: Any) -> Any: ...
+    async def call(self, method: str, **kwargs: Any) -> Any:
+        """The answer to a request as plain data; `engine.run.step_requests` has the methods and answers.
+        Raises HostError of the guest where the host refuses.
+        """
+        ...
 
 
 Verdict = TypeVar("Verdict")
@@ -38,21 +42,21 @@ _QUOTED = 120  # characters of a reply that a note quotes
 
 
 async def ask(host: Host, prompt: str) -> str:
-    """One worker call with one user message; the reply's text without its reasoning."""
+    """The text of the worker's reply to one user message, without its reasoning."""
     reply = await host.call("model", messages=[{"role": "user", "content": prompt}])
     return str(reply["text"])
 
 
 def join(*parts: str | None) -> str:
-    """The non-empty parts, a blank line apart."""
+    """The non-empty parts, with a blank line between them."""
     return "\n\n".join(p.strip("\n") for p in parts if p and p.strip())
 
 
 async def ask_for(
     host: Host, prompt: str, read: Callable[[str], Verdict | None], form: str
 ) -> Verdict | None:
-    """What `read` understands of the reply to `prompt`. Where that is nothing the same is asked once more,
-    with the `form` of the reply that is wanted; None, with a note on the step, where that does not help.
+    """What `read` makes of the reply to `prompt`. Where that is None the worker is asked once more, with the
+    `form` that the reply is to have; where that does not help, None, with a note on the step.
     """
     reply = await ask(host, prompt)
     verdict = read(reply)
@@ -68,7 +72,7 @@ async def ask_for(
 
 
 async def code_in(host: Host, reply: str, entry_point: str | None = None, prompt: str | None = None) -> str:
-    """The code in a reply (`extract_code`); a repair of it is noted on the step."""
+    """The code in a reply, as `extract_code` finds it; a repair of it is noted on the step."""
     code = extract_code(reply, entry_point, prompt)
     if is_repaired(code):
         await note(host, "repaired", f"{entry_point} was a method of a class, and was made a function")
@@ -76,7 +80,9 @@ async def code_in(host: Host, reply: str, entry_point: str | None = None, prompt
 
 
 async def note(host: Host, code: str, text: str) -> None:
-    """Something about this step that whoever looks at the run should know. `code` is a stable name for it."""
+    """Put a note on this step for whoever looks at the run. `code` is its stable name, of lower-case letters,
+    digits and dashes.
+    """
     await host.call("note", code=code, text=text)
 
 

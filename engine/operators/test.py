@@ -1,7 +1,7 @@
 """Test, the paper's Code Test: run a solution on the visible tests, and let a worker mend it.
 
-Hidden tests are never here: the host answers `tests` with the problem's visible tests, or with those
-the workflow passes. Where there are none the result is False and says so; AFlow reports success.
+Hidden tests never get here: the host runs the problem's visible tests, or those that the workflow passes.
+Where there are none the result is False and says so; AFlow reports success.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ async def run(
     test_cases: list[str] | None = None,
     test_loop: int = 3,
 ) -> dict[str, Any]:
-    """Up to `test_loop` repairs, each after a failed run; one last run decides (AFlow's default 3). An empty
-    reply repairs nothing.
+    """Up to `test_loop` repairs (AFlow's default is 3), each after a failed run; one last run decides. An
+    empty reply repairs nothing.
 
-    Returns result (all passed), the solution as it now stands, feedback naming the failures, and
-    the counts passed and total.
+    Returns {result, solution, feedback, passed, total}: whether all tests passed, the solution as it now
+    stands, a text that names the failures, and the counts of tests.
     """
     for left in range(max(0, int(test_loop)), -1, -1):
         outcome = await host.call("tests", solution=solution, entry_point=entry_point, test_cases=test_cases)

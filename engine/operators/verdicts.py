@@ -1,7 +1,7 @@
 """What a model decided: a letter among candidates, or whether a solution is right.
 
-The form that was asked for counts, then the dressings that models are known to give it. Everything else is
-not understood, and is never guessed at.
+The form that was asked for is looked for first, then the variations of it that models are known to write.
+Nothing else is understood, and nothing is guessed.
 """
 
 from __future__ import annotations
@@ -14,20 +14,24 @@ _WRAPPING = " \t\n\r*_`\"'\u201c\u201d\u2018\u2019.,:;!?()[]{}<>#-=|\\/$"
 
 
 def field(reply: str, name: str) -> str | None:
-    """The last `<name>…</name>` of a reply, or None. An unclosed last tag runs to the end."""
+    """What stands in the last `<name>…</name>` of a reply, or None. Where no tag is closed, the first opening
+    one runs to the end.
+    """
     opening = rf"<[ \t]*{name}(?:\s[^<>]{{0,80}})?>"
-    found = re.findall(rf"{opening}(.*?)<[ \t]*/[ \t]*{name}[ \t]*>", reply, re.DOTALL | re.IGNORECASE)
-    if found:
-        return str(found[-1]).strip()
+    contents = re.findall(rf"{opening}(.*?)<[ \t]*/[ \t]*{name}[ \t]*>", reply, re.DOTALL | re.IGNORECASE)
+    if contents:
+        return str(contents[-1]).strip()
     opened = re.search(rf"{opening}(.*)\Z", reply, re.DOTALL | re.IGNORECASE)
     return opened.group(1).strip() if opened else None
 
 
 def asked(reply: str, name: str) -> str | None:
-    """What a reply gives for `name`: in its tag, in a JSON object, or behind the name on a line."""
-    given = field(reply, name)
-    if given is not None:
-        return given
+    """The value that a reply gives `name`: in its tag, in a JSON object, or after the name on a line; None
+    where it has none.
+    """
+    stated = field(reply, name)
+    if stated is not None:
+        return stated
     start, end = reply.find("{"), reply.rfind("}")
     if 0 <= start < end:
         try:
@@ -100,20 +104,21 @@ _AFTER_LETTER = re.compile(
 
 
 def chosen(reply: str, count: int) -> int | None:
-    """Which of `count` lettered candidates a reply picks, or None where it does not say, or says several.
+    """Which of `count` lettered candidates a reply picks, from 0; None where it names none, or several.
 
-    "B", "b.", "(B)", "Solution B", "**B**", "the best is B", and the same in the field that was asked for.
+    Understood are "B", "b.", "(B)", "Solution B", "**B**", "the best is B", and the same in the field that
+    was asked for.
     """
     letters = {letter(i): i for i in range(count)}
     reply = reply[-_LONGEST:]
-    given = asked(reply, "solution_letter")
-    if given:
-        first = _BEGINS.match(given)
-        return letters[first["letter"]] if first and first["letter"] in letters else _picked(given, letters)
-    if given is None and (alone := _picked(reply, letters)) is not None:
+    stated = asked(reply, "solution_letter")
+    if stated:
+        first = _BEGINS.match(stated)
+        return letters[first["letter"]] if first and first["letter"] in letters else _picked(stated, letters)
+    if stated is None and (alone := _picked(reply, letters)) is not None:
         return alone
     lines = [line for line in reply.splitlines() if line.strip()]
-    if given is None and lines:
+    if stated is None and lines:
         alone = [i for line in (lines[-1], lines[0]) if (i := _alone(line, letters)) is not None]
         return alone[0] if alone else None
     return None
@@ -126,7 +131,7 @@ def _picked(text: str, letters: dict[str, int]) -> int | None:
 
 
 def _alone(text: str, letters: dict[str, int]) -> int | None:
-    """The candidate that the text is, and nothing else: in small letters too."""
+    """The candidate whose letter is the whole text, in either case."""
     bare = text.strip(_WRAPPING)
     bare = re.sub(rf"^{_KIND}[\s*_:#]*", "", bare, flags=re.IGNORECASE).strip(_WRAPPING)
     return letters.get(bare.upper())
@@ -134,14 +139,14 @@ def _alone(text: str, letters: dict[str, int]) -> int | None:
 
 def _decided(text: str, letters: dict[str, int]) -> int | None:
     """The one candidate that sentences decide for."""
-    found: set[int] = set()
+    picks: set[int] = set()
     for match in (m for pattern in _DECIDES for m in pattern.finditer(text)):
         name = match["letter"]
         denied = _NOT.search(text[max(0, match.start() - 40) : match.start()])
         word = name in ("A", "I") and not _AFTER_LETTER.match(text, match.end("letter"))
         if name in letters and not denied and not word:
-            found.add(letters[name])
-    return found.pop() if len(found) == 1 else None
+            picks.add(letters[name])
+    return picks.pop() if len(picks) == 1 else None
 
 
 _GOOD = (
@@ -178,20 +183,20 @@ _LABELS = ("review_result", "result", "verdict", "judgment", "judgement")
 
 
 def accepted(reply: str) -> bool | None:
-    """Whether a review calls the solution right; None where it does not say so, or says both."""
+    """Whether a review calls the solution right; None where it does not say, or says both."""
     reply = reply[-_LONGEST:]
-    given = next((text for name in _LABELS if (text := asked(reply, name)) is not None), None)
-    if given is not None:
-        return _yes_or_no(given)
+    stated = next((text for name in _LABELS if (text := asked(reply, name)) is not None), None)
+    if stated is not None:
+        return _yes_or_no(stated)
     lines = [line for line in reply.splitlines() if line.strip(_WRAPPING)]
     if len(lines) == 1:
         return _yes_or_no(lines[0])
-    ends = [_leading(line) for line in (lines[0], lines[-1])] if lines else []
-    return next((said for said in ends if said is not None), None) if len({*ends} - {None}) == 1 else None
+    ends = {_leading(line) for line in (lines[0], lines[-1])} - {None} if lines else set()
+    return ends.pop() if len(ends) == 1 else None
 
 
 def _leading(text: str) -> bool | None:
-    """The verdict that a text is, or begins with."""
+    """The verdict that a text consists of or begins with."""
     if (plain := _PLAIN.get(text.strip(_WRAPPING).lower())) is not None:
         return plain
     first = _LEADING.match(text)
@@ -199,12 +204,12 @@ def _leading(text: str) -> bool | None:
 
 
 def _yes_or_no(text: str) -> bool | None:
-    """What a few words say. `true` and `false` themselves count before what else they say."""
+    """The verdict of a few words. "true" and "false" themselves count before any other word."""
     if (leading := _leading(text)) is not None:
         return leading
-    said = [((m["good"] is not None) != bool(m["denied"]), m) for m in _WORD.finditer(text)]
-    explicit = {good for good, m in said if (m["good"] or m["bad"]).lower() in ("true", "false")}
+    claims = [((m["good"] is not None) != bool(m["denied"]), m) for m in _WORD.finditer(text)]
+    explicit = {good for good, m in claims if (m["good"] or m["bad"]).lower() in ("true", "false")}
     if _HEDGED.search(text) or len(explicit) > 1:
         return None
-    every = explicit or {good for good, _ in said}
-    return every.pop() if len(every) == 1 else None
+    verdicts = explicit or {good for good, _ in claims}
+    return verdicts.pop() if len(verdicts) == 1 else None

@@ -12,7 +12,9 @@ T = TypeVar("T")
 
 
 async def within(ledger: Ledger, limit_s: float, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`. Raises TimeoutError, with `work` cancelled, after `limit_s` of the run's time."""
+    """The result of `work`. Raises what `work` raises, and TimeoutError after `limit_s` seconds of the run's
+    clock; `work` is cancelled then.
+    """
     task = asyncio.ensure_future(work)
     started = ledger.wall_s
     try:

@@ -25,12 +25,12 @@ Stage = Literal["search", "final"]
 class Origin:
     """Where a run comes from.
 
-    `experiment` names the experiment, `trial` its place there (the same on every attempt), `stage` whether
-    a variant's search asked for it or it counts. `parent` is the run it was forked from, `forked_at` the
-    step of that run at which the fork leaves it.
+    `experiment` names the experiment and `trial` its place there, which is the same on every attempt. `stage`
+    is "search" for a run that a variant's search asked for and "final" for one that counts. `parent` is the
+    run it was forked from, `forked_at` the step of that run at which the fork leaves it.
 
     A rollout names its training `job`, the `step` (optimiser steps done before it, from 0), the `group` of
-    rollouts it is compared with and its number there, the `candidate`, from 0.
+    rollouts it is compared with, and `candidate`, its number in that group, from 0.
     """
 
     experiment: str | None = None
@@ -57,9 +57,9 @@ class RunConfig:
     `options` are the variant's own, by name; `engine.variants.options_of` checks them.
 
     The rest is for runs that train: `final` False leaves out the scoring on `test`, `deltas` False the events
-    of streamed text. Workers draw from `worker_seed` where it is set, so that runs of other seeds, whose
-    meta-agents write different workflows, carry them out with the same random numbers. `execution_limits`
-    end one execution, where the budget ends the run.
+    of streamed text. Where `worker_seed` is set, workers draw from it and not from `seed`: runs whose
+    meta-agents drew different workflows then carry them out with the same random numbers. `execution_limits`
+    end one execution; `budget` ends the run.
     """
 
     variant: str = "flowreasoner"
@@ -84,6 +84,7 @@ class RunConfig:
         return self.seed if self.worker_seed is None else self.worker_seed
 
     def to_json(self) -> dict[str, Any]:
+        """The options as a run's record holds them; options of training only where they are set."""
         return {
             "rounds": self.rounds,
             "repeats": self.repeats,
@@ -122,7 +123,9 @@ class Services:
     open_image: Callable[[str], Awaitable[Sandbox]] | None = None
 
     async def sandbox_for(self, image: str) -> Sandbox:
-        """The sandbox of an image. Raises SandboxError where it cannot be had."""
+        """The sandbox of an image. Raises SandboxError where only `core` is open or the image cannot be
+        used.
+        """
         if image == "core":
             return self.sandbox
         if self.open_image is None:

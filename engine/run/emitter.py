@@ -26,10 +26,10 @@ class Emitter:
 
     def emit(self, event: E) -> E:
         """Stamp and queue `event`; returns it as the reader will see it, without API keys."""
-        told = (field.name for field in dataclasses.fields(event) if field.name not in _STAMPS)
+        content = (field.name for field in dataclasses.fields(event) if field.name not in _STAMPS)
         stamped = dataclasses.replace(
             event,
-            **{name: hide_in(getattr(event, name)) for name in told},
+            **{name: hide_in(getattr(event, name)) for name in content},
             run_id=self.run_id,
             seq=self._seq,
             at=time.time(),

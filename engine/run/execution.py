@@ -34,10 +34,11 @@ _FAILED = Record({"error": Text(WORKFLOW_LIMITS.result_bytes), "line": Maybe(Who
 
 @dataclass(frozen=True)
 class Execution:
-    """How an execution ended. `answer` is None exactly when `status` is not "ok".
+    """How an execution ended: `status` is "ok", "error", "timeout" or "cancelled". `answer` is None exactly
+    when `status` is not "ok".
 
-    `refused` is the call that a model refused where there is no answer: then nothing is known of how good
-    the workflow is.
+    `refused` is the refusal of a model that left the execution without an answer; such an execution says
+    nothing about how good the workflow is.
     """
 
     id: str
@@ -58,8 +59,8 @@ async def execute(
     """Run `workflow` on the context's problem.
 
     A failing workflow is a result, and so is one that reaches the execution's own limits. Raises
-    BudgetExceededError, ModelError (the worker cannot be reached) and SandboxError (the container was lost
-    twice), after emitting how the execution ended.
+    BudgetExceededError, ModelError where the worker cannot be reached, and SandboxError where the container
+    was lost twice; each only after the event of how the execution ended.
     """
 
     async def once(session: Session) -> Execution:
@@ -69,7 +70,9 @@ async def execute(
 
 
 async def in_a_session(context: RunContext, work: Callable[[Session], Awaitable[T]]) -> T:
-    """What `work` gives in a session of its own; once more in a fresh one where the container is lost."""
+    """What `work` returns in a session of its own. Where the sandbox fails, `work` is done once more in a
+    fresh session, with a notice; raises SandboxError where that fails too.
+    """
     for attempt in (1, 2):
         try:
             async with context.services.sandbox.session() as session:
@@ -155,14 +158,16 @@ def _arguments(context: RunContext, workflow: Workflow, seed: int) -> dict[str, 
 
 
 def status_of(failure: BudgetExceededError | ModelError | SandboxError) -> str:
-    """How an execution ended that this kept from its end."""
+    """The status of an execution that `failure` cut short: "budget", "infra" or "error"."""
     return {BudgetExceededError: "budget", SandboxError: "infra"}.get(type(failure), "error")
 
 
 async def until_ended(context: RunContext, broker: StepBroker, work: Coroutine[Any, Any, T]) -> T | None:
-    """What an execution's `work` gives, None where it was told to finish early, or the error that a step put
-    on `broker.aborted`. Raises BudgetExceededError when the run's time is up, and ExecutionLimitError when
-    the execution's is.
+    """What an execution's `work` returns; None where a person ended it early. `work` and the steps still in
+    progress are cancelled before this returns or raises.
+
+    Raises the error that a step put on `broker.aborted`, BudgetExceededError when the run's time is up, and
+    ExecutionLimitError when the execution's is.
     """
     control = context.control
     call = asyncio.ensure_future(work)
@@ -171,9 +176,9 @@ async def until_ended(context: RunContext, broker: StepBroker, work: Coroutine[A
         while not (call.done() or broker.aborted.done() or finishing.done()):
             context.ledger.check_wall()
             broker.allowance.check_seconds()
-            waited = {call, broker.aborted, finishing}
+            ends = {call, broker.aborted, finishing}
             left = [s for s in (context.ledger.wall_left_s, broker.allowance.seconds_left) if s is not None]
-            await asyncio.wait(waited, timeout=min(left, default=None), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, timeout=min(left, default=None), return_when=asyncio.FIRST_COMPLETED)
         if broker.aborted.done():
             broker.aborted.result()  # raises what ended the execution
         return await call if call.done() else None

@@ -43,7 +43,7 @@ from engine.secrets import held, hide
 
 FLUSH_S = 0.05  # a delta event at most this often per call: twenty a second read as streaming
 
-# Why a reply is suspect, by its flags; of several the first is told.
+# Why a reply is suspect, by its flags; where it has several, the first of these is reported.
 _SUSPECT = {
     "only-reasoning": "held only reasoning and no answer",
     "empty": "came back empty",
@@ -56,7 +56,7 @@ _SHOWN = 200  # characters of reasoning where there is nothing else
 
 
 class Gateway:
-    """Calls models for one run. Without `deltas` nothing is told of a reply before it is whole."""
+    """Calls models for one run. Without `deltas`, no events of a reply are emitted before it is whole."""
 
     def __init__(
         self, emitter: Emitter, ledger: Ledger, control: Control, fork: Fork, *, deltas: bool = True
@@ -76,18 +76,20 @@ class Gateway:
         role: Role,
         at: Crossing | None = None,
     ) -> Completion:
-        """One completion, streamed into events. `at` is the crossing of the step that asks for it.
+        """One completion, streamed into events. `at` is the crossing of the step that asks for it, None for
+        a call outside of steps, which a fork may serve from its parent's record.
 
-        Raises BudgetExceededError before the call is made, ModelError when it cannot be had.
+        Raises BudgetExceededError before the call is made, and ModelError where there is no completion; the
+        tokens that a failed call cost are charged before that.
         """
         at = at or Crossing(where="model", operator="meta-agent" if role == "meta" else role)
-        go = await self._control.cross(replace(at, value=[dict(m) for m in messages]))
+        passed = await self._control.cross(replace(at, value=[dict(m) for m in messages]))
         messages = [
             Message(role=m["role"], content=whole(m["content"]))
-            for m in (go.value if go.edited else messages)
+            for m in (passed.value if passed.edited else messages)
         ]
         # A step is served or run as a whole; what is asked outside of steps is served call by call.
-        served = None if go.edited or at.step_id else self._fork.call(role, messages, sampling)
+        served = None if passed.edited or at.step_id else self._fork.call(role, messages, sampling)
         if served is None:
             self._ledger.admit_call()
         else:
@@ -150,7 +152,7 @@ def _channel(delta: Delta) -> Channel:
 
 
 def _suspicion(completion: Completion) -> str:
-    """Why the reply is not what it seems; "" where nothing says so."""
+    """Why the reply is not to be trusted; "" where nothing speaks against it."""
     flag = next((flag for flag in _SUSPECT if flag in completion.flags), None)
     if flag is None:
         return ""
@@ -184,15 +186,17 @@ class _Stream:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self._flush_soon)
 
     def flush(self, *, last: bool = True) -> None:
-        """Emit what has come. Unless it is the `last`, what may be the beginning of a key waits for more."""
+        """Emit what has come. Before the `last` flush, an end that may be the beginning of an API key is held
+        back until more of the text shows whether it is one.
+        """
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         pending, self._pending = self._pending, []
         for channel, deltas in groupby(pending, key=_channel):
             text = hide("".join(delta.text for delta in deltas))
-            if not last and channel == pending[-1].channel and (kept := held(text)):
-                text, rest = text[:-kept], text[-kept:]
+            if not last and channel == pending[-1].channel and (held_chars := held(text)):
+                text, rest = text[:-held_chars], text[-held_chars:]
                 self._pending.append(Delta(channel, rest))
             if text:
                 self._emitter.emit(ModelDelta(call_id=self._call_id, channel=channel, text=text))

@@ -23,7 +23,9 @@ class Budget:
 
 @dataclass
 class Ledger:
-    """Totals of one run. `cost_usd` turns None, for good, when one call's price is unknown."""
+    """Totals of one run. `cost_usd` turns None, for good, when one call's price is unknown; `known_cost_usd`
+    is the sum of the prices that are known, which is what a budget in dollars is held against.
+    """
 
     budget: Budget
     model_calls: int = 0
@@ -39,17 +41,17 @@ class Ledger:
 
     @property
     def wall_s(self) -> float:
-        """Seconds since the start, without those the run stood still."""
+        """Seconds since the start, without those for which the run stood still."""
         now = time.monotonic() if self._paused_at is None else self._paused_at
         return now - self.started - self._paused_s
 
     @property
     def wall_left_s(self) -> float | None:
-        """What is left of the budget's wall time; None is unlimited."""
+        """Seconds left of the budget's wall time, negative once it is over; None is unlimited."""
         return None if self.budget.wall_s is None else self.budget.wall_s - self.wall_s
 
     def pause(self) -> None:
-        """Stop the clock until `resume`; of several pauses, until the last is over."""
+        """Stop the clock until `resume`. Pauses nest: the clock goes on after as many calls of `resume`."""
         if self._pauses == 0:
             self._paused_at = time.monotonic()
         self._pauses += 1
@@ -62,13 +64,15 @@ class Ledger:
             self._paused_at = None
 
     def admit_step(self) -> None:
-        """Count a step about to run. Raises BudgetExceededError."""
+        """Count a step about to run. Raises BudgetExceededError where steps or wall time are used up."""
         self._check("steps", self.steps, self.budget.steps)
         self.check_wall()
         self.steps += 1
 
     def admit_call(self) -> None:
-        """Count a model call about to be made. Raises BudgetExceededError."""
+        """Count a model call about to be made. Raises BudgetExceededError where calls, tokens, dollars or
+        wall time are used up. Calls in progress are charged when they end, so a run can overshoot by those.
+        """
         self._check("model calls", self.model_calls, self.budget.model_calls)
         self._check("tokens", self.tokens_in + self.tokens_out, self.budget.tokens)
         self._check("cost", self.known_cost_usd, self.budget.cost_usd, unit=" USD")
@@ -76,7 +80,7 @@ class Ledger:
         self.model_calls += 1
 
     def charge(self, tokens_in: int, tokens_out: int, cost_usd: float | None) -> None:
-        """Add a finished call."""
+        """Add a finished call; a `cost_usd` of None is an unknown price."""
         self.tokens_in += tokens_in
         self.tokens_out += tokens_out
         self.known_cost_usd += cost_usd or 0.0

@@ -1,4 +1,4 @@
-"""What one execution of a workflow may use, apart from what its run may."""
+"""What one execution of a workflow may use, besides the budget of its run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class ExecutionLimitError(Exception):
 
 @dataclass(frozen=True)
 class ExecutionLimits:
-    """Limits of one execution of a workflow; None is unlimited. `seconds` are of the run's clock, `calls`
-    those of the worker, `tokens` what they read and write.
+    """Limits of one execution of a workflow; None is unlimited. `seconds` are of the run's clock, which
+    stands still while the run is paused; `calls` are those of the worker, `tokens` what these read and write.
 
     An execution that reaches one ends as "timeout" without an answer, which scores 0; its run goes on.
     """
@@ -35,23 +35,25 @@ class Allowance:
 
     @property
     def seconds_left(self) -> float | None:
-        """Of the run's clock; None is unlimited."""
+        """Seconds left of the run's clock, negative once the time is up; None is unlimited."""
         limit = self._limits.seconds
         return None if limit is None else limit - (self._ledger.wall_s - self._started)
 
     def admit_step(self) -> None:
-        """Count a step about to run. Raises ExecutionLimitError."""
+        """Count a step about to run. Raises ExecutionLimitError where the execution may take no more."""
         self._check("steps", self._steps, self._limits.steps)
         self._steps += 1
 
     def admit_call(self) -> None:
-        """Count a model call about to be made. Raises ExecutionLimitError."""
+        """Count a model call about to be made. Raises ExecutionLimitError where calls or tokens are used
+        up.
+        """
         self._check("model calls", self._calls, self._limits.calls)
         self._check("tokens", self._tokens, self._limits.tokens)
         self._calls += 1
 
     def charge(self, tokens: int) -> None:
-        """Add a finished call's tokens."""
+        """Add a finished call's tokens, those read and those written."""
         self._tokens += tokens
 
     def check_seconds(self) -> None:

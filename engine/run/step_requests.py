@@ -31,9 +31,11 @@ Abort = Callable[[Exception, str], CallbackError]
 
 @dataclass(frozen=True)
 class StepCall:
-    """One admitted call: where it comes from, its content address, the seed and sampling of its draws.
+    """One admitted call of an operator.
 
-    `prompt` is what a person wants asked first, in place of the user's message.
+    `line` is the workflow's line it comes from, `key` its content address, `draw` what the seeds of its model
+    calls are derived from. `prompt` replaces the user's message of its first model call, where a person
+    edited that.
     """
 
     step_id: str
@@ -48,20 +50,22 @@ class StepCall:
 
 
 class StepRequests:
-    """Answers the requests of one step."""
+    """Answers the requests of one step. Limits that are reached and sandboxes or models that are lost end the
+    execution, through `abort`; a call that the model refuses does not.
+    """
 
     def __init__(self, context: RunContext, call: StepCall, allowance: Allowance, abort: Abort) -> None:
         self.spent = Spent()  # on its model calls
         self.calls = 0
         self.notes: list[dict[str, str]] = []
         self.prompt = call.prompt  # a fork may want another one
-        # The last call that a model refused, which the operator and the workflow may live with.
+        # The last refusal of a model. The operator and the workflow may go on without that reply.
         self.refused: ModelError | None = None
         self._context, self._call, self._allowance, self._abort = context, call, allowance, abort
         self._started = context.ledger.wall_s
 
     def at(self, where: Where, value: Any = None, **more: Any) -> Crossing:
-        """This step's arrival at a crossing."""
+        """This step's arrival at a crossing; `more` are further fields of Crossing."""
         spent = self.spent
         return Crossing(
             where=where,
@@ -77,7 +81,12 @@ class StepRequests:
         )
 
     async def callback(self, method: str, args: dict[str, Any]) -> Any:
-        """One request. Raises CallbackError."""
+        """The answer to one request, as plain data.
+
+        "model" gives {text, finish, flags}, "tests" {result, feedback, passed, total}, "program" {ok, output}
+        and "note" None. Raises CallbackError where the request is malformed or unknown, the model refuses it,
+        or it ends the execution.
+        """
         match method:
             case "model":
                 return await self._model(args)
@@ -123,10 +132,10 @@ class StepRequests:
 
     async def _tests(self, args: dict[str, Any]) -> dict[str, Any]:
         problem = self._context.problem
-        given = args.get("test_cases")
+        test_cases = args.get("test_cases")
         tests = (
-            [written(t) for t in given]
-            if isinstance(given, list | tuple) and given
+            [written(t) for t in test_cases]
+            if isinstance(test_cases, list | tuple) and test_cases
             else list(problem.tests.visible)
         )
         solution = args.get("solution")
@@ -183,7 +192,9 @@ class StepRequests:
 
 
 def feedback_text(verdict: Verdict, tests: list[str], limit: int = 3) -> str:
-    """What a worker is told about visible tests: the count, then up to `limit` failures, one a line."""
+    """What a worker reads about visible tests: the count of failures, then up to `limit` of them, one a
+    line.
+    """
     if verdict.status == "passed":
         return "All tests passed."
     failed = [t for t in verdict.tests if t.status != "passed"]
@@ -202,16 +213,16 @@ def _failure(test: str, result: TestResult) -> str:
 
 def _messages(value: Any) -> list[Message]:
     roles = ("system", "user", "assistant")
-    good = isinstance(value, list | tuple) and all(
+    well_formed = isinstance(value, list | tuple) and all(
         isinstance(m, dict) and m.get("role") in roles and isinstance(m.get("content"), str) for m in value
     )
-    if not good or not value:
+    if not well_formed or not value:
         raise CallbackError("usage", "messages must be a list of {role, content}")
     return [Message(role=m["role"], content=m["content"]) for m in value]
 
 
 def _with_prompt(messages: list[Message], prompt: str) -> list[Message]:
-    """The messages with another last message of the user's."""
+    """The messages with `prompt` in place of the last message of the user's."""
     last = max((i for i, m in enumerate(messages) if m["role"] == "user"), default=None)
-    asked = Message(role="user", content=prompt)
-    return [*messages, asked] if last is None else [*messages[:last], asked, *messages[last + 1 :]]
+    user = Message(role="user", content=prompt)
+    return [*messages, user] if last is None else [*messages[:last], user, *messages[last + 1 :]]

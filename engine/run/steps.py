@@ -33,7 +33,7 @@ from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session
 STEP_WALL_S = 1800.0
 STEP_LIMITS = Limits(wall_s=24 * 3600.0, cpu_s=20.0)
 MAX_CONCURRENT_STEPS = 16
-# What a workflow's process may ask for. What comes from there is generated code's, whatever it says.
+# What a workflow's process may ask for. Generated code runs there, so nothing it sends is trusted.
 _LINE = Maybe(Whole(0, 10_000_000))
 _REQUESTS = {
     "step": Record({"operator": Text(200), "kwargs": Names(100)}, {"line": _LINE, "temperature": Anything()}),
@@ -88,10 +88,10 @@ class StepFailedError(CallbackError):
 class StepBroker:
     """Answers the requests of one execution of a workflow.
 
-    A budget or the execution's own `allowance` that is spent, a model that cannot be reached and a lost
-    sandbox end the execution: they are put on `aborted`, so that a workflow which catches every exception
-    cannot go on regardless. `last_output` is what the last step that succeeded gave, `refused` the last call
-    that a model refused, which the workflow may live with.
+    A spent budget or `allowance` (the execution's own limits), a model that cannot be reached and a lost
+    sandbox end the execution: the error is put on `aborted`, so that a workflow which catches every exception
+    cannot go on regardless. `last_output` is the output of the last step that succeeded, `refused` the last
+    refusal of a model, which does not end the execution.
     """
 
     def __init__(
@@ -113,10 +113,11 @@ class StepBroker:
         self.aborted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def callback(self, method: str, args: dict[str, Any]) -> dict[str, Any]:
-        """A request of the workflow's process: a step, a line it was to stop at, or its variables.
+        """Answer a request of the workflow's process: a step, a line it was to stop at, or its variables.
 
-        Gives {"value": …}, or {"inspect": token}: the process is to send its variables first.
-        Raises CallbackError.
+        Returns {"value": …}, or {"inspect": token} where the process has to send its variables first, with
+        that token. Raises CallbackError where the request is malformed or unknown, the step fails, or the
+        execution is being ended.
         """
         if method not in _REQUESTS:
             raise CallbackError("usage", f"a workflow cannot call {method!r}")
@@ -147,16 +148,19 @@ class StepBroker:
         draw: str,
         prompt: str | None = None,
     ) -> Any:
-        """The output of a step that no workflow's process asks for; its draws are the caller's to choose.
+        """The output of a step that no workflow's process asks for, as in a playground. `draw` is what its
+        seeds are derived from, `prompt` replaces the user's message of its first model call.
 
-        Raises CallbackError, and StepFailedError where the operator itself fails.
+        Raises StepFailedError where the operator itself fails, and CallbackError where the execution ends.
         """
         call = self._admit(spec, kwargs, line, sampling, draw, prompt)
         self.last_output = output = await self._finish(call, None, None)
         return output
 
     async def close(self) -> None:
-        """End what is still being done; steps say how they ended before their execution does."""
+        """Cancel the steps in progress and wait for them, so that their ends are emitted before that of their
+        execution.
+        """
         self._context.fork.depart(self._seed)
         working = set(self._working)
         for work in working:
@@ -165,9 +169,9 @@ class StepBroker:
             await asyncio.wait(working)
 
     async def _answer(self, request: _Request) -> dict[str, Any]:
-        waited = {request.work} if request.asked.done() else {request.work, request.asked}
+        ends = {request.work} if request.asked.done() else {request.work, request.asked}
         try:
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             request.work.cancel()
             raise
@@ -319,7 +323,7 @@ class StepBroker:
     def _edited(
         self, call: StepCall, recorded: RecordedStep | None, requests: StepRequests
     ) -> tuple[dict[str, Any], bool]:
-        """The arguments, as the fork wants them where it leaves its parent here, and whether it does."""
+        """The arguments, edited where the fork leaves its parent at this step, and whether it does."""
         edit = self._context.fork.edit_of(call.operator.attribute, jsonable(call.kwargs), recorded)
         requests.prompt = edit.prompt if edit.prompt is not None else call.prompt
         if edit.inputs is None:

@@ -1,7 +1,7 @@
-"""Visible tests written by a worker, for a query that has none. They are marked wherever they show.
+"""Visible tests written by a worker, for a query that has none. They are marked wherever they appear.
 
-A test that its own author's solution fails, or that two different solutions of the worker fail, is doubtful:
-the workflow is not given it, since every right solution might fail it.
+A test that its own author's solution fails, or that two different solutions of the worker fail, is doubtful.
+The workflow does not get it, because every right solution might fail it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ __all__ = ["read_asserts", "with_made_tests"]
 
 
 async def with_made_tests(context: RunContext) -> Problem:
-    """The context's problem with visible tests a worker wrote, or as it was when none could be used.
+    """The context's problem with visible tests that a worker wrote, or as it was where none can be used.
 
-    Raises BudgetExceededError, ModelError and SandboxError.
+    Raises BudgetExceededError where the run may make no more calls, ModelError where the worker gives no
+    reply, and SandboxError where the tests cannot be tried.
     """
     problem, worker = context.problem, context.services.worker.name
-    code = all_code(await _asked(context, make_tests_messages(problem), "make-tests"))
+    code = all_code(await _reply(context, make_tests_messages(problem), "make-tests"))
     tests = read_asserts(code, problem.entry_point)
     if not tests:
         _warn(context, "The worker wrote no usable tests; the query runs without any.")
@@ -57,7 +58,7 @@ async def _doubtful(context: RunContext, tests: Sequence[str], reference: str | 
         return {}
     second = await _solution(context, 2)
     if second.split() == first.split():
-        return {}  # one solution twice says nothing new
+        return {}  # the same solution again is no second opinion
     both = await _failed(context, second, failed)
     return dict.fromkeys(both, "two different solutions fail it")
 
@@ -73,12 +74,13 @@ async def _failed(context: RunContext, solution: str, tests: Sequence[str]) -> l
 
 async def _solution(context: RunContext, number: int) -> str:
     problem = context.problem
-    asked = custom_code_generate.prompt(problem.prompt, problem.entry_point, "")
-    reply = await _asked(context, [{"role": "user", "content": asked}], f"make-tests/solution-{number}")
+    prompt = custom_code_generate.prompt(problem.prompt, problem.entry_point, "")
+    reply = await _reply(context, [{"role": "user", "content": prompt}], f"make-tests/solution-{number}")
     return extract_code(reply, problem.entry_point, problem.prompt)
 
 
-async def _asked(context: RunContext, messages: list[Message], purpose: str) -> str:
+async def _reply(context: RunContext, messages: list[Message], purpose: str) -> str:
+    """The worker's reply, with a seed of its own for each `purpose`."""
     sampling = replace(context.config.worker_sampling, seed=derived_seed(context.config.draws_from, purpose))
     completion = await context.gateway.call(context.services.worker, messages, sampling, role="worker")
     return completion.text

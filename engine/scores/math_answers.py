@@ -16,14 +16,14 @@ LIMITS = Limits(cpu_s=5.0)
 MAX_CHARS = 1000
 _PROGRAM = "from engine.guest.math_verify import main"
 _FILE = "answers.json"  # as engine/guest/math_verify.py reads it
-_OUTER = "$ \t\r\n"  # what around an answer changes nothing of it
+_OUTER = "$ \t\r\n"  # characters around an answer that change nothing about it
 
 Open = Callable[[str], Awaitable[Sandbox]]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether the answer is right and, where it is not, why in a few words."""
+    """Whether an answer equals the reference and, where it does not, why in a few words."""
 
     equal: bool
     reason: str = ""
@@ -32,26 +32,27 @@ class Comparison:
 async def compare(answer: str, reference: str, open_sandbox: Open) -> Comparison:
     r"""Whether `answer` gives `reference`: its last `\boxed{}` counts, else its last line.
 
-    The same text is equal without asking, up to blanks and dollar signs around it. Everything else is given
-    to math-verify, in a process of its own in the sandbox: sympy evaluates what it reads. Of what it does
-    not accept, numbers that are equal as they are written are right all the same, such as `2 1/2` and 5/2.
+    Texts that are the same, up to blanks and dollar signs around them, are equal without further ado.
+    Everything else goes to math-verify, in a process of its own in the sandbox because sympy evaluates what
+    it reads. Where math-verify says no, two plain numbers of the same value are equal all the same, such as
+    `2 1/2` and 5/2. `open_sandbox` opens the sandbox of an image.
 
     Raises:
-        SandboxError: there is no `math` sandbox, or it failed twice; that is no verdict.
+        SandboxError: there is no `math` sandbox, or it failed twice; there is no verdict then.
     """
-    wanted = last_boxed(reference)
-    wanted = reference.strip() if wanted is None else wanted
+    boxed_reference = last_boxed(reference)
+    expected = reference.strip() if boxed_reference is None else boxed_reference
     boxed = last_boxed(answer)
-    said = _last_line(answer) if boxed is None else boxed
-    if said.strip(_OUTER) == wanted.strip(_OUTER) != "":
+    stated = _last_line(answer) if boxed is None else boxed
+    if stated.strip(_OUTER) == expected.strip(_OUTER) != "":
         return Comparison(True)
-    if len(said) > MAX_CHARS:
-        return Comparison(False, f"the answer has {len(said):,} characters; {MAX_CHARS:,} are read")
-    bare = said.rstrip(" .")  # a full stop makes `12.` a number that math-verify cannot read
+    if len(stated) > MAX_CHARS:
+        return Comparison(False, f"the answer has {len(stated):,} characters; {MAX_CHARS:,} are read")
+    bare = stated.rstrip(" .")  # a full stop makes `12.` a number that math-verify cannot read
     as_latex = f"\\boxed{{{bare}}}" if boxed is not None else bare
-    found = await _by_math_verify(as_latex, f"\\boxed{{{wanted.rstrip(' .')}}}", open_sandbox)
-    number = None if found.equal else only_number(said)
-    return Comparison(True) if number is not None and number == only_number(wanted) else found
+    comparison = await _by_math_verify(as_latex, f"\\boxed{{{expected.rstrip(' .')}}}", open_sandbox)
+    number = None if comparison.equal else only_number(stated)
+    return Comparison(True) if number is not None and number == only_number(expected) else comparison
 
 
 async def _by_math_verify(answer: str, reference: str, open_sandbox: Open) -> Comparison:

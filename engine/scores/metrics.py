@@ -19,7 +19,8 @@ _BOXED = re.compile(r"\\(?:boxed|fbox)\s*")
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
-    """The chance that one of `k` samples is right, estimated without bias from `c` right ones of `n`.
+    """The chance that at least one of `k` samples is right, estimated without bias from `c` right ones of
+    `n`.
 
     1 - C(n-c, k) / C(n, k), which is 1 where fewer than `k` are wrong; for k = 1 it is c/n (Chen et al.
     2021, "Evaluating Large Language Models Trained on Code", Section 2.1).
@@ -34,11 +35,11 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
 @dataclass(frozen=True)
 class Summary:
-    """Scores of many problems. `solved` is pass@1, the share with a score of exactly 1; `mean` the mean
-    score, such as the share of tests passed or F1: two numbers that are easily taken for each other.
+    """Scores of many problems. `solved` is pass@1, the share in [0, 1] of problems with a score of exactly 1.
+    `mean` is the mean score, such as the share of tests passed or F1; the two are easily confused.
 
-    Both are over the problems that were `scored`; `infra` counts those the sandbox gave no verdict on,
-    which are neither right nor wrong. None where nothing was scored.
+    Both are over the problems that were `scored`, and None where there is none. `infra` counts the problems
+    on which the sandbox gave no verdict, which are neither right nor wrong.
     """
 
     solved: float | None
@@ -48,71 +49,73 @@ class Summary:
 
 
 def summarise(scores: Sequence[float | None]) -> Summary:
-    """The summary of scores in [0, 1]; None is a score the sandbox could not give."""
-    known = [score for score in scores if score is not None]
-    infra = len(scores) - len(known)
-    if not known:
+    """The summary of scores in [0, 1]; a score of None is one the sandbox could not give."""
+    scored = [score for score in scores if score is not None]
+    infra = len(scores) - len(scored)
+    if not scored:
         return Summary(None, None, 0, infra)
-    solved = sum(score == 1.0 for score in known) / len(known)
-    return Summary(solved, sum(known) / len(known), len(known), infra)
+    solved = sum(score == 1.0 for score in scored) / len(scored)
+    return Summary(solved, sum(scored) / len(scored), len(scored), infra)
 
 
 def exact_match(answer: str, reference: str) -> bool:
     """Whether an answer is one of the reference's `|`-separated alternatives, word by word.
 
     The words are SQuAD's, with numbers compared as numbers (`engine.scores.words`); a hyphen may be a blank,
-    as in DROP. Nothing equals nothing: an empty answer matches no reference.
+    as in DROP. An empty answer matches no reference, not even an empty one.
     """
     readings = (pair for hyphens in (True, False) for pair in _pairs(answer, reference, hyphens))
-    return any(said == wanted != [] for said, wanted in readings)
+    return any(answered == expected != [] for answered, expected in readings)
 
 
 def token_f1(answer: str, reference: str) -> float:
-    """HotpotQA's F1 over the two bags of words, the best over the reference's `|`-separated alternatives.
+    """HotpotQA's F1 in [0, 1] of two bags of words, the best over the reference's `|`-separated alternatives.
 
-    As the official `hotpot_evaluate_v1.py` (github.com/hotpotqa/hotpot), "yes", "no" and "noanswer" on
-    either side count as wrong unless they are all of both. The words are those of `exact_match`.
+    As in the official `hotpot_evaluate_v1.py` (github.com/hotpotqa/hotpot), where one side is just "yes",
+    "no" or "noanswer" and the other side differs, the F1 is 0. The words are those of `exact_match`.
 
     Only the reference is split at `|`. AFlow's DROP scorer splits the answer too, which gives full marks to
     an answer that lists many guesses.
     """
     if exact_match(answer, reference):
         return 1.0
-    return max(_f1(said, wanted) for said, wanted in _pairs(answer, reference))
+    return max(_f1(answered, expected) for answered, expected in _pairs(answer, reference))
 
 
 def alternatives(reference: str) -> list[str]:
-    """The answers a reference accepts: what stands between its `|`, or all of it."""
+    """The answers that a reference accepts: its parts between `|`, blank ones left out; all of it where there
+    is no other.
+    """
     return [part for part in reference.split("|") if part.strip()] or [reference]
 
 
 def _pairs(answer: str, reference: str, hyphens: bool = True) -> Iterator[tuple[list[str], list[str]]]:
-    """The words of the answer and of each alternative. The sign of a currency or percent is dress, unless
-    the other side has another one at the same number: `$5` is 5, and not `€5`.
+    """The words of the answer and of each alternative. The sign of a currency or percent does not count,
+    unless the other side has another one at the same number: `$5` equals 5, but not `€5`.
     """
     signs = units_of(answer)
     for one in alternatives(reference):
         clash = any(signs.get(number, others).isdisjoint(others) for number, others in units_of(one).items())
-        said, wanted = (words(text, hyphens=hyphens, units=clash) for text in (answer, one))
-        yield said, wanted
+        answered, expected = (words(text, hyphens=hyphens, units=clash) for text in (answer, one))
+        yield answered, expected
 
 
-def _f1(said: list[str], wanted: list[str]) -> float:
-    if said != wanted and (_is_verdict(said) or _is_verdict(wanted)):
+def _f1(answered: list[str], expected: list[str]) -> float:
+    if answered != expected and (_is_verdict(answered) or _is_verdict(expected)):
         return 0.0
-    shared = sum((Counter(said) & Counter(wanted)).values())
+    shared = sum((Counter(answered) & Counter(expected)).values())
     if shared == 0:
         return 0.0
-    precision, recall = shared / len(said), shared / len(wanted)
+    precision, recall = shared / len(answered), shared / len(expected)
     return 2 * precision * recall / (precision + recall)
 
 
-def _is_verdict(found: list[str]) -> bool:
-    return len(found) == 1 and found[0] in ("yes", "no", "noanswer")
+def _is_verdict(bag: list[str]) -> bool:
+    return len(bag) == 1 and bag[0] in ("yes", "no", "noanswer")
 
 
 def last_number(text: str) -> Fraction | None:
-    """The last number of a text, exactly; None without one, or where it is none (1/0)."""
+    """The last number of a text, exactly; None without one, or where the last has no value (1/0)."""
     last: re.Match[str] | None = None
     for last in NUMBER.finditer(fold(text)):  # noqa: B007
         pass
@@ -120,8 +123,8 @@ def last_number(text: str) -> Fraction | None:
 
 
 def final_number(text: str) -> Fraction | None:
-    """The number a worked solution ends in: that of the last line `#### N`, which is how GSM8K marks it, else
-    the last in the last `\\boxed{}`, else the last of the text. None without one.
+    """The number that a worked solution ends in: that of the last line `#### N`, GSM8K's mark of an answer;
+    else the last in the last `\\boxed{}`; else the last of the text. None without any.
     """
     marked, boxed = _marked_number(text), last_boxed(text)
     if marked is None and boxed is not None:
@@ -141,15 +144,17 @@ def _marked_number(text: str) -> Fraction | None:
 
 
 def same_last_number(answer: str, reference: str) -> bool:
-    """Whether both end in the same number, to `GSM8K_TOLERANCE`."""
-    said, wanted = final_number(answer), final_number(reference)
-    return said is not None and wanted is not None and abs(said - wanted) <= GSM8K_TOLERANCE
+    """Whether both end in the same number, within `GSM8K_TOLERANCE`; False where one has none."""
+    stated, expected = final_number(answer), final_number(reference)
+    return stated is not None and expected is not None and abs(stated - expected) <= GSM8K_TOLERANCE
 
 
 def last_boxed(text: str) -> str | None:
-    r"""What the last `\boxed{…}` of a text holds, braces nested to any depth; None without a closed one.
+    r"""What the last `\boxed{…}` or `\fbox{…}` of a text holds, braces nested to any depth; None without a
+    closed one.
 
-    Only the end of the text is looked at: a text of nothing but open boxes must not take long.
+    Only the last 20,000 characters and 20 boxes are looked at: a text of nothing but open boxes must not take
+    long.
     """
     text = text[-_BOX_WITHIN:]
     for match in list(_BOXED.finditer(text))[: -_BOXES - 1 : -1]:

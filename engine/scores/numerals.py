@@ -61,8 +61,9 @@ NUMBER = re.compile(
 
 
 def fold(text: str) -> str:
-    """`text` in plain characters: wide, raised and other digits as 0 to 9, every dash and quotation mark as
-    the one on a keyboard, invisible characters gone; of LaTeX, what writes numbers is undone.
+    """`text` in plain characters: wide, raised and other digits become 0 to 9, dashes and quotation marks
+    those of a keyboard, LaTeX that writes numbers (`\\frac`, `\\times`, `{,}`) plain numbers. Invisible
+    characters and those for private use are dropped.
     """
     text = _APART.sub(lambda m: f"{m[1] or m[2] or ''}-", text.replace("\\!", "").replace("{,}", ","))
     text = _THIN.sub(lambda m: re.sub(r"[^\d]+", ",", m[0]), text)
@@ -81,7 +82,7 @@ def fold(text: str) -> str:
 
 
 def value(number: re.Match[str]) -> Fraction | None:
-    """What a match of `NUMBER` says, exactly; None where it divides by zero, or is too long to be meant."""
+    """The exact value of a match of `NUMBER`; None where it divides by zero or is too long to be meant."""
     if number.end() - number.start() > _MAX_DIGITS:
         return None
     if number["over"]:
@@ -99,13 +100,15 @@ def value(number: re.Match[str]) -> Fraction | None:
 
 
 def only_number(text: str) -> Fraction | None:
-    """The number that `text` is, with nothing but dress around it; None where it is anything else."""
+    """The number that `text` is, but for dollar signs, asterisks and a full stop around it; None where it is
+    anything else.
+    """
     number = NUMBER.fullmatch(fold(text).lstrip("$* \t\r\n").rstrip("$*. \t\r\n"))
     return None if number is None else value(number)
 
 
 def unit(number: re.Match[str]) -> str:
-    """The sign of what is counted, such as `$` or `%`; "" without one."""
+    """The sign of the unit of a match of `NUMBER`, such as `$` or `%`; "" without one."""
     return (number["percent"] or number["currency"] or number["after"] or "")[-1:]
 
 

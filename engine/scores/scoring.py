@@ -28,8 +28,9 @@ MAX_ANSWER_CHARS = 20_000  # the end of a longer text is what is compared: half 
 class Score:
     """`value` is in [0, 1]: passed/total for tests, F1 for that metric; None where there is no verdict.
 
-    `reason` says in a few words why it is not 1; it never quotes a test. `details` names the metric and
-    holds the sandbox's verdict, or F1 and exact match.
+    `passed` of `total` counts tests; without tests `total` is 1. `reason` says in a few words why the value
+    is not 1; it never quotes a test. `details` names the `metric` and holds the sandbox's verdict, or `f1`
+    and `exact_match`.
     """
 
     value: float | None
@@ -40,16 +41,17 @@ class Score:
 
 
 def tests_of(problem: Problem, split: Split) -> tuple[str, ...]:
-    """The tests of one split."""
+    """The tests of one split, each the source of one or several `assert` statements."""
     return getattr(problem.tests, split)
 
 
 async def evaluate(
     context: RunContext, execution: Execution, workflow: Workflow, split: Split, repeat: int
 ) -> Score:
-    """Score one execution on one split, and emit the evaluation.
+    """Score one execution on one split, and emit the evaluation. An execution without an answer scores 0.
 
-    Raises SandboxError when the sandbox could not give a verdict twice.
+    Raises SandboxError where the sandbox failed to give a verdict twice; the evaluation is emitted all the
+    same, without a score.
     """
     problem = context.problem
     total = len(tests_of(problem, split)) if problem.kind == "code" else 1
@@ -66,9 +68,10 @@ async def evaluate(
 
 
 async def score_answer(problem: Problem, answer: str, split: Split, open_sandbox: Open) -> Score:
-    """An answer against one split of a problem, or against its reference answer.
+    """The score of an answer by its problem's metric: against one split's tests, or the reference answer.
 
-    Raises SandboxError when the sandbox could not give a verdict twice.
+    Raises SandboxError where the sandbox failed to give a verdict twice, or that of the problem's image
+    cannot be opened.
     """
     metric = problem.metric
     if metric == "tests":
@@ -76,8 +79,8 @@ async def score_answer(problem: Problem, answer: str, split: Split, open_sandbox
     answer = answer[-MAX_ANSWER_CHARS:]
     reference = problem.answer or ""
     if metric == "math":
-        found = await compare(answer, reference, open_sandbox)
-        return _right_or_wrong(found.equal, metric, found.reason)
+        comparison = await compare(answer, reference, open_sandbox)
+        return _right_or_wrong(comparison.equal, metric, comparison.reason)
     if metric == "last-number":
         return _right_or_wrong(same_last_number(answer, reference), metric, "another last number")
     if metric == "drop-f1":

@@ -1,7 +1,7 @@
 """How sure a comparison is: intervals and tests, computed by SciPy.
 
-SciPy is imported by what needs it. Every bootstrap has a fixed seed, so that the same trials always give the
-same interval.
+SciPy is slow to import, so each function imports it for itself. Every bootstrap has a fixed seed, so that the
+same trials always give the same interval.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 _SEED = 0
 _MOST_RESAMPLES, _FEWEST_RESAMPLES = 9_999, 999
-# Draws of one bootstrap: with many problems fewer resamples say as much, and take no longer.
+# Draws of one bootstrap: with many problems, fewer resamples are as precise and keep the time the same.
 _DRAWS = 5_000_000
 _DRAWS_AT_ONCE = 1_000_000
 
 
 class Interval(NamedTuple):
-    """The two ends of a 95 % interval, in the unit of what it is about."""
+    """The two ends of a 95 % interval, in the unit of the quantity it is about."""
 
     low: float
     high: float
 
 
 def proportion_interval(passed: int, total: int) -> Interval | None:
-    """Wilson's score interval for a proportion (Wilson 1927); None without a trial.
+    """Wilson's score interval for a proportion in [0, 1] (Wilson 1927); None without a trial.
 
     Raises:
         ValueError: not 0 ≤ passed ≤ total.
@@ -40,16 +40,20 @@ def proportion_interval(passed: int, total: int) -> Interval | None:
         return None
     from scipy.stats import binomtest
 
-    found = binomtest(passed, total).proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(float(found.low), float(found.high))
+    wilson = binomtest(passed, total).proportion_ci(CONFIDENCE, method="wilson")
+    return Interval(float(wilson.low), float(wilson.high))
 
 
 def pass_rate_interval(passed: Sequence[int], trials: Sequence[int]) -> Interval | None:
-    """The interval of a pass rate over problems that were tried `trials[i]` times, `passed[i]` of them well.
+    """The interval of a pass rate in [0, 1] over problems: problem i was tried `trials[i]` times, at least
+    once, and passed `passed[i]` of them. None without a problem.
 
-    With one trial a problem this is Wilson's. Repeats on a problem are not independent of each other, so
-    with more whole problems are resampled (cluster bootstrap). Where every problem came out alike, that
-    has nothing to resample; Wilson's interval for as many trials as there are problems is given instead.
+    With one trial per problem this is Wilson's interval. Repeats of a problem are not independent of each
+    other, so with more trials whole problems are resampled (cluster bootstrap). Where all problems have the
+    same rate there is nothing to resample; the interval is then Wilson's for one trial per problem.
+
+    Raises:
+        ValueError: `passed` and `trials` are not equally long.
     """
     if not trials:
         return None
@@ -72,9 +76,9 @@ def pass_rate_interval(passed: Sequence[int], trials: Sequence[int]) -> Interval
 def mean_intervals(rows: Sequence[Sequence[float]]) -> list[Interval | None]:
     """The interval of the mean of each row, by a bootstrap over its columns.
 
-    A column is a problem and a row what two sides differ by there, so that this is the paired bootstrap;
-    rows of one call share their resamples. None with fewer than two columns, and where all values of a row
-    are the same: a bootstrap can say nothing then.
+    A column is a problem, and a row holds the differences of two sides there, so this is the paired
+    bootstrap; the rows of one call share their resamples. None with fewer than two columns, and for a row
+    whose values are all the same: a bootstrap can say nothing then.
 
     Raises:
         ValueError: the rows are not equally long.
@@ -92,15 +96,16 @@ def mean_intervals(rows: Sequence[Sequence[float]]) -> list[Interval | None]:
         return a.mean(axis=axis)
 
     low, high = _bootstrap((data[varies],), mean)
-    found = iter(zip(low.tolist(), high.tolist(), strict=True))
-    return [Interval(*next(found)) if one else None for one in varies]
+    ends = iter(zip(low.tolist(), high.tolist(), strict=True))
+    return [Interval(*next(ends)) if one else None for one in varies]
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """The p-value of the exact McNemar test: two-sided, from the problems on which only one side passed.
+    """The p-value in (0, 1] of the exact McNemar test: two-sided, from the counts of problems on which only
+    the one side passed (`gained`) or only the other (`lost`); 1 where there are none.
 
-    The same number is the sign test's on problems whose pass rates differ, which is how repeats enter. 1
-    where there is no such problem.
+    With repeats, the counts are those of problems whose pass rates differ, and the same number is the p-value
+    of the sign test.
 
     Raises:
         ValueError: a negative count.
@@ -123,7 +128,7 @@ def _bootstrap(data: tuple[np.ndarray, ...], statistic: Any, *, paired: bool = F
     resamples = max(_FEWEST_RESAMPLES, min(_MOST_RESAMPLES, _DRAWS // observations))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of degenerate distributions, which are left out above
-        found = bootstrap(
+        result = bootstrap(
             data,
             statistic,
             n_resamples=resamples,
@@ -135,4 +140,4 @@ def _bootstrap(data: tuple[np.ndarray, ...], statistic: Any, *, paired: bool = F
             method="percentile",
             rng=np.random.default_rng(_SEED),
         )
-    return found.confidence_interval
+    return result.confidence_interval

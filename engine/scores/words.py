@@ -2,8 +2,8 @@
 
 SQuAD's rule (Rajpurkar et al. 2016) is lower case, no punctuation, no articles. It drops what tells `3.5`
 from `35`, `-5` from `5`, `C++` from `C` and the answer `A` from nothing, so that each counts as the other.
-Here a number is one word whatever its dress, signs that carry meaning stay, and an article is one only
-before another word.
+Here a number is one word however it is written, signs that carry meaning stay, and "a", "an" and "the" are
+articles only before another word.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _DRESS = "\"'`*_.,:;!?()[]{}$#-"
 
 
 def words(text: str, *, hyphens: bool = True, units: bool = False) -> list[str]:
-    """The words of `text`, in order; [] only where nothing can be seen of it.
+    """The words of `text`, in order; [] only where the text has no visible character.
 
-    A text with no word in it, such as `+` or `...`, is one word as it stands. A hyphen joins two words to
-    one, as SQuAD has it; without `hyphens` it parts them. `units` keeps the signs of currencies and percent,
+    A text with no word in it, such as `+` or `...`, is one word as it stands. A hyphen joins two words into
+    one, as in SQuAD; without `hyphens` it separates them. `units` keeps the signs of currencies and percent,
     each as a word of its own.
     """
     return list(_words(text, hyphens, units))
@@ -47,11 +47,11 @@ def _words(text: str, hyphens: bool, units: bool) -> tuple[str, ...]:
         written = re.sub(r"(?<!\d)\*+|\*+(?!\d)", "", written)
     written = _APART.sub(r"\1", written) if hyphens else _HYPHEN.sub(" ", written)
     written = _RELATION.sub(r" \1 ", re.sub("[,;°]", " ", written)).removeprefix(" = ")
-    found = [word for chunk in written.split() if (word := _word(chunk))]
-    if not found:
+    every = [word for chunk in written.split() if (word := _word(chunk))]
+    if not every:
         whole = "".join(folded.split()).casefold()
         return (whole.strip(_DRESS) or whole,) if whole else ()
-    return (*(word for word in found[:-1] if word not in _ARTICLES), found[-1])
+    return (*(word for word in every[:-1] if word not in _ARTICLES), every[-1])
 
 
 def is_number(word: str) -> bool:
@@ -60,21 +60,23 @@ def is_number(word: str) -> bool:
 
 
 def units_of(text: str) -> dict[Fraction | None, set[str]]:
-    """The numbers of a text that stand with a sign such as `$` or `%`, and their signs."""
-    found: dict[Fraction | None, set[str]] = {}
+    """The numbers of a text that have a sign such as `$` or `%`: by value (None where it has none, as 1/0),
+    the signs it stands with.
+    """
+    signs: dict[Fraction | None, set[str]] = {}
     for number in NUMBER.finditer(fold(text)):
         if sign := unit(number):
-            found.setdefault(value(number), set()).add(sign)
-    return found
+            signs.setdefault(value(number), set()).add(sign)
+    return signs
 
 
 def _written(number: re.Match[str], units: bool) -> str:
     """A number as one word, equal for equal values; what follows it at once stays attached, as in `5th`."""
-    found = value(number)
-    if found is None:
+    quantity = value(number)
+    if quantity is None:
         return number[0]
-    over = f"{_OVER}{found.denominator}" if found.denominator != 1 else ""
-    word = f"{_MINUS if found < 0 else ''}{abs(found.numerator)}{over}"
+    over = f"{_OVER}{quantity.denominator}" if quantity.denominator != 1 else ""
+    word = f"{_MINUS if quantity < 0 else ''}{abs(quantity.numerator)}{over}"
     sign = unit(number)
     if not sign:
         return word
@@ -82,7 +84,7 @@ def _written(number: re.Match[str], units: bool) -> str:
 
 
 def _word(chunk: str) -> str:
-    """A chunk between blanks without its dress; "" where nothing is left."""
+    """A chunk between blanks without its punctuation; "" where nothing is left."""
     if not any(_is_content(character) for character in chunk):
         return chunk if chunk in _OPERATORS else ""
     bare = chunk.rstrip("\"'`_.:!?()[]{}$%&@~|\\")
@@ -96,8 +98,8 @@ def _word(chunk: str) -> str:
 
 
 def _means(before: str, run: str, after: str) -> bool:
-    """Whether a run of content or of dress between two characters is part of what a word says: what stands
-    between digits keeps them apart, as in 10:30, 7-4, 1.2.3 and 5'10.
+    """Whether a run of characters between two others belongs to the word. Content always does; punctuation
+    does between digits, which it keeps apart, as in 10:30, 7-4, 1.2.3 and 5'10.
     """
     if _is_content(run[0]) or (before.isdigit() and (after.isdigit() or after == _MINUS)):
         return True

@@ -18,11 +18,11 @@ from engine.models.local.text import TextStream
 if TYPE_CHECKING:
     from engine.models.local.weights import Weights
 
-_PREFILL = 8192  # prompt tokens, padding included, that go through the model at once
+_PREFILL = 8192  # prompt tokens, padding included, that go through the model at once: more costs memory
 
 
 class DecodingRow:
-    """One answer in the making."""
+    """One answer being decoded. `finish` is None until the answer is complete."""
 
     def __init__(
         self,
@@ -35,11 +35,11 @@ class DecodingRow:
         default_room: bool = False,
         keeps_logps: bool = False,
     ) -> None:
-        """`room` is how many tokens the answer may have, `default_room` whether nobody chose that; without a
-        `seed` every call draws anew.
+        """`room` is how many tokens the answer may have; `default_room` says that nobody chose it. Without a
+        `seed` every call draws other numbers. `keeps_logps` records the log-probability of each token.
         """
         self.keeps_logps = keeps_logps
-        self.tokens: list[int] = []  # the one that ends it included
+        self.tokens: list[int] = []  # with the one that ends the answer
         self.logps: list[float] = []  # of each token, where they are kept
         self._default_room = default_room
         self.prompt, self.choice, self._room, self._text = prompt, choice, room, text
@@ -56,7 +56,9 @@ class DecodingRow:
         return self._random.random()
 
     def accept(self, token: int, ends: frozenset[int]) -> list[Delta]:
-        """Take the chosen token; sets `finish` when the answer is complete."""
+        """Take the chosen token and return the deltas it makes certain. Sets `finish` where the answer is
+        complete: at a token in `ends`, a stop string, or the last token there is room for.
+        """
         self.tokens.append(token)
         out: list[Delta] = []
         if token in ends:
@@ -79,7 +81,9 @@ class DecodingRow:
 
 
 class Batch:
-    """The rows under way. Rows that are done stay as dead weight until enough have gathered to repack."""
+    """The rows under way. A row that is done keeps its place until a quarter of them are, because repacking
+    copies the whole cache.
+    """
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
@@ -96,7 +100,9 @@ class Batch:
 
     @torch.inference_mode()
     def admit(self, rows: list[DecodingRow]) -> list[tuple[DecodingRow, list[Delta]]]:
-        """Read the rows' prompts, choose their first tokens and let them join."""
+        """Read the rows' prompts, choose their first tokens and let them join. Returns each row with its
+        deltas.
+        """
         out: list[tuple[DecodingRow, list[Delta]]] = []
         rows = sorted(rows, key=lambda row: len(row.prompt))
         while rows:
@@ -125,7 +131,7 @@ class Batch:
 
     @torch.inference_mode()
     def step(self) -> list[tuple[DecodingRow, list[Delta]]]:
-        """One more token for every live row."""
+        """Decode one more token for every live row. Returns each row with its deltas."""
         dead = sum(row is None for row in self._rows)
         if 4 * dead >= len(self._rows):
             self._repack()
@@ -142,13 +148,13 @@ class Batch:
         return [(r, r.accept(t, ends)) for r, t in zip(self._rows, chosen, strict=True) if r is not None]
 
     def drop(self, row: DecodingRow) -> None:
-        """The row is done or nobody wants it any more."""
+        """Take out a row that is done or cancelled."""
         self._rows[self._rows.index(row)] = None
 
     def _forward(
         self, tokens: torch.Tensor, cache: RoomyCache, starts: torch.Tensor, width: int
     ) -> torch.Tensor:
-        """The logits after the last token of each row."""
+        """The logits after the last token of each row (rows × vocabulary)."""
         before = cache.get_seq_length()
         columns = torch.arange(before + width, device=tokens.device)
         mask = columns >= starts.unsqueeze(1)

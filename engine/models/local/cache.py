@@ -31,7 +31,9 @@ class RoomyLayer(CacheLayerMixin):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append the states and return all there are."""
+        """Append states (rows × heads × new columns × size) and return (keys, values) of all columns in
+        use.
+        """
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         start, self.used = self.used, self.used + key_states.shape[-2]
@@ -49,7 +51,9 @@ class RoomyLayer(CacheLayerMixin):
         return self.keys, self.values
 
     def fill(self, sources: list[tuple[RoomyLayer, torch.Tensor]], columns: int) -> None:
-        """Take the chosen rows of other layers, one below the other."""
+        """Take the rows of other layers at the given indices, one source below the other, aligned on the
+        right in `columns` columns.
+        """
         keys, values = sources[0][0]._filled()
         total = sum(len(rows) for _, rows in sources)
         self.dtype, self.device = keys.dtype, keys.device
@@ -66,7 +70,7 @@ class RoomyLayer(CacheLayerMixin):
         self.keys, self.values, self.used, self.is_initialized = new_keys, new_values, columns, True
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Length and offset of what the mask covers."""
+        """(length, offset) of the columns that the attention mask covers."""
         return self.used + query_length, 0
 
     def get_seq_length(self) -> int:
@@ -74,11 +78,11 @@ class RoomyLayer(CacheLayerMixin):
         return self.used
 
     def get_max_length(self) -> int:
-        """No limit of its own."""
+        """-1: the cache has no limit of its own."""
         return -1
 
     def get_max_cache_shape(self) -> int:
-        """No limit of its own (the name in earlier releases)."""
+        """As `get_max_length`, whose name this is in earlier releases of Transformers."""
         return -1
 
 
@@ -94,7 +98,7 @@ def _grown(old: torch.Tensor, used: int, columns: int) -> torch.Tensor:
 
 
 class RoomyCache(Cache):
-    """The cache of a whole model."""
+    """The cache of a whole model, a `RoomyLayer` for each of its layers."""
 
     def __init__(self, layers: int) -> None:
         self.roomy = [RoomyLayer() for _ in range(layers)]

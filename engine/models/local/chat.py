@@ -1,9 +1,7 @@
 """Chat messages as a model's tokens, and its tokens as text.
 
-This is the one place where a chat template is applied for inference.
-
-Training serialises its rows with the same functions (`training.data.serialise`), so that what is trained is
-what is asked.
+This is the one place where a chat template is applied for inference. Training serialises its rows with the
+same functions (`training.data.serialise`), so that a model is trained on prompts in the form it is asked in.
 """
 
 from __future__ import annotations
@@ -62,7 +60,7 @@ class Chat:
         return prompt_tokens(self.tokenizer, text), is_thinking(text)
 
     def decode(self, tokens: list[int]) -> str:
-        """The text of tokens, special ones left out."""
+        """The text of tokens, without the special ones."""
         return self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
@@ -75,8 +73,8 @@ def completion_of(
     *,
     default_room: bool = False,
 ) -> Completion:
-    """The finished answer. Models in this process cost nothing. `default_room`: nobody chose how long the
-    answer may be.
+    """The finished answer, at a cost of 0. `default_room` says that nobody chose how long the answer may be,
+    which is flagged where the limit cut it off.
     """
     flags = [] if text.text.strip() else ["empty"]
     flags += ["only-reasoning"] if flags and text.reasoning.strip() else []

@@ -12,7 +12,7 @@ from engine.models.local.scheduler import Request, Scheduler, acquire, release
 
 
 class LocalModel:
-    """A Transformers model in this process. Models of the same weights share one thread and batch."""
+    """A Transformers model in this process. Models with the same weights share one thread and batch."""
 
     def __init__(self, name: str, source: str, *, device: str = "auto") -> None:
         """`source` is a folder or a hub ID. Nothing is loaded before the first call."""
@@ -22,13 +22,15 @@ class LocalModel:
 
     @property
     def weights(self) -> str:
-        """What tells its weights from others: `engine.models.checkpoints.content_of`."""
+        """The hash of its weights (`engine.models.checkpoints.content_of`); "" for a hub ID or large
+        weights.
+        """
         return content_of(Path(self._source)) if Path(self._source).is_dir() else ""
 
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling
     ) -> AsyncGenerator[Delta | Retry | Completion, None]:
-        """Stream one completion. Closing the stream stops its decoding within a step.
+        """Stream one completion. Closing the stream stops its decoding after the current step.
 
         Raises:
             ModelError: the model cannot be loaded, the prompt does not fit, or memory ran out.
@@ -49,7 +51,7 @@ class LocalModel:
             request.cancelled = True
 
     async def aclose(self) -> None:
-        """Let go of the weights; the last model of them to close frees the memory."""
+        """Let go of the weights; memory is freed when the last model that shares them closes."""
         scheduler, self._scheduler = self._scheduler, None
         if scheduler is not None:
             await asyncio.to_thread(release, self._source, self._device)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """How one row chooses. `temperature` 0 takes the likeliest token; `top_k` 0 means no such limit."""
+    """How one row chooses. A `temperature` of 0 takes the likeliest token; a `top_k` of 0 is no limit."""
 
     temperature: float
     top_p: float = 1.0
@@ -19,7 +19,7 @@ class Choice:
 
 
 class Chooser:
-    """The choices of a batch's rows as tensors, made once for as long as the rows stay the same."""
+    """The choices of a batch's rows as tensors, which hold as long as the rows stay the same."""
 
     def __init__(self, choices: list[Choice], device: torch.device) -> None:
         import torch
@@ -55,16 +55,16 @@ class Chooser:
 
     def logps(self, logits: torch.Tensor, tokens: list[int]) -> list[float]:
         """The log-probability of each row's token, at the row's temperature (1 where that is 0) and over the
-        whole vocabulary, whatever top-p and top-k left of it: what training computes again.
+        whole vocabulary, without top-p and top-k, because training recomputes it in this way.
         """
         import torch
 
-        every = torch.log_softmax(logits.float() / self._heat, -1)
-        index = torch.tensor(tokens, device=every.device).unsqueeze(1)
-        return every.gather(-1, index).squeeze(1).tolist()
+        logps = torch.log_softmax(logits.float() / self._heat, -1)
+        index = torch.tensor(tokens, device=logps.device).unsqueeze(1)
+        return logps.gather(-1, index).squeeze(1).tolist()
 
     def _kept(self, chances: torch.Tensor) -> torch.Tensor:
-        """Which tokens top-p and top-k leave in play; the likeliest always is."""
+        """Which tokens top-p and top-k keep (rows × vocabulary); the likeliest is always kept."""
         import torch
 
         ordered, order = chances.sort(stable=True, dim=-1, descending=True)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from engine.models.local.weights import Weights
 
 MAX_ROWS = 64
-_FLUSH_S = 0.02  # deltas wait this long for company before the event loop is woken
-_ADMIT_STEPS = 4  # a late request waits for at most so many steps, so that joining stays cheap
+_FLUSH_S = 0.02  # how long deltas are gathered before the event loop is woken
+_ADMIT_STEPS = 4  # steps between admissions: each one repacks the batch, which is not cheap
 
 Item = Delta | Completion | ModelError
 
@@ -38,7 +38,7 @@ class Request:
 
 
 class Scheduler:
-    """One thread for one set of weights. They load when the thread starts and go when it ends."""
+    """One thread for one set of weights, which are loaded when it starts and freed when it ends."""
 
     def __init__(self, name: str, source: str, device: str) -> None:
         self._name, self._source, self._device = name, source, device
@@ -51,7 +51,7 @@ class Scheduler:
         self._thread.start()
 
     def submit(self, request: Request) -> None:
-        """Hand a request over; its items come through its queue, a Completion or ModelError last."""
+        """Hand over a request. Its items come through its queue, a Completion or a ModelError last."""
         self._inbox.put(request)
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class Scheduler:
             weights = Weights.load(self._name, self._source, self._device)
             while not self._closing:
                 self._decode(weights)
-        # A thread's edge: the callers wait and must hear of it, even of a library that ends the program.
+        # The edge of a thread: callers wait for an answer, even where a library raises SystemExit.
         except BaseException as error:  # noqa: BLE001
             failure = _as_model_error(self._name, error)
         while not self._closing:
@@ -137,7 +137,7 @@ class Scheduler:
         requests: dict[DecodingRow, Request],
         results: list[tuple[DecodingRow, list[Delta]]],
     ) -> None:
-        """Pass on what a step brought, and part with the rows that are done."""
+        """Pass on the deltas of a step, and take out the rows that are done."""
         done = False
         for row, deltas in results:
             request = requests[row]
@@ -161,7 +161,7 @@ class Scheduler:
                 pending.append(item)
 
     def _flush(self) -> None:
-        """Wake each event loop once for all that its requests have got."""
+        """Deliver all gathered items, waking each event loop once."""
         self._flushed = time.monotonic()
         outbox, self._outbox = self._outbox, {}
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Request, list[Item]]]] = {}
@@ -218,7 +218,9 @@ _open: dict[tuple[str, str], tuple[Scheduler, int]] = {}  # how many models use 
 
 
 def acquire(name: str, source: str, device: str) -> Scheduler:
-    """The scheduler of these weights, started by the first who asks: weights load once per process."""
+    """The scheduler of these weights, started by the first model that asks, so that weights load once per
+    process. Every call needs one of `release`.
+    """
     key = _key(source, device)
     with _lock:
         scheduler, users = _open.get(key) or (Scheduler(name, source, device), 0)
@@ -227,7 +229,9 @@ def acquire(name: str, source: str, device: str) -> Scheduler:
 
 
 def release(source: str, device: str) -> None:
-    """The counterpart of `acquire`; the last one out waits for the thread to end."""
+    """The counterpart of `acquire`. The last one ends the thread and waits for it, so it blocks for up
+    to a step.
+    """
     key = _key(source, device)
     with _lock:
         scheduler, users = _open.pop(key)

@@ -8,15 +8,17 @@ from engine.models.base import Delta
 from engine.models.stops import StopScanner
 from engine.models.thinking import ThinkSplitter
 
-_UNFINISHED = "\ufffd"  # how a tokenizer shows bytes that are no whole character yet
-_PATIENCE = 8  # tokens after which such bytes will never become one
+_UNFINISHED = "\ufffd"  # how a tokenizer shows bytes that are not a whole character yet
+_PATIENCE = 8  # tokens after which such bytes are taken never to become one
 
 
 class TextStream:
     """The text of one row as it grows."""
 
     def __init__(self, decode: Callable[[list[int]], str], stops: Sequence[str], *, thinking: bool) -> None:
-        """`thinking`: the prompt ends inside an open think block."""
+        """`decode` makes a text of tokens. `thinking` says that the prompt ends inside an open think
+        block.
+        """
         self._decode = decode
         self._scanner = StopScanner(stops)
         self._splitter = ThinkSplitter(inside=thinking)
@@ -49,7 +51,7 @@ class TextStream:
         return self._splitter.feed(self._scanner.feed(new))
 
     def close(self) -> list[Delta]:
-        """The row is over: the deltas that had been held back."""
+        """The deltas that were held back, now that the row is over."""
         out = self._splitter.feed(self._scanner.feed(self._new_text()))
         out += self._splitter.feed(self._scanner.close())
         return out + self._splitter.close()
@@ -57,5 +59,5 @@ class TextStream:
     def _new_text(self) -> str:
         if self.stopped or self._read == len(self._tokens):
             return ""
-        known = self._decode(self._tokens[self._context : self._read])
-        return self._decode(self._tokens[self._context :])[len(known) :]
+        passed_on = self._decode(self._tokens[self._context : self._read])
+        return self._decode(self._tokens[self._context :])[len(passed_on) :]

@@ -1,4 +1,4 @@
-"""A Transformers model and its tokenizer: loading them, and what its configuration says of decoding."""
+"""A Transformers model and its tokenizer: loading them, and what their configuration says about decoding."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from engine.models.faults import clip
 from engine.models.local.chat import Chat
 from engine.models.local.sampling import Choice
 
-# Tokens of an answer where neither the call nor the model's own generation config sets a limit: a small model
-# that does not end by itself goes on to the end of its context, and answers that are meant are shorter.
+# Tokens of an answer where neither the call nor the model's own generation config sets a limit. A small model
+# may not end by itself and would fill its whole context; sensible answers are shorter.
 DEFAULT_ROOM = 4096
 _SMALL = 50_000_000  # parameters; below this a second thread costs more than it brings
 
@@ -22,12 +22,10 @@ _loading = threading.Lock()
 
 
 class Weights:
-    """A model in memory: what the decoder and the prompts need of it. Used by one thread at a time."""
+    """A model in memory, with what decoding and prompts need of it. Used by one thread at a time."""
 
     def __init__(self, name: str, model: Any, tokenizer: Any) -> None:
-        """Raises:
-        ModelError: it cannot be batched here.
-        """
+        """Raises ModelError where the model has recurrent layers, which cannot be batched here."""
         self.name = name
         self.model = model
         self.device = model.device
@@ -83,7 +81,7 @@ class Weights:
         ends = generation.eos_token_id if generation.eos_token_id is not None else config.eos_token_id
         ends = [*(ends if isinstance(ends, list) else [ends]), self.chat.tokenizer.eos_token_id]
         self.ends = frozenset(end for end in ends if end is not None)
-        self.pad: int = next(iter(self.ends), 0)  # never attended to, so any token does
+        self.pad: int = next(iter(self.ends), 0)  # masked out, so any token will do
         self._sampled = bool(generation.do_sample)
         self._defaults = generation
 
@@ -95,7 +93,7 @@ class Weights:
             torch.set_num_threads(1 if small else min(2, os.cpu_count() or 1))
 
     def choice(self, sampling: Sampling) -> Choice:
-        """How to choose tokens: as asked, else as the model's own generation config says."""
+        """How to choose tokens: as `sampling` says, else as the model's own generation config does."""
         own = self._defaults
         temperature = sampling.temperature
         if temperature is None:
@@ -106,7 +104,7 @@ class Weights:
         return Choice(temperature, top_p, int(_or(own.top_k, 0)) if self._sampled else 0)
 
     def room(self, prompt_tokens: int, sampling: Sampling) -> tuple[int, bool]:
-        """How many tokens the answer may have, and whether that is `DEFAULT_ROOM`.
+        """(tokens the answer may have, whether that is `DEFAULT_ROOM`).
 
         Raises:
             ModelError: the prompt alone fills the context.
@@ -115,10 +113,10 @@ class Weights:
         if left <= 0:
             size = f"the prompt has {prompt_tokens} tokens, the model's context only {self.context}"
             raise ModelError("context-length", f"{self.name}: {size}: shorten it")
-        asked = sampling.max_tokens or self._defaults.max_new_tokens
-        if asked is None and left > DEFAULT_ROOM:
+        limit = sampling.max_tokens or self._defaults.max_new_tokens
+        if limit is None and left > DEFAULT_ROOM:
             return DEFAULT_ROOM, True
-        return min(left, int(asked or left)), False
+        return min(left, int(limit or left)), False
 
 
 def _or(value: float | None, default: float) -> float:

@@ -1,4 +1,4 @@
-"""Breakpoints: where a run is to stand still. They are written as a user says them and match crossings.
+"""Breakpoints: where a run is to stand still, in the words a user types, and which crossings they match.
 
 before test            before (or after) an operator; "before *" is any
 error                  a step failed
@@ -29,12 +29,15 @@ _GRAMMAR = (
 
 
 class BreakpointError(UsageError):
-    """Text that is no breakpoint; the message says how one is written."""
+    """Text that is not a breakpoint; the message says how one is written."""
 
 
 @dataclass(frozen=True)
 class Breakpoint:
-    """`name` is the operator or the verdict's status, None for any; `above` a number, `line` from 1."""
+    """Where a run is to stop. `name` is the operator's attribute, the role of a call outside of steps or the
+    verdict's status, None for any. `above` is in tokens, US dollars or seconds, as `on` says; `line` counts
+    from 1. `pattern` is searched in the `side` of a step, None for both.
+    """
 
     on: On
     name: str | None = None
@@ -87,7 +90,9 @@ class Breakpoint:
 
 
 def parse_breakpoint(text: str) -> Breakpoint:
-    """A breakpoint as `str` writes it. Raises BreakpointError."""
+    """The breakpoint that `text` writes; `str` of a breakpoint writes it back. Raises BreakpointError where
+    it is not one, or its pattern is not a regular expression.
+    """
     words = text.split(None, 1)
     if not words or words[0] not in get_args(On):
         raise BreakpointError(f"{text!r} is no breakpoint: {_GRAMMAR}")
@@ -134,7 +139,7 @@ def _pattern(rest: str, text: str) -> Breakpoint:
 
 
 def _search(pattern: str, value: Any) -> bool:
-    """Whether the pattern is in the value's text; one that takes too long is taken not to be."""
+    """Whether the pattern is in the value's text; a search that takes too long counts as no match."""
     import regex
 
     try:

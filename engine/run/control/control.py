@@ -34,8 +34,8 @@ class ControlError(ExpectedError):
 
 @dataclass(frozen=True)
 class Pass:
-    """How a crossing goes on: with this value, perhaps edited. `skipped`: the step is not run, and `value`
-    is its output.
+    """How a crossing goes on: with `value`, which a person may have `edited`. Where `skipped`, the step is
+    not run and `value` is its output.
     """
 
     value: Any
@@ -45,8 +45,9 @@ class Pass:
 
 @dataclass
 class Stop:
-    """Where the run stands. `reason` is "pause", "step" or the breakpoint as its user wrote it; `value` is
-    what will pass, with the edits so far, and `edited` whether there are any.
+    """Where the run stands. `reason` is "pause", "step" or the breakpoint as its user wrote it. `value` is
+    what will pass, with the edits so far, and `edited` whether there are any. `locals` are the workflow's
+    variables where they could be read, and `go` is set when the run goes on.
     """
 
     crossing: Crossing
@@ -78,6 +79,7 @@ class Control:
 
     @property
     def breakpoints(self) -> tuple[Breakpoint, ...]:
+        """All of them, in the order in which they are tried."""
         return tuple(self._breakpoints)
 
     @property
@@ -86,7 +88,9 @@ class Control:
         return self._pausing
 
     def set_breakpoints(self, breakpoints: list[Breakpoint]) -> None:
-        """Replace all breakpoints; those on lines without an operator call hold from the next execution."""
+        """Replace all breakpoints. One on a line without an operator call holds from the next execution on,
+        because the workflow's process is given such lines when it starts.
+        """
         self._breakpoints = list(dict.fromkeys(breakpoints))
 
     def pause(self) -> None:
@@ -94,22 +98,25 @@ class Control:
         self._pausing = self._stop is None
 
     def resume(self, *, until: Breakpoint | None = None) -> None:
-        """Go on, to the next breakpoint or to `until`, which holds once. Raises ControlError."""
+        """Go on, to the next breakpoint or to `until`, which holds once. Raises ControlError where the run is
+        not paused.
+        """
         if self._stop is None and not self._pausing:
             raise ControlError("the run is not paused")
         self._until = until
         self._release("continue", None)
 
     def step(self, how: Step) -> None:
-        """Go on to the next crossing: `into` any, `over` the next step of this execution, `out` its end of
-        the step, or of the execution where it stands before one. Raises ControlError.
+        """Go on to another crossing of the same execution: `into` the next of any kind, `over` the next
+        outside of this step, `out` to the end of this step; where the run stands in no step, `out` goes on to
+        the next breakpoint. Raises ControlError where the run is not paused.
         """
         self._release(f"step {how}", (how, self._standing().crossing))
 
     def edit(self, value: Any) -> None:
         """Change what the stop goes on with: inputs before a step, messages before a call, output after.
 
-        Raises ControlError.
+        Raises ControlError where the run is not paused, nothing passes here, or `value` is of the wrong kind.
         """
         stop = self._standing()
         where = stop.crossing.where
@@ -126,7 +133,9 @@ class Control:
         stop.value, stop.edited = value, True
 
     def skip(self, output: Any) -> None:
-        """Do not run the step that is about to run: `output` is what it gives. Raises ControlError."""
+        """Do not run the step that is about to run; `output` takes the place of its output. Raises
+        ControlError where the run does not stand before a step.
+        """
         stop = self._standing()
         if stop.crossing.where != "before":
             raise ControlError("only a step that has not run yet can be skipped")
@@ -134,13 +143,15 @@ class Control:
         self._release("skip", None, Pass(output, edited=True, skipped=True))
 
     def finish_early(self) -> None:
-        """End every execution now; the last output of each is its answer, and is scored."""
+        """End every execution now; the last output of each is scored as its answer."""
         self.finishing.set()
         if self._stop is not None or self._pausing:
             self._release("finish", None)
 
     async def cross(self, crossing: Crossing, read_locals: ReadLocals | None = None) -> Pass:
-        """Arrive at a crossing, and leave it when the run goes on."""
+        """Arrive at a crossing and wait until it may be passed; returns what passes. `read_locals` is called
+        only where the run stops here.
+        """
         while self._stop is not None:
             await self._moved.wait()
         reason = self._why(crossing)

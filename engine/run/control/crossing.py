@@ -16,8 +16,9 @@ class Crossing:
     """One arrival. `value` is what passes: a step's keyword arguments before it, a call's messages, a
     step's output after it (None after an error), None elsewhere.
 
-    `tokens`, `cost_usd` (None is unknown) and `latency_s` are what the step has taken so far. The
-    execution is None for the meta-agent's own calls.
+    `error` is the message of a step that failed, `status` that of a verdict. `tokens`, `cost_usd` (None is
+    unknown) and `latency_s` are what the step has taken so far. `execution_id` and `step_id` are None for
+    calls outside of steps, which have their role, "meta-agent" or "worker", in place of the operator.
     """
 
     where: Where
