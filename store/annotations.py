@@ -36,7 +36,7 @@ _FAILED = f"status IN ({', '.join(map(repr, rows.FAILED))})"
 class Annotation:
     """One thing said of a run. `value` is the label, the note's text or the set's name; "" for a bookmark.
 
-    `source` is user or auto; `at` is Unix seconds.
+    `source` is "user" or "auto"; `at` is Unix seconds.
     """
 
     run_id: str
@@ -47,7 +47,11 @@ class Annotation:
 
 
 def checked(kind: Kind, value: str) -> str:
-    """`value` as it is kept. Raises StoreError where it is no name, or no note."""
+    """`value` in the form in which it is stored; "" for a bookmark.
+
+    Raises StoreError where a note is empty or longer than `NOTE_CHARS`, or a label or a set's name is not
+    one.
+    """
     value = plain(value).strip()
     if kind == "bookmark":
         return ""
@@ -58,40 +62,47 @@ def checked(kind: Kind, value: str) -> str:
             raise StoreError(f"A note has at most {NOTE_CHARS} characters; this one has {len(value)}.")
         return value
     if not value or len(value) > NAME_CHARS or not all(c.isalnum() or c in "-_./+" for c in value):
-        what = "label" if kind == "label" else "training set's name"
+        noun = "label" if kind == "label" else "training set's name"
         raise StoreError(
-            f"A {what} is at most {NAME_CHARS} letters, digits and -_./+, without spaces; not {value[:80]!r}."
+            f"A {noun} is at most {NAME_CHARS} letters, digits and -_./+, without spaces; not {value[:80]!r}."
         )
     return value
 
 
 def annotate(path: Path | str, run_ids: Sequence[str], kind: Kind, value: str = "") -> None:
-    """Say this of the runs, as a person; what was said already stays. Raises StoreError."""
+    """Add this annotation to the runs, in a person's name; what they already have stays.
+
+    Raises StoreError where `value` does not fit the kind, a run does not exist, or the store cannot be
+    written.
+    """
     value = checked(kind, value)
-    said = [(run_id, kind, value, time.time()) for run_id in run_ids]
+    new_rows = [(run_id, kind, value, time.time()) for run_id in run_ids]
     with _writing(path) as db:
         db.executemany(
             "INSERT INTO annotations(run_id, kind, value, source, at) VALUES (?, ?, ?, 'user', ?)"
             " ON CONFLICT DO UPDATE SET source = 'user'",
-            said,
+            new_rows,
         )
 
 
 def unannotate(path: Path | str, run_ids: Sequence[str], kind: Kind, value: str | None = None) -> int:
-    """Take it back, without `value` everything of the kind; how many there were. Raises StoreError."""
-    taken = 0
+    """Remove this annotation, or without `value` every one of the kind; returns how many were removed.
+
+    Raises StoreError where `value` does not fit the kind, or the store cannot be written.
+    """
+    removed = 0
     if value is not None:
         value = checked(kind, value)
     where = "run_id = ? AND kind = ?" + ("" if value is None else " AND value = ?")
     with _writing(path) as db:
         for run_id in run_ids:
             key = (run_id, kind) if value is None else (run_id, kind, value)
-            said = [v for (v,) in db.execute(f"SELECT value FROM annotations WHERE {where}", key)]
+            values = [v for (v,) in db.execute(f"SELECT value FROM annotations WHERE {where}", key)]
             db.execute(f"DELETE FROM annotations WHERE {where}", key)
-            taken += len(said)
+            removed += len(values)
             if kind == "label":
-                _refuse(db, run_id, said)
-    return taken
+                _refuse(db, run_id, values)
+    return removed
 
 
 def _refuse(db: sqlite3.Connection, run_id: str, labels: list[str]) -> None:
@@ -108,13 +119,13 @@ def _refuse(db: sqlite3.Connection, run_id: str, labels: list[str]) -> None:
 
 
 class AnnotationReader:
-    """Reads what is said of runs. Every method raises StoreError where the file cannot be read."""
+    """Reads the annotations of runs. Every method raises StoreError where the file cannot be read."""
 
     def __init__(self, connection: ReadConnection) -> None:
         self._connection = connection
 
     def of(self, run_ids: Sequence[str]) -> dict[str, list[Annotation]]:
-        """What is said of these runs, by run, in the order of kind and value."""
+        """The annotations of these runs by run id, sorted by kind and value; runs without any are absent."""
         query = (
             "SELECT run_id, kind, value, source, at FROM annotations"
             " WHERE run_id IN (SELECT value FROM json_each(?)) ORDER BY run_id, kind, value"
@@ -126,13 +137,13 @@ class AnnotationReader:
         return by_run
 
     def values(self, kind: Kind) -> list[tuple[str, int]]:
-        """The labels, or training sets, there are, with how many runs each has; the most used first."""
+        """(value, number of runs) for each label, or training set, in use; the most used first."""
         query = "SELECT value, count(*) FROM annotations WHERE kind = ? GROUP BY value ORDER BY 2 DESC, 1"
         with self._connection.taken() as db:
             return db.execute(query, (kind,)).fetchall()
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
-        """What the classifier found in a run, but for what a person took away."""
+        """What the classifier found in a run, less the labels that a person removed."""
         query = "SELECT findings, refused FROM classifications WHERE run_id = ?"
         with self._connection.taken() as db:
             row = db.execute(query, (run_id,)).fetchone()
@@ -142,8 +153,9 @@ class AnnotationReader:
         return tuple(finding_from(f) for f in json.loads(row[0]) if f["label"] not in refused)
 
     def unclassified(self, limit: int = -1) -> list[str]:
-        """Failed runs that this version of the classifier has not seen, newest first; -1 is all. Rollouts of
-        training are left out: they are looked at once, when they end.
+        """Failed runs that this version of the classifier has not seen, newest first; a `limit` of -1 is all.
+
+        Rollouts of training are left out: they are looked at once, when they end.
         """
         unseen = (
             f"SELECT id FROM runs INDEXED BY runs_failed WHERE job IS NULL AND {_FAILED} AND NOT EXISTS"
@@ -160,13 +172,16 @@ class AnnotationReader:
 
 
 def classify_runs(path: Path | str, run_ids: Sequence[str]) -> Iterator[int]:
-    """Label these runs, a few a transaction; yields how many are done so far. Raises StoreError."""
+    """Label these runs, a few per transaction; yields how many are done so far.
+
+    Raises StoreError where the store cannot be read or written.
+    """
     db = open_writer(Path(path))
     try:
         with explained(path):
             for start in range(0, len(run_ids), _BATCH):
                 batch = run_ids[start : start + _BATCH]
-                # Found before the transaction: reading a long run must not hold up who records.
+                # Found before the transaction: reading a long run must not hold up whoever records.
                 by_run = [(run_id, find(db, run_id)) for run_id in batch]
                 with write(db):
                     for run_id, its_findings in by_run:
@@ -177,7 +192,10 @@ def classify_runs(path: Path | str, run_ids: Sequence[str]) -> Iterator[int]:
 
 
 def find(db: sqlite3.Connection, run_id: str) -> Examined:
-    """What the classifier finds in a run that has ended."""
+    """What the classifier finds in a run that has ended.
+
+    Raises StoreError where an event of it is damaged.
+    """
     events = db.execute(
         "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ? AND kind <> ? ORDER BY seq",
         (run_id, ModelDelta.kind),
@@ -210,18 +228,19 @@ def keep(db: sqlite3.Connection, run_id: str, examined: Examined) -> None:
     )
 
 
-# A longer run is left to who looks at the failures: reading it would hold up who records.
+# In events. A longer run is classified when somebody opens the failures: reading it here would hold up
+# recording.
 _MOST_EVENTS = 20_000
 
 
 def is_due(db: sqlite3.Connection, run_id: str) -> bool:
     """Whether a run that has just ended is worth a look: it failed, or passed tests that it could see."""
-    status, seen, length = db.execute(
+    status, is_untested, length = db.execute(
         "SELECT status, NOT EXISTS (SELECT 1 FROM evaluations WHERE run_id = runs.id AND split = 'test'),"
         " (SELECT max(seq) FROM events WHERE run_id = runs.id) FROM runs WHERE id = ?",
         (run_id,),
     ).fetchone()
-    return length < _MOST_EVENTS and (status in FAILED or (status == "passed" and bool(seen)))
+    return length < _MOST_EVENTS and (status in FAILED or (status == "passed" and bool(is_untested)))
 
 
 def _baseline(db: sqlite3.Connection, run_id: str) -> Baseline | None:

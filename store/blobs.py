@@ -12,7 +12,7 @@ LONG = 1024
 
 
 def address(data: bytes) -> str:
-    """The name of a text: 40 hex digits."""
+    """The name of a text, given as bytes: its BLAKE2b hash as 40 hex digits."""
     return hashlib.blake2b(data, digest_size=20).hexdigest()
 
 
@@ -22,7 +22,7 @@ def to_bytes(text: str) -> bytes:
 
 
 def put(db: sqlite3.Connection, run_id: str, text: str) -> str:
-    """Hold `text` for `run_id` inside the caller's transaction; its name."""
+    """Store `text` for `run_id` inside the caller's transaction; returns its name."""
     data = to_bytes(text)
     name = address(data)
     stored = db.execute("SELECT 1 FROM blobs WHERE hash = ?", (name,)).fetchone()
@@ -34,11 +34,7 @@ def put(db: sqlite3.Connection, run_id: str, text: str) -> str:
 
 
 def get(db: sqlite3.Connection, name: str) -> str:
-    """The text named `name`.
-
-    Raises:
-        StoreError: the store does not hold it, or it is damaged.
-    """
+    """The text named `name`. Raises StoreError where the store does not hold it, or holds it damaged."""
     row = db.execute("SELECT codec, data FROM blobs WHERE hash = ?", (name,)).fetchone()
     if row is None:
         raise StoreError(f"The store lacks the text {name}; it is damaged, restore a copy.")

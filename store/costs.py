@@ -1,4 +1,4 @@
-"""What runs of a kind have cost so far: the ground of an estimate."""
+"""What runs of a kind have cost so far: the basis of an estimate."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ class RunCost:
 
     @property
     def cost_usd(self) -> float | None:
+        """US dollars of both roles, None where either is unknown."""
         if self.meta.cost_usd is None or self.worker.cost_usd is None:
             return None
         return self.meta.cost_usd + self.worker.cost_usd
 
 
 class CostReader:
-    """Reads what earlier runs took. Every method raises StoreError where the file cannot be read."""
+    """Reads what earlier runs cost. Every method raises StoreError where the file cannot be read."""
 
     def __init__(self, connection: ReadConnection) -> None:
         self._connection = connection
@@ -55,10 +56,11 @@ class CostReader:
         config: Mapping[str, Any],
         problems: Sequence[str],
     ) -> RunCost | None:
-        """The mean over the newest ended runs of this variant, models and options (whatever seed and
-        budget) on any of these problems; None where there is none.
+        """The mean over the newest finished runs of this variant, these models and options on these problems.
+
+        Seed and budget may differ. None where there is no such run.
         """
-        wanted = _comparable(config)
+        comparable = _comparable(config)
         marks = ", ".join("?" * len(DONE))
         newest = (
             "SELECT id FROM runs WHERE variant_id IN (SELECT value FROM json_each(?))"
@@ -70,13 +72,18 @@ class CostReader:
                 "SELECT id, config FROM variants WHERE name = ? AND meta_agent = ? AND worker = ?",
                 (variant, meta_agent, worker),
             )
-            same = [ident for ident, text in configurations if _comparable(json.loads(text)) == wanted]
-            values = (json.dumps(same), json.dumps(list(problems)), *DONE, _NEWEST)
+            variant_ids = [
+                ident for ident, text in configurations if _comparable(json.loads(text)) == comparable
+            ]
+            values = (json.dumps(variant_ids), json.dumps(list(problems)), *DONE, _NEWEST)
             run_ids = [run_id for (run_id,) in db.execute(newest, values)]
             return _mean(db, run_ids, len(run_ids)) if run_ids else None
 
     def of_searches(self, label: str, meta_agent: str, worker: str) -> RunCost | None:
-        """The mean over whole searches of this label and these models, candidates' runs included."""
+        """The mean over finished searches of this label and these models, None where there is none.
+
+        A search is counted whole, its candidates' runs included.
+        """
         with self._connection.taken() as db:
             finished = db.execute(
                 "SELECT e.name, e.plan FROM experiments e JOIN journal j ON j.experiment = e.name"

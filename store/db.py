@@ -50,7 +50,8 @@ def open_writer(path: Path | str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> 
     `lock_timeout_s` is how many seconds each write waits for another process's.
 
     Raises:
-        StoreError: it cannot be opened, is locked, not a store, or written by a newer version.
+        StoreError: it cannot be opened, is locked, or is not a store (NewerSchemaError: it is a newer
+            version's).
     """
     path = Path(path)
     try:
@@ -74,8 +75,10 @@ def open_writer(path: Path | str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> 
 def open_reader(path: Path | str) -> sqlite3.Connection | None:
     """A read-only connection, or None where there is nothing to read yet. Never creates a file.
 
+    A store of an older version is migrated first.
+
     Raises:
-        StoreError: it cannot be opened, is not a store, or was written by a newer version.
+        StoreError: it cannot be opened or is not a store (NewerSchemaError: it is a newer version's).
     """
     path = Path(path)
     try:

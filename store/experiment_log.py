@@ -1,4 +1,4 @@
-"""Carrying an experiment out, seen from the store: its plan, who holds it, its journal and its trials."""
+"""An experiment being carried out, as the store sees it: its plan, who holds it, its journal, its trials."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ T = TypeVar("T")
 class ExperimentLog:
     """What is recorded of one experiment; `engine.experiments.trials.TrialLog`.
 
-    An async context manager that holds the experiment, so that no two processes carry it out at once.
-    A process that died holds nothing.
+    An async context manager that holds the experiment, so that no two processes carry it out at once. A
+    process that died holds nothing. Every method raises StoreError where the experiment is not held, or the
+    store cannot be read or written.
     """
 
     def __init__(self, path: Path | str, name: str) -> None:
@@ -62,23 +63,27 @@ class ExperimentLog:
             self._close()
 
     async def attempts(self) -> dict[str, Attempt]:
+        """The reported attempt of each trial that was attempted, by trial key."""
         return await self._do(experiments.attempts)
 
     async def ended(self, key: str) -> Trial | None:
+        """How the newest attempt at this trial that counts ended, None where there is none."""
         return await self._do(_ended, key)
 
     async def spent(self) -> tuple[float, int]:
+        """US dollars of all model calls so far, and how many calls have an unknown price."""
         return await self._do(_spent)
 
     def journal(self, label: str) -> StoredJournal:
+        """The journal of the search of the variant with this label."""
         return StoredJournal(self, label)
 
     async def entry(self, key: str) -> tuple[str] | None:
-        """The JSON recorded under a journal's key, None where there is none."""
+        """The JSON recorded under a journal's key, as the one item of a tuple; None where there is none."""
         return await self._do(_entry, key)
 
     async def enter(self, key: str, value: Any) -> None:
-        """Record a value under a journal's key, on disk on return."""
+        """Record a JSON-ready value under a journal's key; it is on disk on return."""
         await self._do(_enter, key, json.dumps(value))
 
     async def _do(self, function: Callable[..., T], *args: object) -> T:
@@ -104,6 +109,10 @@ class StoredJournal:
         self._log, self._label = log, label
 
     async def once(self, key: str, make: Callable[[], Awaitable[Any]]) -> Any:
+        """The value recorded under `key`; where there is none, what `make` returns, recorded first.
+
+        Raises StoreError where the store cannot be read or written.
+        """
         name = experiments.journal_key(self._label, key)
         row = await self._log.entry(name)
         if row is not None:
@@ -114,15 +123,18 @@ class StoredJournal:
 
 
 def create(path: Path | str, plan: Plan) -> None:
-    """Store a new experiment's plan. Raises StoreError where there is one of that name."""
+    """Store a new experiment's plan.
+
+    Raises StoreError where its name is taken or the store cannot be written.
+    """
     row = (plan.name, plan.benchmark, json.dumps(plan.to_json()), time.time())
     db = open_writer(path)
     try:
         with explained(path), write(db):
-            known = db.execute("SELECT 1 FROM experiments WHERE name = ?", (plan.name,)).fetchone()
-            if known:
+            existing = db.execute("SELECT 1 FROM experiments WHERE name = ?", (plan.name,)).fetchone()
+            if existing:
                 raise StoreError(
-                    f"There is an experiment {plan.name} already; go on with it by --resume {plan.name},"
+                    f"There is an experiment {plan.name} already; continue it with --resume {plan.name},"
                     " or choose another --name."
                 )
             db.execute("INSERT INTO experiments(name, benchmark, plan, started_at) VALUES (?, ?, ?, ?)", row)
@@ -176,12 +188,12 @@ def _ended(db: sqlite3.Connection, name: str, key: str) -> Trial | None:
 
 
 def _spent(db: sqlite3.Connection, name: str) -> tuple[float, int]:
-    known, unknown = db.execute(
+    known_usd, unknown_calls = db.execute(
         f"SELECT total(cost_usd), total({UNKNOWN_COST})"
         " FROM origins o JOIN model_calls m ON m.run_id = o.run_id WHERE o.experiment = ?",
         (name,),
     ).fetchone()
-    return known, int(unknown)
+    return known_usd, int(unknown_calls)
 
 
 def _entry(db: sqlite3.Connection, name: str, key: str) -> tuple[str] | None:

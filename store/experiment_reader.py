@@ -1,6 +1,6 @@
-"""Reading experiments: which there are, how far they are, and their trials as rows to compare.
+"""Reading experiments: which there are, how far each has come, and their trials as rows to compare.
 
-Everything here is derived from runs, of which `origins` says what trial they were an attempt at. The
+Everything here is derived from runs; `origins` says which trial a run was an attempt at. The
 latest attempt that counts (`engine.experiments.keys.DONE`) is the one reported; without one, the latest.
 """
 
@@ -28,9 +28,10 @@ _COUNTS = f"r.status IN ({', '.join(repr(status) for status in DONE)})"
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """A trial by its reported attempt. `attempts` counts all; scores are in [0, 1], None without verdict.
+    """A trial by its reported attempt. `attempts` counts all; scores are in [0, 1], None without a verdict.
 
-    `complexity` and `workflow_id` are of the scored workflow; `operators` counts the run's steps.
+    `complexity` and `workflow_id` are of the scored workflow; `operators` counts the run's steps by operator.
+    `started_at` is Unix seconds.
     """
 
     label: str
@@ -55,6 +56,7 @@ class TrialRow:
 
     @property
     def is_done(self) -> bool:
+        """Whether the run ended by itself, so that the trial counts."""
         return self.status in DONE
 
 
@@ -79,10 +81,12 @@ class ExperimentRow:
 
     @property
     def total(self) -> int:
+        """How many trials are planned."""
         return sum(v.total for v in self.variants)
 
     @property
     def done(self) -> int:
+        """How many trials have an attempt that counts."""
         return sum(v.done for v in self.variants)
 
 
@@ -136,7 +140,7 @@ class ExperimentReader:
             return _as_planned(db, name, rows)
 
     def trial_of(self, run_id: str) -> TrialRow:
-        """A run as the only trial of its variant. Raises RunNotFoundError."""
+        """A run as the only trial of its variant. Raises RunNotFoundError where there is none of this id."""
         query = """
             SELECT r.problem_id, r.id, r.status, r.score, r.val_score, r.strict, r.error, r.error_sig,
               r.variant, r.started_at, r.wall_ms, r.workflow_id, w.complexity
@@ -166,14 +170,14 @@ class ExperimentReader:
             return {label: SearchUsage(*usage) for label, *usage in db.execute(query, (name,))}
 
     def recorded(self, name: str, step: str) -> dict[str, Any]:
-        """What the searches of the experiment recorded as this step of theirs, by the variant's label."""
+        """What each search of the experiment recorded for this step of its journal, by variant label."""
         with self._connection.taken() as db:
             rows = db.execute("SELECT key, value FROM journal WHERE experiment = ?", (name,)).fetchall()
         by_key = ((json.loads(key), value) for key, value in rows)
         return {label: json.loads(value) for (label, its_step), value in by_key if its_step == step}
 
     def candidate_scores(self, name: str) -> dict[str, float]:
-        """Of the workflows that the searches of an experiment tried: the share of trials that were solved.
+        """The share of trials solved by each workflow that the searches of an experiment tried.
 
         By workflow id, in [0, 1]; trials without a verdict, as where the sandbox failed, count neither way.
         """
@@ -186,10 +190,10 @@ class ExperimentReader:
             return dict(db.execute(query, (name,)).fetchall())
 
     def rollout_scores(self, job: str) -> dict[str, float]:
-        """Of the workflows that a training job wrote for tasks: the share of instances that were solved.
+        """The share of instances solved by each workflow that a training job wrote for tasks.
 
-        As `candidate_scores`, but on the split that the instances' rewards are of, and a run that came to no
-        verdict by its own doing, as by its budget, solved nothing.
+        As `candidate_scores`, but on the split from which the rewards come; and a run that ended without a
+        verdict through its own fault, as on a spent budget, solved nothing.
         """
         query = (
             "SELECT r.workflow_id, avg(coalesce(r.val_score, 0.0) >= 1.0) FROM runs r WHERE r.job = ?"
@@ -256,7 +260,7 @@ def _experiment(
     db: sqlite3.Connection, name: str, benchmark: str, plan: str, started_at: float, *owner: Any
 ) -> ExperimentRow:
     is_held = owner[0] is not None and not Owner(*owner).is_gone()
-    runs, cost, known, unknown, tokens_in, tokens_out = db.execute(
+    runs, cost, known_cost, unknown, tokens_in, tokens_out = db.execute(
         "SELECT count(*), total(r.cost_usd), total(r.cost_usd), sum(r.cost_usd IS NULL), total(r.tokens_in),"
         " total(r.tokens_out) FROM origins o JOIN runs r ON r.id = o.run_id WHERE o.experiment = ?",
         (name,),
@@ -270,7 +274,7 @@ def _experiment(
         owner[0] if is_held else None,
         runs,
         None if unknown else cost,
-        known,
+        known_cost,
         int(tokens_in),
         int(tokens_out),
         tuple(_states(db, name, data)),
@@ -302,15 +306,16 @@ def _states(db: sqlite3.Connection, name: str, plan: dict[str, Any]) -> Iterator
 
 def _searches(db: sqlite3.Connection, name: str) -> dict[str, str]:
     """The state of each search: "done", or how many steps its journal has."""
-    found: dict[str, str] = {}
+    states: dict[str, str] = {}
     steps: dict[str, int] = {}
     for (key,) in db.execute("SELECT key FROM journal WHERE experiment = ?", (name,)):
         label, step = json.loads(key)
         steps[label] = steps.get(label, 0) + 1
         if step == FOUND:
-            found[label] = "done"
-    return {label: f"{count} steps" for label, count in steps.items()} | found
+            states[label] = "done"
+    return {label: f"{count} steps" for label, count in steps.items()} | states
 
 
 def journal_key(label: str, step: str) -> str:
+    """The key of a search's step in the journal: label and step as a JSON array."""
     return json.dumps([label, step])

@@ -17,7 +17,7 @@ Grouping = Literal["signature", "problem", "operator", "variant", "label", "benc
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 NO_LABEL = ""  # the cluster of runs that no label says anything about
 
-_NEAR = 20  # ends of executions that are looked at for one
+_NEAR = 20  # how many ends of executions before a verdict are searched for the one it is about
 _FAILED = f"runs.status IN ({', '.join(map(repr, FAILED))})"
 _SEEN = "count(*), max(runs.id), min(runs.started_at), max(runs.started_at)"
 # A signature begins with where the run failed (`store.texts.error_signature`).
@@ -43,7 +43,7 @@ class Cluster(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """The largest clusters first; `total` failed runs, `clusters` of which may leave out small ones."""
+    """The largest clusters first, and how many runs failed in `total`; small clusters may be left out."""
 
     clusters: tuple[Cluster, ...]
     total: int
@@ -130,7 +130,7 @@ class FailureReader:
 
 
 def condition(by: Grouping, key: str) -> tuple[str, list[Any]]:
-    """The SQL condition that a run is of this cluster, and its values."""
+    """The SQL condition that a run is in this cluster, and the values of its question marks."""
     match by:
         case "signature":
             return "runs.error_sig = ?", [key]
@@ -153,7 +153,7 @@ def condition(by: Grouping, key: str) -> tuple[str, list[Any]]:
 
 
 def annotated(kind: Kind, value: str) -> tuple[str, list[Any]]:
-    """The SQL condition that this is said of a run, and its values."""
+    """The SQL condition that a run has this annotation, and the values of its question marks."""
     return "runs.id IN (SELECT run_id FROM annotations WHERE kind = ? AND value = ?)", [kind, value]
 
 

@@ -15,7 +15,7 @@ _SEARCHED_CHARS = 20_000
 
 
 def insert(db: sqlite3.Connection, table: str, *, ignore: bool = False, **values: object) -> None:
-    """Add a row; with `ignore`, unless one of this key is there."""
+    """Add a row inside the caller's transaction; with `ignore`, only where no row has its key."""
     verb = "INSERT OR IGNORE" if ignore else "INSERT"
     marks = ", ".join("?" * len(values))
     execute(db, f"{verb} INTO {table}({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
@@ -27,13 +27,17 @@ def execute(db: sqlite3.Connection, query: str, values: Sequence[object]) -> Non
 
 
 def short(error: str | None) -> str | None:
+    """An error's text cut for its column; None stays None."""
     return None if error is None else plain(error, _ERROR_CHARS)
 
 
 def searchable(
     db: sqlite3.Connection, event: Event, kind: str, text: str, call_id: str | None = None
 ) -> None:
-    """Index the text for search, once a run."""
+    """Index the event's text for search. A text that the run has already is indexed once; a blank one never.
+
+    `kind` is "query", "prompt", "response" or "reasoning"; `call_id` is the model call it is of, if any.
+    """
     if not text.strip():
         return
     text = plain(text[:_SEARCHED_CHARS])

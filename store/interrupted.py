@@ -15,10 +15,11 @@ _MESSAGE = "The process that ran this ended before the run did."
 
 
 def mark_interrupted(db: sqlite3.Connection) -> list[str]:
-    """End every running run whose process is gone; their ids.
+    """End every running run whose process is gone; returns their ids.
 
-    Each gets a `RunFinished` of status "interrupted", dated at its last event, with the totals
-    that are stored, so that readers see the stream of a run that ended.
+    Each gets a `RunFinished` of status "interrupted", dated at its last event, with the totals that are
+    stored, so that readers see the stream of a run that ended. Raises sqlite3.Error where the store cannot be
+    written, StoreError where a run's last event is damaged.
     """
     if not abandoned(db):
         return []
@@ -31,7 +32,10 @@ def mark_interrupted(db: sqlite3.Connection) -> list[str]:
 
 
 def end_lost(db: sqlite3.Connection, run_ids: Collection[str], why: str) -> None:
-    """End those of `run_ids` that the store believes to be running, as `mark_interrupted` does."""
+    """End those of `run_ids` that the store believes to be running; `why` becomes their error.
+
+    Raises as `mark_interrupted` does.
+    """
     with write(db):
         for run_id in run_ids:
             if db.execute("SELECT 1 FROM runs WHERE id = ? AND status = 'running'", (run_id,)).fetchone():
@@ -45,7 +49,7 @@ def _end(db: sqlite3.Connection, run_id: str, why: str) -> None:
 
 
 def abandoned(db: sqlite3.Connection) -> list[str]:
-    """Runs without an end whose process is gone."""
+    """Ids of the runs without an end whose process is gone."""
     query = "SELECT id, owner_pid, owner_start, owner_boot FROM runs WHERE status = 'running'"
     return [run_id for run_id, *owner in db.execute(query).fetchall() if Owner(*owner).is_gone()]
 

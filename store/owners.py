@@ -20,9 +20,9 @@ class Owner:
         """Whether the process has certainly ended. False where it cannot be told: another
         container of this machine may see the same store but not the same processes.
         """
-        here = current()
+        this_process = current()
         boot, _, namespace = self.boot.partition("/")
-        boot_here, _, namespace_here = here.boot.partition("/")
+        boot_here, _, namespace_here = this_process.boot.partition("/")
         if boot != boot_here:
             return True
         if namespace != namespace_here:

@@ -91,7 +91,7 @@ class Reader:
         return self._connection.damaged
 
     def changed(self) -> bool:
-        """Whether another connection has written since the last call of this; true at first."""
+        """Whether another connection has written since the last call; true at first, false with no store."""
         version = self._connection.version()
         before, self._version = self._version, version
         return version is not None and version != before
@@ -115,8 +115,9 @@ class Reader:
     ) -> RunPage:
         """Runs that meet every given condition, newest first; pass `next_cursor` as `before` for more.
 
-        Rollouts of training jobs are left out, but for those of the `job` and the `training_set` asked for.
-        `cluster` is a grouping and a cluster's key in it.
+        Rollouts of training jobs are left out, except those of the `job` or `training_set` asked for.
+        `search` is words that the run's texts must hold, `cluster` a grouping and a cluster's key in it;
+        `limit` counts rows.
         """
         conditions: list[str] = [_FAILED] if failed else []
         values: list[Any] = []
@@ -132,12 +133,14 @@ class Reader:
         if experiment is not None:
             conditions.append("runs.id IN (SELECT run_id FROM origins WHERE experiment = ?)")
             values.append(experiment)
-        said: tuple[tuple[Kind, str | None], ...] = (
+        annotation_values: tuple[tuple[Kind, str | None], ...] = (
             ("label", label),
             ("bookmark", "" if bookmark else None),
             ("training-set", training_set),
         )
-        clauses = [in_failures.annotated(kind, value) for kind, value in said if value is not None]
+        clauses = [
+            in_failures.annotated(kind, value) for kind, value in annotation_values if value is not None
+        ]
         if cluster is not None:
             clauses.append(in_failures.condition(*cluster))
         for clause, its_values in clauses:
@@ -155,9 +158,9 @@ class Reader:
             where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
             select = _SELECT_FAILED if failed and not search and not clauses else _SELECT_RUNS
             query = f"{select}{where} ORDER BY runs.started_at DESC, runs.id DESC LIMIT ?"
-            read = db.execute(query, (*values, limit + 1)).fetchall()
-            page = self._connection.intact(read[:limit], _run_row, _run_id)
-        last = read[limit - 1] if len(read) > limit else None
+            fetched = db.execute(query, (*values, limit + 1)).fetchall()
+            page = self._connection.intact(fetched[:limit], _run_row, _run_id)
+        last = fetched[limit - 1] if len(fetched) > limit else None
         return RunPage(tuple(page), _cursor(last) if last else None, is_partial)
 
     def run(self, run_id: str) -> RunRow:
@@ -188,9 +191,10 @@ class Reader:
         return rows[0]
 
     def events(self, run_id: str, after_seq: int = -1, *, kinds: tuple[str, ...] = ()) -> Iterator[Event]:
-        """The run's events behind number `after_seq`, in order, a few hundred in memory at a time.
+        """The run's events after number `after_seq`, in order, a few hundred in memory at a time.
 
-        With `kinds`, only those. Later events that arrive while this runs are included.
+        With `kinds`, only those. Events that arrive while this runs are included; a run that is unknown has
+        none.
         """
         of_kind = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
         while True:
@@ -219,7 +223,9 @@ class Reader:
         return [run_id for (run_id,) in self._all(query)]
 
     def trajectory_events(self, run_id: str) -> list[Event]:
-        """What the meta-agent was asked, wrote and got for it (`store.trajectories.trajectory_of`)."""
+        """The events that `store.trajectories.trajectory_of` needs: what the meta-agent was asked and wrote,
+        and what came of it.
+        """
         with self._connection.taken() as db:
             rows = db.execute(_SELECT_EVENTS.replace("?", "?1") + _OF_TRAJECTORY, (run_id, run_id))
             return [payloads.decode(db, row) for row in rows]
@@ -233,7 +239,10 @@ class Reader:
         return [run_id for (run_id,) in self._all(query, benchmark, problem_id)]
 
     def event(self, run_id: str, seq: int) -> Event:
-        """One event, such as the one a step's inputs or output are in."""
+        """One event, such as the one that holds a step's inputs or output.
+
+        Raises StoreError where there is none.
+        """
         with self._connection.taken() as db:
             row = db.execute(f"{_SELECT_EVENTS} AND seq = ?", (run_id, seq)).fetchone()
             if row is None:
@@ -271,7 +280,7 @@ class Reader:
             return StoredWorkflow(row[0], code, prompts, json.loads(row[3]), row[4], row[5])
 
     def workflow_id(self, beginning: str) -> str | None:
-        """The id of the one generated workflow whose id begins so, None where it is none or several."""
+        """The id of the one generated workflow that begins so; None where there is none, or several."""
         query = "SELECT id FROM workflows WHERE id >= ? AND id < ? LIMIT 2"
         rows = self._all(query, beginning, beginning + "g") if beginning.isalnum() else []
         return rows[0][0] if len(rows) == 1 or (rows and rows[0][0] == beginning) else None
@@ -282,7 +291,7 @@ class Reader:
             return run_id in interrupted.abandoned(db)
 
     def run_facts(self, run_ids: Sequence[str]) -> list[RunFacts]:
-        """What these runs were made with; runs with all of it in common are one row."""
+        """What these runs were made with; runs that have all of it in common are one row."""
         query = (
             "SELECT DISTINCT r.meta_agent, r.worker, r.seed, r.sandbox, r.tests_written_by, r.benchmark,"
             " v.config FROM runs r JOIN variants v ON v.id = r.variant_id"
@@ -296,17 +305,20 @@ class Reader:
             ]
 
     def search(self, text: str, limit: int = 50) -> list[SearchHit]:
-        """Queries, prompts, responses and reasoning with all words of `text`, best first."""
+        """Queries, prompts, responses and reasoning that hold all words of `text`, the best `limit` first."""
         with self._connection.taken() as db:
             return fulltext.search(db, text, limit)
 
     def usual_waits(self) -> dict[Wait, float]:
-        """How many seconds waits usually take at most (`store.stalls.usual_waits`)."""
+        """The usual upper end of each kind of wait, in seconds (`store.stalls.usual_waits`)."""
         with self._connection.taken() as db:
             return stalls.usual_waits(db)
 
     def newest_event(self) -> int:
-        """A number that grows with every event that is stored; unlike `changed`, for any number of askers."""
+        """A number that grows with every event that is stored.
+
+        Unlike `changed`, it answers any number of callers.
+        """
         return self._all("SELECT max(id) FROM events")[0][0] or 0
 
     def stats(self) -> Stats:

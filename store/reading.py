@@ -34,25 +34,31 @@ class ReadConnection:
         return len(self._damaged)
 
     def intact(self, rows: Iterable[R], make: Callable[[R], T], key: Callable[[R], object]) -> list[T]:
-        """What `make` makes of each row; one that is damaged is left out and counted, once by its key."""
-        made: list[T] = []
+        """What `make` returns for each row. A damaged row is left out and counted, once per `key`."""
+        results: list[T] = []
         for row in rows:
             try:
-                made.append(make(row))
+                results.append(make(row))
             except OF_DAMAGE:
                 self._damaged.add(key(row))
-        return made
+        return results
 
     @contextmanager
     def taken(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for the block alone. Raises StoreError where the file cannot be read."""
+        """The connection, held for the block.
+
+        Raises StoreError where the file cannot be read or a row is damaged.
+        """
         with self._lock, readable(self.path):
             if self._db is None:
                 self._db = open_reader(self.path)
             yield self._db or self._empty_store()
 
     def version(self) -> int | None:
-        """A number that another connection's write changes; None while there is no store."""
+        """A number that another connection's write changes; None while there is no store.
+
+        Raises StoreError as `taken` does.
+        """
         with self.taken() as db:
             return db.execute("PRAGMA data_version").fetchone()[0] if db is self._db else None
 

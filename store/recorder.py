@@ -28,7 +28,7 @@ from store.projections import project
 
 FLUSH_S = 0.15
 BATCH_EVENTS = 200
-_RETRY_S = 2.0  # until it is tried again to end runs in a store that could not be written
+_RETRY_S = 2.0  # between attempts to end runs in a store that could not be written
 # Streamed events wait like milestones once this many are queued, or memory would be the buffer.
 _QUEUE_EVENTS = 5000
 # What one unsuitable event raises, as opposed to a store that cannot be written.
@@ -200,17 +200,17 @@ class Recorder:
         ended = [item.event for item in batch if isinstance(item.event, RunFinished)]
         for event in ended if self._failure is None else []:
             # What is said of a run must not cost its record, nor anybody else's: whatever could not be
-            # labelled here is tried again by who looks at the failures.
+            # labelled here is tried again when somebody looks at the failures.
             with suppress(Exception):
                 if remarks.is_due(db, event.run_id):
-                    found = remarks.find(db, event.run_id)
+                    examined = remarks.find(db, event.run_id)
                     with write(db):
-                        remarks.keep(db, event.run_id, found)
+                        remarks.keep(db, event.run_id, examined)
 
     def _refuse(self, item: _Item, error: Exception) -> None:
         event = item.event
-        what = f"Event {event.seq} ({event.kind}) of run {event.run_id!r}"
-        refusal = RecordError(f"{what} cannot be stored: {_reason(error)}.")
+        subject = f"Event {event.seq} ({event.kind}) of run {event.run_id!r}"
+        refusal = RecordError(f"{subject} cannot be stored: {_reason(error)}.")
         refusal.__cause__ = error
         if item.done is None:
             self._failure = refusal  # nobody waits to hear of it, so the next caller does

@@ -15,9 +15,13 @@ _Write = tuple[Event, "asyncio.Future[None]"]
 class Recordable(Protocol):
     """What is recorded: `engine.runner.Run`."""
 
-    def events(self) -> AsyncIterator[Event]: ...
+    def events(self) -> AsyncIterator[Event]:
+        """The run's events in order; iterating starts the run."""
+        ...
 
-    def cancel(self) -> None: ...
+    def cancel(self) -> None:
+        """Ask the run to end; its last event still comes."""
+        ...
 
 
 async def recorded(run: Recordable, recorder: Recorder) -> AsyncGenerator[Event, None]:

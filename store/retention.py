@@ -70,7 +70,7 @@ def prune(
 
 
 def delete_run(path: Path | str, run_id: str) -> None:
-    """Delete one run and what only it used. Raises StoreError."""
+    """Delete one run and what only it used. Raises StoreError where the store cannot be written."""
     db = open_writer(Path(path))
     try:
         with explained(path):

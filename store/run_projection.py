@@ -14,6 +14,7 @@ from store.texts import error_signature, excerpt, plain
 
 
 def run_started(db: sqlite3.Connection, event: RunStarted) -> None:
+    """Add the row of a run that starts, of its configuration, and of where it came from."""
     problem = event.problem
     variant, meta_agent, worker = plain(event.variant), plain(event.meta_agent), plain(event.worker)
     config = json.dumps(event.config, sort_keys=True)
@@ -101,6 +102,7 @@ def _author(tests: dict[str, Any]) -> str | None:
 
 
 def run_finished(db: sqlite3.Connection, event: RunFinished) -> None:
+    """Complete the row of a run that ended; steps and calls without an end become interrupted."""
     for table, column in (("steps", "status"), ("model_calls", "finish")):
         unfinished = f"UPDATE {table} SET {column} = 'interrupted' WHERE run_id = ? AND finished_seq IS NULL"
         db.execute(unfinished, (event.run_id,))

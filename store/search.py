@@ -29,7 +29,7 @@ def match_expression(text: str) -> str | None:
 
 
 def search(db: sqlite3.Connection, text: str, limit: int) -> list[SearchHit]:
-    """The best `limit` texts with all words of `text`."""
+    """The best `limit` texts that hold all words of `text`; none where it has no words."""
     expression = match_expression(text)
     if expression is None:
         return []
@@ -42,19 +42,19 @@ def search(db: sqlite3.Connection, text: str, limit: int) -> list[SearchHit]:
         (expression, limit),
     )
     words = _words(text)
-    return [SearchHit(*where, snippet=snippet(found, words)) for *where, found in rows]
+    return [SearchHit(*where, snippet=snippet(hit_text, words)) for *where, hit_text in rows]
 
 
 def snippet(text: str, words: list[str]) -> str:
-    """The part of `text` around the first word found, on one line.
+    """The part of `text` around the first of `words` that it holds, on one line.
 
     FTS5 has a function for this, which takes minutes on a text that repeats a word often enough.
     """
     lower = text.lower()
-    found = [at for word in words if (at := lower.find(word.lower())) >= 0]
-    begin = max(0, min(found, default=0) - _SNIPPET_BEFORE)
-    part = excerpt(text[begin:], _SNIPPET_CHARS)
-    return f"…{part}" if begin else part
+    positions = [at for word in words if (at := lower.find(word.lower())) >= 0]
+    start = max(0, min(positions, default=0) - _SNIPPET_BEFORE)
+    part = excerpt(text[start:], _SNIPPET_CHARS)
+    return f"…{part}" if start else part
 
 
 def _words(text: str) -> list[str]:

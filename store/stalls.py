@@ -8,9 +8,9 @@ from collections import defaultdict
 from pathlib import Path
 from urllib.parse import quote
 
-RUNS = 200
-EVENT_RUNS = 50
-ENOUGH = 5  # waits of a kind, under which there is nothing usual about them
+RUNS = 200  # the newest runs that are looked at
+EVENT_RUNS = 50  # those of them whose events are read, which costs more
+ENOUGH = 5  # waits of a kind; fewer say nothing about what is usual
 QUANTILE = 0.95
 
 # Kind of wait and the model or operator waited for, "" where it is neither.
@@ -18,7 +18,11 @@ Wait = tuple[str, str]
 
 
 def usual_waits(db: sqlite3.Connection) -> dict[Wait, float]:
-    """The 95th percentile, in seconds, of waits for each model and operator, a container slot and a score."""
+    """The 95th percentile, in seconds, of each kind of wait in the newest runs that has `ENOUGH` samples.
+
+    The keys are ("model", name), ("operator", name), ("slot", "") for a container to start a workflow in, and
+    ("scoring", "").
+    """
     newest = "SELECT id FROM runs WHERE job IS NULL ORDER BY started_at DESC LIMIT ?"
     runs = json.dumps([run_id for (run_id,) in db.execute(newest, (RUNS,))])
     waits: dict[Wait, list[float]] = defaultdict(list)
@@ -33,7 +37,7 @@ def usual_waits(db: sqlite3.Connection) -> dict[Wait, float]:
         waits["operator", operator].append(ms / 1000)
     few = json.dumps(json.loads(runs)[:EVENT_RUNS])
     _of_containers(db, few, waits)
-    return {wait: _quantile(found) for wait, found in waits.items() if len(found) >= ENOUGH}
+    return {wait: _quantile(durations) for wait, durations in waits.items() if len(durations) >= ENOUGH}
 
 
 def _of_containers(db: sqlite3.Connection, runs: str, waits: dict[Wait, list[float]]) -> None:
@@ -62,7 +66,10 @@ def _quantile(values: list[float]) -> float:
 
 
 def write_locked(path: Path) -> bool:
-    """Whether another connection is writing now, so that whoever records has to wait."""
+    """Whether another connection is writing now, so that recording has to wait.
+
+    False where it cannot be told.
+    """
     try:
         db = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=0, isolation_level=None)
     except sqlite3.Error:

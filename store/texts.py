@@ -12,7 +12,7 @@ SIGNATURE_CHARS = 160
 
 
 def plain(text: str, limit: int | None = None) -> str:
-    """At most `limit` characters that a TEXT column and its functions take: no surrogates, no NUL."""
+    """The text as SQLite's TEXT functions take it: no lone surrogates, no NUL; cut to `limit` characters."""
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
     if not text.isascii():

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-# Of a call in model_calls. One that failed before any part of an answer came, or was cut off, cost nothing.
+# True of a row of model_calls whose cost is unknown. A call that failed, or was cut off, before any part of
+# an answer came cost nothing.
 UNKNOWN_COST = "cost_usd IS NULL AND (finish NOT IN ('error', 'interrupted') OR tokens_in + tokens_out > 0)"
 
 
@@ -31,13 +32,13 @@ class Usage:
 
 
 def usage_of(db: sqlite3.Connection, runs: str, *values: str) -> dict[tuple[str, str], Usage]:
-    """Usage by run and role."""
+    """Usage by (run id, role)."""
     query = f"""
         SELECT run_id, role, tokens_in, tokens_out, cost_usd,
           {UNKNOWN_COST}, started_at, wall_ms
         FROM model_calls WHERE run_id IN ({runs})
         ORDER BY run_id, role, started_at"""
-    found: dict[tuple[str, str], Usage] = {}
+    usage: dict[tuple[str, str], Usage] = {}
     for key, calls in _groups(db.execute(query, values)):
         tokens_in = tokens_out = 0
         cost: float | None = 0.0
@@ -50,18 +51,18 @@ def usage_of(db: sqlite3.Connection, runs: str, *values: str) -> dict[tuple[str,
             end = started_at + (wall_ms or 0.0) / 1e3
             latency_s += max(0.0, end - max(started_at, until))
             until = max(until, end)
-        found[key] = Usage(len(calls), tokens_in, tokens_out, cost, latency_s * 1e3, call_ms)
-    return found
+        usage[key] = Usage(len(calls), tokens_in, tokens_out, cost, latency_s * 1e3, call_ms)
+    return usage
 
 
 def operators_of(db: sqlite3.Connection, runs: str, *values: str) -> dict[str, dict[str, int]]:
-    """Steps by run and operator."""
+    """How many steps each run made, by run id and then operator."""
     query = f"""
         SELECT run_id, operator, count(*) FROM steps WHERE run_id IN ({runs}) GROUP BY run_id, operator"""
-    found: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
     for run_id, operator, count in db.execute(query, values):
-        found.setdefault(run_id, {})[operator] = count
-    return found
+        counts.setdefault(run_id, {})[operator] = count
+    return counts
 
 
 def _groups(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[tuple[str, str], list[tuple[Any, ...]]]]:

@@ -106,4 +106,5 @@ class Action:
 
     @property
     def action(self) -> str:
+        """The part of `id` after its dot, which Textual takes for `action_NAME`."""
         return self.id.partition(".")[2]

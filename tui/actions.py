@@ -62,20 +62,20 @@ def keymap_problems(keymap: Mapping[str, str]) -> list[str]:
         for key in keys.split(","):
             if key.strip() in UNSAFE_KEYS:
                 problems.append(f"keymap: {id} is on {key.strip()}, which terminals keep for themselves")
-    seen: set[frozenset[str]] = set()
+    reported: set[frozenset[str]] = set()
     for scopes in SCREENS.values():
         for scope in scopes:
-            taken: dict[str, Action] = {}
+            by_key: dict[str, Action] = {}
             for action in (
                 a
                 for a in ACTIONS
                 if a.scope in ("app", scope) or (scope in ("table", "tree", "timeline") and a.scope == "list")
             ):
                 for key in keys_of(action, keymap):
-                    other = taken.setdefault(key, action)
+                    other = by_key.setdefault(key, action)
                     pair = frozenset({other.id, action.id})
-                    if other is not action and pair not in seen:
-                        seen.add(pair)
+                    if other is not action and pair not in reported:
+                        reported.add(pair)
                         problems.append(f"keymap: {other.id} and {action.id} are both on {key_label(key)}")
     return problems
 

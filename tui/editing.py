@@ -12,7 +12,10 @@ from tui import output
 
 
 async def edit_text(app: App[Any], text: str, suffix: str) -> str | None:
-    """What the user's editor made of `text`; None, after telling why, where nothing could be edited."""
+    """What the user's editor made of `text`; None, once the user is told why, where nothing could be edited.
+
+    `suffix` is the file's, such as ".py", so that the editor knows the language.
+    """
     command = output.editor_command()
     if not command:
         app.notify("Set $EDITOR to open texts in your editor.", severity="warning")

@@ -34,9 +34,10 @@ class Notify(Protocol):
 
 
 class Engines:
-    """What the workbench has to do with engines.
+    """What the screens have to do with engines: runs and experiments started, followed and controlled.
 
-    `background` carries work out and reports its end to `worker_changed`, as a Textual app does.
+    `background` carries work out and reports its end to `worker_changed`, as a Textual app does. No method
+    raises: the user is notified of what goes wrong.
     """
 
     def __init__(
@@ -66,11 +67,11 @@ class Engines:
 
     @property
     def under_way(self) -> frozenset[str]:
-        """The experiments that were in progress when it was last looked."""
+        """The experiments that were in progress at the last look."""
         return frozenset(self._under_way)
 
     def begin(self, request: RunRequest, begun: Callable[[], None] | None = None) -> RunSession:
-        """Start a run in an engine of its own; `begun` is called once it has begun."""
+        """Start a run in an engine process; `begun` is called once it has begun."""
         session = self._session(request.title)
         self._track(session, partial(self._begin, session, request, begun))
         return session
@@ -103,7 +104,9 @@ class Engines:
         self.sessions.append(session)
 
     async def find_live(self) -> None:
-        """Follow what runs already: of an earlier screen, another terminal, or a colleague's."""
+        """Follow the runs that are in progress already: an earlier screen's, another terminal's, a
+        colleague's.
+        """
         from tui.service.engine_process.sockets import EngineError
 
         try:
@@ -111,18 +114,18 @@ class Engines:
         except EngineError as error:
             self._notify(one_line(str(error), 300), severity="warning")
             return
-        here = {session.run_id for session in self.sessions}
+        known_ids = {session.run_id for session in self.sessions}
         for run_id in live:
-            if run_id not in here:
+            if run_id not in known_ids:
                 self.follow(run_id, run_id)
 
     def leave_runs(self) -> None:
-        """Follow none any more; they go on."""
+        """Stop following every run; the runs go on."""
         for worker in self._run_workers:
             worker.cancel()
 
     def worker_changed(self, worker: Worker[Any], state: WorkerState) -> None:
-        """Where it was following a run and has ended, the run has too, or can no longer be followed."""
+        """Note the end of a worker: its run has ended, or can no longer be followed."""
         session = self._run_workers.get(worker)
         if session is None or state in (WorkerState.PENDING, WorkerState.RUNNING):
             return
@@ -138,11 +141,11 @@ class Engines:
     # -- control ---------------------------------------------------------------------------------
 
     def act(self, session: RunSession, action: str, **args: Any) -> None:
-        """Have a control action carried out; what comes of it comes as events."""
+        """Have a control action carried out; its effect arrives as events of the run."""
         self.act_all(session, [(action, args)])
 
     def act_all(self, session: RunSession, acts: Sequence[Act]) -> None:
-        """As `act`, of several, one after the other."""
+        """As `act`, for several actions, one after the other; the first that is refused ends them."""
         if session.run_id:
             self._background(partial(self._act, session.run_id, acts), group="control", exit_on_error=False)
         else:
@@ -162,25 +165,29 @@ class Engines:
         return standing
 
     async def stop_of(self, session: RunSession) -> Mapping[str, Any] | None:
-        """Where the run stands, with what passes there; None while it goes on, or where that is not known."""
+        """The stop at which the run waits (`Hub.state`); None while it goes on, or where that is unknown."""
         return (await self._act(session.run_id, [("state", {})])).get("stop")
 
     # -- experiments -----------------------------------------------------------------------------
 
     async def standings(self) -> list[Standing]:
-        """How the experiments in progress stand; the user is told of those that have ended meanwhile."""
+        """How the experiments in progress stand; the user is told of those that ended since the last call."""
         from tui.service.engine_process.sockets import EngineError
 
         try:
-            found = await self._workbench.experiments()
+            standings = await self._workbench.experiments()
         except EngineError as error:
             self._notify(one_line(str(error), 300), severity="warning")
             return []
-        live = [now for now in found if now.status != "ended"]
-        for now in found:
+        live = [now for now in standings if now.status != "ended"]
+        for now in standings:
             if now.status == "ended" and now.experiment in self._under_way:
                 why = f": {now.stopped}" if now.stopped else ""
-                told = f"{now.experiment} has ended ({now.end}), {now.done} of {now.total} trials done{why}"
-                self._notify(one_line(told, 300), severity="information" if now.end == "done" else "warning")
+                message = (
+                    f"{now.experiment} has ended ({now.end}), {now.done} of {now.total} trials done{why}"
+                )
+                self._notify(
+                    one_line(message, 300), severity="information" if now.end == "done" else "warning"
+                )
         self._under_way = {now.experiment for now in live}
         return live

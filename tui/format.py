@@ -13,7 +13,7 @@ UNKNOWN = "?"
 
 
 def duration(ms: float | None) -> str:
-    """At most six characters: `840ms`, `12.3s`, `4m05s`, `2h07m`."""
+    """Milliseconds in at most six characters: `840ms`, `12.3s`, `4m05s`, `2h07m`; "" for None."""
     if ms is None:
         return ""
     if ms < 1:
@@ -30,9 +30,9 @@ def duration(ms: float | None) -> str:
 
 def clock(seconds: float) -> str:
     """A running clock: `0:43`, `12:07`, `1:02:03`."""
-    whole = max(int(seconds), 0)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    total = max(int(seconds), 0)
+    hours, minutes, left_over = total // 3600, total // 60 % 60, total % 60
+    return f"{hours}:{minutes:02d}:{left_over:02d}" if hours else f"{minutes}:{left_over:02d}"
 
 
 def count(number: int) -> str:
@@ -49,7 +49,7 @@ def count(number: int) -> str:
 
 
 def cost(usd: float | None, unknown: str = UNKNOWN) -> str:
-    """Money in at most seven characters. None is "not known", which is not the same as free."""
+    """US dollars in at most seven characters. None is "not known", which is not the same as free."""
     if usd is None:
         return unknown
     if usd == 0:
@@ -65,23 +65,24 @@ def score(value: float | None) -> str:
 
 
 def plural(number: int, noun: str, many: str | None = None) -> str:
+    """`1 run`, `1,200 runs`; `many` is the plural where it does not end in s."""
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
 
 
 def left_out(rows: int) -> str:
-    """What a list says of rows that could not be read; nothing where there is none."""
+    """What a list says of `rows` that could not be read; "" where there are none."""
     return f"{plural(rows, 'damaged row')} left out" if rows else ""
 
 
 def day_time(at: float) -> str:
-    """Local date and time, minutes precise."""
+    """Local month, day, hour and minute of a time in Unix seconds."""
     return datetime.fromtimestamp(at).strftime("%m-%d %H:%M")
 
 
-def marks_of(said: Sequence[Annotation]) -> str:
-    """What is said of a run in a few characters: a star for a bookmark, labels, sets, a pen for notes."""
-    labels = [a.value for a in said if a.kind == "label"]
-    sets = [f"+{a.value}" for a in said if a.kind == "training-set"]
-    kinds = {a.kind for a in said}
+def marks_of(annotations: Sequence[Annotation]) -> str:
+    """The annotations of a run in a few characters: a star for a bookmark, labels, sets, a pen for notes."""
+    labels = [a.value for a in annotations if a.kind == "label"]
+    sets = [f"+{a.value}" for a in annotations if a.kind == "training-set"]
+    kinds = {a.kind for a in annotations}
     star, pen = "★" * ("bookmark" in kinds), "✎" * ("note" in kinds)
     return " ".join(filter(None, (star, *labels, *sets, pen)))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def leave(app: App[None], engines: Engines) -> None:
-    """Close the workbench; ask first where that would cost somebody something."""
+    """Close the workbench, after asking where that would lose something."""
     message = going_on(engines)
     if not (losses := lost(app.screen_stack, engines)):
         app.exit(message=message)
@@ -32,21 +32,21 @@ def leave(app: App[None], engines: Engines) -> None:
 
 
 def going_on(engines: Engines) -> str | None:
-    """What goes on when the screens close, and how it is followed; None where nothing does."""
+    """What goes on when the screens close, and how to follow it; None where nothing does."""
     runs = [s.run_id for s in engines.running if s.run_id]
     experiments = sorted(engines.under_way)
-    named = [told for told in (_named("run", runs), _named("experiment", experiments)) if told]
-    if not named:
+    parts = [message for message in (_named("run", runs), _named("experiment", experiments)) if message]
+    if not parts:
         return None
-    told = ", and ".join(named)
+    message = ", and ".join(parts)
     verb = "goes" if len(runs) + len(experiments) == 1 else "go"
-    return f"{told[:1].upper()}{told[1:]} {verb} on; follow with `flowreasoner attach`."
+    return f"{message[:1].upper()}{message[1:]} {verb} on; follow with `flowreasoner attach`."
 
 
-def _named(what: str, names: list[str]) -> str:
+def _named(noun: str, names: list[str]) -> str:
     """The first by name, the others by their number; "" for none."""
-    others = f" and {plural(len(names) - 1, f'other {what}')}" if names[1:] else ""
-    return f"{what} {names[0]}{others}" if names else ""
+    more = f" and {plural(len(names) - 1, f'other {noun}')}" if names[1:] else ""
+    return f"{noun} {names[0]}{more}" if names else ""
 
 
 def lost(screens: Iterable[Screen[object]], engines: Engines) -> list[str]:
@@ -56,8 +56,8 @@ def lost(screens: Iterable[Screen[object]], engines: Engines) -> list[str]:
 
 def _unkept(screens: Iterable[Screen[object]]) -> Iterator[str]:
     for screen in screens:
-        if isinstance(screen, WorkbenchScreen) and (what := screen.unkept()):
-            yield what
+        if isinstance(screen, WorkbenchScreen) and (loss := screen.unkept()):
+            yield loss
 
 
 def _waiting(engines: Engines) -> Iterator[str]:

@@ -12,21 +12,21 @@ class Marks:
         self.keys: list[str] = []
 
     def toggle(self, key: str) -> str:
-        """Mark the row, or no longer. A sentence where it cannot be marked, else ""."""
+        """Mark the row, or unmark it. Returns a sentence where it cannot be marked, else ""."""
         if key in self.keys:
             self.keys.remove(key)
         elif len(self.keys) == MOST:
-            return f"At most {MOST} can be compared; space on a marked one lets it go."
+            return f"At most {MOST} can be compared; press space on a marked one to unmark it."
         else:
             self.keys.append(key)
         return ""
 
     @property
     def problem(self) -> str:
-        """Why these cannot be compared yet, else ""."""
+        """Why the marked rows cannot be compared yet, else ""."""
         return "" if len(self.keys) >= FEWEST else "Mark two to four rows with space first."
 
     @property
     def told(self) -> str:
-        """How many there are, for a border; "" for none."""
+        """How many rows are marked, for a border; "" for none."""
         return f"{len(self.keys)} marked, A is the baseline" if self.keys else ""

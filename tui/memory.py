@@ -29,32 +29,32 @@ class Memory:
         return self._all.get(name)
 
     def put(self, name: str, value: Any) -> None:
-        """Remember JSON under a name; None forgets it."""
+        """Remember JSON-ready data under a name; None forgets it."""
         self._change(self._all, name, value)
 
     def draft(self, form: str) -> dict[str, Any] | None:
-        """What was filled into a form and has not been used yet."""
-        found = self._drafts.get(form)
-        return found if isinstance(found, dict) else None
+        """What was filled into a form and has not been used yet, by field; None where there is nothing."""
+        draft = self._drafts.get(form)
+        return draft if isinstance(draft, dict) else None
 
     def keep_draft(self, form: str, filled: dict[str, Any]) -> None:
-        """Keep what is filled into a form; only the newest forms are kept."""
+        """Keep what is filled into a form; only the newest `MOST_DRAFTS` forms are kept."""
         drafts = self._drafts
         if drafts.get(form) == filled:
             return
         drafts.pop(form, None)
-        kept = dict(list(drafts.items())[-(MOST_DRAFTS - 1) :]) | {form: filled}
-        self.put("drafts", kept)
+        newest = dict(list(drafts.items())[-(MOST_DRAFTS - 1) :]) | {form: filled}
+        self.put("drafts", newest)
 
     def drop_draft(self, form: str) -> None:
-        """Forget the draft of a form: what was filled in is in use, or was given up."""
+        """Forget the draft of a form: it was used or given up."""
         if form in self._drafts:
             self.put("drafts", {name: value for name, value in self._drafts.items() if name != form})
 
     @property
     def _drafts(self) -> dict[str, Any]:
-        found = self._all.get("drafts")
-        return found if isinstance(found, dict) else {}
+        drafts = self._all.get("drafts")
+        return drafts if isinstance(drafts, dict) else {}
 
     @property
     def _all(self) -> dict[str, Any]:

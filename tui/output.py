@@ -10,16 +10,21 @@ from pathlib import Path
 
 from tui.safe import file_stem
 
-# Base64 makes it 4/3 as long, and terminals drop an OSC 52 above 100,000 bytes.
+# Base64 makes a text 4/3 as long, and terminals drop an OSC 52 sequence of more than 100,000 bytes.
 CLIPBOARD_BYTES = 74_000
 
 
 def fits_clipboard(text: str) -> bool:
+    """Whether terminals take the text as one OSC 52 sequence."""
     return len(text) <= CLIPBOARD_BYTES and len(text.encode(errors="replace")) <= CLIPBOARD_BYTES
 
 
 def export(folder: Path, name: str, text: str) -> Path:
-    """Write `text` to a new file named after `name`; only its owner may read it."""
+    """Write `text` to a new file in `folder` named after `name`, readable by its owner only; returns its
+    path.
+
+    Raises OSError where it cannot be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     stem = file_stem(name, "text")
     stamp = time.strftime("%Y%m%d-%H%M%S")
@@ -36,17 +41,17 @@ def export(folder: Path, name: str, text: str) -> Path:
 
 
 def editor_command() -> list[str]:
-    """The user's editor; empty when none is set and none of the usual ones is there."""
+    """The words of the user's editor command; empty where none is set and no usual one is installed."""
     for variable in ("VISUAL", "EDITOR"):
         if command := shlex.split(os.environ.get(variable, "")):
             return command
     from shutil import which
 
-    return next(([found] for name in ("editor", "nano", "vi") if (found := which(name))), [])
+    return next(([program] for name in ("editor", "nano", "vi") if (program := which(name))), [])
 
 
 def editor_file(text: str, suffix: str) -> Path:
-    """A temporary file holding `text`, for the editor to open."""
+    """A temporary file that holds `text`, for the editor. Raises OSError where it cannot be written."""
     handle, name = tempfile.mkstemp(prefix="flowreasoner-", suffix=suffix)
     with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
         file.write(text)

@@ -12,7 +12,7 @@ from tui.actions import actions_on, key_label
 
 
 def commands_on(screen: Screen[Any], app: App[None], keymap: Mapping[str, str]) -> Iterator[SystemCommand]:
-    """What can be done here; moving about in lists and texts is left out."""
+    """The commands of this screen, except those that move about in lists and texts."""
     for action in actions_on(screen.name or "app"):
         if action.scope in ("list", "tree", "text") or action.id == "app.command_palette":
             continue

@@ -46,7 +46,11 @@ class ScreenSettings(Protocol):
 
 
 class Workbench(Protocol):
-    """The services behind the screens. Nothing is opened before the first run asks for it."""
+    """The services behind the screens. Nothing is opened before the first run asks for it.
+
+    `start`, `follow`, `act` and the calls on experiments raise EngineError where an engine refuses or is
+    gone.
+    """
 
     @property
     def settings(self) -> ScreenSettings: ...
@@ -60,27 +64,32 @@ class Workbench(Protocol):
         ...
 
     def models(self) -> Sequence[tuple[str, str]]:
-        """The models that can be named, each with where it is and what it lacks."""
+        """(name, what it is, where, and what it lacks) of each model that can be named."""
         ...
 
     async def check(self, *models: str) -> str:
-        """Why no run with these models can begin; "" where nothing speaks against it."""
+        """Why no run with these models can begin; "" where no reason is known."""
         ...
 
     async def start(self, request: RunRequest) -> str:
-        """Start a run and give its id; it goes on, recorded, until it ends or is cancelled."""
+        """Start a run; returns its id. It continues, recorded, until it ends or is cancelled."""
         ...
 
     def follow(self, run_id: str, after: int = -1) -> AsyncGenerator[Event, None]:
-        """The events of a run in progress behind number `after`, until its end; leaving leaves it alone."""
+        """The events of a run in progress after number `after`, until its end.
+
+        Leaving does not end the run.
+        """
         ...
 
     async def act(self, run_id: str, action: str, **args: Any) -> dict[str, Any]:
-        """Carry out a control action of `tui.service.engine_process.hub`; gives how the run stands then."""
+        """Carry out a control action of `tui.service.engine_process.hub`; returns how the run stands then."""
         ...
 
     async def live(self) -> list[str]:
-        """The ids of all runs in progress on this store, whoever started them."""
+        """The ids of the runs in progress on this store, whoever started them, except those of
+        experiments.
+        """
         ...
 
     async def estimate(self, request: ExperimentRequest) -> list[dict[str, Any]]:
@@ -91,19 +100,21 @@ class Workbench(Protocol):
         ...
 
     async def start_experiment(self, request: ExperimentRequest, placement: Placement) -> str:
-        """Start or resume an experiment and give its name; it goes on without the screen."""
+        """Start or resume an experiment; returns its name. It continues without the screen."""
         ...
 
     async def experiments(self) -> list[Standing]:
-        """How every experiment stands that is in progress, or ended a moment ago."""
+        """How each experiment stands that is in progress, or ended while its engine still lives."""
         ...
 
     async def act_on_experiment(self, name: str, action: str) -> Standing:
-        """Carry out one of `live_experiments.ACTIONS`; gives how the experiment stands then."""
+        """Carry out one of `live_experiments.ACTIONS`; returns how the experiment stands then."""
         ...
 
     def default_request(self) -> NewRun:
         """The bundled example with the configured models."""
         ...
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Close the store; the engines are left alone."""
+        ...

@@ -63,8 +63,8 @@ def shown(text: str, limit: int = MAX_CHARS, keep: Literal["head", "tail"] = "he
         lines = text.split("\n")
         step = MAX_LINES // 2
         first = ((len(lines) - MAX_LINES) // step + 1) * step if keep == "tail" else 0
-        kept = "\n".join(lines[first : first + MAX_LINES])
-        hidden, text = hidden + len(text) - len(kept), kept
+        visible = "\n".join(lines[first : first + MAX_LINES])
+        hidden, text = hidden + len(text) - len(visible), visible
     if len(text) > MAX_LINE and any(len(line) > MAX_LINE for line in text.split("\n")):
         lines = text.split("\n")
         hidden += sum(len(line) - MAX_LINE for line in lines if len(line) > MAX_LINE)
@@ -83,5 +83,5 @@ def file_stem(text: str, default: str, *, longest: int = 80, separator: str = "-
     from slugify import slugify
 
     outside = r"[^A-Za-z0-9._-]+"
-    kept = slugify(text, regex_pattern=outside, lowercase=False, max_length=longest, separator=separator)
-    return kept.strip("-._") or default
+    stem = slugify(text, regex_pattern=outside, lowercase=False, max_length=longest, separator=separator)
+    return stem.strip("-._") or default

@@ -24,7 +24,10 @@ FOLLOW_SECONDS = 1.0
 
 
 class RunSession:
-    """A run being watched. `drive` it live or `load` it from the store; the screens cannot tell which."""
+    """A run being watched. `drive` it live or `load` it from the store; the screens cannot tell which.
+
+    `clock` returns seconds of a monotonic clock.
+    """
 
     def __init__(self, clock: Callable[[], float], *, live: bool, title: str = "") -> None:
         self.state = RunState()
@@ -43,6 +46,7 @@ class RunSession:
 
     @property
     def title(self) -> str:
+        """The problem's id, once it is known."""
         return self.state.problem_id or self._title
 
     @property
@@ -56,14 +60,16 @@ class RunSession:
         return len(self.history) if self.position is None else self.position
 
     def since_last_event(self) -> float:
-        """Seconds a running clock is ahead of the last event; 0 once the run or its recording ended, in the
-        past, and in a replay.
+        """Seconds since the last event, for a running clock.
+
+        0 once the run or its recording ended, where the past is shown, and in a replay.
         """
         if self.position is not None or self.pace is not None:
             return 0.0
         return 0.0 if self.state.finished or not self.live else max(self._clock() - self._heard, 0.0)
 
     def take(self, event: Event) -> None:
+        """Bring the state and the history up to date with the run's next event."""
         self.state.apply(event)
         self.history.add(event, self.state)
         self._heard = self._clock()
@@ -79,8 +85,8 @@ class RunSession:
         if position >= len(self.history):
             self.position, self.shown = None, self.state
         else:
-            shown = await self.history.seek(max(position, 0))
-            self.position, self.shown = max(position, 0), shown
+            past = await self.history.seek(max(position, 0))
+            self.position, self.shown = max(position, 0), past
 
     def step_at(self, by: int) -> int:
         """The position of the next step's start in either direction (1 or -1), or either end."""
@@ -90,13 +96,13 @@ class RunSession:
         return position
 
     async def drive(self, events: AsyncGenerator[Event, None]) -> None:
-        """Follow a live run to its end."""
-        taken = 0
+        """Follow a live run to its end. Raises what `events` raises."""
+        count = 0
         async with aclosing(events):
             async for event in events:
                 self.take(event)
-                taken += 1
-                if taken % BURST == 0:
+                count += 1
+                if count % BURST == 0:
                     await asyncio.sleep(0)
 
     async def read(self, records: Records, run_id: str) -> None:
@@ -128,7 +134,7 @@ class RunSession:
         self.state.close("interrupted", "The record stops before the run's end.")
 
     async def load(self, records: Records, run_id: str) -> None:
-        """Read what the store has of a run behind what is here already."""
+        """Read the events of a run that the store has and this session has not. Raises StoreError."""
         with few_collections():
             async for chunk in records.events(run_id, self.state.last_seq):
                 for start in range(0, len(chunk), BURST):

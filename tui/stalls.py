@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from tui.session import RunSession
     from tui.trace.waiting import Waiting
 
-# What is long where the store does not know what is usual.
-UNKNOWN_S = 60.0
-LEAST_S = 1.0
-FRESH_S = 60.0
+UNKNOWN_S = 60.0  # a wait longer than this is a stall, where the store does not know what is usual
+LEAST_S = 1.0  # no shorter wait is a stall, however short the usual ones are
+FRESH_S = 60.0  # how long what is usual is believed before it is read again
 
 
 class Stalls:
-    """Compares waits with the store's history, which is read in a thread now and then."""
+    """Compares waits with the store's history, which is read in a thread now and then.
+
+    `usual` is `Reader.usual_waits` in seconds; `locked` says that another process holds the store.
+    """
 
     def __init__(self, records: Records, clock: Callable[[], float]) -> None:
         self.usual: Mapping[tuple[str, str], float] = {}
@@ -29,7 +31,10 @@ class Stalls:
         self._read_at: float | None = None
 
     async def look(self, sessions: list[RunSession]) -> None:
-        """Bring what is usual up to date, and where something stalls, see whether the store is held."""
+        """Read again what is usual, when that is due; and where something stalls, whether the store is held.
+
+        Raises StoreError where the store cannot be read.
+        """
         if self._read_at is None or self._clock() - self._read_at > FRESH_S:
             self._read_at = self._clock()
             self.usual = await self._records.usual_waits()
@@ -42,14 +47,14 @@ class Stalls:
         return await self._records.write_locked()
 
     def told(self, session: RunSession) -> str:
-        """What the run has waited for too long, and how long; empty while nothing is unusual."""
+        """What the run has waited for too long, and how long; "" while nothing is unusual."""
         overdue = self._overdue(session)
         if overdue is None:
             return ""
         wait, waited, usual = overdue
-        what = "the database, which another process holds" if self.locked else _named(wait)
-        known = "" if usual is None else f" (usually under {fmt.duration(usual * 1000)})"
-        return f"stalled: {what} {fmt.clock(waited)}{known}"
+        cause = "the database, which another process holds" if self.locked else _named(wait)
+        usual_note = "" if usual is None else f" (usually under {fmt.duration(usual * 1000)})"
+        return f"stalled: {cause} {fmt.clock(waited)}{usual_note}"
 
     def _overdue(self, session: RunSession) -> tuple[Waiting, float, float | None] | None:
         from tui.trace.waiting import waiting_on

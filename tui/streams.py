@@ -26,8 +26,10 @@ class _Output(io.FileIO):
 
 
 def prepare() -> None:
-    """Make every write to standard output succeed or raise OutputError or BrokenPipeError: a character that
-    its encoding lacks is written as an escape. Raises OutputError where there is no standard output.
+    """Make every write to standard output succeed, or raise OutputError or BrokenPipeError.
+
+    A character that its encoding lacks is written as an escape. Raises OutputError where there is no standard
+    output.
     """
     if sys.stderr is None:
         sys.stderr = _nowhere()
@@ -46,7 +48,7 @@ def prepare() -> None:
 
 
 def discard() -> None:
-    """Drop what standard output still holds: it cannot be written, and Python would try again at its end."""
+    """Drop what standard output still holds: it cannot be written, and Python would try again on exit."""
     sys.stdout = _nowhere()
 
 

@@ -1,4 +1,4 @@
-"""Which words of a diff's lines have changed: of a line that was taken out and the one that came for it."""
+"""Which words have changed between a removed line of a diff and the line that replaces it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ _ALIKE = 0.4  # lines that share less were not changed but replaced
 
 
 def word_spans(lines: Sequence[str]) -> dict[int, list[Span]]:
-    """The changed words of a unified diff, by the index of their line; lines are paired as they come."""
-    found: dict[int, list[Span]] = {}
+    """The changed words of a unified diff's lines, by line index; removed and added lines pair up in
+    order.
+    """
+    spans_by_line: dict[int, list[Span]] = {}
     pairs = 0
     at = 0
     while at < len(lines) and pairs < _MOST_PAIRS:
@@ -27,22 +29,25 @@ def word_spans(lines: Sequence[str]) -> dict[int, list[Span]]:
             pairs += 1
             spans = changed_words(lines[old][1:], lines[new][1:])
             if spans is not None:
-                found[old] = [(a + 1, b + 1, REMOVED) for a, b in spans[0]]
-                found[new] = [(a + 1, b + 1, ADDED) for a, b in spans[1]]
+                spans_by_line[old] = [(a + 1, b + 1, REMOVED) for a, b in spans[0]]
+                spans_by_line[new] = [(a + 1, b + 1, ADDED) for a, b in spans[1]]
         at = max(added, at + 1)
-    return found
+    return spans_by_line
 
 
 def changed_words(old: str, new: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]] | None:
-    """Where each text has words that the other has not; None where they have too little in common."""
+    """(start, end) of the words that only `old` has, and those that only `new` has.
+
+    None where the texts share too little, or are too long to compare.
+    """
     if max(len(old), len(new)) > _LONGEST:
         return None
-    words, others = _WORD.findall(old), _WORD.findall(new)
-    shared = SequenceMatcher(None, _spoken(words), _spoken(others), autojunk=False)
+    words, new_words = _WORD.findall(old), _WORD.findall(new)
+    shared = SequenceMatcher(None, _spoken(words), _spoken(new_words), autojunk=False)
     if shared.ratio() < _ALIKE:
         return None
-    matcher = SequenceMatcher(None, words, others, autojunk=False)
-    starts, ends = _offsets(words), _offsets(others)
+    matcher = SequenceMatcher(None, words, new_words, autojunk=False)
+    starts, ends = _offsets(words), _offsets(new_words)
     before: list[tuple[int, int]] = []
     after: list[tuple[int, int]] = []
     for kind, a, b, c, d in matcher.get_opcodes():

@@ -46,10 +46,11 @@ class Comparison:
 
     @property
     def are_runs(self) -> bool:
+        """Whether every side is a single run, so that their traces can be compared."""
         return all(side.is_run for side in self.sides)
 
     def settings(self, *, every: bool) -> list[tuple[str, tuple[str, ...]]]:
-        """Settings by name, one value a side; without `every` only those that differ."""
+        """(name, one value per side) for each setting; without `every` only those that differ."""
         all_facts = [side.facts for side in self.sides]
         keys = dict.fromkeys(key for facts in all_facts for key in facts)
         rows = [(key, tuple(facts.get(key, "") for facts in all_facts)) for key in keys]
@@ -57,18 +58,21 @@ class Comparison:
 
 
 def compare(reader: Reader, names: Sequence[str]) -> Comparison:
-    """Read and compare what is named. Raises CompareError and StoreError, as `read_sides` does."""
+    """Read and compare what is named. Raises CompareError and StoreError as `read_sides` does."""
     return compare_sides(reader, read_sides(reader, names))
 
 
 def with_baseline(sides: Sequence[Side], index: int) -> tuple[Side, ...]:
-    """The sides with that one first, lettered anew."""
+    """The sides with the one at `index` first, lettered anew from A."""
     order = [sides[index], *sides[:index], *sides[index + 1 :]]
     return tuple(replace(side, letter="ABCD"[i]) for i, side in enumerate(order))
 
 
 def compare_sides(reader: Reader, sides: Sequence[Side]) -> Comparison:
-    """Compare sides that were read. Raises StoreError."""
+    """Compare sides that were read, the first being the baseline.
+
+    Raises StoreError where the traces of two runs cannot be read.
+    """
     first, *others = sides
     named = any(len(side.parts) > 1 for side in sides)
     pairs = tuple(pair(first, other, named=named) for other in others)
@@ -84,17 +88,17 @@ def _warnings(sides: Sequence[Side], summaries: Sequence[Summary], pairs: Sequen
     for key, sentence in _SAME.items():
         values = [facts.get(key, "") for facts in all_facts]
         if len(set(values)) > 1:
-            told = "; ".join(f"{s.letter}: {v or 'none'}" for s, v in zip(sides, values, strict=True))
-            yield sentence.format(told) if "{}" in sentence else sentence
+            listing = "; ".join(f"{s.letter}: {v or 'none'}" for s, v in zip(sides, values, strict=True))
+            yield sentence.format(listing) if "{}" in sentence else sentence
     if any("in-process" in facts.get("judged", "") for facts in all_facts):
         yield "tests were judged in one process, where cheats are detected and not prevented"
     if any("model" in facts.get("tests written by", "") for facts in all_facts):
         yield "a model wrote tests that count here: a pass proves little"
     for side, summary in zip(sides, summaries, strict=True):
         counts = summary.counts
-        if left := counts.todo + counts.no_verdict:
+        if remaining := counts.todo + counts.no_verdict:
             infra = f", {counts.no_verdict} of them without a verdict" if counts.no_verdict else ""
-            yield f"{side.letter}: {left} of {counts.planned} trials are still to do{infra}"
+            yield f"{side.letter}: {remaining} of {counts.planned} trials are still to do{infra}"
         if counts.done and counts.done == counts.answered:
             yield f"{side.letter} was not scored: its problems have neither tests nor an answer"
         if counts.repaired:

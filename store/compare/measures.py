@@ -28,7 +28,10 @@ KS = (1, 2, 3, 5, 10, 20, 50, 100)
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that a trial has, or has not (None). `better` is the end one wants, None for neither."""
+    """A number that a trial may have (None where it has none). `better` is the good end, None for neither.
+
+    Units: a share is 0 to 1, "usd" US dollars, "ms" milliseconds.
+    """
 
     key: str
     title: str
@@ -38,7 +41,7 @@ class Measure:
 
 
 def is_scored(trial: TrialRow) -> bool:
-    """Whether it counts and there was something to score it by."""
+    """Whether the trial counts and there was something to score it by."""
     return trial.is_done and trial.status != "answered"
 
 
@@ -115,9 +118,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Summary:
-    """One side by itself. `means` are per trial; `pass_at` is by k, over the problems with k trials and
-    more; `operators` are calls per trial. `by_benchmark` is the pass rate of each, where there are several:
-    `macro` is their mean, while the pass rate of all trials is the micro-average.
+    """One side by itself. `means` are per trial, by `Measure.key`; `operators` are calls per trial, by name.
+
+    `interval` is that of the pass rate; `pass_at` is pass@k by k, over the problems, for each k that all of
+    them have trials for. `cost_per_pass` is in US dollars. `by_benchmark` is the pass rate of each benchmark,
+    where there are several: `macro` is their mean, while the pass rate of all trials is the micro-average.
     """
 
     counts: Counts
@@ -134,17 +139,17 @@ class Summary:
 
 
 def by_problem(side: Side, *, named: bool) -> dict[Key, list[TrialRow]]:
-    """The side's done trials by problem; `named` tells problems of different benchmarks apart."""
-    found: dict[Key, list[TrialRow]] = {}
+    """The side's done trials by problem; `named` keeps problems of different benchmarks apart."""
+    trials: dict[Key, list[TrialRow]] = {}
     for part in side.parts:
         for trial in part.trials:
             if trial.is_done:
-                found.setdefault((part.benchmark if named else "", trial.problem_id), []).append(trial)
-    return found
+                trials.setdefault((part.benchmark if named else "", trial.problem_id), []).append(trial)
+    return trials
 
 
 def summarise(side: Side) -> Summary:
-    """What a side comes to by itself."""
+    """What a side comes to by itself: counts, means, pass rates and what one solved problem cost."""
     trials = [trial for part in side.parts for trial in part.trials]
     done = [trial for trial in trials if trial.is_done]
     problems = by_problem(side, named=True)

@@ -27,10 +27,12 @@ class Delta(NamedTuple):
 
 @dataclass(frozen=True)
 class ProblemPair:
-    """One problem on both sides. `outcome` is the other's: "gained" and "lost" are differing pass rates
-    (a flip, where there is one trial each), "better" and "worse" differing scores at the same pass rate.
+    """One problem on both sides; each tuple is (baseline, other).
 
-    `runs` are trials to look at: where the problem flipped, ones that show it.
+    `outcome` is the other's: "gained" and "lost" are differing pass rates (a flip, where there is one trial
+    each), "better" and "worse" differing scores at the same pass rate. `passed` and `trials` count the scored
+    trials, `scores` are means in [0, 1]. `runs` are trials to look at: where the problem flipped, ones that
+    show it.
     """
 
     benchmark: str
@@ -66,15 +68,17 @@ class Pair:
 
     @property
     def flips(self) -> tuple[ProblemPair, ...]:
+        """Problems whose pass rates differ, in the baseline's order."""
         return tuple(p for p in self.problems if p.outcome in ("gained", "lost"))
 
     @property
     def differing(self) -> tuple[ProblemPair, ...]:
+        """Problems with a different pass rate or score, in the baseline's order."""
         return tuple(p for p in self.problems if p.outcome not in ("same", "unscored"))
 
 
 def pair(baseline: Side, other: Side, *, named: bool) -> Pair:
-    """Compare two sides; `named` tells problems of different benchmarks apart."""
+    """Compare two sides problem by problem; `named` keeps problems of different benchmarks apart."""
     left, right = by_problem(baseline, named=named), by_problem(other, named=named)
     shared = [key for key in left if key in right]
     problems = tuple(_problem(key, left[key], right[key]) for key in shared)
@@ -159,13 +163,13 @@ def _deltas(
     groups: dict[tuple[int, ...], list[str]] = {}
     for measure in MEASURES:
         both = [(_mean(measure, left[key]), _mean(measure, right[key])) for key in shared]
-        known = tuple(i for i, (a, b) in enumerate(both) if a is not None and b is not None)
-        if known:
+        indices = tuple(i for i, (a, b) in enumerate(both) if a is not None and b is not None)
+        if indices:
             rows[measure.key] = [b - a for a, b in both if a is not None and b is not None]
-            groups.setdefault(known, []).append(measure.key)
-    found: dict[str, Delta] = {}
+            groups.setdefault(indices, []).append(measure.key)
+    deltas: dict[str, Delta] = {}
     for keys in groups.values():
         intervals = mean_intervals([rows[key] for key in keys])
         for key, interval in zip(keys, intervals, strict=True):
-            found[key] = Delta(statistics.fmean(rows[key]), interval, len(rows[key]))
-    return {key: found[key] for key in rows}
+            deltas[key] = Delta(statistics.fmean(rows[key]), interval, len(rows[key]))
+    return {key: deltas[key] for key in rows}

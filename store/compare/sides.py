@@ -57,16 +57,17 @@ class Side:
 
     @property
     def is_run(self) -> bool:
+        """Whether this side is one run, rather than the trials of a variant."""
         return len(self.parts) == 1 and self.parts[0].is_run
 
     @property
     def run_id(self) -> str:
-        """The run this side is. Only where `is_run`."""
+        """The id of the run that this side is. Only where `is_run`."""
         return self.parts[0].trials[0].run_id
 
     @property
     def title(self) -> str:
-        """The name, and of a run what it was."""
+        """The name; for a run also its variant and problem."""
         if not self.is_run:
             return self.name
         return f"{self.name}  {self.parts[0].label} on {self.parts[0].trials[0].problem_id}"
@@ -85,19 +86,19 @@ def read_sides(reader: Reader, names: Sequence[str]) -> tuple[Side, ...]:
         CompareError: fewer than two sides, more than four, one of them twice, or no such variant.
         StoreError: no such experiment or run, or the store cannot be read.
     """
-    found = [side for name in names for side in _Names(reader).sides(name)]
-    if len(found) < FEWEST:
+    sides = [side for name in names for side in _Names(reader).sides(name)]
+    if len(sides) < FEWEST:
         raise CompareError("name two to four experiments, variants (EXPERIMENT:LABEL) or runs to compare")
-    if len(found) > MOST:
-        some = ", ".join(name for name, _ in found[: MOST + 1])
+    if len(sides) > MOST:
+        some = ", ".join(name for name, _ in sides[: MOST + 1])
         raise CompareError(
-            f"at most {MOST} can be compared, these are {len(found)} ({some}, …);"
+            f"at most {MOST} can be compared, these are {len(sides)} ({some}, …);"
             " name variants as EXPERIMENT:LABEL"
         )
-    shown = [name for name, _ in found]
-    if twice := next((name for name in shown if shown.count(name) > 1), None):
+    side_names = [name for name, _ in sides]
+    if twice := next((name for name in side_names if side_names.count(name) > 1), None):
         raise CompareError(f"{twice} is named twice; there is nothing to compare with itself")
-    return tuple(Side("ABCD"[i], name, parts) for i, (name, parts) in enumerate(found))
+    return tuple(Side("ABCD"[i], name, parts) for i, (name, parts) in enumerate(sides))
 
 
 class _Names:
@@ -125,11 +126,11 @@ class _Names:
         experiment = self._experiment(experiment_name)
         if experiment is None:
             if colon and experiment_name.isascii():
-                self._reader.experiments.named(experiment_name)  # says that there is none
+                self._reader.experiments.named(experiment_name)  # raises: there is none
             return [self._run(name)]
         labels = list(experiment.plan["variants"])
         if colon and label not in labels:
-            alike = [known for known in labels if known.partition(",")[0] == label]
+            alike = [full_label for full_label in labels if full_label.partition(",")[0] == label]
             if len(alike) != 1:
                 raise CompareError(
                     f"{experiment_name} has no variant {label[:80]!r}; it has {', '.join(labels)}"
@@ -143,7 +144,7 @@ class _Names:
             return None
         try:
             return self._reader.experiments.named(name)
-        except StoreError:  # a store that cannot be read is said when the run of this name is looked for
+        except StoreError:  # a store that cannot be read is reported when the run of this name is looked for
             return None
 
     def _variant(self, experiment: ExperimentRow, label: str, rows: Iterable[TrialRow]) -> Part:
@@ -165,12 +166,12 @@ class _Names:
 
     def _search(self, plan: Mapping[str, Any], label: str) -> SearchUsage | None:
         """What the variant's search used, wherever it was carried out."""
-        source, _, wanted = (plan.get("found") or "").partition(":")
+        source, _, source_label = (plan.get("found") or "").partition(":")
         searches = self._reader.experiments.searches(source or plan["name"])
         if not source:
             return searches.get(label)
         alike = [s for s in searches if s.partition(",")[0] == label.partition(",")[0]]
-        return searches.get(wanted or label) or (searches[alike[0]] if len(alike) == 1 else None)
+        return searches.get(source_label or label) or (searches[alike[0]] if len(alike) == 1 else None)
 
     def _run(self, name: str) -> Part:
         try:
@@ -221,27 +222,27 @@ def _name(part: Part) -> str:
 
 
 def _config(rows: Iterable[RunFacts]) -> dict[str, str]:
-    """The runs' options, flat. A seed is each run's own and told apart; what a run calls repeats are
-    executions, so that they are not taken for an experiment's.
+    """The runs' options, flat. A seed is each run's own and is a setting by itself; what a run calls
+    repeats are called executions, so that they are not taken for an experiment's.
     """
     values: dict[str, dict[str, None]] = {}
     for row in rows:
         options = {"executions" if k == "repeats" else k: v for k, v in row.config.items() if k != "seed"}
         for key, value in flat(options).items():
             values.setdefault(key, {})[value] = None
-    return {key: _joined(found) for key, found in values.items()}
+    return {key: _joined(texts) for key, texts in values.items()}
 
 
 def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as texts by dotted name."""
-    found: dict[str, str] = {}
+    """Nested settings as texts by dotted name: {"a": {"b": 1}} is {"a.b": "1"}. None is left out."""
+    settings: dict[str, str] = {}
     for key, value in data.items():
         if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
+            settings |= flat(value, f"{prefix}{key}.")
         elif value is not None:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-            found[f"{prefix}{key}"] = text
-    return found
+            settings[f"{prefix}{key}"] = text
+    return settings
 
 
 def _joined(values: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ _MOST_PAIRS = 1_000_000
 
 @dataclass(frozen=True)
 class ComparedStep:
-    """A step with its texts. `execution` is its purpose, round and repeat; `output` is None while it runs."""
+    """A step with its texts. `execution` is its (purpose, round, repeat); `output` is None while it runs."""
 
     execution: tuple[str, int, int]
     index: int
@@ -60,8 +60,8 @@ class StepPair:
 
 @dataclass(frozen=True)
 class RunPair:
-    """A run against the baseline. `diff` is the unified diff of code and prompts, whole, "" where they are
-    the same; `workflows` say in a word what the sides ran.
+    """A run against the baseline; each tuple is (baseline, other). `diff` is the unified diff of code and
+    prompts, whole, "" where they are the same; `workflows` say in a word what the sides ran.
     """
 
     run_ids: tuple[str, str]
@@ -71,9 +71,11 @@ class RunPair:
 
     @property
     def differing(self) -> tuple[StepPair, ...]:
+        """The aligned steps that differ in anything."""
         return tuple(one for one in self.steps if one.kind != "same")
 
     def to_json(self) -> dict[str, Any]:
+        """The pair for programs; its fields are in docs/compare.md."""
         steps = [{"kind": s.kind, "steps": [asdict(x) if x else None for x in s.steps]} for s in self.steps]
         return {
             "run_ids": list(self.run_ids),
@@ -84,7 +86,7 @@ class RunPair:
 
 
 def read_run_pair(reader: Reader, first: str, second: str) -> RunPair:
-    """Read and align two runs. Raises StoreError."""
+    """Read and align two runs, by their ids. Raises StoreError where one is missing or damaged."""
     texts = [_workflow(reader, run_id) for run_id in (first, second)]
     steps = [_steps(reader, run_id) for run_id in (first, second)]
     return RunPair(
@@ -155,10 +157,10 @@ def align(first: Sequence[ComparedStep], second: Sequence[ComparedStep]) -> Iter
 
 
 def _by(steps: Sequence[ComparedStep]) -> dict[tuple[str, int, int], list[ComparedStep]]:
-    found: dict[tuple[str, int, int], list[ComparedStep]] = {}
+    by_execution: dict[tuple[str, int, int], list[ComparedStep]] = {}
     for step in steps:
-        found.setdefault(step.execution, []).append(step)
-    return found
+        by_execution.setdefault(step.execution, []).append(step)
+    return by_execution
 
 
 def _of(
@@ -206,7 +208,7 @@ def _kind(first: ComparedStep | None, second: ComparedStep | None) -> Kind:
 
 
 def text_of(value: Any) -> str:
-    """What a step gave or got, as text; one without structure is itself."""
+    """A step's inputs or output as text: a string as it is, anything else as indented JSON."""
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, indent=2, default=repr)

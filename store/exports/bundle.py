@@ -40,9 +40,10 @@ class Written:
 def write_bundle(
     reader: Reader, runs: Iterable[RunRow], redactor: Redactor, file: BinaryIO, *, experiment: str | None
 ) -> int:
-    """Write the runs, what was said of them and the experiments they belong to; how many runs.
+    """Write the runs, their annotations and the experiments they belong to; returns the number of runs.
 
-    With `experiment`, the journal of its searches too, so that it can be resumed elsewhere.
+    With `experiment`, the journal of its searches too, so that it can be resumed elsewhere. Raises StoreError
+    where the store cannot be read; an error of writing `file` is the caller's (`store.exports.files`).
     """
     written = Written()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -66,7 +67,10 @@ def write_bundle(
 
 
 def line(data: Any) -> bytes:
-    """One row. ASCII, so that lone surrogates and odd line ends pass through any tool."""
+    """One row as JSON with its line end.
+
+    ASCII, so that lone surrogates and odd line ends pass through any tool.
+    """
     return json.dumps(data, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
 
 
@@ -99,21 +103,23 @@ def _tables(path: Path, run_ids: list[str], experiment: str | None) -> dict[str,
                 " ORDER BY run_id, kind, value",
                 (ids,),
             )
-            known: dict[str, list[dict[str, Any]]] = {}
-            known["annotations"] = [dict(zip(ANNOTATION, row, strict=True)) for row in annotations]
+            tables: dict[str, list[dict[str, Any]]] = {}
+            tables["annotations"] = [dict(zip(ANNOTATION, row, strict=True)) for row in annotations]
             names = {experiment} if experiment else set()
-            found = db.execute(f"SELECT DISTINCT experiment FROM origins WHERE run_id {in_runs}", (ids,))
-            names |= {name for (name,) in found if name is not None}
-            known["experiments"] = list(_rows(db, "experiments", EXPERIMENT, "name", sorted(names)))
-            known["journal"] = list(
+            experiments = db.execute(
+                f"SELECT DISTINCT experiment FROM origins WHERE run_id {in_runs}", (ids,)
+            )
+            names |= {name for (name,) in experiments if name is not None}
+            tables["experiments"] = list(_rows(db, "experiments", EXPERIMENT, "name", sorted(names)))
+            tables["journal"] = list(
                 _rows(db, "journal", JOURNAL, "experiment", [experiment] if experiment else [])
             )
     finally:
         db.close()
-    return {name: rows for name, rows in known.items() if rows}
+    return {name: rows for name, rows in tables.items() if rows}
 
 
-# Columns that hold JSON are JSON here too, or a quoted quote would hide a key from who looks for it.
+# Columns that hold JSON are JSON here too: as text, their escaped quotes would hide a key from redaction.
 HOLDS_JSON = {"experiments": ("plan",), "journal": ("key", "value"), "annotations": ()}
 ANNOTATION: tuple[str, ...] = ("run_id", "kind", "value", "source", "at")
 EXPERIMENT = ("name", "benchmark", "plan", "started_at")
@@ -132,7 +138,10 @@ def _rows(
 
 
 def sha256_of(file: IO[bytes], limit: int) -> tuple[str, int]:
-    """Of at most `limit` bytes and one more, so that a longer member shows."""
+    """(hex digest, bytes read) of a file.
+
+    Reads one byte more than `limit`, so that a member which is longer than it claims shows.
+    """
     digest, size = hashlib.sha256(), 0
     while size <= limit and (data := file.read(min(1 << 20, limit + 1 - size))):
         digest.update(data)

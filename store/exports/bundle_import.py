@@ -35,14 +35,14 @@ from store.recorder import UNSUITABLE
 _FREE_BYTES = 256 << 20
 _RATIO = 100
 _MANIFEST_BYTES = 64 << 20
-# The longest line, which has to be in memory at once.
+# The longest line that is read: it has to be in memory at once.
 _LINE_BYTES = 128 << 20
 _ANNOTATE = "INSERT OR IGNORE INTO annotations(run_id, kind, value, source, at) VALUES (?, ?, ?, ?, ?)"
 
 
 @dataclass
 class Imported:
-    """What an import did: ids of runs that are new, and that were there already."""
+    """What an import did: ids of new runs and of runs that were known, and names of new experiments."""
 
     new: list[str] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
@@ -53,12 +53,12 @@ class Imported:
 def import_bundle(path: Path, store: Path, redactor: Redactor) -> Imported:
     """Store every run of the bundle that is not stored yet, with its annotations and experiments.
 
-    `redactor` is this workbench's: a run that was exported here lacks what that took out, and is the same
-    run all the same.
+    `redactor` is this workbench's own. A run that came from here lacks what redaction took out; it is still
+    recognised as the same run.
 
     Raises:
-        ExportError: it is no bundle, damaged, too large, of a newer version, or holds something else under
-            the name of a run or experiment that is here.
+        ExportError: the file is not a bundle, is damaged, too large or of a newer version, or holds
+            something else under the name of a run or experiment that is here.
         StoreError: the store cannot be written.
     """
     try:
@@ -190,25 +190,25 @@ class _Importer:
         self._bundle, self._store, self._redactor = bundle, store, redactor
 
     def run(self) -> Imported:
-        done = Imported()
+        imported = Imported()
         db = open_writer(self._store)
         try:
             with explained(self._store):
                 annotations = self._annotations()
                 experiments = self._new_experiments(db)
-                todo = [run for run in self._bundle.runs if not self._is_known(db, run, done)]
+                todo = [run for run in self._bundle.runs if not self._is_known(db, run, imported)]
                 for row in experiments:
-                    self._add_experiment(db, row, done)
+                    self._add_experiment(db, row, imported)
                 for run in todo:
                     self._add_run(db, run)
-                    done.new.append(run["id"])
+                    imported.new.append(run["id"])
                 with write(db):
-                    done.annotations = sum(db.execute(_ANNOTATE, row).rowcount for row in annotations)
+                    imported.annotations = sum(db.execute(_ANNOTATE, row).rowcount for row in annotations)
         finally:
             db.close()
-        return done
+        return imported
 
-    def _is_known(self, db: sqlite3.Connection, run: dict[str, Any], done: Imported) -> bool:
+    def _is_known(self, db: sqlite3.Connection, run: dict[str, Any], imported: Imported) -> bool:
         """Whether the store has this very run. Raises ExportError where it has another of the id."""
         if not db.execute("SELECT 1 FROM runs WHERE id = ?", (run["id"],)).fetchone():
             return False
@@ -217,7 +217,7 @@ class _Importer:
                 raise self._bundle.fail(
                     f"run {run['id']} is in the store {self._store} with other content; nothing was imported"
                 )
-        done.known.append(run["id"])
+        imported.known.append(run["id"])
         return True
 
     def _same(self, reader: Reader, run: dict[str, Any]) -> bool:
@@ -225,13 +225,13 @@ class _Importer:
 
         Pieces of streamed text may have been joined on the way out, so that only their sum counts.
         """
-        for stored, sent in _pairs(reader.events(run["id"]), self._bundle.events(run)):
-            if stored is None or sent is None:
+        for stored, bundled in _pairs(reader.events(run["id"]), self._bundle.events(run)):
+            if stored is None or bundled is None:
                 return False
-            if stored == sent or stored.kind == sent.kind == "model_delta":
+            if stored == bundled or stored.kind == bundled.kind == "model_delta":
                 continue
-            here = line(next(redact(iter([stored]), self._redactor, {})))
-            if here != line(next(redact(iter([sent]), self._redactor, {}))):
+            stored_line = line(next(redact(iter([stored]), self._redactor, {})))
+            if stored_line != line(next(redact(iter([bundled]), self._redactor, {}))):
                 return False
         return True
 
@@ -239,16 +239,16 @@ class _Importer:
         """Those that are not here. Raises ExportError where one of the name has another plan."""
         new = []
         for row in self._bundle.table("experiments"):
-            known = db.execute("SELECT plan FROM experiments WHERE name = ?", (row["name"],)).fetchone()
-            if known is None:
+            stored = db.execute("SELECT plan FROM experiments WHERE name = ?", (row["name"],)).fetchone()
+            if stored is None:
                 new.append(row)
-            elif self._redactor.data(json.loads(known[0])) != self._redactor.data(row["plan"]):
+            elif self._redactor.data(json.loads(stored[0])) != self._redactor.data(row["plan"]):
                 raise self._bundle.fail(
                     f"the store {self._store} has another experiment {row['name']!r}; nothing was imported"
                 )
         return new
 
-    def _add_experiment(self, db: sqlite3.Connection, row: dict[str, Any], done: Imported) -> None:
+    def _add_experiment(self, db: sqlite3.Connection, row: dict[str, Any], imported: Imported) -> None:
         journal = [r for r in self._bundle.table("journal") if r["experiment"] == row["name"]]
         with write(db):
             db.execute(
@@ -259,7 +259,7 @@ class _Importer:
                 "INSERT OR IGNORE INTO journal(experiment, key, value, at) VALUES (?, ?, ?, ?)",
                 [(r["experiment"], json.dumps(r["key"]), json.dumps(r["value"]), r["at"]) for r in journal],
             )
-        done.experiments.append(row["name"])
+        imported.experiments.append(row["name"])
 
     def _add_run(self, db: sqlite3.Connection, run: dict[str, Any]) -> None:
         seq = 0
@@ -288,9 +288,9 @@ class _Importer:
         return rows
 
 
-def _pairs(stored: Iterator[Event], sent: Iterator[Event]) -> Iterator[tuple[Event | None, Event | None]]:
+def _pairs(stored: Iterator[Event], bundled: Iterator[Event]) -> Iterator[tuple[Event | None, Event | None]]:
     while True:
-        pair = (next(stored, None), next(sent, None))
+        pair = (next(stored, None), next(bundled, None))
         if pair == (None, None):
             return
         yield pair

@@ -1,4 +1,4 @@
-"""What the rows of a bundle may look like, so that nothing in it surprises who reads the store later."""
+"""What the rows of a bundle may look like, so that nothing in it surprises whoever reads the store later."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ShapeError(ValueError):
 
 
 def check_row(table: str, row: Any) -> dict[str, Any]:
-    """The row of a table, as it is. Raises ShapeError."""
+    """`row`, once it has the shape of a row of `table`. Raises ShapeError where it has not."""
     columns = _COLUMNS[table]
     if not isinstance(row, dict) or set(row) != set(columns):
         raise ShapeError(f"a row of {table} has {', '.join(columns)}")
@@ -57,7 +57,7 @@ def check_row(table: str, row: Any) -> dict[str, Any]:
 
 
 def check_event(event: Event, run_id: str, last: Event | None) -> None:
-    """That `event` can follow `last` in the run. Raises ShapeError."""
+    """Check that `event` can follow `last` in the run, whose first event follows None. Raises ShapeError."""
     if event.run_id != run_id:
         raise ShapeError("an event of another run")
     if isinstance(event, RunStarted) != (last is None):

@@ -20,7 +20,10 @@ Columns = Mapping[str, tuple[str, str]]  # name: (type, what it holds)
 
 
 def write_parquet(rows: Iterable[dict[str, Any]], file: BinaryIO) -> int:
-    """Write the rows as Parquet, a batch in memory at a time; how many. Raises ExportError."""
+    """Write the rows as Parquet, a batch in memory at a time; returns how many.
+
+    Raises ExportError where pyarrow is not installed.
+    """
     try:
         import pyarrow.parquet as parquet
     except ImportError:
@@ -35,10 +38,10 @@ def write_parquet(rows: Iterable[dict[str, Any]], file: BinaryIO) -> int:
 
 
 def write_dataset(rows: Iterable[dict[str, Any]], folder: Path, columns: Columns = COLUMNS) -> int:
-    """Write what `datasets.load_from_disk` reads into an empty folder; how many rows.
+    """Write what `datasets.load_from_disk` reads into an empty folder; returns how many rows.
 
-    The rows go to an Arrow file first and are mapped from there, so that they are never all in memory
-    and leave nothing in the library's own cache.
+    The rows go to an Arrow file first and are mapped from there, so that they are never all in memory and
+    leave nothing in the library's own cache. Raises ExportError where `datasets` is not installed.
     """
     try:
         import pyarrow
@@ -48,8 +51,8 @@ def write_dataset(rows: Iterable[dict[str, Any]], folder: Path, columns: Columns
     disable_progress_bars()
     schema = _schema(columns)
     count = 0
-    with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as beside:
-        rows_file = Path(beside) / "rows.arrow"
+    with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as scratch:
+        rows_file = Path(scratch) / "rows.arrow"
         with pyarrow.OSFile(str(rows_file), "wb") as sink, pyarrow.ipc.new_stream(sink, schema) as writer:
             for table in _tables(rows, schema):
                 writer.write_table(table)
@@ -65,8 +68,8 @@ def write_dataset(rows: Iterable[dict[str, Any]], folder: Path, columns: Columns
 def _tables(rows: Iterable[dict[str, Any]], schema: pyarrow.Schema) -> Iterator[pyarrow.Table]:
     import pyarrow
 
-    rest = iter(rows)
-    while batch := list(islice(rest, _BATCH_ROWS)):
+    remaining = iter(rows)
+    while batch := list(islice(remaining, _BATCH_ROWS)):
         yield pyarrow.Table.from_pylist(batch, schema=schema)
 
 

@@ -1,4 +1,4 @@
-"""The events of runs as they leave: in order, redacted, a few in memory at a time."""
+"""The events of runs as they are exported: in order, redacted, a few in memory at a time."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ _Stream = tuple[str, str]  # call id and channel
 def redacted_events(
     reader: Reader, run_id: str, redactor: Redactor, kinds: tuple[str, ...] = ()
 ) -> Iterator[dict[str, Any]]:
-    """The run's events as JSON-ready data (`engine.event_json.to_json`) without what must not leave.
+    """The run's events as JSON-ready data (`engine.event_json.to_json`), redacted; with `kinds`, only those.
 
-    With `kinds`, only those.
-
-    Streamed text comes in pieces, and a key may be cut in two by them. Where a whole streamed text would
-    lose something that its pieces do not show, its first piece becomes the whole and the others are empty.
+    Streamed text comes in pieces, and a key may be cut in two by them. Where redacting the whole text takes
+    out something that redacting the pieces does not, its first piece becomes the whole and the others are
+    empty. Raises StoreError where the run cannot be read.
     """
     streams = _split_secrets(reader, run_id, redactor) if not kinds or ModelDelta.kind in kinds else {}
     yield from redact(reader.events(run_id, kinds=kinds), redactor, streams)
@@ -33,7 +32,10 @@ def redacted_events(
 def redact(
     events: Iterator[Event], redactor: Redactor, streams: dict[_Stream, str]
 ) -> Iterator[dict[str, Any]]:
-    """`events` as redacted data; `streams` are the streamed texts to give whole."""
+    """`events` as redacted data.
+
+    `streams` are the streamed texts to give whole; each is emptied as it is given.
+    """
     for event in events:
         data = to_json(event)
         if isinstance(event, ModelDelta) and (stream := (event.call_id, event.channel)) in streams:
@@ -47,30 +49,30 @@ def redact(
 
 def _split_secrets(reader: Reader, run_id: str, redactor: Redactor) -> dict[_Stream, str]:
     """The redacted texts of the streams in which a piece alone does not show what must go."""
-    whole: dict[_Stream, str] = {}
+    whole_texts: dict[_Stream, str] = {}
     pieces: dict[_Stream, list[str]] = {}
     for event in reader.events(run_id, kinds=(ModelDelta.kind, "model_call_finished")):
         if isinstance(event, ModelDelta):
             pieces.setdefault((event.call_id, event.channel), []).append(event.text)
             continue
         for channel in ("reasoning", "text"):
-            _check(whole, pieces, (getattr(event, "call_id", ""), channel), redactor)
+            _check(whole_texts, pieces, (getattr(event, "call_id", ""), channel), redactor)
     for stream in list(pieces):
-        _check(whole, pieces, stream, redactor)
-    return whole
+        _check(whole_texts, pieces, stream, redactor)
+    return whole_texts
 
 
 def _check(
-    whole: dict[_Stream, str], pieces: dict[_Stream, list[str]], stream: _Stream, redactor: Redactor
+    whole_texts: dict[_Stream, str], pieces: dict[_Stream, list[str]], stream: _Stream, redactor: Redactor
 ) -> None:
     texts = pieces.pop(stream, [])
     redacted = redactor.text("".join(texts))
     if redacted != "".join(map(redactor.text, texts)):
-        whole[stream] = redacted
+        whole_texts[stream] = redacted
 
 
 def runs_in_set(path: Path, name: str) -> list[str]:
-    """Ids of the runs that were put into the training set `name`, oldest first. Raises StoreError."""
+    """Ids of the runs in the training set `name`, oldest first. Raises StoreError where there are none."""
     query = (
         "SELECT a.run_id FROM annotations a JOIN runs r ON r.id = a.run_id"
         " WHERE a.kind = 'training-set' AND a.value = ? ORDER BY r.started_at, r.id"

@@ -25,7 +25,7 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     What is written lies beside it under a hidden name until then; a process that is killed leaves that.
 
     Raises:
-        ExportError: `path` exists and `force` is not given, or cannot be written.
+        ExportError: `path` exists and `force` is not given, is a folder, or cannot be written.
     """
     check_free(path, force=force)
     with explained(path):
@@ -44,7 +44,11 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
 
 @contextmanager
 def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
-    """A folder that takes the name `path` once the block has ended well. Raises as `new_file` does."""
+    """A folder that takes the name `path` once the block has ended well. Raises ExportError as `new_file`
+    does.
+
+    With `force` it replaces a dataset that an export wrote there, and nothing else.
+    """
     check_free(path, force=force)
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,12 +60,14 @@ def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
                 path.rename(old)
             part.rename(path)
         finally:
-            for left in (part, old):
-                shutil.rmtree(left, ignore_errors=True)
+            for leftover in (part, old):
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def check_free(path: Path, *, force: bool) -> None:
-    """Raises ExportError where something has the name already and may not be replaced."""
+    """Raises ExportError where `path` is taken: by a folder of something else, or, without `force`, by a
+    file.
+    """
     if path.is_dir() and not _is_dataset(path):
         raise ExportError(f"{path} is a folder; name another place with --out")
     if os.path.lexists(path) and not force:

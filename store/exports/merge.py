@@ -1,4 +1,4 @@
-"""The runs of a job's own store, taken over into the workbench's by run id.
+"""The runs of a job's own store, copied into the workbench's by run id.
 
 The other store may come from another machine: each of its events is checked as those of a bundle are, and
 passes through the same projections as any event that is recorded here.
@@ -37,32 +37,33 @@ class Merged:
 def merge_runs(
     db: sqlite3.Connection, run_dir: Path, *, over: bool, refused: frozenset[str] = frozenset()
 ) -> Merged:
-    """Take over every run of the job's store that has ended and is not here; `refused` are not tried again.
+    """Copy every run of the job's store that has ended and is not here; `refused` are not tried again.
 
     Once the job is `over`, runs that its death cut off are ended first. Each run is stored in one
-    transaction, so that a merge which is cut off leaves no half of one.
+    transaction, so that a merge which is cut off leaves no half of one. A run whose events fail the check is
+    in `Merged.refused`.
 
     Raises:
         StoreError: the job's store cannot be read.
         sqlite3.Error: ours cannot be written.
     """
-    done = Merged()
+    merged = Merged()
     path = run_dir / STORE
     if not path.exists():
-        return done
+        return merged
     if over:
-        with closing(open_writer(path)) as theirs:
-            mark_interrupted(theirs)
+        with closing(open_writer(path)) as job_db:
+            mark_interrupted(job_db)
     with Reader(path) as source:
         for run_id in _missing(db, source.ended_runs()):
             if run_id in refused:
                 continue
             try:
                 if _take_over(db, source, run_id):
-                    done.new.append(run_id)
+                    merged.new.append(run_id)
             except (StoreError, *UNSUITABLE) as error:
-                done.refused[run_id] = str(error) or type(error).__name__
-    return done
+                merged.refused[run_id] = str(error) or type(error).__name__
+    return merged
 
 
 def _missing(db: sqlite3.Connection, run_ids: list[str]) -> list[str]:

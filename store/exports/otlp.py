@@ -40,7 +40,11 @@ def traces_url(endpoint: str) -> str:
 
 
 class OtlpSender:
-    """Sends the spans of runs. Raises ExportError where the endpoint does not take them."""
+    """Sends the spans of runs; `spans` counts those sent.
+
+    Every method raises ExportError where the endpoint does not take them, and the constructor where
+    `endpoint` is no URL or OpenTelemetry is not installed.
+    """
 
     def __init__(self, endpoint: str) -> None:
         self._url = traces_url(endpoint)
@@ -57,14 +61,14 @@ class OtlpSender:
         self.spans = 0
 
     def send(self, events: Iterable[Event]) -> None:
-        """Send one run."""
+        """Send one run, given its events in order; its last spans may wait for `close`."""
         builder = SpanBuilder(self._take)
         for event in events:
             builder.add(event)
         builder.close()
 
     def close(self) -> None:
-        """Send what is left, and hang up."""
+        """Send the spans that wait, and close the connection."""
         try:
             self._flush()
         finally:

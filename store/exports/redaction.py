@@ -86,7 +86,7 @@ class Redactor:
         self._places = _alternatives(self._folders, r"(?![\w.-])")
 
     def text(self, text: str) -> str:
-        """`text` without any of it."""
+        """`text` with everything of the kinds above replaced by its word."""
         text = self._keys.hide(text)
         # Most texts have none of it, and looking for fixed words is much cheaper than the expressions.
         for word, instead in self._words:
@@ -102,12 +102,12 @@ class Redactor:
         return _ASSIGNED.sub(r"\1\2<key>", text) if any(end in text for end in _ENDS) else text
 
     def data(self, value: Any) -> Any:
-        """JSON-ready data with every text in it taken care of, names included."""
+        """JSON-ready data with every text in it redacted, the names in objects included."""
         return in_texts(value, self.text)
 
 
 def redactor(settings: Settings, environment: Mapping[str, str] | None = None) -> Redactor:
-    """What must not leave this machine, by its settings, environment and home folder."""
+    """The redactor for these settings, the home folder and an environment, by default the process's own."""
     endpoints = settings.endpoints.values()
     keys = [key for endpoint in endpoints if (key := endpoint.raw_key())]
     addresses = [e.base_url for name, e in settings.endpoints.items() if name != "openai"]

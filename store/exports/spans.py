@@ -1,4 +1,4 @@
-"""From events to spans, as they go by: what is open is in memory, what has ended is handed on.
+"""From events to spans, one event at a time: open spans are in memory, ended ones are handed on.
 
 Attribute names are those of OpenTelemetry's semantic conventions for generative AI; what they have no name
 for is under `flowreasoner.`.
@@ -326,16 +326,16 @@ def _id(size: int, *parts: str) -> int:
 
 
 def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is not known, and with texts that UTF-8 takes."""
-    fit: dict[str, Any] = {}
+    """The values OpenTelemetry takes: without None, and with texts that UTF-8 takes."""
+    attributes: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, str):
-            fit[name] = plain(value)
+            attributes[name] = plain(value)
         elif isinstance(value, list | tuple):
-            fit[name] = [plain(str(item)) for item in value]
+            attributes[name] = [plain(str(item)) for item in value]
         elif value is not None:
-            fit[name] = value
-    return fit
+            attributes[name] = value
+    return attributes
 
 
 def _json(value: Any) -> str:

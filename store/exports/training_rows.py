@@ -51,8 +51,8 @@ def rows_of(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
         return
     of_run = _of_run(trajectory)
     for row in map(_of_proposal, trajectory.proposals) if trajectory.proposals else [_of_none(trajectory)]:
-        whole = row | of_run
-        yield {name: _fit(whole[name]) for name in COLUMNS}
+        full_row = row | of_run
+        yield {name: _fit(full_row[name]) for name in COLUMNS}
 
 
 def _of_run(trajectory: Trajectory) -> dict[str, Any]:
@@ -97,11 +97,11 @@ def _of_none(trajectory: Trajectory) -> dict[str, Any]:
 
 
 def _of_call(call: Call | None) -> dict[str, Any]:
-    asked = call.asked.messages if call else ()
+    messages = call.asked.messages if call else ()
     return {
         "reasoning": call.answered.reasoning if call else "",
         "completion": call.answered.text if call else "",
-        "messages": [{"role": m.get("role", ""), "content": m.get("content", "")} for m in asked],
+        "messages": [{"role": m.get("role", ""), "content": m.get("content", "")} for m in messages],
     }
 
 
@@ -117,5 +117,5 @@ def _fit(value: Any) -> Any:
 def columns_table(columns: Mapping[str, tuple[str, str]] = COLUMNS) -> str:
     """The columns as a Markdown table, for the docs."""
     lines = ["| Column | Type | |", "|---|---|---|"]
-    lines += [f"| `{name}` | {kind} | {what} |" for name, (kind, what) in columns.items()]
+    lines += [f"| `{name}` | {kind} | {description} |" for name, (kind, description) in columns.items()]
     return "\n".join(lines) + "\n"

@@ -48,10 +48,10 @@ def ingest(db: sqlite3.Connection, run_dir: Path) -> Ingested:
     _know(db, run_dir.name, job)
     lines = damaged = 0
     while True:
-        found = _ingest_chunk(db, run_dir)
-        if found is None:
+        ingested = _ingest_chunk(db, run_dir)
+        if ingested is None:
             return Ingested(lines, damaged)
-        lines, damaged = lines + found.lines, damaged + found.damaged
+        lines, damaged = lines + ingested.lines, damaged + ingested.damaged
 
 
 def forget(db: sqlite3.Connection, job_id: str) -> None:
@@ -91,8 +91,8 @@ def _know(db: sqlite3.Connection, job_id: str, job: dict[str, Any]) -> None:
         "attempt": attempt if type(attempt) is int and 1 <= attempt < 1_000_000 else 1,
     }
     names = ", ".join(row)
-    known = db.execute(f"SELECT {names} FROM jobs WHERE id = ?", (job_id,)).fetchone()
-    if known is not None and known[:-1] == tuple(row.values())[:-1] and known[-1] >= row["attempt"]:
+    stored = db.execute(f"SELECT {names} FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    if stored is not None and stored[:-1] == tuple(row.values())[:-1] and stored[-1] >= row["attempt"]:
         return
     changes = ", ".join(f"{name} = excluded.{name}" for name in row if name != "attempt")
     # A new attempt has not ended, whatever the one before did.
@@ -112,25 +112,25 @@ def _ingest_chunk(db: sqlite3.Connection, run_dir: Path) -> Ingested | None:
     path, job_id = run_dir / PROGRESS, run_dir.name
     try:
         size = path.stat().st_size
-        read = _read_bytes(db, job_id)
-        if size == read:
+        read_bytes = _read_bytes(db, job_id)
+        if size == read_bytes:
             return None
         with path.open("rb") as file, write(db):
-            read = _read_bytes(db, job_id)  # another reader may have been faster
-            if size < read:
-                read = 0
+            read_bytes = _read_bytes(db, job_id)  # another reader may have been faster
+            if size < read_bytes:
+                read_bytes = 0
                 _start_over(db, job_id)
-            file.seek(read)
-            found, end = _store_lines(db, job_id, file.read(_CHUNK_BYTES), read)
+            file.seek(read_bytes)
+            ingested, end = _store_lines(db, job_id, file.read(_CHUNK_BYTES), read_bytes)
             db.execute(
                 "UPDATE jobs SET read_bytes = ?, damaged = damaged + ? WHERE id = ?",
-                (end, found.damaged, job_id),
+                (end, ingested.damaged, job_id),
             )
     except FileNotFoundError:
         return None
     except OSError as error:
         raise NoJobError(f"{path} cannot be read: {error.strerror or error}.") from None
-    return found if end > read else None
+    return ingested if end > read_bytes else None
 
 
 def _read_bytes(db: sqlite3.Connection, job_id: str) -> int:
@@ -153,10 +153,10 @@ def _start_over(db: sqlite3.Connection, job_id: str) -> None:
 def _store_lines(db: sqlite3.Connection, job_id: str, chunk: bytes, offset: int) -> tuple[Ingested, int]:
     """Store the whole lines of `chunk`, which begins at `offset`; and where reading goes on."""
     lines = damaged = 0
-    *whole, rest = chunk.split(b"\n")
-    if not whole and len(rest) == _CHUNK_BYTES:
-        return Ingested(1, 1), offset + len(rest)
-    for raw in whole:
+    *raw_lines, unfinished = chunk.split(b"\n")
+    if not raw_lines and len(unfinished) == _CHUNK_BYTES:
+        return Ingested(1, 1), offset + len(unfinished)
+    for raw in raw_lines:
         if raw.strip():
             lines += 1
             try:

@@ -43,7 +43,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`kind` is step, rollouts, or that of an event. Only what belongs to the kind is filled."""
+    """One line. `kind` is "step", "rollouts", or an event's; only what belongs to the kind is filled.
+
+    `at` is Unix seconds; `values` are a step's metrics by name, `data` an event's other fields, unchecked.
+    """
 
     kind: str
     at: float
@@ -55,7 +58,7 @@ class Line:
 
 
 def read_line(raw: bytes) -> Line:
-    """The line, without its end. Raises DamagedLineError."""
+    """The line, given without its line end. Raises DamagedLineError where it is not one, or out of range."""
     try:
         data = json.loads(raw, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
@@ -79,7 +82,7 @@ def read_line(raw: bytes) -> Line:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, else None; a boolean is none, and neither is a text that looks like one."""
+    """A finite number, else None. A boolean is no number here, nor is a text that looks like one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -116,8 +119,8 @@ def _candidates(groups: Any) -> Iterator[Candidate]:
         candidates = group.get("candidates") if isinstance(group, dict) else None
         if not isinstance(candidates, list) or len(candidates) > _MOST_CANDIDATES:
             raise DamagedLineError("a group without candidates")
-        given = group.get("group", index)
-        name = str(given)[:200] if type(given) is int else text(given, 200) or str(index)
+        group_id = group.get("group", index)
+        name = str(group_id)[:200] if type(group_id) is int else text(group_id, 200) or str(index)
         for place, candidate in enumerate(candidates):
             if not isinstance(candidate, dict):
                 raise DamagedLineError("a candidate that is none")

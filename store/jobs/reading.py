@@ -111,29 +111,33 @@ class JobReader:
     def all(self, job_id: str | None = None) -> list[JobRow]:
         """All jobs, newest first, or the one of this id."""
         with self._connection.taken() as db:
-            where, given = (" WHERE id = ?", (job_id,)) if job_id else ("", ())
+            where, parameters = (" WHERE id = ?", (job_id,)) if job_id else ("", ())
             query = f"SELECT {_COLUMNS} FROM jobs{where} ORDER BY created_at DESC, id DESC"
-            rows = db.execute(query, given).fetchall()
+            rows = db.execute(query, parameters).fetchall()
             return [
                 JobRow(*row, latest=dict(db.execute(_LATEST, {"job": row[0]})), alert=_alert(db, row[0]))
                 for row in rows
             ]
 
     def metrics(self, job_ids: Sequence[str]) -> list[str]:
-        """The metrics that any of the jobs has reported, by name."""
+        """The names of the metrics that any of the jobs has reported, sorted."""
         with self._connection.taken() as db:
             return sorted({name for job_id in job_ids for (name,) in db.execute(NAMES, {"job": job_id})})
 
     def series(self, job_id: str, name: str, most: int) -> list[Point]:
-        """A metric of a job by step: all, or of more than `most` steps what a plot of that width shows."""
+        """A metric of a job by step.
+
+        Of more than `most` points, the least and the greatest of each of about `most` / 2 equal stretches of
+        steps, so that a plot of that width shows every spike.
+        """
         with self._connection.taken() as db:
             count, last = db.execute(
                 "SELECT count(*), max(step) FROM job_metrics WHERE job_id = ? AND name = ?", (job_id, name)
             ).fetchone()
             if count > most:
                 width = last // max(most // 2, 1) + 1
-                given = {"job": job_id, "name": name, "width": width}
-                return [Point(*row) for row in db.execute(_BUCKETS, given)]
+                parameters = {"job": job_id, "name": name, "width": width}
+                return [Point(*row) for row in db.execute(_BUCKETS, parameters)]
             query = "SELECT step, at, value FROM job_metrics WHERE job_id = ? AND name = ? ORDER BY step"
             return [Point(*row) for row in db.execute(query, (job_id, name))]
 
@@ -148,30 +152,30 @@ class JobReader:
             return [JobEvent(*row, data=json.loads(data)) for *row, data in rows]
 
     def rollout_steps(self, job_id: str) -> list[int]:
-        """The steps of which rollouts are known, oldest first."""
+        """The steps whose rollouts are stored, oldest first."""
         with self._connection.taken() as db:
             query = "SELECT DISTINCT step FROM job_candidates WHERE job_id = ? ORDER BY step"
             return [step for (step,) in db.execute(query, (job_id,))]
 
     def candidates(self, job_id: str, step: int) -> list[CandidateRow]:
-        """The rollouts of a step, by group."""
+        """The rollouts of a step, sorted by problem, group and number."""
         with self._connection.taken() as db:
             query = """
 SELECT c.group_id, c.candidate, c.problem, c.run_id, r.id IS NOT NULL, c.score, c.reward, c.rounds,
   c.advantages, c.words
 FROM job_candidates c LEFT JOIN runs r ON r.id = c.run_id
 WHERE c.job_id = ? AND c.step = ? ORDER BY c.problem, c.group_id, c.candidate"""
-            found = []
+            candidates = []
             for group, number, problem, run_id, stored, score, reward, *lists, words in db.execute(
                 query, (job_id, step)
             ):
                 rounds, advantages = (tuple(json.loads(values)) for values in lists)
-                found.append(
+                candidates.append(
                     CandidateRow(
                         group, number, problem, run_id, bool(stored), score, reward, rounds, advantages, words
                     )
                 )
-            return found
+            return candidates
 
 
 def _alert(db: sqlite3.Connection, job_id: str) -> str | None:
@@ -181,5 +185,5 @@ def _alert(db: sqlite3.Connection, job_id: str) -> str | None:
 
 
 def alert_text(data: dict[str, Any]) -> str:
-    """An alert in words, whatever its line said."""
+    """An alert event's `data` as one line, whatever its line said."""
     return f"{data.get('name', 'alert')}: {data.get('text', '')}"

@@ -1,4 +1,4 @@
-"""Building data sets to train on, for commands and screens: off the event loop, told of, and stopped."""
+"""Building data sets to train on, for commands and screens: in a thread, with progress, and cancellable."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Stopped(Exception):  # noqa: N818  no error: it ends a build that nobody 
 def build_dataset(
     settings: Settings, request: DatasetRequest, progress: Callable[[Progress], None] | None = None
 ) -> Report:
-    """Build it here and now. Raises what `training.data.build` raises, and what `progress` does."""
+    """Build it in this thread. Raises what `training.data.build` raises, and what `progress` does."""
     from training.data import Source, build
 
     source = Source(settings, request.wanted)

@@ -1,4 +1,4 @@
-"""Exit codes, and what is said on standard error."""
+"""Exit codes, and what is written to standard error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sandbox.errors import UnavailableError, UsageError
 PASSED = 0  # passed, or answered where there was nothing to score
 FAILED = 1  # ended with a verdict that is not a pass
 USAGE = UsageError.exit_code
-UNAVAILABLE = UnavailableError.exit_code  # the budget, too, did not allow a verdict
+UNAVAILABLE = UnavailableError.exit_code  # also for a run whose budget was spent before a verdict
 INTERNAL = 70  # a bug of ours
 INTERRUPTED = 130
 
@@ -24,7 +24,10 @@ EXIT_BY_STATUS = {
 
 
 def internal(error: BaseException) -> str:
-    """Record a bug of ours with its traceback, and say so in one sentence."""
+    """Write a bug of ours, with its traceback, to the log file; returns the sentence for the user.
+
+    Raises OSError where the log cannot be written.
+    """
     from platformdirs import user_log_path
 
     from engine.secrets import hide
@@ -36,7 +39,7 @@ def internal(error: BaseException) -> str:
 
 
 def say(sentence: str) -> None:
-    """One line on standard error, safe to print whatever it quotes."""
+    """Write one line to standard error, safe to print whatever it quotes: no keys, no control codes."""
     from engine.secrets import hide
     from tui.safe import one_line
 

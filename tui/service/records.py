@@ -24,7 +24,10 @@ T = TypeVar("T")
 
 
 class Records:
-    """Past runs. Nothing is imported or opened before the first read."""
+    """Past runs. Nothing is imported or opened before the first read.
+
+    Every read raises StoreError where the store cannot be read.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,24 +50,27 @@ class Records:
     async def runs(
         self, *, failed: bool = False, search: str = "", limit: int, before: Cursor | None = None
     ) -> RunPage:
-        """A page of runs that match what was typed, newest first."""
-        wanted = dataclasses.asdict(parse_filter(search))
+        """A page of at most `limit` runs that match what was typed (`store.run_filter`), newest first."""
+        conditions = dataclasses.asdict(parse_filter(search))
 
         def read() -> RunPage:
-            return self._open().runs(failed=failed, limit=limit, before=before, **wanted)
+            return self._open().runs(failed=failed, limit=limit, before=before, **conditions)
 
         return await asyncio.to_thread(read)
 
     async def read(self, function: Callable[[Reader], T]) -> T:
-        """What `function` reads, in a thread of its own."""
+        """What `function` returns, called with the reader in a thread."""
         return await asyncio.to_thread(lambda: function(self._open()))
 
     async def run(self, run_id: str) -> RunRow:
-        """The run of this id, unique beginning of one, or "last"."""
+        """The run of this id, unique beginning of one, or "last".
+
+        Raises RunNotFoundError or AmbiguousRunError where no run, or several, are meant.
+        """
         return await asyncio.to_thread(lambda: self._open().run(run_id))
 
     async def events(self, run_id: str, after_seq: int = -1) -> AsyncIterator[list[Event]]:
-        """The run's events in order, a chunk at a time."""
+        """The run's events after number `after_seq` in order, at most `CHUNK` at a time."""
         events = await asyncio.to_thread(lambda: self._open().events(run_id, after_seq))
         while chunk := await asyncio.to_thread(lambda: list(islice(events, CHUNK))):
             yield chunk
@@ -76,7 +82,7 @@ class Records:
     async def comparison(self, names: Sequence[str], baseline: int) -> Comparison:
         """What `names` stand for, compared; `baseline` is the index of the side that comes first.
 
-        Raises CompareError and StoreError.
+        Raises CompareError where they cannot be compared.
         """
 
         def read() -> Comparison:
@@ -89,7 +95,7 @@ class Records:
         return await asyncio.to_thread(read)
 
     async def usual_waits(self) -> dict[tuple[str, str], float]:
-        """How many seconds waits usually take at most, by kind and model or operator."""
+        """How many seconds waits usually take at most, by (kind, model or operator)."""
         return await asyncio.to_thread(lambda: self._open().usual_waits())
 
     async def write_locked(self) -> bool:
@@ -103,5 +109,6 @@ class Records:
         return await asyncio.to_thread(lambda: self._open().changed())
 
     async def aclose(self) -> None:
+        """Release the store's file."""
         if self._reader is not None:
             await asyncio.to_thread(self._reader.close)

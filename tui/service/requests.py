@@ -46,7 +46,7 @@ class NewRun:
 
 @dataclass(frozen=True, kw_only=True)
 class NewFork:
-    """A run of the store run again, with something changed; what it does not say is as it was there.
+    """A run of the store run again with something changed; everything that is None is as it was there.
 
     `at` is a step's id; `inputs` are all of its arguments, `prompt` the user's message of its first model
     call; `everywhere` changes every step with its operator and inputs. `worker` answers from that step on;
@@ -64,6 +64,7 @@ class NewFork:
 
     @property
     def title(self) -> str:
+        """What a screen calls the run until it has begun."""
         return f"fork of {self.parent}"
 
 
@@ -76,6 +77,7 @@ class Rerun:
 
     @property
     def title(self) -> str:
+        """What a screen calls the run until it has begun."""
         return f"rerun of {self.run}"
 
 
@@ -88,6 +90,7 @@ class NewGrid:
 
     @property
     def title(self) -> str:
+        """What a screen calls the run until it has begun."""
         return f"playground of {self.plan.get('run', '')}"
 
 
@@ -110,7 +113,10 @@ RunRequest = NewRun | NewFork | Rerun | NewGrid
 
 @dataclass(frozen=True, kw_only=True)
 class NewExperiment:
-    """Variants on the problems of a benchmark. None and empty are the settings', or the plan's defaults."""
+    """Variants on the problems of a benchmark.
+
+    What is None or empty comes from the settings, or is the plan's default.
+    """
 
     benchmark: str
     variants: Sequence[str] = ()
@@ -128,7 +134,7 @@ class NewExperiment:
 
 @dataclass(frozen=True, kw_only=True)
 class Resume:
-    """An experiment of the store, taken up again; with `retry`, only trials of these statuses or ids.
+    """An experiment of the store, continued; with `retry`, the trials of these statuses or ids are redone.
 
     `benchmark` is what the user thinks it is on: another one is an error.
     """
@@ -143,7 +149,10 @@ ExperimentRequest = NewExperiment | Resume
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where an experiment's trials run (local, ray, ray://HOST:PORT), how many at once, for how much."""
+    """Where an experiment's trials run, how many at once, and for how many US dollars (None: no limit).
+
+    `on` is "local", "ray" or "ray://HOST:PORT".
+    """
 
     on: str = "local"
     concurrency: int = DEFAULT_CONCURRENCY

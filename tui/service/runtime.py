@@ -24,10 +24,15 @@ if TYPE_CHECKING:
 
 
 class Runtime:
-    """What the runs of one process share: models, sandbox, recorder, and the hub they can be followed by."""
+    """What the runs of one process share: models, sandbox, recorder, and the hub through which they are
+    followed.
+    """
 
     def __init__(self, settings: Settings, *, unsafe_local: bool = False) -> None:
-        """`unsafe_local`: no sandbox at all; never from the settings, only for who typed it."""
+        """`unsafe_local` means no sandbox at all.
+
+        It never comes from the settings: the user has to type it.
+        """
         self.settings = settings
         self.unsafe_local = unsafe_local
         self.store_path: Path = settings.store_path()
@@ -41,7 +46,7 @@ class Runtime:
         self._models: dict[str, ChatModel] = {}
 
     def budget(self) -> Budget:
-        """What a run may spend, by the settings."""
+        """What a run may spend, as the settings have it."""
         from engine.run.ledger import Budget
 
         return Budget(**self.settings.budget.model_dump())
@@ -53,8 +58,10 @@ class Runtime:
         await self._stack.aclose()
 
     def record(self, run: Run) -> AsyncGenerator[Event, None]:
-        """Start a run with `services` and yield its events once they are stored; until it ends it can be
-        watched and controlled through `hub`.
+        """Start a run made with `services`, and yield its events once they are stored.
+
+        Until it ends it can be watched and controlled through `hub`. Raises StoreError where an event cannot
+        be stored.
         """
         from store.recording import recorded
 
@@ -62,8 +69,9 @@ class Runtime:
         return self.hub.track(run, recorded(run, self._recorder))
 
     async def keep(self, run: Recordable) -> AsyncGenerator[Event, None]:
-        """Start a run that is carried out elsewhere and yield its events once they are stored; it cannot be
-        watched or controlled here. Raises StoreError.
+        """Start a run that is carried out elsewhere, and yield its events once they are stored.
+
+        It cannot be watched or controlled here. Raises StoreError where an event cannot be stored.
         """
         from store.recording import recorded
 
@@ -76,10 +84,10 @@ class Runtime:
     async def services(
         self, meta_agent_name: str, worker_name: str, *, may_lack: Collection[str] = ()
     ) -> Services:
-        """What runs with these models share; opened once, closed by `aclose`. A model of `may_lack` that
-        cannot be opened raises its error when it is called.
+        """What runs with these models share; opened once, closed by `aclose`.
 
-        Raises ModelError, SandboxError and StoreError.
+        A model of `may_lack` that cannot be opened raises its error when it is called instead. Raises
+        ModelError, SandboxError and StoreError where a model, the sandbox or the store cannot be opened.
         """
         from engine.run.context import Services
 
@@ -94,7 +102,7 @@ class Runtime:
         return Services(meta_agent, worker, sandbox, open_image=self._sandboxes.open)
 
     async def sandboxes(self) -> Sandboxes:
-        """The sandboxes of all images. Raises SandboxError."""
+        """The sandboxes of all images. Raises SandboxError where there is no sandbox to be had."""
         async with self._opening:
             if self._sandboxes is None:
                 self._sandboxes = await self._open_sandboxes()

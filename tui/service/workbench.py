@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class EngineWorkbench:
-    """Starts its engine with the first run; finds the runs of other engines of the store."""
+    """Starts its engine with the first run, and finds the runs of the store's other engines."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -35,28 +35,31 @@ class EngineWorkbench:
         self._experiments: dict[str, Path] = {}
 
     def default_request(self) -> NewRun:
-        """The bundled example with the configured models."""
+        """The bundled example with the configured models.
+
+        Raises ProblemError where the example is missing.
+        """
         return default_request(self.settings)
 
     def models(self) -> list[tuple[str, str]]:
-        """The models that can be named, each with where it is and what it lacks."""
+        """(name, what it is, where, and what it lacks) of each model that can be named."""
         from engine.models.registry import available
 
-        found = available(self.settings)
-        return [(m.name, " · ".join(filter(None, (m.kind, m.where, m.note)))) for m in found]
+        available_models = available(self.settings)
+        return [(m.name, " · ".join(filter(None, (m.kind, m.where, m.note)))) for m in available_models]
 
     async def check(self, *models: str) -> str:
-        """Why no run with these models can begin; "" where nothing speaks against it."""
+        """Why no run with these models can begin; "" where no reason is known."""
         from tui.service.asked.check import why_not
 
-        # A sandbox that was opened by an earlier run need not be looked for again.
+        # Where an earlier run opened a sandbox, there is no need to look for one again.
         ask = partial(why_not, self.settings, models, sandbox=not self.sandbox_note)
         return await asyncio.to_thread(ask)
 
     async def start(self, request: RunRequest) -> str:
-        """Start a run and give its id; it goes on until it ends or is cancelled.
+        """Start a run; returns its id. It continues until it ends or is cancelled.
 
-        Raises EngineError: why it cannot begin.
+        Raises EngineError with why it cannot begin.
         """
         async with Client(await self._engine()) as client:
             run_id = await client.start(request)
@@ -66,24 +69,30 @@ class EngineWorkbench:
         return run_id
 
     async def follow(self, run_id: str, after: int = -1) -> AsyncGenerator[Event, None]:
-        """The events of a run in progress behind number `after`, until its end; leaving leaves it alone.
+        """The events of a run in progress after number `after`, until its end. Leaving does not end the run.
 
-        Raises EngineError.
+        Raises EngineError where the run is not in progress, or its engine is gone.
         """
         async with Client(self._engine_of(run_id)) as client:
             async for event in client.events(run_id, self._records, after):
                 yield event
 
     async def act(self, run_id: str, action: str, **args: Any) -> dict[str, Any]:
-        """Carry out a control action (`Hub.act`); gives how the run stands. Raises EngineError."""
+        """Carry out a control action (`Hub.act`); returns how the run stands.
+
+        Raises EngineError where the run is not in progress, or its engine refuses or is gone.
+        """
         async with Client(self._engine_of(run_id)) as client:
             return await client.ask(action, run=run_id, **args)
 
     async def live(self) -> list[str]:
-        """The ids of the runs in progress on this store, whoever started them, but those of experiments."""
-        found = await live_runs(self.store_path)
-        self._where |= {state["run"]: path for path, state in found}
-        return [state["run"] for _, state in found if not state["experiment"]]
+        """The ids of the runs in progress on this store, whoever started them, except those of experiments.
+
+        Raises EngineError as `tui.service.engine_process.client.live_runs` does.
+        """
+        states = await live_runs(self.store_path)
+        self._where |= {state["run"]: path for path, state in states}
+        return [state["run"] for _, state in states if not state["experiment"]]
 
     async def estimate(self, request: ExperimentRequest) -> list[dict[str, Any]]:
         """What an experiment may take, by variant (`tui.service.experiments.estimate`).
@@ -99,20 +108,26 @@ class EngineWorkbench:
         return await asyncio.to_thread(plan)
 
     async def start_experiment(self, request: ExperimentRequest, placement: Placement) -> str:
-        """Start or resume an experiment and give its name. Raises EngineError."""
+        """Start or resume an experiment; returns its name. Raises EngineError with why it cannot begin."""
         async with Client(await self._engine()) as client:
             return await client.start_experiment(request, placement)
 
     async def experiments(self) -> list[Standing]:
-        """How every experiment stands that is in progress, or ended a moment ago."""
-        found = await live_experiments(self.store_path)
-        # One that ended in one engine may go on in another: what goes on is told.
-        found.sort(key=lambda pair: pair[1].status != "ended")
-        self._experiments = {standing.experiment: path for path, standing in found}
-        return list({standing.experiment: standing for _, standing in found}.values())
+        """How each experiment stands that is in progress, or ended while its engine still lives.
+
+        Raises EngineError as `tui.service.engine_process.client.live_experiments` does.
+        """
+        standings = await live_experiments(self.store_path)
+        # An experiment that ended in one engine may continue in another; that one is shown, so it comes last.
+        standings.sort(key=lambda pair: pair[1].status != "ended")
+        self._experiments = {standing.experiment: path for path, standing in standings}
+        return list({standing.experiment: standing for _, standing in standings}.values())
 
     async def act_on_experiment(self, name: str, action: str) -> Standing:
-        """Carry out an action of `tui.service.engine_process.live_experiments`. Raises EngineError."""
+        """Carry out an action (`LiveExperiments.act`); returns how the experiment stands.
+
+        Raises EngineError where it is not in progress, or its engine refuses or is gone.
+        """
         if name not in self._experiments:
             raise EngineError(f"no experiment {name} is in progress")
         async with Client(self._experiments[name]) as client:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def rerun_request(store: Path, run_id: str) -> Rerun:
     """The request to do the run of this id, the start of one or "last" again.
 
-    Raises StoreError and ProblemError where too little of it was recorded.
+    Raises StoreError where there is no such run or its start was not recorded, and ProblemError where its
+    problem cannot be read.
     """
     from engine.events import RunStarted
     from engine.problems import parse_problem
@@ -34,7 +35,7 @@ def rerun_request(store: Path, run_id: str) -> Rerun:
 
 
 async def open_rerun(runtime: Runtime, request: Rerun) -> Run:
-    """The run that does a recorded one again; its origin names that one. The budget is today's.
+    """A run that does a recorded one again; its origin names the recorded one. The budget is today's.
 
     Raises as `open_run` does.
     """
@@ -45,10 +46,10 @@ async def open_rerun(runtime: Runtime, request: Rerun) -> Run:
     record = await asyncio.to_thread(_record, runtime.store_path, request.run)
     config = config_of(record, runtime.budget())
     job = job_of(record)
-    found = None if job else _found(runtime.store_path, record)
+    search_result = None if job else _found(runtime.store_path, record)
     services = await runtime.services(record.start.meta_agent, record.start.worker)
     origin = Origin(parent=record.run_id)
-    return Run(problem_of(record), config, services, job=job, found=found, origin=origin)
+    return Run(problem_of(record), config, services, job=job, found=search_result, origin=origin)
 
 
 def _record(store: Path, run_id: str) -> RunRecord:
@@ -69,6 +70,6 @@ def _found(store: Path, record: RunRecord) -> dict[str, Any] | None:
         return None
     options = record.start.config.get("options", {})
     name = record.start.variant
-    shown = PurePath(name).stem if name.endswith(".py") else name
-    label = ",".join([shown, *(f"{k}={v}" for k, v in sorted(options.items()))])
+    short_name = PurePath(name).stem if name.endswith(".py") else name
+    label = ",".join([short_name, *(f"{k}={v}" for k, v in sorted(options.items()))])
     return found_for(store, experiment, label)

@@ -1,4 +1,4 @@
-"""Whether a run could begin, as far as that can be told without beginning it."""
+"""Whether a run could begin, as far as can be told without starting it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 
 def why_not(settings: Settings, models: Iterable[str], *, sandbox: bool = True) -> str:
-    """Why nothing can run here with these models, in a sentence that says what to do; "" where nothing speaks
-    against it. Contacts no endpoint and loads no weights. Blocks while the Docker daemon answers; `sandbox`
-    says whether it is asked.
+    """Why nothing can run here with these models, in a sentence that says what to do; "" where nothing is
+    known.
+
+    Contacts no endpoint and loads no weights. Blocks while the Docker daemon answers, where `sandbox` says to
+    ask it.
     """
     from engine.models.registry import open_model
     from sandbox.backends import choose_backends

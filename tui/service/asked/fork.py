@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 
 def read_record(store: Path, run_id: str) -> RunRecord:
-    """What the run of this id, the start of one or "last" recorded. Raises StoreError and ForkError."""
+    """What the run of this id, the start of one or "last" recorded.
+
+    Raises StoreError where there is no such run, and ForkError where it is still running, is a playground, or
+    recorded too little.
+    """
     from store.reader import Reader
 
     with Reader(store) as reader:
@@ -124,7 +128,10 @@ async def open_fork(runtime: Runtime, request: NewFork) -> Run:
 
 
 def fork_run(record: RunRecord, request: NewFork, services: Services, budget: Budget) -> Run:
-    """The run that this fork is. Raises ForkError, StepError, ProblemError and OperatorSetError."""
+    """The run that this fork is, with opened `services`.
+
+    Raises ForkError, StepError, ProblemError and OperatorSetError.
+    """
     from engine.run.context import Origin
     from engine.runner import Run
 

@@ -1,4 +1,4 @@
-"""From a request to the run it asks for."""
+"""From a request to the run that it asks for."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 async def open_run(runtime: Runtime, request: RunRequest | GivenWorkflow) -> Run:
-    """The run that is asked for, which begins when `runtime` records it.
+    """The run that is asked for. It begins when `runtime` records it, and not before.
 
     Raises:
         BreakpointError, ForkError, StepError, PlaygroundError, TemplateError, ProblemError, OperatorSetError,
-        UnknownVariantError, OptionError, PlanError: what is asked for cannot be; the message says why.
-        ModelError, SandboxError, StoreError: what it needs cannot be had.
+        UnknownVariantError, OptionError, NotRenamableError, PlanError: what is asked for is not possible; the
+            message says why.
+        ModelError, SandboxError, StoreError: something it needs is not available.
     """
     from engine.run.control import parse_breakpoint
 

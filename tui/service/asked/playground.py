@@ -1,4 +1,4 @@
-"""The playground as requests: from a step and what is to be asked to a run of the grid."""
+"""The playground as requests: from a step and a plan to the run that fills the grid."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 
 def read_step(store: Path, run_id: str, step: str) -> PlayedStep:
-    """A step of a run of the store, live or ended.
+    """A step of a run of the store, whether live or ended.
 
-    Raises StoreError, PlaygroundError, StepError, ProblemError and OperatorSetError.
+    Raises:
+        StoreError: there is no such run, or it cannot be read.
+        PlaygroundError, StepError: there is no such step, or it cannot be played with.
+        ProblemError, OperatorSetError: what the run recorded cannot be read.
     """
     from engine.forks import KINDS
     from engine.playground.step import PlaygroundError, played_step
@@ -37,9 +40,9 @@ def read_step(store: Path, run_id: str, step: str) -> PlayedStep:
 
 
 def read_prompt(path: Path, name: str, template: str) -> PromptEdit:
-    """An edit out of a file; the newline that editors end files with is not part of it.
+    """An edit named `name` from a file. Raises PlaygroundError where the file cannot be read.
 
-    Raises PlaygroundError.
+    The newline that editors end files with is dropped, unless the `template` it replaces ends with one.
     """
     from engine.playground.plan import PromptEdit
     from engine.playground.step import PlaygroundError
@@ -49,7 +52,10 @@ def read_prompt(path: Path, name: str, template: str) -> PromptEdit:
 
 
 def grid_request(played: PlayedStep, plan: GridPlan) -> NewGrid:
-    """The request for the grid's run. Raises PlaygroundError and TemplateError where it cannot be filled."""
+    """The request for the grid's run.
+
+    Raises PlaygroundError and TemplateError where the grid cannot be filled.
+    """
     from engine.playground.plan import check
 
     check(played, plan)

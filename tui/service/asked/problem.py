@@ -45,7 +45,10 @@ def resolve(argument: str, data: Path | None = None) -> Problem:
 
 
 def with_tests(problem: Problem, tests: Path | None, entry_point: str | None) -> Problem:
-    """The problem with the tests of a file and an entry point added. Raises ProblemError."""
+    """The problem with the tests of a file and an entry point added; either may be None.
+
+    Raises ProblemError where the file holds no tests, or the entry point is not a Python name.
+    """
     if entry_point is not None:
         if not is_python_name(entry_point):
             raise ProblemError(f"--entry-point {entry_point!r} is not a Python name for a function")
@@ -55,14 +58,14 @@ def with_tests(problem: Problem, tests: Path | None, entry_point: str | None) ->
     return problem
 
 
-def _pick(problems: list[Problem], path: Path, wanted: str) -> Problem:
-    if not wanted and len(problems) == 1:
+def _pick(problems: list[Problem], path: Path, problem_id: str) -> Problem:
+    if not problem_id and len(problems) == 1:
         return problems[0]
     for problem in problems:
-        if problem.id == wanted:
+        if problem.id == problem_id:
             return problem
-    told = f"no problem has the id {wanted!r}" if wanted else f"it holds {len(problems)} problems"
-    raise ProblemError(f"{path}: {told}; choose one as in {path}#{problems[0].id}")
+    reason = f"no problem has the id {problem_id!r}" if problem_id else f"it holds {len(problems)} problems"
+    raise ProblemError(f"{path}: {reason}; choose one as in {path}#{problems[0].id}")
 
 
 def _from_stdin() -> Problem:
@@ -109,13 +112,13 @@ def divide(source: str, where: str) -> Tests:
         raise ProblemError(f"{where}: not Python: {error}") from None
     if any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in body):
         return Tests(test=(source,))
-    others = [node for node in body if not _is_collected(node) and not _asserts(node)]
+    setup = [node for node in body if not _is_collected(node) and not _asserts(node)]
     tests: list[str] = []
     for at, node in enumerate(body):
         if _is_collected(node):
-            tests.append(_source([*others, node]))
+            tests.append(_source([*setup, node]))
         elif _asserts(node):
-            tests.append(_source([*(other for other in body[:at] if other in others), node]))
+            tests.append(_source([*(statement for statement in body[:at] if statement in setup), node]))
     if not tests:
         raise ProblemError(
             f"{where}: no test in it; write asserts, functions named test_…, or one function check(candidate)"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def default_request(settings: Settings) -> NewRun:
-    """The bundled example with the configured models."""
+    """The bundled example with the configured models. Raises ProblemError where the example is missing."""
     from engine.benchmarks import find_problem
     from engine.benchmarks.pocket import EXAMPLE_ID
 
@@ -35,23 +35,23 @@ async def open_new_run(runtime: Runtime, request: NewRun) -> Run:
     from engine.variants.spec import operators_for, read_spec
 
     # What the spec says comes before what the request says.
-    spec, given = read_spec(request.variant)
-    meta_agent = given.get("meta_agent", request.meta_agent)
-    operators = given.get("operators", request.operators)
+    spec, spec_settings = read_spec(request.variant)
+    meta_agent = spec_settings.get("meta_agent", request.meta_agent)
+    operators = spec_settings.get("operators", request.operators)
     config = RunConfig(
         variant=spec.name,
         options=spec.values,
-        rounds=given.get("rounds", request.rounds),
-        repeats=given.get("executions", request.repeats),
+        rounds=spec_settings.get("rounds", request.rounds),
+        repeats=spec_settings.get("executions", request.repeats),
         seed=request.seed,
         stop_early=request.stop_early,
         make_tests=request.make_tests,
         operators=operators_for(operators, load_variant(spec.name), request.problem.kind, meta_agent),
         budget=runtime.budget(),
     )
-    services = await runtime.services(meta_agent, given.get("worker", request.worker))
-    found = _found(runtime.store_path, request, spec.label)
-    return Run(request.problem, config, services, found=found)
+    services = await runtime.services(meta_agent, spec_settings.get("worker", request.worker))
+    search_result = _found(runtime.store_path, request, spec.label)
+    return Run(request.problem, config, services, found=search_result)
 
 
 async def open_workflow(runtime: Runtime, request: GivenWorkflow) -> Run:

@@ -8,7 +8,10 @@ MAX_BYTES = 16 << 20
 
 
 def read_text(path: Path, what: str, error: type[ValueError], most: int = MAX_BYTES) -> str:
-    """The text of the file that is to hold `what`, of at most `most` bytes. Raises `error`, in a sentence."""
+    """The text of a file that should hold `what` (a noun for the message), of at most `most` bytes.
+
+    Raises `error` where the file cannot be read, is not UTF-8 or is larger.
+    """
     try:
         fits = path.stat().st_size <= most
         text = path.read_text(encoding="utf-8-sig") if fits else ""

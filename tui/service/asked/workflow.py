@@ -44,15 +44,15 @@ def load_workflow(path: Path, operators: OperatorSet | None = None) -> Workflow:
 
 
 def read_workflow_file(path: Path) -> tuple[str, str]:
-    """The source of a workflow that can be read, and its prompts. Raises WorkflowFileError."""
+    """(source, prompts) of a workflow file. Raises WorkflowFileError where either cannot be read."""
     return _read(path), _prompts_beside(path)
 
 
 def _prompts_beside(path: Path) -> str:
     """AFlow has them beside the graph, MaAS in a folder beside it."""
     siblings = (path.with_name("prompt.py"), path.parent / "template" / "prompt.py")
-    found = next((s for s in siblings if s != path and s.is_file()), None)
-    return _read(found) if found is not None else ""
+    prompts_file = next((s for s in siblings if s != path and s.is_file()), None)
+    return _read(prompts_file) if prompts_file is not None else ""
 
 
 def _read(path: Path) -> str:

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """One connection to one engine; it asks one thing at a time. Use as a context manager."""
+    """One connection to one engine, on which one request runs at a time. Use as a context manager."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def __aenter__(self) -> Self:
-        """Raises EngineError."""
+        """Raises EngineError where nothing answers on the socket."""
         try:
             self._streams = await asyncio.open_unix_connection(str(self._path), limit=MAX_LINE)
         except OSError as error:
@@ -48,17 +48,19 @@ class Client:
     async def ask(self, do: str, **args: Any) -> Any:
         """The answer to one request.
 
-        Raises EngineError: the engine refused, in its words, or is gone.
+        Raises EngineError where the engine refuses, in its words, or is gone.
         """
         return (await self._ask({"do": do, **args})).get("ok")
 
     async def start(self, request: RunRequest) -> str:
-        """Start a run there and give its id. Raises EngineError."""
+        """Start a run there; returns its id. Raises EngineError as `ask` does."""
         return (await self.ask("start", request=request_to_json(request)))["run"]
 
     async def events(self, run_id: str, records: Records, after: int = -1) -> AsyncGenerator[Event, None]:
-        """The run's events behind number `after`, until it ends: the engine says that there are more, and
-        they are read from the store. Raises EngineError and StoreError.
+        """The run's events after number `after`, in order, until it ends.
+
+        The engine only says that there are more; they are read from the store. Raises EngineError as `ask`
+        does, and StoreError where the store cannot be read.
         """
         message = await self._ask({"do": "attach", "run": run_id})
         while True:
@@ -72,12 +74,15 @@ class Client:
             message = await self._next()
 
     async def start_experiment(self, request: ExperimentRequest, placement: Placement) -> str:
-        """Start or resume an experiment there and give its name. Raises EngineError."""
-        asked = experiment_to_json(request, placement)
-        return (await self.ask("start_experiment", request=asked))["experiment"]
+        """Start or resume an experiment there; returns its name. Raises EngineError as `ask` does."""
+        request_data = experiment_to_json(request, placement)
+        return (await self.ask("start_experiment", request=request_data))["experiment"]
 
     async def progress(self, name: str) -> AsyncGenerator[Standing, None]:
-        """How the experiment stands, whenever that has changed, until it has ended. Raises EngineError."""
+        """How the experiment stands, whenever that has changed, until it ends.
+
+        Raises EngineError as `ask` does.
+        """
         message = await self._ask({"do": "attach", "experiment": name})
         while "standing" in message:
             yield standing_from(message["standing"])
@@ -108,17 +113,24 @@ class Client:
 
 
 async def live_runs(store: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Every run in progress on this store, with the socket of its engine and how it stands."""
+    """(socket of its engine, `Hub.state`) for every run in progress on this store.
+
+    Raises EngineError where the folder of the sockets is not this user's.
+    """
     return await _everywhere(store, "runs")
 
 
 async def live_experiments(store: Path) -> list[tuple[Path, Standing]]:
-    """Every experiment that an engine of this store knows, ended ones included, with its socket."""
+    """(socket of its engine, standing) for every experiment that an engine of this store knows, ended ones
+    included.
+
+    Raises EngineError where an engine is of another version, or as `live_runs` does.
+    """
     return [(path, standing_from(data)) for path, data in await _everywhere(store, "experiments")]
 
 
 def standing_from(data: Any) -> Standing:
-    """Raises EngineError where it was sent by another version."""
+    """The standing that an engine sent as JSON data. Raises EngineError where another version sent it."""
     from engine.experiments.standing import Standing
 
     try:
@@ -130,11 +142,11 @@ def standing_from(data: Any) -> Standing:
 
 
 async def _everywhere(store: Path, do: str) -> list[tuple[Path, dict[str, Any]]]:
-    found: list[tuple[Path, dict[str, Any]]] = []
+    states: list[tuple[Path, dict[str, Any]]] = []
     for path in await asyncio.to_thread(engines, store):
         try:
             async with Client(path) as client:
-                found += [(path, state) for state in await client.ask(do)]
+                states += [(path, state) for state in await client.ask(do)]
         except EngineError:  # it ended between the two questions
             continue
-    return found
+    return states

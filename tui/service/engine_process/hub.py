@@ -20,8 +20,9 @@ STEPS = ("into", "over", "out")
 
 
 class LiveRun:
-    """One run in progress. `newest` is the number of its last event in the store, -1 before the first;
-    `stored` is set when there are more than when it was taken.
+    """One run in progress. `newest` is the number of its last event in the store, -1 before the first.
+
+    `stored` is set once there are more events than when it was taken.
     """
 
     def __init__(self, run: Run) -> None:
@@ -31,6 +32,7 @@ class LiveRun:
         self.stored = asyncio.Event()
 
     def advance(self, newest: int) -> None:
+        """Note the number of the newest stored event, and wake those who wait on `stored`."""
         self.newest = newest
         self.stored.set()
         self.stored = asyncio.Event()
@@ -44,7 +46,7 @@ class Hub:
         self.experiments = LiveExperiments()
 
     async def track(self, run: Run, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
-        """The events of `run`, which come stored; meanwhile it can be watched and controlled here."""
+        """The events of `run`, which arrive stored; until it ends it can be watched and controlled here."""
         live = self.live[run.id] = LiveRun(run)
         try:
             async with aclosing(events):
@@ -57,27 +59,35 @@ class Hub:
             live.advance(live.newest)
 
     def state(self, run_id: str) -> dict[str, Any]:
-        """How the run stands: "running", "pausing" or "paused", its breakpoints, and its stop if any."""
+        """How the run stands: "running", "pausing" or "paused", its breakpoints, and its stop if any.
+
+        Raises ControlError where no such run is in progress here.
+        """
         control = self._control(run_id)
         stop = control.stop
         status = "paused" if stop else "pausing" if control.pausing else "running"
-        shown = None
+        stop_data = None
         if stop is not None:
             crossing = asdict(stop.crossing)
-            shown = {**crossing, "value": jsonable(stop.value), "reason": stop.reason, "edited": stop.edited}
-            shown["locals"] = stop.locals
+            stop_data = {
+                **crossing,
+                "value": jsonable(stop.value),
+                "reason": stop.reason,
+                "edited": stop.edited,
+            }
+            stop_data["locals"] = stop.locals
         return {
             "run": run_id,
             "experiment": self.live[run_id].run.origin.experiment,
             "status": status,
             "breakpoints": [str(b) for b in control.breakpoints],
-            "stop": shown,
+            "stop": stop_data,
         }
 
     def act(self, run_id: str, action: str, args: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one control action and say how the run stands then.
+        """Carry out one control action; returns `state` as it is then.
 
-        Raises ControlError: no such run or action, or it cannot be done now.
+        Raises ControlError where there is no such run or action, or it cannot be done now.
         """
         control = self._control(run_id)
         match action:

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from engine.search import Trial
 
 ACTIONS = ("state", "pause", "continue", "cancel")
-FRESH_S = 2.0  # how old what a follower knows may be: clocks and waits go on between trials
-OFTEN_S = 0.2  # trials may end by the hundred a second
+FRESH_S = 2.0  # a follower is sent the standing at least this often: clocks run on between trials
+OFTEN_S = 0.2  # and at most this often: hundreds of trials may end in a second
 
 
 class LiveExperiment:
-    """One experiment. `changed` is set when it stands otherwise than when it was taken."""
+    """One experiment. `changed` is set once it stands otherwise than when it was taken."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
@@ -33,24 +33,26 @@ class LiveExperiment:
 
     @property
     def standing(self) -> Standing:
+        """How it stands now; after its end, how and why it ended."""
         now = self.experiment.standing()
         if self.end:
             return replace(now, status="ended", end=self.end, stopped=self.stopped, eta_s=None, waits=())
         return replace(now, status="cancelling") if self.cancelling else now
 
     def advance(self) -> None:
+        """Wake those who wait on `changed`."""
         self.changed.set()
         self.changed = asyncio.Event()
 
 
 class LiveExperiments:
-    """Experiments by name; one that has ended is known until the process ends, or it is carried on here."""
+    """Experiments by name. One that has ended is known until the process ends or it is resumed here."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, LiveExperiment] = {}
 
     async def carry_out(self, experiment: Experiment, on_end: Ended = lambda *_: None) -> Standing:
-        """Carry it out and say how it ended; meanwhile it can be followed and controlled here.
+        """Carry it out; returns how it stands at its end. Until then it can be followed and controlled here.
 
         Raises what `Experiment.run` raises.
         """
@@ -74,11 +76,14 @@ class LiveExperiments:
         return live.standing
 
     def states(self) -> list[Standing]:
-        """How each stands."""
+        """How each experiment stands."""
         return [live.standing for live in self._by_name.values()]
 
     async def follow(self, name: str) -> AsyncGenerator[Standing, None]:
-        """How it stands, again whenever that has changed, until it has ended. Raises ControlError."""
+        """How it stands, again whenever that has changed, until it has ended.
+
+        Raises ControlError where this process knows no such experiment.
+        """
         live = self._live(name)
         while True:
             # Both taken at once: it may change, and end, while the follower takes this one in.
@@ -92,7 +97,10 @@ class LiveExperiments:
                 await asyncio.sleep(OFTEN_S)
 
     def act(self, name: str, action: str) -> Standing:
-        """Carry out one of `ACTIONS` and say how the experiment stands then. Raises ControlError."""
+        """Carry out one of `ACTIONS`; returns how the experiment stands then.
+
+        Raises ControlError where there is no such experiment or action, or it has ended.
+        """
         live = self._live(name)
         if action not in ACTIONS:
             raise ControlError(

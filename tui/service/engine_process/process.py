@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from tui.service.requests import ExperimentRequest, Placement, RunRequest
     from tui.service.runtime import Runtime
 
-# An engine nobody is connected to and nothing runs in ends after this.
+# An engine ends after this long without a connection and without a run.
 IDLE_S = 60.0
 
 
 class Engine:
-    """Runs what it is asked to and nothing else; ends when it has been idle, or is told to."""
+    """Runs what it is asked to run and nothing else; ends when it has been idle, or is told to."""
 
     def __init__(self, runtime: Runtime, *, idle_s: float = IDLE_S) -> None:
         self._runtime, self._idle_s = runtime, idle_s
@@ -35,7 +35,11 @@ class Engine:
         )
 
     async def serve(self, ready_fd: int | None = None) -> None:
-        """Answer until idle; on SIGTERM, cancel the runs, with their ends recorded. Raises EngineError."""
+        """Answer until idle; on SIGTERM or SIGINT, cancel the runs and record their ends.
+
+        `ready_fd` is a pipe that gets the socket's path and this process's id as JSON, once requests are
+        answered. Raises EngineError where the socket cannot be made.
+        """
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -1,4 +1,4 @@
-"""The engine's side of a socket: requests in, answers and how far things are out."""
+"""The engine's side of a socket: requests come in, answers and progress go out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ StartExperiment = Callable[["ExperimentRequest", "Placement"], Awaitable[str]]
 
 @asynccontextmanager
 async def served(store: Path, hub: Hub) -> AsyncIterator[None]:
-    """Let other terminals watch and control what runs here meanwhile; it runs without a socket too."""
+    """Let other terminals watch and control what runs in this block.
+
+    Where no socket can be made, a line on standard error says so and the block runs all the same.
+    """
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(Server(store, hub))
@@ -65,7 +68,7 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        """Raises EngineError."""
+        """Raises EngineError where the socket cannot be made."""
         sock, self.path = listen(self._store)
         self._server = await asyncio.start_unix_server(self._serve, sock=sock, limit=MAX_LINE)
         return self
@@ -113,9 +116,9 @@ class Server:
                 return
             except WireError as error:
                 await send(writer, {"error": str(error)})
-            except Exception as error:  # noqa: BLE001  the connection's edge: whoever asked is told
-                told = str(error) if isinstance(error, ExpectedError) else internal(error)
-                await send(writer, {"error": told})
+            except Exception as error:  # noqa: BLE001  the connection's edge: the client is told
+                sentence = str(error) if isinstance(error, ExpectedError) else internal(error)
+                await send(writer, {"error": sentence})
 
     async def _answer(self, message: dict[str, Any]) -> Any:
         do, run_id, name = message.get("do"), message.get("run"), message.get("experiment")
@@ -129,8 +132,8 @@ class Server:
             case "experiments":
                 return [standing.to_json() for standing in self._hub.experiments.states()]
             case "start_experiment" if self._start_experiment is not None:
-                asked = experiment_from_json(message.get("request"))
-                return {"experiment": await self._start_experiment(*asked)}
+                request = experiment_from_json(message.get("request"))
+                return {"experiment": await self._start_experiment(*request)}
         if isinstance(do, str) and isinstance(name, str):
             return self._hub.experiments.act(name, do).to_json()
         if not isinstance(do, str) or not isinstance(run_id, str):
@@ -154,7 +157,7 @@ class Server:
             raise ControlError("attach to a run by its id")
         live = self._hub.live.get(run_id)
         while live is not None and not live.ended:
-            stored = live.stored  # taken before it is told: what is stored meanwhile must not be missed
+            stored = live.stored  # taken before sending: what is stored meanwhile must not be missed
             await send(writer, {"stored": live.newest})
             await stored.wait()
         await send(writer, {"end": True})

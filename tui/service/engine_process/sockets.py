@@ -1,4 +1,4 @@
-"""Where the sockets of the engines are: one folder a store, one socket a process, for this user only."""
+"""Where the sockets of engines are: one folder per store, one socket per process, for this user only."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class LiveRunError(UsageError):
 
 
 def _folder(store: Path) -> Path:
-    # A hash, because the path of a socket may have no more than about 100 bytes.
+    # A hash, because a socket's path may have no more than about 100 bytes.
     name = hashlib.blake2b(str(store.absolute()).encode(), digest_size=8).hexdigest()
     with warnings.catch_warnings():
-        # Where there is no runtime folder it is one in /tmp, which will do: whose it is is checked.
+        # Without a runtime folder it is one in /tmp, which will do, since its owner is checked.
         warnings.simplefilter("ignore")
         return user_runtime_path("flowreasoner") / name
 
@@ -35,13 +35,13 @@ def _folder(store: Path) -> Path:
 def folder(store: Path) -> Path:
     """The folder of the sockets of this store's engines, made with mode 0700.
 
-    Raises EngineError where it is somebody else's.
+    Raises EngineError where it belongs to another user or cannot be made.
     """
     path = _folder(store)
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        info = path.lstat()
+        if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
             raise EngineError(
                 f"{path} is not this user's folder; remove it, or set XDG_RUNTIME_DIR to one that is"
             )
@@ -54,7 +54,10 @@ def folder(store: Path) -> Path:
 
 
 def listen(store: Path) -> tuple[socket.socket, Path]:
-    """A listening socket of this process, mode 0600. Raises EngineError."""
+    """A listening, non-blocking socket of this process with mode 0600, and its path.
+
+    Raises EngineError where it cannot be made.
+    """
     path = folder(store) / f"{os.getpid()}.sock"
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)  # never connectable by others, not even for a moment
@@ -75,7 +78,7 @@ def listen(store: Path) -> tuple[socket.socket, Path]:
 
 
 def leave(path: Path) -> None:
-    """Remove a socket of this process with what it printed, and their folder where nothing else is there."""
+    """Remove a socket of this process and its log, and their folder where nothing else is in it."""
     path.unlink(missing_ok=True)
     path.with_suffix(".log").unlink(missing_ok=True)
     with suppress(OSError):
@@ -83,15 +86,18 @@ def leave(path: Path) -> None:
 
 
 def engines(store: Path) -> list[Path]:
-    """The sockets that a process answers on, oldest first; those of dead processes are removed."""
+    """The sockets on which a process answers, oldest first; those of dead processes are removed.
+
+    Raises EngineError as `folder` does.
+    """
     alive: list[tuple[float, Path]] = []
     if not _folder(store).exists():
         return []
     for path in folder(store).glob("*.sock"):
         with suppress(OSError):
-            made = path.stat().st_mtime
+            created_at = path.stat().st_mtime
             if _answers(path):
-                alive.append((made, path))
+                alive.append((created_at, path))
             else:
                 path.unlink()
     return [path for _, path in sorted(alive)]

@@ -1,4 +1,4 @@
-"""Starting an engine process. Whoever starts one loads nothing of what it will run."""
+"""Starting an engine process. The process that starts one loads nothing of what it will run."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from flowreasoner import CLI, command
 
 from tui.service.engine_process.sockets import EngineError, folder
 
-# It takes a second or two; on a machine that is very busy, much longer.
+# It takes a second or two; on a very busy machine, much longer.
 START_S = 60.0
 
 
 def spawn(store: Path) -> Path:
-    """Start an engine in a session of its own, with this process's environment; gives its socket.
+    """Start an engine in a session of its own, with this process's environment; returns its socket.
 
-    Raises EngineError, with the last line that it printed, when it does not come up within START_S.
+    Raises EngineError, with the last line that it printed, where it does not come up within START_S.
     """
-    ready, theirs = os.pipe()
+    ready, ready_writer = os.pipe()
     try:
         try:
-            process, log = _start(store, theirs)
+            process, log = _start(store, ready_writer)
         finally:
-            os.close(theirs)
-        # It usually outlives this process. Where it does not, only its parent can have it go: until the end
-        # is waited for, it stays in the list of processes.
+            os.close(ready_writer)
+        # It usually outlives this process. Where it does not, only its parent can reap it: until somebody
+        # waits for it, it stays in the process table.
         threading.Thread(target=process.wait, name=f"engine {process.pid}", daemon=True).start()
-        said = _read_all(ready, START_S)
+        announcement = _read_all(ready, START_S)
     except OSError as error:
         raise EngineError(f"an engine process cannot be started: {error.strerror or error}") from None
     finally:
         os.close(ready)
-    if said:
-        return Path(json.loads(said)["socket"])
+    if announcement:
+        return Path(json.loads(announcement)["socket"])
     process.kill()
     process.wait()
-    raise EngineError(_reason(log, None if said is None else process.returncode))
+    raise EngineError(_reason(log, None if announcement is None else process.returncode))
 
 
 def _start(store: Path, ready_fd: int) -> tuple[subprocess.Popen[bytes], Path]:
@@ -69,23 +69,25 @@ def _read_all(fd: int, within_s: float) -> bytes | None:
     waiting = select.poll()
     waiting.register(fd, select.POLLIN)
     ends = time.monotonic() + within_s
-    said = b""
+    received = b""
     while waiting.poll(max(0.0, ends - time.monotonic()) * 1000):
         if not (more := os.read(fd, 4096)):
-            return said
-        said += more
+            return received
+        received += more
     return None
 
 
 def _reason(log: Path, code: int | None) -> str:
     """Why an engine did not come up; `code` is its exit status, or None where it had to be ended.
 
-    What it printed is kept where that is more than can be told in a sentence.
+    What it printed is kept where it is more than one line.
     """
-    what = f"the engine did not answer within {START_S:.0f} s" if code is None else "the engine ended at once"
+    problem = (
+        f"the engine did not answer within {START_S:.0f} s" if code is None else "the engine ended at once"
+    )
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     if len(lines) > 1:
-        return f"{what}: {lines[-1]} (all that it printed is in {log})"
+        return f"{problem}: {lines[-1]} (all that it printed is in {log})"
     log.unlink(missing_ok=True)
     silent = "it printed nothing" if code is None else f"exit status {code}"
-    return f"{what}: {lines[0] if lines else silent}"
+    return f"{problem}: {lines[0] if lines else silent}"

@@ -1,4 +1,4 @@
-"""What goes over a socket: one JSON object a line, a request and its answer, or how far a run is.
+"""What goes over a socket: one JSON object per line, a request and its answer, or how far a run is.
 
 Events do not: a follower is told how many are stored, and reads the store like everybody else.
 
@@ -31,8 +31,8 @@ from tui.service.requests import (
 
 _Kind = TypeVar("_Kind")
 
-# The longest are values that someone looks at or edits: from a sandbox, in a frame of at most 8 MB, which as
-# JSON is up to six times as long.
+# In bytes. The longest messages carry values that somebody inspects or edits: they come from a sandbox in a
+# frame of at most 8 MB, which is up to six times as long as JSON.
 MAX_LINE = 64 * 1024 * 1024
 
 
@@ -41,7 +41,7 @@ class WireError(Exception):
 
 
 async def receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
-    """The next message, None at the end. Raises WireError."""
+    """The next message, None at the end. Raises WireError where a line is too long or not a JSON object."""
     try:
         line = await reader.readline()
     except (ValueError, ConnectionError) as error:
@@ -58,7 +58,7 @@ async def receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
 
 
 async def send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
-    """Send, waiting while the other side is slow. Raises ConnectionError when it is gone."""
+    """Send one message, waiting while the other side is slow. Raises ConnectionError where it is gone."""
     writer.write(json.dumps(message, ensure_ascii=True).encode() + b"\n")
     await writer.drain()
 
@@ -70,7 +70,7 @@ def request_to_json(request: RunRequest) -> dict[str, Any]:
 
 
 def request_from_json(data: object) -> RunRequest:
-    """The request that `request_to_json` wrote. Raises WireError."""
+    """The request that `request_to_json` wrote. Raises WireError where `data` is not one."""
     values = _object(data, "run")
     if values.get("kind") == NewRun.__name__:
         try:
@@ -86,7 +86,7 @@ def experiment_to_json(request: ExperimentRequest, placement: Placement) -> dict
 
 
 def experiment_from_json(data: object) -> tuple[ExperimentRequest, Placement]:
-    """The request and the placement that `experiment_to_json` wrote. Raises WireError."""
+    """The request and the placement that `experiment_to_json` wrote. Raises WireError where they are not."""
     values = _object(data, "experiment")
     placement = _object(values.pop("placement", None), "placement")
     return (
@@ -109,8 +109,8 @@ def _object(data: object, what: str) -> dict[str, Any]:
 
 def _from_json(data: dict[str, Any], what: str, kinds: tuple[type[_Kind], ...]) -> _Kind:
     """The one of `kinds` that `data` names, its fields checked. Raises WireError."""
-    wanted = data.pop("kind", None)
-    kind = next((kind for kind in kinds if kind.__name__ == wanted), None)
+    kind_name = data.pop("kind", None)
+    kind = next((kind for kind in kinds if kind.__name__ == kind_name), None)
     if kind is None:
-        raise WireError(f"there is no {what} of kind {wanted!r}: is the other side another version?")
-    return read_object(kind, data, f"the request ({wanted})", WireError)
+        raise WireError(f"there is no {what} of kind {kind_name!r}: is the other side another version?")
+    return read_object(kind, data, f"the request ({kind_name})", WireError)

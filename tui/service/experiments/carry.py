@@ -24,14 +24,19 @@ async def open_experiment(
 ) -> AsyncGenerator[Experiment, None]:
     """The experiment, stored and held by this process, with everything its trials need open.
 
-    Raises ModelError, SandboxError, StoreError and ClusterError.
+    `report_bug` is told of exceptions that are bugs of ours.
+
+    Raises:
+        PlanError: `placement` names no place.
+        ModelError, SandboxError, ClusterError: something its trials need is not available.
+        StoreError: its name is taken, another process holds it, or the store cannot be written.
     """
     from engine.experiments.experiment import Experiment
     from engine.experiments.selection import task_of
     from store.experiment_log import ExperimentLog, create
 
     plan = prepared.plan
-    # Opened before anything is stored: a wrong model or a missing sandbox is no experiment.
+    # Opened before anything is stored: with a wrong model or no sandbox there is no experiment to store.
     async with opened(runtime, prepared, placement, report_bug) as carry:
         if prepared.is_new:
             create(runtime.store_path, plan)

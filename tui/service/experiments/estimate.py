@@ -12,20 +12,25 @@ if TYPE_CHECKING:
 
 
 def estimate(store: Path, experiment: PreparedExperiment) -> list[dict[str, Any]]:
-    """An estimate of each variant's remaining trials, from earlier runs or else from its bounds."""
+    """What each variant's remaining trials may take, one dictionary per variant.
+
+    Means of earlier runs, or where there are none the upper bounds of the variant (`is_bound`). Keys:
+    `label`, `runs`, `earlier_runs`, `search` (None, "estimated" or "unknown"), and for each role
+    `ROLE_calls`, `ROLE_tokens_in` and `ROLE_tokens_out`; `cost_usd`. None is unknown. Raises StoreError.
+    """
     from store.reader import Reader
 
     with Reader(store) as reader:
-        known = {} if experiment.is_new else reader.experiments.attempts(experiment.plan.name)
-        return [_estimate(reader, experiment, label, known) for label in experiment.plan.variants]
+        attempts = {} if experiment.is_new else reader.experiments.attempts(experiment.plan.name)
+        return [_estimate(reader, experiment, label, attempts) for label in experiment.plan.variants]
 
 
 def _estimate(
-    reader: Any, experiment: PreparedExperiment, label: str, known: dict[str, Any]
+    reader: Any, experiment: PreparedExperiment, label: str, attempts: dict[str, Any]
 ) -> dict[str, Any]:
     contestant, plan = experiment.contestants[label], experiment.plan
     todo = [k for k in plan.trials() if k.label == label]
-    runs = sum(1 for k in todo if (a := known.get(str(k))) is None or not a.is_done)
+    runs = sum(1 for k in todo if (a := attempts.get(str(k))) is None or not a.is_done)
     mean: RunCost | None = reader.costs.of_runs(
         variant=contestant.config.variant,
         meta_agent=contestant.meta_agent,

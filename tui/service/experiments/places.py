@@ -19,7 +19,7 @@ _ADDRESS = re.compile(r"ray://[^/@\s]+:\d{1,5}/?", re.ASCII)
 
 
 def check_place(on: str) -> None:
-    """Raises PlanError: `on` names no place."""
+    """Raises PlanError where `on` is not "local", "ray" or "ray://HOST:PORT"."""
     if on not in ("local", "ray") and not _ADDRESS.fullmatch(on):
         from engine.experiments.plan import PlanError
 
@@ -33,21 +33,22 @@ async def opened(
     placement: Placement,
     report_bug: Callable[[Exception], object],
 ) -> AsyncGenerator[Carry, None]:
-    """What carries trials out there, with everything they need open.
+    """What carries trials out at the placement, with everything they need open.
 
-    Raises PlanError, ModelError, SandboxError, StoreError and ClusterError.
+    Raises PlanError as `check_place` does, and ModelError, SandboxError, StoreError or ClusterError where
+    something the trials need is not available.
     """
     check_place(placement.on)
     from engine.experiments.trials import LocalTrials
 
-    here = LocalTrials(runtime.services, runtime.record, report_bug)
+    local_trials = LocalTrials(runtime.services, runtime.record, report_bug)
     is_here = placement.on == "local"
     for label, contestant in prepared.contestants.items():
         # A search runs here wherever its candidates do.
         if is_here or (contestant.variant.search is not None and label not in prepared.found):
             await runtime.services(contestant.meta_agent, contestant.worker)
     if is_here:
-        yield here
+        yield local_trials
         return
     from engine.experiments.ray.cluster import Crew, connected
     from engine.experiments.ray.trials import RayTrials
@@ -57,4 +58,4 @@ async def opened(
         connected(placement.on) as ray,
         Crew(ray, placement.concurrency, [*models], say, unsafe_local=runtime.unsafe_local) as crew,
     ):
-        yield RayTrials(crew, runtime.keep, report_bug, here)
+        yield RayTrials(crew, runtime.keep, report_bug, local_trials)

@@ -36,10 +36,11 @@ class PreparedExperiment:
 
 
 def prepare(settings: Settings, store: Path, request: ExperimentRequest) -> PreparedExperiment:
-    """The experiment the request means, new or stored.
+    """The experiment that the request means, new or stored. Writes nothing.
 
-    Raises:
-        PlanError, ProblemError, OptionError, UnknownVariantError, OperatorSetError, StoreError: one sentence.
+    Raises PlanError, ProblemError, OptionError, UnknownVariantError, OperatorSetError or NotRenamableError
+    where the request or the stored plan does not make an experiment, and StoreError where there is no such
+    experiment or the store cannot be read.
     """
     from engine.experiments.contestants import contestants
     from engine.experiments.selection import reselect
@@ -52,11 +53,13 @@ def prepare(settings: Settings, store: Path, request: ExperimentRequest) -> Prep
         retry = ()
         plan, selection = _new_plan(settings, request)
     ready = contestants(plan, Budget(**settings.budget.model_dump()), selection.report[0].kind)
-    found = {}
+    search_results = {}
     if plan.found is not None:
         with_search = [label for label, c in ready.items() if c.variant.search is not None]
-        found = {label: found_for(store, plan.found, label) for label in with_search}
-    return PreparedExperiment(plan, selection, ready, found, retry, is_new=isinstance(request, NewExperiment))
+        search_results = {label: found_for(store, plan.found, label) for label in with_search}
+    return PreparedExperiment(
+        plan, selection, ready, search_results, retry, is_new=isinstance(request, NewExperiment)
+    )
 
 
 def _stored_plan(store: Path, request: Resume) -> Plan:

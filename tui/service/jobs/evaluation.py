@@ -1,4 +1,4 @@
-"""A checkpoint against its base: what an experiment that compares them is made of, and which one has."""
+"""A checkpoint against its base: the variants of an experiment that compares them, and which one did."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ if TYPE_CHECKING:
 
 
 def model_name(job_id: str, step: int) -> str:
-    """The checkpoint as a model."""
+    """The checkpoint as a model's name: `job:ID@STEP`."""
     return f"job:{job_id}@{step}"
 
 
 def contestants(run_dir: Path, step: int, base: str) -> tuple[str, str]:
-    """The base and the checkpoint as variants of an experiment, the base first."""
+    """The base and the checkpoint as variants of an experiment, the base first.
+
+    `run_dir` is the job's folder; its recipe says which variant, "flowreasoner" where it cannot be read.
+    """
     variant = _variant(run_dir)
     return f"{variant},meta_agent={base}", f"{variant},meta_agent={model_name(run_dir.name, step)}"
 
 
 def compared_in(experiments: Sequence[ExperimentRow], job_id: str, step: int) -> str | None:
-    """The newest experiment that has the checkpoint and something to compare it with."""
-    wanted = f"meta_agent={model_name(job_id, step)}"
+    """The name of the first of `experiments` that has the checkpoint and something to compare it with."""
+    setting = f"meta_agent={model_name(job_id, step)}"
     for row in experiments:
         labels = [state.label.split(",") for state in row.variants]
-        if len(labels) > 1 and any(wanted in parts for parts in labels):
+        if len(labels) > 1 and any(setting in parts for parts in labels):
             return row.name
     return None
 

@@ -1,4 +1,4 @@
-"""The jobs of a store, as the screens have them."""
+"""The jobs of a store, as the screens use them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SERVE_PORT = 8000  # as `serve-model` has it
 
 
 class Jobs:
-    """Reads them through `records`, and works with them through their folders.
+    """Reads jobs through `records`, and controls them through their folders.
 
-    Nothing is imported or opened before the first call. `clock` is Unix seconds.
+    Nothing is imported or opened before the first call. `clock` returns Unix seconds.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Jobs:
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong with folders that should be jobs', a sentence each."""
+        """What is wrong with folders that should be a job's, one sentence each."""
         return list(self._reading.problems.values())
 
     @property
@@ -51,12 +51,16 @@ class Jobs:
         return self._hosts
 
     def folder_of(self, job_id: str) -> Path:
+        """The folder of the job with this id, whether or not it exists."""
         return self.folder / job_id
 
     # -- what there is -----------------------------------------------------------------------------
 
     async def standings(self) -> list[JobStanding]:
-        """How every job stands, newest first, after reading what is new. Raises StoreError."""
+        """How every job stands, newest first, after reading what is new.
+
+        Raises StoreError where the store cannot be read or written.
+        """
         if not await asyncio.to_thread(self.folder.is_dir):
             return []
         await self._watch_elsewhere()
@@ -66,16 +70,16 @@ class Jobs:
         def stand() -> list[JobStanding]:
             from training.jobs.directory import all_jobs, status
 
-            there = {run_dir.name: run_dir for run_dir in all_jobs(self.folder)}
+            run_dirs = {run_dir.name: run_dir for run_dir in all_jobs(self.folder)}
             now = self._clock()
-            return [JobStanding(row, status(there[row.id]), now) for row in rows if row.id in there]
+            return [JobStanding(row, status(run_dirs[row.id]), now) for row in rows if row.id in run_dirs]
 
-        found = await asyncio.to_thread(stand)
-        self.news.look(found)
-        return found
+        standings = await asyncio.to_thread(stand)
+        self.news.look(standings)
+        return standings
 
     async def checkpoints(self, job_id: str) -> list[Checkpoint]:
-        """The complete checkpoints that are here, newest first."""
+        """The complete checkpoints on this machine, newest first."""
         from training.jobs.directory import checkpoints
 
         return await asyncio.to_thread(checkpoints, self.folder_of(job_id))
@@ -83,7 +87,7 @@ class Jobs:
     # -- control -----------------------------------------------------------------------------------
 
     async def submit(self, launch: Launch) -> str:
-        """Start a job and give its id. Raises ExpectedError: why it cannot be started."""
+        """Start a job; returns its id. Raises ExpectedError with why it cannot be started."""
         from training.jobs.job import submit
 
         host = None if launch.host == "local" else self._hosts[launch.host]
@@ -93,9 +97,9 @@ class Jobs:
         return job.run_dir.name
 
     async def serve(self, model: str) -> str:
-        """Serve a model on this machine with vLLM, and give the name it has once it answers.
+        """Serve a model on this machine with vLLM; returns its name once it answers, as endpoint and model.
 
-        Raises ExpectedError: it cannot be served.
+        The endpoint is added to the settings file. Raises ExpectedError where the model cannot be served.
         """
         from engine.config_file import add_endpoint, check_endpoint
         from training.jobs.job import submit
@@ -116,19 +120,19 @@ class Jobs:
         return f"{name}/{name}"
 
     async def stop(self, job_id: str) -> None:
-        """Ask it to end; it writes a checkpoint first. Raises ExpectedError."""
+        """Ask the job to end; it writes a checkpoint first. Raises ExpectedError where it cannot be asked."""
         await self._with(job_id, lambda job: job.stop())
 
     async def resume(self, job_id: str) -> None:
-        """Have it go on from its newest checkpoint. Raises ExpectedError."""
+        """Restart the job from its newest checkpoint. Raises ExpectedError where it cannot be resumed."""
         await self._with(job_id, lambda job: job.resume())
 
     async def fetch(self, job_id: str) -> int:
-        """Bring its checkpoints here, and count them. Raises ExpectedError."""
+        """Copy the job's checkpoints to this machine; returns how many came. Raises ExpectedError."""
         return len(await self._with(job_id, lambda job: job.fetch(None, lambda _: None)))
 
     async def remove(self, job_id: str) -> None:
-        """Delete its folder and what the store has of it, but for its runs. Raises ExpectedError."""
+        """Delete the job's folder and what the store has of it, except its runs. Raises ExpectedError."""
 
         def forget() -> None:
             from store.db import open_writer
@@ -162,7 +166,7 @@ class Jobs:
             await job.close()
 
     async def aclose(self) -> None:
-        """Let go of other hosts, and wait until nothing is read any more."""
+        """Disconnect from other hosts, and wait for a reading in progress."""
         if self._watch is not None:
             await self._watch.aclose()
         await self._reading.aclose()

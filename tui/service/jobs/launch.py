@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """`recipe` is a preset's name or a file; `changes` are values by key, as a user writes them after
-    `--set`. A job that is cloned has its parent's recipe file.
+    """A job to start. `recipe` is a preset's name or a file, `changes` are (key, value) as after `--set`.
+
+    `data` is a path, "" for the recipe's own; `host` is a host of the settings, or "local". A job that is
+    cloned has its parent's recipe file.
     """
 
     recipe: str
@@ -31,7 +33,10 @@ class Launch:
     parent: str | None = None
 
     def resolved(self) -> Recipe:
-        """The recipe with the changes. Raises RecipeError: one sentence."""
+        """The recipe with the changes.
+
+        Raises RecipeError where it cannot be read, or a change does not fit.
+        """
         from training.recipes import load
 
         overrides = [f"{key}={value}" for key, value in self.changes]
@@ -42,7 +47,7 @@ class Launch:
     def spec(self, jobs: Path, host: Host | None) -> JobSpec:
         """The job, on `host` if it is to run elsewhere; `jobs` is the folder of all jobs.
 
-        Raises RecipeError, JobError and ModelError.
+        Raises RecipeError, JobError and ModelError where the recipe, the job's name or its base is unusable.
         """
         from training.jobs.specs import training_spec
 
@@ -53,7 +58,7 @@ class Launch:
 
     @property
     def command(self) -> list[str]:
-        """The command that does the same, word by word."""
+        """The words of the command that does the same."""
         words = ["flowreasoner", "train", self.recipe]
         for key, value in self.changes:
             words += ["--set", f"{key}={value}"]
@@ -64,7 +69,7 @@ class Launch:
 
 
 def changes(words: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Changes as they are typed, `KEY=VALUE`. Raises UsageError."""
+    """Changes as a user types them, `KEY=VALUE`, as pairs. Raises UsageError where one has no `=`."""
     pairs = [word.partition("=") for word in words]
     if wrong := next((key for key, equals, _ in pairs if not equals), None):
         raise UsageError(f"--set {wrong}: write KEY=VALUE, as in optimizer.learning_rate=1e-5")
@@ -72,7 +77,7 @@ def changes(words: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def gpu_numbers(text: str) -> tuple[int, ...]:
-    """GPUs as they are typed, `0,1`. Raises UsageError."""
+    """GPUs as a user types them, `0,1`. Raises UsageError where they are not different numbers."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
         raise UsageError(f"--gpus {text}: write the numbers of GPUs, as in 0,1")
@@ -80,9 +85,9 @@ def gpu_numbers(text: str) -> tuple[int, ...]:
 
 
 def differences(before: Path, after: Path | Recipe) -> list[tuple[str, str, str]]:
-    """What a recipe changes of the one in the file `before`: key, value there, value here.
+    """(key, value in `before`, value in `after`) for each value that a recipe changes of another's file.
 
-    Raises RecipeError: a file is no recipe.
+    A value that is absent is "–". Raises RecipeError where a file is not a recipe.
     """
     from training.recipes import load
 
@@ -106,20 +111,20 @@ def _said(values: Mapping[str, Any], key: str) -> str:
 
 
 def estimate(recipe: Recipe) -> Iterator[str]:
-    """What the recipe would take, a line each, with what the estimate is based on.
+    """What the recipe would take, one line each, with what the estimate is based on.
 
-    Raises ExpectedError: its data or its base cannot be used.
+    Raises ExpectedError where its data or its base cannot be used.
     """
     from training.recipes.plan import plan
 
-    found = plan(recipe)
+    estimated = plan(recipe)
     sizes = (
-        ("rows", found.rows),
-        ("tokens", found.tokens),
-        ("longest", found.longest),
-        ("steps", found.steps),
+        ("rows", estimated.rows),
+        ("tokens", estimated.tokens),
+        ("longest", estimated.longest),
+        ("steps", estimated.steps),
     )
     for name, value in sizes:
         yield f"{name:<12}{'not known' if value is None else f'{value:,}'}"
-    for name, guess in found.estimates.items():
+    for name, guess in estimated.estimates.items():
         yield f"{name:<12}{guess.value:,.3g} {guess.unit} ({guess.basis})"

@@ -6,12 +6,12 @@ import codecs
 import re
 from pathlib import Path
 
-FIRST_BYTES = 200_000  # of a log, from its end, that following begins with
-MOST_CHARS = 2_000_000  # that are kept; the file has the rest
+FIRST_BYTES = 200_000  # how much of the end of a log the first reading takes
+MOST_CHARS = 2_000_000  # how much of it is kept; the file has the rest
 
 
 class LogTail:
-    """The end of a log file that grows. `read` may be called from any one thread at a time."""
+    """The end of a log file that grows. One thread at a time may call `read`; `text` is what was read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -20,7 +20,10 @@ class LogTail:
         self.text = ""
 
     def read(self) -> bool:
-        """Read what is new; whether anything was. A file that became shorter is begun again."""
+        """Read what is new; returns whether anything was.
+
+        A file that became shorter is read from its end again.
+        """
         try:
             size = self._path.stat().st_size
             if self._offset is None or size < self._offset:
@@ -39,11 +42,14 @@ class LogTail:
 
 
 def only_matching(text: str, pattern: str) -> str:
-    """The lines in which the regular expression is found. Raises ValueError: one sentence on the pattern."""
+    """The lines of `text` in which the regular expression matches, in any case.
+
+    Raises ValueError, with a sentence for the user, where `pattern` is not a regular expression.
+    """
     if not pattern:
         return text
     try:
-        wanted = re.compile(pattern, re.IGNORECASE)
+        expression = re.compile(pattern, re.IGNORECASE)
     except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"{pattern[:60]!r} is no regular expression ({error})") from None
-    return "\n".join(line for line in text.split("\n") if wanted.search(line))
+    return "\n".join(line for line in text.split("\n") if expression.search(line))

@@ -1,4 +1,4 @@
-"""What is new about jobs since it was last looked at: ends, alerts, troubles. A sentence each."""
+"""What has changed about jobs since the last look: ends, alerts, troubles. A sentence each."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _ENDS = {"done": "is done", "failed": "has failed", "stopped": "was stopped", "l
 
 @dataclass(frozen=True)
 class News:
-    """Something to tell the user. `is_bad` when it asks for a look."""
+    """Something to tell the user. `is_bad` when it needs attention."""
 
     text: str
     is_bad: bool
 
 
 class JobNews:
-    """Remembers how every job stood. One that is seen for the first time is no news."""
+    """Remembers how every job stood. A job that is seen for the first time is no news."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[str, str | None, str]] = {}
         self._news: list[News] = []
 
     def look(self, jobs: Iterable[JobStanding]) -> None:
-        """Note what has changed."""
+        """Note what has changed since the last call."""
         for job in jobs:
             now = (job.state, job.row.alert, job.trouble)
             before = self._known.get(job.row.id)
@@ -35,7 +35,7 @@ class JobNews:
                 self._news += _changes(job, before)
 
     def take(self) -> list[News]:
-        """What was noted, once."""
+        """The news noted since the last call; each is given once."""
         news, self._news = self._news, []
         return news
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from training.jobs.directory import JobStatus
 
-# What a change of which means that there is something to read.
+# The files of a job; when one of them changes there is something to read.
 _FILES = ("job.json", "progress.jsonl", "state.json", "end.json", "store.db", "store.db-wal")
 Mark = tuple[tuple[int, int] | None, ...]
 
@@ -19,8 +19,8 @@ Mark = tuple[tuple[int, int] | None, ...]
 class JobReading:
     """Keeps the store up to date with the folders under `folder`.
 
-    A folder in which nothing has changed is not looked at again, and the store is opened for writing only
-    where something has.
+    A folder in which nothing has changed is not read again, and the store is opened for writing only where
+    something has.
     """
 
     def __init__(self, store_path: Path, folder: Path) -> None:
@@ -32,16 +32,17 @@ class JobReading:
         """What cannot be read, by folder: a sentence each."""
 
     async def refresh(self) -> None:
-        """Read what is new. Who asks while that goes on waits for it; who leaves does not cut it off.
+        """Read what is new. A caller that comes while another reads waits for that; cancelling a caller does
+        not cut the reading off.
 
-        Raises StoreError: the store cannot be written.
+        Raises StoreError where the store cannot be written.
         """
         if self._under_way is None or self._under_way.done():
             self._under_way = asyncio.create_task(asyncio.to_thread(self._read_all))
         await asyncio.shield(self._under_way)
 
     async def aclose(self) -> None:
-        """Wait for a reading that goes on."""
+        """Wait for a reading in progress."""
         if self._under_way is not None:
             await asyncio.wait([self._under_way])
 
@@ -50,18 +51,20 @@ class JobReading:
         from store.errors import explained
         from training.jobs.directory import all_jobs
 
-        there = {run_dir.name: run_dir for run_dir in all_jobs(self._folder)}
+        run_dirs = {run_dir.name: run_dir for run_dir in all_jobs(self._folder)}
         changed = {
-            name: mark for name, run_dir in there.items() if (mark := _mark(run_dir)) != self._seen.get(name)
+            name: mark
+            for name, run_dir in run_dirs.items()
+            if (mark := _mark(run_dir)) != self._seen.get(name)
         }
-        gone = set(self._seen) - set(there)
-        if not changed and not gone:
+        removed = set(self._seen) - set(run_dirs)
+        if not changed and not removed:
             return
         with explained(self._store_path), closing(open_writer(self._store_path)) as db:
             for name, mark in changed.items():
-                self._read(db, there[name])
+                self._read(db, run_dirs[name])
                 self._seen[name] = mark
-        for name in gone:
+        for name in removed:
             del self._seen[name]
             self.problems.pop(name, None)
 
@@ -80,12 +83,12 @@ class JobReading:
             return
         refused = self._refused.get(run_dir.name, frozenset())
         try:
-            found = merge_runs(db, run_dir, over=_is_over(status(run_dir)), refused=refused)
+            merged = merge_runs(db, run_dir, over=_is_over(status(run_dir)), refused=refused)
         except StoreError as error:
             self.problems[run_dir.name] = str(error)
             return
-        if found.refused:
-            self._refused[run_dir.name] = refused | set(found.refused)
+        if merged.refused:
+            self._refused[run_dir.name] = refused | set(merged.refused)
         if run_dir.name in self._refused:
             count = len(self._refused[run_dir.name])
             self.problems[run_dir.name] = f"{count} of its runs are damaged and were left out."
@@ -98,9 +101,9 @@ def _is_over(status: JobStatus) -> bool:
 def _mark(run_dir: Path) -> Mark:
     def of(path: Path) -> tuple[int, int] | None:
         try:
-            found = path.stat()
+            info = path.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size
+        return info.st_mtime_ns, info.st_size
 
     return tuple(of(run_dir / name) for name in _FILES)

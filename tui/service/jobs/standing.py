@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from training.jobs.directory import JobStatus
 
 GOING_ON = ("queued", "starting", "running", "stopping", "unsupervised")
-SILENT_S = 300.0
-# A job whose steps are slow is silent only after several of them.
+SILENT_S = 300.0  # a running job that has reported nothing for longer may be stuck
+# Where steps are slow, it takes the time of several of them.
 _SILENT_STEPS = 3
 
 
 @dataclass(frozen=True)
 class JobStanding:
-    """A job of the store and how its processes stand. `now` is Unix seconds."""
+    """A job of the store and the state of its processes. `now` is Unix seconds."""
 
     row: JobRow
     status: JobStatus
@@ -25,24 +25,31 @@ class JobStanding:
 
     @property
     def state(self) -> str:
+        """The state of its processes (`training.jobs.directory.JobStatus.state`)."""
         return self.status.state
 
     @property
     def is_going_on(self) -> bool:
+        """Whether something of it may still be at work."""
         return self.state in GOING_ON
 
     @property
     def is_resumable(self) -> bool:
+        """Whether it ended before it was done."""
         return self.state in ("failed", "stopped", "lost")
 
     @property
     def seconds_per_step(self) -> float | None:
-        """Of the newest attempt, from its start; None before its first step is done."""
+        """Mean seconds per step of the newest attempt, from its start; None before its first step is done."""
         row = self.row
         if row.step is None or row.begun_step is None or row.begun_at is None or row.heard_at is None:
             return None
-        done = row.step - row.begun_step + 1
-        return (row.heard_at - row.begun_at) / done if done > 0 and row.heard_at > row.begun_at else None
+        steps_done = row.step - row.begun_step + 1
+        return (
+            (row.heard_at - row.begun_at) / steps_done
+            if steps_done > 0 and row.heard_at > row.begun_at
+            else None
+        )
 
     @property
     def eta_s(self) -> float | None:
@@ -55,7 +62,7 @@ class JobStanding:
 
     @property
     def heartbeat_s(self) -> float | None:
-        """How long ago it was heard of; None once it is over."""
+        """Seconds since it last reported; None once it is over, and before its first report."""
         if not self.is_going_on or self.row.heard_at is None:
             return None
         return max(self.now - self.row.heard_at, 0.0)
