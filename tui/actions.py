@@ -61,7 +61,9 @@ def keymap_problems(keymap: Mapping[str, str]) -> list[str]:
     for id, keys in keymap.items():
         for key in keys.split(","):
             if key.strip() in UNSAFE_KEYS:
-                problems.append(f"keymap: {id} is on {key.strip()}, which terminals keep for themselves")
+                problems.append(
+                    f"keymap: {id} is on {key.strip()}, which a terminal keeps for itself; choose another key"
+                )
     seen: set[frozenset[str]] = set()
     for scopes in SCREENS.values():
         for scope in scopes:

@@ -39,8 +39,8 @@ def going_on(engines: Engines) -> str | None:
     if not named:
         return None
     told = ", and ".join(named)
-    verb = "goes" if len(runs) + len(experiments) == 1 else "go"
-    return f"{told[:1].upper()}{told[1:]} {verb} on; follow with `flowreasoner attach`."
+    verb = "continues" if len(runs) + len(experiments) == 1 else "continue"
+    return f"{told[:1].upper()}{told[1:]} {verb}; follow with `flowreasoner attach`."
 
 
 def _named(what: str, names: list[str]) -> str:
@@ -63,4 +63,4 @@ def _unkept(screens: Iterable[Screen[object]]) -> Iterator[str]:
 def _waiting(engines: Engines) -> Iterator[str]:
     for session in engines.running:
         if session.state.stop is not None:
-            yield f"Run {session.run_id} stands at a stop and would wait there for you."
+            yield f"Run {session.run_id} is paused and will wait there."

@@ -16,7 +16,7 @@ class Marks:
         if key in self.keys:
             self.keys.remove(key)
         elif len(self.keys) == MOST:
-            return f"At most {MOST} can be compared; space on a marked one lets it go."
+            return f"At most {MOST} can be compared; press space on a marked one to unmark it."
         else:
             self.keys.append(key)
         return ""
@@ -24,7 +24,7 @@ class Marks:
     @property
     def problem(self) -> str:
         """Why these cannot be compared yet, else ""."""
-        return "" if len(self.keys) >= FEWEST else "Mark two to four rows with space first."
+        return "" if len(self.keys) >= FEWEST else "First mark two to four rows with space."
 
     @property
     def told(self) -> str:
