@@ -12,7 +12,7 @@ from tui.commands.options import JsonFlag, UnsafeLocal
 app = typer.Typer(rich_markup_mode=None)
 
 By = Annotated[
-    Literal["signature", "label", "variant", "operator", "benchmark"],
+    Literal["signature", "label", "problem", "operator", "variant", "benchmark"],
     typer.Option(help="What to cluster by."),
 ]
 Runs = typer.Argument(metavar="RUN…", help="Ids of runs, starts of ids, or `last`.")

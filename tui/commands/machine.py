@@ -37,7 +37,7 @@ def sandbox_build(
     image: Annotated[
         Literal["core", "science", "math"],
         typer.Option(
-            help="core: standard library and pytest; science: also numpy, pandas and more; math: also math-verify."
+            help="core: standard library, pytest; science: also numpy, pandas, …; math: also math-verify."
         ),
     ] = "core",
     json: JsonFlag = False,
