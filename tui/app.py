@@ -357,7 +357,7 @@ class WorkbenchApp(App[None]):
 
         run_id = self.screen.shown_run if isinstance(self.screen, WorkbenchScreen) else None
         if run_id is None:
-            self.notify("Open a run, or select one in the list of runs, first.")
+            self.notify("First open a run, or select one in the list of runs.")
         else:
             share(self, run_id, self.workbench.store_path)
 
@@ -375,7 +375,7 @@ class WorkbenchApp(App[None]):
 
     def action_suspend_process(self) -> None:
         if self._driver is None or not self._driver.can_suspend:
-            self.notify("This terminal cannot put the workbench aside.")
+            self.notify("This terminal cannot suspend the workbench.")
             return
         super().action_suspend_process()
 

@@ -27,7 +27,7 @@ from tui.commands import (
 
 app = typer.Typer(
     name="flowreasoner",
-    help="A terminal workbench for LLM-generated workflows. Without a command, it opens the workbench.",
+    help="A terminal workbench for LLM-generated workflows. Without a command, open the workbench.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -22,7 +22,7 @@ async def copy(screen: Screen[Any], folder: Path) -> None:
         screen.notify(f"Copied {len(text):,} characters.")
     elif text:
         path = await _write(folder, name, text)
-        screen.notify(f"{len(text):,} characters are too many for a terminal's clipboard; wrote {path}")
+        screen.notify(f"{len(text):,} characters are too many for a terminal's clipboard; written to {path}")
 
 
 async def export(screen: Screen[Any], folder: Path) -> None:

@@ -38,9 +38,15 @@ def going_on(engines: Engines) -> str | None:
     parts = [message for message in (_named("run", runs), _named("experiment", experiments)) if message]
     if not parts:
         return None
+<<<<<<< HEAD
     message = ", and ".join(parts)
     verb = "goes" if len(runs) + len(experiments) == 1 else "go"
     return f"{message[:1].upper()}{message[1:]} {verb} on; follow with `flowreasoner attach`."
+=======
+    told = ", and ".join(named)
+    verb = "continues" if len(runs) + len(experiments) == 1 else "continue"
+    return f"{told[:1].upper()}{told[1:]} {verb}; follow with `flowreasoner attach`."
+>>>>>>> d3
 
 
 def _named(noun: str, names: list[str]) -> str:
@@ -63,4 +69,4 @@ def _unkept(screens: Iterable[Screen[object]]) -> Iterator[str]:
 def _waiting(engines: Engines) -> Iterator[str]:
     for session in engines.running:
         if session.state.stop is not None:
-            yield f"Run {session.run_id} stands at a stop and would wait there for you."
+            yield f"Run {session.run_id} is paused and will wait there."

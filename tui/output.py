@@ -37,7 +37,7 @@ def export(folder: Path, name: str, text: str) -> Path:
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
         return path
-    raise FileExistsError(f"{folder} already has a thousand exports of this second")
+    raise FileExistsError(f"{folder} already has a thousand exports from this second; try again")
 
 
 def editor_command() -> list[str]:

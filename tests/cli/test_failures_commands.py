@@ -38,6 +38,8 @@ async def test_failed_runs_are_clustered_explained_and_done_again(shell: Shell, 
     assert cluster["cluster"] in ended.out
     assert "2 failed runs" in ended.out
 
+    (problem,) = lines((await shell("failures", "--by", "problem", "--json")).out)
+    assert (problem["key"], problem["runs"]) == (DOUBLE.id, 2)
     labels = lines((await shell("failures", "--by", "label", "--json")).out)
     assert [(c["key"], c["runs"]) for c in labels] == [("undefined-name", 2)]
     listed = lines((await shell("failures", cluster["cluster"], "--json")).out)

@@ -53,7 +53,7 @@ async def test_all_sets_are_listed(shell: Shell) -> None:
 async def test_a_set_is_listed_with_its_signatures(shell: Shell) -> None:
     ended = await shell("operators", "scoreflow")
     assert "  test(solution: str, test_loop: int = 10) -> str\n" in ended.out
-    assert "given by the run: problem, entry_point" in ended.out
+    assert "provided by the run: problem, entry_point" in ended.out
     shown = json.loads((await shell("operators", "scoreflow", "--json")).out)
     assert shown == SETS["scoreflow"].to_json()
 

@@ -61,7 +61,7 @@ async def test_each_search_finds_something_and_every_trial_has_a_verdict(
     assert sorted(label.partition(",")[0] for label in found) == ["adas", "aflow", "maas", "scoreflow"]
     said = await shell("export-pairs", "e", "--out", "pairs.jsonl")
     assert said.code != 0
-    assert "there are no pairs" in said.err
+    assert "has no pairs" in said.err
 
 
 async def test_killed_in_the_middle_it_goes_on_and_asks_the_meta_agent_nothing_twice(

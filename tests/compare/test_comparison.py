@@ -88,7 +88,7 @@ def test_nothing_in_common_all_errors_and_no_trial_at_all(path: Path) -> None:
     assert "A and B have no problem with a result in common" in found.warnings
     assert found.pairs[0].p_value is None and not found.pairs[0].deltas
     assert found.summaries[1].means["pass_rate"].value == 0.0
-    assert "nothing was scored on both" in text(found, every=True)
+    assert "no problem has a score on both sides" in text(found, every=True)
     store_experiment(path, "none", {"a": {}, "b": {}}, problems=["p0"])
     empty = compared(path, "none")
     assert [s.counts.todo for s in empty.summaries] == [1, 1]

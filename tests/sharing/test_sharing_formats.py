@@ -91,7 +91,7 @@ def test_markdown_cannot_leave_its_block(place: Place) -> None:
     page = Page()
     page.feed(html)
     assert not {tag for tag, _ in page.tags} & {"script", "img", "a"}
-    assert "more characters, which an export as html or jsonl has" in page.text
+    assert "more characters; export as html or jsonl for the whole text" in page.text
     assert [tag for tag, _ in page.tags].count("h1") == 1
 
 

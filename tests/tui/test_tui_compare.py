@@ -96,7 +96,7 @@ async def test_variants_are_marked_and_compared_down_to_a_trace(full: Path, size
     app = app_of(ScriptedWorkbench(full))
     async with app.run_test(size=size) as pilot:
         await chosen(pilot, "c")
-        assert "Mark two to four rows with space first." in told(app)
+        assert "First mark two to four rows with space." in told(app)
         await pilot.press("space", "j", "space")
         assert table(app, "variants").border_subtitle == "2 marked, A is the baseline"
         await pilot.press("c")

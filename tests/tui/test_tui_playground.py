@@ -82,7 +82,7 @@ async def test_from_a_step_to_an_edit_a_grid_and_a_fork(stored: Path) -> None:
         area = screen.query_one("#template", TextArea)
         assert area.text == TEMPLATE
         assert "{{problem}}  input problem" in side(screen)
-        assert "Prompts of the workflow in it: GENERATE" in side(screen)
+        assert "Workflow prompts in it: GENERATE" in side(screen)
 
         area.load_text(EDITED)
         await pilot.press("ctrl+l", *"local/big")

@@ -162,7 +162,7 @@ async def test_words_are_filtered_and_found_one_after_the_other(store: Path) -> 
         await until(pilot, lambda: outline.count >= everything)
         assert not screen.query_one(SearchBar).has_class("-open")
         await pilot.press("n")
-        assert "Search first" in told(app)[-1]
+        assert "First search" in told(app)[-1]
 
 
 async def test_only_failures_and_only_changes(store: Path) -> None:

@@ -191,7 +191,9 @@ async def test_f2_starts_what_was_estimated_and_says_so_before(store: Path) -> N
         await until(pilot, lambda: isinstance(app.screen, NewExperimentScreen))
         form = app.screen
         await pilot.press("f2")
-        await until(pilot, lambda: "f2 again starts it" in str(form.query_one("#complaint").render()))
+        await until(
+            pilot, lambda: "f2 again starts the experiment" in str(form.query_one("#complaint").render())
+        )
         await pilot.press("f2")
         await until(pilot, lambda: app.screen is not form)
 

@@ -23,7 +23,8 @@ def models(json: JsonFlag = False) -> None:
 @app.command()
 def variants(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A variant's name, or FILE.py; left out, all.")
+        str | None,
+        typer.Argument(metavar="[NAME]", help="A variant's name, or FILE.py. Default: all variants."),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -36,7 +37,7 @@ def variants(
 @app.command("operators")
 def operator_sets(
     name: Annotated[
-        str | None, typer.Argument(metavar="SET", help="A set's name, or FILE.toml; left out, all sets.")
+        str | None, typer.Argument(metavar="SET", help="A set's name, or FILE.toml. Default: all sets.")
     ] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -48,7 +49,7 @@ def operator_sets(
 
 @app.command()
 def benchmarks(data: Data = None, json: JsonFlag = False) -> None:
-    """List the benchmarks, with their sizes, metrics, splits, and where their data is."""
+    """List the benchmarks: sizes, metrics, splits and the files of their data."""
     from engine.config import load
     from tui.headless.benchmarks import print_benchmarks
 
@@ -62,11 +63,11 @@ def verify(
     ],
     data: Data = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only this many problems, from the first on.")
+        int | None, typer.Option(min=1, help="Only the first problems, at most this many.")
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Run a benchmark's reference solutions against all its tests, and say which do not pass.
+    """Run a benchmark's reference solutions against all of its tests, and list those that fail.
 
     Exit code: 0 all pass, 1 some fail, 2 wrong usage, 3 the sandbox gave no verdict.
     """

@@ -11,7 +11,7 @@ import typer
 from tui.commands.options import JsonFlag
 
 app = typer.Typer(rich_markup_mode=None)
-dataset_app = typer.Typer(help="Data sets to train on, from stored runs.", rich_markup_mode=None)
+dataset_app = typer.Typer(help="Data sets to train on, built from stored runs.", rich_markup_mode=None)
 app.add_typer(dataset_app, name="dataset", no_args_is_help=True)
 
 
@@ -35,43 +35,50 @@ def build(
     ] = "rounds",
     keep: Annotated[
         Literal["all", "best", "monotone"],
-        typer.Option(help="sft: all rounds of a run, the best, or those that improve on all before."),
+        typer.Option(help="sft: all rounds of a run, the best, or each that improves on all before it."),
     ] = "all",
     solved: Annotated[
-        bool, typer.Option("--solved", help="sft: only runs of which a round passed all of val.")
+        bool, typer.Option("--solved", help="sft: only runs in which a round passed all val tests.")
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Only workflows that ran as written, without repair.")
     ] = False,
     duplicates: Annotated[
         bool,
-        typer.Option("--duplicates", help="Keep workflows that differ in names, prompts and numbers only."),
+        typer.Option("--duplicates", help="Keep workflows that differ only in names, prompts and numbers."),
     ] = False,
     against: Annotated[
         list[str] | None,
-        typer.Option(metavar="BENCHMARK[:SPLIT]", help="Keep out a benchmark's problems; may be repeated."),
+        typer.Option(metavar="BENCHMARK[:SPLIT]", help="Leave out this benchmark's problems; repeatable."),
     ] = None,
     ngram: Annotated[
-        int, typer.Option(min=3, max=100, help="Words in a row that tell a problem of --against.")
+        int, typer.Option(min=3, max=100, help="Shared words in a row that count as an --against problem.")
     ] = 13,
-    data: Annotated[Path | None, typer.Option(help="Local data of --against: a file or folder.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Local data of the --against benchmark: a file or folder.")
+    ] = None,
     pairs: Annotated[
-        int, typer.Option(min=0, help="dpo: pairs to draw, likely as (s_w - s_l)^3; 0: every pair once.")
+        int,
+        typer.Option(
+            min=0,
+            help="dpo: pairs to draw, with probability proportional to (s_w - s_l)^3; 0: every pair once.",
+        ),
     ] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="dpo: seed of the draw.")] = 0,
     tokenizer: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Count the tokens of this student.")
+        str | None, typer.Option(metavar="MODEL", help="Count tokens with the tokenizer of this model.")
     ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Leave out rows of more tokens of the student.")
+        int | None, typer.Option(min=1, help="Leave out rows with more tokens than this.")
     ] = None,
     push: Annotated[
-        str | None, typer.Option(metavar="OWNER/NAME", help="Upload it to the hub too, private.")
+        str | None,
+        typer.Option(metavar="OWNER/NAME", help="Also upload it to the hub, as a private data set."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the data set that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the data set in DIR.")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Build a data set of stored runs: rows for `datasets`, a card, and a report of what was left out."""
+    """Build a data set from stored runs: rows for `datasets`, a card, and a report of what was left out."""
     from engine.config import load
     from training.data import BuildOptions
     from tui.reports.datasets import end_telling, print_built, tell
@@ -111,7 +118,7 @@ def show(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `dataset build` wrote.")],
     json: JsonFlag = False,
 ) -> None:
-    """Say what is in a data set, what was left out, and print its first row."""
+    """Show what a data set holds, what was left out, and its first row."""
     from tui.reports.datasets import print_dataset
     from tui.service.datasets import read_dataset
 

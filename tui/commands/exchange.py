@@ -10,7 +10,9 @@ import typer
 from tui.commands.options import JsonFlag
 
 app = typer.Typer(rich_markup_mode=None)
-import_app = typer.Typer(help="Import what other tools made.", rich_markup_mode=None)
+import_app = typer.Typer(
+    help="Import AFlow workspaces, and bundles of other workbenches.", rich_markup_mode=None
+)
 app.add_typer(import_app, name="import", no_args_is_help=True)
 
 
@@ -33,7 +35,7 @@ def import_bundle(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `export --format bundle` wrote.")],
     json: JsonFlag = False,
 ) -> None:
-    """Store the runs of another workbench's bundle; runs that are already here are left alone."""
+    """Import the runs of another workbench's bundle; runs that are already stored are not changed."""
     from engine.config import load
     from tui.sharing.export_runs import print_import
 
@@ -43,14 +45,15 @@ def import_bundle(
 @app.command("export")
 def export_runs(
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs' ids, the start of one, or `last`.")
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Ids of runs, the start of an id, or `last`."),
     ] = None,
     format: Annotated[
         Literal["bundle", "jsonl", "markdown", "html", "otlp", "parquet", "hf"],
         typer.Option(help="What to write; see docs/sharing.md."),
     ] = "bundle",
     experiment: Annotated[
-        str | None, typer.Option(metavar="NAME", help="All runs of an experiment, and the experiment.")
+        str | None, typer.Option(metavar="NAME", help="All runs of an experiment, and the experiment itself.")
     ] = None,
     search: Annotated[
         str | None, typer.Option(metavar="WORDS", help="All runs that `runs --search WORDS` finds.")
@@ -61,7 +64,7 @@ def export_runs(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Where to write; by default a file here, named after the runs. - is standard output."
+            help="Where to write. Default: a file in this folder, named after the runs; - is standard output."
         ),
     ] = None,
     endpoint: Annotated[
@@ -82,15 +85,20 @@ def export_runs(
 
 @app.command("export-workflow")
 def export_workflow(
-    name: Annotated[str, typer.Argument(metavar="RUN|WORKFLOW", help="A run's id, `last`, or a workflow's.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|WORKFLOW", help="A run's id or the start of one, `last`, or a workflow's id."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write `round_1` into.")],
-    layout: Annotated[Literal["aflow"], typer.Option(help="Which of its variants to write.")] = "aflow",
+    layout: Annotated[Literal["aflow"], typer.Option(help="Layout of the files.")] = "aflow",
     dataset: Annotated[
-        str | None, typer.Option(help="AFlow dataset to run it on; by default the run's, or HumanEval.")
+        str | None, typer.Option(help="AFlow dataset to run it on. Default: the run's, or HumanEval.")
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Write a workflow as files that run in AFlow's own layout, and say what differs there."""
+    """Write a workflow as files that run in AFlow, and list what differs there."""
     from engine.config import load
     from tui.sharing.export_workflow import export_workflow as write
 
@@ -99,10 +107,12 @@ def export_workflow(
 
 @app.command("export-pairs")
 def export_pairs(
-    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Whose search drew the pairs.")],
+    experiment: Annotated[
+        str, typer.Argument(metavar="EXPERIMENT", help="The experiment whose search drew the pairs.")
+    ],
     out: Annotated[Path, typer.Option(help="JSONL file to write.")],
     variant: Annotated[
-        str | None, typer.Option(metavar="SPEC", help="Which of its variants, if several drew pairs.")
+        str | None, typer.Option(metavar="SPEC", help="The variant, if several drew pairs.")
     ] = None,
     json: JsonFlag = False,
 ) -> None:

@@ -25,12 +25,14 @@ def bench(
     variant: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SPEC", help="A variant, as in NAME or NAME,KEY=VALUE; give several to compare."
+            metavar="SPEC", help="A variant: NAME or NAME,KEY=VALUE; repeatable, to compare several."
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The experiment's name; generated if left out.")] = None,
+    name: Annotated[str | None, typer.Option(help="The experiment's name. Default: a generated one.")] = None,
     split: Annotated[str | None, typer.Option(help="How to split the problems, such as aflow-1:4.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most this many problems of each part.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most this many problems of each part (val, test).")
+    ] = None,
     repeats: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Trials per variant and problem.  [default: 1]")
     ] = None,
@@ -67,7 +69,7 @@ def bench(
         ),
     ] = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Check first that the reference solutions pass.")
+        bool, typer.Option("--verify", help="First check that the reference solutions pass.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only estimate the calls and the cost; run nothing.")
@@ -80,8 +82,8 @@ def bench(
 ) -> None:
     """Run variants on the problems of a benchmark: an experiment that can be interrupted and resumed.
 
-    Exit code: 0 all trials are done, 1 a reference solution fails, 2 wrong usage, 3 trials are left to
-    do, 130 interrupted.
+    Exit code: 0 all trials are done, 1 a reference solution fails, 2 wrong usage, 3 trials are not
+    done or all ended in the same error, 130 interrupted.
     """
     from engine.config import load
     from tui.headless.bench import bench as carry_out
@@ -142,7 +144,7 @@ def _benchmark(name: str | None, retry: list[str] | None) -> str:
     if name is None:
         raise PlanError("name a benchmark or a file of problems, or an experiment to --resume")
     if retry:
-        raise PlanError("--retry is for an experiment there is; name it with --resume NAME")
+        raise PlanError("--retry needs an experiment; name it with --resume NAME")
     return name
 
 
@@ -151,7 +153,7 @@ def _for_this_terminal(*options: tuple[str, bool]) -> None:
 
     for option, is_on in options:
         if is_on:
-            raise PlanError(f"{option} is for this terminal, and --detach leaves it; leave one of them out")
+            raise PlanError(f"{option} needs this terminal, which --detach leaves; leave one of them out")
 
 
 @app.command()

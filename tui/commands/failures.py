@@ -12,10 +12,10 @@ from tui.commands.options import JsonFlag, UnsafeLocal
 app = typer.Typer(rich_markup_mode=None)
 
 By = Annotated[
-    Literal["signature", "label", "variant", "operator", "benchmark"],
+    Literal["signature", "label", "problem", "operator", "variant", "benchmark"],
     typer.Option(help="What to cluster by."),
 ]
-Runs = typer.Argument(metavar="RUN…", help="Runs' ids, the starts of them, or `last`.")
+Runs = typer.Argument(metavar="RUN…", help="Ids of runs, starts of ids, or `last`.")
 
 
 @app.command()
@@ -29,19 +29,21 @@ def failures(
         str | None, typer.Option(metavar="NAME", help="Only runs of this experiment.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="WHEN", help="Only runs since: 30m, 12h, 7d, or a date.")
+        str | None, typer.Option(metavar="WHEN", help="Only runs since then: 30m, 12h, 7d, or a date.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 20,
     json: JsonFlag = False,
 ) -> None:
-    """Cluster failed runs, list a cluster's runs, or say why a run failed, with the evidence."""
+    """Cluster failed runs, list a cluster's runs, or show why a run failed, with evidence."""
     from engine.config import load
     from tui.reports.failures import print_cluster, print_clusters
 
     path = load().store_path()
     if cluster is not None:
         if experiment is not None or since is not None:
-            raise typer.BadParameter("--experiment and --since are for the list of clusters; leave one out")
+            raise typer.BadParameter(
+                "--experiment and --since only filter the list of clusters; leave them out"
+            )
         print_cluster(path, by, cluster, limit=limit, as_json=json)
         return
     moment = _moment(since) if since is not None else None
@@ -55,12 +57,14 @@ def annotate(
     note: Annotated[str | None, typer.Option(metavar="TEXT", help="A note.")] = None,
     bookmark: Annotated[bool, typer.Option("--bookmark", help="A bookmark.")] = False,
     training_set: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A training set to add them to.")
+        list[str] | None, typer.Option(metavar="NAME", help="A training set to add the runs to.")
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Remove it instead of adding it.")] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove the annotation instead of adding it.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Label, note, bookmark or collect runs for training; without an option, print what there is.
+    """Label, note or bookmark runs, or add them to a training set; without an option, print annotations.
 
     `runs --search` finds them again by label:NAME, training-set:NAME and bookmark:yes.
     """
@@ -104,7 +108,7 @@ def rerun(
     unsafe_local: UnsafeLocal = False,
     json: JsonFlag = False,
 ) -> None:
-    """Run recorded runs again: same problem, variant, options, models and seed. Each names its original.
+    """Run recorded runs again: same problem, variant, options, models and seed.
 
     Exit code as for `run`; of several runs, the worst.
     """
@@ -133,4 +137,4 @@ def _moment(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is no time; write 30m, 12h, 7d, or 2026-11-21") from None
+        raise typer.BadParameter(f"{text!r} is not a time; write 30m, 12h, 7d, or 2026-11-21") from None

@@ -79,7 +79,7 @@ def replay(
 ) -> None:
     """Print a recorded run at its own pace. Needs no model, key or sandbox.
 
-    Exit codes as for `run`. Pauses longer than two seconds are shortened to two, which is said.
+    Exit codes as for `run`. Waits of more than two seconds are shortened to two, with a note.
     """
     from engine.config import load
     from tui.headless.replay import replay_run

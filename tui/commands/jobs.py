@@ -10,7 +10,7 @@ from tui.commands.options import JsonFlag
 
 app = typer.Typer(rich_markup_mode=None)
 jobs_app = typer.Typer(
-    help="Training and serving jobs; without a command, list them.",
+    help="Manage training and serving jobs; without a command, list them.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )
@@ -23,14 +23,14 @@ JobName = Annotated[
 
 @jobs_app.callback()
 def default(context: typer.Context) -> None:
-    """Training and serving jobs; without a command, list them."""
+    """Manage training and serving jobs; without a command, list them."""
     if context.invoked_subcommand is None:
         ls()
 
 
 @jobs_app.command("ls")
 def ls(json: JsonFlag = False) -> None:
-    """List jobs, newest first. Of a job elsewhere: how it was when its host last answered."""
+    """List jobs, newest first; a remote job as it was when its host last answered."""
     from engine.config import load
     from tui.headless.jobs import list_jobs
 
@@ -39,7 +39,7 @@ def ls(json: JsonFlag = False) -> None:
 
 @jobs_app.command("show")
 def show(job: JobName, json: JsonFlag = False) -> None:
-    """Show a job's state, its newest step and its checkpoints, asking its host."""
+    """Show a job's state, its newest step and its checkpoints; asks the job's host."""
     from engine.config import load
     from tui.headless.jobs import show_job
 
@@ -49,12 +49,13 @@ def show(job: JobName, json: JsonFlag = False) -> None:
 @jobs_app.command("logs")
 def logs(
     job: JobName,
-    offset: Annotated[int, typer.Option(min=0, help="Begin at this byte.")] = 0,
+    offset: Annotated[int, typer.Option(min=0, help="Start at this byte.")] = 0,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Print what comes until the job ends. Ctrl-C leaves it running.")
+        bool,
+        typer.Option("--follow", help="Keep printing until the job ends. Ctrl-C leaves the job running."),
     ] = False,
 ) -> None:
-    """Print what a job has printed."""
+    """Print a job's output."""
     from engine.config import load
     from tui.headless.jobs import print_log
 
@@ -66,11 +67,11 @@ def stop(
     job: JobName,
     grace: Annotated[
         float | None,
-        typer.Option(min=0, help="Seconds for it to write a checkpoint, before it is killed.  [default: 30]"),
+        typer.Option(min=0, help="Seconds it has to write a checkpoint before it is killed.  [default: 30]"),
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Stop a job, and wait until nothing of it is left. `resume` goes on from its newest checkpoint."""
+    """Stop a job, and wait until all of its processes have ended. `resume` continues it."""
     from engine.config import load
     from tui.headless.jobs import stop_job
 
@@ -79,7 +80,7 @@ def stop(
 
 @jobs_app.command("resume")
 def resume(job: JobName, json: JsonFlag = False) -> None:
-    """Go on with a job that failed, was stopped or is lost, from its newest complete checkpoint."""
+    """Continue a job that failed, was stopped or is lost, from its newest complete checkpoint."""
     from engine.config import load
     from tui.headless.jobs import resume_job
 
@@ -90,11 +91,11 @@ def resume(job: JobName, json: JsonFlag = False) -> None:
 def fetch(
     job: JobName,
     step: Annotated[
-        list[int] | None, typer.Option(min=0, help="Only the checkpoint of this step; several are allowed.")
+        list[int] | None, typer.Option(min=0, help="Only the checkpoint of this step; repeatable.")
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Bring a job's checkpoints here, the newest first. What an interruption left is gone on with."""
+    """Copy a job's checkpoints here, the newest first. An interrupted copy is continued."""
     from engine.config import load
     from tui.headless.jobs import fetch_checkpoints
 
@@ -103,7 +104,7 @@ def fetch(
 
 @jobs_app.command("rm")
 def remove(job: JobName, json: JsonFlag = False) -> None:
-    """Delete a job that has ended, with its checkpoints, here and on its host. Its runs stay."""
+    """Delete a job that has ended, with its checkpoints, here and on its host. Its runs are kept."""
     from engine.config import load
     from tui.headless.jobs import remove_job
 
@@ -113,7 +114,7 @@ def remove(job: JobName, json: JsonFlag = False) -> None:
 @app.command()
 def hosts(
     name: Annotated[
-        str | None, typer.Argument(metavar="[HOST]", help="The host to check; by default, list them.")
+        str | None, typer.Argument(metavar="[HOST]", help="The host to check. Default: list all hosts.")
     ] = None,
     json: JsonFlag = False,
 ) -> None:

@@ -21,7 +21,7 @@ def attach(
         str | None,
         typer.Argument(
             metavar="[RUN]",
-            help="A run's id or the start of it, or an experiment's name; optional if only one runs.",
+            help="A run's id or its start, or an experiment's name; optional if only one is in progress.",
         ),
     ] = None,
     json: JsonFlag = False,
@@ -46,7 +46,9 @@ def control(
         ),
     ],
     action: Annotated[Action, typer.Argument(help="What to do.")] = "state",
-    how: Annotated[How, typer.Option(help="For `step`: into calls, over the step, out of it.")] = "over",
+    how: Annotated[
+        How, typer.Option(help="For `step`: into the step's calls, over the step, or out of it.")
+    ] = "over",
     at: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,11 +56,11 @@ def control(
         ),
     ] = None,
     value: Annotated[
-        str | None, typer.Option(help="For `edit` and `skip`: JSON, or @FILE that holds it.")
+        str | None, typer.Option(help="For `edit` and `skip`: JSON, or @FILE with JSON.")
     ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Pause a run, look at where it stopped, change a value, let it go on, or end it.
+    """Pause a run, show where it stopped, change a value, continue it, or end it.
 
     `finish` ends it with the output of its last step, which is scored; `cancel` ends it without a score. An
     experiment takes `state`, `pause` (running trials end, no more are started), `continue` and `cancel`.
@@ -72,12 +74,12 @@ def control(
 
 @app.command(hidden=True)
 def engine(
-    store: Annotated[Path, typer.Option(help="The store to record its runs in.")],
+    store: Annotated[Path, typer.Option(help="The store to record runs in.")],
     ready_fd: Annotated[
         int | None, typer.Option(help="File descriptor to write to once it is ready.")
     ] = None,
 ) -> None:
-    """Be an engine process: carry out requests from a socket until idle for a minute."""
+    """Run an engine process: carry out requests from a socket until idle for a minute."""
     import asyncio
 
     from engine.config import load

@@ -10,9 +10,9 @@ from tui.commands.options import JsonFlag
 
 app = typer.Typer(rich_markup_mode=None)
 sandbox_app = typer.Typer(
-    help="The image and the containers that generated code runs in.", rich_markup_mode=None
+    help="The images and containers that generated code runs in.", rich_markup_mode=None
 )
-config_app = typer.Typer(help="Where settings come from and what they are.", rich_markup_mode=None)
+config_app = typer.Typer(help="The settings in force, and the file they come from.", rich_markup_mode=None)
 app.add_typer(sandbox_app, name="sandbox", no_args_is_help=True)
 app.add_typer(config_app, name="config", no_args_is_help=True)
 
@@ -20,7 +20,7 @@ app.add_typer(config_app, name="config", no_args_is_help=True)
 @app.command()
 def doctor(
     fix: Annotated[
-        bool, typer.Option("--fix", help="Install and start what is missing, where that is possible.")
+        bool, typer.Option("--fix", help="Install and start what is missing, where possible.")
     ] = False,
     brief: Annotated[bool, typer.Option("--brief", help="Print only what is wrong.")] = False,
     json: JsonFlag = False,
@@ -37,12 +37,12 @@ def sandbox_build(
     image: Annotated[
         Literal["core", "science", "math"],
         typer.Option(
-            help="The standard library and pytest; science: numpy, pandas and more, too; math: math-verify."
+            help="core: standard library, pytest; science: also numpy, pandas, …; math: also math-verify."
         ),
     ] = "core",
     json: JsonFlag = False,
 ) -> None:
-    """Build a sandbox image, unless it is up to date."""
+    """Build a sandbox image if it is missing or out of date."""
     from engine.config import load
     from tui.reports.sandbox import print_build
 
@@ -51,7 +51,7 @@ def sandbox_build(
 
 @sandbox_app.command("status")
 def sandbox_status(json: JsonFlag = False) -> None:
-    """Show the image and the containers that exist now."""
+    """Show the images, and the containers that exist now."""
     from engine.config import load
     from tui.reports.sandbox import print_sandbox_status
 
@@ -69,7 +69,7 @@ def sandbox_prune(json: JsonFlag = False) -> None:
 
 @config_app.command("path")
 def config_path(json: JsonFlag = False) -> None:
-    """Print where the config file is looked for."""
+    """Print the path of the config file."""
     from engine.config import config_path as path
     from tui.reports.tables import emit
 

@@ -23,14 +23,14 @@ def playground(
         list[str] | None,
         typer.Option(
             metavar="MODEL",
-            help="A model to ask, a column of the grid; repeatable. Default: the step's.",
+            help="A model to ask, as a column of the grid; repeatable. Default: the step's model.",
         ),
     ] = None,
     prompt: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="An edited template of the prompt, a row of the grid; repeatable.",
+            help="An edited template of the prompt, as a row of the grid; repeatable.",
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, max=100, help="How many times to ask each cell.")] = 1,
@@ -50,10 +50,10 @@ def playground(
     unsafe_local: UnsafeLocal = False,
     json: JsonFlag = False,
 ) -> None:
-    """Ask a step's prompt again: every edit of it, with every model, in a grid of real calls.
+    """Ask a step's prompt again: each edit of it with each model, in a grid of real calls.
 
-    Exit code: 0 a cell answered, 1 none did, 2 wrong usage, 3 a model, the sandbox or the budget did not
-    allow it, 130 interrupted.
+    Exit code: 0 a cell answered, 1 none did, 2 wrong usage, 3 a model or the sandbox was unavailable, or
+    the budget was spent, 130 interrupted.
     """
     from engine.config import load
     from engine.playground.plan import GridPlan, PromptEdit
@@ -75,7 +75,7 @@ def playground(
         return
     if show == "message" or save is not None:
         if len(edits) > 1 or (save is not None and not edits):
-            raise PlaygroundError("say which edit with exactly one --prompt FILE")
+            raise PlaygroundError("give exactly one --prompt FILE")
         text = (edits[0].text if edits else None) or played.template.text
         if save is not None:
             print_saved(played, text, save, as_json=json)

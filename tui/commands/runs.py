@@ -23,7 +23,7 @@ Operators = Annotated[
     typer.Option(metavar="SET", help="Operators: a set's name, FILE.toml, or auto for the variant's own."),
 ]
 OwnOperators = Annotated[
-    str | None, typer.Option("--operators", metavar="SET", help="As for `run`; by default a set that fits.")
+    str | None, typer.Option("--operators", metavar="SET", help="As for `run`. Default: a set that fits.")
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder to save the answer and its workflow in.")]
 PROBLEM = typer.Argument(

@@ -56,10 +56,10 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be deleted.")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Delete old runs, and the data that only they used."""
+    """Delete old runs, and data that only they used."""
     from engine.config import load
     from tui.reports.tables import print_prune
 
     if older_than is None and keep is None:
-        raise typer.BadParameter("say what may go: --older-than DAYS, --keep N, or both")
+        raise typer.BadParameter("choose what to delete: --older-than DAYS, --keep N, or both")
     print_prune(load().store_path(), older_than, keep, dry_run=dry_run, as_json=json)

@@ -11,10 +11,10 @@ from tui.commands.options import JsonFlag
 
 app = typer.Typer(rich_markup_mode=None)
 
-On = Annotated[str, typer.Option(metavar="HOST", help="This machine, or a host of the config file.")]
+On = Annotated[str, typer.Option(metavar="HOST", help="Where it runs: local, or a host of the config file.")]
 GPUs = Annotated[
     str | None,
-    typer.Option(metavar="LIST", help="The GPUs to take, as in 0,1; the job waits until they are free."),
+    typer.Option(metavar="LIST", help="The GPUs to use, such as 0,1; the job waits until they are free."),
 ]
 
 
@@ -22,17 +22,20 @@ GPUs = Annotated[
 def serve_model(
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="A checkpoint, job:ID[@STEP]; a folder; a hub's ID."),
+        typer.Argument(
+            metavar="MODEL", help="A checkpoint (job:ID or job:ID@STEP), a folder, or an id on the hub."
+        ),
     ],
-    name: Annotated[str | None, typer.Option(help="The endpoint's and the model's name.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the endpoint and of the model.")] = None,
     on: On = "local",
     gpus: GPUs = None,
-    port: Annotated[int, typer.Option(min=1024, max=65535, help="The port that it answers at.")] = 8000,
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="The server's port.")] = 8000,
     json: JsonFlag = False,
 ) -> None:
-    """Serve a model with vLLM, a job; wait until it answers, and add it to the config file's endpoints.
+    """Serve a model with vLLM as a job, wait until it answers, and add it to the config file.
 
-    From a host, its port is forwarded for as long as this command runs; run it again to forward it again.
+    With --on HOST, the server's port is forwarded for as long as this command runs; run it again to forward
+    it again.
     Exit code: 0 it answers; 2 wrong usage, or vLLM is missing; 3 its job ended; 130 interrupted.
     """
     from engine.config import load
@@ -46,28 +49,35 @@ def serve_model(
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A preset's name, or a TOML file.")],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's name, or a TOML file.")],
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: optimizer.learning_rate=1e-5."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting of the recipe, as in optimizer.learning_rate=1e-5; repeatable.",
+        ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="The data set's folder; see `dataset build`.")] = None,
-    name: Annotated[str | None, typer.Option(help="The job's name; by default the recipe's.")] = None,
+    name: Annotated[str | None, typer.Option(help="The job's name. Default: the recipe's.")] = None,
     on: On = "local",
     gpus: GPUs = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only print the recipe, the command, and what it would take.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Only print the recipe, the command, and an estimate of what it needs."
+        ),
     ] = False,
-    follow: Annotated[bool, typer.Option("--follow", help="Print its progress until it ends.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Print the job's progress until it ends.")] = False,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Follow it, and print where the time of its steps went.")
+        bool, typer.Option("--profile", help="Follow the job, and print where the time of its steps went.")
     ] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Train a model as a recipe says: a job, which goes on when this command and the terminal are gone.
+    """Train a model with a recipe, as a job that continues without this command and its terminal.
 
     Exit code: 0 started or, when followed, done; 1 it failed; 2 wrong usage; 3 it was stopped or lost, or its
-    host cannot be used; 130 this command was interrupted, and the job goes on.
+    host cannot be used; 130 this command was interrupted; the job continues.
     """
     from engine.config import load
     from tui.headless.train import dry_run as only_tell

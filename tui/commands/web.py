@@ -19,7 +19,7 @@ def serve(
         typer.Option(help="Token the address must contain; random by default. Other users can see options."),
     ] = None,
 ) -> None:
-    """Open the workbench in a browser on this machine, for whoever has the address it prints.
+    """Serve the workbench to a browser on this machine, at a secret address that it prints.
 
     From another machine: ssh -L 8000:127.0.0.1:8000 HOST, then open the address there.
     """

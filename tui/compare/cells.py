@@ -162,7 +162,7 @@ def paired_sentence(one: Pair) -> str:
     """What the paired test says, in a line."""
     who = f"{one.other} against {one.baseline}"
     if not one.scored:
-        return f"{who}: nothing was scored on both"
+        return f"{who}: no problem has a score on both sides"
     if one.scored == len(one.problems) == 1:
         before, after = outcome_cells(one.problems[0])
         return f"{who} on {one_line(problem_name(one.problems[0]), 60)}: {before} → {after}"

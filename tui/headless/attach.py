@@ -117,7 +117,8 @@ async def _find(store: Path, name: str | None) -> tuple[Path, str, str]:
         )
     if not meant:
         raise LiveRunError(
-            f"no run in progress begins with {name!r}, and no experiment is called so; in progress: {running}"
+            f"nothing in progress is a run whose id begins with {name!r}, or an experiment of that name;"
+            f" in progress: {running}"
         )
     raise LiveRunError(f"several match ({running}); give a name, or more of the id")
 

@@ -119,7 +119,7 @@ async def _carry_out(
 
 def _ended(experiment: Experiment, shown: View, key: Any, trial: Any) -> None:
     if experiment.guard.budget_usd is not None and experiment.guard.unknown_calls:
-        shown.warn_once("calls of unknown price were made: --budget does not bound what those cost")
+        shown.warn_once("some calls have an unknown price; --budget does not limit what they cost")
     shown.ended(key, trial)
 
 

@@ -24,7 +24,7 @@ def list_hosts(settings: Settings, *, as_json: bool) -> int:
     if not settings.hosts:
         from engine.config import config_path
 
-        emit(None, f"no hosts yet; add [hosts.NAME] with an address to {config_path()}", False)
+        emit(None, f"there are no hosts; add [hosts.NAME] with an address to {config_path()}", False)
         return PASSED
     rows = [
         (name, host.address, ", ".join(map(str, host.gpus)) or "-", host.workdir)
@@ -38,7 +38,7 @@ def check_host(settings: Settings, name: str, *, as_json: bool) -> int:
     """Ask a host for what jobs need, and say what is missing. Raises UsageError and HostError."""
     found = host_named(settings, name)
     if found is None:
-        emit({"name": name, "problems": []}, "jobs run on this machine without more; see `doctor`", as_json)
+        emit({"name": name, "problems": []}, "jobs can run on this machine as it is; see `doctor`", as_json)
         return PASSED
 
     report = interruptible(ask(*found))

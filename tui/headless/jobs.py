@@ -182,7 +182,7 @@ def _say_link(status: JobStatus, was: str) -> str:
     """Say that a link went down or is back, once each."""
     now = status.link or ""
     if bool(now) != bool(was):
-        say(f"link down: {now}; the job goes on there, trying again" if now else "the link is back")
+        say(f"link down: {now}; the job continues there; trying again" if now else "the link is back")
     return now
 
 
@@ -192,4 +192,4 @@ def _say_end(job: Job, status: JobStatus) -> None:
         say(f"job {job.run_dir.name} failed{why}; see: flowreasoner jobs logs {job.run_dir.name}")
     elif status.state != "done":
         said = f"job {job.run_dir.name} is {status.state}"
-        say(f"{said}; go on with: flowreasoner jobs resume {job.run_dir.name}")
+        say(f"{said}; continue with: flowreasoner jobs resume {job.run_dir.name}")

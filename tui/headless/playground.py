@@ -34,7 +34,7 @@ def fill_grid(runtime: Runtime, played: PlayedStep, plan: GridPlan, *, as_json: 
     try:
         cells = asyncio.run(_fill(runtime, played, plan))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        say("interrupted; everything up to here is in the store")
+        say("interrupted; everything so far is in the store")
         return INTERRUPTED
     emit(_grid_json(cells, played), _grid_text(cells), as_json)
     return EXIT_BY_STATUS.get(cells.status, UNAVAILABLE)

@@ -37,7 +37,7 @@ async def _replay(store: Path, run_id: str, speed: float, as_json: bool) -> int:
                 yield event
 
     def shortened(seconds: float) -> None:
-        sys.stderr.write(f"({duration(seconds * 1000)} without an event, shortened)\n")
+        sys.stderr.write(f"({duration(seconds * 1000)} without an event, shortened to two seconds)\n")
 
     try:
         row = await records.run(run_id)

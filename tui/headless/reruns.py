@@ -52,7 +52,7 @@ def rerun_all(runtime: Runtime, run_ids: list[str], *, concurrency: int, as_json
     try:
         return asyncio.run(_several(runtime, run_ids, concurrency, as_json))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        say("interrupted; everything up to here is in the store")
+        say("interrupted; everything so far is in the store")
         return INTERRUPTED
 
 

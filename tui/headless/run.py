@@ -50,7 +50,7 @@ def run(
     try:
         return asyncio.run(_run(runtime, request, printer(as_json), out))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        say("interrupted; everything up to here is in the store")
+        say("interrupted; everything so far is in the store")
         return INTERRUPTED
 
 

@@ -72,7 +72,7 @@ async def _serve(
     try:
         await _beside(wait_until_it_answers(job, port), forwarding)
         add_endpoint(name, url(port), [name])
-        words = f"{name}/{name} answers at {url(port)}; it is served until: flowreasoner jobs stop {ident}"
+        words = f"{name}/{name} answers at {url(port)}; stop it with: flowreasoner jobs stop {ident}"
         emit({"model": f"{name}/{name}", "job": ident, "base_url": url(port)}, words, as_json)
         sys.stdout.flush()  # whoever reads it waits for it
         if forwarding is None:
@@ -82,7 +82,7 @@ async def _serve(
         say(f"job {ident} has ended")
         return UNAVAILABLE
     except asyncio.CancelledError:
-        say(f"job {ident} goes on; stop it with: flowreasoner jobs stop {ident}")
+        say(f"job {ident} continues; stop it with: flowreasoner jobs stop {ident}")
         return INTERRUPTED
     finally:
         if forwarding is not None:

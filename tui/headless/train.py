@@ -92,7 +92,7 @@ async def start(
             emit(None, parts, False)
         return code
     except asyncio.CancelledError:
-        say(f"job {spec.id} goes on; {_how_to(spec.id)}")
+        say(f"job {spec.id} continues; {_how_to(spec.id)}")
         return INTERRUPTED
     finally:
         await job.close()

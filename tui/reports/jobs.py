@@ -40,7 +40,9 @@ def state_words(status: JobStatus) -> str:
         words += f" (exit code {status.rc})"
     if status.link:
         ago = (
-            f" {duration((time.time() - status.asked) * 1000)} ago" if status.asked else " when last heard of"
+            f" {duration((time.time() - status.asked) * 1000)} ago"
+            if status.asked
+            else " when last heard from"
         )
         words += f"{ago}; link down: {status.link}"
     return one_line(words, WIDTH)

@@ -23,5 +23,5 @@ def print_operators(name: str | None, *, as_json: bool) -> None:
     for spec in found.operators:
         lines += [f"  {one_line(spec.signature, 400)}", f"      {one_line(spec.description, 400)}"]
         if spec.bound:
-            lines.append(f"      given by the run: {', '.join(spec.bound)}")
+            lines.append(f"      provided by the run: {', '.join(spec.bound)}")
     emit(found.to_json(), clean("\n".join(lines)), as_json)

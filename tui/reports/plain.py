@@ -151,7 +151,7 @@ class PlainTrace:
 
     def _evaluated(self, event: EvaluationFinished) -> str:
         result = "no verdict" if event.score is None else f"{event.passed} of {event.total} passed"
-        notes = [] if event.strict else ["repaired workflow; strictly it would not run"]
+        notes = [] if event.strict else ["repaired workflow; as written it would not run"]
         if event.tests_written_by == "model":
             notes.append("model-written tests")
         notes += [note for note in (_judged(event.verdict), remedy(event.verdict)) if note]
@@ -203,7 +203,7 @@ def _answer(answer: str) -> Iterator[str]:
     lines = clean(shown).splitlines()
     yield from (f"  | {line}" for line in lines[:MAX_ANSWER_LINES])
     if len(shown) < len(answer) or len(lines) > MAX_ANSWER_LINES:
-        yield f"  | … it has {count(len(answer))} characters; `show RUN --json` gives all of them"
+        yield f"  | … {count(len(answer))} characters in all; `show RUN --json` prints the whole answer"
 
 
 def _summary(output: Any) -> str:

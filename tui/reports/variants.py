@@ -33,7 +33,7 @@ def print_variants(name: str | None, *, as_json: bool) -> None:
     }
     lines = [f"{name}: {what}"]
     if variant.search is not None:
-        lines.append("searches over the problems of a task before it solves any")
+        lines.append("searches on a task's validation problems before it solves any")
     cells = [
         (r.name, shown_default(r.default).strip("`"), f"{r.type} {r.bounds}".strip(), r.meaning) for r in rows
     ]

@@ -62,10 +62,10 @@ def export_pairs(store: Path, name: str, out: Path, *, label: str | None, as_jso
             "scoreflow draws some."
         )
     if len(pairs) > 1:
-        raise StoreError(f"{name} has preference pairs of {', '.join(pairs)}; say whose with --variant.")
+        raise StoreError(f"{name} has preference pairs of {', '.join(pairs)}; choose one with --variant.")
     ((label, value),) = pairs.items()
     if not value["pairs"]:
-        raise StoreError(f"For no problem do two workflows of {label} differ in score: there are no pairs.")
+        raise StoreError(f"{label} has no pairs: no two of its workflows differ in score on any problem.")
     try:
         rows = write_preferences(value, out)
     except FileExistsError:

@@ -47,7 +47,7 @@ def _text(block: Text) -> Iterator[str]:
     end = "" if text.endswith("\n") else "\n"
     yield f"{_line(block.title)}:\n\n{fence}{block.language}\n{text}{end}{fence}\n\n"
     if len(whole) > len(text):
-        yield f"… {len(whole) - len(text):,} more characters, which an export as html or jsonl has.\n\n"
+        yield f"… {len(whole) - len(text):,} more characters; export as html or jsonl for the whole text.\n\n"
 
 
 def _line(text: str) -> str:

@@ -160,7 +160,7 @@ def _call(event: ev.ModelCallFinished, reading: _Reading) -> Iterator[Block]:
 
 def _proposed(event: ev.WorkflowProposed) -> Iterator[Block]:
     name = event.workflow_id[:8] if event.workflow_id else "none that can run"
-    strict = "" if event.strict_ok else ", repaired: strictly it would not run"
+    strict = "" if event.strict_ok else ", repaired: as written it would not run"
     yield Line(f"Workflow {name}, complexity {event.complexity}{strict}.", bad=event.workflow_id is None)
     if event.modification:
         yield Line(f"Modification: {event.modification}")

@@ -70,13 +70,15 @@ def serve(port: int, token: str | None) -> None:
         ) from None
     if token is not None and (len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable()):
         raise ServeError(
-            f"a token has at least {SHORTEST_TOKEN} ASCII characters; leave it out to get a random one"
+            f"a token needs at least {SHORTEST_TOKEN} ASCII characters; leave it out to get a random one"
         )
     token = token or secrets.token_urlsafe(24)
     listening = _listen(port)
     port = listening.getsockname()[1]
     address = f"http://{HOST}:{port}/?token={_quoted(token)}"
-    sys.stdout.write(f"{address}\nThe workbench is at this address, for who has it; Ctrl-C ends it.\n")
+    sys.stdout.write(
+        f"{address}\nThe workbench is at this address; keep it to yourself. Ctrl-C stops the server.\n"
+    )
     sys.stdout.flush()
     web.run_app(make_app(port, token), sock=listening, print=None, access_log=None)
 
@@ -123,7 +125,7 @@ def _checks(port: int, token: str) -> Any:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not _is_loopback(request.host) or not _is_ours(request.headers.get("Origin"), request.host):
-            raise web.HTTPForbidden(text="This address is not served here.\n")
+            raise web.HTTPForbidden(text="There is no such page here.\n")
         given = request.query.get("token")
         if not _is_token(given if given is not None else request.cookies.get(cookie), token):
             raise web.HTTPForbidden(text="Open the address that `flowreasoner serve` printed.\n")

@@ -137,7 +137,7 @@ def _proposal(state: RunState, node: ProposalNode) -> dict[str, Section]:
     outcome = {
         "valid": "valid as written",
         "repaired": "invalid as written, valid after repair: a strict reading scores it 0",
-        "invalid": "invalid: it was not run",
+        "invalid": "invalid: not run",
     }
     facts = [
         ("Workflow", node.workflow_id or "none"),
@@ -229,7 +229,7 @@ def _evaluation(state: RunState, node: EvaluationNode) -> dict[str, Section]:
     facts = [
         ("Split", node.split),
         ("Score", f"{score}  ({node.passed} of {node.total} passed)"),
-        ("Workflow", "as written" if node.strict else "repaired: a strict reading scores 0"),
+        ("Workflow", "as written" if node.strict else "repaired: a strict reading scores it 0"),
         ("Tests", "model-written: a pass proves little" if node.written_by == "model" else "by the author"),
         ("Judged", told(node.verdict.get("mode"))),
         ("Unjudged", remedy(node.verdict)),

@@ -38,7 +38,7 @@ def _content(encoded: str) -> str:
     try:
         data = base64.b64decode(encoded)
     except (binascii.Error, ValueError):
-        return "damaged: it cannot be decoded"
+        return "damaged: cannot be decoded"
     try:
         text = data.decode()
     except UnicodeDecodeError:

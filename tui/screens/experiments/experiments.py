@@ -198,7 +198,9 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         if len(row.variants) > 1:
             self.navigation.open_comparison([row.name])
         else:
-            self.notify("It has only one variant; mark others to compare it with on the Compare screen (6).")
+            self.notify(
+                "This experiment has one variant; mark variants to compare on the Compare screen (6)."
+            )
 
     # -- starting and stopping ---------------------------------------------------------------------
 
@@ -264,9 +266,8 @@ class ExperimentsScreen(WorkbenchScreen[None]):
 
         if (now := self._in_progress()) is None:
             return
-        question = (
-            f"Cancel {now.experiment}? What is done stays; {plural(now.running, 'trial')} would be cut off."
-        )
+        running = plural(now.running, "trial")
+        question = f"Cancel {now.experiment}? Finished trials are kept; {running} would be cut off."
 
         def answered(yes: bool | None) -> None:
             if yes:

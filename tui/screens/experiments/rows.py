@@ -159,9 +159,9 @@ def facts(row: ExperimentRow, now: Standing | None) -> list[tuple[str, str]]:
             shown.append(("Waits", ", ".join(now.waits)))
         shown += [("Search", f"{label}: {why}") for label, why in now.failures.items()]
     elif row.holder is not None:
-        shown.append(("Now", f"under way in process {row.holder}"))
+        shown.append(("Now", f"in progress in process {row.holder}"))
     elif row.done < row.total:
-        shown.append(("To do", f"{fmt.plural(row.total - row.done, 'trial')}; u goes on"))
+        shown.append(("To do", f"{fmt.plural(row.total - row.done, 'trial')}; u resumes"))
     tokens = fmt.count(row.tokens_in + row.tokens_out)
     shown.append(("Used", f"{tokens} tokens in {fmt.plural(row.runs, 'run')}"))
     return [(name, one_line(value, 300)) for name, value in shown]

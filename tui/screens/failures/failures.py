@@ -102,7 +102,7 @@ class FailuresScreen(WorkbenchScreen[None]):
             table.refresh()
             return
         table.border_title = f"By {by}"
-        table.empty = "No run has failed.\nWhat fails is gathered here,\nby what went wrong."
+        table.empty = "No run has failed.\nFailed runs appear here,\nclustered by what went wrong."
         table.show([cluster_row(by, cluster) for cluster in found.clusters])
         table.tell(
             plural(found.total, "failed run") if found.total else "", part=len(found.clusters) >= CLUSTERS
@@ -224,10 +224,12 @@ class FailuresScreen(WorkbenchScreen[None]):
     async def action_label(self) -> None:
         from engine.failures import LABELS
 
-        await self._pick("label", "Label this run; a label that it has is taken away", LABELS, "a new label")
+        await self._pick(
+            "label", "Label this run; picking a label that it has removes it", LABELS, "a new label"
+        )
 
     async def action_training_set(self) -> None:
-        question = "Put this run into a training set, or take it out"
+        question = "Put this run into a training set, or remove it from one"
         await self._pick("training-set", question, {}, "a new set")
 
     async def _pick(self, kind: Kind, question: str, known: Mapping[str, str], own: str) -> None:
@@ -273,11 +275,11 @@ class FailuresScreen(WorkbenchScreen[None]):
     def action_undo(self) -> None:
         """Take back what was said last, or say again what was taken away."""
         if not self._undo:
-            self.notify("Nothing was said here that could be taken back.")
+            self.notify("There is nothing to undo.")
             return
         run, kind, value, removed = self._undo.pop()
         what = " ".join(filter(None, (kind, one_line(value, 60))))
-        self.notify(f"{what}: {'back' if removed else 'taken back'} on {one_line(run.problem_id, 80)}")
+        self.notify(f"{what}: {'restored' if removed else 'removed'} on {one_line(run.problem_id, 80)}")
         self.run_worker(partial(self._write, run, kind, value, remove=not removed), group="say")
 
     def _say(self, run: RunRow, kind: Kind, value: str, *, remove: bool) -> None:
@@ -313,7 +315,7 @@ class FailuresScreen(WorkbenchScreen[None]):
                 self.run_worker(partial(self._train_on, run_ids, name), group="say")
 
         question = f"Training set for these {plural(len(run_ids), 'run')}"
-        self.app.push_screen(AskScreen(question, hint="A data set is built of it next."), named)
+        self.app.push_screen(AskScreen(question, hint="Next, a data set is built from it."), named)
 
     async def _train_on(self, run_ids: list[str], name: str) -> None:
         from store.annotations import annotate
@@ -369,4 +371,4 @@ class FailuresScreen(WorkbenchScreen[None]):
             self.navigation.start_run(request, show=False)
             begun += 1
         if begun:
-            self.notify(f"{plural(begun, 'run')} started again; 3 shows the latest, 1 all.")
+            self.notify(f"{plural(begun, 'run')} started again; 1 lists them.")

@@ -63,15 +63,15 @@ def _lines(run: RunRow, peek: Peek) -> Iterator[str]:
 
 def _no_label(run: RunRow) -> str:
     if run.status == "cancelled":
-        return "No label: somebody cancelled the run."
-    return "No label: no rule fits, or its labels were taken away."
+        return "No label: the run was cancelled."
+    return "No label: no rule applies, or its labels were removed."
 
 
 def _said(peek: Peek) -> Iterator[str]:
     by_people = [a for a in peek.annotations if a.source == "user"]
     if by_people:
         yield ""
-        yield "── said of it"
+        yield "── annotations"
         yield from (f"{a.kind}{': ' if a.value else ''}{one_line(a.value, 500)}" for a in by_people)
 
 

@@ -19,7 +19,7 @@ from tui.widgets.check_box import CheckBox
 from tui.widgets.footer import Footer
 from tui.widgets.title_bar import TitleBar
 
-HINT = "What stays as it was is served from the record: not called, not paid again."
+HINT = "Unchanged steps are served from the record, without a call or a cost."
 
 
 def fork_form(run_id: str, step_id: str) -> str:
@@ -65,7 +65,7 @@ class ForkScreen(DraftedScreen[Changes | None]):
             if self._prompt is not None:
                 with Vertical(id="right"):
                     prompt = TextArea(self._prompt, id="prompt", soft_wrap=True)
-                    prompt.border_title = "Prompt, in place of what the operator writes"
+                    prompt.border_title = "Prompt, in place of the operator's"
                     yield prompt
         with Horizontal(id="options"):
             with Horizontal(classes="field"):
@@ -110,7 +110,7 @@ class ForkScreen(DraftedScreen[Changes | None]):
                 self._complain(f"The inputs are not JSON: {error}")
                 return
             if not isinstance(inputs, dict):
-                self._complain("The inputs are an object of arguments by name.")
+                self._complain("The inputs must be a JSON object of arguments by name.")
                 return
         prompt = self.query_one("#prompt", TextArea).text if self._prompt is not None else None
         worker = self.query_one("#worker", Input).value.strip()

@@ -90,13 +90,13 @@ class HostsScreen(WorkbenchScreen[None]):
         hosts, images, containers = (self._table(id) for id in ("hosts", "images", "containers"))
         first, several = found[0], len(found) > 1
         problem = "" if any(one.host for one in found) else one_line(first.problem, 300)
-        hosts.empty = f"{problem[:1].upper()}{problem[1:]}\nTo have Docker: {one_line(first.advice, 300)}"
-        images.empty = "Images are on a Docker host; there is none." if problem else "No images."
+        hosts.empty = f"{problem[:1].upper()}{problem[1:]}\nTo use Docker: {one_line(first.advice, 300)}"
+        images.empty = "Images are kept on a Docker host; there is none." if problem else "No images."
         containers.empty = (
             "Without Docker, generated code runs under bubblewrap if that is installed.\n"
             "Press c to check what this machine can do."
             if problem
-            else "No container runs now. They are made when a run starts and removed when the app ends."
+            else "No container is running. They start with a run and are removed when the workbench closes."
         )
         hosts.show([] if problem else [host_row(one) for one in found])
         images.show([image_row(one, image, several=several) for one in found for image in one.images])
@@ -161,7 +161,9 @@ class HostsScreen(WorkbenchScreen[None]):
                 process = await asyncio.create_subprocess_exec(*command)
                 code = await process.wait()
             if code and time.monotonic() - begun < _AT_ONCE_S:
-                gone = f"No shell could be opened in {ident[:12]} (docker: exit status {code}): is it gone?"
+                gone = (
+                    f"No shell could be opened in {ident[:12]} (docker: exit status {code}); it may be gone."
+                )
                 self.notify(gone, severity="warning")
         except SuspendNotSupported:
             self.notify(f"This terminal cannot open a shell; run: {' '.join(command)}")

@@ -30,11 +30,11 @@ FIELDS = {
     "data": ("Data", "Its local file or folder, where it needs one"),
     "split": ("Split", "As in aflow-1:4; empty for all problems"),
     "name": ("Name", "Empty: one is made"),
-    "limit": ("Limit", "At most so many problems; empty for all"),
+    "limit": ("Limit", "At most this many problems; empty for all"),
     "repeats": ("Repeats", "Trials per variant and problem"),
     "executions": ("Executions", "Of a workflow in a trial"),
     "concurrency": ("Concurrency", "Trials at once"),
-    "budget_usd": ("Budget", "US dollars; nothing more starts once spent"),
+    "budget_usd": ("Budget", "US dollars; once spent, no more trials start"),
     "seed": ("Seed", "Of the first repeat; 1 more each"),
 }
 NUMBERS: dict[str, Validator] = {
@@ -102,7 +102,7 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
             with Horizontal(id="buttons"):
                 yield Button("Preview", variant="primary", id="look", compact=True)
                 yield Button("Start", id="begin", compact=True, disabled=True)
-                yield Label("Preview tells calls and cost; Start runs it", classes="hint")
+                yield Label("Preview shows calls and cost; Start runs it", classes="hint")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -171,7 +171,7 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
         if self._previewed is not None:
             self.dismiss(self._previewed)
         elif any(worker.group == "preview" and not worker.is_finished for worker in self.workers):
-            self._complain("Still estimating; f2 starts it once the estimate is here.")
+            self._complain("Still estimating; press f2 once the estimate is shown.")
         else:
             self._told_first = True
             self.action_preview()
@@ -192,7 +192,7 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
             self._complain(why)
             return
         if self._told_first:
-            self._complain("This is what it would take; f2 again starts it.", good=True)
+            self._complain("This is the estimate; f2 again starts the experiment.", good=True)
         # Of all that the command prints, what fits beside a form.
         cells = [estimate_cells(row) for row in rows]
         columns = (0, 1, 2, 3, 6, 7) if self.size.width >= 110 else (0, 1, 2, 3, 6)

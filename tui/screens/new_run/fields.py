@@ -19,7 +19,7 @@ FIELDS = {
     "meta_agent": ("Meta-agent", "The model that writes workflows"),
     "worker": ("Worker", "The model that operators call"),
     "operators": ("Operators", "auto for the variant's own, a set's name, or your own FILE.toml"),
-    "rounds": ("Rounds", "Workflows to try at most"),
+    "rounds": ("Rounds", "Most workflows to try"),
     "repeats": ("Repeats", "Executions of each workflow"),
     "seed": ("Seed", "The same seed, the same sampling"),
 }
@@ -47,7 +47,7 @@ def choices(field: str) -> list[tuple[str, str]]:
         return list(available().items())
     if field == "operators":
         sets = [(name, chosen.description) for name, chosen in SETS.items()]
-        return [(AUTO, "the set that the variant's system has for this kind of problem"), *sets]
+        return [(AUTO, "the variant's own set for this kind of problem"), *sets]
     return []
 
 

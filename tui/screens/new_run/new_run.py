@@ -68,7 +68,7 @@ class NewRunScreen(DraftedScreen[NewRun | None]):
             yield Label("", id="complaint", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Run", variant="primary", id="start", compact=True)
-                yield Label("Enter runs it as filled in; f3 lists what a field can be", classes="hint")
+                yield Label("Enter starts the run; f3 lists a field's choices", classes="hint")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -113,7 +113,7 @@ class NewRunScreen(DraftedScreen[NewRun | None]):
 
     def action_reset(self) -> None:
         self.start_over()
-        self._complain("The example, and the models of the settings.", good=True)
+        self._complain("The form is as it opened.", good=True)
 
     # -- the problem -----------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ class NewRunScreen(DraftedScreen[NewRun | None]):
         told = (
             f"Tests: {', '.join(counts)}{written}"
             if counts
-            else "No tests: there will be an answer but no score."
+            else "No tests: the run will have an answer but no score."
         )
         self.query_one("#tests", Label).update(told)
         keep = self.query_one("#keep", CheckBox)
@@ -164,7 +164,9 @@ class NewRunScreen(DraftedScreen[NewRun | None]):
         """List what the field in focus can be."""
         box = self.focused
         if not isinstance(box, Input) or box.id not in ("variant", "operators", *MODELS):
-            self._complain("Go to Variant, Meta-agent, Worker or Operators first (tab); f3 then lists them.")
+            self._complain(
+                "First go to Variant, Meta-agent, Worker or Operators (tab); f3 lists their choices."
+            )
             return
         from tui.screens.pick.pick import PickScreen
 
@@ -207,7 +209,7 @@ class NewRunScreen(DraftedScreen[NewRun | None]):
             seed=int(values["seed"]),
             make_tests=not problem.tests and self.query_one("#make", CheckBox).value,
         )
-        self._complain("Looking for the models and the sandbox …", good=True)
+        self._complain("Checking the models and the sandbox …", good=True)
         self.run_worker(partial(self._hand_over, request), group="check", exclusive=True)
 
     async def _hand_over(self, request: NewRun) -> None:

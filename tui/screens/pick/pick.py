@@ -38,7 +38,7 @@ class PickScreen(ModalScreen[str | None]):
             yield Label(one_line(self._question, 100), markup=False)
             yield Input(id="words", placeholder="type to narrow", compact=True)
             yield OptionList(id="choices", compact=True)
-            yield Label("enter picks  ↑ ↓ move  esc leaves it as it was", id="hint", markup=False)
+            yield Label("enter picks  ↑ ↓ move  esc cancels", id="hint", markup=False)
 
     def on_mount(self) -> None:
         self._narrow("")

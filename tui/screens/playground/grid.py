@@ -122,7 +122,7 @@ def cell_text(heading: str, states: Sequence[CellState]) -> str:
             lines += [f"  {t['message']}" for t in failed if t.get("message")]
         parts += ["\n".join(lines), state.reply]
         if state.output is not None and (output := _output(state.output)) != state.reply:
-            parts.append(f"What the step gave:\n{output}")
+            parts.append(f"Output of the step:\n{output}")
     return "\n\n".join(parts)
 
 
@@ -142,4 +142,4 @@ def variables_text(variables: Sequence[tuple[str, str, str]], absent: Sequence[s
     ]
     if absent:
         parts.append(f"Inputs that are not in the prompt: {', '.join(absent)}")
-    return "\n\n".join(parts) or "Nothing that went into the step was found in its prompt."
+    return "\n\n".join(parts) or "None of the step's inputs appears in its prompt."

@@ -50,12 +50,12 @@ def save_as_variant(
             return
         complain("")
         where = one_line(str(files[-1]), 200)
-        screen.notify(f"Saved; give {where} as the variant of a run.", timeout=10)
+        screen.notify(f"Saved; name {where} as the variant of a run.", timeout=10)
 
     def save(name: str | None) -> None:
         if name:
             folder = variants / name if "/" not in name else Path(name).expanduser()
             screen.run_worker(write(folder), group="promote", exclusive=True)
 
-    hint = f"A new folder; a bare name is made in {one_line(str(variants), 60)}."
+    hint = f"A new folder; a name without a path goes into {one_line(str(variants), 60)}."
     screen.app.push_screen(AskScreen("Save the workflow with this prompt as", hint=hint), save)

@@ -117,7 +117,7 @@ class PlaygroundScreen(DraftedScreen[None]):
         self.run_worker(self._suggest, group="models")
         self._prompts.fill(played.template.text, edits)
         if self.restore():
-            self.notify("With the prompts you were editing.")
+            self.notify("The form has the prompts you were editing.")
         self.set_focus(self._grid if plan else self.query_one("#template"))
         self._sync(force=True)
 
@@ -195,7 +195,7 @@ class PlaygroundScreen(DraftedScreen[None]):
         if self._played is None:
             return
         if self.filling is not None and self.filling.is_being_filled:
-            self._complain("The grid is being filled; cancel it first.")
+            self._complain("The grid is running; cancel it first.")
             return
         try:
             request = grid_request(self._played, self._plan(self._played))
@@ -216,7 +216,7 @@ class PlaygroundScreen(DraftedScreen[None]):
         if filling is not None and filling.session is not None and filling.is_being_filled:
             self.navigation.engines.act(filling.session, "cancel")
         else:
-            self.notify("Nothing is being asked.")
+            self.notify("No grid is running.")
 
     def action_fork(self) -> None:
         """The run again from the step on, with the prompt and the model of the cell."""

@@ -51,7 +51,7 @@ class SidePane(Vertical):
         view = self.query_one(TextView)
         if self._side == "Variables":
             listed = [(v.name, v.origin, v.value) for v in template.variables.values()]
-            kept = f"Prompts of the workflow in it: {', '.join(template.prompts) or 'none'}\n\n"
+            kept = f"Workflow prompts in it: {', '.join(template.prompts) or 'none'}\n\n"
             view.show(kept + variables_text(listed, [v.name for v in template.absent]))
         elif self._side == "Message":
             try:

@@ -30,10 +30,10 @@ def fork_at(
     from tui.screens.fork.fork import ForkScreen, fork_form
 
     if not state.finished:
-        screen.notify("The run goes on; it can be forked when it has ended.")
+        screen.notify("The run is still in progress; fork it once it has ended.")
         return
     if step is None:
-        screen.notify("Select the step to fork at first.")
+        screen.notify("First select the step to fork at.")
         return
 
     async def begin(changes: Changes) -> None:

@@ -13,7 +13,7 @@ from tui.widgets.text_view import TextView
 def to_hit(screen: Screen[None], finder: Finder, views: StepViews, detail: DetailPane, by: int) -> None:
     """Show the next hit in the text that is shown, or else the next row that has one."""
     if finder.wanted.query is None:
-        screen.notify("Search first: press / and type words.")
+        screen.notify("First search: press / and type words.")
         return
     text = screen.query_one("#detail-text", TextView)
     if finder.at >= 0 and text.to_hit(by):

@@ -44,9 +44,9 @@ class NotBegun(Widget, can_focus=True):
         return Content.assemble(
             (clean(self._session.state.error or "")[:_MOST], "bold"),
             "\n\n",
-            ("Nothing was run and nothing is lost.  ", "$foreground 70%"),
+            ("Nothing was run, and nothing is lost.  ", "$foreground 70%"),
             ("enter", "$primary bold"),
-            (" goes back to what you filled in.", "$foreground 70%"),
+            (" returns to the form as you filled it in.", "$foreground 70%"),
         )
 
     def action_back_to_form(self) -> None:

@@ -19,11 +19,13 @@ def playground_of(state: RunState, step: StepNode | None) -> PlaygroundScreen | 
         parent, at = state.origin.get("parent"), state.origin.get("forked_at")
         if isinstance(parent, str) and isinstance(at, str):
             return PlaygroundScreen(parent, at, grid=state.run_id)
-        return "The record does not say which step this grid is of."
+        return "The record does not say which step this grid belongs to."
     if step is None:
-        return "Select the step whose prompt to play with first."
+        return "First select the step whose prompt you want to edit."
     if any(isinstance(state.tree.nodes[key], CallNode) for key in step.children):
         return PlaygroundScreen(state.run_id, step.key[1])
     if step.reused:
-        return "This step was served from the parent's record: play with it there (P opens it)."
+        return (
+            "This step was served from the parent's record; open the playground there (P opens the parent)."
+        )
     return f"{step.operator} called no model, so it has no prompt."

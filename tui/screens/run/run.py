@@ -382,7 +382,7 @@ class RunScreen(WorkbenchScreen[None]):
         if session.pace is not None and not session.state.finished:
             self._title.toggle_pause()
         elif not session.state.finished:
-            self.notify("The run goes on; it can be replayed when it has ended.")
+            self.notify("The run is still in progress; replay it once it has ended.")
         else:
             show = self.app.push_screen if session.pace is None else self.app.switch_screen
             show(RunScreen(session.again(), run_id=session.state.run_id))

@@ -50,7 +50,7 @@ class StopBar(Widget):
         if stop is None:
             return Content("")
         keys = [("s over", "step_over"), ("S into", "step_into"), ("O out", "step_out")]
-        keys += [("c change", "change"), ("p go on", "pause")]
+        keys += [("c change", "change"), ("p continue", "pause")]
         links = Content("  ").join(
             Content.from_markup(f"[@click=screen.{action}]{label}[/]") for label, action in keys
         )
@@ -73,7 +73,7 @@ class StopBar(Widget):
             self._engines.act(self._session, "continue")
         else:
             self._engines.act(self._session, "pause")
-            self.notify("The run stops at its next step or call.")
+            self.notify("The run pauses at its next step or call.")
 
     def step(self, how: Literal["over", "into", "out"]) -> None:
         """Go on to the next crossing of this kind."""
@@ -98,7 +98,7 @@ class StopBar(Widget):
             if yes:
                 self._engines.act(self._session, "cancel")
 
-        question = "Cancel this run? What has happened so far stays in the store."
+        question = "Cancel this run? Its record so far stays in the store."
         self.app.push_screen(ConfirmScreen(question, "Cancel run"), answered)
 
     def choose_breakpoints(self, step: StepNode | None) -> None:

@@ -17,9 +17,9 @@ from tui.actions import bindings_for
 from tui.sharing.export_runs import FORMATS, SUFFIXES, Format
 
 TITLES: dict[Format, str] = {
-    "bundle": "Bundle: for another workbench, which imports it whole",
+    "bundle": "Bundle: for another workbench to import",
     "html": "HTML: a report in one file",
-    "markdown": "Markdown: a report, long texts cut",
+    "markdown": "Markdown: a report, with long texts shortened",
     "jsonl": "JSON lines: the events",
     "otlp": "OpenTelemetry: spans, to an OTLP endpoint",
     "parquet": "Parquet: rows to train on",
@@ -55,7 +55,7 @@ class ShareScreen(ModalScreen[Choice | None]):
             yield OptionList(*options, id="formats", compact=True)
             yield Label("to", markup=False)
             yield Input(id="where", compact=True)
-            yield Label("Keys, home paths and the environment are taken out.", id="promise", markup=False)
+            yield Label("Keys, home paths and environment variables are removed.", id="promise", markup=False)
 
     @property
     def _format(self) -> Format:

@@ -23,9 +23,9 @@ _PASSES = {
     "before": "Inputs of the step",
     "model": "Messages to the model",
     "after": "Output of the step",
-    "error": "Output to give instead of the error",
+    "error": "Output to use instead of the error",
 }
-NOTHING = "Nothing passes here that could be changed."
+NOTHING = "There is no value to change here."
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class StopScreen(DraftedScreen[Decision | None]):
                 yield value
                 yield Label("", id="complaint", markup=False)
             with Vertical(id="right"):
-                shown = TextView(id="locals", classes="pane", empty="They were not read here.")
+                shown = TextView(id="locals", classes="pane", empty="The variables are not known here.")
                 shown.border_title = "Variables of the workflow"
                 yield shown
         yield Footer()
@@ -115,7 +115,7 @@ class StopScreen(DraftedScreen[Decision | None]):
         self._skipping = not self._skipping
         area = self.query_one("#value", TextArea)
         area.load_text('{"response": ""}' if self._skipping else self._before)
-        area.border_title = "Output to give; the step is not run" if self._skipping else _PASSES["before"]
+        area.border_title = "Output to use; the step is not run" if self._skipping else _PASSES["before"]
 
     async def action_open_editor(self) -> None:
         area = self.query_one("#value", TextArea)

@@ -31,18 +31,20 @@ class JobControl:
             self._screen.notify(f"{name} has ended already.")
             return
         question = f"Stop {name}? It writes a checkpoint first and can be resumed."
-        self._confirm(question, "Stop it", "Keep it running", self._jobs.stop, job, "It is asked to stop.")
+        self._confirm(
+            question, "Stop it", "Keep it running", self._jobs.stop, job, "The job has been asked to stop."
+        )
 
     def resume(self, job: JobStanding) -> None:
         """Have it go on."""
-        self._do(self._jobs.resume(job.row.id), "It goes on from its newest checkpoint.")
+        self._do(self._jobs.resume(job.row.id), "The job continues from its newest checkpoint.")
 
     def fetch(self, job: JobStanding) -> None:
         """Bring its checkpoints here."""
 
         async def fetch() -> None:
             count = await self._jobs.fetch(job.row.id)
-            self._screen.notify(f"{plural(count, 'checkpoint')} of {one_line(job.row.name, 60)} here.")
+            self._screen.notify(f"{plural(count, 'checkpoint')} of {one_line(job.row.name, 60)} fetched.")
 
         self._do(fetch())
 
@@ -52,8 +54,8 @@ class JobControl:
         if job.is_going_on:
             self._screen.notify(f"{name} is {job.state}; stop it first (X).")
             return
-        question = f"Remove {name} with its checkpoints and log? Its runs stay."
-        self._confirm(question, "Remove it", "Keep it", self._jobs.remove, job, "It is removed.")
+        question = f"Remove {name} with its checkpoints and log? Its runs are kept."
+        self._confirm(question, "Remove it", "Keep it", self._jobs.remove, job, "The job is removed.")
 
     async def evaluate(self, job: JobStanding, step: int) -> None:
         """Fill in an experiment of the checkpoint against its base."""
@@ -67,9 +69,9 @@ class JobControl:
         from tui.service.jobs.evaluation import model_name
 
         async def serve() -> None:
-            self._screen.notify("A server is started; you are told when it answers.")
+            self._screen.notify("Starting a server; a notice will say when it answers.")
             name = await self._jobs.serve(model_name(job.row.id, step))
-            self._screen.notify(f"It answers as the model {name}; its job is in the list (8).", timeout=15)
+            self._screen.notify(f"The model {name} is ready to use; its job is in the list (8).", timeout=15)
 
         # The app's, because it takes minutes: nobody has to stay on this screen.
         self._do(serve(), worker_of=self._screen.app)
@@ -80,7 +82,7 @@ class JobControl:
 
         found = compared_in(await self._screen.navigation.records.experiments(), job_id, step)
         if found is None:
-            self._screen.notify(f"No experiment has checkpoint {step} beside its base yet; v starts one.")
+            self._screen.notify(f"No experiment compares checkpoint {step} with its base yet; v starts one.")
         else:
             self._screen.navigation.open_comparison([found])
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "sft": "SFT: what the meta-agent wrote, a row for each round",
-    "grpo": "GRPO: the problems, to learn from rewards",
+    "grpo": "GRPO: problems to learn from with rewards",
     "dpo": "DPO: pairs of a better and a worse workflow",
     "repair": "Repair: a proposal that cannot run, and one that does",
 }

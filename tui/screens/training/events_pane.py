@@ -78,4 +78,4 @@ def _said(kind: str, data: dict[str, Any]) -> str:
         return f"checkpoint {str(data.get('content', ''))[:12]} {' '.join(values)}"
     if kind == "end":
         return f"{data.get('status', 'ended')}{': ' if data.get('error') else ''}{data.get('error') or ''}"
-    return f"begun from {data.get('base', '?')}, {data.get('total_steps', '?')} steps"
+    return f"started from {data.get('base', '?')}, {data.get('total_steps', '?')} steps"

@@ -130,7 +130,7 @@ class JobScreen(WorkbenchScreen[None]):
         job, title = self._job, self.query_one(TitleBar)
         if job is None:
             title.crumb = f"Training › {self._id}"
-            self.query_one("#standing", Static).update("This job is not here any more.")
+            self.query_one("#standing", Static).update("This job no longer exists.")
             return
         title.crumb = f"Training › {one_line(job.row.name, 60)}"
         heard = f"heard {age(job)} ago" if age(job) else ""
@@ -179,12 +179,12 @@ class JobScreen(WorkbenchScreen[None]):
             self._overlaid = [*self._overlaid[1:], self._overlaid[0]]
             self.action_reload()
         else:
-            self.notify("Mark other jobs with space in the list to see their curves behind this one's.")
+            self.notify("In the list of jobs, mark others with space to see their curves behind this one's.")
 
     def action_filter(self) -> None:
         """Ask which metrics, or lines of the log, to keep."""
         if self._tab not in ("Curves", "Log"):
-            self.notify("Curves and the log can be filtered.")
+            self.notify("Only the curves and the log can be filtered.")
             return
         box = self.query_one("#filter", Input)
         curves = self._tab == "Curves"
@@ -235,7 +235,7 @@ class JobScreen(WorkbenchScreen[None]):
     def _open_run(self, event: CandidatesView.Chosen) -> None:
         run_id = event.candidate.run_id
         if run_id is None or not event.candidate.is_stored:
-            self.notify("Its run is not in the store yet; runs of a job come when they have ended.")
+            self.notify("Its run is not in the store yet; a job's runs appear there once they have ended.")
         else:
             self.navigation.open_trace(run_id)
 
@@ -272,7 +272,7 @@ class JobScreen(WorkbenchScreen[None]):
             return step
         found = await self.navigation.jobs.checkpoints(self._id)
         if not found:
-            self.notify("It has no checkpoint here yet.")
+            self.notify("This job has no checkpoint here yet.")
         return found[0].step if found else None
 
     # -- control -----------------------------------------------------------------------------------

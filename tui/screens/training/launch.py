@@ -263,7 +263,9 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
 class _UnknownHostError(ExpectedError):
     def __init__(self, name: str, known: list[str]) -> None:
         there = ", ".join(["local", *known])
-        super().__init__(f"there is no host {name!r}; there are {there}, and [hosts.NAME] in the config file")
+        super().__init__(
+            f"there is no host {name!r}; there are {there}; add [hosts.NAME] to the config file for another"
+        )
 
 
 def _dry_run(launch: Launch) -> str:

@@ -22,7 +22,7 @@ class LogPane(Vertical):
         self.pattern = ""
 
     def compose(self) -> ComposeResult:
-        yield TextView(id="log", tail=True, empty="It has printed nothing.")
+        yield TextView(id="log", tail=True, empty="The job has printed nothing yet.")
 
     def on_mount(self) -> None:
         self.query_one("#log").border_title = "Log"
@@ -43,8 +43,8 @@ class LogPane(Vertical):
         text = self._tail.text if self._tail else ""
         try:
             text = only_matching(text, self.pattern)
-            view.border_subtitle = f"{plural(text.count(chr(10)), 'line')} with /{self.pattern}/" * bool(
-                self.pattern
+            view.border_subtitle = (
+                f"{plural(text.count(chr(10)), 'line')} that match /{self.pattern}/" * bool(self.pattern)
             )
         except ValueError as error:
             view.border_subtitle = str(error)

@@ -18,7 +18,7 @@ class RecipePane(Vertical):
     """The text of recipe.toml."""
 
     def compose(self) -> ComposeResult:
-        yield TextView(id="recipe", empty="It has no recipe.")
+        yield TextView(id="recipe", empty="This job has no recipe.")
 
     def on_mount(self) -> None:
         self.query_one("#recipe").border_title = "Recipe"
@@ -41,6 +41,6 @@ def _read(run_dir: Path, parent: Path | None) -> str:
     try:
         changes = differences(parent / "recipe.toml", run_dir / "recipe.toml")
     except ExpectedError as error:
-        return f"# What changed from {parent.name} is not known: {error}\n\n{text}"
+        return f"# The changes from {parent.name} are not known: {error}\n\n{text}"
     lines = [f"#   {key}: {before} → {after}" for key, before, after in changes] or ["#   nothing"]
     return "\n".join([head, *lines, "", text])

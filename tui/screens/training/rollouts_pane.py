@@ -28,7 +28,7 @@ GROUP_COLUMNS = (
     Column("± std", "number"),
     Column("Dropped", "number", rank=6),
 )
-EMPTY = "No rollouts yet. A job that learns from rewards tells them with each step."
+EMPTY = "No rollouts yet. A job that learns from rewards reports them with each step."
 
 
 class RolloutsPane(Vertical):

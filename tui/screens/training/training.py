@@ -134,7 +134,7 @@ class TrainingScreen(WorkbenchScreen[None]):
         box.border_title = one_line(job.row.name, 40) if job else "Job"
         bar, legend = time_bar(job.row.latest, time.content_region.width) if job else ([], [])
         if not bar:
-            time.update(Content.styled("No step has said yet." if job else "", "$foreground 60%"))
+            time.update(Content.styled("No step has reported yet." if job else "", "$foreground 60%"))
             return
         inks = {"accent": "$accent", "warning": "$warning", "success": "$success", "muted": "$foreground 60%"}
         rows = ([(text, inks.get(ink, "")) for text, ink in row] for row in (bar, legend))

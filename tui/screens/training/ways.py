@@ -55,5 +55,5 @@ async def _submit(app: WorkbenchApp, filled: Launch) -> None:
     except ExpectedError as error:
         app.notify(one_line(str(error), 300), severity="error", timeout=15)
         return
-    app.notify("The job has begun; it goes on when the workbench closes.")
+    app.notify("The job has started; it continues when the workbench closes.")
     app.open_training(job_id)
