@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from engine.models.base import Message
 from engine.operators.specs import OperatorSet
@@ -48,30 +49,62 @@ class Experience:
     feedback: str
 
 
-def propose_messages(problem: Problem, operators: OperatorSet, history: list[Experience]) -> list[Message]:
-    """The messages for the next round. Only visible tests are ever shown (invariant I6)."""
+# Of which rounds the meta-agent is told how they went: the last one, all of them, or none (scores alone).
+FeedbackOn = Literal["last", "all", "none"]
+
+
+def best_round(history: Sequence[Experience]) -> Experience:
+    """The round of the highest score, of equals the first; of rounds without a score the first too."""
+    return max(history, key=lambda e: (e.score is not None, e.score or 0.0, -e.round))
+
+
+def propose_messages(
+    problem: Problem,
+    operators: OperatorSet,
+    history: Sequence[Experience],
+    *,
+    parent: int | None = None,
+    feedback: FeedbackOn = "last",
+    show_tests: bool = True,
+) -> list[Message]:
+    """The messages for the next round. Only visible tests are ever shown (invariant I6).
+
+    `parent` is the round whose workflow is to be changed, by default the best.
+    """
     parts = [f"Query:\n{problem.prompt.strip()}"]
     if problem.entry_point:
         parts.append(f"Entry point: {problem.entry_point}")
-    if problem.tests.visible:
+    if problem.tests.visible and show_tests:
         parts.append("Visible tests:\n" + "\n".join(t.strip() for t in problem.tests.visible))
     if history:
-        best = max(history, key=lambda e: (e.score is not None, e.score or 0.0, e.round))
+        best = best_round(history)
+        base = next((e for e in history if e.round == parent), best)
         lines = [
             f"Round {e.round}: {_score(e.score)}: {e.modification.strip() or 'no description'}"
             for e in history
         ]
         parts.append("Rounds so far:\n" + "\n".join(lines))
-        parts.append(f"Best workflow (round {best.round}):\n<graph>\n{best.code.strip()}\n</graph>")
-        if best.prompts.strip():
-            parts.append(f"<prompt>\n{best.prompts.strip()}\n</prompt>")
-        parts.append(f"Feedback on round {history[-1].round}:\n{history[-1].feedback.strip()}")
+        title = "Best workflow" if base is best else "Workflow to change"
+        parts += _shown(base, f"{title} (round {base.round}):\n")
+        told: dict[FeedbackOn, Sequence[Experience]] = {"last": history[-1:], "all": history, "none": ()}
+        for entry in told[feedback]:
+            if entry is not base:
+                parts += _shown(entry, f"Workflow of round {entry.round}:\n")
+            parts.append(f"Feedback on round {entry.round}:\n{entry.feedback.strip()}")
         parts.append("Improve on it with one change.")
     else:
         parts.append("Write the first workflow.")
     return [
         {"role": "system", "content": _system(operators)},
         {"role": "user", "content": "\n\n".join(parts)},
+    ]
+
+
+def _shown(entry: Experience, title: str) -> list[str]:
+    prompts = entry.prompts.strip()
+    return [
+        f"{title}<graph>\n{entry.code.strip()}\n</graph>",
+        *([f"<prompt>\n{prompts}\n</prompt>"] if prompts else []),
     ]
 
 

@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from engine.operators.sets import PAPER
 from engine.problems import Kind
@@ -40,9 +40,21 @@ class Result:
 class Options(BaseModel):
     """A variant's own options. Each field has the default of the paper or its release, and a
     description that says which.
+
+    `presets` are named settings. A variant that has some declares a field `preset`, whose value's settings
+    hold for every option that is not given itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        chosen = values.get("preset")
+        return {**cls.presets.get(chosen if isinstance(chosen, str) else "", {}), **values}
 
 
 Solve = Callable[[RunContext], Awaitable[Result]]
@@ -90,6 +102,12 @@ VARIANTS: dict[str, tuple[str, str]] = {
     ),
     "top-k": ("engine.variants.top_k", "a few workflows that together solve most of the task, tried in turn"),
     "autoagents": ("engine.variants.autoagents", "a team of roles is drafted and carries out a drafted plan"),
+}
+
+# Published settings of a variant, as they are written → what they are.
+PRESETS: dict[str, str] = {
+    "flowreasoner,preset=paper": "the loop as far as the paper tells: AFlow's choice of rounds",
+    "flowreasoner,preset=release": "the loop of the release: from AFlow's first workflow, by scores",
 }
 
 

@@ -2,24 +2,87 @@
 
 Section 4 and Appendix A of the paper, and its release: l = 10 rounds, each workflow executed 3 times,
 feedback is the mean pass rate on the query's `val` tests, S* = argmax of it. The best round is locked
-before `test` is looked at; the release of AFlow tests round 1 instead.
+before `test` is looked at; the release of AFlow tests round 1 instead. How a round comes from the earlier
+ones is a matter of options: the paper only says that it is done as in AFlow.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
 
 from engine.events import Notice, RoundFinished, RoundStarted, Split
 from engine.ids import derived_seed
 from engine.problems import Problem
-from engine.prompts import Experience
-from engine.run.context import RunContext
+from engine.prompts import Experience, FeedbackOn, propose_messages
+from engine.run.context import RunConfig, RunContext
 from engine.run.execution import Execution
 from engine.scores.scoring import Score, tests_of
-from engine.variants import Result, Variant
+from engine.variants import Options, Result, Variant, options_of
+from engine.variants.aflow import seed_workflow
+from engine.variants.aflow_selection import choose_parent
 from engine.variants.final import finish, mean_score, run_repeats
-from engine.variants.proposal import diagnosis, propose
+from engine.variants.proposal import diagnosis, emit_proposal, propose_for, say_what_it_knows
 from engine.workflows import Rejected, Workflow
+
+_AS_AFLOW: dict[str, Any] = {
+    "parent": "soft-mixed",
+    "repair": False,
+    "stop_early": False,
+    "show_tests": False,
+}
+
+
+class FlowReasonerOptions(Options):
+    """Options of FlowReasoner. Sources: the paper, and the release (github.com/sail-sg/FlowReasoner), whose
+    loop is AFlow's.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "ours": {},
+        "paper": {**_AS_AFLOW, "feedback": "all"},
+        "release": {**_AS_AFLOW, "feedback": "none", "seed": "template"},
+    }
+
+    preset: Literal["ours", "paper", "release"] = Field(
+        "ours", description="what the options below are unless they are given (ours; or paper, or release)"
+    )
+    parent: Literal["best", "soft-mixed"] = Field(
+        "best",
+        description="the round to change: the best, or one drawn as AFlow draws it (paper and release)",
+    )
+    sample: int = Field(
+        4, ge=1, description="rounds that soft-mixed draws from, round 1 included (release: 4)"
+    )
+    alpha: float = Field(
+        0.2, ge=0, description="weight of scores, in percent, in soft-mixed (AFlow's release: 0.2)"
+    )
+    mix: float = Field(
+        0.3, ge=0, le=1, description="share of the uniform choice in soft-mixed (AFlow's release: 0.3)"
+    )
+    seed: Literal["none", "template"] = Field(
+        "none",
+        description="round 1 in front of the others: none (paper), or template, one plain call (release)",
+    )
+    feedback: FeedbackOn = Field(
+        "last",
+        description="rounds of which the meta-agent is told how they went, with their workflows: the last, "
+        "all (paper) or none, only scores and changes (release)",
+    )
+    repair: bool = Field(
+        True, description="ask again once where a workflow cannot run (paper and release: no)"
+    )
+    stop_early: bool | None = Field(
+        None,
+        description="stop once a workflow passes all of val in every execution; unset, yes but for "
+        "--all-rounds (paper and release: no)",
+    )
+    show_tests: bool = Field(
+        True, description="show the meta-agent the visible tests (paper and release: the query alone)"
+    )
 
 
 @dataclass(frozen=True)
@@ -64,9 +127,10 @@ async def solve(context: RunContext) -> Result:
 
 
 async def search(context: RunContext) -> Found:
-    """The rounds of one query, without a look at `test`."""
+    """The rounds of one query, without a look at `test`. Raises SearchError where the template cannot run."""
+    options = options_of(FlowReasonerOptions, context.config.options)
     split = search_split(context.problem)
-    rounds = context.config.rounds
+    rounds, first = context.config.rounds, 1
     if split is None and rounds > 1:
         text = "There are no tests to give feedback, so there is one round instead of several."
         context.emitter.emit(Notice(level="info", text=text))
@@ -74,10 +138,12 @@ async def search(context: RunContext) -> Found:
     history: list[Experience] = []
     candidates: list[Candidate] = []
     last_error = "the meta-agent wrote no workflow"
-    for number in range(1, rounds + 1):
+    if options.seed == "template" and split is not None:
+        rounds, first = rounds + 1, 2
+        await _template(context, split, history, candidates)
+    for number in range(first, rounds + 1):
         context.emitter.emit(RoundStarted(round=number))
-        seed = derived_seed(context.config.seed, "meta", number)
-        built = await propose(context, history, round_number=number, seed=seed)
+        built = await _propose(context, options, history, number)
         if isinstance(built, Rejected):
             last_error = diagnosis(built)
             _close_round(context, history, number, built, None, f"The workflow cannot run:\n{last_error}")
@@ -85,9 +151,47 @@ async def search(context: RunContext) -> Found:
         score, feedback = await _score(context, built, number, split, candidates)
         candidates.append(Candidate(built, number, score))
         _close_round(context, history, number, built, score, feedback)
-        if split is None or (score == 1.0 and context.config.stop_early):
+        if split is None or (score == 1.0 and _stops_early(options, context.config)):
             break
     return Found(tuple(candidates), last_error)
+
+
+async def _template(
+    context: RunContext, split: Split, history: list[Experience], candidates: list[Candidate]
+) -> None:
+    """AFlow's first workflow as round 1."""
+    context.emitter.emit(RoundStarted(round=1))
+    say_what_it_knows(context)
+    workflow = seed_workflow(context.problem.kind, context.config.operators)
+    emit_proposal(context, workflow, round_number=1)
+    score, feedback = await _score(context, workflow, 1, split, [])
+    candidates.append(Candidate(workflow, 1, score))
+    _close_round(context, history, 1, workflow, score, feedback)
+
+
+async def _propose(
+    context: RunContext, options: FlowReasonerOptions, history: Sequence[Experience], number: int
+) -> Workflow | Rejected:
+    """A change of one of the earlier rounds."""
+    parent = None
+    scores = {e.round: e.score for e in history if e.score is not None}
+    if options.parent == "soft-mixed" and scores:
+        seed = derived_seed(context.config.seed, "parent", number)
+        parent = choose_parent(scores, sample=options.sample, alpha=options.alpha, mix=options.mix, seed=seed)
+    asked = propose_messages(
+        context.problem,
+        context.config.operators,
+        history,
+        parent=parent,
+        feedback=options.feedback,
+        show_tests=options.show_tests,
+    )
+    seed = derived_seed(context.config.seed, "meta", number)
+    return await propose_for(context, asked, round_number=number, seed=seed, repair=options.repair)
+
+
+def _stops_early(options: FlowReasonerOptions, config: RunConfig) -> bool:
+    return config.stop_early if options.stop_early is None else options.stop_early
 
 
 async def _score(
@@ -128,5 +232,9 @@ def _close_round(
     context.emitter.emit(RoundFinished(round=number, workflow_id=workflow_id, score=score, feedback=feedback))
 
 
-# Each round is one proposal and at most one repair turn.
-VARIANT = Variant(solve, most_calls=lambda config: (2 * config.rounds, None))
+def _most_calls(config: RunConfig) -> tuple[int, None]:
+    """Each round is one proposal and at most one repair turn."""
+    return config.rounds * (2 if options_of(FlowReasonerOptions, config.options).repair else 1), None
+
+
+VARIANT = Variant(solve, FlowReasonerOptions, most_calls=_most_calls)

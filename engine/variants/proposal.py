@@ -11,7 +11,7 @@ from engine.events import Notice, WorkflowProposed
 from engine.models.base import Message
 from engine.models.registry import POCKET
 from engine.operators.sets import PAPER
-from engine.prompts import Experience, propose_messages, repair_messages
+from engine.prompts import repair_messages
 from engine.run.context import RunContext
 from engine.workflows import Rejected, Workflow, build_workflow
 
@@ -27,18 +27,17 @@ class Reply(NamedTuple):
 Ask = Callable[[list[Message], int, str], Awaitable[Reply]]
 
 
-async def propose(
-    context: RunContext, history: list[Experience], *, round_number: int, seed: int
-) -> Workflow | Rejected:
-    """A workflow for the query, or why none could be made of two replies."""
-    asked = propose_messages(context.problem, context.config.operators, history)
-    return await propose_for(context, asked, round_number=round_number, seed=seed)
-
-
 async def propose_for(
-    context: RunContext, asked: list[Message], *, round_number: int, seed: int, ask: Ask | None = None
+    context: RunContext,
+    asked: list[Message],
+    *,
+    round_number: int,
+    seed: int,
+    ask: Ask | None = None,
+    repair: bool = True,
 ) -> Workflow | Rejected:
-    """A workflow out of the answer to `asked`, or why none could be made of two replies.
+    """A workflow out of the answer to `asked`, or why none could be made of two replies (one without
+    `repair`).
 
     `ask` is how the meta-agent is asked, by default at once; a search asks through its journal.
     """
@@ -48,7 +47,7 @@ async def propose_for(
     reply = await ask(asked, seed, "reply")
     built = build_workflow(reply.text, "", context.config.operators)
     emit_proposal(context, built, round_number=round_number, reply=reply)
-    if isinstance(built, Workflow):
+    if isinstance(built, Workflow) or not repair:
         return built
     context.emitter.emit(
         Notice(

@@ -37,6 +37,19 @@ def option_rows(variant: Variant) -> list[OptionRow]:
     ]
 
 
+def preset_rows(variant: Variant) -> list[tuple[str, str]]:
+    """The presets, and what each sets as it is written behind a variant's name."""
+    return [
+        (name, ",".join(f"{key}={_as_written(value)}" for key, value in values.items()))
+        for name, values in variant.options.presets.items()
+        if values
+    ]
+
+
+def _as_written(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
 def _bounds(metadata: list[Any]) -> str:
     found = [(sign, getattr(m, key)) for key, sign in _BOUNDS.items() for m in metadata if hasattr(m, key)]
     return ", ".join(f"{sign} {value:g}" for sign, value in found)
@@ -67,3 +80,6 @@ def _lines() -> Iterator[str]:
         for row in rows:
             meaning = row.meaning.replace("|", "\\|")
             yield f"| `{row.name}` | {row.type} | {shown_default(row.default)} | {row.bounds} | {meaning} |"
+        if presets := preset_rows(variant):
+            yield ""
+            yield from (f"`preset={preset}` stands for `{what}`.  " for preset, what in presets)

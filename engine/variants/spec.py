@@ -27,9 +27,9 @@ _WITHOUT_ROUNDS = frozenset(VARIANTS) - {"flowreasoner"}
 
 @dataclass(frozen=True)
 class VariantSpec:
-    """`name` is a variant's, or the path of a file that defines one. `values` are texts by option, as
-    `options_of` reads them. `label` tells two specs of an experiment apart: two that mean the same have
-    the same one.
+    """`name` is a variant's, or the path of a file that defines one. `values` are its options, as they were
+    written or as `read_spec` resolves them. `label` tells two specs of an experiment apart: two that mean the
+    same have the same one.
     """
 
     label: str
@@ -60,8 +60,9 @@ def parse_spec(text: str) -> VariantSpec:
 
 
 def read_spec(text: str) -> tuple[VariantSpec, dict[str, Any]]:
-    """The spec with its variant's own options, checked, and apart from it what the text sets of the run:
-    `meta_agent`, `worker` and `operators` as texts, `executions` and `rounds` as numbers.
+    """The spec with all of its variant's own options, defaults and preset filled in, so that a run records
+    what it was run with; and apart from it what the text sets of the run: `meta_agent`, `worker` and
+    `operators` as texts, `executions` and `rounds` as numbers.
 
     Raises:
         OptionError, UnknownVariantError: it names what there is not, or a value that cannot be.
@@ -76,13 +77,13 @@ def read_spec(text: str) -> tuple[VariantSpec, dict[str, Any]]:
         if key not in own:
             known = ", ".join([*of_the_run, *own])
             raise OptionError(f"{text!r}: there is no option {key}; there are {known}")
-    options_of(model, options)
+    resolved = options_of(model, options).model_dump(mode="json")
     given = {
         key: _count(text, key, value) if key in _MOST else value
         for key, value in spec.values.items()
         if key in of_the_run
     }
-    return VariantSpec(spec.label, spec.name, options), given
+    return VariantSpec(spec.label, spec.name, resolved), given
 
 
 def operators_for(name: str, variant: Variant, kind: Kind, meta_agent: str) -> OperatorSet:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.variants import VARIANTS
+from engine.variants import PRESETS, VARIANTS
 from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import answer
 from tests.support.runs import DOUBLE, WRONG
@@ -26,9 +26,9 @@ def problem_file(shell: Shell) -> Path:
 async def test_all_variants_and_one(shell: Shell) -> None:
     listed = await shell("variants")
     assert listed.code == 0
-    assert {line.split()[0] for line in listed.out.splitlines()[1:]} == set(VARIANTS)
+    assert {line.split()[0] for line in listed.out.splitlines()[1:]} == {*VARIANTS, *PRESETS}
     data = json.loads((await shell("variants", "--json")).out)
-    assert [d["name"] for d in data] == list(VARIANTS)
+    assert [d["name"] for d in data] == [*VARIANTS, *PRESETS]
     one = await shell("variants", "self-refine")
     assert re.search(r"max_refinements +4 .*paper: 4", one.out)
     data = json.loads((await shell("variants", "self-refine", "--json")).out)
@@ -49,7 +49,7 @@ async def test_options_reach_the_workflow_and_the_model(
     assert [r["temperature"] for r in models.server.requests] == [0.25] * 3
     events = [json.loads(line) for line in ended.out.splitlines()]
     assert events[0]["variant"] == "self-refine"
-    assert events[0]["config"]["options"] == {"max_refinements": "1", "temperature": "0.25"}
+    assert events[0]["config"]["options"] == {"max_refinements": 1, "temperature": 0.25}
     (proposed,) = [e for e in events if e["kind"] == "workflow_proposed"]
     assert proposed["prompts"].startswith("MAX_REFINEMENTS = 1\nTEMPERATURE = 0.25\n")
 
@@ -61,7 +61,7 @@ async def test_a_spec_sets_what_bench_lets_it_set(shell: Shell, models: Models, 
         ended = await shell("run", str(problem_file), "--variant", spec, "--json", *options)
         assert ended.code == 1, ended.err
         config = json.loads(ended.out.splitlines()[0])["config"]
-        assert (config["rounds"], config["repeats"], "options" in config) == (2, 1, False)
+        assert (config["rounds"], config["repeats"], config["options"]["parent"]) == (2, 1, "best")
     for command in ("run", "bench"):
         ended = await shell(command, str(problem_file), "--variant", "vanilla,rounds=2")
         assert ended.code == 2

@@ -106,15 +106,23 @@ def test_a_spec_that_is_none_is_said_so(text: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("text", "options", "given"),
     [
-        ("flowreasoner,rounds=4", {}, {"rounds": 4}),
-        ("flowreasoner,executions=2,worker=w", {}, {"executions": 2, "worker": "w"}),
+        ("vanilla,executions=4", {}, {"executions": 4}),
+        ("vanilla,executions=2,worker=w", {}, {"executions": 2, "worker": "w"}),
         ("vanilla,meta-agent=m,operators=maas", {}, {"meta_agent": "m", "operators": "maas"}),
-        ("llm-debate,rounds=4,agents=2", {"rounds": "4", "agents": "2"}, {}),  # rounds of its own
-        ("self-refine,max_refinements=1,executions=1", {"max_refinements": "1"}, {"executions": 1}),
+        (
+            "llm-debate,rounds=4,agents=2",
+            {"rounds": 4, "agents": 2, "temperature": None},
+            {},
+        ),  # rounds of its own
+        (
+            "self-refine,max_refinements=1,executions=1",
+            {"max_refinements": 1, "temperature": 0.7},
+            {"executions": 1},
+        ),
     ],
 )
 def test_what_a_spec_sets_of_the_run_is_apart_from_the_variant_s_options(
-    text: str, options: dict[str, str], given: dict[str, object]
+    text: str, options: dict[str, object], given: dict[str, object]
 ) -> None:
     spec, of_the_run = read_spec(text)
     assert (spec.values, of_the_run) == (options, given)
@@ -131,7 +139,8 @@ def test_what_a_spec_sets_of_the_run_is_apart_from_the_variant_s_options(
             "vanilla,rounds=2",
             "there is no option rounds; there are meta_agent, worker, operators, executions",
         ),
-        ("flowreasoner,seed=1", "there is no option seed"),
+        ("flowreasoner,seed=1", "option seed: input should be 'none' or 'template'"),
+        ("vanilla,seed=1", "there is no option seed"),
         ("llm-debate,rounds=0", "option rounds: input should be greater"),
     ],
 )

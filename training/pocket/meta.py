@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.operators.sets import PAPER
 from engine.problems import Problem, Tests
-from engine.prompts import Experience, propose_messages
+from engine.prompts import Experience, best_round, propose_messages
 from engine.run.execution import Execution
 from engine.scores.scoring import Score
 from engine.variants.final import mean_score
@@ -91,7 +91,7 @@ def lesson(rng: random.Random, split: Split = "train") -> Lesson:
     for number in range(1, rng.choices((1, 2, 3), (0.55, 0.3, 0.15))[0] + 1):
         history.append(_experience(rng, number, _written(names, plan, query), change))
         plans.append(plan)
-        best = max(history, key=lambda e: (e.score is not None, e.score or 0.0, e.round))
+        best = best_round(history)
         plan, change = improve(
             rng, plans[best.round - 1], query.difficulty, tests=query.tests, code=query.code
         )

@@ -11,16 +11,17 @@ from tui.safe import clean, one_line
 
 def print_variants(name: str | None, *, as_json: bool) -> None:
     """All variants, or the options of the one called `name`. Raises UnknownVariantError."""
+    from engine.variants import PRESETS
     from engine.variants.own import available
 
     if name is None:
-        names = available()
+        names = available() | PRESETS
         text = table(("variant", "what"), [(n, one_line(what, 200)) for n, what in names.items()])
         emit([{"name": n, "what": what} for n, what in names.items()], text, as_json)
         return
     from engine.reference.config import shown_default
     from engine.variants import load_variant
-    from engine.variants.reference import option_rows
+    from engine.variants.reference import option_rows, preset_rows
 
     variant = load_variant(name)
     what = available().get(name, "your own")
@@ -30,6 +31,7 @@ def print_variants(name: str | None, *, as_json: bool) -> None:
         "what": what,
         "searches": variant.search is not None,
         "options": [dataclasses.asdict(r) for r in rows],
+        "presets": {preset: dict(values) for preset, values in variant.options.presets.items()},
     }
     lines = [f"{name}: {what}"]
     if variant.search is not None:
@@ -38,4 +40,5 @@ def print_variants(name: str | None, *, as_json: bool) -> None:
         (r.name, shown_default(r.default).strip("`"), f"{r.type} {r.bounds}".strip(), r.meaning) for r in rows
     ]
     lines.append(table(("option", "default", "type", "meaning"), cells) if rows else "no options")
+    lines += [f"preset={preset}: {what}" for preset, what in preset_rows(variant)]
     emit(data, clean("\n".join(lines)), as_json)

@@ -10,7 +10,7 @@ from textual.validation import Integer
 
 from engine.operators.own import OperatorSetError, load_set
 from engine.operators.sets import SETS
-from engine.variants import OptionError, UnknownVariantError
+from engine.variants import PRESETS, OptionError, UnknownVariantError
 from engine.variants.own import available
 from engine.variants.spec import AUTO, read_spec
 
@@ -37,14 +37,14 @@ _CHECKS: dict[str, Callable[[str], Any]] = {
 
 def suggested(field: str) -> Suggester | None:
     """What completes a field while it is typed."""
-    names = {"variant": available, "operators": lambda: [AUTO, *SETS]}.get(field)
+    names = {"variant": lambda: [*available(), *PRESETS], "operators": lambda: [AUTO, *SETS]}.get(field)
     return SuggestFromList(names()) if names else None
 
 
 def choices(field: str) -> list[tuple[str, str]]:
     """What can be picked for a field that does not name a model, each with what it is."""
     if field == "variant":
-        return list(available().items())
+        return list((available() | PRESETS).items())
     if field == "operators":
         sets = [(name, chosen.description) for name, chosen in SETS.items()]
         return [(AUTO, "the variant's own set for this kind of problem"), *sets]
