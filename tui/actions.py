@@ -61,15 +61,10 @@ def keymap_problems(keymap: Mapping[str, str]) -> list[str]:
     for id, keys in keymap.items():
         for key in keys.split(","):
             if key.strip() in UNSAFE_KEYS:
-<<<<<<< HEAD
-                problems.append(f"keymap: {id} is on {key.strip()}, which terminals keep for themselves")
-    reported: set[frozenset[str]] = set()
-=======
                 problems.append(
                     f"keymap: {id} is on {key.strip()}, which a terminal keeps for itself; choose another key"
                 )
-    seen: set[frozenset[str]] = set()
->>>>>>> d3
+    reported: set[frozenset[str]] = set()
     for scopes in SCREENS.values():
         for scope in scopes:
             by_key: dict[str, Action] = {}

@@ -38,15 +38,9 @@ def going_on(engines: Engines) -> str | None:
     parts = [message for message in (_named("run", runs), _named("experiment", experiments)) if message]
     if not parts:
         return None
-<<<<<<< HEAD
     message = ", and ".join(parts)
-    verb = "goes" if len(runs) + len(experiments) == 1 else "go"
-    return f"{message[:1].upper()}{message[1:]} {verb} on; follow with `flowreasoner attach`."
-=======
-    told = ", and ".join(named)
     verb = "continues" if len(runs) + len(experiments) == 1 else "continue"
-    return f"{told[:1].upper()}{told[1:]} {verb}; follow with `flowreasoner attach`."
->>>>>>> d3
+    return f"{message[:1].upper()}{message[1:]} {verb}; follow with `flowreasoner attach`."
 
 
 def _named(noun: str, names: list[str]) -> str:

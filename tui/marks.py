@@ -23,13 +23,8 @@ class Marks:
 
     @property
     def problem(self) -> str:
-<<<<<<< HEAD
         """Why the marked rows cannot be compared yet, else ""."""
-        return "" if len(self.keys) >= FEWEST else "Mark two to four rows with space first."
-=======
-        """Why these cannot be compared yet, else ""."""
         return "" if len(self.keys) >= FEWEST else "First mark two to four rows with space."
->>>>>>> d3
 
     @property
     def told(self) -> str:
