@@ -1,4 +1,5 @@
-"""Benchmarks by name, from their own files or a hub, and your own from a file. Each adapter has its own module.
+"""Benchmarks by name, from their own files or a hub, and your own from a file. Each adapter has its own
+module.
 
 `BENCHMARK:ID` names one problem. `CATALOGUE` says how many problems each benchmark has, how it is scored and
 where it comes from. `splits` divides problems, and each adapter divides a problem's tests.
@@ -20,8 +21,8 @@ __all__ = ["CATALOGUE", "Benchmark", "find_problem", "load_benchmark"]
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One line of the catalogue. `size` counts its problems, `module` is its adapter, `image` the sandbox image
-    that its scoring needs.
+    """One line of the catalogue. `size` counts its problems, `module` is its adapter, `image` the sandbox
+    image that its scoring needs.
     """
 
     name: str
@@ -110,7 +111,9 @@ def load_benchmark(name: str, data: Path | None = None) -> list[Problem]:
 
 
 def find_problem(name: str, problem_id: str, data: Path | None = None) -> Problem:
-    """One problem of a benchmark by its id. Raises ProblemError as `load_benchmark`, and for an unknown id."""
+    """One problem of a benchmark by its id. Raises ProblemError as `load_benchmark`, and for an unknown
+    id.
+    """
     problems = {p.id: p for p in load_benchmark(name, data)}
     if problem_id not in problems:
         near = get_close_matches(problem_id, problems, n=1) or list(problems)[:1]

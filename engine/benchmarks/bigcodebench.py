@@ -26,7 +26,9 @@ HUB = Hub("bigcode/bigcodebench", (None,), "v0.1.4")
 
 
 def problems(records: list[Record], name: str) -> list[Problem]:
-    """The records as problems, in order. Raises ProblemError where one does not have this benchmark's layout."""
+    """The records as problems, in order. Raises ProblemError where one does not have this benchmark's
+    layout.
+    """
     return [to_problem(record, where, name) for record, where in records]
 
 

@@ -1,9 +1,9 @@
 """DROP (Dua et al. 2019): questions that need arithmetic over a passage; F1 as in its official script.
 
-Three layouts are read: the official file (passages with their questions), the hub's rows, and the flat records
-that AFlow uses (`context`, which ends in the question, and `ref_text`). Several accepted answers are joined by
-`|`; the spans of one answer are on a line each. Only the official file says which spans belong together; in the
-others each is an answer of its own.
+Three layouts are read: the official file (passages with their questions), the hub's rows, and the flat
+records that AFlow uses (`context`, which ends in the question, and `ref_text`). Several accepted answers are
+joined by `|`; the spans of one answer are on a line each. Only the official file says which spans belong
+together; in the others each is an answer of its own.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def problems(records: list[Record], name: str) -> list[Problem]:
 
 
 def to_problem(record: object, where: str, number: int = 0) -> Problem:
-    """One record with one question as a problem; `number` makes its id where it has none. Raises ProblemError,
-    as `problems`.
+    """One record with one question as a problem; `number` makes its id where it has none. Raises
+    ProblemError, as `problems`.
     """
     data = fields(record, where)
     if "ref_text" in data:
@@ -78,7 +78,9 @@ def _answer(data: dict[str, Any], where: str) -> str:
 
 
 def _one(answer: dict[str, Any]) -> str:
-    """A number, the spans that together are the answer, or a date: the first of these, as in the official script."""
+    """A number, the spans that together are the answer, or a date: the first of these, as in the
+    official script.
+    """
     number, spans, date = answer.get("number"), answer.get("spans") or [], answer.get("date")
     if number not in (None, ""):
         return str(number)

@@ -31,7 +31,9 @@ _WORDS = {"true": "True", "false": "False", "none": "None", "null": "None"}
 
 
 def asserts_of(prompt: str, entry_point: str) -> tuple[str, ...]:
-    """The examples of `entry_point` in its docstring as `assert` statements, each once; () where there are none."""
+    """The examples of `entry_point` in its docstring as `assert` statements, each once; () where there
+    are none.
+    """
     text = _docstring(prompt, entry_point)
     if text is None:
         return ()

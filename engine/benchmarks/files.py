@@ -1,4 +1,6 @@
-"""Files of problems, in this project's own format or in the layout of a benchmark, recognised by their fields."""
+"""Files of problems, in this project's own format or in the layout of a benchmark, recognised by their
+fields.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ def problems(records: list[Record], name: str) -> list[Problem]:
 
 
 def to_problem(record: object, where: str, number: int = 0) -> Problem:
-    """One record as a problem; `number` makes its id where it has none. Raises ProblemError, as `problems`."""
+    """One record as a problem; `number` makes its id where it has none. Raises ProblemError, as
+    `problems`.
+    """
     question, solution = text(record, "question", where), text(record, "answer", where)
     answer = solution.rpartition("####")[2].strip()
     if last_number(answer) is None:

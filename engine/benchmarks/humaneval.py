@@ -1,9 +1,9 @@
 """HumanEval (Chen et al. 2021, "Evaluating Large Language Models Trained on Code").
 
 A problem's tests are divided in the same way on every machine: the docstring's examples are `visible`; of the
-official asserts, in their order, the first third (rounded down) is `val` and the rest `test`. A `check` that is
-not a plain list of asserts stays whole, as `test`. The official tests are never shown to a workflow. Helper
-functions in the prompt (encode_cyclic, encode_shift, poly) are the tests' prelude.
+official asserts, in their order, the first third (rounded down) is `val` and the rest `test`. A `check` that
+is not a plain list of asserts stays whole, as `test`. The official tests are never shown to a workflow.
+Helper functions in the prompt (encode_cyclic, encode_shift, poly) are the tests' prelude.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 r"""MATH (Hendrycks et al. 2021): competition problems; the last `\boxed{}` counts, compared by math-verify.
 
-Its own files hold one JSON object for each problem, in a folder for each subject; JSONL and Parquet files hold
-many. AFlow and MaAS use level 5 of four subjects, which is the split `aflow-1:4`.
+Its own files hold one JSON object for each problem, in a folder for each subject; JSONL and Parquet files
+hold many. AFlow and MaAS use level 5 of four subjects, which is the split `aflow-1:4`.
 """
 
 from __future__ import annotations
@@ -37,14 +37,16 @@ HUB = Hub(
 
 
 def problems(records: list[Record], name: str) -> list[Problem]:
-    """The records as problems, in order; those of single files are named after their files. Raises ProblemError
-    where one does not have MATH's layout.
+    """The records as problems, in order; those of single files are named after their files. Raises
+    ProblemError where one does not have MATH's layout.
     """
     return [to_problem(record, where, number) for number, (record, where) in enumerate(records)]
 
 
 def to_problem(record: object, where: str, number: int = 0) -> Problem:
-    """One record as a problem; `number` makes its id where it has none. Raises ProblemError, as `problems`."""
+    """One record as a problem; `number` makes its id where it has none. Raises ProblemError, as
+    `problems`.
+    """
     query, solution = text(record, "problem", where), text(record, "solution", where)
     data = fields(record, where)
     recorded = data.get("answer")

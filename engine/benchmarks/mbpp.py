@@ -1,8 +1,9 @@
 """MBPP (Austin et al. 2021, "Program Synthesis with Large Language Models"), full and sanitized.
 
-A problem's tests are divided in this way: the first of `test_list` is `visible` and part of the prompt, because
-a query without one does not say what the function takes; the second is `val`; the others, with the challenge
-tests, are `test`. Of two tests the first is `visible` and the second `test`; a single one is `test`.
+A problem's tests are divided in this way: the first of `test_list` is `visible` and part of the prompt,
+because a query without one does not say what the function takes; the second is `val`; the others, with the
+challenge tests, are `test`. Of two tests the first is `visible` and the second `test`; a single one is
+`test`.
 
 The paper's own evaluation shows all three tests to the model; here those that count stay unseen.
 """
@@ -37,8 +38,8 @@ def problems(records: list[Record], name: str) -> list[Problem]:
 
 
 def to_problem(record: object, where: str, name: str = "mbpp") -> Problem:
-    """One record as a problem, of the original file (`text`) or the sanitized one (`prompt`). Raises ProblemError,
-    as `problems`.
+    """One record as a problem, of the original file (`text`) or the sanitized one (`prompt`). Raises
+    ProblemError, as `problems`.
     """
     data = fields(record, where)
     query = text(record, "text" if "text" in data else "prompt", where)

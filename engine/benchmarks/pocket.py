@@ -14,8 +14,8 @@ HUB = None
 
 
 def problems(records: list[Record], name: str) -> list[Problem]:
-    """Records in this project's own format as problems. Raises ProblemError where one is malformed or two share
-    an id.
+    """Records in this project's own format as problems. Raises ProblemError where one is malformed or two
+    share an id.
     """
     return unique(parse_problem(record, where) for record, where in records)
 

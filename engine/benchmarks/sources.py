@@ -18,7 +18,9 @@ _HUB = "https://huggingface.co"
 
 @dataclass(frozen=True)
 class Hub:
-    """A data set on the Hugging Face hub: its name, its configurations (None is the only one) and its split."""
+    """A data set on the Hugging Face hub: its name, its configurations (None is the only one) and its
+    split.
+    """
 
     name: str
     configurations: tuple[str | None, ...] = (None,)
@@ -28,8 +30,8 @@ class Hub:
 def from_path(path: Path, names: Iterable[str], benchmark: str) -> list[Record]:
     """The records of a file, or of the files in a folder that match one of the official `names` (globs).
 
-    The first name that matches counts, with every file it matches, in the order of their paths. A record comes
-    with its place, for messages.
+    The first name that matches counts, with every file it matches, in the order of their paths. A record
+    comes with its place, for messages.
 
     Raises:
         ProblemError: there is no such file, or it cannot be read.
@@ -62,7 +64,9 @@ def from_hub(hub: Hub, benchmark: str, names: Iterable[str]) -> list[Record]:
     )
     online = _answers(os.environ.get("HF_ENDPOINT", _HUB))
     if not online:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # so that the client asks its cache only, and fails at once
+        os.environ.setdefault(
+            "HF_HUB_OFFLINE", "1"
+        )  # so that the client asks its cache only, and fails at once
     try:
         import datasets
     except ImportError:
@@ -92,8 +96,8 @@ def text(record: object, name: str, where: str) -> str:
 
 
 def texts(record: object, name: str, where: str) -> list[str]:
-    """A field that is a list of texts, without blank ones; [] where it is missing. Raises ProblemError where it
-    is anything else.
+    """A field that is a list of texts, without blank ones; [] where it is missing. Raises ProblemError where
+    it is anything else.
     """
     value = fields(record, where).get(name)
     if value is None:
@@ -104,8 +108,8 @@ def texts(record: object, name: str, where: str) -> list[str]:
 
 
 def identifier(record: object, where: str, *names: str, default: str) -> str:
-    """The first of the fields `names` that the record has, as text, or `default`. Raises ProblemError where the
-    record is not an object.
+    """The first of the fields `names` that the record has, as text, or `default`. Raises ProblemError where
+    the record is not an object.
     """
     data = fields(record, where)
     return str(next((data[name] for name in names if data.get(name) is not None), default))

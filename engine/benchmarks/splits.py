@@ -1,9 +1,9 @@
 """Divisions of a benchmark's problems by name: `all`, `official`, `aflow-1:4`, `flowreasoner`.
 
-`NAME/val` and `NAME/test` are a division's parts, `NAME` is both. Sizes are the papers'. Not all papers publish
-which problems are in which part, so here the parts follow from the seed and the problems' ids alone: problems
-are ordered by SHA-256 of "SEED:ID", and each part takes its number from that order. The same seed gives the same
-parts on every machine, whatever the order of the file.
+`NAME/val` and `NAME/test` are a division's parts, `NAME` is both. Sizes are the papers'. Not all papers
+publish which problems are in which part, so here the parts follow from the seed and the problems' ids alone:
+problems are ordered by SHA-256 of "SEED:ID", and each part takes its number from that order. The same seed
+gives the same parts on every machine, whatever the order of the file.
 
 This divides problems. A problem's own tests are divided by its adapter (`visible`, `val`, `test`).
 """
@@ -27,14 +27,17 @@ _MBPP_TEST = range(11, 511)
 
 @dataclass(frozen=True)
 class Parts:
-    """A division: `val` is what a search may learn from, `test` what is reported; both in the benchmark's order."""
+    """A division: `val` is what a search may learn from, `test` what is reported; both in the
+    benchmark's order.
+    """
 
     val: tuple[Problem, ...]
     test: tuple[Problem, ...]
 
 
 def split(problems: Sequence[Problem], name: str, seed: int = 0) -> list[Problem]:
-    """The problems of a division (`NAME`) or one of its parts (`NAME/val`, `NAME/test`), in the benchmark's order.
+    """The problems of a division (`NAME`) or one of its parts (`NAME/val`, `NAME/test`), in the benchmark's
+    order.
 
     Raises:
         ProblemError: there is no such division or part, it does not apply to this benchmark, or is empty.

@@ -19,8 +19,9 @@ CONCURRENCY = 16  # the pool has fewer containers; the rest wait there
 
 @dataclass(frozen=True)
 class Check:
-    """One problem's reference against all of its tests. `tests` counts them, `mode` is how they were judged (None
-    for answers). `message` is one line that says why a check failed, had no verdict or could not be made.
+    """One problem's reference against all of its tests. `tests` counts them, `mode` is how they were judged
+    (None for answers). `message` is one line that says why a check failed, had no verdict or could not be
+    made.
     """
 
     id: str
@@ -57,8 +58,8 @@ async def verify(
 ) -> Report:
     """Run each problem's reference solution against all its tests, as a run would score it.
 
-    `open_sandbox` opens the sandbox of an image (`Sandboxes.open`). Where a sandbox fails, that check is "infra"
-    and the others go on; nothing is raised. `progress` is called with each check as it ends.
+    `open_sandbox` opens the sandbox of an image (`Sandboxes.open`). Where a sandbox fails, that check is
+    "infra" and the others go on; nothing is raised. `progress` is called with each check as it ends.
     """
     slots = asyncio.Semaphore(CONCURRENCY)
 
