@@ -27,8 +27,8 @@ class Contestant:
 
 
 def specs_by_label(specs: Sequence[str]) -> dict[str, str]:
-    """The specs by label, as a plan keeps them. Raises OptionError where one cannot be read, and PlanError where
-    two mean the same.
+    """The specs by label, as a plan keeps them. Raises OptionError where one cannot be read, and PlanError
+    where two mean the same.
     """
     by_label: dict[str, str] = {}
     for text in specs:
@@ -42,10 +42,12 @@ def specs_by_label(specs: Sequence[str]) -> dict[str, str]:
 
 
 def contestants(plan: Plan, budget: Budget, kind: Kind) -> dict[str, Contestant]:
-    """The plan's variants by label. `budget` is that of each of their runs, `kind` that of the plan's problems.
+    """The plan's variants by label. `budget` is that of each of their runs, `kind` that of the plan's
+    problems.
 
     Raises:
-        UnknownVariantError, OptionError, OperatorSetError: a spec names a variant, option or operator set that
+        UnknownVariantError, OptionError, OperatorSetError: a spec names a variant, option or operator set
+        that
             does not exist.
     """
     return {label: _contestant(plan, label, spec, budget, kind) for label, spec in plan.variants.items()}

@@ -30,11 +30,12 @@ RETRIED = ("infra", "error", "budget", "failed")  # statuses that --retry accept
 
 
 class Experiment:
-    """Carries out a plan. `problems` are the plan's, by id; `found` are the results of earlier searches, by label.
+    """Carries out a plan. `problems` are the plan's, by id; `found` are the results of earlier searches, by
+    label.
 
     `concurrency` is how many trials run at once, `budget_usd` the limit in US dollars on what they may spend
-    together. `progress` is always up to date; `failures` says by label why a search failed, and `stopped` why no
-    further trial was started.
+    together. `progress` is always up to date; `failures` says by label why a search failed, and `stopped` why
+    no further trial was started.
     """
 
     def __init__(
@@ -62,8 +63,8 @@ class Experiment:
         self._stop: Exception | None = None
 
     async def run(self, on_end: Ended) -> End:
-        """Carry out the trials that are still to do; `on_end` is called with every trial that ends. Returns how
-        the experiment ended.
+        """Carry out the trials that are still to do; `on_end` is called with every trial that ends. Returns
+        how the experiment ended.
 
         Raises PlanError where --retry names no trial, and whatever carrying out a trial raises.
         """
@@ -110,8 +111,8 @@ class Experiment:
         )
 
     def todo(self) -> list[TrialKey]:
-        """The trials to carry out, in the plan's order: those that --retry chooses, else those not done. Raises
-        PlanError where --retry names no trial.
+        """The trials to carry out, in the plan's order: those that --retry chooses, else those not done.
+        Raises PlanError where --retry names no trial.
         """
         attempts = self.progress.attempts
         if not self._retry:

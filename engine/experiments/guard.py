@@ -96,8 +96,8 @@ class Guard:
         self._last_error = error
 
     def all_failed_alike(self, trials: int = SAME_AT_FIRST) -> None:
-        """Raises ModelError where all trials so far have ended in the same error, and these are `SAME_AT_FIRST`,
-        or all of the experiment's `trials` where it has fewer.
+        """Raises ModelError where all trials so far have ended in the same error, and these are
+        `SAME_AT_FIRST`, or all of the experiment's `trials` where it has fewer.
         """
         if not self._differs and self._same >= min(trials, SAME_AT_FIRST) > 0:
             what = f"the first {self._same} trials" if self._same > 1 else "the only trial"

@@ -26,7 +26,9 @@ class TrialKey(NamedTuple):
     candidate: str = ""
 
     def __str__(self) -> str:
-        """The key as a JSON list in ASCII. Joining the parts would not do, since ids may hold any separator."""
+        """The key as a JSON list in ASCII. Joining the parts would not do, since ids may hold any
+        separator.
+        """
         if self.candidate:
             return json.dumps(["search", self.label, self.candidate, self.problem_id, self.repeat])
         return json.dumps([self.label, self.problem_id, self.repeat])

@@ -23,13 +23,13 @@ class PlanError(UsageError):
 
 @dataclass(frozen=True)
 class Plan:
-    """An experiment. `problems` are the ids of those that are reported, `search_problems` of those that searches
-    may see; none is in both. `digest` is a hash of the content of both, so that a resumed experiment works on the
-    same problems.
+    """An experiment. `problems` are the ids of those that are reported, `search_problems` of those that
+    searches may see; none is in both. `digest` is a hash of the content of both, so that a resumed experiment
+    works on the same problems.
 
-    `variants` are specs (`engine.variants.spec`) by label. `repeats` counts the trials of a variant on a problem,
-    `executions` the executions of a workflow within one. `found` names an experiment whose search results are
-    used in place of a search.
+    `variants` are specs (`engine.variants.spec`) by label. `repeats` counts the trials of a variant on a
+    problem, `executions` the executions of a workflow within one. `found` names an experiment whose search
+    results are used in place of a search.
     """
 
     name: str

@@ -13,8 +13,8 @@ from engine.experiments.tally import Attempt, Tally, VariantState
 class Progress:
     """The state of an experiment's trials: those recorded before, and those that ended in this session.
 
-    `attempts` are the reported attempts by trial key, `searches` the states of searches by label. `clock` gives
-    seconds.
+    `attempts` are the reported attempts by trial key, `searches` the states of searches by label. `clock`
+    gives seconds.
     """
 
     def __init__(self, plan: Plan, clock: Callable[[], float] = time.monotonic) -> None:

@@ -23,7 +23,9 @@ from engine.workflows import Workflow
 
 
 class Candidates:
-    """`engine.search.Evaluate` within an experiment. A trial of a candidate that is recorded is not repeated."""
+    """`engine.search.Evaluate` within an experiment. A trial of a candidate that is recorded is not
+    repeated.
+    """
 
     def __init__(
         self,
@@ -47,10 +49,11 @@ class Candidates:
         repeats: int = 1,
         found: Mapping[str, Any] | None = None,
     ) -> list[Trial]:
-        """The trials of a candidate on `problems` (all that searches may see), in order of problem and repeat.
+        """The trials of a candidate on `problems` (all that searches may see), in order of problem and
+        repeat.
 
-        Raises BudgetExceededError, SandboxError and ModelError where no further trial may start (`Guard.check`);
-        the trials in progress are cancelled then.
+        Raises BudgetExceededError, SandboxError and ModelError where no further trial may start
+        (`Guard.check`); the trials in progress are cancelled then.
         """
         pairs = [(p, r) for p in (problems or self._task.problems) for r in range(1, repeats + 1)]
         tasks = [
@@ -96,10 +99,11 @@ async def search(
     guard: Guard,
     slots: asyncio.Semaphore,
 ) -> dict[str, Any]:
-    """The result of the variant's search. A search that was interrupted is resumed; one that ended is not repeated.
+    """The result of the variant's search. A search that was interrupted is resumed; one that ended is not
+    repeated.
 
-    Raises SearchError where it finds nothing; the message says why. Raises what `Guard.check` raises where it may
-    not begin.
+    Raises SearchError where it finds nothing; the message says why. Raises what `Guard.check` raises where it
+    may not begin.
     """
     journal = log.journal(contestant.label)
     evaluate = Candidates(plan, contestant, task, carry, log, guard, slots)

@@ -37,8 +37,8 @@ def select(benchmark: str, data: Path | None, division: str | None, limit: int |
     """The test part of a division to report and its val part to search on. For `NAME/val` or `NAME/test` that
     part is reported, and there is nothing to search on. `limit` takes the first of each.
 
-    Raises ProblemError where the benchmark or division does not exist or cannot be loaded, or there is nothing to
-    report.
+    Raises ProblemError where the benchmark or division does not exist or cannot be loaded, or there is
+    nothing to report.
     """
     problems = load_benchmark(benchmark, data)
     name = division or "all"
@@ -51,7 +51,9 @@ def select(benchmark: str, data: Path | None, division: str | None, limit: int |
 
 
 def reselect(plan: Plan) -> Selection:
-    """The problems of a stored plan. Raises ProblemError as `select`, and PlanError where they have changed."""
+    """The problems of a stored plan. Raises ProblemError as `select`, and PlanError where they have
+    changed.
+    """
     data = Path(plan.data) if plan.data else None
     everything = select(plan.benchmark, data, plan.split, None)
     again = Selection(_of(everything.report, plan.problems), _of(everything.search, plan.search_problems))

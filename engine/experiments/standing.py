@@ -16,10 +16,11 @@ Status = Literal["running", "pausing", "paused", "cancelling", "ended"]
 class Standing:
     """The state of an experiment at one moment.
 
-    `done`, `total` and `running` count trials; those of searches and their candidates are not among the running
-    ones. `spent_usd` sums the calls of known price, `unknown_calls` counts the others. `waits` says what all of
-    its runs wait for, `failures` by label why a search failed. Once it has ended, `end` is "done", "incomplete",
-    "budget", "sandbox", "cancelled" or "error", and `stopped` says why no further trial was started.
+    `done`, `total` and `running` count trials; those of searches and their candidates are not among the
+    running ones. `spent_usd` sums the calls of known price, `unknown_calls` counts the others. `waits` says
+    what all of its runs wait for, `failures` by label why a search failed. Once it has ended, `end` is
+    "done", "incomplete", "budget", "sandbox", "cancelled" or "error", and `stopped` says why no further trial
+    was started.
     """
 
     experiment: str

@@ -21,17 +21,20 @@ class Attempt(NamedTuple):
         return self.status in DONE
 
     def supersedes(self, earlier: Attempt | None) -> bool:
-        """Whether this attempt is reported in place of an earlier one: it is, unless only the earlier one counts."""
+        """Whether this attempt is reported in place of an earlier one: it is, unless only the earlier
+        one counts.
+        """
         return earlier is None or self.is_done or not earlier.is_done
 
 
 @dataclass(frozen=True, slots=True)
 class VariantState:
-    """How far a variant is, in trials. `passed` have a score of 1. `score` in [0, 1] is the mean over the done
-    trials that had something to score, with errors as 0; None before there is one.
+    """How far a variant is, in trials. `passed` have a score of 1. `score` in [0, 1] is the mean over the
+    done trials that had something to score, with errors as 0; None before there is one.
 
     `errors` (errors and spent budgets) are among the done ones; `infra` are trials still to do whose last
-    attempt failed for want of a sandbox. `search` is "searching", "done", "failed", or None where there is none.
+    attempt failed for want of a sandbox. `search` is "searching", "done", "failed", or None where there is
+    none.
     """
 
     label: str

@@ -21,8 +21,8 @@ Watch = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class TrialRequest:
-    """One run to carry out. Without a workflow or a job, the variant's `solve` runs, with `found`, the result of
-    its search.
+    """One run to carry out. Without a workflow or a job, the variant's `solve` runs, with `found`, the result
+    of its search.
 
     All of it is plain data that can be sent to another process, except `job`, which only searches have.
     """
@@ -42,8 +42,8 @@ class Carry(Protocol):
     """Carries out trials, in this process or elsewhere."""
 
     async def __call__(self, request: TrialRequest, watch: Watch) -> Trial:
-        """How the run ended; its events are recorded and passed to `watch` before this returns. A failed run is a
-        result.
+        """How the run ended; its events are recorded and passed to `watch` before this returns. A failed run
+        is a result.
 
         Raises ModelError and SandboxError where its models or sandbox cannot be opened, and what recording it
         raises.
@@ -63,7 +63,9 @@ class TrialLog(Protocol):
         ...
 
     async def spent(self) -> tuple[float, int]:
-        """(US dollars that all of the experiment's runs cost, as far as prices are known; calls of unknown price)."""
+        """(US dollars that all of the experiment's runs cost, as far as prices are known; calls of
+        unknown price).
+        """
         ...
 
     def journal(self, label: str) -> Journal:

@@ -20,7 +20,9 @@ _STOP = ""  # the key of a stop, in place of a call's id
 
 
 class Waits:
-    """Keeps what each of any number of runs waits for now. A run that waits for several things counts for each."""
+    """Keeps what each of any number of runs waits for now. A run that waits for several things counts
+    for each.
+    """
 
     def __init__(self) -> None:
         self._calls: dict[str, dict[str, str]] = {}  # by run: what each open call waits for

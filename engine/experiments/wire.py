@@ -1,7 +1,7 @@
 """Trials as plain data, for a worker process that may be on another machine.
 
-The data holds what `TrialRequest` does: the problem, the options, the models' names, the search's result. It holds
-no API key: models are opened where they are called, by that machine's own configuration.
+The data holds what `TrialRequest` does: the problem, the options, the models' names, the search's result. It
+holds no API key: models are opened where they are called, by that machine's own configuration.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _WORKFLOW = TypeAdapter(Workflow)
 
 
 def request_to_json(request: TrialRequest) -> dict[str, Any]:
-    """The request as JSON-ready data. It must have no `job`: that is code, and is carried out in this process."""
+    """The request as JSON-ready data. It must have no `job`: that is code, and is carried out in this
+    process.
+    """
     assert request.job is None
     workflow = request.workflow
     return {

@@ -36,8 +36,8 @@ class Member:
         self.busy = 0
 
     async def ask(self, method: str, *args: object) -> Any:
-        """The reply of a method. Raises LostWorkerError where the worker went away, and ClusterError where the
-        method failed or the connection to the cluster is lost.
+        """The reply of a method. Raises LostWorkerError where the worker went away, and ClusterError where
+        the method failed or the connection to the cluster is lost.
         """
         from ray import exceptions
 
@@ -71,8 +71,8 @@ class Crew:
         *,
         unsafe_local: bool = False,
     ) -> None:
-        """Each worker opens `models`, pairs of meta-agent and worker, before it gets a trial; `report` is called
-        with a sentence about each worker that cannot.
+        """Each worker opens `models`, pairs of meta-agent and worker, before it gets a trial; `report` is
+        called with a sentence about each worker that cannot.
         """
         self._ray, self._models, self._report = ray, list(models), report
         self._concurrency, self._unsafe_local = concurrency, unsafe_local
@@ -111,8 +111,8 @@ class Crew:
 
     @asynccontextmanager
     async def member(self) -> AsyncGenerator[Member, None]:
-        """The worker with the fewest trials, once one has room for another. Raises ClusterError where no worker is
-        left.
+        """The worker with the fewest trials, once one has room for another. Raises ClusterError where no
+        worker is left.
         """
         async with self._changed:
             await self._changed.wait_for(lambda: self._free() or not (self._members or self._hiring))
@@ -145,7 +145,9 @@ class Crew:
         self._hiring.add(task)
 
     async def _welcome(self) -> None:
-        """Start a worker and let it open what trials need. Ray makes it wait while all processors are taken."""
+        """Start a worker and let it open what trials need. Ray makes it wait while all processors are
+        taken.
+        """
         task = asyncio.current_task()
         assert task is not None  # `_hire`
         member, why = None, ""
@@ -192,8 +194,8 @@ class Crew:
 
 @asynccontextmanager
 async def connected(where: str) -> AsyncGenerator[Any, None]:
-    """The `ray` package, connected to the cluster that `where` names. "ray" is the cluster of RAY_ADDRESS or, where
-    that is not set, one on this machine that is started now and ends with this process.
+    """The `ray` package, connected to the cluster that `where` names. "ray" is the cluster of RAY_ADDRESS or,
+    where that is not set, one on this machine that is started now and ends with this process.
 
     Raises ClusterError where Ray is not installed, or the cluster cannot be reached or used.
     """
@@ -234,7 +236,9 @@ def _connect(ray: Any, address: str) -> None:
 
 
 async def _reach(where: str) -> None:
-    """Raises ClusterError where nothing answers at the address. Ray itself would try for minutes, and say little."""
+    """Raises ClusterError where nothing answers at the address. Ray itself would try for minutes, and
+    say little.
+    """
     try:
         parts = urlsplit(where)
         _, writer = await asyncio.wait_for(asyncio.open_connection(parts.hostname, parts.port), REACH_S)

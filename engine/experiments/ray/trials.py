@@ -1,7 +1,8 @@
 """Carrying out trials on a Ray cluster: the plan, the store and the recorder stay in this process.
 
-A worker hands over the events of its trials as they come; they are recorded here in their order, as if the runs
-were in this process. The driver polls for them, because Ray's streaming generators do not work through `ray://`.
+A worker hands over the events of its trials as they come; they are recorded here in their order, as if the
+runs were in this process. The driver polls for them, because Ray's streaming generators do not work through
+`ray://`.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ class RemoteBugError(Exception):
 class RemoteRun:
     """A run in a worker process, to be recorded like one of this process.
 
-    Its last event is RunFinished: the worker's, or one of status "interrupted" where the worker was `lost` after
-    the run had begun. A run that was lost or cancelled before it began has no events. `bug` is set where a bug of
-    the variant ended it.
+    Its last event is RunFinished: the worker's, or one of status "interrupted" where the worker was `lost`
+    after the run had begun. A run that was lost or cancelled before it began has no events. `bug` is set
+    where a bug of the variant ended it.
     """
 
     def __init__(self, member: Member, name: str, request: TrialRequest) -> None:
@@ -148,7 +149,9 @@ class Seen:
 
 
 class RayTrials:
-    """`engine.experiments.trials.Carry` on a cluster. A trial whose worker died is carried out again by another."""
+    """`engine.experiments.trials.Carry` on a cluster. A trial whose worker died is carried out again by
+    another.
+    """
 
     def __init__(
         self,
@@ -157,9 +160,9 @@ class RayTrials:
         report_bug: Callable[[Exception], object],
         searches: Carry,
     ) -> None:
-        """`record` keeps a run's events and yields them; `report_bug` is called with bugs of variants. `searches`
-        carries out searches in this process: their code drives the experiment, and the candidates they try come
-        back as trials for the cluster.
+        """`record` keeps a run's events and yields them; `report_bug` is called with bugs of variants.
+        `searches` carries out searches in this process: their code drives the experiment, and the candidates
+        they try come back as trials for the cluster.
         """
         self._crew, self._record, self._report_bug, self._searches = crew, record, report_bug, searches
         self._names = count()

@@ -1,7 +1,7 @@
 """What runs in a worker process of a Ray cluster: trials, whose events the driver fetches.
 
-Each process opens models and sandbox once, by the configuration and environment of its machine. Only plain data
-crosses, so that neither side unpickles anything that the other's models or containers made.
+Each process opens models and sandbox once, by the configuration and environment of its machine. Only plain
+data crosses, so that neither side unpickles anything that the other's models or containers made.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ BATCH_EVENTS = 200
 class TrialWorker:
     """The work of an actor (`actor.py`). A trial is one `begin`, then `more` until it says that it has ended.
 
-    Where something cannot be done, the reply has a sentence `failure`; our exceptions are not sent, because they
-    would have to be unpickled.
+    Where something cannot be done, the reply has a sentence `failure`; our exceptions are not sent, because
+    they would have to be unpickled.
     """
 
     def __init__(self, *, unsafe_local: bool = False) -> None:
@@ -48,8 +48,8 @@ class TrialWorker:
         self._opening = asyncio.Lock()
 
     async def hello(self, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        """Open what trials with these pairs of meta-agent and worker need. Returns {host, version}, and `failure`
-        where that is not possible.
+        """Open what trials with these pairs of meta-agent and worker need. Returns {host, version}, and
+        `failure` where that is not possible.
         """
         about = {"host": platform.node(), "version": version("flowreasoner")}
         try:
@@ -60,7 +60,9 @@ class TrialWorker:
         return about
 
     async def begin(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Start a trial, whose name is for `more` and `cancel`. Returns {}, or {failure} where it cannot start."""
+        """Start a trial, whose name is for `more` and `cancel`. Returns {}, or {failure} where it cannot
+        start.
+        """
         trial = self._trials[name] = _Trial()
         try:
             trial_request = request_from_json(request)
@@ -80,8 +82,8 @@ class TrialWorker:
         return {}
 
     async def more(self, name: str) -> dict[str, Any]:
-        """Wait for the next events of a trial. Returns {events, ended, bug}: at most `BATCH_EVENTS` of them as JSON,
-        whether these are the last, and with the last the traceback of a bug or None.
+        """Wait for the next events of a trial. Returns {events, ended, bug}: at most `BATCH_EVENTS` of them
+        as JSON, whether these are the last, and with the last the traceback of a bug or None.
         """
         trial = self._trials[name]
         reply = await trial.more()
