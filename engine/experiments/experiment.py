@@ -194,7 +194,7 @@ def _end_of(stop: Exception) -> End:
 
 
 def _is_run(choice: str, attempt: Attempt) -> bool:
-    """Whether `wanted` is the attempt's run, by its id or enough of its beginning."""
+    """Whether `choice` is the id of the attempt's run, or at least its first 6 characters."""
     return len(choice) >= 6 and attempt.run_id.startswith(choice)
 
 
