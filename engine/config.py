@@ -39,7 +39,8 @@ from sandbox.errors import ExpectedError, UsageError
 
 APP = "flowreasoner"
 ENV_PREFIX = "FLOWREASONER_"
-# Variables of that prefix that are no settings: the mark of a job's processes, where locks of GPUs are.
+# Variables with that prefix that are not settings: the mark of a job's processes, and the folder of GPU
+# locks.
 _NOT_SETTINGS = ("job", "gpu_locks")
 OPENAI: dict[str, Any] = {"base_url": "https://api.openai.com/v1", "api_key_env": "OPENAI_API_KEY"}
 
@@ -97,7 +98,9 @@ class _Environment(EnvSettingsSource):
 
 
 class Settings(BaseSettings):
-    """All settings. `load()` is how the program gets them; calling this directly reads no file."""
+    """All settings. The program gets them by `load()`; calling this class reads the environment and no
+    file.
+    """
 
     model_config = SettingsConfigDict(
         extra="forbid",
@@ -171,6 +174,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """pydantic-settings' hook for where values come from: arguments, then the environment, then the
+        file.
+        """
         return (
             init_settings,
             _Environment(settings_cls),
@@ -178,7 +184,7 @@ class Settings(BaseSettings):
         )
 
     def store_path(self) -> Path:
-        """Where the store is, whether chosen or by default."""
+        """The path of the store, as set or by default; it need not exist."""
         return (self.store or platformdirs.user_data_path(APP) / "store.db").expanduser()
 
     def jobs_path(self) -> Path:
@@ -187,7 +193,7 @@ class Settings(BaseSettings):
 
 
 def config_path() -> Path:
-    """Where the config file is looked for; it need not exist."""
+    """The default path of the config file; it need not exist."""
     return platformdirs.user_config_path(APP) / "config.toml"
 
 
@@ -251,7 +257,7 @@ def _holds_key(data: Mapping[str, Any]) -> bool:
 
 
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
-    """pydantic-settings passes over variables it does not know; a misspelt one must not go unheard."""
+    """Raises ConfigError for a misspelt variable, which pydantic-settings would ignore."""
     for variable in environ:
         if not variable.upper().startswith(ENV_PREFIX):
             continue
@@ -263,7 +269,7 @@ def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
 
 
 def _sentence(error: ValidationError, path: Path) -> str:
-    """The first problem as one sentence. A key is never in it: pydantic was told to hide inputs."""
+    """The first problem as one sentence. It never holds an API key, since pydantic is told to hide inputs."""
     problems = error.errors(include_input=False, include_url=False)
     # A misspelt key is also a missing one: name the misspelling.
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
@@ -279,14 +285,14 @@ def _sentence(error: ValidationError, path: Path) -> str:
 
 
 def _origin(parts: list[str], path: Path) -> str:
-    """The variable that set `parts` or something above or below it, else the file."""
-    wanted = f"{ENV_PREFIX}{'__'.join(parts)}".upper()
+    """The environment variable that sets the key `parts`, or a key above or below it; else the file."""
+    variable = f"{ENV_PREFIX}{'__'.join(parts)}".upper()
     set_here = {name.upper(): name for name in os.environ}
     for cut in range(len(parts), 0, -1):
         name = f"{ENV_PREFIX}{'__'.join(parts[:cut])}".upper()
         if name in set_here:
             return f"{set_here[name]} (environment)"
-    below = [name for upper, name in set_here.items() if upper.startswith(f"{wanted}__")]
+    below = [name for upper, name in set_here.items() if upper.startswith(f"{variable}__")]
     in_file: Any = _FILE_DATA.get() or {}
     for part in parts:
         in_file = in_file.get(part) if isinstance(in_file, dict) else None

@@ -1,4 +1,4 @@
-"""Adding to the user's config file, which stays as it was written."""
+"""Adding to the user's config file, whose text otherwise stays as it is."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from engine.config import ConfigError, config_path, load
 
 
 def check_endpoint(name: str, base_url: str, path: Path | None = None) -> bool:
-    """Whether the endpoint `name` is there with this address. Raises ConfigError: with another."""
+    """Whether the settings have the endpoint `name` with this address. Raises ConfigError where they have it
+    with another one, or cannot be read.
+    """
     path = path or config_path()
-    known = load(path).endpoints.get(name)
-    if known is not None and known.base_url != base_url:
-        raise ConfigError(f"{path}: endpoints.{name} is {known.base_url}: choose another name with --name")
-    return known is not None
+    endpoint = load(path).endpoints.get(name)
+    if endpoint is not None and endpoint.base_url != base_url:
+        raise ConfigError(f"{path}: endpoints.{name} is {endpoint.base_url}: choose another name with --name")
+    return endpoint is not None
 
 
 def add_endpoint(name: str, base_url: str, models: Sequence[str], path: Path | None = None) -> None:
-    """Have the file name an endpoint, at its end. Raises ConfigError: it cannot be added."""
+    """Add an endpoint at the end of the config file, unless the settings have it. Raises ConfigError where it
+    cannot be added; the file is unchanged then.
+    """
     path = path or config_path()
     if check_endpoint(name, base_url, path):
         return
     quoted = json.dumps  # of plain text, JSON's strings and lists are TOML's
     added = f"[endpoints.{quoted(name)}]\nbase_url = {quoted(base_url)}\nmodels = {quoted(list(models))}\n"
     try:
-        place = path.resolve()  # of a link, the file that it means
+        place = path.resolve()  # so that a link stays a link
         place.parent.mkdir(parents=True, exist_ok=True)
         text = place.read_text(encoding="utf-8") if place.exists() else ""
         draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")

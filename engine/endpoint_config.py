@@ -1,4 +1,4 @@
-"""Settings of an endpoint: its address, its key, and what its models take."""
+"""Settings of an endpoint: its address, its key, and what its models accept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STRICT = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, 
 _SECRET_PARAMETER = re.compile(
     r"key|token|secret|passw|credential|^(code|sig|signature|auth)$", re.IGNORECASE
 )
-# Ends of a pasted key that are no part of it: white space, and marks that cannot be seen.
+# Characters at the ends of a pasted key that are not part of it: white space and invisible characters.
 _BLANK = " \t\r\n\v\f\u00a0\u200b\u2060\ufeff"
 
 Positive = Annotated[int, Field(gt=0)]
@@ -89,14 +89,16 @@ class Endpoint(BaseModel):
         return value.strip(_BLANK) if value is not None else None
 
     def key(self) -> str | None:
-        """The key to send, without blank ends; None where none is set or it cannot be sent. The configured
-        key wins over the variable.
+        """The key to send, without blank ends; None where none is set, or it cannot be sent in a header. A
+        key in the settings counts before one in a variable.
         """
         raw = self.raw_key()
         return None if _unsendable(raw) else raw.strip(_BLANK) or None
 
     def key_problem(self, name: str) -> str:
-        """Why the endpoint, which goes by `name`, has not got the key it needs; "" where it has."""
+        """Why the endpoint called `name` has no key that can be sent, in words that do not show it; "" where
+        it has one or needs none.
+        """
         raw = self.raw_key()
         setting = f"endpoints.{name}.api_key" if self.api_key is not None else self.api_key_env or ""
         if problem := _unsendable(raw):
@@ -104,8 +106,8 @@ class Endpoint(BaseModel):
         return f"{setting} is not set" if setting and not raw.strip(_BLANK) else ""
 
     def raw_key(self) -> str:
-        """The key as it is set, fit to be sent or not; "" where none is. Whoever reads it here need not see
-        to it that it is shown nowhere (`engine.secrets`).
+        """The key as it is set, whether or not it can be sent; "" where there is none. Reading it here
+        registers it with `engine.secrets`, so that it is hidden in every text that leaves the process.
         """
         raw = self.api_key.get_secret_value() if self.api_key is not None else ""
         if self.api_key is None and self.api_key_env:

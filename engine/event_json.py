@@ -12,7 +12,7 @@ from engine.events import EVENTS, Event
 
 
 class UnknownEventError(ValueError):
-    """The JSON names an event kind or field set this version does not know."""
+    """The JSON has an event kind or fields that this version does not know."""
 
 
 def to_json(event: Event) -> dict[str, Any]:
@@ -25,10 +25,10 @@ def to_json(event: Event) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Event:
-    """The event that `to_json` wrote.
+    """The inverse of `to_json`.
 
     Raises:
-        UnknownEventError: the kind is unknown, a field is missing, unknown or of the wrong type.
+        UnknownEventError: the kind is unknown, or a field is missing, unknown or of the wrong type.
     """
     kind = data.get("kind")
     cls = EVENTS.get(kind) if isinstance(kind, str) else None

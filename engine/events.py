@@ -35,7 +35,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
-    """A run begins. `problem` is `Problem.to_json()`, `config` the options it was started with.
+    """A run begins. `problem` is `Problem.to_json()`, `config` is `RunConfig.to_json()`.
 
     `origin` is the JSON form of `engine.run.context.Origin`: the experiment and trial, or the run that this
     one was forked from; otherwise empty. `weights` has the SHA-256 of the weights of the models in this
@@ -87,7 +87,9 @@ class RoundStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RoundFinished(Event):
-    """`score` is the mean pass rate on `val` over the repeats, or None where nothing could be scored."""
+    """Round `round` ended. `score` in [0, 1] is the mean score on `val` over the repeats, None where nothing
+    could be scored; `feedback` is what the meta-agent reads about it.
+    """
 
     kind: ClassVar[str] = "round_finished"
     round: int
@@ -134,11 +136,12 @@ class ModelRetry(Event):
 @dataclass(frozen=True, kw_only=True)
 class ModelCallFinished(Event):
     """A call ended. `finish` is the endpoint's word for how (stop, length, …), "cut" or "unsaid" where it
-    gave none, or "error". Tokens and cost cover all attempts, of failed calls too.
+    gave none, or "error". Tokens and cost cover all attempts, also those of failed calls. `ttft_ms` is the
+    time to the first delta of the last attempt.
 
     `flags` name what makes the text suspect: "empty", "only-reasoning", "truncated", "default-limit",
-    "unknown-finish", "estimated-tokens", "replayed". `sampled` is how the text was sampled, the model's own
-    defaults included; empty where that is not known, as of endpoints.
+    "unknown-finish", "estimated-tokens", "replayed". `sampled` says how the text was sampled, with the
+    model's own defaults; it is empty where that is not known, as with endpoints.
     """
 
     kind: ClassVar[str] = "model_call_finished"
@@ -158,11 +161,11 @@ class ModelCallFinished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkflowProposed(Event):
-    """A completion was parsed. `diagnostics`, `repairs` and `graph` are the JSON forms of
-    `engine.workflows`; `workflow_id` is None when no runnable workflow came out of it.
+    """A workflow was read and checked. `diagnostics`, `repairs` and `graph` are the JSON forms of
+    `engine.workflows`; `workflow_id` is None where it cannot run.
 
-    `call_id` is the call it was the reply of, `turn` whether that was the round's first or the one that
-    mends a reply which cannot run; None where no call was made for it.
+    `call_id` is the model call whose reply it is; `turn` says whether that was the round's first reply or the
+    repair of one that cannot run. Both are None where no call was made for it.
     """
 
     kind: ClassVar[str] = "workflow_proposed"
@@ -198,7 +201,9 @@ class WorkflowStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkflowFinished(Event):
-    """`status` is "ok", "error", "budget", "timeout", "cancelled" or "infra"; `error` one sentence."""
+    """One execution ended. `status` is "ok", "error", "budget", "timeout", "cancelled" or "infra"; `error` is
+    one sentence.
+    """
 
     kind: ClassVar[str] = "workflow_finished"
     execution_id: str
@@ -212,9 +217,9 @@ class WorkflowFinished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StepStarted(Event):
-    """An operator call crossed the host. `index` counts the steps of one execution from 0;
-    `line` is the line of the workflow's source that made the call; `key` is the content address
-    of (operator source, inputs, seed, occurrence, worker, sampling) that replay and forks match on.
+    """An operator is called. `index` counts the steps of one execution from 0; `line` is the line of the
+    workflow's source that made the call; `key` is the content address of (operator, inputs, seed, occurrence,
+    worker, sampling), by which replay and forks find the step again.
     """
 
     kind: ClassVar[str] = "step_started"
@@ -229,10 +234,11 @@ class StepStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StepFinished(Event):
-    """`status` is "ok", "error", "budget", "timeout", "cancelled" or "infra".
+    """A step ended. `status` is "ok", "error", "budget", "timeout", "cancelled" or "infra"; `reused` says
+    that the result was served from a record.
 
-    `notes` are {code, text}: what the operator had to do to a reply, or could not make of it. The codes of
-    those shipped are "asked-again", "not-understood" and "repaired".
+    `notes` are {code, text}: what the operator had to do to a reply, or could not understand in it. The
+    built-in operators use the codes "asked-again", "not-understood", "not-a-list" and "repaired".
     """
 
     kind: ClassVar[str] = "step_finished"
@@ -270,9 +276,9 @@ class CodeExecuted(Event):
 class EvaluationFinished(Event):
     """An answer was scored in a fresh sandbox on tests its workflow never saw (invariant I6).
 
-    `score` is in [0, 1]: passed/total of that split, or what else `verdict.metric` names, such as F1; None
-    when the sandbox, not the answer, failed.
-    `strict` is False when the scored workflow had been repaired, or the answer itself.
+    `score` is in [0, 1]: passed/total of that split, or another metric that `verdict.metric` names, such as
+    F1; None where the sandbox failed, and not the answer. `strict` is False where the scored workflow was
+    repaired, or the answer itself.
     """
 
     kind: ClassVar[str] = "evaluation_finished"
@@ -290,9 +296,9 @@ class EvaluationFinished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunPaused(Event):
-    """The run is paused: its clock stands still. `where` is the kind of crossing
-    (`engine.run.control.crossing`), `reason` "pause", "step" or the breakpoint; `locals` are the workflow's
-    variables as JSON, shortened; None where they were not read.
+    """The run is paused, and its clock stands still. `where` is the kind of crossing
+    (`engine.run.control.crossing`), `reason` is "pause", "step" or the breakpoint. `locals` are the
+    workflow's variables as JSON, shortened, or None where they were not read.
     """
 
     kind: ClassVar[str] = "run_paused"
@@ -326,8 +332,9 @@ class ValueEdited(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunFinished(Event):
-    """`status` is "passed", "failed", "answered" (nothing to score), "error", "budget",
-    "cancelled", "infra" or "interrupted". Totals are the ledger's, not the workflow's own.
+    """The run ended; this is its last event. `status` is "passed", "failed", "answered" (nothing to score),
+    "error", "budget", "cancelled", "infra" or "interrupted". Totals are the host's own count, never the
+    workflow's.
     """
 
     kind: ClassVar[str] = "run_finished"

@@ -1,6 +1,6 @@
-"""The trusted guest sources a sandbox preloads: operators and the workflow runtime.
+"""The trusted guest sources that a sandbox preloads: operators and the workflow runtime.
 
-They are read as text and handed over; the sandbox knows nothing of the engine.
+They are read as text and handed over; the sandbox package knows nothing about the engine.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ _HOST_ONLY = ("__init__.py", "metaflow_sets.py", "own.py", "sets.py", "specs.py"
 
 
 def guest_modules() -> dict[str, str]:
-    """Module name → source, packages (empty) before their modules."""
+    """The source of each guest module by its name. Packages have no source and come before their modules."""
     modules: dict[str, str] = {"engine": ""}
     for package in ("engine.guest", "engine.operators"):
         modules[package] = ""

@@ -1,7 +1,8 @@
 """Journals: a search does each of its steps once, however often it is interrupted.
 
-A search is written as if it never stopped. Whatever it must not do twice (a model call, a random draw
-that depends on one) it does through `once`; resumed, it runs from the top and is given what it had.
+A search is written as if it were never interrupted. Whatever it must not do twice (a model call, a random
+draw that depends on one) it does through `once`; when it is resumed, it runs from the beginning and gets the
+recorded values.
 """
 
 from __future__ import annotations
@@ -11,11 +12,10 @@ from typing import Any, Protocol
 
 
 class Journal(Protocol):
-    """What a search has done. Values are JSON; a key names one step, such as "round-3/proposal"."""
+    """The record of a search. Values are JSON-ready; a key names one step, such as "round-3/proposal"."""
 
     async def once(self, key: str, make: Callable[[], Awaitable[Any]]) -> Any:
-        """The value recorded under `key`; where there is none, `make`'s, recorded before it is returned.
-
-        An error of `make` is raised and nothing is recorded.
+        """The value recorded under `key`; where there is none, that of `make`, which is recorded before it is
+        returned. Where `make` raises, so does this, and nothing is recorded.
         """
         ...

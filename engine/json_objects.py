@@ -1,7 +1,7 @@
-"""Reading decoded JSON into dataclasses, one way: pydantic checks the fields, and the error is one sentence.
+"""Reading decoded JSON into dataclasses: pydantic checks the fields, and an error is one sentence.
 
-Two kinds of data are read by hand: problems, which people write and are told about field by field
-(`engine.problems`), and events, of which a trace has tens of thousands (`engine.event_json`).
+Two kinds of data are read by hand: problems, because people write them and need a message for each field
+(`engine.problems`), and events, because a trace has tens of thousands of them (`engine.event_json`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ T = TypeVar("T")
 
 
 def read_object(kind: type[T], data: object, what: str, error: type[Exception] = ValueError) -> T:
-    """The dataclass `kind` out of `data`, which `dataclasses.asdict` gave and JSON carried.
+    """The dataclass `kind` from `data`, the decoded JSON of what `dataclasses.asdict` wrote.
 
-    `what` names it in messages. Raises `error`: it is no object, or a field is missing, unknown or wrong.
+    `what` names it in messages. Raises `error` where `data` is not an object, or a field is missing, unknown
+    or of the wrong type.
     """
     from pydantic import ValidationError
 

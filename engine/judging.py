@@ -1,4 +1,6 @@
-"""Code against tests, as its problem wants it: the image's limits, the mode, the tolerance, fair time."""
+"""Judging code by tests, as its problem requires: the image's limits, the mode, the tolerance, enough
+time.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any
 from engine.problems import SPLITS, Problem
 from sandbox.types import Limits, ModeChoice, Sandbox, Verdict
 
-# How a verdict's mode is told to people, and in a word where there is little room.
+# A verdict's mode in words, and in a word or two where there is little room.
 MODES: dict[str, str] = {
     "split": "from outside: only values crossed",
     "objects": "from outside: objects of the solution answered for themselves",
@@ -19,33 +21,33 @@ SHORT: dict[str, str] = {"objects": "objects", "in-process": "one process"}
 
 _LIMITS = {
     "core": Limits(wall_s=25.0, cpu_s=5.0),
-    # Importing, fitting and plotting take their time; BigCodeBench's own limits are 240 s and 30 GiB.
+    # Importing, fitting and plotting take time; BigCodeBench's own limits are 240 s and 30 GiB.
     "science": Limits(cpu_s=30.0, memory_mb=1024),
 }
-_REFERENCE_CPU_S = 60.0  # what the reference itself may take
-_TIMES_REFERENCE = 4.0  # as evalplus: a solution may take so many times what the reference took
+_REFERENCE_CPU_S = 60.0  # the limit of the reference itself
+_TIMES_REFERENCE = 4.0  # as in EvalPlus: a solution may take this many times as long as the reference
 
 
 def limits_of_tests(problem: Problem) -> Limits:
-    """What a problem's tests may use, which depends on the image they run in."""
+    """The limits of a problem's tests, which depend on the image they run in."""
     return _LIMITS.get(problem.image, _LIMITS["core"])
 
 
 def _limits_of_reference(problem: Problem) -> Limits:
-    """What the reference may use: more time, since it is known to end."""
-    given = limits_of_tests(problem)
-    return replace(given, cpu_s=max(_REFERENCE_CPU_S, given.cpu_s), wall_s=0.0)
+    """The limits of the reference solution: it gets more time, since it is known to end."""
+    limits = limits_of_tests(problem)
+    return replace(limits, cpu_s=max(_REFERENCE_CPU_S, limits.cpu_s), wall_s=0.0)
 
 
 async def mode_for(problem: Problem, tests: Sequence[str], sandbox: Sandbox) -> ModeChoice:
-    """The mode for `tests`, chosen before any solution is seen, and never by one.
+    """The mode for `tests`, which is chosen before any solution is seen and never depends on one.
 
-    It is the problem's own where it names one, else the strongest in which its reference solution passes.
-    "auto", where the text of the tests decides, for a problem without a reference that passes, and for tests
-    that are not the problem's.
+    It is the problem's own where it names one, else the strongest in which its reference solution passes. It
+    is "auto", so that the text of the tests decides, for a problem without a reference that passes, and for
+    tests that are not the problem's.
 
     Raises:
-        SandboxError: the sandbox could not give a verdict twice.
+        SandboxError: the sandbox failed to give a verdict twice.
     """
     own = {test for split in SPLITS for test in getattr(problem.tests, split)}
     if problem.mode != "auto" or problem.reference is None or not tests or not own.issuperset(tests):
@@ -59,20 +61,21 @@ async def mode_for(problem: Problem, tests: Sequence[str], sandbox: Sandbox) -> 
             limits=_limits_of_reference(problem),
             tolerance=problem.tolerance,
         )
-    except ValueError:  # its reference passes in none: `verify` says so
+    except ValueError:  # its reference passes in none, which `engine.benchmarks.verify` reports
         return "auto"
 
 
 async def judge(
     sandbox: Sandbox, problem: Problem, code: str, tests: Sequence[str], *, entry_point: str | None = None
 ) -> Verdict:
-    """`code` against `tests`, some of the problem's or others. `entry_point`: where the problem names none.
+    """The verdict of `tests`, the problem's or others, on `code`. `entry_point` is the function to test where
+    the problem names none.
 
-    Code that ran out of time gets, once, four times what the reference solution takes here and now, where
-    there is one and that is more than the limit was.
+    Code that ran out of time is judged once more where four times the time that the reference solution takes
+    on this machine is more than the limit was; that is its limit then.
 
     Raises:
-        SandboxError: the sandbox could not give a verdict twice.
+        SandboxError: the sandbox failed to give a verdict twice.
     """
     options: dict[str, Any] = {
         "entry_point": problem.entry_point or entry_point,
@@ -91,7 +94,7 @@ async def judge(
 async def _by_reference(
     sandbox: Sandbox, problem: Problem, tests: Sequence[str], options: dict[str, Any]
 ) -> Limits | None:
-    """The limits that the reference's own time suggests, where they are wider. None too where it fails."""
+    """The limits by the reference's own time; None where these are no wider, or the reference fails."""
     given: Limits = options["limits"]
     if problem.reference is None:
         return None
@@ -104,12 +107,14 @@ async def _by_reference(
 
 
 def told(mode: object) -> str:
-    """A verdict's mode in words; "" for what is none."""
+    """A verdict's mode in words; "" where it is not a known one."""
     return MODES.get(mode, "") if isinstance(mode, str) else ""
 
 
 def remedy(verdict: Mapping[str, Any]) -> str:
-    """What would let a test be judged whose answer could not be, by a verdict's JSON; "" where all were."""
+    """What would allow tests to be judged whose results could not be compared, from a verdict's JSON; ""
+    where there are none.
+    """
     tests = verdict.get("tests")
     known = tests if isinstance(tests, list | tuple) else ()
     reasons = [test.get("reason") for test in known if isinstance(test, Mapping)]

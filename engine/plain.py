@@ -1,7 +1,7 @@
 """Plain data from the sandbox as JSON-ready data for events, and answers out of what workflows return.
 
-The values are generated code's: builtin types only, yet with integers that Python refuses to write in
-decimal, and texts that would take seconds to parse. Nothing here raises for any of them.
+The values come from generated code: they have builtin types only, but may hold integers that Python refuses
+to write in decimal, and texts that would take seconds to parse. Nothing here raises for any of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ ANSWER_KEYS = ("response", "solution", "answer", "output", "code", "result")
 
 
 def jsonable(value: Any) -> Any:
-    """`value` with only JSON types: what JSON cannot hold becomes its repr, an iterator its items."""
+    """`value` with only JSON types: an iterator becomes the list of its items, anything else that JSON cannot
+    hold its repr. Integers from 2**53 on become text, because other readers of JSON would round them.
+    """
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int):
@@ -35,7 +37,7 @@ def jsonable(value: Any) -> Any:
 
 
 def written(value: Any) -> str:
-    """`value` as text, as `str` does it; in hexadecimal what has too many digits for that."""
+    """`value` as `str` writes it; integers with too many digits for that in hexadecimal."""
     try:
         return str(value)
     except ValueError:
@@ -50,10 +52,11 @@ def _repr(value: Any) -> str:
 
 
 def answer_text(value: Any, problem: Problem) -> str | None:
-    """The answer in what a workflow returned: a string, an (answer, cost) pair or an operator's dict.
+    """The answer in what a workflow returned: a string, a number, an (answer, cost) pair or an operator's
+    dict; None where there is no answer in it.
 
-    None, empty and other types are no answer. For code problems the code is taken out of prose and
-    fences (the paper's Figure 10 returns a Markdown essay), and the rest of a function put behind its head.
+    For code problems the code is taken out of prose and fences (Figure 10 of the FlowReasoner paper returns a
+    Markdown essay), and a function's body is put after the head that the prompt gives.
     """
     if isinstance(value, tuple | list) and value:
         value = value[0]

@@ -1,4 +1,4 @@
-"""Problems: a query with its tests or reference answer, kept in three splits that never mix.
+"""Problems: a query with its reference answer, or its tests in three splits that never mix.
 
 A workflow sees `visible` tests, search and training see `val`, only the report sees `test`
 (invariant I6). A test is an assert statement or a source that defines `check(candidate)`.
@@ -39,9 +39,12 @@ class Tests:
 
 @dataclass(frozen=True)
 class Problem:
-    """One query. In `metadata`, `prelude` is code the tests may rely on (HumanEval's helpers), `image` the
-    sandbox image they need ("science"), `mode` how they are judged ("auto"), `tolerance` by how much floats
-    may differ, `metric` how an answer is scored, `reference` a solution that passes; no model sees these.
+    """One query. `entry_point` is the function that is asked for; `answer` is the reference answer, with `|`
+    between alternatives.
+
+    In `metadata`, which no model sees, `prelude` is code that the tests may rely on (HumanEval's helpers),
+    `image` the sandbox image they need ("science"), `mode` how they are judged ("auto"), `tolerance` by how
+    much floats may differ, `metric` how an answer is scored and `reference` a solution that passes.
     """
 
     id: str
@@ -82,22 +85,23 @@ class Problem:
 
     @property
     def tolerance(self) -> float:
-        """By how much two floats may differ that its tests compare; see `sandbox.types.Sandbox.check`."""
+        """By how much two floats that its tests compare may differ; see `sandbox.types.Sandbox.check`."""
         return float(self.metadata.get("tolerance") or 0.0)
 
     @property
     def reference(self) -> str | None:
-        """A solution that passes its tests, where one is known."""
+        """A solution that passes its tests; None where none is known, and for problems without code."""
         value = self.metadata.get("reference")
         return value if isinstance(value, str) and value.strip() and self.kind == "code" else None
 
     @property
     def prelude(self) -> str:
+        """Code that its tests may rely on; "" where there is none."""
         value = self.metadata.get("prelude", "")
         return value if isinstance(value, str) else ""
 
     def to_json(self) -> dict[str, Any]:
-        """The shape `parse_problem` reads."""
+        """The problem as `parse_problem` reads it."""
         tests: dict[str, Any] = {s: list(getattr(self.tests, s)) for s in SPLITS}
         if self.tests.written_by == "model":
             tests["written_by"] = "model"
@@ -113,7 +117,7 @@ class Problem:
 
 
 def parse_problem(data: object, where: str) -> Problem:
-    """A problem from decoded JSON. `where` (a file and line) goes into the message.
+    """A problem from decoded JSON. `where` (such as a file and line) goes into messages.
 
     Raises:
         ProblemError: a field is missing, unknown or of the wrong type.
@@ -151,7 +155,7 @@ def parse_problem(data: object, where: str) -> Problem:
 
 
 def is_python_name(text: str) -> bool:
-    """Whether a function can be named so: a keyword such as `class` is no name."""
+    """Whether a function can have this name: keywords such as `class` cannot be one."""
     return text.isidentifier() and not keyword.iskeyword(text)
 
 
@@ -170,7 +174,7 @@ def _check_tolerance(value: Any, where: str) -> None:
 
 
 def unique(problems: Iterable[Problem]) -> list[Problem]:
-    """The problems, refusing two with one id. Raises ProblemError."""
+    """The problems as a list. Raises ProblemError where two have the same id."""
     seen: dict[str, Problem] = {}
     for problem in problems:
         if problem.id in seen:

@@ -1,4 +1,4 @@
-"""What the meta-agent is told: the format, the operators, the query, and what happened so far."""
+"""The meta-agent's prompts: the format, the operators, the query, and the rounds so far."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ NAME = \"\"\"a prompt, used in the workflow as prompt_custom.NAME\"\"\"
 The operators exist on self already. Await every call. Use only prompts you define. Bound every loop. \
 Return the solution, never None. {judge}"""
 
-# Advice that a set can be followed with or not.
+# Advice that depends on whether the set has an operator for tests.
 _JUDGE_BY_TESTS = "Judge solutions by running tests, not by words in a reply."
 _JUDGE_BY_CODE = "Judge solutions by what code computes, not by words in a reply."
 
 
 @dataclass(frozen=True)
 class Experience:
-    """One earlier round, as the meta-agent is shown it."""
+    """One earlier round, as the meta-agent reads it; `score` is in [0, 1], None where it was not scored."""
 
     round: int
     code: str
@@ -138,16 +138,16 @@ def task_messages(
     examples: Sequence[Problem] = (),
     others: Sequence[Experience] = (),
 ) -> list[Message]:
-    """Ask for one workflow for every problem of a task.
+    """The messages that ask for one workflow for every problem of a task.
 
-    Of the examples only the prompts are shown, never tests or answers. `others` are workflows that
-    there are already; one that works another way is asked for.
+    Only the prompts of `examples` are in them, never tests or answers. `others` are existing workflows; a
+    workflow that works in another way is asked for.
     """
     parts = [f"Task: {task.name}\n{task.description.strip()}".strip(), _CONTRACTS[task.kind]]
     for number, problem in enumerate(examples, 1):
         text = problem.prompt.strip()
-        shown = text if len(text) <= MAX_EXAMPLE else f"{text[:MAX_EXAMPLE]}…"
-        parts.append(f"Problem {number} of the task:\n{shown}")
+        excerpt = text if len(text) <= MAX_EXAMPLE else f"{text[:MAX_EXAMPLE]}…"
+        parts.append(f"Problem {number} of the task:\n{excerpt}")
     parts.append("One workflow is run on every problem of the task, so nothing in it is about a single one.")
     if others:
         lines = [f"{e.round}. {e.modification.strip() or 'no description'}" for e in others]
@@ -163,9 +163,9 @@ def task_messages(
 
 
 def repair_messages(asked: list[Message], reply: str, diagnosis: str) -> list[Message]:
-    """The one repair turn: the reply as it was, and what is wrong with it."""
-    told = f"This workflow cannot run:\n{diagnosis}\n\nReply with all of it in the same form, corrected."
-    return [*asked, {"role": "assistant", "content": reply}, {"role": "user", "content": told}]
+    """The messages of the repair turn: those `asked`, the reply as it was, and what is wrong with it."""
+    request = f"This workflow cannot run:\n{diagnosis}\n\nReply with all of it in the same form, corrected."
+    return [*asked, {"role": "assistant", "content": reply}, {"role": "user", "content": request}]
 
 
 TESTS_INSTRUCTION = (
@@ -175,7 +175,7 @@ TESTS_INSTRUCTION = (
 
 
 def make_tests_messages(problem: Problem, count: int = 4) -> list[Message]:
-    """Ask a worker for visible tests of a problem that has none."""
+    """The messages that ask a worker for `count` visible tests of a problem that has none."""
     name = f"The function is `{problem.entry_point}`." if problem.entry_point else ""
     text = "\n\n".join(p for p in (problem.prompt.strip(), name, TESTS_INSTRUCTION.format(count=count)) if p)
     return [{"role": "user", "content": text}]

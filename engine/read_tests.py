@@ -1,7 +1,8 @@
-"""Tests in Python that a model wrote, each as a source of its own with all that it needs. Nothing of it runs.
+"""Tests in Python that a model wrote, each as a source of its own with everything it needs. Nothing of it
+runs.
 
-A test is a statement that asserts something, be it a loop, or a function that does. Imports, helpers, case
-lists and what else it uses come with it; solutions that the model wrote beside its tests do not.
+A test is a statement that asserts something, which may be a loop, or a function that does. Imports, helpers,
+lists of cases and whatever else it uses come with it; solutions that the model wrote beside its tests do not.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from engine.workflows.fixes import IMPORTABLE
 
 MAX_TESTS = 8
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
-# Calls that show something and change nothing.
+# Calls that print something and change nothing.
 _SHOWS = frozenset({"print", "pprint", "display"})
 
 
 def read_asserts(code: str, entry_point: str | None = None) -> tuple[str, ...]:
-    """The tests in Python text, at most `MAX_TESTS`, each once."""
+    """The sources of the tests in Python text, at most `MAX_TESTS`, each once; () where it does not parse."""
     with allowance():
         tree = parsed(code)
         if tree is None:
@@ -41,7 +42,7 @@ def read_asserts(code: str, entry_point: str | None = None) -> tuple[str, ...]:
 
 
 def reference_in(code: str, entry_point: str | None) -> str | None:
-    """The solution that a model wrote beside its tests; None where there is none."""
+    """The solution that a model wrote beside its tests, without these; None where there is none."""
     tree = parsed(code)
     if tree is None or entry_point is None:
         return None
@@ -98,7 +99,7 @@ class _Tests:
         self._body = body
         self._checks = {s.name: s for s in body if isinstance(s, _Function) and _is_check(s)}
         own = self._solutions(entry_point)
-        # What the model's own solution would shadow is the one that is tested.
+        # The model's own solution is left out: it would shadow the one that is tested.
         self._others = [
             s for s in body if not (bound_names(s) & own and isinstance(s, DEFINITIONS + IMPORTS))
         ]
@@ -109,24 +110,24 @@ class _Tests:
             return {entry_point}
         defined = [s.name for s in self._body if isinstance(s, _Function) and s.name not in self._checks]
         tested = {n for s in self._body if _is_check(s) for n in _names_in(s)}
-        known = {n for s in self._body for n in bound_names(s)}
+        defined_names = {n for s in self._body for n in bound_names(s)}
         # Where every name is defined here, the first function is what the others test.
-        unknown = free_names("\n".join(ast.unparse(s) for s in self._body if _is_check(s))) - known
-        return set() if unknown else set([n for n in defined if n in tested][:1])
+        undefined = free_names("\n".join(ast.unparse(s) for s in self._body if _is_check(s))) - defined_names
+        return set() if undefined else set([n for n in defined if n in tested][:1])
 
     def read(self) -> Iterator[str]:
-        """The tests, in order; where nothing asserts, the pairs of a list of cases."""
-        found = False
+        """The sources of the tests, in order; where nothing asserts, of the pairs in a list of cases."""
+        any_test = False
         called = {n for s in self._others if not isinstance(s, DEFINITIONS) for n in _called(s)}
         for place, statement in enumerate(self._others):
             for test in self._tests_of(statement, called):
-                found = True
+                any_test = True
                 yield self._with_needs(place, test)
-        if not found and self._entry is not None:
+        if not any_test and self._entry is not None:
             yield from self._of_cases(self._entry)
 
     def _tests_of(self, statement: ast.stmt, called: set[str]) -> Iterator[list[ast.stmt]]:
-        """The statements of each test that this one is; none where it is none."""
+        """The statements of each test that this statement holds; nothing where it is not a test."""
         if isinstance(statement, _Function):
             if statement.name in self._checks and statement.name not in called:
                 yield from _of_function(statement)
@@ -138,24 +139,26 @@ class _Tests:
             yield [ast.copy_location(ast.Assert(statement.value), statement)]
 
     def _with_needs(self, place: int, test: list[ast.stmt]) -> str:
-        """The test's source, after the statements whose names it uses, and what changes or sets up things."""
+        """The source of a test, preceded by the statements that define or change the names it uses, and by
+        those that set things up.
+        """
         source = "\n".join(map(ast.unparse, test))
-        wanted = free_names(source)
+        needed_names = free_names(source)
         kept: list[ast.stmt] = []
         late = [s for s in self._others[place + 1 :] if isinstance(s, DEFINITIONS + IMPORTS)]
         for statement in (*reversed(late), *reversed(self._others[:place])):
             bound = {n for s in (statement, *statements(statement)) for n in bound_names(s) | _changed(s)}
-            needed = bool(bound & wanted) or self._sets_up(statement)
+            needed = bool(bound & needed_names) or self._sets_up(statement)
             if statement in test or not needed or (_is_check(statement) and not self._helps(statement)):
                 continue
             kept.insert(0, statement)
-            wanted = (wanted - _replaced(statement)) | free_names(ast.unparse(statement))
+            needed_names = (needed_names - _replaced(statement)) | free_names(ast.unparse(statement))
         provided = {n for s in kept for n in bound_names(s)}
-        modules = sorted(n for n in wanted - provided if n in IMPORTABLE and n != self._entry)
+        modules = sorted(n for n in needed_names - provided if n in IMPORTABLE and n != self._entry)
         return "\n".join([*(f"import {m}" for m in modules), *map(ast.unparse, kept), source])
 
     def _sets_up(self, statement: ast.stmt) -> bool:
-        """Whether it is done for what it does: `setup()`, or a file that is written."""
+        """Whether a statement is there for its effect, such as `setup()` or writing a file."""
         acts = isinstance(statement, ast.With) or (
             isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
         )
@@ -166,20 +169,20 @@ class _Tests:
         return isinstance(statement, _Function) and statement.name in self._checks
 
     def _of_cases(self, name: str) -> Iterator[str]:
-        """`cases = [(argument or tuple of arguments, result), …]` that nothing loops over."""
+        """Tests from `cases = [(argument or tuple of arguments, result), …]` that nothing loops over."""
         for statement in self._others:
             value = statement.value if isinstance(statement, ast.Assign | ast.Expr) else None
             if not isinstance(value, ast.List | ast.Tuple):
                 continue
             for case in value.elts:
                 if isinstance(case, ast.Tuple) and len(case.elts) == 2:
-                    given, want = map(ast.unparse, case.elts)
-                    given = f"*{given}" if isinstance(case.elts[0], ast.Tuple) else given
-                    yield f"assert {name}({given}) == {want}"
+                    arguments, want = map(ast.unparse, case.elts)
+                    arguments = f"*{arguments}" if isinstance(case.elts[0], ast.Tuple) else arguments
+                    yield f"assert {name}({arguments}) == {want}"
 
 
 def _is_check(statement: ast.stmt) -> bool:
-    """Whether there is an assertion in it that runs with it, or when it is called."""
+    """Whether a statement has an assertion that runs with it, or when it is called."""
     return any(isinstance(node, ast.Assert) for node in ast.walk(statement)) and not (
         isinstance(statement, ast.ClassDef) and not statement.name.startswith("Test")
     )
@@ -201,13 +204,13 @@ def _changed(statement: ast.stmt) -> set[str]:
 
 
 def _replaced(statement: ast.stmt) -> set[str]:
-    """The names that a statement gives a value whatever they had before."""
+    """The names that a statement gives a new value, whatever they had before."""
     plain = isinstance(statement, ast.Assign) and all(isinstance(t, ast.Name) for t in statement.targets)
     return bound_names(statement) if plain or isinstance(statement, DEFINITIONS + IMPORTS) else set()
 
 
 def _of_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[list[ast.stmt]]:
-    """A function that asserts, with what calls it where the judge would not."""
+    """A function that asserts, followed by a call of it where the judge would not call it."""
     arguments = function.args
     required = len(arguments.posonlyargs + arguments.args) - len(arguments.defaults)
     cases = [d for d in function.decorator_list if isinstance(d, ast.Call)]
@@ -222,7 +225,7 @@ def _of_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[l
         values = ast.unparse(cases[0].args[1])
         if "pytest." not in values:
             loop = f"for case in {values}:\n    {function.name}({'*' if several else ''}case)"
-            # Under another name: the judge calls what is named like a test, without arguments.
+            # Renamed, because the judge calls functions named like tests without arguments.
             renamed = ast.parse(loop.replace(f"    {function.name}(", f"    run_{function.name}(")).body
             function.name = f"run_{function.name}"
             yield [function, *renamed]
@@ -235,7 +238,7 @@ def _call(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stmt]:
 
 
 def _of_class(cls: ast.ClassDef) -> Iterator[list[ast.stmt]]:
-    """A unittest class as it is; of pytest's kind, with calls of its methods."""
+    """A unittest class as it is; a class in pytest's style, followed by calls of its methods."""
     methods = [m.name for m in cls.body if isinstance(m, ast.FunctionDef) and m.name.startswith("test")]
     if not methods:
         return

@@ -1,4 +1,4 @@
-"""What a fork does: its parent's problem and options, and its parent's job or another workflow."""
+"""What a fork runs: its parent's problem and options, and its parent's job or another workflow."""
 
 from __future__ import annotations
 
@@ -25,16 +25,18 @@ from sandbox.errors import UsageError
 
 
 class ForkError(UsageError):
-    """The run cannot be forked so; the message says why, and what can be done."""
+    """The run cannot be forked in this way; the message says why, and what can be done."""
 
 
 def problem_of(record: RunRecord) -> Problem:
-    """The parent's problem. Raises ProblemError."""
+    """The parent's problem. Raises ProblemError where this version cannot read it."""
     return parse_problem(record.start.problem, f"run {record.run_id}")
 
 
 def config_of(record: RunRecord, budget: Budget) -> RunConfig:
-    """The parent's options, with what may be spent now. Raises OperatorSetError and ForkError."""
+    """The parent's options, with a budget of its own. Raises ForkError where the record does not hold them,
+    and OperatorSetError where their operator set cannot be had.
+    """
     config = record.start.config
     try:
         return RunConfig(
@@ -67,10 +69,10 @@ def _sampling(data: dict[str, object]) -> Sampling:
 
 
 def job_of(record: RunRecord) -> Job | None:
-    """The parent's job, None where it is what its variant does.
+    """The parent's job; None where its variant's `solve` was the job.
 
-    A run that was given its workflow, by a file or by a search, has it from its record.
-    Raises ForkError where that holds none that can be run.
+    The workflow of a run that was given one, by a file or by a search, is read from its record. Raises
+    ForkError where the record has no workflow that can run, or is that of a search.
     """
     origin = record.start.origin
     trial = origin.get("trial")
@@ -79,8 +81,8 @@ def job_of(record: RunRecord) -> Job | None:
             f"run {record.run_id} is the search of experiment {origin.get('experiment')}: "
             "resume the experiment with `bench`, or fork one of its trials"
         )
-    asked = any(call.start.role == "meta" for call in record.calls)
-    if not asked and len(record.proposals) == 1 and _is_given(record):
+    has_meta_calls = any(call.start.role == "meta" for call in record.calls)
+    if not has_meta_calls and len(record.proposals) == 1 and _is_given(record):
         return _given_job(record)
     if record.start.variant == "workflow-file":
         raise ForkError(f"run {record.run_id} ended before its workflow began, so there is nothing to fork")
@@ -100,13 +102,13 @@ def _given_job(record: RunRecord) -> Job:
     (proposal,) = record.proposals
     operators = recorded_set(record.start.config)
     built = (build_workflow(proposal.code, proposal.prompts, s) for s in (operators, *SETS.values(), MANUAL))
-    # The id is of the code with its operators: it tells which of the sets it was built with.
-    found = next((w for w in built if isinstance(w, Workflow) and w.id == proposal.workflow_id), None)
-    if found is None:
+    # The id depends on the operator set, so it tells which set the workflow was built with.
+    as_built = next((w for w in built if isinstance(w, Workflow) and w.id == proposal.workflow_id), None)
+    if as_built is None:
         raise ForkError(
             f"the workflow of run {record.run_id} is no longer read as it was; give it with --workflow FILE"
         )
-    workflow = replace(found, strict_ok=proposal.strict_ok, modification=proposal.modification)
+    workflow = replace(as_built, strict_ok=proposal.strict_ok, modification=proposal.modification)
 
     async def job(context: RunContext) -> Result:
         context.emitter.emit(proposal)
@@ -117,9 +119,10 @@ def _given_job(record: RunRecord) -> Job:
 
 
 def other_workflow_job(record: RunRecord, workflow: Workflow, at: RecordedStep | None) -> Job:
-    """The job of running this workflow where the parent ran its own, so that the draws are the same.
+    """The job of running this workflow in the place of the parent's own, so that the random draws are the
+    same.
 
-    That is the round of the forked step, scored as that step's execution was, or the final round.
+    That place is the round of the forked step, scored as that step's execution was, or else the final round.
     """
     forked = record.executions.get(at.execution_id) if at else None
     last = forked or next(reversed(list(record.executions.values())), None)
@@ -140,7 +143,9 @@ def other_workflow_job(record: RunRecord, workflow: Workflow, at: RecordedStep |
 def edited_workflow(
     record: RunRecord, code: str, prompts: str, operators: OperatorSet | None = None
 ) -> Workflow:
-    """The workflow in this text, over the parent's operators. Raises ForkError."""
+    """The workflow in this text, with the parent's operators or the given ones. Raises ForkError where it
+    cannot run, and OperatorSetError where the parent's operators cannot be had.
+    """
     built = build_workflow(code, prompts, operators or recorded_set(record.start.config))
     if isinstance(built, Workflow):
         return built

@@ -1,6 +1,6 @@
-"""Files of records: JSON, JSON Lines and Parquet, compressed with gzip or not, whatever their names say.
+"""Files of records: JSON, JSON Lines and Parquet, compressed with gzip or not, recognised by their content.
 
-A record is one decoded JSON object or table row with its place (file and line, or row) for messages.
+A record is one decoded JSON value or table row, with its place (file and line, or row) for messages.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
 
 class ProblemError(UsageError):
-    """The input is not a problem; the message says what, where, and what to do."""
+    """The input cannot be read as problems; the message says what is wrong, where, and what to do."""
 
 
 def read_records(path: Path) -> list[Record]:
-    """The records of a file, in order. What is in it decides how it is read, not its name.
+    """The records of a file, in order: at least one. Its content decides how it is read, not its name.
 
     Raises:
-        ProblemError: it cannot be read, or a record is not JSON; the message names the line.
+        ProblemError: the file cannot be read, is empty or larger than `MAX_FILE_BYTES` unpacked (four times
+        that
+            for Parquet), or a record is not JSON; the message names the line.
     """
     try:
         with path.open("rb") as file:
@@ -62,7 +64,7 @@ def _unpacked(file: Any, path: Path) -> bytes:
 
 
 def _decoded(text: str, path: Path) -> list[Record]:
-    """One JSON value, the items of a list, or a value a line."""
+    """The records in a text: one JSON value, the items of a list, or a value on each line."""
     if not text.strip():
         raise ProblemError(f"{path}: the file is empty; write one problem per line")
     # Not `splitlines`: a JSON string may hold U+2028 and other separators as they are.
@@ -80,7 +82,7 @@ def _decoded(text: str, path: Path) -> list[Record]:
 
 
 def _is_lines(first: str, path: Path) -> bool:
-    """Whether a file that is not one JSON value is meant to hold one a line."""
+    """Whether a file that is not one JSON value is meant to hold one on each line."""
     try:
         _json(first)
     except (ValueError, RecursionError):
@@ -96,9 +98,8 @@ def _line(line: str, where: str) -> Record:
 
 
 def _json(text: str) -> Any:
-    """JSON as its standard has it, and text that can be stored and sent.
-
-    Raises ValueError, also for NaN, for numbers that are too large and for half a character.
+    """The value of a JSON text. Raises ValueError where it is not standard JSON, which also means NaN and
+    numbers that are too large, and where a text in it has a lone surrogate, which cannot be stored or sent.
     """
     value = json.loads(text, parse_constant=_finite, parse_float=_finite)
     if half := _SURROGATE.search(text):
@@ -112,7 +113,7 @@ def _json(text: str) -> Any:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no number that JSON has; write it as text, or leave it out")
+        raise ValueError(f"{text} is not a number in JSON; write it as text, or leave it out")
     return number
 
 
@@ -135,7 +136,9 @@ def _parquet(path: Path) -> Iterator[Record]:
 
 
 def plain_row(value: Any) -> Any:
-    """A table's row with only what JSON has: NaN, which tables use for a missing number, is None."""
+    """A table's row with JSON types only. NaN, which tables use for a missing number, becomes None, and
+    anything else that JSON does not have its `str`.
+    """
     if isinstance(value, dict):
         return {key: plain_row(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -30,7 +30,7 @@ Job = Callable[[RunContext], Awaitable[Result]]
 
 
 class Run:
-    """A run of one problem. Iterate `events()` once; `cancel()` ends it with its end recorded."""
+    """A run of one problem. Iterate `events()` once; `cancel()` ends it, with an event that says so."""
 
     def __init__(
         self,
@@ -43,10 +43,11 @@ class Run:
         origin: Origin = Origin(),  # noqa: B008  immutable
         fork: Fork | None = None,
     ) -> None:
-        """`job` is what is done, by default what the variant does, with what its search has `found`. What
-        `fork` has a record of is not done again.
+        """`job` is what the run does, by default the variant's `solve`; `found` is the result of the
+        variant's search, where it has one. Steps and calls that `fork` has a record of are served from it.
 
-        Raises UnknownVariantError and OptionError.
+        Raises UnknownVariantError where there is no such variant, and OptionError where its options are
+        wrong.
         """
         if job is None:
             variant = load_variant(config.variant)
@@ -56,7 +57,7 @@ class Run:
         self.origin = origin
         self._job = job
         emitter, ledger = Emitter(self.id), Ledger(config.budget)
-        # What may be done to the run while it runs.
+        # To pause, step and edit the run while it is in progress.
         self.control = Control(emitter, ledger)
         fork = fork or Fork()
         gateway = Gateway(emitter, ledger, self.control, fork, deltas=config.deltas)
@@ -66,9 +67,11 @@ class Run:
         self._task: asyncio.Task[None] | None = None
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """Start, and yield every event as it happens, RunFinished last.
+        """Start, and yield every event as it happens, RunFinished last. Leaving the iteration early cancels
+        the run.
 
-        Leaving the iteration early cancels the run.
+        Failures of models, sandboxes and budgets are ends of the run. Only a bug of the variant is raised,
+        after the last event.
         """
         self._task = asyncio.create_task(self._drive())
         try:
@@ -80,7 +83,9 @@ class Run:
                 await self._task
 
     def cancel(self) -> None:
-        """Stop the run: containers are freed, and the last event says "cancelled"."""
+        """Stop the run: its containers are freed, and its last event says "cancelled". Does nothing
+        before it starts.
+        """
         if self._task is not None:
             self._task.cancel()
 
@@ -148,8 +153,8 @@ class Run:
 
 
 def workflow_job(workflow: Workflow, split: Split | None = None) -> Job:
-    """The job of executing this workflow and scoring it: on `test`, or on the `split` named, as training
-    does, which never looks at `test`.
+    """The job of executing this workflow and scoring it on `test`, or on `split` where one is named: training
+    never looks at `test`.
     """
 
     async def job(context: RunContext) -> Result:
@@ -166,18 +171,18 @@ def workflow_job(workflow: Workflow, split: Split | None = None) -> Job:
 
 
 def _status(result: Result, context: RunContext) -> str:
-    """What the run comes to: a score decides where there is one."""
+    """The status of a run that came to a result: where there is a score, it decides."""
     if result.workflow_id is None and result.answer is None:
         scorable = final_split(context.problem) is not None or not context.config.final
         return "failed" if scorable else "error"
     if result.score is not None:
         return "passed" if result.score == 1.0 else "failed"
-    # A search without a final scoring came to its workflow; there is no answer to come to.
+    # A search without a final scoring has a workflow as its result, and no answer.
     return "answered" if result.answer is not None or not context.config.final else "failed"
 
 
 def _weights(services: Services) -> dict[str, str]:
-    """Of the models that know what their weights are: those in this process."""
+    """The hashes of the weights by role, of models that know them: those in this process."""
     models = {"meta_agent": services.meta_agent, "worker": services.worker}
-    found = {role: getattr(model, "weights", "") for role, model in models.items()}
-    return {role: weights for role, weights in found.items() if weights}
+    hashes = {role: getattr(model, "weights", "") for role, model in models.items()}
+    return {role: weights for role, weights in hashes.items() if weights}

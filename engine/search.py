@@ -1,6 +1,6 @@
 """What a search works with: a task, a way to score workflows on it, and a journal to resume from.
 
-A search is a run like any other: what it asks the meta-agent and what comes of it are events of
+A search is a run like any other: its calls of the meta-agent and the workflows it proposes are events of
 `context.run`. Each execution of a candidate on a problem is a run of its own, with `stage` "search".
 """
 
@@ -18,7 +18,7 @@ from engine.workflows import Workflow
 
 
 class SearchError(Exception):
-    """A search came to nothing it can go on with; the message says what, and what to do."""
+    """A search has no result and cannot go on; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +55,19 @@ class Evaluate(Protocol):
     ) -> list[Trial]:
         """Execute `workflow` `repeats` times on each of `problems` (by default the task's), concurrently.
 
-        Without a workflow, the variant's own `solve` runs, with `found`. `label` names the candidate: a
-        trial of the same label, problem and repeat that has ended is not run again, whatever happened in
-        between. Trials come in order of problem and repeat; failures are trials too.
+        Without a workflow, the variant's own `solve` runs, with `found`. `label` names the candidate: a trial
+        with the same label, problem and repeat that has ended is not run again, even after an interruption.
+        Returns the trials in order of problem and repeat; failures are trials too.
 
-        Raises BudgetExceededError when the experiment's money is spent, and SandboxError or ModelError
-        when trials cannot be carried out at all.
+        Raises BudgetExceededError where the experiment's money is spent, and SandboxError or ModelError where
+        trials cannot be carried out at all.
         """
         ...
 
 
 @dataclass(frozen=True)
 class SearchContext:
-    """One search in progress. `run` has the configuration, the services, the emitter and the gateway."""
+    """What one search works with. `run` has the configuration, the services, the emitter and the gateway."""
 
     run: RunContext
     task: Task

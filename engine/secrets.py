@@ -1,11 +1,11 @@
 """API keys that this process has read, taken out of every text that leaves it.
 
-Whoever reads a key tells `remember`; whoever lets text out (events, messages to people, logs, exports) passes
-it through `hide`. A key is found in whatever form it was escaped on its way: as Python, JSON, HTML, a URL and
-a shell write it, as bytes, in base64 and in hexadecimal digits.
+Code that reads a key passes it to `remember`; code that lets text out (events, messages to people, logs,
+exports) passes the text through `hide`. A key is found in any form in which it may have been escaped: as
+Python, JSON, HTML, a URL or a shell write it, as bytes, in base64 and in hexadecimal digits.
 
-Keys of fewer than `SHORTEST` characters are not looked for, nor are the words that local servers want in the
-place of a key (`PLACEHOLDERS`): every text has them.
+Keys of fewer than `SHORTEST` characters are not looked for, nor are the words that local servers want in
+place of a key (`PLACEHOLDERS`), because ordinary texts hold them.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ PLACEHOLDERS = {
     *("sk-no-key-required", "token-abc123"),
 }
 _WORD = re.compile(r"[A-Za-z0-9]+")
-_LEAST_ANCHOR = 3  # shorter ones are in every text, so that looking for them saves nothing
+_LEAST_ANCHOR = 3  # shorter words are in nearly every text, so looking for them first saves nothing
 _LEAST_ENCODED = 7
-# What escapes begin with, once or several times. All repeats are bounded: what is searched may be a million
+# The beginnings of escapes, once or several times. All repeats are bounded, because the text may be a million
 # backslashes.
 _SLASHES, _PERCENT, _AMPERSAND, _ZEROS = r"\\{1,16}", "%(?:25){0,3}", "&(?:amp;){0,3}", "0{0,6}"
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
@@ -38,7 +38,7 @@ _LONGEST_ESCAPE = 10  # characters, as in `&amp;#x2b;`: how far back the beginni
 
 
 class Secrets:
-    """A set of keys, and the expressions that find them."""
+    """A set of keys, and the expressions that find them in every escaped form."""
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self._keys: list[_Key] = []
@@ -47,7 +47,7 @@ class Secrets:
             self.add(key)
 
     def add(self, key: str) -> None:
-        """Look for `key` from now on: whole, without blank ends, and each of its lines."""
+        """Hide `key` from now on: the whole of it, it without blank ends, and each of its lines."""
         for form in {key, key.strip(), *(line.strip() for line in key.splitlines())} - self._known:
             if len(form) >= SHORTEST and form.lower() not in PLACEHOLDERS:
                 self._known.add(form)
@@ -56,17 +56,19 @@ class Secrets:
         self._keys.sort(key=lambda one: -len(one.text))
 
     def hide(self, text: str) -> str:
-        """`text` with `HIDDEN` wherever it holds a key."""
+        """`text` with `HIDDEN` in place of every key."""
         for key in self._keys:
             text = key.hide(text)
         return text
 
     def held(self, text: str) -> int:
-        """How many characters at the end of `text` may be the beginning of a key."""
+        """How many characters at the end of `text` may be the beginning of a key. A stream holds these
+        back.
+        """
         return max((key.held(text) for key in self._keys), default=0)
 
     def hide_in(self, value: Any) -> Any:
-        """JSON-ready data, and tuples, with every text in it taken care of."""
+        """JSON-ready data, which may have tuples, with the keys hidden in every text of it."""
         return in_texts(value, self.hide) if self._keys else value
 
 
@@ -80,7 +82,8 @@ class _Key:
         self._encoded = tuple(dict.fromkeys(_encoded(text.encode("utf-8", "surrogatepass"))))
 
     def hide(self, text: str) -> str:
-        # Most texts have none of it, and looking for a fixed word is much cheaper than the expression.
+        # Most texts hold no part of the key, and looking for a fixed word is much cheaper than the
+        # expression.
         if len(self._anchor) < _LEAST_ANCHOR or self._anchor in text:
             text = self._escaped.sub(HIDDEN, text)
         for form in self._encoded:
@@ -90,13 +93,13 @@ class _Key:
 
     def held(self, text: str) -> int:
         tail = text[-_LONGEST_ESCAPE * len(self.text) :]
-        found = _partial(self.text).search(tail, partial=True)
-        return len(tail) - found.start() if found is not None and found.partial else 0
+        match = _partial(self.text).search(tail, partial=True)
+        return len(tail) - match.start() if match is not None and match.partial else 0
 
 
 @lru_cache(maxsize=64)
 def _partial(key: str) -> regex.Pattern[str]:
-    """The expression of a key as one that can say "perhaps, with more text", which `re` cannot."""
+    """The expression of a key for partial matches at the end of a text, which `re` does not have."""
     import regex
 
     forms = _encoded(key.encode("utf-8", "surrogatepass"))
@@ -104,7 +107,9 @@ def _partial(key: str) -> regex.Pattern[str]:
 
 
 def _escaped(char: str) -> str:
-    """An expression for a character as any of the usual escapes write it: they leave letters and digits."""
+    """An expression for a character in each of the usual escapes, all of which leave letters and digits
+    alone.
+    """
     if char.isascii() and char.isalnum():
         return char
     codes, number = char.encode("utf-8", "surrogatepass"), ord(char)
@@ -129,11 +134,11 @@ def _escaped(char: str) -> str:
 
 
 def _encoded(key: bytes) -> Iterable[str]:
-    """The key's part of texts in base64 or hexadecimal digits that hold it at any place."""
+    """How the key appears in texts in base64 or hexadecimal digits, at whichever offset it stands."""
     yield from (key.hex(), key.hex().upper())
     for before in range(3):
         text = base64.b64encode(b"\0" * before + key).decode("ascii")
-        # The characters that nothing but the key decides: six bits each.
+        # The characters, of six bits each, that depend only on the key.
         certain = text[-(-before * 8 // 6) : (before + len(key)) * 8 // 6]
         if len(certain) >= _LEAST_ENCODED:
             yield certain
@@ -141,9 +146,9 @@ def _encoded(key: bytes) -> Iterable[str]:
 
 
 def in_texts(value: Any, change: Callable[[str], str]) -> Any:
-    """JSON-ready data, and tuples, with `change` made to every text in it, names included.
+    """JSON-ready data, which may have tuples, with `change` applied to every text in it, names of fields too.
 
-    The content of a file (`base64` in an object) is looked into.
+    The content of a file (`base64` in an object) is decoded, changed and encoded again.
     """
     if isinstance(value, str):
         return change(value)
@@ -163,12 +168,12 @@ def _in_base64(text: str, change: Callable[[str], str]) -> str:
         content = base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error):
         return change(text)
-    # Latin-1 has a character for every byte, so that what is not text survives.
+    # Latin-1 has a character for every byte, so that binary content survives.
     changed = change(content.decode("latin-1"))
     return base64.b64encode(changed.encode("latin-1")).decode("ascii")
 
 
-# A key is the whole process's, and what must be kept from leaving does not depend on who lets it out.
+# One set for the whole process: a key must not leave it, whichever part of the program lets a text out.
 _PROCESS = Secrets()
 remember = _PROCESS.add
 hide = _PROCESS.hide

@@ -18,7 +18,7 @@ MAX_DEPTH = 120
 
 @dataclass(frozen=True)
 class Parsed:
-    """A module's tree, or the diagnostic that says why there is none."""
+    """A module's tree, or None and the diagnostic that says why."""
 
     tree: ast.Module | None
     problem: Diagnostic | None = None
@@ -26,9 +26,11 @@ class Parsed:
 
 @lru_cache(maxsize=4)
 def parse(text: str, *, what: str = "graph") -> Parsed:
-    """Parse `text`; `what` ("graph" or "prompt") prefixes the diagnostic's code.
+    """Parse `text`; `what` ("graph", "prompt", …) names it in the diagnostic and begins its code. Never
+    raises.
 
-    The passes over one workflow each ask for its tree, so the last few are kept: do not change them.
+    The passes over one workflow each ask for its tree, so the last few trees are kept and shared: do not
+    change them.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_SOURCE_BYTES:
         limit = f"{MAX_SOURCE_BYTES // 1000} kB"
@@ -53,8 +55,8 @@ def parse(text: str, *, what: str = "graph") -> Parsed:
 def _syntax(failure: SyntaxError, text: str, what: str) -> Diagnostic:
     lines = text.splitlines()
     line = min(failure.lineno, max(len(lines), 1)) if failure.lineno else None
-    shown = lines[line - 1].strip()[:80] if line and line <= len(lines) else ""
-    at = f": {shown}" if shown else ""
+    excerpt = lines[line - 1].strip()[:80] if line and line <= len(lines) else ""
+    at = f": {excerpt}" if excerpt else ""
     return error(f"{what}-syntax", f"the {what} is not valid Python ({failure.msg}){at}", line)
 
 

@@ -1,4 +1,4 @@
-"""Tasks: what a variant that writes one workflow for many problems searches over."""
+"""Tasks: the problems over which a variant searches that writes one workflow for many problems."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from engine.problems import Kind, Problem
 
 @dataclass(frozen=True)
 class Task:
-    """A distribution of problems. `problems` are those a search may run and score: never the ones that
-    the report is about. `description` is what the meta-agent is told of the task.
+    """A kind of problem to search a workflow for. `problems` are those that the search may run and score,
+    never those that are reported. `description` is for the meta-agent.
     """
 
     name: str

@@ -1,7 +1,8 @@
-"""Benchmarks by name, from their own files or a hub, and your own from a file. One adapter a file.
+"""Benchmarks by name, from their own files or a hub, and your own from a file. Each adapter has its own
+module.
 
-`BENCHMARK:ID` names one problem. How many problems each has, what it is scored by and where it comes from
-stands in `CATALOGUE`; how problems and their tests are divided, in `splits` and in each adapter.
+`BENCHMARK:ID` names one problem. `CATALOGUE` says how many problems each benchmark has, how it is scored and
+where it comes from. `splits` divides problems, and each adapter divides a problem's tests.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ __all__ = ["CATALOGUE", "Benchmark", "find_problem", "load_benchmark"]
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One line of the catalogue. `image` is the sandbox image its scoring needs beside `core`."""
+    """One line of the catalogue. `size` counts its problems, `module` is its adapter, `image` the sandbox
+    image that its scoring needs.
+    """
 
     name: str
     about: str
@@ -32,12 +35,12 @@ class Benchmark:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The names its data has in a folder, as globs; the first that is there counts."""
+        """The names of its data in a folder, as globs; the first that matches is used."""
         return self._of_module("FILES")
 
     @property
     def hub(self) -> Any:
-        """The `sources.Hub` it can be loaded from, or None."""
+        """The `sources.Hub` from which it can be loaded, or None."""
         return self._of_module("HUB")
 
     def _of_module(self, constant: str) -> Any:
@@ -87,11 +90,11 @@ def load_benchmark(name: str, data: Path | None = None) -> list[Problem]:
     """All problems of a benchmark, or of a file of your own in the format of `engine.problems`.
 
     `data` is a file, or a folder that may hold several benchmarks under their official names. Without it,
-    or where the folder has nothing of this benchmark, the hub is asked.
+    or where the folder does not have this benchmark, it is loaded from the hub.
 
     Raises:
-        ProblemError: there is no such benchmark or file, its data cannot be had, or a record is not one of
-            its; the message names the file, line and field.
+        ProblemError: there is no such benchmark or file, its data is not available, or a record does not
+            have its layout; the message names the file, line and field.
     """
     if name not in CATALOGUE:
         return _own(name)
@@ -108,7 +111,9 @@ def load_benchmark(name: str, data: Path | None = None) -> list[Problem]:
 
 
 def find_problem(name: str, problem_id: str, data: Path | None = None) -> Problem:
-    """One problem of a benchmark by its id. Raises ProblemError."""
+    """One problem of a benchmark by its id. Raises ProblemError as `load_benchmark`, and for an unknown
+    id.
+    """
     problems = {p.id: p for p in load_benchmark(name, data)}
     if problem_id not in problems:
         near = get_close_matches(problem_id, problems, n=1) or list(problems)[:1]

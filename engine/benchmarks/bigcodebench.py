@@ -1,9 +1,9 @@
 """BigCodeBench (Zhuo et al. 2024), `complete` (a docstring to fill in) and `instruct` (a request in words).
 
-Tests are methods of a unittest class, which need one process with the solution, in the `science` image.
-How they are divided: each method, with the class's setup, is a test of its own; of them, in their order, the
-first third (rounded down) is `val`, the rest `test`. A class that cannot be taken apart stays whole, as
-`test`. There are no visible tests: the docstrings' examples are of random values too often.
+Tests are methods of a unittest class, which run in one process with the solution, in the `science` image.
+Each method, with the class's setup, is a test of its own; in their order, the first third (rounded down) is
+`val`, the rest `test`. A class that cannot be taken apart stays whole, as `test`. There are no visible tests,
+because too many of the docstrings' examples have random values.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ HUB = Hub("bigcode/bigcodebench", (None,), "v0.1.4")
 
 
 def problems(records: list[Record], name: str) -> list[Problem]:
-    """The records as problems, in order. Raises ProblemError."""
+    """The records as problems, in order. Raises ProblemError where one does not have this benchmark's
+    layout.
+    """
     return [to_problem(record, where, name) for record, where in records]
 
 
 def to_problem(record: object, where: str, name: str = "bigcodebench-complete") -> Problem:
-    """One record as a problem. Raises ProblemError."""
+    """One record as a problem; `where` names its place in messages. Raises ProblemError, as `problems`."""
     prompt = text(record, f"{name.removeprefix('bigcodebench-')}_prompt", where)
     task_id, entry_point = text(record, "task_id", where), text(record, "entry_point", where)
     code, test = text(record, "code_prompt", where), text(record, "test", where)
@@ -48,7 +50,9 @@ def to_problem(record: object, where: str, name: str = "bigcodebench-complete") 
 
 
 def divide(test: str, where: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(val, test): the source of a unittest module as one module per test method. Raises ProblemError."""
+    """(val, test): the source of a unittest module, taken apart into one module for each test method. Raises
+    ProblemError where it does not parse.
+    """
     try:
         tree = ast.parse(test)
     except (SyntaxError, ValueError, RecursionError) as error:

@@ -1,9 +1,9 @@
-"""DROP (Dua et al. 2019): questions that need arithmetic over a passage; F1 as its official script.
+"""DROP (Dua et al. 2019): questions that need arithmetic over a passage; F1 as in its official script.
 
-Read are the official file (passages with their questions), the hub's rows, and the flat records that AFlow
-uses (`context`, which ends in the question, and `ref_text`). Several accepted answers are joined by `|`;
-several spans that are one answer together stand on a line each. Only the official file says which spans
-belong together: in the others each is an answer of its own.
+Three layouts are read: the official file (passages with their questions), the hub's rows, and the flat
+records that AFlow uses (`context`, which ends in the question, and `ref_text`). Several accepted answers are
+joined by `|`; the spans of one answer are on a line each. Only the official file says which spans belong
+together; in the others each is an answer of its own.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ HUB = Hub("ucinlp/drop", (None,), "validation")
 
 
 def problems(records: list[Record], name: str) -> list[Problem]:
-    """The records as problems, in order. Raises ProblemError."""
+    """The records as problems, in order. Raises ProblemError where one has none of these layouts."""
     flat = [one for record, where in records for one in _flattened(record, where)]
     return [to_problem(record, where, number) for number, (record, where) in enumerate(flat)]
 
 
 def to_problem(record: object, where: str, number: int = 0) -> Problem:
-    """One record with one question as a problem. Raises ProblemError."""
+    """One record with one question as a problem; `number` makes its id where it has none. Raises
+    ProblemError, as `problems`.
+    """
     data = fields(record, where)
     if "ref_text" in data:
         prompt, answer = text(record, "context", where).strip(), text(record, "ref_text", where)
@@ -44,7 +46,9 @@ def to_problem(record: object, where: str, number: int = 0) -> Problem:
 
 
 def _flattened(record: object, where: str) -> list[Record]:
-    """The official file is one object: passage id → {"passage", "qa_pairs"}."""
+    """The questions of a record: of the official file, which is one object (passage id → {"passage",
+    "qa_pairs"}), all of them; else the record itself.
+    """
     data = fields(record, where)
     passages = [value for value in data.values() if isinstance(value, dict) and "qa_pairs" in value]
     if not passages or len(passages) != len(data):
@@ -63,18 +67,20 @@ def _answer(data: dict[str, Any], where: str) -> str:
     """All accepted answers, joined by `|`: the hub's spans, or the official answer and the validated ones."""
     spans = data.get("answers_spans")
     if isinstance(spans, dict):
-        found = [span for span in spans.get("spans") or [] if isinstance(span, str)]
+        answers = [span for span in spans.get("spans") or [] if isinstance(span, str)]
     else:
-        given = [data.get("answer"), *(data.get("validated_answers") or [])]
-        found = [_one(item) for item in given if isinstance(item, dict)]
-    accepted = list(dict.fromkeys(item.strip() for item in found if item.strip()))
+        candidates = [data.get("answer"), *(data.get("validated_answers") or [])]
+        answers = [_one(item) for item in candidates if isinstance(item, dict)]
+    accepted = list(dict.fromkeys(item.strip() for item in answers if item.strip()))
     if not accepted:
         raise ProblemError(f'{where}: there is no answer in "answers_spans" or "answer"')
     return "|".join(accepted)
 
 
 def _one(answer: dict[str, Any]) -> str:
-    """A number, the spans that together are the answer, or a date: the first that is there, as officially."""
+    """A number, the spans that together are the answer, or a date: the first of these, as in the
+    official script.
+    """
     number, spans, date = answer.get("number"), answer.get("spans") or [], answer.get("date")
     if number not in (None, ""):
         return str(number)

@@ -3,7 +3,7 @@
     f(3) == 4    f(3) => 4    f(3) ➞ 4    f(3) returns 4    f(3) should return 4.    f(3)  # returns 4
     For x = 3, the output should be 4        Input: x = 3, y = 1   Output: 4
 
-Only literals are taken, read with `ast`; nothing runs. What is not certainly an example is left out.
+Only literals are taken, read with `ast`; nothing runs. Text that may not be an example is left out.
 """
 
 from __future__ import annotations
@@ -31,17 +31,19 @@ _WORDS = {"true": "True", "false": "False", "none": "None", "null": "None"}
 
 
 def asserts_of(prompt: str, entry_point: str) -> tuple[str, ...]:
-    """The examples of `entry_point` in its docstring, in order, each once. () where there are none."""
+    """The examples of `entry_point` in its docstring as `assert` statements, each once; () where there
+    are none.
+    """
     text = _docstring(prompt, entry_point)
     if text is None:
         return ()
-    found = [*_doctests(text, entry_point), *_calls(text, entry_point, prompt)]
-    found += [*_inputs(text, entry_point), *_givens(text, entry_point)]
-    return tuple(dict.fromkeys(found))
+    examples = [*_doctests(text, entry_point), *_calls(text, entry_point, prompt)]
+    examples += [*_inputs(text, entry_point), *_givens(text, entry_point)]
+    return tuple(dict.fromkeys(examples))
 
 
 def _docstring(prompt: str, entry_point: str) -> str | None:
-    """The docstring as it is written: a backslash in an example is part of the example."""
+    """The source of the docstring: a backslash in an example is part of the example."""
     try:
         tree = ast.parse(prompt)
     except (SyntaxError, ValueError, RecursionError):
@@ -150,7 +152,7 @@ def _scan(text: str, at: int) -> int:
         return _after_string(text, at)
     if opening not in _CLOSING:
         atom = _ATOM.match(text, at)
-        # A sentence's full stop is no part of a number.
+        # The full stop of a sentence is not part of a number.
         return at + len(atom[0].rstrip(".")) if atom else at
     expected: list[str] = []
     while at < len(text):

@@ -1,4 +1,6 @@
-"""Files of problems: of your own, or in the layout a benchmark's own files have, told by their fields."""
+"""Files of problems, in this project's own format or in the layout of a benchmark, recognised by their
+fields.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any
 from engine.problems import Problem, parse_problem, unique
 from engine.records import read_records
 
-# A benchmark → the fields that a record of its layout has; the first that fits.
+# (benchmark, the fields that a record of its layout has); the first that fits counts.
 _LAYOUTS = tuple(
     (name, frozenset(fields.split()))
     for name, fields in (
@@ -26,7 +28,7 @@ _LAYOUTS = tuple(
 
 
 def load_problems(path: Path) -> list[Problem]:
-    """All problems of a file, in order, whichever layout it has.
+    """All problems of a file, in order, in whichever of these layouts.
 
     Raises:
         ProblemError: the file cannot be read, a record is malformed, or two problems share an id.
@@ -40,7 +42,7 @@ def load_problems(path: Path) -> list[Problem]:
 
 
 def existing_file(name: str) -> Path | None:
-    """The file that `name` is the path of; None where there is none, or where it cannot be a path at all."""
+    """The file with the path `name`; None where there is none, or where `name` cannot be a path."""
     try:
         path = Path(name).expanduser()
         return path if path.is_file() else None
@@ -49,7 +51,7 @@ def existing_file(name: str) -> Path | None:
 
 
 def layout_of(record: Any) -> str | None:
-    """The benchmark whose layout a record has; None for one of your own."""
+    """The benchmark whose layout a record has; None for this project's own format."""
     if not isinstance(record, dict) or ("id" in record and "prompt" in record):
         return None
     fields = record.keys()

@@ -15,12 +15,16 @@ HUB = Hub("openai/gsm8k", ("main",))
 
 
 def problems(records: list[Record], name: str) -> list[Problem]:
-    """The records as problems, in order, numbered where they have no id. Raises ProblemError."""
+    """The records as problems, in order, numbered from 0 where they have no id. Raises ProblemError where one
+    does not have GSM8K's layout.
+    """
     return [to_problem(record, where, number) for number, (record, where) in enumerate(records)]
 
 
 def to_problem(record: object, where: str, number: int = 0) -> Problem:
-    """One record as a problem. Raises ProblemError."""
+    """One record as a problem; `number` makes its id where it has none. Raises ProblemError, as
+    `problems`.
+    """
     question, solution = text(record, "question", where), text(record, "answer", where)
     answer = solution.rpartition("####")[2].strip()
     if last_number(answer) is None:

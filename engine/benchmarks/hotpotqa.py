@@ -17,12 +17,12 @@ HUB = Hub("hotpotqa/hotpot_qa", ("distractor",), "validation")
 
 
 def problems(records: list[Record], name: str) -> list[Problem]:
-    """The records as problems, in order. Raises ProblemError."""
+    """The records as problems, in order. Raises ProblemError where one does not have HotpotQA's layout."""
     return [to_problem(record, where) for record, where in records]
 
 
 def to_problem(record: object, where: str) -> Problem:
-    """One record as a problem. Raises ProblemError."""
+    """One record as a problem. Raises ProblemError, as `problems`."""
     question, answer = text(record, "question", where), text(record, "answer", where)
     problem_id = identifier(record, where, "_id", "id", default="")
     if not problem_id:
@@ -34,16 +34,16 @@ def to_problem(record: object, where: str) -> Problem:
 
 
 def _paragraphs(record: object, where: str) -> list[tuple[str, str]]:
-    """Title and text of each: `[[title, [sentence, …]], …]`, or the hub's two parallel lists."""
+    """(title, text) of each paragraph, from `[[title, [sentence, …]], …]` or the hub's two parallel lists."""
     context = fields(record, where).get("context")
     if isinstance(context, dict):
         titles, sentences = context.get("title"), context.get("sentences")
         if isinstance(titles, list) and isinstance(sentences, list) and len(titles) == len(sentences):
             context = [list(pair) for pair in zip(titles, sentences, strict=True)]
-    good = isinstance(context, list) and all(
+    well_formed = isinstance(context, list) and all(
         isinstance(p, list) and len(p) == 2 and isinstance(p[0], str) and _are_texts(p[1]) for p in context
     )
-    if not good or not isinstance(context, list) or not context:
+    if not well_formed or not isinstance(context, list) or not context:
         raise ProblemError(f'{where}: the field "context" should be [[title, [sentence, …]], …]')
     return [(title, "".join(sentences).strip()) for title, sentences in context]
 

@@ -1,9 +1,9 @@
 """HumanEval (Chen et al. 2021, "Evaluating Large Language Models Trained on Code").
 
-How a problem's tests are divided, the same on every machine: the docstring's examples are `visible`; of
-the official asserts, in their order, the first third (rounded down) is `val` and the rest `test`. A
-`check` that is not a plain list of asserts stays whole, as `test`. The official tests are never shown to
-a workflow. Helper functions in the prompt (encode_cyclic, encode_shift, poly) are the tests' prelude.
+A problem's tests are divided in the same way on every machine: the docstring's examples are `visible`; of the
+official asserts, in their order, the first third (rounded down) is `val` and the rest `test`. A `check` that
+is not a plain list of asserts stays whole, as `test`. The official tests are never shown to a workflow.
+Helper functions in the prompt (encode_cyclic, encode_shift, poly) are the tests' prelude.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _MISTAKEN = frozenset(
 
 
 def problems(records: list[Record], name: str) -> list[Problem]:
-    """The records as problems, in order. Raises ProblemError."""
+    """The records as problems, in order. Raises ProblemError where one does not have HumanEval's layout."""
     return [to_problem(record, where) for record, where in records]
 
 
 def to_problem(record: object, where: str) -> Problem:
-    """One HumanEval record as a problem. Raises ProblemError."""
+    """One HumanEval record as a problem. Raises ProblemError, as `problems`."""
     names = ("task_id", "prompt", "entry_point", "canonical_solution", "test")
     task_id, prompt, entry_point, solution, test = (text(record, n, where) for n in names)
     val, final = _divide(test, where)

@@ -1,7 +1,7 @@
 r"""MATH (Hendrycks et al. 2021): competition problems; the last `\boxed{}` counts, compared by math-verify.
 
-Its own files are one JSON object a problem, in a folder per subject; JSONL and Parquet hold many.
-AFlow and MaAS use level 5 of four subjects: that is the split `aflow-1:4`.
+Its own files hold one JSON object for each problem, in a folder for each subject; JSONL and Parquet files
+hold many. AFlow and MaAS use level 5 of four subjects, which is the split `aflow-1:4`.
 """
 
 from __future__ import annotations
@@ -37,21 +37,25 @@ HUB = Hub(
 
 
 def problems(records: list[Record], name: str) -> list[Problem]:
-    """The records as problems, in order; those of single files are named after them. Raises ProblemError."""
+    """The records as problems, in order; those of single files are named after their files. Raises
+    ProblemError where one does not have MATH's layout.
+    """
     return [to_problem(record, where, number) for number, (record, where) in enumerate(records)]
 
 
 def to_problem(record: object, where: str, number: int = 0) -> Problem:
-    """One record as a problem. Raises ProblemError."""
+    """One record as a problem; `number` makes its id where it has none. Raises ProblemError, as
+    `problems`.
+    """
     query, solution = text(record, "problem", where), text(record, "solution", where)
     data = fields(record, where)
-    given = data.get("answer")
-    answer = given if isinstance(given, str) and given.strip() else last_boxed(solution)
+    recorded = data.get("answer")
+    answer = recorded if isinstance(recorded, str) and recorded.strip() else last_boxed(solution)
     if not answer:
         raise ProblemError(f'{where}: the field "solution" has no \\boxed{{answer}}')
     file = PurePath(where)
-    named = f"math/{file.parent.name}/{file.stem}" if file.suffix == ".json" else f"math/{number}"
+    default_id = f"math/{file.parent.name}/{file.stem}" if file.suffix == ".json" else f"math/{number}"
     metadata: dict[str, Any] = {"benchmark": "math", "metric": "math", "reference": solution}
     metadata |= {key: data[key] for key in ("level", "type") if isinstance(data.get(key), str)}
-    problem_id = identifier(record, where, "id", "unique_id", default=named)
+    problem_id = identifier(record, where, "id", "unique_id", default=default_id)
     return Problem(problem_id, query.strip(), kind="math", answer=answer, metadata=metadata)

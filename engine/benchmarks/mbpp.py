@@ -1,8 +1,9 @@
 """MBPP (Austin et al. 2021, "Program Synthesis with Large Language Models"), full and sanitized.
 
-How a problem's tests are divided: the first of `test_list` is `visible` and stands in the prompt, since a
-query without one does not say what the function takes; the second is `val`; the others, with the challenge
-tests, are `test`. Of two tests the first is `visible`, the second `test`; a single one is `test`.
+A problem's tests are divided in this way: the first of `test_list` is `visible` and part of the prompt,
+because a query without one does not say what the function takes; the second is `val`; the others, with the
+challenge tests, are `test`. Of two tests the first is `visible` and the second `test`; a single one is
+`test`.
 
 The paper's own evaluation shows all three tests to the model; here those that count stay unseen.
 """
@@ -32,14 +33,13 @@ HUB = {
 
 
 def problems(records: list[Record], name: str) -> list[Problem]:
-    """The records as problems, in order. Raises ProblemError."""
+    """The records as problems, in order. Raises ProblemError where one does not have the layout of `name`."""
     return [to_problem(record, where, name) for record, where in records]
 
 
 def to_problem(record: object, where: str, name: str = "mbpp") -> Problem:
-    """One record as a problem: of the original file (`text`), or the sanitized one (`prompt`).
-
-    Raises ProblemError.
+    """One record as a problem, of the original file (`text`) or the sanitized one (`prompt`). Raises
+    ProblemError, as `problems`.
     """
     data = fields(record, where)
     query = text(record, "text" if "text" in data else "prompt", where)
@@ -56,9 +56,9 @@ def to_problem(record: object, where: str, name: str = "mbpp") -> Problem:
     metadata: dict[str, Any] = {"benchmark": name, "reference": code, "prelude": setup}
     if number.isdigit():
         metadata["task_id"] = int(number)
-    shown = [f"Write it as `{_signature(function)}`."] if function else []
-    shown += ["It must pass:", *divided.visible] if divided.visible else []
-    prompt = "\n".join([query.strip(), "", *shown]).strip()
+    hints = [f"Write it as `{_signature(function)}`."] if function else []
+    hints += ["It must pass:", *divided.visible] if divided.visible else []
+    prompt = "\n".join([query.strip(), "", *hints]).strip()
     entry_point = function.name if function else None
     return Problem(f"mbpp/{number}", prompt, entry_point, "code", divided, None, metadata)
 

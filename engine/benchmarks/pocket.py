@@ -14,11 +14,13 @@ HUB = None
 
 
 def problems(records: list[Record], name: str) -> list[Problem]:
-    """Records in this project's own format. Raises ProblemError."""
+    """Records in this project's own format as problems. Raises ProblemError where one is malformed or two
+    share an id.
+    """
     return unique(parse_problem(record, where) for record, where in records)
 
 
 def shipped() -> list[Problem]:
-    """The problems that come with the package."""
+    """The problems that come with this package."""
     with as_file(files("engine.benchmarks") / "pocket.jsonl") as path:
         return load_problems(path)

@@ -18,7 +18,9 @@ _HUB = "https://huggingface.co"
 
 @dataclass(frozen=True)
 class Hub:
-    """A data set on the hub: its name, configurations (None: the only one) and split."""
+    """A data set on the Hugging Face hub: its name, its configurations (None is the only one) and its
+    split.
+    """
 
     name: str
     configurations: tuple[str | None, ...] = (None,)
@@ -26,9 +28,10 @@ class Hub:
 
 
 def from_path(path: Path, names: Iterable[str], benchmark: str) -> list[Record]:
-    """The records of a file, or of what a folder holds under one of the official `names` (globs).
+    """The records of a file, or of the files in a folder that match one of the official `names` (globs).
 
-    The first name that is there counts, with every file it matches, in order of their paths.
+    The first name that matches counts, with every file it matches, in the order of their paths. A record
+    comes with its place, for messages.
 
     Raises:
         ProblemError: there is no such file, or it cannot be read.
@@ -53,7 +56,7 @@ def from_hub(hub: Hub, benchmark: str, names: Iterable[str]) -> list[Record]:
     """The records of a data set on the hub, or of its copy in the hub's own cache.
 
     Raises:
-        ProblemError: neither can be had; the message says what to download and where to put it.
+        ProblemError: neither is available; the message says what to download and where to put it.
     """
     hint = (
         f"{benchmark} is not on this machine: download {hub.name} ({', '.join(names)}), pass --data PATH "
@@ -61,7 +64,9 @@ def from_hub(hub: Hub, benchmark: str, names: Iterable[str]) -> list[Record]:
     )
     online = _answers(os.environ.get("HF_ENDPOINT", _HUB))
     if not online:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the cache answers at once, or nothing does
+        os.environ.setdefault(
+            "HF_HUB_OFFLINE", "1"
+        )  # so that the client asks its cache only, and fails at once
     try:
         import datasets
     except ImportError:
@@ -82,16 +87,18 @@ def from_hub(hub: Hub, benchmark: str, names: Iterable[str]) -> list[Record]:
 
 
 def text(record: object, name: str, where: str) -> str:
-    """A field that must be text. Raises ProblemError naming the place and the field."""
+    """A field that must be text, and not blank. Raises ProblemError, which names the place and the field."""
     value = fields(record, where).get(name)
     if isinstance(value, str) and value.strip():
         return value
-    told = "is missing" if value is None else f"is {'empty' if value == '' else f'a {type(value).__name__}'}"
-    raise ProblemError(f'{where}: the field "{name}" {told}; it should be text')
+    fault = "is missing" if value is None else f"is {'empty' if value == '' else f'a {type(value).__name__}'}"
+    raise ProblemError(f'{where}: the field "{name}" {fault}; it should be text')
 
 
 def texts(record: object, name: str, where: str) -> list[str]:
-    """A field that is a list of texts, perhaps none; [] where it is missing. Raises ProblemError."""
+    """A field that is a list of texts, without blank ones; [] where it is missing. Raises ProblemError where
+    it is anything else.
+    """
     value = fields(record, where).get(name)
     if value is None:
         return []
@@ -101,14 +108,15 @@ def texts(record: object, name: str, where: str) -> list[str]:
 
 
 def identifier(record: object, where: str, *names: str, default: str) -> str:
-    """The first of the fields `names` that is there, as text."""
+    """The first of the fields `names` that the record has, as text, or `default`. Raises ProblemError where
+    the record is not an object.
+    """
     data = fields(record, where)
-    found = next((data[name] for name in names if data.get(name) is not None), default)
-    return str(found)
+    return str(next((data[name] for name in names if data.get(name) is not None), default))
 
 
 def fields(record: object, where: str) -> dict[str, Any]:
-    """The record as an object. Raises ProblemError."""
+    """The record as an object. Raises ProblemError where it is not one."""
     if not isinstance(record, dict):
         raise ProblemError(f"{where}: a record is a JSON object, this is a {type(record).__name__}")
     return record

@@ -1,7 +1,7 @@
 """Divisions of a benchmark's problems by name: `all`, `official`, `aflow-1:4`, `flowreasoner`.
 
-`NAME/val` and `NAME/test` are a division's parts, `NAME` is both. Sizes are the papers'; which problems fall
-into which part the papers do not all publish, so here it follows from the seed and the problems' ids alone:
+`NAME/val` and `NAME/test` are a division's parts, `NAME` is both. Sizes are the papers'. Not all papers
+publish which problems are in which part, so here the parts follow from the seed and the problems' ids alone:
 problems are ordered by SHA-256 of "SEED:ID", and each part takes its number from that order. The same seed
 gives the same parts on every machine, whatever the order of the file.
 
@@ -27,14 +27,17 @@ _MBPP_TEST = range(11, 511)
 
 @dataclass(frozen=True)
 class Parts:
-    """A division: what a search may learn from, and what is reported on. Each in the benchmark's order."""
+    """A division: `val` is what a search may learn from, `test` what is reported; both in the
+    benchmark's order.
+    """
 
     val: tuple[Problem, ...]
     test: tuple[Problem, ...]
 
 
 def split(problems: Sequence[Problem], name: str, seed: int = 0) -> list[Problem]:
-    """The problems of a division or one of its parts, in the benchmark's order.
+    """The problems of a division (`NAME`) or one of its parts (`NAME/val`, `NAME/test`), in the benchmark's
+    order.
 
     Raises:
         ProblemError: there is no such division or part, it does not apply to this benchmark, or is empty.
@@ -59,8 +62,8 @@ def divide(problems: Sequence[Problem], division: str, seed: int = 0) -> Parts:
         ProblemError: there is no such division, or it does not apply to this benchmark.
     """
     if division not in DIVISIONS:
-        known = ", ".join(DIVISIONS)
-        raise ProblemError(f"there is no split {division!r}; there are {known}, and their /val and /test")
+        names = ", ".join(DIVISIONS)
+        raise ProblemError(f"there is no split {division!r}; there are {names}, and their /val and /test")
     return DIVISIONS[division][0](problems, seed)
 
 

@@ -1,4 +1,4 @@
-"""Whether a benchmark can be trusted here: its own reference solutions must pass its own tests."""
+"""Whether a benchmark can be trusted on this machine: its reference solutions must pass its own tests."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ CONCURRENCY = 16  # the pool has fewer containers; the rest wait there
 
 @dataclass(frozen=True)
 class Check:
-    """One problem's reference against all its tests. `mode` is how they were judged, None for answers;
-    `message` says what is wrong, in one line: for what failed, had no verdict, or could not be checked.
+    """One problem's reference against all of its tests. `tests` counts them, `mode` is how they were judged
+    (None for answers). `message` is one line that says why a check failed, had no verdict or could not be
+    made.
     """
 
     id: str
@@ -37,7 +38,7 @@ class Report:
     checks: tuple[Check, ...] = field(default_factory=tuple)
 
     def count(self, status: Status) -> int:
-        """How many problems ended so."""
+        """How many problems have this status."""
         return sum(check.status == status for check in self.checks)
 
     @property
@@ -46,6 +47,7 @@ class Report:
         return self.count("failed") == self.count("infra") == 0
 
     def to_json(self) -> dict[str, Any]:
+        """{sound, passed, failed, infra, unchecked, checks}: the counts, and the fields of each `Check`."""
         names: tuple[Status, ...] = ("passed", "failed", "infra", "unchecked")
         counts = {name: self.count(name) for name in names}
         return {"sound": self.sound, **counts, "checks": [asdict(check) for check in self.checks]}
@@ -56,8 +58,8 @@ async def verify(
 ) -> Report:
     """Run each problem's reference solution against all its tests, as a run would score it.
 
-    `open_sandbox` gives the sandbox of an image (`Sandboxes.open`). A sandbox that fails makes a check
-    "infra" and the others go on. `progress` is told each check as it ends.
+    `open_sandbox` opens the sandbox of an image (`Sandboxes.open`). Where a sandbox fails, that check is
+    "infra" and the others go on; nothing is raised. `progress` is called with each check as it ends.
     """
     slots = asyncio.Semaphore(CONCURRENCY)
 

@@ -1,1 +1,1 @@
-"""Workflows in other projects' layouts: written, and read back."""
+"""Writing workflows in other projects' layouts, and importing their searches."""

@@ -1,4 +1,4 @@
-"""A workflow's operator calls as AFlow's operators take them, for export."""
+"""Adapting a workflow's operator calls to AFlow's operators, for export."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from engine.workflows.results import missing_keys
 from engine.workflows.tree import call_method, parents
 from engine.workflows.tree import workflow_class as class_of
 
-# Parameters of AFlow's operators that have a default there; ours may have more.
+# Parameters that have a default in AFlow's operators; in ours, more of them may have one.
 _OPTIONAL = {"mode", "test_loop", "analysis"}
 _LACKING = {"Test": ("test_cases",)}
 _KEYS = {"Test": ("result", "solution")}
-# What stands for an argument that AFlow's operator needs and the workflow left out.
+# Literals to pass for arguments that AFlow's operator needs and the workflow left out.
 _LITERALS = {"instruction": '""', "feedback": '""', "entry_point": "None", "problem": '""', "solution": '""'}
 _COMMA = re.compile(rb"\s*,")
 
@@ -43,7 +43,10 @@ def _as_in_aflow(spec: OperatorSpec) -> OperatorSpec:
 
 
 class CallEdits:
-    """Edits of one workflow's code, and what they change (`findings`, at lines of that code)."""
+    """Edits of one workflow's code, and warnings of what they change (`findings`, at lines of that code).
+
+    The code must parse and have a class Workflow with its entry.
+    """
 
     def __init__(self, code: str, tree: ast.Module, operators: OperatorSet) -> None:
         cls, call = class_of(tree), call_method(tree)
@@ -56,10 +59,14 @@ class CallEdits:
         self.findings: list[Diagnostic] = []
 
     def note(self, code: str, message: str, line: int, fix: str) -> None:
+        """Add a warning to the findings."""
         self.findings.append(warning(code, message, line, fix))
 
     def operator_calls(self) -> None:
-        """Arguments that AFlow's operators need are added, those they do not have are left out."""
+        """Add the arguments that AFlow's operators need, and leave out those that they do not have.
+
+        Raises FormatError where AFlow has no such operator, or a call in an f-string would have to be edited.
+        """
         aflow = {spec.name: spec for spec in aflow_set().operators}
         for call in ast.walk(self.cls):
             spec = self.operators.spec(call)
@@ -108,7 +115,7 @@ class CallEdits:
                     self.edits.append(Edit(start, start, f"{name}="))
 
     def _standing_for(self, name: str, call: ast.Call) -> str:
-        """The parameter of that name where the call can see one, else something empty."""
+        """The parameter of that name where the call can see one, else an empty literal."""
         function = enclosing_function(call, self.parents)
         seen = function is self.call and name in ("problem", "entry_point")
         while function is not None and not seen:
@@ -118,7 +125,9 @@ class CallEdits:
         return name if seen else _LITERALS.get(name, "None")
 
     def result_keys(self) -> None:
-        """Keys that only our results have read as empty text."""
+        """Make keys that only our results have read as empty text. Raises FormatError for one in an
+        f-string.
+        """
         theirs = Operators(
             {a: _as_in_aflow(s) for a, s in self.operators.specs.items()},
             self.operators.aliases,

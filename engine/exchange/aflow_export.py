@@ -1,9 +1,9 @@
 """A workflow as files that run in AFlow's own layout, and what is different there.
 
-AFlow constructs `Workflow(name, llm_config, dataset)`, which has to make its operators, calls it with
-the problem and, for code, the entry point, by position, and takes (answer, cost) back. Its operators
-need arguments that ours can do without, and return less. What can be put right is, and said; the rest
-is said with its line. Sources: FoundationAgents/AFlow, scripts/operators.py and benchmarks/.
+AFlow constructs `Workflow(name, llm_config, dataset)`, which has to make its operators, calls it with the
+problem and, for code, the entry point, by position, and takes (answer, cost) back. Its operators need
+arguments that ours can do without, and return less. Differences are adapted where that is possible, and each
+of them is reported with its line. Sources: FoundationAgents/AFlow, scripts/operators.py and benchmarks/.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ _TEXT_METHODS = {"strip", "rstrip", "lstrip", "join", "replace", "lower", "upper
 
 @dataclass(frozen=True)
 class Exported:
-    """File names relative to a `workflows` folder, with their texts; `findings` are what differs, at the
-    lines of the workflow's own code.
+    """`files` are texts by file name, relative to a `workflows` folder; `findings` are warnings of what
+    differs, at lines of the workflow's own code.
     """
 
     files: dict[str, str]
@@ -62,10 +62,12 @@ class Exported:
 
 
 def export_aflow(code: str, prompts: str, operators: OperatorSet, dataset: str) -> Exported:
-    """`round_1` of the workspace of `dataset` (one of AFlow's, or a name of one's own).
+    """The workflow as `round_1` in the workspace of `dataset`, which is one of AFlow's or any Python name.
 
     Raises:
-        FormatError: the workflow is of another kind, or calls what AFlow does not have.
+        FormatError: the workflow has another format, calls an operator that AFlow does not have, or is
+        written in a
+            way that cannot be adapted; or `dataset` is not a name.
     """
     if not dataset.isidentifier():
         raise FormatError(f"--dataset {dataset!r} is not a Python name; AFlow has {', '.join(DATASETS)}")
@@ -91,6 +93,7 @@ class _Export(CallEdits):
         self._dataset = dataset
 
     def text(self) -> str:
+        """The whole of `graph.py`. Raises FormatError where the workflow cannot be adapted."""
         self.operator_calls()
         self.result_keys()
         self._signature()
@@ -101,7 +104,7 @@ class _Export(CallEdits):
         code = self.positions.apply(self.edits)
         lines = [line for line in code.split("\n") if not line.lstrip().startswith(BOUND)]
         first = [line for line in lines if line.startswith("from __future__ ")]
-        # The header has it, at the place where AFlow's own files do.
+        # The header has this import already, where AFlow's own files have it.
         first_or_header = (*first, _LITERAL)
         rest = "\n".join(line for line in lines if line not in first_or_header).strip("\n")
         logs = any(isinstance(n, ast.Name) and n.id == "logger" for n in ast.walk(self.tree))
@@ -133,7 +136,7 @@ class _Export(CallEdits):
         self.edits.append(Edit(start, max(ends), "".join(f", {text}" for text in known.values())))
 
     def _returns(self) -> None:
-        """Every answer becomes (text, cost)."""
+        """Make every answer a pair of text and cost."""
         helper = False
         for node in walk_scope(self.call):
             if not isinstance(node, ast.Return) or node.value is None:
@@ -159,7 +162,7 @@ class _Export(CallEdits):
             self.edits.append(Edit(end, end, "\n" + indent(_TEXT.rstrip("\n"), self._margin())))
 
     def _is_text(self, value: ast.expr, via: frozenset[str] = frozenset()) -> bool:
-        """Whether `value` surely is text, as far as its form tells; `via` are names that led here."""
+        """Whether the form of `value` shows that it is text; `via` are the names that led here."""
         match value:
             case ast.Constant(value=str()) | ast.JoinedStr():
                 return True

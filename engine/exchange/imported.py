@@ -1,8 +1,8 @@
-"""An AFlow workspace as the events of a run, as if its search had been watched.
+"""An AFlow workspace as the events of a run, as if its search had been recorded.
 
-Rounds become rounds with their workflow, checked as any is and never run; scores, modifications and
-where each round came from become their feedback. Reference answers in AFlow's logs are left out: what
-the meta-agent is told of a round must not hold them.
+Rounds become rounds with their workflows, which are checked and never run; scores, modifications and the
+round that each was made from become their feedback. Reference answers in AFlow's logs are left out, because
+the meta-agent's feedback on a round must not hold them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ UNKNOWN = "unknown"
 
 
 def events_of(workspace: Workspace) -> list[Event]:
-    """All events of the run, RunFinished last. Its id is the workspace's, so the same content is one run."""
+    """All events of the run, RunFinished last. Its id is the workspace's, so importing the same content again
+    makes the same run.
+    """
     now = time.time()
     return [
         dataclasses.replace(event, run_id=workspace.id, seq=seq, at=now, mono=0.0)
@@ -93,7 +95,7 @@ def _proposed(made: Round, built: Workflow | Rejected) -> WorkflowProposed:
 
 
 def feedback(made: Round) -> str:
-    """What is known of how the round went, one fact a line."""
+    """What is known about a round's result, one fact on each line."""
     lines: list[str] = []
     if made.score is not None and made.scores:
         each = ", ".join(f"{s:.4f}" for s in made.scores)
@@ -114,7 +116,9 @@ def feedback(made: Round) -> str:
 
 
 def _finished(workspace: Workspace, ids: dict[int, str | None]) -> RunFinished:
-    """The best round is the run's; `score` is its score on the test split, where AFlow tested it."""
+    """The run's end: its result is the best round, and its score that round's on the test split, where AFlow
+    tested it.
+    """
     best = workspace.best
     costs = [r.cost_usd for r in workspace.rounds if r.cost_usd is not None]
     runnable = any(ids.values())

@@ -1,4 +1,4 @@
-"""What goes wrong with a cluster, apart from what needs Ray or opens anything."""
+"""The error of a cluster, in a module of its own that can be imported without Ray."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from sandbox.errors import UnavailableError
 
 
 class ClusterError(UnavailableError):
-    """The cluster, or a worker of it, cannot carry trials out; the message says why and what to do."""
+    """The cluster, or one of its workers, cannot carry out trials; the message says why and what to do."""

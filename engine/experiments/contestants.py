@@ -15,7 +15,9 @@ from engine.variants.spec import AUTO, operators_for, parse_spec, read_spec
 
 @dataclass(frozen=True)
 class Contestant:
-    """A variant with its options, models and configuration (but for the seed, a repeat's)."""
+    """A variant with its options, the names of its models and its configuration, without the seed, which each
+    repeat sets.
+    """
 
     label: str
     variant: Variant
@@ -25,36 +27,41 @@ class Contestant:
 
 
 def specs_by_label(specs: Sequence[str]) -> dict[str, str]:
-    """The specs by label, as a plan keeps them. Raises OptionError, and PlanError for two that are one."""
-    found: dict[str, str] = {}
+    """The specs by label, as a plan keeps them. Raises OptionError where one cannot be read, and PlanError
+    where two mean the same.
+    """
+    by_label: dict[str, str] = {}
     for text in specs:
         label = parse_spec(text).label
-        if label in found:
+        if label in by_label:
             raise PlanError(
                 f"the variant {label} is given twice; give it once, with --repeats for more trials"
             )
-        found[label] = text.strip()
-    return found
+        by_label[label] = text.strip()
+    return by_label
 
 
 def contestants(plan: Plan, budget: Budget, kind: Kind) -> dict[str, Contestant]:
-    """The plan's variants by label; `budget` is what one of their runs may spend, `kind` its problems'.
+    """The plan's variants by label. `budget` is that of each of their runs, `kind` that of the plan's
+    problems.
 
     Raises:
-        UnknownVariantError, OptionError, OperatorSetError: a spec names what there is not.
+        UnknownVariantError, OptionError, OperatorSetError: a spec names a variant, option or operator set
+        that
+            does not exist.
     """
     return {label: _contestant(plan, label, spec, budget, kind) for label, spec in plan.variants.items()}
 
 
 def _contestant(plan: Plan, label: str, text: str, budget: Budget, kind: Kind) -> Contestant:
-    spec, given = read_spec(text)
+    spec, options = read_spec(text)
     variant = load_variant(spec.name)
-    meta_agent, worker = (given.get(key, getattr(plan, key)) for key in ("meta_agent", "worker"))
+    meta_agent, worker = (options.get(key, getattr(plan, key)) for key in ("meta_agent", "worker"))
     config = RunConfig(
         variant=spec.name,
-        rounds=given.get("rounds", RunConfig.rounds),
-        repeats=given.get("executions", plan.executions),
-        operators=operators_for(given.get("operators", AUTO), variant, kind, meta_agent),
+        rounds=options.get("rounds", RunConfig.rounds),
+        repeats=options.get("executions", plan.executions),
+        operators=operators_for(options.get("operators", AUTO), variant, kind, meta_agent),
         budget=budget,
         options=spec.values,
     )

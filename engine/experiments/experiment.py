@@ -1,4 +1,4 @@
-"""An experiment under way: its searches, then its trials, so many at once, until all are done."""
+"""An experiment in progress: its searches, then its trials, several at once, until all are done."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ from sandbox.types import SandboxError
 
 Ended = Callable[[TrialKey, Trial], object]
 End = Literal["done", "incomplete", "budget", "sandbox", "error"]
-RETRIED = ("infra", "error", "budget", "failed")  # what --retry takes besides ids
+RETRIED = ("infra", "error", "budget", "failed")  # statuses that --retry accepts, besides ids
 
 
 class Experiment:
-    """Carries a plan out. `problems` are the plan's, by id; `found` what earlier searches found, by label.
+    """Carries out a plan. `problems` are the plan's, by id; `found` are the results of earlier searches, by
+    label.
 
-    `progress` is up to date at every moment; `failures` says by label why a search failed, and `stopped`
-    why no further trial was started.
+    `concurrency` is how many trials run at once, `budget_usd` the limit in US dollars on what they may spend
+    together. `progress` is always up to date; `failures` says by label why a search failed, and `stopped` why
+    no further trial was started.
     """
 
     def __init__(
@@ -61,9 +63,10 @@ class Experiment:
         self._stop: Exception | None = None
 
     async def run(self, on_end: Ended) -> End:
-        """Do what is still to do; `on_end` is told of every trial that ends.
+        """Carry out the trials that are still to do; `on_end` is called with every trial that ends. Returns
+        how the experiment ended.
 
-        Raises PlanError where --retry names nothing, and what carrying trials out raises.
+        Raises PlanError where --retry names no trial, and whatever carrying out a trial raises.
         """
         self.progress.resume(await self._log.attempts())
         todo = self.todo()
@@ -84,7 +87,7 @@ class Experiment:
         return "done" if self.progress.done == self.plan.total else "incomplete"
 
     def standing(self) -> Standing:
-        """How it stands now."""
+        """The present state of the experiment."""
         progress, guard = self.progress, self.guard
         status: Status = "running"
         if guard.paused:
@@ -108,15 +111,17 @@ class Experiment:
         )
 
     def todo(self) -> list[TrialKey]:
-        """The trials to carry out, in the plan's order: those not done, or those chosen. Raises PlanError."""
+        """The trials to carry out, in the plan's order: those that --retry chooses, else those not done.
+        Raises PlanError where --retry names no trial.
+        """
         attempts = self.progress.attempts
         if not self._retry:
             return [k for k in self.plan.trials() if (a := attempts.get(str(k))) is None or not a.is_done]
-        for wanted in self._retry:
-            known = wanted in RETRIED or wanted in self.plan.problems
-            if not known and not any(_is_run(wanted, attempt) for attempt in attempts.values()):
+        for choice in self._retry:
+            exists = choice in RETRIED or choice in self.plan.problems
+            if not exists and not any(_is_run(choice, attempt) for attempt in attempts.values()):
                 raise PlanError(
-                    f"--retry {wanted!r}: no problem and no run of {self.plan.name} has this id;"
+                    f"--retry {choice!r}: no problem and no run of {self.plan.name} has this id;"
                     f" give one, or {', '.join(RETRIED)}"
                 )
         return [k for k in self.plan.trials() if self._is_chosen(k, attempts.get(str(k)))]
@@ -143,7 +148,7 @@ class Experiment:
         except (SearchError, ModelError, SandboxError, BudgetExceededError) as error:
             self.failures[label] = str(error)
             self.progress.searches[label] = "failed"
-            await self._admitted()  # what stopped the search may be what stops everything
+            await self._admitted()  # the same cause may stop the whole experiment
 
     async def _work(self, queue: Iterator[TrialKey], on_end: Ended) -> None:
         """Trials one after the other, until there is none left or none may start."""
@@ -153,7 +158,7 @@ class Experiment:
             on_end(key, await self._one(key))
 
     async def _admitted(self) -> bool:
-        """Whether another trial may start; waits while paused. Those that run are left to end."""
+        """Whether another trial may start; waits while paused. Trials in progress go on to their end."""
         try:
             await self.guard.admit()
         except (BudgetExceededError, SandboxError, ModelError) as error:
@@ -182,19 +187,19 @@ class Experiment:
 
 
 def _end_of(stop: Exception) -> End:
-    """The end that what kept further trials from starting comes to."""
+    """How an experiment ends that `stop` keeps from starting further trials."""
     if isinstance(stop, BudgetExceededError):
         return "budget"
     return "sandbox" if isinstance(stop, SandboxError) else "error"
 
 
-def _is_run(wanted: str, attempt: Attempt) -> bool:
-    """Whether `wanted` is the attempt's run, by its id or enough of its beginning."""
-    return len(wanted) >= 6 and attempt.run_id.startswith(wanted)
+def _is_run(choice: str, attempt: Attempt) -> bool:
+    """Whether `choice` is the id of the attempt's run, or at least its first 6 characters."""
+    return len(choice) >= 6 and attempt.run_id.startswith(choice)
 
 
 async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Do all of it at once; the first error ends the others, and is raised as it is."""
+    """Do all of it at once. The first error cancels the rest and is raised itself, not in a group."""
     try:
         async with asyncio.TaskGroup() as group:
             for one in work:

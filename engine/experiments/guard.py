@@ -1,5 +1,5 @@
-"""When an experiment starts nothing more: it is paused, its money is spent, the sandbox is away, or all it
-tries ends in the same error.
+"""When an experiment starts no further trial: it is paused, its money is spent, the sandbox is gone, or every
+trial ends in the same error.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from engine.run.ledger import BudgetExceededError
 from engine.search import Trial
 from sandbox.types import SandboxError
 
-# So many trials in a row without a sandbox are no accident: going on would only fail the others too.
+# So many trials in a row without a sandbox are no accident; the others would only fail too.
 INFRA_IN_A_ROW = 10
-# So many first trials that all end in the same error tell of a set-up that is wrong, not of a variant.
+# Where so many trials, from the first on, end in the same error, the set-up is wrong and not the variant.
 SAME_AT_FIRST = 5
 _VARYING = re.compile(r"\b(?=\w*\d)[\w-]+\b")  # counts, ids and times
 
@@ -24,7 +24,7 @@ _VARYING = re.compile(r"\b(?=\w*\d)[\w-]+\b")  # counts, ids and times
 class Guard:
     """Watches what trials cost, what they wait for and how they end, and admits further ones.
 
-    `spent_usd` is of known prices, call by call.
+    `spent_usd` sums the calls whose price is known; `unknown_calls` counts the others.
     """
 
     def __init__(self, budget_usd: float | None = None) -> None:
@@ -41,27 +41,28 @@ class Guard:
 
     @property
     def paused(self) -> bool:
+        """Whether no further trial is admitted until `go_on`."""
         return not self._open.is_set()
 
     def pause(self) -> None:
-        """Admit nothing more; what runs is left to end."""
+        """Admit no further trial; those in progress go on to their end."""
         self._open.clear()
 
     def go_on(self) -> None:
-        """Admit again what waits."""
+        """Admit the trials that wait, and further ones."""
         self._open.set()
 
     async def admit(self) -> None:
-        """Wait while paused, then `check`."""
+        """Wait while paused, then `check`, and raise what it raises."""
         await self._open.wait()
         self.check()
 
     def resume(self, spent_usd: float, unknown_calls: int) -> None:
-        """Begin with what was spent before."""
+        """Begin with what was spent before this session."""
         self.spent_usd, self.unknown_calls = spent_usd, unknown_calls
 
     def watch(self, event: Event) -> None:
-        """Count a call's cost as soon as it is known."""
+        """Count the cost of a call that ended, and what its run waits for."""
         self.waits.watch(event)
         if not isinstance(event, ModelCallFinished):
             return
@@ -73,7 +74,7 @@ class Guard:
             self.spent_usd += event.cost_usd
 
     def ended(self, trial: Trial, *, candidate: bool = False) -> None:
-        """Count a trial's end. That of a search's `candidate` says nothing of the set-up."""
+        """Count a trial's end. The error of a search's `candidate` says nothing about the set-up."""
         if not candidate:
             self._note_error(trial)
         if trial.status == "infra":
@@ -83,7 +84,7 @@ class Guard:
             self._in_a_row = 0
 
     def _note_error(self, trial: Trial) -> None:
-        """Whether this trial ended as all before it did."""
+        """Note whether this trial ended in the same error as all before it."""
         if trial.status in ("cancelled", "interrupted", "infra") or self._differs:
             return
         error = trial.error if trial.status == "error" else None
@@ -95,13 +96,17 @@ class Guard:
         self._last_error = error
 
     def all_failed_alike(self, trials: int = SAME_AT_FIRST) -> None:
-        """Raises ModelError where `trials` have ended, or `SAME_AT_FIRST`, and all in the same error."""
+        """Raises ModelError where all trials so far have ended in the same error, and these are
+        `SAME_AT_FIRST`, or all of the experiment's `trials` where it has fewer.
+        """
         if not self._differs and self._same >= min(trials, SAME_AT_FIRST) > 0:
             what = f"the first {self._same} trials" if self._same > 1 else "the only trial"
             raise ModelError("refused", f"{what} ended in the same error: {self._last_error}")
 
     def check(self) -> None:
-        """Raises BudgetExceededError, SandboxError and ModelError where no further trial may start."""
+        """Raises BudgetExceededError where the money is spent, SandboxError where the sandbox is gone, and
+        ModelError where all trials end in the same error.
+        """
         self.all_failed_alike()
         if self._in_a_row >= INFRA_IN_A_ROW:
             raise SandboxError(

@@ -1,22 +1,23 @@
-"""Names of trials: the same on every attempt, whatever ids and labels hold."""
+"""Names of trials: the same on every attempt, whatever characters ids and labels have."""
 
 from __future__ import annotations
 
 import json
 from typing import NamedTuple
 
-# Statuses of runs that count. The others (infra, interrupted, cancelled, running) say nothing of the
+# Statuses of runs that count. The others (infra, interrupted, cancelled, running) say nothing about the
 # variant, so their trials are still to do.
 DONE = ("passed", "failed", "answered", "error", "budget")
 
-# A journal's key for what the search found: no step of a search is called this.
+# The journal's key of a search's result: no step of a search has an empty name.
 FOUND = ""
 
 
 class TrialKey(NamedTuple):
-    """A variant (by its label) on a problem; `repeat` counts from 1.
+    """A trial: a variant (by its label) on a problem; `repeat` counts from 1.
 
-    `candidate` is empty for a trial that is reported, else what the variant's search calls the candidate.
+    `candidate` is empty for a trial that is reported, else the name that the variant's search gives the
+    candidate.
     """
 
     label: str
@@ -25,14 +26,16 @@ class TrialKey(NamedTuple):
     candidate: str = ""
 
     def __str__(self) -> str:
-        """ASCII, and no two keys alike: ids may hold any separator."""
+        """The key as a JSON list in ASCII. Joining the parts would not do, since ids may hold any
+        separator.
+        """
         if self.candidate:
             return json.dumps(["search", self.label, self.candidate, self.problem_id, self.repeat])
         return json.dumps([self.label, self.problem_id, self.repeat])
 
     @classmethod
     def parse(cls, text: str) -> TrialKey:
-        """The inverse of `str`. Raises ValueError."""
+        """The inverse of `str`. Raises ValueError where `text` is not the name of a trial."""
         match json.loads(text):
             case [str(label), str(problem_id), int(repeat)]:
                 return cls(label, problem_id, repeat)

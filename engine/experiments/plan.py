@@ -18,17 +18,18 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", re.ASCII)
 
 
 class PlanError(UsageError):
-    """The experiment cannot be planned or carried on like this; the message says what to do."""
+    """The experiment cannot be planned or resumed in this way; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """An experiment. `problems` are those of the report, `search_problems` those that searches may see;
-    none is in both. `digest` addresses the content of both, so that a resumed experiment is on the same.
+    """An experiment. `problems` are the ids of those that are reported, `search_problems` of those that
+    searches may see; none is in both. `digest` is a hash of the content of both, so that a resumed experiment
+    works on the same problems.
 
-    `variants` are specs (`engine.variants.spec`) by label. `repeats` counts trials of a
-    variant on a problem, `executions` the executions of a workflow within one. `found` is the experiment
-    whose searches' results are used instead of searching.
+    `variants` are specs (`engine.variants.spec`) by label. `repeats` counts the trials of a variant on a
+    problem, `executions` the executions of a workflow within one. `found` names an experiment whose search
+    results are used in place of a search.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Plan:
         return len(self.variants) * len(self.problems) * self.repeats
 
     def trials(self) -> Iterator[TrialKey]:
-        """Every trial, the variants side by side, so that a half-done experiment compares them fairly."""
+        """Every trial. The variants alternate, so that a half-done experiment compares them fairly."""
         for repeat in range(1, self.repeats + 1):
             for problem_id in self.problems:
                 for label in self.variants:
@@ -63,16 +64,17 @@ class Plan:
         return self.seed + repeat - 1
 
     def to_json(self) -> dict[str, Any]:
+        """All fields by name."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Plan:
-        """The inverse of `to_json`. Raises PlanError."""
+        """The inverse of `to_json`. Raises PlanError where `data` is not a plan of this version."""
         return read_object(cls, data, "the experiment's plan", PlanError)
 
 
 def check_name(name: str) -> str:
-    """The name, which goes into filters and commands. Raises PlanError."""
+    """The name, as it is. Raises PlanError where it cannot be used in filters and commands."""
     if not _NAME.fullmatch(name):
         raise PlanError(
             f"an experiment cannot be called {name[:80]!r};"

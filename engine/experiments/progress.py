@@ -1,4 +1,4 @@
-"""How far an experiment is: counts by variant, and when it will be done at this pace."""
+"""How far an experiment is: counts for each variant, and when it will be done at this pace."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from engine.experiments.tally import Attempt, Tally, VariantState
 
 
 class Progress:
-    """The state of an experiment's trials: what was recorded before, and what ended since.
+    """The state of an experiment's trials: those recorded before, and those that ended in this session.
 
-    `attempts` are the reported attempts by trial key, `searches` the states of searches by label.
+    `attempts` are the reported attempts by trial key, `searches` the states of searches by label. `clock`
+    gives seconds.
     """
 
     def __init__(self, plan: Plan, clock: Callable[[], float] = time.monotonic) -> None:
@@ -27,10 +28,12 @@ class Progress:
 
     @property
     def done(self) -> int:
+        """How many trials are done."""
         return sum(t.done for t in self._tallies.values())
 
     @property
     def total(self) -> int:
+        """How many trials the plan has."""
         return self._plan.total
 
     @property
@@ -40,26 +43,26 @@ class Progress:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds until all that is to do is done; None before a trial has ended."""
+        """Seconds until this session's trials are done, at the pace so far; None before one has ended."""
         if not self._ended:
             return None
         return (self._todo - self._ended) * (self._clock() - self._started) / self._ended
 
     def states(self) -> list[VariantState]:
-        """The variants in the plan's order."""
+        """The states of the variants, in the plan's order."""
         return [tally.state(self.searches.get(label)) for label, tally in self._tallies.items()]
 
     def resume(self, attempts: Mapping[str, Attempt]) -> None:
-        """Begin with what is recorded."""
+        """Begin with the recorded attempts, by trial key."""
         for key, attempt in attempts.items():
             self._count(TrialKey.parse(key).label, key, attempt)
 
     def begin(self, todo: int) -> None:
-        """`todo` trials are about to be carried out."""
+        """Start the clock of a session that is to carry out `todo` trials."""
         self._started, self._todo = self._clock(), todo
 
     def ended(self, key: TrialKey, attempt: Attempt) -> None:
-        """A trial's run has ended."""
+        """Count a trial whose run has ended."""
         self._ended += 1
         self._count(key.label, str(key), attempt)
 

@@ -1,4 +1,4 @@
-"""A variant's search in an experiment: a run of its own, whose candidates are tried in runs of theirs."""
+"""A variant's search in an experiment: a run of its own, whose candidates are tried in further runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from engine.workflows import Workflow
 
 
 class Candidates:
-    """`engine.search.Evaluate` within an experiment: each candidate's trial is done once."""
+    """`engine.search.Evaluate` within an experiment. A trial of a candidate that is recorded is not
+    repeated.
+    """
 
     def __init__(
         self,
@@ -47,16 +49,21 @@ class Candidates:
         repeats: int = 1,
         found: Mapping[str, Any] | None = None,
     ) -> list[Trial]:
-        """Trials in order of problem and repeat. Raises BudgetExceededError, SandboxError and ModelError."""
-        wanted = [(p, r) for p in (problems or self._task.problems) for r in range(1, repeats + 1)]
+        """The trials of a candidate on `problems` (all that searches may see), in order of problem and
+        repeat.
+
+        Raises BudgetExceededError, SandboxError and ModelError where no further trial may start
+        (`Guard.check`); the trials in progress are cancelled then.
+        """
+        pairs = [(p, r) for p in (problems or self._task.problems) for r in range(1, repeats + 1)]
         tasks = [
             asyncio.ensure_future(self._trial(label, problem, repeat, workflow, found))
-            for problem, repeat in wanted
+            for problem, repeat in pairs
         ]
         try:
             return await asyncio.gather(*tasks)
         finally:
-            for task in tasks:  # what stops one stops all: none is left running behind the search's back
+            for task in tasks:  # where one is stopped all are, so that none goes on after this returns
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -73,7 +80,7 @@ class Candidates:
             return before
         async with self._slots:
             await self._guard.admit()
-            # Repeats of a candidate are trials, so that each is kept: a trial is one execution.
+            # Each repeat of a candidate is a trial of its own with one execution, so that each is recorded.
             config = replace(self._contestant.config, repeats=1, seed=self._plan.seed_of(repeat))
             origin = Origin(experiment=self._plan.name, trial=key, stage="search")
             models = self._contestant.meta_agent, self._contestant.worker
@@ -92,9 +99,11 @@ async def search(
     guard: Guard,
     slots: asyncio.Semaphore,
 ) -> dict[str, Any]:
-    """What the variant's search finds; a search that was interrupted goes on, one that ended is not repeated.
+    """The result of the variant's search. A search that was interrupted is resumed; one that ended is not
+    repeated.
 
-    Raises SearchError where it finds nothing; the message says why.
+    Raises SearchError where it finds nothing; the message says why. Raises what `Guard.check` raises where it
+    may not begin.
     """
     journal = log.journal(contestant.label)
     evaluate = Candidates(plan, contestant, task, carry, log, guard, slots)
@@ -109,7 +118,7 @@ async def search(
 
     async def run() -> dict[str, Any]:
         await guard.admit()
-        # The limits of one run are not those of a search; the experiment's money is (`guard`).
+        # The limits of one run would end a search too early; the experiment's money limits it (`guard`).
         config = replace(contestant.config, seed=plan.seed, budget=Budget())
         trial = await carry(
             TrialRequest(

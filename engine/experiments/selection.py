@@ -1,4 +1,4 @@
-"""The problems of an experiment: those it reports on and, apart from them, those searches may see."""
+"""The problems of an experiment: those that it reports, and others that its searches may see."""
 
 from __future__ import annotations
 
@@ -22,21 +22,23 @@ _ABOUT: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Selection:
-    """`report` and `search` have no problem in common."""
+    """The problems that are reported, and those that searches may see; none is in both."""
 
     report: tuple[Problem, ...]
     search: tuple[Problem, ...]
 
     @property
     def digest(self) -> str:
+        """The content address of all of them, as a plan keeps it."""
         return digest_of(self.report, self.search)
 
 
 def select(benchmark: str, data: Path | None, division: str | None, limit: int | None) -> Selection:
-    """The test part of a division is reported on, its val part searched on; of `NAME/val` or `NAME/test`
-    only that part is reported on, and nothing is left to search on. `limit` takes the first of each.
+    """The test part of a division to report and its val part to search on. For `NAME/val` or `NAME/test` that
+    part is reported, and there is nothing to search on. `limit` takes the first of each.
 
-    Raises ProblemError.
+    Raises ProblemError where the benchmark or division does not exist or cannot be loaded, or there is
+    nothing to report.
     """
     problems = load_benchmark(benchmark, data)
     name = division or "all"
@@ -49,7 +51,9 @@ def select(benchmark: str, data: Path | None, division: str | None, limit: int |
 
 
 def reselect(plan: Plan) -> Selection:
-    """The problems of a stored plan. Raises ProblemError, and PlanError where they are no longer the same."""
+    """The problems of a stored plan. Raises ProblemError as `select`, and PlanError where they have
+    changed.
+    """
     data = Path(plan.data) if plan.data else None
     everything = select(plan.benchmark, data, plan.split, None)
     again = Selection(_of(everything.report, plan.problems), _of(everything.search, plan.search_problems))
@@ -62,14 +66,14 @@ def reselect(plan: Plan) -> Selection:
 
 
 def task_of(benchmark: str, selection: Selection) -> Task:
-    """What a search is told of the benchmark, and the problems it may try candidates on."""
-    known = CATALOGUE.get(benchmark)
-    name = benchmark if known else Path(benchmark).stem
+    """The description of the benchmark for a search, and the problems on which it may try candidates."""
+    entry = CATALOGUE.get(benchmark)
+    name = benchmark if entry else Path(benchmark).stem
     kind = selection.report[0].kind
-    about = known.about if known else _ABOUT[kind]
+    about = entry.about if entry else _ABOUT[kind]
     return Task(name, f"{name}: {about}.", kind, selection.search)
 
 
 def _of(problems: Iterable[Problem], ids: Iterable[str]) -> tuple[Problem, ...]:
-    wanted = set(ids)
-    return tuple(problem for problem in problems if problem.id in wanted)
+    chosen = set(ids)
+    return tuple(problem for problem in problems if problem.id in chosen)

@@ -1,4 +1,4 @@
-"""Counting trials: how far a variant is and how well it does, live and from the store alike."""
+"""Counting trials: how far a variant is and how well it does, both live and from the store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.experiments.keys import DONE
 
 
 class Attempt(NamedTuple):
-    """How a run of a trial stands. `score` is in [0, 1], None without a verdict."""
+    """The state of one run of a trial. `score` is in [0, 1], None without a verdict."""
 
     run_id: str
     status: str
@@ -17,20 +17,24 @@ class Attempt(NamedTuple):
 
     @property
     def is_done(self) -> bool:
+        """Whether it counts, so that its trial needs no other run."""
         return self.status in DONE
 
     def supersedes(self, earlier: Attempt | None) -> bool:
-        """Whether this later attempt is reported instead: one that counts stays unless this counts too."""
+        """Whether this attempt is reported in place of an earlier one: it is, unless only the earlier
+        one counts.
+        """
         return earlier is None or self.is_done or not earlier.is_done
 
 
 @dataclass(frozen=True, slots=True)
 class VariantState:
-    """How far a variant is. `passed` have a score of 1; `score` is the mean over the done trials, errors
-    counting as 0, and None before there is one.
+    """How far a variant is, in trials. `passed` have a score of 1. `score` in [0, 1] is the mean over the
+    done trials that had something to score, with errors as 0; None before there is one.
 
-    `errors` (errors and spent budgets) are among the done ones; `infra` are trials still to do whose
-    last attempt the sandbox failed. `search` is "done", how far it is, or None where there is none.
+    `errors` (errors and spent budgets) are among the done ones; `infra` are trials still to do whose last
+    attempt failed for want of a sandbox. `search` is "searching", "done", "failed", or None where there is
+    none.
     """
 
     label: str
@@ -44,7 +48,7 @@ class VariantState:
 
     @property
     def pass_rate(self) -> float | None:
-        """Passed over done trials, errors in the denominator; None before one is done."""
+        """Passed over done trials, in [0, 1], with errors in the denominator; None before one is done."""
         return self.passed / self.done if self.done else None
 
 
@@ -57,7 +61,7 @@ class Tally:
         self._scored, self._sum = 0, 0.0
 
     def add(self, attempt: Attempt, sign: int = 1) -> None:
-        """Count an attempt; with `sign` -1, no longer."""
+        """Count an attempt; a `sign` of -1 takes it out again."""
         self.infra += sign * (attempt.status == "infra")
         if not attempt.is_done:
             return
@@ -69,6 +73,7 @@ class Tally:
             self._sum += sign * (attempt.score or 0.0)
 
     def state(self, search: str | None = None) -> VariantState:
+        """The counts so far, with the state of the variant's search."""
         score = self._sum / self._scored if self._scored else None
         return VariantState(
             self.label, self.total, self.done, self.passed, score, self.errors, self.infra, search

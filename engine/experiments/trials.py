@@ -1,4 +1,4 @@
-"""Carrying trials out: one run each, recorded, with how it ended."""
+"""Carrying out trials: each is one run, which is recorded."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ Watch = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class TrialRequest:
-    """One run to carry out. Without a workflow or a job, the variant's `solve` runs, with `found`.
+    """One run to carry out. Without a workflow or a job, the variant's `solve` runs, with `found`, the result
+    of its search.
 
-    All of it but `job`, which searches have, is plain data that another process can be sent.
+    All of it is plain data that can be sent to another process, except `job`, which only searches have.
     """
 
     problem: Problem
@@ -38,30 +39,33 @@ class TrialRequest:
 
 
 class Carry(Protocol):
-    """Carries trials out, here or elsewhere."""
+    """Carries out trials, in this process or elsewhere."""
 
     async def __call__(self, request: TrialRequest, watch: Watch) -> Trial:
-        """The run's end; its events are kept, and shown to `watch`, before this returns. A failed run is
-        a result.
+        """How the run ended; its events are recorded and passed to `watch` before this returns. A failed run
+        is a result.
 
-        Raises what opening its models and its sandbox raises, and what recording it raises.
+        Raises ModelError and SandboxError where its models or sandbox cannot be opened, and what recording it
+        raises.
         """
         ...
 
 
 class TrialLog(Protocol):
-    """What is known of an experiment's trials: the record of their runs."""
+    """The record of an experiment's trials."""
 
     async def attempts(self) -> dict[str, Attempt]:
         """The reported attempt of each trial attempted so far, by trial key."""
         ...
 
     async def ended(self, key: str) -> Trial | None:
-        """The latest run of a trial that counts, with its answer."""
+        """The latest run that counts of a trial, with its answer; None where there is none."""
         ...
 
     async def spent(self) -> tuple[float, int]:
-        """US dollars of known price that all of the experiment's runs cost, and calls of unknown price."""
+        """(US dollars that all of the experiment's runs cost, as far as prices are known; calls of
+        unknown price).
+        """
         ...
 
     def journal(self, label: str) -> Journal:
@@ -70,10 +74,10 @@ class TrialLog(Protocol):
 
 
 class LocalTrials:
-    """Carries trials out in this process.
+    """Carries out trials in this process, as `Carry`.
 
-    `record` keeps a run's events and yields them. A run that a variant's bug ended has its end recorded
-    like any other; the error goes to `report_bug`.
+    `open_services` opens the models of these names and the sandbox. `record` keeps a run's events and yields
+    them. A run that a bug of its variant ended is recorded like any other; the error goes to `report_bug`.
     """
 
     def __init__(
@@ -107,7 +111,7 @@ class LocalTrials:
 
 
 def trial_of(problem_id: str, repeat: int, end: RunFinished) -> Trial:
-    """A trial by the event that ended its run."""
+    """The trial that a run was, from the event that ended it."""
     return Trial(
         run_id=end.run_id,
         problem_id=problem_id,

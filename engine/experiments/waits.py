@@ -1,4 +1,4 @@
-"""What the trials under way wait for, from their events as they come."""
+"""What the trials in progress wait for, from their events as they come."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from engine.events import (
 )
 
 _SANDBOX = "the sandbox"
-_STOP = ""  # where calls have their ids
+_STOP = ""  # the key of a stop, in place of a call's id
 
 
 class Waits:
-    """Watches any number of runs; of each, what it waits for now. A run in several places counts in each."""
+    """Keeps what each of any number of runs waits for now. A run that waits for several things counts
+    for each.
+    """
 
     def __init__(self) -> None:
         self._calls: dict[str, dict[str, str]] = {}  # by run: what each open call waits for
@@ -50,7 +52,7 @@ class Waits:
                     self._models.pop((event.run_id, call_id), None)
 
     def told(self) -> tuple[str, ...]:
-        """As in "5 for local/worker", the most frequent first."""
+        """A text for each thing that runs wait for, such as "5 for local/worker", the most frequent first."""
         places = Counter(
             place for calls in self._calls.values() for place in (set(calls.values()) or {_SANDBOX})
         )

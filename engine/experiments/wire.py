@@ -1,7 +1,7 @@
 """Trials as plain data, for a worker process that may be on another machine.
 
-What goes out is what `TrialRequest` says: the problem, the options, the models' names, what the search found.
-No key is in it: models are opened where they are called, by that machine's own configuration.
+The data holds what `TrialRequest` does: the problem, the options, the models' names, the search's result. It
+holds no API key: models are opened where they are called, by that machine's own configuration.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _WORKFLOW = TypeAdapter(Workflow)
 
 
 def request_to_json(request: TrialRequest) -> dict[str, Any]:
-    """The request as JSON-ready data. A search's `job` is code: it is carried out where it was asked for."""
+    """The request as JSON-ready data. It must have no `job`: that is code, and is carried out in this
+    process.
+    """
     assert request.job is None
     workflow = request.workflow
     return {
@@ -34,7 +36,7 @@ def request_to_json(request: TrialRequest) -> dict[str, Any]:
         "origin": request.origin.to_json(),
         "repeat": request.repeat,
         "workflow": workflow and _with_set(_WORKFLOW, workflow, workflow.operators),
-        # A model's words: pydantic takes no lone surrogates.
+        # A model's words, passed by as they are: pydantic refuses lone surrogates.
         "modification": workflow and workflow.modification,
         "found": request.found,
     }
@@ -44,7 +46,7 @@ def request_from_json(data: dict[str, Any]) -> TrialRequest:
     """The inverse of `request_to_json`.
 
     Raises:
-        ProblemError, OperatorSetError, ValueError: it was written by another version.
+        ProblemError, OperatorSetError, ValueError: `data` was written by another version.
     """
     workflow = data["workflow"]
     if workflow is not None:

@@ -1,4 +1,8 @@
-"""Rules about answers: not code at all, trusted without being run, or fitted to the visible tests only."""
+"""Rules about answers that are not code, were trusted without being run, or fit only the visible tests.
+
+Each rule yields a finding for each occurrence. Figures are those of the FlowReasoner paper (arXiv
+2504.15257).
+"""
 
 from __future__ import annotations
 
@@ -36,8 +40,8 @@ def prose_as_code(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
 
 
 def verdict_not_understood(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """An operator could not read a worker's verdict, on asking again neither, so that a review came to
-    nothing or an ensemble fell back. Evidence: the step and the reply's words.
+    """An operator could not read a worker's verdict, not even after asking again, so that a review came to
+    nothing or an ensemble fell back. Evidence: the step and the words of the reply.
     """
     for execution in trace.failing:
         for step in execution.steps:
@@ -49,8 +53,8 @@ def verdict_not_understood(trace: Trace, _: Baseline | None) -> Iterator[Finding
 
 
 def string_verdict(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """The workflow reads a verdict out of a worker's words, the words said that all is well, and the
-    hidden tests failed. Evidence: the worker's step and words, and the line that reads them.
+    """The workflow looks for a verdict in a worker's words, which said that all is well, and the hidden tests
+    failed. Evidence: the worker's step and words, and the line that reads them.
     """
     for proposal in trace.deciding_proposals:
         lines = {d.get("line") for d in proposal.diagnostics if d.get("code") == "string-verdict"}
@@ -63,12 +67,12 @@ def string_verdict(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
                 continue
             for line, word, lowered in reads:
                 step = _judge(execution, line)
-                said = _said(step)
-                if step is None or said is None or not _praises(said, word, lowered):
+                words = _words_of(step)
+                if step is None or words is None or not _praises(words, word, lowered):
                     continue
                 text = f"{step.started.operator} was believed, and the tests failed"
                 yield Finding(
-                    "string-verdict", text, step.started.seq, step.started.step_id, line, quoted(said)
+                    "string-verdict", text, step.started.seq, step.started.step_id, line, quoted(words)
                 )
 
 
@@ -125,8 +129,8 @@ def val_test_gap(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
 
 
 def visible_test_gap(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """The very code that is the answer passed the visible tests in a step, and fails the hidden ones.
-    Evidence: the step, and the failing evaluation's count.
+    """The same code as the answer passed the visible tests in a step, and fails the hidden ones. Evidence:
+    the step, and the failing evaluation's count.
     """
     for execution in trace.failing:
         passed = [
@@ -164,8 +168,8 @@ def _is_prose(line: str) -> bool:
 
 
 def _reading(node: ast.AST) -> tuple[int, str, bool] | None:
-    """Line, word, and whether case is ignored, of a comparison of a text with a word. As
-    `engine.workflows.results` finds them.
+    """(line, word, whether case is ignored) of a comparison of a text with a word; `engine.workflows.results`
+    recognises the same ones.
     """
     match node:
         case ast.Compare(
@@ -190,13 +194,13 @@ def _reading(node: ast.AST) -> tuple[int, str, bool] | None:
 _BAD_WORDS = ("fail", "wrong", "error", "incorrect", "invalid", "false", "not ")
 
 
-def _praises(said: str, word: str, lowered: bool) -> bool:
-    """Whether the words are good news: they hold a good word, or lack a bad one. How the branch is
-    written does not matter: it can only go the way that the words say.
+def _praises(words: str, word: str, lowered: bool) -> bool:
+    """Whether the words are good news: they hold a good word, or lack a bad one. How the branch is written
+    does not matter, because it can only follow the words.
     """
-    text, wanted = (said.lower(), word.lower()) if lowered else (said, word)
+    text, searched = (words.lower(), word.lower()) if lowered else (words, word)
     bad = word.lower().strip() == "no" or any(b in word.lower() for b in _BAD_WORDS)
-    return (wanted in text) != bad
+    return (searched in text) != bad
 
 
 def _judge(execution: Execution, line: int) -> TracedStep | None:
@@ -206,7 +210,7 @@ def _judge(execution: Execution, line: int) -> TracedStep | None:
     return next((s for s in reversed(above) if s.started.line == nearest), None)
 
 
-def _said(step: TracedStep | None) -> str | None:
+def _words_of(step: TracedStep | None) -> str | None:
     output = step.finished.output if step and step.finished else None
     if isinstance(output, dict):
         output = next((v for v in output.values() if isinstance(v, str)), None)

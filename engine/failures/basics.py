@@ -8,7 +8,7 @@ from engine.failures.diagnosis import CODE, META, WORKER, WORKFLOW, Diagnosis
 from engine.failures.findings import Finding, quoted
 from engine.failures.trace import Trace
 
-# What these say is around a failure; they do not say what it was.
+# These labels describe the circumstances of a failure and not the failure itself.
 CIRCUMSTANCES = frozenset(
     {"over-complex", "val-test-gap", "visible-test-gap", "string-verdict", "verdict-not-understood"}
 )
@@ -26,7 +26,9 @@ _OF_FLAW = {
 
 
 def basic(trace: Trace, diagnosis: Diagnosis) -> Iterator[Finding]:
-    """One label for what the diagnosis says. Evidence: the worst execution, its step, and the first test."""
+    """One label for what the diagnosis says, or none where it says nothing more than the run's end. Evidence:
+    the worst execution, its step, and the first test that failed.
+    """
     end, flaw, step = trace.end, diagnosis.flaw, diagnosis.step
     assert end is not None
     execution = diagnosis.execution

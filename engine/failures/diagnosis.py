@@ -1,4 +1,4 @@
-"""Who failed in a run and with what: its worst execution, in words that runs which failed alike share."""
+"""What failed in a run, and how: its worst execution, in words that are the same for similar failures."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """`who` is the meta-agent (its text), the workflow, an operator by name, the worker's code, the sandbox,
-    an endpoint, the judge, or the run (its budget, or its end). `what` is an error's class and message,
-    "wrong value", "timeout", "nothing returned"; the store takes numbers and quotes out of it.
+    """What failed. `who` is the meta-agent (its text), the workflow, an operator by name, the worker's code,
+    the sandbox, an endpoint, the judge, or the run (its budget, or its end). `what` is an error's class and
+    message, "wrong value", "timeout" or "nothing returned"; the store takes numbers and quotes out of it to
+    find clusters.
 
-    `execution` is the worst one; `step` the step that failed, or that wrote the answer; `flaw` what is wrong
+    `execution` is the worst one; `step` the step that failed or that wrote the answer; `flaw` what is wrong
     with the answer.
     """
 
@@ -42,7 +43,7 @@ class Diagnosis:
 
 
 def diagnose(trace: Trace) -> Diagnosis | None:
-    """Why the run failed; None for one that did not."""
+    """What failed in the run; None for a run that did not fail."""
     end = trace.end
     if end is None or not trace.failed:
         return None
@@ -56,7 +57,9 @@ def diagnose(trace: Trace) -> Diagnosis | None:
 
 
 def worst(trace: Trace) -> Execution | None:
-    """The execution that went wrong most: one without an answer, else the one with the lowest score."""
+    """The worst execution: one without an answer, else the one with the lowest score; None where none
+    failed.
+    """
     return min(trace.failing, key=_badness, default=None)
 
 
@@ -90,14 +93,14 @@ def _of_execution(trace: Trace, execution: Execution) -> Diagnosis:
     if not failed:
         return Diagnosis(JUDGE, "no verdict", execution)
     verdict = min(failed, key=lambda e: e.score if e.score is not None else -1.0).verdict
-    found = flaws(verdict)
-    if not found or found[0].kind == "no-verdict":
+    ranked = flaws(verdict)
+    if not ranked or ranked[0].kind == "no-verdict":
         message = str(verdict.get("message") or "no verdict")
-        return Diagnosis(JUDGE, message, execution, _author(execution), found[0] if found else None)
-    flaw = found[0]
+        return Diagnosis(JUDGE, message, execution, _author(execution), ranked[0] if ranked else None)
+    flaw = ranked[0]
     if flaw.kind == "wrong-answer":
-        wanted, given = trace.problem.get("answer"), (execution.answer or "").strip()
-        flaw = replace(flaw, expected=str(wanted or ""), got=given[-_MOST_SHOWN:])
+        expected, got = trace.problem.get("answer"), (execution.answer or "").strip()
+        flaw = replace(flaw, expected=str(expected or ""), got=got[-_MOST_SHOWN:])
     return Diagnosis(CODE if trace.is_code else WORKER, _words(flaw), execution, _author(execution), flaw)
 
 
@@ -118,7 +121,9 @@ def _stopped(execution: Execution, status: str, error: str) -> Diagnosis:
 
 
 def _words(flaw: Flaw) -> str:
-    """A flaw as runs that failed alike share it; of a wrong value the kinds, as the values never recur."""
+    """A flaw in words that similar failures share. A wrong value is described by its kind, since values
+    differ from run to run.
+    """
     if flaw.kind != "wrong-value":
         return _WORDS[flaw.kind] or flaw.error
     expected, got = _shape(flaw.expected), _shape(flaw.got)
@@ -128,7 +133,7 @@ def _words(flaw: Flaw) -> str:
 
 
 def _shape(value: str) -> str:
-    """The kind of a literal, by how it begins: none is evaluated."""
+    """The type of a literal, by how it begins; nothing is evaluated."""
     value = value.strip()
     if value in ("None", "True", "False"):
         return "None" if value == "None" else "bool"
@@ -141,7 +146,7 @@ def _shape(value: str) -> str:
 
 
 def _author(execution: Execution) -> TracedStep | None:
-    """The last step whose output is the answer: who wrote it."""
+    """The step that wrote the answer: the last one whose output it is, else the last one."""
     answer = (execution.answer or "").strip()
     for step in reversed(execution.steps):
         output = step.finished.output if step.finished else None

@@ -8,11 +8,11 @@ from typing import Any
 
 from engine.json_objects import read_object
 
-# Runs labelled by an older version are looked at again. Raise it when a rule changes what it finds.
+# Runs labelled by an older version are labelled again. Raise it when a rule changes what it finds.
 VERSION = 3
 QUOTE_CHARS = 300
 
-# Label → what it says of a run, in the order in which labels are shown.
+# Label → what it says about a run, in the order in which labels are shown.
 LABELS: dict[str, str] = {
     "no-workflow": "the meta-agent's reply holds no workflow",
     "workflow-syntax": "the workflow is not valid Python",
@@ -45,10 +45,10 @@ LABELS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """A label and why it was given. `text` is one sentence; `seq` the event it is about.
+    """A label and why it was given. `text` is one sentence; `seq` is the number of the event it is about.
 
-    `line` counts from 1 in the workflow's code, or in the answer's where `text` says so; `quote` is
-    an excerpt of what a model or its code wrote, and as little to be trusted.
+    `line` counts from 1 in the workflow's code, or in the answer's where `text` says so. `quote` is an
+    excerpt of at most `QUOTE_CHARS` characters of what a model or its code wrote, and must not be trusted.
     """
 
     label: str
@@ -59,11 +59,12 @@ class Finding:
     quote: str = ""
 
     def to_json(self) -> dict[str, Any]:
+        """All fields by name."""
         return asdict(self)
 
 
 def finding_from(data: Mapping[str, Any]) -> Finding:
-    """The finding that `to_json` wrote. Raises ValueError."""
+    """The inverse of `to_json`. Raises ValueError where `data` is not a finding."""
     return read_object(Finding, data, "a label")
 
 
@@ -78,6 +79,6 @@ class Baseline:
 
 
 def quoted(text: str) -> str:
-    """An excerpt fit to be kept."""
+    """The beginning of a text, at most `QUOTE_CHARS` characters."""
     text = text.strip()
     return text if len(text) <= QUOTE_CHARS else text[: QUOTE_CHARS - 1] + "…"

@@ -1,4 +1,6 @@
-"""What a verdict says of an answer: each different flaw once, with the test that shows it."""
+"""The flaws of an answer, as a verdict shows them: each different one once, with the first test that
+shows it.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +41,11 @@ _MOST_CHARS = 4_000
 
 @dataclass(frozen=True)
 class Flaw:
-    """One thing that is wrong with an answer. `test` is the first test that shows it, `times` how many do.
+    """One thing that is wrong with an answer. `test` is the index of the first test that shows it, `times`
+    how many tests do.
 
-    `error` is the exception's class and message, "" for a wrong value; that has the `call` and what was
-    `expected` and `got`, as far as the test says. `line` counts from 1 in the answer.
+    `error` is the exception's class and message. A wrong value has no error; it has the source of the `call`
+    and the values `expected` and `got`, as far as the test tells. `line` counts from 1 in the answer.
     """
 
     kind: Kind
@@ -56,7 +59,9 @@ class Flaw:
 
 
 def flaws(verdict: Mapping[str, Any]) -> list[Flaw]:
-    """What the verdict of an answer that did not pass says, the worst first; empty for one that passed."""
+    """The flaws of an answer by its verdict (`Verdict.to_json`), the worst first; [] for an answer that
+    passed.
+    """
     tests = verdict.get("tests")
     tests = [t for t in tests if isinstance(t, Mapping)] if isinstance(tests, list | tuple) else []
     bad = [t for t in tests[:_MOST_TESTS] if t.get("status") != "passed"]
@@ -69,8 +74,8 @@ def flaws(verdict: Mapping[str, Any]) -> list[Flaw]:
         same = (flaw.kind, flaw.error, flaw.call if flaw.kind == "wrong-value" else "")
         first.setdefault(same, flaw)
         times[same] += 1
-    found = [replace(flaw, times=times[same]) for same, flaw in first.items()]
-    return sorted(found, key=lambda f: (_ORDER.index(f.kind), f.test or 0))
+    distinct = [replace(flaw, times=times[same]) for same, flaw in first.items()]
+    return sorted(distinct, key=lambda f: (_ORDER.index(f.kind), f.test or 0))
 
 
 def _flaw(result: Mapping[str, Any], verdict: Mapping[str, Any]) -> Flaw:
@@ -100,16 +105,18 @@ def _flaw(result: Mapping[str, Any], verdict: Mapping[str, Any]) -> Flaw:
 
 
 def _place(message: str, stderr: str) -> tuple[int | None, str]:
-    """The line of the answer that is blamed, and the message without it."""
-    found = _PLACE.search(message)
-    if found is not None:
-        return int(found[1]), message[: found.start()]
+    """(the line of the answer that is blamed, the message without it)."""
+    match = _PLACE.search(message)
+    if match is not None:
+        return int(match[1]), message[: match.start()]
     frames = _FRAME.findall(stderr)
     return int(frames[-1]) if frames else None, message
 
 
 def _compared(message: str) -> tuple[str, str, str]:
-    """Call, expected and got of `f(1) == 2  # got 3`; all in the first where it is put otherwise."""
+    """(call, expected, got) of a message such as `f(1) == 2  # got 3`; the whole test as the call where it is
+    not a comparison.
+    """
     test, _, got = message.partition(_GOT)
     tree = parse(test.strip()).tree
     match tree.body if tree is not None else []:

@@ -1,4 +1,7 @@
-"""Rules about what a run ran out of or could not reach: context, replies, money, time, models, a sandbox."""
+"""Rules about what a run ran out of or could not reach: context, replies, money, time, models, a sandbox.
+
+Each rule yields a finding for each occurrence.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ def context_overflow(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
 
 
 def model_error(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """A call failed for good for any other reason: the endpoint is away, refuses the key or the request.
-    Evidence: the step and what the endpoint said.
+    """A call failed for good for any other reason, such as an endpoint that is down or refuses the key or
+    request. Evidence: the step and the endpoint's words.
     """
     for call in dict.fromkeys([*trace.meta_calls, *trace.calls]):
         error = _error_of(call)
@@ -31,8 +34,8 @@ def model_error(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
 
 
 def empty_completion(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """A reply without text, often that of a reasoning model that thought until its limit. Evidence: the
-    step, and the end of what it thought.
+    """A reply without text, often of a reasoning model that reached its limit while thinking. Evidence: the
+    step, and the end of its reasoning.
     """
     for call in trace.calls:
         if call.finished and "empty" in call.finished.flags:
@@ -41,8 +44,8 @@ def empty_completion(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
 
 
 def truncated_completion(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """A reply that stopped at the limit of its length, or whose stream broke off. Evidence: the step and
-    the reply's end.
+    """A reply that was cut off by a limit of tokens, or whose stream broke off. Evidence: the step and the
+    end of the reply.
     """
     for call in trace.calls:
         if call.finished and "truncated" in call.finished.flags and "empty" not in call.finished.flags:
@@ -51,19 +54,21 @@ def truncated_completion(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
 
 
 def budget(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """The run ended because a limit of its own was reached. Evidence: which."""
+    """The run ended because it reached a limit of its budget. Evidence: which limit."""
     if trace.end and trace.end.status == "budget":
         yield Finding("budget", "the run was ended", trace.end.seq, quote=quoted(trace.end.error or ""))
 
 
 def interrupted(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """The process that carried it out was gone before its end. Evidence: what is known of why."""
+    """The process that carried out the run ended before the run did. Evidence: the reason, as far as it
+    is known.
+    """
     if trace.end and trace.end.status == "interrupted":
         yield Finding("interrupted", "it was cut off", trace.end.seq, quote=quoted(trace.end.error or ""))
 
 
 def timeout(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """A workflow, a step or a test ran into its time limit. Evidence: which, and the sandbox's message."""
+    """A workflow, a step or a test reached its time limit. Evidence: which one, and the sandbox's message."""
     for execution in trace.failing:
         ended = execution.finished
         for step in execution.steps:

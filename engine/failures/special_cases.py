@@ -1,8 +1,8 @@
 """Answers that recognise the visible tests' inputs, found by reading them; nothing is executed.
 
-A special case is a branch (or a table) that an input of a visible test, a literal, leads to, and that
-returns the output that test wants, a literal too. What every programmer writes is none: base cases
-(`n == 0`, an empty list), and tables with entries for inputs that no visible test has.
+A special case is a branch (or a table) that the literal input of a visible test leads to, and that returns
+the literal output which that test expects. Not counted is what every programmer writes: base cases (`n == 0`,
+an empty list), and tables with entries for inputs that no visible test has.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class SpecialCase(NamedTuple):
-    """`line` counts from 1 in the answer, `source` is that line; `input` is the visible input."""
+    """A place in an answer: `line` counts from 1, `source` is that line, `input` the visible test's input."""
 
     line: int
     input: str
@@ -29,25 +29,29 @@ class SpecialCase(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A visible test: arguments as literals' reprs, and what it wants, None where that is not a literal."""
+    """A visible test: the reprs of its literal arguments and of the value it expects, None where that is not
+    a literal.
+    """
 
     args: tuple[str, ...]
     expected: str | None
 
 
 def special_cases(code: str, entry_point: str | None, tests: Sequence[str]) -> list[SpecialCase]:
-    """The first few special cases in `code`, an answer whose tested function is `entry_point`."""
+    """The first special cases, at most five, in an answer whose function `entry_point` is tested by `tests`;
+    [] where the answer does not parse.
+    """
     tree = parse(code, what="answer").tree
     examples = [example for test in tests for example in _examples(test, entry_point)]
     if tree is None or not examples or entry_point is None:
         return []
-    found: list[SpecialCase] = []
+    cases: list[SpecialCase] = []
     lines = code.split("\n")
     for function in ast.walk(tree):
         if isinstance(function, FunctionNode) and function.name == entry_point:
             for line, example in (*_branches(function, examples), *_tables(tree, examples)):
-                found.append(SpecialCase(line, ", ".join(example.args), lines[line - 1].strip()))
-    return sorted(set(found))[:_MAX_CASES]
+                cases.append(SpecialCase(line, ", ".join(example.args), lines[line - 1].strip()))
+    return sorted(set(cases))[:_MAX_CASES]
 
 
 # -- what the visible tests say ------------------------------------------------------------------------
@@ -57,16 +61,16 @@ def _examples(test: str, entry_point: str | None) -> Iterator[Example]:
     tree = parse(test, what="test").tree
     if tree is None:
         return
-    wanted: dict[ast.AST, str] = {}
+    expected_by_call: dict[ast.AST, str] = {}
     for node in ast.walk(tree):
         for call, expected in _comparisons(node):
-            wanted[call] = repr(expected)
+            expected_by_call[call] = repr(expected)
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.keywords:
             continue
         args = [_literal(arg) for arg in node.args]
         if node.func.id in (entry_point, "candidate") and args and _UNKNOWN not in args:
-            yield Example(tuple(map(repr, args)), wanted.get(node))
+            yield Example(tuple(map(repr, args)), expected_by_call.get(node))
 
 
 def _comparisons(node: ast.AST) -> Iterator[tuple[ast.AST, Any]]:
@@ -94,7 +98,7 @@ def _comparisons(node: ast.AST) -> Iterator[tuple[ast.AST, Any]]:
 
 
 def _branches(function: FunctionNode, examples: Sequence[Example]) -> Iterator[tuple[int, Example]]:
-    """Branches of `function` that an example leads to and that return what it wants."""
+    """(line, example) of branches of `function` that an example leads to and that return what it expects."""
     names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
     if names[:1] == ["self"]:
         names = names[1:]
@@ -133,20 +137,20 @@ def _matched(
 
 
 def _leads(test: ast.expr, names: list[str], example: Example) -> bool:
-    """Whether `test` asks for the arguments of `example`, and they are no base case."""
-    asked: dict[str, list[Any]] = {}
+    """Whether `test` holds for the arguments of `example`, and these are not a base case."""
+    allowed: dict[str, list[Any]] = {}
     parts = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
     for part in parts:
-        for name, values in _asked(part):
-            asked.setdefault(name, []).extend(values)
-    given = dict(zip(names, example.args, strict=False))
-    if not asked or any(given.get(name) not in {repr(v) for v in vs} for name, vs in asked.items()):
+        for name, values in _allowed(part):
+            allowed.setdefault(name, []).extend(values)
+    arguments = dict(zip(names, example.args, strict=False))
+    if not allowed or any(arguments.get(name) not in {repr(v) for v in vs} for name, vs in allowed.items()):
         return False
-    return any(not _is_base_case(v) for name, vs in asked.items() for v in vs if repr(v) == given[name])
+    return any(not _is_base_case(v) for name, vs in allowed.items() for v in vs if repr(v) == arguments[name])
 
 
-def _asked(part: ast.expr) -> Iterator[tuple[str, list[Any]]]:
-    """Names with the literals a comparison allows them: `x == 5`, `x in (5, 7)`, `(x, y) == (5, 7)`."""
+def _allowed(part: ast.expr) -> Iterator[tuple[str, list[Any]]]:
+    """Names with the literals that a comparison allows: `x == 5`, `x in (5, 7)`, `(x, y) == (5, 7)`."""
     match part:
         case ast.Compare(left=left, ops=[ast.Eq() | ast.Is()], comparators=[right]):
             for one, other in ((left, right), (right, left)):
@@ -166,7 +170,9 @@ def _asked(part: ast.expr) -> Iterator[tuple[str, list[Any]]]:
 
 
 def _tables(tree: ast.Module, examples: Sequence[Example]) -> Iterator[tuple[int, Example]]:
-    """Dictionaries made of nothing but visible inputs and the outputs that are wanted for them."""
+    """(line, first example) of dictionaries that hold only visible inputs and the outputs expected for
+    them.
+    """
     by_key = {e.args[0] if len(e.args) == 1 else f"({', '.join(e.args)})": e for e in examples}
     for node in ast.walk(tree):
         if not isinstance(node, ast.Dict) or not node.keys or None in node.keys:
@@ -182,7 +188,7 @@ def _tables(tree: ast.Module, examples: Sequence[Example]) -> Iterator[tuple[int
 
 
 def _wants(example: Example, value: Any) -> bool:
-    """Whether `value` is what the test wants; a test that tells no literal may want anything."""
+    """Whether the test expects `value`; a test without a literal may expect anything."""
     return example.expected is None or example.expected == repr(value)
 
 

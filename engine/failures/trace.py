@@ -1,4 +1,4 @@
-"""A run's events, gathered around what its end was decided by."""
+"""A run's events, gathered by execution and step, and which of them decided its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from engine.events import (
     WorkflowStarted,
 )
 
-# How runs end that went wrong by themselves.
+# Statuses of runs that failed; a cancelled run did not.
 FAILED = frozenset({"failed", "error", "budget", "infra", "interrupted"})
 # Ends that say nothing about the workflows proposed on the way.
 _CUT_SHORT = frozenset({"budget", "infra", "interrupted"})
@@ -30,7 +30,7 @@ _CUT_SHORT = frozenset({"budget", "infra", "interrupted"})
 
 @dataclass(eq=False)
 class Call:
-    """A model call."""
+    """A model call; `finished` is None where it was still in progress when the run ended."""
 
     started: ModelCallStarted
     finished: ModelCallFinished | None = None
@@ -38,7 +38,7 @@ class Call:
 
 @dataclass
 class TracedStep:
-    """An operator call, with what it asked for."""
+    """An operator call, with its model calls and the code that it had run."""
 
     started: StepStarted
     finished: StepFinished | None = None
@@ -48,7 +48,7 @@ class TracedStep:
 
 @dataclass
 class Execution:
-    """One execution of a workflow."""
+    """One execution of a workflow, with its steps and the scores of its answer."""
 
     started: WorkflowStarted
     finished: WorkflowFinished | None = None
@@ -64,16 +64,20 @@ class Execution:
 
     @property
     def answer(self) -> str | None:
+        """Its answer; None where it gave none."""
         return self.finished.answer if self.finished else None
 
     @property
     def calls(self) -> list[Call]:
+        """The model calls of its steps, step by step."""
         return [call for step in self.steps for call in step.calls]
 
 
 @dataclass
 class Trace:
-    """A run. `proposals` and `executions` are those of all rounds, in order."""
+    """A run. `visible` are its visible tests; `meta_calls` the calls outside of steps; `proposals` and
+    `executions` those of all rounds, in order.
+    """
 
     start: RunStarted | None = None
     end: RunFinished | None = None
@@ -84,29 +88,35 @@ class Trace:
 
     @property
     def failed(self) -> bool:
+        """Whether the run has ended, and with a status in `FAILED`."""
         return self.end is not None and self.end.status in FAILED
 
     @property
     def problem(self) -> dict[str, Any]:
+        """The problem as the run's first event holds it; {} where that is missing."""
         return self.start.problem if self.start else {}
 
     @property
     def is_code(self) -> bool:
+        """Whether the problem asks for code."""
         return self.problem.get("kind") == "code"
 
     @property
     def entry_point(self) -> str | None:
+        """The name of the function that is asked for; None where there is none."""
         entry = self.problem.get("entry_point")
         return entry if isinstance(entry, str) else None
 
     @property
     def deciding_proposals(self) -> list[WorkflowProposed]:
-        """The proposal of the scored workflow; where none was scored, all, unless the run was cut short."""
+        """The proposal of the scored workflow. Where none was scored, all of them, or none if the run was cut
+        short by its budget, the sandbox or the end of its process.
+        """
         if self.end is None:
             return []
-        chosen = [p for p in self.proposals if p.workflow_id and p.workflow_id == self.end.workflow_id]
-        if chosen:
-            return chosen[-1:]
+        scored = [p for p in self.proposals if p.workflow_id and p.workflow_id == self.end.workflow_id]
+        if scored:
+            return scored[-1:]
         return [] if self.end.status in _CUT_SHORT else self.proposals
 
     @property
@@ -122,14 +132,16 @@ class Trace:
 
     @property
     def calls(self) -> list[Call]:
-        """Worker calls of failing executions, and the meta-agent's if it proposed nothing that could run."""
+        """The calls of failing executions, and those outside of steps if no proposal could run."""
         runnable = any(p.workflow_id for p in self.proposals)
         calls = [call for execution in self.failing for call in execution.calls]
         return calls if runnable else [*self.meta_calls, *calls]
 
 
 def trace_of(events: Iterable[Event]) -> Trace:
-    """The events of one run in order, without those of things that never began."""
+    """The trace of one run, from its events in order. Events about things whose start is missing are
+    left out.
+    """
     trace = Trace()
     executions: dict[str | None, Execution] = {}
     steps: dict[str | None, TracedStep] = {}

@@ -1,4 +1,8 @@
-"""Rules about workflows: those that cannot run as written, and those that do more than the problem needs."""
+"""Rules about workflows that cannot run as written, or that are more complex than the problem needs.
+
+Each rule yields a finding for each occurrence. Figures are those of the FlowReasoner paper (arXiv
+2504.15257).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from engine.events import WorkflowProposed
 from engine.failures.findings import Baseline, Finding, quoted
 from engine.failures.trace import Execution, Trace
 
-# What `engine.workflows.lint` and the readers of formats call their findings.
+# Codes of diagnostics of `engine.workflows.lint` and of the readers of formats.
 _NO_WORKFLOW = frozenset({"graph-missing", "graph-empty", "no-workflow", "no-call", "completion-too-large"})
 _SYNTAX = frozenset(
     {"graph-syntax", "prompt-syntax", "graph-nul", "prompt-nul", "graph-too-deep", "prompt-too-deep"}
@@ -23,13 +27,13 @@ _CALLS = frozenset(
 _SYNTAX_RAISED = re.compile(r"(?:SyntaxError|IndentationError|TabError)\b")
 _NAME_RAISED = re.compile(r"(?:NameError|UnboundLocalError)\b")
 _PROMPT_RAISED = re.compile(r"AttributeError: module 'prompt_custom'")
-# What a call of an operator raises in the workflow's process (`engine.guest.workflow`).
+# Errors that a wrong call of an operator raises in the workflow's process (`engine.guest.workflow`).
 _CALL_RAISED = re.compile(
     r"TypeError: \w+\(\) (?:takes \d+ arguments|got |knows |is missing)"
     r"|AttributeError: (?:operator\.|'Workflow' object)|TypeError: object .* can't be used in 'await'"
 )
 _LINE = re.compile(r"\(workflow line (\d+)\)$")
-# How many times vanilla's complexity a workflow must have to be called involved: our choice.
+# A workflow is over-complex from this many times vanilla's complexity on. Our choice, not the paper's.
 INVOLVED = 3
 
 
@@ -57,9 +61,9 @@ def undefined_name(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
 
 
 def wrong_operator_call(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """An operator there is not, arguments it does not take (`context=` in Figures 9 and 11), a missing
-    await, or a key its result does not have. Evidence: the diagnostic with its line, what the call
-    raised, or what the operator raised over its inputs.
+    """A call of an operator that does not exist, with arguments that it does not take (`context=` in Figures
+    9 and 11) or without await, or the use of a key that its result does not have. Evidence: the diagnostic
+    with its line, the error that the call raised, or the one that the operator raised about its inputs.
     """
     yield from _diagnosed(trace, "wrong-operator-call", _CALLS)
     yield from _raised(trace, "wrong-operator-call", _CALL_RAISED)
@@ -105,7 +109,7 @@ def _diagnosed(trace: Trace, label: str, codes: frozenset[str]) -> Iterator[Find
 
 
 def _source_line(proposal: WorkflowProposed, diagnostic: dict[str, object]) -> str:
-    """The line the diagnostic is about; the source's beginning where it names none."""
+    """The line that the diagnostic is about; the first line of the source where it names none."""
     line = diagnostic.get("line")
     in_prompts = str(diagnostic.get("code")).startswith("prompt-")
     lines = (proposal.prompts if in_prompts else proposal.code).split("\n")
@@ -118,8 +122,8 @@ def _raised(trace: Trace, label: str, *patterns: re.Pattern[str]) -> Iterator[Fi
     for execution in trace.failing:
         error = _error_of(execution)
         if any(pattern.match(error) for pattern in patterns):
-            found = _LINE.search(error)
-            line = int(found[1]) if found else None
+            match = _LINE.search(error)
+            line = int(match[1]) if match else None
             assert execution.finished is not None  # it has an error
             yield Finding(label, "raised when it ran", execution.finished.seq, line=line, quote=quoted(error))
 

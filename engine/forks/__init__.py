@@ -1,4 +1,4 @@
-"""Forks: a run lived through again from its record up to a change, and live from there."""
+"""Forks: a run that is served from another run's record up to a change, and is live from there."""
 
 from engine.forks.fork import Fork, StepEdit
 from engine.forks.record import KINDS, RecordedStep, RunRecord

@@ -1,7 +1,8 @@
-"""What a fork serves from its parent's record, and where it leaves it.
+"""What a fork serves from its parent's record, and where it leaves the record.
 
-A step is served where its content address is the parent's: the same operator, inputs, draw, sampling and
-worker. Under another worker only what had finished in the parent before the forked step began is served.
+A step is served where the parent has one with the same content address: the same operator, inputs, draw,
+sampling and worker. With another worker, only steps that had finished in the parent before the forked step
+began are served.
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ from engine.ids import step_key
 from engine.models.base import Completion, Message, Sampling
 from engine.models.replay import RecordedCall, ReplayModel, call_key
 
-# What a call is sampled with, without what it asks: an edited call is found by its own seed.
+# (role, key of the sampling without the messages): an edited call is found by its seed alone.
 _Sampled = tuple[Role, str]
 
 
 @dataclass(frozen=True)
 class StepEdit:
-    """What is changed at the step a fork leaves its parent at.
+    """What is changed at the step where a fork leaves its parent.
 
-    `inputs` are all of the operator's arguments; `prompt` is the user's message of its first model call.
-    `everywhere`: at every step with its operator and inputs, so in the other repeats too.
+    `inputs` are all of the operator's arguments; `prompt` is the user's message of its first model call; None
+    changes nothing. `everywhere` makes the change at every step with the same operator and inputs, which are
+    those of the other repeats too.
     """
 
     inputs: dict[str, Any] | None = None
@@ -43,7 +45,7 @@ _UNCHANGED = StepEdit()
 
 @dataclass(frozen=True)
 class ServedCall:
-    """A recorded call: the model that gives its answer again, for `messages`, which may have been edited."""
+    """A recorded call: `model` replays its answer to `messages`, which a person may have edited."""
 
     model: ReplayModel
     messages: list[Message]
@@ -51,7 +53,7 @@ class ServedCall:
 
 
 class Fork:
-    """The record behind one run. Without a record, as in a run of its own, nothing is served."""
+    """The record behind one run. Without a record, as in a run that is not a fork, nothing is served."""
 
     def __init__(
         self,
@@ -62,7 +64,9 @@ class Fork:
         edit: StepEdit = _UNCHANGED,
         same_job: bool = True,
     ) -> None:
-        """`worker` is the fork's; `same_job` says that it does what the parent did, not another workflow."""
+        """`worker` names the fork's worker, `at` is the step where it leaves its parent, None for a plain
+        replay. `same_job` is False where it runs another workflow than the parent did.
+        """
         self._at, self._edit = at, edit
         self._parents_worker = record.start.worker if record else ""
         self._other_worker = bool(record) and worker != self._parents_worker
@@ -72,20 +76,20 @@ class Fork:
         self._edited_calls: dict[_Sampled, deque[OutsideCall]] = {}
         if record is not None:
             self._read(record)
-        # An execution that was started again counts as it was the last time.
+        # Of an execution that was started again, only the last attempt counts.
         counted = set(self._executions.values())
         steps = [s for s in record.steps.values() if s.execution_id in counted] if record else []
         self.order = Order(steps, whole=same_job)
 
     def find(self, draw: str, worker: str, sampling: Sampling) -> RecordedStep | None:
-        """The parent's step of this content, whether or not it is served."""
-        found = self._by_key.get(step_key(draw, worker, sampling.to_json()))
-        if found is None and self._other_worker:
-            found = self._by_key.get(step_key(draw, self._parents_worker, sampling.to_json()))
-        return found
+        """The parent's step with this content, whether or not it is served; None where it has none."""
+        step = self._by_key.get(step_key(draw, worker, sampling.to_json()))
+        if step is None and self._other_worker:
+            step = self._by_key.get(step_key(draw, self._parents_worker, sampling.to_json()))
+        return step
 
     def edit_of(self, operator: str, inputs: dict[str, Any], step: RecordedStep | None) -> StepEdit:
-        """What is to be changed at a step, if anything is; `step` is the parent's of the same content."""
+        """The change to make at a step, which may be none; `step` is the parent's with the same content."""
         at = self._at
         if at is None:
             return _UNCHANGED
@@ -93,18 +97,22 @@ class Fork:
         return self._edit if is_alike or (step and step.key == at.key) else _UNCHANGED
 
     def serves(self, step: RecordedStep | None) -> bool:
-        """Whether a step that is not edited is what it was in the parent, so that nothing is run for it."""
+        """Whether the result of a step that is not edited is served from the record, so that it need not
+        run.
+        """
         if step is None or not step.ended:
             return False
         return not self._other_worker or self._is_before(step.finished)
 
     def depart(self, seed: int) -> None:
-        """The execution of this seed does something new, or has ended."""
+        """Note that the execution with this seed does something new or has ended, so nothing waits for it."""
         if (execution_id := self._executions.get(seed)) is not None:
             self.order.leave(execution_id)
 
     def call(self, role: Role, messages: Sequence[Message], sampling: Sampling) -> ServedCall | None:
-        """The recorded answer to a call that belongs to no step; None where it is to be made."""
+        """The recorded answer to a call outside of steps; None where the call has to be made. Each recorded
+        call is served once.
+        """
         params = sampling.to_json()
         waiting = self._calls.get((role, call_key(messages, params)))
         waiting = waiting or self._edited_calls.get((role, call_key((), params)))
@@ -113,19 +121,19 @@ class Fork:
         if role == "worker" and self._other_worker and not self._is_before(waiting[0].end.seq):
             return None
         call = waiting.popleft()
-        asked = call.messages if call.edited else list(messages)
-        # It was paid for once, in the parent.
+        served = call.messages if call.edited else list(messages)
+        # Without tokens or cost: these were paid for in the parent.
         answer = Completion(call.end.text, call.end.reasoning, call.end.finish, 0, 0, 0.0, call.end.flags)
-        model = ReplayModel(call.start.model, [RecordedCall(call_key(asked, params), answer)])
-        return ServedCall(model, asked, call.edited)
+        model = ReplayModel(call.start.model, [RecordedCall(call_key(served, params), answer)])
+        return ServedCall(model, served, call.edited)
 
     def _is_before(self, finished: int | None) -> bool:
         return self._at is not None and finished is not None and finished < self._at.started
 
     def _read(self, record: RunRecord) -> None:
         for step in record.steps.values():
-            known = self._by_key.get(step.key)
-            if known is None or step.ended or not known.ended:
+            other = self._by_key.get(step.key)
+            if other is None or step.ended or not other.ended:
                 self._by_key[step.key] = step
         for execution_id in record.executions:
             self._executions[record.seed_of(execution_id)] = execution_id

@@ -1,8 +1,8 @@
-"""The order of a fork's steps: those served start and finish as they did in the parent.
+"""The order of a fork's steps: those that are served start and finish in the parent's order.
 
-The parent's order is one in which its steps could happen, so a workflow that does the same again arrives at
-each of them. One that does something else leaves the order, and from then on nothing of its execution is
-held back; the other executions keep their own.
+The parent's order is possible, since it happened, so a workflow that does the same again arrives at each
+step. An execution that does something else leaves the order, and from then on none of its steps is held back;
+the other executions keep theirs.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 from engine.forks.record import RecordedStep
 
 Side = Literal["start", "finish"]
-# A workflow that is not what it was without showing it (it draws at random, reads a clock) may never come to
-# the step that is waited for. After so long without any step, nothing is held back any more.
+# A workflow may differ without showing it (it draws at random, reads a clock) and never come to the step that
+# is waited for. After so long without any step, nothing is held back any more.
 PATIENCE_S = 10.0
 
 
@@ -27,8 +27,8 @@ class _Mark(NamedTuple):
 
 
 class Order:
-    """What is still to come of `steps`, by execution. `whole`: the executions are in order among each other
-    too, until one of them leaves the record.
+    """The starts and finishes of `steps` that are still to come, by execution. `whole` keeps the order across
+    executions too, until one of them leaves the record.
     """
 
     def __init__(self, steps: Iterable[RecordedStep], *, whole: bool) -> None:
@@ -44,7 +44,9 @@ class Order:
             self._to_come.setdefault(execution_id, deque()).append(mark)
 
     async def turn(self, step: RecordedStep, side: Side, is_paused: Callable[[], bool]) -> None:
-        """Wait until it is this step's turn to start or finish."""
+        """Wait until it is this step's turn to start or finish. After `PATIENCE_S` without any step, in which
+        the run was not paused, everything may go on.
+        """
         while not self._is_next(step, side):
             moved = self._moved
             try:
@@ -56,7 +58,7 @@ class Order:
                     self._move()
 
     def passed(self, step: RecordedStep, side: Side) -> None:
-        """The step has started or finished."""
+        """Note that the step has started or finished."""
         queue = self._to_come.get(step.execution_id)
         if queue and (queue[0].step_id, queue[0].side) == (step.id, side):
             queue.popleft()
@@ -65,7 +67,7 @@ class Order:
             self._move()
 
     def leave(self, execution_id: str) -> None:
-        """The execution does something that is not in the record, or has ended."""
+        """Note that the execution does something that is not in the record, or has ended."""
         if self._to_come.pop(execution_id, None):
             self._whole = False
             self._move()

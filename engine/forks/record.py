@@ -1,4 +1,4 @@
-"""What a run recorded, as far as a fork of it needs it: steps, calls outside of steps, workflows."""
+"""The record of a run, as far as a fork needs it: steps, calls outside of steps, workflows."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from engine.events import (
 from engine.ids import derived_seed
 from engine.models.base import Message
 
-# How a step ended that is served again. The others say nothing of the step: the sandbox, a model or the
-# budget kept it from ending, so in a fork it runs.
+# Statuses of steps that are served again. The others say nothing about the step: the sandbox, a model or the
+# budget kept it from its end, so in a fork it runs.
 SERVED = ("ok", "error", "timeout")
 
 
 @dataclass
 class RecordedStep:
-    """A step of a run. `started` and `finished` are the numbers of its events, `finished` None where it never
-    ended; `prompts` are the messages of each of its model calls.
+    """A step of a run. `started` and `finished` are the sequence numbers of its events, `finished` is None
+    where it never ended. `prompts` are the messages of each of its model calls.
     """
 
     id: str
@@ -51,13 +51,15 @@ class RecordedStep:
 
     @property
     def ended(self) -> bool:
-        """Whether it came to a result, good or bad, that can be served again."""
+        """Whether it has a result, good or bad, that can be served again."""
         return self.finished is not None and self.status in SERVED
 
 
 @dataclass(frozen=True)
 class OutsideCall:
-    """A model call that answered and belongs to no step. `edited`: a person had changed its messages."""
+    """A model call outside of steps that was answered. `edited` says that a person had changed its
+    messages.
+    """
 
     start: ModelCallStarted
     end: ModelCallFinished
@@ -65,10 +67,11 @@ class OutsideCall:
 
     @property
     def messages(self) -> list[Message]:
+        """What was asked."""
         return [Message(role=m["role"], content=m["content"]) for m in self.start.messages]  # type: ignore[typeddict-item]
 
 
-# The kinds of events a record is made of.
+# The kinds of events that a record is made of.
 KINDS = tuple(
     cls.kind
     for cls in (
@@ -86,7 +89,10 @@ KINDS = tuple(
 
 
 class RunRecord:
-    """A run by its events of `KINDS`. Raises ValueError where they do not begin with its start."""
+    """A run, from its events of `KINDS` in order. Raises ValueError where they do not begin with its start.
+
+    `executions` and `steps` are by id, `calls` are those outside of steps in the order in which they ended.
+    """
 
     def __init__(self, events: Iterable[Event]) -> None:
         stream = iter(events)
@@ -106,16 +112,21 @@ class RunRecord:
 
     @property
     def run_id(self) -> str:
+        """The run's id."""
         return self.start.run_id
 
     def seed_of(self, execution_id: str) -> int:
-        """The seed of an execution: two of one run have the same where one is the other, started again."""
+        """The seed of an execution. Two executions of a run have the same seed where one is the other,
+        started again.
+        """
         e = self.executions[execution_id]
         draws_from = self.start.config.get("worker_seed", self.start.seed)
         return derived_seed(draws_from, e.purpose, e.round, e.repeat)
 
     def place(self, step: RecordedStep) -> str:
-        """Where the step is, as the trace says it: "val 1 · step 3", with the round where it matters."""
+        """The place of a step as the trace shows it, such as "val 1 · step 3", with the round where it
+        matters.
+        """
         e = self.executions.get(step.execution_id)
         if e is None:
             return f"step {step.index}"

@@ -1,4 +1,4 @@
-"""Which step a user means, and what its inputs become where they change one."""
+"""Which step a user means, and its inputs after a change of one of them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ _LISTED = 5
 
 
 class StepError(UsageError):
-    """No step, or several, are meant, or its inputs cannot be changed so."""
+    """A text names no step or several, or a step's inputs cannot be changed in this way."""
 
 
 def find_step(record: RunRecord, text: str) -> RecordedStep:
-    """The step of this id, the start of one, or its place as the trace shows it; a number alone is that of a
-    step in its execution, where only one execution has it. Raises StepError.
+    """The step with this id, the beginning of one, or its place as the trace shows it. A number alone is that
+    of a step in its execution, where only one execution has such a step. Raises StepError where no step or
+    several fit.
     """
     text = text.strip()
     steps = list(record.steps.values())
@@ -37,8 +38,8 @@ def find_step(record: RunRecord, text: str) -> RecordedStep:
         return _only(record, [s for s in steps if s.index == int(text)], text)
     if (place := _PLACE.fullmatch(text.lower())) is not None:
         return _only(record, [s for s in steps if _is_at(record, s, place)], text)
-    found = [s for s in steps if text and s.id.startswith(text.lower())]
-    return _only(record, found, text)
+    matches = [s for s in steps if text and s.id.startswith(text.lower())]
+    return _only(record, matches, text)
 
 
 def _is_at(record: RunRecord, step: RecordedStep, place: re.Match[str]) -> bool:
@@ -51,31 +52,32 @@ def _is_at(record: RunRecord, step: RecordedStep, place: re.Match[str]) -> bool:
     )
 
 
-def _only(record: RunRecord, found: list[RecordedStep], text: str) -> RecordedStep:
-    if len(found) == 1:
-        return found[0]
-    if len({s.key for s in found}) == 1:
-        return found[-1]  # its execution was started again in a fresh container
-    if not found:
+def _only(record: RunRecord, matches: list[RecordedStep], text: str) -> RecordedStep:
+    if len(matches) == 1:
+        return matches[0]
+    if len({s.key for s in matches}) == 1:
+        return matches[-1]  # its execution was started again in a fresh container
+    if not matches:
         raise StepError(
             f"run {record.run_id} has no step {text!r}: {_listed(record, record.steps.values())}; "
             "`show RUN --json` has the ids"
         )
-    raise StepError(f"{text!r} means several steps: {_listed(record, found)}; give one place or id")
+    raise StepError(f"{text!r} means several steps: {_listed(record, matches)}; give one place or id")
 
 
 def _listed(record: RunRecord, steps: Iterable[RecordedStep]) -> str:
     steps = list(steps)
-    shown = [f"{record.place(s)} {s.operator} ({s.id})" for s in steps[:_LISTED]]
-    return ", ".join(shown) + (f" and {len(steps) - _LISTED} more" if len(steps) > _LISTED else "")
+    places = [f"{record.place(s)} {s.operator} ({s.id})" for s in steps[:_LISTED]]
+    return ", ".join(places) + (f" and {len(steps) - _LISTED} more" if len(steps) > _LISTED else "")
 
 
 def with_value(
     inputs: dict[str, Any], path: str, value: Any, operator: OperatorSpec | None = None
 ) -> dict[str, Any]:
-    """`inputs` with the value at `path`: names and list positions, dots between, "inputs." may lead.
+    """A copy of `inputs` with `value` at `path`: names and list positions with dots between them, with or
+    without "inputs." before. A parameter of the operator that the workflow left out can be set too.
 
-    A parameter of the operator that the workflow left out can be set too. Raises StepError.
+    Raises StepError where there is no such place.
     """
     parts = [p for p in path.strip().split(".") if p]
     if len(parts) > 1 and parts[0] == "inputs" and "inputs" not in inputs:
@@ -88,10 +90,10 @@ def with_value(
     holder: Any = changed
     for depth, part in enumerate(parts):
         place: Any = int(part) if isinstance(holder, list) and part.isdecimal() else part
-        there = (isinstance(holder, dict) and place in holder) or (
+        exists = (isinstance(holder, dict) and place in holder) or (
             isinstance(holder, list) and isinstance(place, int) and place < len(holder)
         )
-        if not there:
+        if not exists:
             raise StepError(_missing(path, parts[:depth], holder, operator if depth == 0 else None))
         if depth == len(parts) - 1:
             holder[place] = value

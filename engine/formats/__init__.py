@@ -1,6 +1,6 @@
 """Reading workflow files: the native tagged completion, the paper's figures, a Python module.
 
-A format says how a workflow is laid out; undoing it is not a repair.
+A format is a layout of workflows. Converting another layout to the native one is not a repair.
 """
 
 from engine.formats.figure import as_class

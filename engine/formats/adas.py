@@ -21,7 +21,7 @@ CLASSES = ("AgentSystem", "AgentArchitecture")
 
 
 def forward_function(tree: ast.Module) -> Function | None:
-    """`forward`, at module level or in ADAS's class."""
+    """`forward`, at module level or in ADAS's class; None where there is none."""
     functions = [n for n in tree.body if isinstance(n, Function) and n.name == "forward"]
     if functions:
         return functions[-1]
@@ -29,6 +29,7 @@ def forward_function(tree: ast.Module) -> Function | None:
 
 
 def detects(tree: ast.Module) -> bool:
+    """Whether the module has a `forward` of two parameters and no class Workflow."""
     if class_methods(tree):
         return False
     function = forward_function(tree)
@@ -36,7 +37,7 @@ def detects(tree: ast.Module) -> bool:
 
 
 def notes(tree: ast.Module) -> list[Diagnostic]:
-    """ADAS's ARC task has helpers on `self` that hold its examples: no other task has them."""
+    """Errors for helpers on `self` that only ADAS's ARC task has, which hold its examples."""
     function = forward_function(tree)
     if function is None:
         return []
@@ -75,7 +76,7 @@ def agent_names(tree: ast.Module) -> set[str]:
 
 
 def _turns(loop: ast.For | ast.comprehension, made: set[str]) -> list[str]:
-    """What a loop over agents calls each of them."""
+    """The name that a loop over agents gives each of them."""
     match loop.iter, loop.target:
         case ast.Name(id=agents), ast.Name(id=agent) if agents in made:
             return [agent]

@@ -23,7 +23,7 @@ PACKAGES = frozenset({*_STANDALONE, *_METAGPT, "maas", "ScoreFlow"})
 
 
 def layout(tree: ast.Module) -> Format | None:
-    """Which of the two layouts the imports are of; None where they are of neither."""
+    """The layout that the imports belong to; None where they belong to neither."""
     roots = {module.split(".")[0] for _, module in _imports(tree)}
     if roots & set(_METAGPT):
         return METAGPT
@@ -31,7 +31,7 @@ def layout(tree: ast.Module) -> Format | None:
 
 
 def foreign_imports(tree: ast.Module) -> list[Diagnostic]:
-    """Imports from the projects' packages that the runner binds nothing for."""
+    """Errors for imports from the projects' packages that the runner does not provide."""
     return [
         error(
             "foreign-import",

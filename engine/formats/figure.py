@@ -14,9 +14,9 @@ INDENT = "    "
 
 
 def as_class(code: str) -> str:
-    """`code` with a bare `__call__` put into a class, and a whole-text indentation removed.
+    """`code` with a bare `__call__` put into a class, or with an indentation of the whole text removed.
 
-    Anything else is returned as it is. Margin line numbers of a pasted figure are looked past.
+    Anything else is returned as it is. Line numbers in the margin of a pasted figure are ignored.
     """
     lines = code.split("\n")
     first, cls = _first(lines, _HEADER), _first(lines, _CLASS)
@@ -34,14 +34,14 @@ def as_class(code: str) -> str:
         ]
     elif margin == 0:  # only the header lost its indentation, as a stripped tag body does
         lines[first] = INDENT + lines[first]
-    # Above a pasted header there is room: the line before is blank, and numbering stays as it was.
+    # The blank line before a pasted header, if any, is replaced, so that line numbers stay the same.
     if first > 0 and not lines[first - 1].strip():
         return "\n".join([*lines[: first - 1], "class Workflow:", *lines[first:]])
     return "\n".join([*lines[:first], "class Workflow:", *lines[first:]])
 
 
 def is_bare(code: str) -> bool:
-    """Whether `code` has a `__call__` that no class stands before."""
+    """Whether `code` has a `__call__` with no class before it."""
     lines = code.split("\n")
     first, cls = _first(lines, _HEADER), _first(lines, _CLASS)
     return first is not None and (cls is None or first < cls)

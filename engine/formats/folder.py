@@ -1,4 +1,4 @@
-"""Reading folders that somebody else filled: no link is followed, nothing but plain files is opened."""
+"""Reading folders that somebody else filled: links are not followed, and only plain files are opened."""
 
 from __future__ import annotations
 
@@ -17,28 +17,33 @@ class FolderError(OSError):
 
 
 class Folder:
-    """An open directory. Its files and folders are opened relative to it, so that what is read lies in it
-    even while somebody exchanges folders for links. Use as a context manager.
+    """An open directory. Its files and folders are opened relative to it, so that everything that is read
+    lies in it, even where somebody replaces folders by links meanwhile. Use as a context manager.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises FolderError. `path` itself may be a link: the user named it."""
+        """Raises FolderError where `path` cannot be opened. It may be a link itself, since the user
+        named it.
+        """
         self.path = path
         self._fd = _open(str(path), os.O_DIRECTORY, None, path)
 
     @property
     def name(self) -> str:
+        """The last part of its path."""
         return self.path.name
 
     def folder(self, name: str) -> Folder:
-        """A folder in this one. Raises FolderError."""
+        """A folder in this one. Raises FolderError where it cannot be opened, or is a link."""
         inner = Folder.__new__(Folder)
         inner.path = self.path / name
         inner._fd = _open(name, os.O_DIRECTORY | os.O_NOFOLLOW, self._fd, inner.path)
         return inner
 
     def names(self) -> tuple[list[str], list[str]]:
-        """Names of the folders and of the plain files in it, sorted; links and devices are in neither."""
+        """(folders, plain files) in it by name, sorted; links and devices are in neither. Raises FolderError
+        where it has more than `MAX_ENTRIES` entries.
+        """
         folders: list[str] = []
         files: list[str] = []
         with os.scandir(self._fd) as entries:
@@ -57,7 +62,9 @@ class Folder:
             return sorted(e.name for e in entries if e.is_symlink())[:MAX_ENTRIES]
 
     def read(self, name: str, limit: int) -> bytes:
-        """A plain file of at most `limit` bytes. Raises FolderError."""
+        """The content of a plain file of at most `limit` bytes. Raises FolderError where it is anything else,
+        or cannot be read.
+        """
         path = self.path / name
         # Without O_NONBLOCK, opening a pipe nobody writes to would never return.
         fd = _open(name, os.O_NOFOLLOW | os.O_NONBLOCK, self._fd, path)

@@ -1,7 +1,7 @@
-"""What a workflow format is: how to tell it, and what a workflow written for it may count on.
+"""What a workflow format is: how to recognise it, and what a workflow written for it can rely on.
 
-This is data. The linter reads it to know what a file may use, and the guest provides just that
-(`shim`), so that both agree.
+This is data. The linter reads it to know what a file may use, and the guest provides exactly that (`shim`),
+so that both agree.
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ def _nothing(_: ast.Module) -> list[Diagnostic]:
 
 @dataclass(frozen=True)
 class Format:
-    """A format. `title` is for people; `detects` tells it from its code, where running it
-    takes something of its own.
+    """A format. `title` is for people; `detects` recognises its code, where running it needs something of its
+    own.
 
     `entry` is the method, or the function at module level, that is the workflow; `call_parameters` and
-    `init_parameters` are what it and the constructor may require. `names` are bound in the module
-    besides `PROVIDED_NAMES`, `attributes` on `self`. `agents` says that steps are calls of
-    `LLMAgentBase` objects rather than of operators on `self`, `fenced` that a reply has its code in a
-    fence and no tags. `sets` are operator sets to prefer,
-    `shim` is the guest module that provides what only this format needs, and `notes` are what is
-    adapted or refused, with its line.
+    `init_parameters` are what it and the constructor may require. `names` are bound in the module besides
+    `PROVIDED_NAMES`, `attributes` on `self`. `agents` says that steps are calls of `LLMAgentBase` objects
+    rather than of operators on `self`, `fenced` that a reply has its code in a fence and no tags. `sets` are
+    operator sets to prefer, `shim` is the guest module that provides what only this format needs, and `notes`
+    gives diagnostics of what is adapted or refused, with lines.
     """
 
     name: str
@@ -55,11 +54,12 @@ class Format:
 
 
 def class_methods(tree: ast.Module, name: str = "Workflow") -> dict[str, Function]:
-    """The methods of the last class of this name, empty where there is none."""
+    """The methods of the last class of this name; empty where there is none."""
     found = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name]
     return {n.name: n for n in found[-1].body if isinstance(n, Function)} if found else {}
 
 
 def parameter_names(function: Function) -> list[str]:
+    """All named parameters in order, with `self`, and without `*args` and `**kwargs`."""
     args = function.args
     return [a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)]

@@ -1,7 +1,7 @@
 """A forgiving scan of Python text that need not parse: where strings, comments and brackets are.
 
-The tokenizer of the standard library gives up at the first unterminated string; text that is still
-streaming, or was pasted from a figure, has those.
+The tokenizer of the standard library gives up at the first unterminated string, which text that is still
+streaming, or was pasted from a figure, may have.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def tokens(text: str, start: int = 0) -> Iterator[Token]:
 
 @dataclass(frozen=True, slots=True)
 class LogicalLine:
-    """A statement's text range, from its first character to its end, and how deep it is indented."""
+    """A statement's place in the text, its indentation in characters, and its first and last token."""
 
     start: int
     end: int
@@ -65,7 +65,7 @@ class LogicalLine:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Complete logical lines, and what is open where the text ends.
+    """Complete logical lines, and what is still open at the end of the text.
 
     `brackets` are the positions of brackets never closed; `string` is the start of an unterminated
     string at the end of the text, or None.

@@ -1,8 +1,8 @@
 """MaAS: a hand-written graph whose operators are chosen, layer by layer, by a trained controller.
 
 `__init__` takes `controller` and `operator_embeddings`, `__call__` takes `log_path` and returns
-(answer, cost, log probability). A file comes without its controller, so one that was never trained
-stands in (`engine.guest.maas`); that is said, since the score is then not MaAS's.
+(answer, cost, log probability). A file comes without its controller, so one that was never trained stands in
+(`engine.guest.maas`). A warning says so, since the score is not MaAS's then.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ NAMES = frozenset({"torch", "operator_mapping", "operator_names"})
 
 
 def detects(tree: ast.Module) -> bool:
+    """Whether the class takes a controller or operator embeddings, or its `__call__` a log path."""
     methods = class_methods(tree)
     made = parameter_names(methods["__init__"]) if "__init__" in methods else []
     called = parameter_names(methods["__call__"]) if "__call__" in methods else []
@@ -24,6 +25,7 @@ def detects(tree: ast.Module) -> bool:
 
 
 def notes(tree: ast.Module) -> list[Diagnostic]:
+    """A warning where the graph calls its controller, for which an untrained one stands in."""
     asked = [
         n
         for n in ast.walk(tree)

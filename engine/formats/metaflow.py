@@ -1,5 +1,5 @@
 """MetaFlow: ScoreFlow's class and method, with the problem as a plain text and operators that take an
-instruction and a context. Its replies are one Python fence behind the thinking.
+instruction and a context. Its replies have one Python fence, after the thinking.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import ast
 from engine.formats.format import Format, class_methods
 from engine.operators.metaflow_sets import METAFLOW_SETS
 
-# Operators that ScoreFlow has not.
+# Operators that ScoreFlow does not have.
 _OWN = frozenset(spec.name for chosen in METAFLOW_SETS for spec in chosen.operators) - {"Programmer"}
 
 
 def detects(tree: ast.Module) -> bool:
-    """Whether a `run_workflow` works on `self.problem_text`, or with operators of MetaFlow's alone."""
+    """Whether there is a `run_workflow`, and `self.problem_text` or an operator that only MetaFlow has
+    is used.
+    """
     if "run_workflow" not in class_methods(tree):
         return False
     for node in ast.walk(tree):

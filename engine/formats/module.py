@@ -20,10 +20,10 @@ _STANDARD = frozenset({"typing"})
 
 
 def without_provided_imports(code: str, names: frozenset[str] = PROVIDED_NAMES) -> str:
-    """`code` with imports of `names`, which the runner binds anyway, turned into comments.
+    """`code` with imports of `names`, which the runner binds itself, turned into comments.
 
-    AFlow's headers import `operator`, `prompt_custom` and friends from packages that do not exist in
-    the sandbox. Line numbers are kept. Code that does not parse is returned as it is.
+    AFlow's headers import `operator`, `prompt_custom` and others from packages that do not exist in the
+    sandbox. Line numbers are kept. Code that does not parse is returned as it is.
     """
     tree = parse(code).tree
     if tree is None:

@@ -1,7 +1,7 @@
 """The native format: a meta-agent's completion with <modification>, <graph> and <prompt> tags.
 
-The workflow that was meant is looked for in all that a completion says: in tags, in fences, in JSON, or bare.
-Every scan is linear in the text, since a completion can be a megabyte of anything.
+The workflow is looked for in every place where models write it: in tags, in fences, in JSON, or bare. Every
+scan is linear in the text, since a completion can be a megabyte of anything.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _GRAPH_KEYS, _PROMPT_KEYS = ("graph", "workflow", "code"), ("prompt", "prompts")
 
 @dataclass(frozen=True)
 class ParsedCompletion:
-    """The three parts of a completion; `problems` say what was odd or missing.
+    """The three parts of a completion, each "" where it is missing; `problems` say what is odd or missing.
 
     `format` names the entry of `engine.formats.catalog` that the code was read as.
     """
@@ -46,7 +46,9 @@ class ParsedCompletion:
 
 
 def parse_completion(text: str) -> ParsedCompletion:
-    """Think blocks stripped, of several workflows the last that can be one, and the prompts around it."""
+    """The parts of a completion without its think blocks: of several workflows the last that may be complete,
+    and the prompts around it. Never raises; the problems say what is wrong.
+    """
     if len(text) > MAX_COMPLETION_CHARS:
         message = f"the completion is longer than {MAX_COMPLETION_CHARS:,} characters"
         return ParsedCompletion("", "", "", (error("completion-too-large", message, None, "Shorten it"),))
@@ -135,7 +137,7 @@ def _unfence(body: str, wanted: re.Pattern[str]) -> str:
 
 
 def _trim(body: str) -> str:
-    """Without blank lines around it; indentation of the first line is kept."""
+    """The body without blank lines around it; the indentation of its first line is kept."""
     lines = body.split("\n")
     filled = [i for i, line in enumerate(lines) if line.strip()]
     return "\n".join(lines[filled[0] : filled[-1] + 1]).rstrip() if filled else ""
@@ -167,7 +169,7 @@ def _untagged(text: str, name: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """A text, or one that is given as a list of its lines."""
+    """A text, which may be a list of its lines; "" for anything else."""
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         return "\n".join(line.rstrip("\n") for line in value)
     return value if isinstance(value, str) else ""

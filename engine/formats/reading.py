@@ -1,4 +1,4 @@
-"""One way in for every format: text in, workflow code and prompts out."""
+"""The entry to every format: text in, workflow code and prompts out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _HEADER = re.compile(r"^[ \t]*(?:class[ \t]+\w+|(?:async[ \t]+)?def[ \t]+\w+)", 
 
 
 def read_workflow(text: str, prompts: str = "") -> ParsedCompletion:
-    """Read a completion, a module or a figure; `prompts` are those of a module's sibling file."""
+    """Read a completion, a module or a figure; `prompts` are those of a module's sibling file. Never raises;
+    the problems say what is wrong.
+    """
     if len(text) > MAX_COMPLETION_CHARS:
         message = f"the text is longer than {MAX_COMPLETION_CHARS:,} characters"
         return ParsedCompletion(

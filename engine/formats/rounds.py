@@ -1,4 +1,4 @@
-"""A finished AFlow search as data: a dataset's rounds, and what of them could not be used."""
+"""A finished AFlow search as data: a dataset's rounds, and notes on what could not be used."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ MAX_NOTES = 50
 
 @dataclass
 class Round:
-    """One round. `scores` are its evaluations in order, in [0, 1]; `cost_usd` what they cost together.
+    """One round. `scores` are its evaluations in order, in [0, 1]; `cost_usd` is what they cost together.
 
-    `parent` is the round it was made from. `failures` are questions it failed with what was answered;
-    the reference answers that AFlow logs beside them are left out. `evaluations` describe its CSV files.
+    `parent` is the round it was made from, and `before` that round's score. `failures` are the first
+    (question, answer) pairs that failed, of `failed` in all; the reference answers that AFlow logs beside
+    them are left out. `evaluations` describe its CSV files, and `measured` are the mean scores in these.
     """
 
     number: int
@@ -32,7 +33,9 @@ class Round:
 
     @property
     def score(self) -> float | None:
-        """The mean of its scores; of what its CSV files measured, where nothing else has them."""
+        """The mean of its scores, or of those in its CSV files where there are no others; None without
+        any.
+        """
         scores = self.scores or self.measured
         return sum(scores) / len(scores) if scores else None
 
@@ -41,7 +44,7 @@ class Round:
 class Workspace:
     """A dataset's search. `tested` are the scores of rounds on the test split.
 
-    `id` names the content, wherever it lies: 20 characters. `notes` say what could not be used.
+    `notes` say what could not be used. `parts` are (name, hash) of every file that was read.
     """
 
     dataset: str
@@ -52,17 +55,19 @@ class Workspace:
 
     @property
     def id(self) -> str:
+        """A content address of 20 characters, the same wherever the folder lies."""
         key = int(content_key("aflow", self.dataset, sorted(self.parts)), 16)
         alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
         return "".join(alphabet[(key >> shift) & 31] for shift in range(0, 100, 5))
 
     @property
     def best(self) -> Round | None:
-        """The round with the best score, the first of equals."""
+        """The round with the best score, the first of equals; None where none has a score."""
         scored = [r for r in self.rounds if r.score is not None]
         return max(scored, key=lambda r: (r.score or 0.0, -r.number), default=None)
 
     def note(self, text: str) -> None:
+        """Keep a note, up to `MAX_NOTES`."""
         if len(self.notes) < MAX_NOTES:
             self.notes.append(text)
         elif len(self.notes) == MAX_NOTES:

@@ -15,11 +15,14 @@ FIELDS = ("prompt", "question", "problem", "context", "entry_point", "task_id", 
 
 
 def detects(tree: ast.Module) -> bool:
+    """Whether the class Workflow has a `run_workflow`."""
     return "run_workflow" in class_methods(tree)
 
 
 def notes(tree: ast.Module) -> list[Diagnostic]:
-    """`problem` is a benchmark's record in ScoreFlow; only what all of them amount to is there."""
+    """Warnings for fields of `self.problem` that are not there: in ScoreFlow it is a benchmark's record, and
+    here it has only the fields that all benchmarks have.
+    """
     looks = [
         node
         for node in ast.walk(tree)

@@ -1,6 +1,6 @@
 """Tagged parts of a completion: `<graph>…</graph>` in any case, with blanks, attributes or CDATA around.
 
-What stands in a Python string or a comment is no tag: workflows and prompts may well speak of tags.
+Tags in a Python string or a comment do not count, since workflows and prompts may well mention tags.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _LONGEST = 70_000  # characters of a part that are read as Python: a larger work
 
 @dataclass(frozen=True)
 class Section:
-    """A tag's body in the text, from `start` to `end`; `outer` is where its tags are. `attribute` is the
-    opening tag's `name`, "" where it has none.
+    """A tag's body, from `start` to `end` in the text; `outer` is its place with its tags. `attribute` is the
+    `name` or `id` attribute of the opening tag, "" where it has none.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Section:
     attribute: str = ""
 
     def body(self, text: str) -> str:
-        """What is between the tags, without CDATA."""
+        """The text between the tags, without a CDATA mark."""
         inside = text[self.start : self.end]
         cdata = _CDATA.match(inside)
         return cdata[1] if cdata else inside
@@ -50,7 +50,9 @@ class _Tag:
 
 
 def sections(text: str) -> list[Section]:
-    """The parts of a text in order; one that is never closed ends where the next begins."""
+    """The parts of a text in order, from its last 200 tags. A part that is never closed ends where the
+    next begins.
+    """
     return list(_sections(text, [_tag(m) for m in TAG.finditer(text)][-_MOST:]))
 
 

@@ -1,4 +1,4 @@
-"""A completion without the reasoning that a model wrote into its text."""
+"""Taking the reasoning that a model wrote into its text out of a completion."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _NAMES = ("think", "thinking")
 
 
 def strip_thinking(text: str) -> str:
-    """The completion without its reasoning, whichever ends of the think tags the model wrote.
+    """The completion without its reasoning, also where the opening or the closing think tag is missing.
 
-    What a workflow or a prompt says of such tags is left there.
+    Such tags in a workflow or a prompt are left alone.
     """
     for name in _NAMES:
         text = _strip_tag(

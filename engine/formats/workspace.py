@@ -1,9 +1,9 @@
-"""Reading an AFlow workspace: what its search left in folders, as data. Nothing in it is executed.
+"""Reading an AFlow workspace, the folders that its search wrote, as data. Nothing in it is executed.
 
 AFlow writes `workflows/round_N/{graph.py, prompt.py, log.json, experience.json, SCORE_TIME.csv}` and,
 beside the rounds, `results.json` and `processed_experience.json`; `workflows_test` holds the rounds that
 were tested. Standalone AFlow keeps a dataset's folder in `workspace/`, its copy in MetaGPT in
-`scripts/optimized/`. Files are often empty or missing there: a round that failed leaves what it had.
+`scripts/optimized/`. Files are often empty or missing: a round that failed leaves whatever it had.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _ROUND = re.compile(r"round_([1-9]\d{0,6})")
 
 
 def read_workspaces(path: Path) -> list[Workspace]:
-    """Every dataset's search at or below `path`: a `workflows` folder, what holds it, or many of them.
+    """Every dataset's search at or below `path`, which is a `workflows` folder or any folder above some.
 
     Raises:
-        FormatError: there is none.
+        FormatError: there is none, or `path` cannot be read.
     """
     found: dict[str, Workspace] = {}
     try:

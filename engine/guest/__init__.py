@@ -1,1 +1,1 @@
-"""Code that runs inside the sandbox on the engine's behalf. Standard library only."""
+"""Code that runs inside the sandbox on the engine's behalf. It uses the standard library only."""

@@ -1,4 +1,5 @@
-"""What an ADAS `forward` function is given: `Info`, `LLMAgentBase` and the names around them.
+"""What an ADAS `forward` function (arXiv 2408.08435) is given: `Info`, `LLMAgentBase` and the names around
+them.
 
 `forward` is synchronous, so it runs in a thread of its own; each call of an agent is a step of the
 operator `custom`, awaited on the process's event loop.
@@ -21,15 +22,17 @@ SYSTEM_MSG = ""
 
 
 def role_text(role: Any) -> str:
+    """The line of a prompt that gives an agent its role."""
     return f"You are a {role}."
 
 
 def format_text(fields: Any) -> str:
+    """The lines of a prompt that ask for a JSON reply with these fields."""
     return f"Reply with one JSON object that has exactly these fields:\n{fields}"
 
 
 def infos_text(infos: Sequence[Any], reader: str) -> str:
-    """The infos as the agent `reader` is shown them; anything else in the list is passed over."""
+    """The infos as the agent `reader` reads them; anything else in the list is left out."""
     parts: list[str] = []
     for info in infos:
         if not isinstance(info, Info):
@@ -45,7 +48,8 @@ def infos_text(infos: Sequence[Any], reader: str) -> str:
 def fields_of(reply: str, names: list[str]) -> list[Any]:
     """The fields of a JSON reply in the order of `names`, "" for one that is missing.
 
-    A reply that is no JSON object is kept as the answer, where ADAS would lose it.
+    A reply that is not a JSON object becomes the field "answer" or "code", else the last one; ADAS would lose
+    it.
     """
     start, end = reply.find("{"), reply.rfind("}")
     try:
@@ -59,10 +63,13 @@ def fields_of(reply: str, names: list[str]) -> list[Any]:
 
 
 def provide(given: Any) -> None:
+    """Add to `given` (`engine.guest.workflow.Given`) the names that ADAS's code uses without importing
+    them.
+    """
     loop = asyncio.get_running_loop()
 
     class LLMAgentBase:
-        """One agent. Its `model` is not looked at: all agents are the run's worker."""
+        """One agent. Its `model` is ignored: every agent is the run's worker."""
 
         made = 0
 
@@ -91,11 +98,11 @@ def provide(given: Any) -> None:
 
         def query(self, input_infos: Sequence[Any], instruction: str, iteration_idx: int = -1) -> list[Any]:
             described = json.dumps({f: f"Your {f}." for f in self.output_fields})
-            asked = {
+            arguments = {
                 "instruction": f"{role_text(self.role)}\n\n{format_text(described)}\n\n{instruction}",
                 "input": infos_text(input_infos, repr(self)),
             }
-            step = given.step("custom", asked, self.temperature)
+            step = given.step("custom", arguments, self.temperature)
             reply = asyncio.run_coroutine_threadsafe(step, loop).result()
             values = fields_of(str(reply["response"]), self.output_fields)
             pairs = zip(self.output_fields, values, strict=True)
@@ -119,7 +126,7 @@ def provide(given: Any) -> None:
 
 
 async def answer(given: Any) -> Any:
-    """What `forward` returns, as text where it is an `Info`."""
+    """What `forward` returns; the content where it is an `Info`."""
     task = Info("task", "User", given.inputs["problem"], -1)
     value = await asyncio.to_thread(_forward, given.namespace, task)
     return _content(value)
@@ -142,7 +149,7 @@ def _content(value: Any) -> Any:
 
 
 class _Numpy:
-    """numpy, once something of it is used; only some images have it."""
+    """numpy, imported when it is first used, because only some images have it."""
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -1,7 +1,7 @@
-"""What a person who stops a workflow sees of it: its variables, and the lines they asked to stop at.
+"""Looking into a workflow that was stopped: its variables, and the lines to stop at.
 
-Runs beside generated code, in its process: what it reports can be forged by that code, and is shown, never
-trusted.
+This runs in the same process as generated code, which can forge everything it reports. Reports are shown to a
+person and never trusted.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ _MAX_TEXT = 4_000
 _MAX_ITEMS = 50
 _MAX_DEPTH = 4
 _MAX_TOTAL = 64_000
-_VALUE_COSTS = 32  # of that: numbers are no text, yet the host takes no more than a few thousand values
+_VALUE_COSTS = 32  # characters that every value counts for: the host takes a few thousand values at most
 
 
 def variables(frame: types.FrameType | None) -> dict[str, Any]:
-    """The frame's local variables as plain data: texts and collections cut short, the rest as its type."""
+    """The frame's local variables by name as plain data, without `self` and special names: long texts and
+    collections are cut short, and other objects are shown as the name of their type.
+    """
     budget = _Budget()
     names = {} if frame is None else frame.f_locals
     return {
@@ -30,7 +32,7 @@ def variables(frame: types.FrameType | None) -> dict[str, Any]:
 
 
 class _Budget:
-    """Characters left to show; methods of the values are never called, for they are generated code's."""
+    """Characters left to show. Methods of the values are never called, because they are generated code."""
 
     def __init__(self) -> None:
         self._left = _MAX_TOTAL
@@ -65,9 +67,9 @@ class _Budget:
 
 
 def with_stops(source: str, name: str, lines: list[int]) -> types.CodeType:
-    """The compiled source, with `await __at_line__(n)` before the first statement at or behind each line.
+    """The compiled source, with `await __at_line__(n)` before the first statement at or after each line.
 
-    Only statements of async functions can wait; a line without one behind it in its function stops nowhere.
+    Only statements of async functions can wait. A line after the last one of its function stops nowhere.
     """
     tree = ast.parse(source, name)
     for line in dict.fromkeys(lines):
@@ -83,7 +85,9 @@ def with_stops(source: str, name: str, lines: list[int]) -> types.CodeType:
 
 
 def _place(tree: ast.Module, line: int) -> tuple[list[ast.stmt], int] | None:
-    """The statement list and index of the innermost, earliest statement at or behind `line`."""
+    """The list and index of the innermost, earliest statement at or after `line`; None where there is
+    none.
+    """
     best: tuple[list[ast.stmt], int] | None = None
     for function in ast.walk(tree):
         if not isinstance(function, ast.AsyncFunctionDef):
@@ -103,7 +107,7 @@ def _place(tree: ast.Module, line: int) -> tuple[list[ast.stmt], int] | None:
 
 def _bodies(function: ast.AsyncFunctionDef) -> list[list[ast.stmt]]:
     """The function's statement lists, without those of functions and classes inside it."""
-    found: list[list[ast.stmt]] = []
+    bodies: list[list[ast.stmt]] = []
     pending: list[ast.AST] = [function]
     while pending:
         node = pending.pop()
@@ -112,7 +116,7 @@ def _bodies(function: ast.AsyncFunctionDef) -> list[list[ast.stmt]]:
             if not isinstance(children, list) or not children:
                 continue
             if isinstance(children[0], ast.stmt):
-                found.append(children)
+                bodies.append(children)
             inner = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
             pending += [child for child in children if not isinstance(child, inner)]
-    return found
+    return bodies

@@ -1,9 +1,10 @@
-"""What a MaAS graph is given: its operators by name, and a controller that was never trained.
+"""What a MaAS graph (arXiv 2502.04180) is given: its operators by name, and a controller that was never
+trained.
 
-The stand-in chooses as MaAS's own controller does before training, when it prefers nothing: up to four
-layers, in each of them operators drawn without replacement until they hold a share of 0.3 of the
-probability, a generating one first in the first layer, and an end at EarlyStop. Its draws follow from
-the execution's seed.
+The stand-in chooses as MaAS's own controller does before training, when it has no preferences: up to four
+layers, in each of them operators drawn without replacement until they hold a share of 0.3 of the probability,
+a generating one first in the first layer, and an end at EarlyStop. Its draws follow from the execution's
+seed.
 """
 
 from __future__ import annotations
@@ -25,19 +26,22 @@ REGISTRY = (
 
 
 class LogProb(float):
-    """A number that can be asked for itself, as a tensor can."""
+    """A number with the two methods of a tensor that graphs call on it."""
 
     def item(self) -> float:
+        """The number."""
         return float(self)
 
     def detach(self) -> LogProb:
+        """Itself: there are no gradients."""
         return self
 
 
 class Inert:
-    """An embedding or a device: it can be moved about, and that is all."""
+    """Stands in for an embedding or a module: it can be moved to a device, and nothing else."""
 
     def to(self, *_args: Any, **_kwargs: Any) -> Inert:
+        """Itself: there are no devices."""
         return self
 
 
@@ -50,7 +54,7 @@ class Controller(Inert):
     def forward(
         self, _query: str, _embeddings: Any, names: Sequence[str], log_path: str | None = None
     ) -> tuple[list[LogProb], list[list[str]]]:
-        """Log probability and names of each layer."""
+        """(log probability of each layer, operator names of each layer)."""
         logs: list[LogProb] = []
         layers: list[list[str]] = []
         for layer in range(LAYERS):
@@ -80,26 +84,27 @@ def _starting_with_a_generator(chosen: list[str], stop: bool) -> list[str]:
 
 
 def _torch() -> Any:
-    """As much of torch as a graph touches around its controller."""
+    """As much of torch as a graph uses around its controller."""
     torch = types.ModuleType("torch")
     cuda = types.SimpleNamespace(is_available=lambda: False)
     nn = types.SimpleNamespace(Module=object)
-    made = {"device": lambda *_: "cpu", "cuda": cuda, "nn": nn, "Tensor": float, "tensor": LogProb}
-    torch.__dict__.update(made)
+    members = {"device": lambda *_: "cpu", "cuda": cuda, "nn": nn, "Tensor": float, "tensor": LogProb}
+    torch.__dict__.update(members)
     return torch
 
 
 def _making(operator: Any) -> Any:
-    """A class to call: whatever it is made with, there is one such operator."""
+    """Stands in for an operator's class: whatever its arguments, it makes the same operator."""
     return lambda *_args, **_kwargs: operator
 
 
 def provide(given: Any) -> None:
-    known = [name for name in REGISTRY if name in given.by_class or name == EARLY_STOP]
+    """Add to `given` (`engine.guest.workflow.Given`) the operators by name, torch, and the controller."""
+    names = [name for name in REGISTRY if name in given.by_class or name == EARLY_STOP]
     given.namespace |= {
         "torch": _torch(),
-        "operator_names": known,
-        "operator_mapping": {name: _making(given.by_class.get(name)) for name in known},
+        "operator_names": names,
+        "operator_mapping": {name: _making(given.by_class.get(name)) for name in names},
     }
     given.arguments |= {
         "controller": Controller(given.seed),

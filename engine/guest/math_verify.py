@@ -1,4 +1,6 @@
-"""Whether two mathematical answers are equal, by math-verify. Guest code: sympy evaluates what it reads."""
+"""Whether two mathematical answers are equal, by math-verify. It is guest code because sympy evaluates
+its input.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,13 @@ def main() -> dict[str, Any]:
 
 
 def equal(answer: str, reference: str) -> bool:
-    """Whether math-verify takes the two for one. An answer that cannot be read equals nothing.
+    """Whether math-verify finds the two equal. An answer that cannot be read equals nothing.
 
-    Fractions, decimals, percents, sets, intervals, matrices, equations and units are read as its defaults
-    do, numbers compared to 6 digits. Raises ImportError without math-verify.
+    Fractions, decimals, percents, sets, intervals, matrices, equations and units are read with its defaults,
+    and numbers are compared to 6 digits. Raises ImportError without math-verify.
     """
     from math_verify import parse, verify  # type: ignore[import-not-found]  # only in the sandbox
 
-    # Time is the sandbox's to limit: an alarm cannot interrupt a power of large integers.
-    wanted, said = (parse(text, parsing_timeout=None) for text in (reference, answer))
-    return bool(verify(wanted, said, timeout_seconds=None))
+    # The sandbox limits the time: math-verify's alarm cannot interrupt a power of large integers.
+    expected, stated = (parse(text, parsing_timeout=None) for text in (reference, answer))
+    return bool(verify(expected, stated, timeout_seconds=None))

@@ -13,8 +13,8 @@ TYPES = ("Any", "Dict", "List", "Optional", "Tuple", "Union")
 
 
 def provide(given: Any) -> None:
-    """A class without a constructor has `problem_text` all the same. The modules are those that the release
-    puts before every workflow.
+    """Add the modules and types that MetaFlow's runner puts before every workflow, and the constructor's
+    arguments. A class without a constructor has `problem_text` all the same.
     """
     given.namespace |= {module.__name__: module for module in (asyncio, json, math, re)}
     given.namespace |= {name: getattr(typing, name) for name in TYPES}

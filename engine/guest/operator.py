@@ -12,7 +12,9 @@ OWN_MODULE = "own_operators"
 
 
 async def main(host: Any, args: dict[str, Any]) -> Any:
-    """`args` are `OperatorSpec.to_step`'s. Raises TypeError where the result is not what the set says."""
+    """The result of the operator; `args` are those of `OperatorSpec.to_step`. Raises TypeError where the
+    result is not of the form that its set says, and whatever the operator raises.
+    """
     module = _module(args["module"], args["source"])
     result = await getattr(module, args["function"])(host, **args["kwargs"])
     wrong = _mismatch(result, args["returns"])
@@ -22,7 +24,7 @@ async def main(host: Any, args: dict[str, Any]) -> Any:
 
 
 def _module(name: str, source: str | None) -> Any:
-    """The preloaded module; with `source`, a user's, which came with the step."""
+    """The preloaded module; with `source`, the user's own module, which came with the step."""
     if source is None:
         return importlib.import_module(name)
     module = types.ModuleType(OWN_MODULE)
@@ -33,7 +35,7 @@ def _module(name: str, source: str | None) -> Any:
 
 
 def _mismatch(result: Any, returns: str | list[str]) -> str:
-    """How the result differs from what its set promises, or "" where it does not."""
+    """How the result differs from the form that its set says; "" where it does not."""
     kind = type(result).__name__
     if isinstance(returns, str):
         right = {"str": str, "list": list}[returns]

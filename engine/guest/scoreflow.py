@@ -6,7 +6,9 @@ from typing import Any
 
 
 def provide(given: Any) -> None:
-    """The record has what ScoreFlow's benchmarks call the query, and nothing of its tests."""
+    """Add the constructor's arguments. The record has the query under every name that ScoreFlow's benchmarks
+    give it, and no tests.
+    """
     inputs = given.inputs
     query = inputs["problem"]
     record = dict.fromkeys(("prompt", "question", "problem", "context"), query)

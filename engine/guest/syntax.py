@@ -1,6 +1,7 @@
-"""What Python text says, without running it: whether it parses, what it defines, what it leaves to others.
+"""Reading Python text without running it: whether it parses, what it defines, which names it leaves
+undefined.
 
-Everything here reads text that a model wrote, so every parse is capped.
+The text was written by a model, so every parse is capped.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-# `ast.parse` knows no limit: at worst it takes 6 microseconds and 650 bytes for a character. So much text
-# takes it half a second and 70 MB.
+# `ast.parse` has no limit: at worst it takes 6 microseconds and 650 bytes for a character. With this limit it
+# takes at most half a second and 70 MB.
 MAX_CHARS = 100_000
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 IMPORTS = (ast.Import, ast.ImportFrom)
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
-# What reading text as Python may raise of the text.
+# The errors that mean that a text is not Python.
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
@@ -28,13 +29,13 @@ _left: ContextVar[list[int] | None] = ContextVar("characters left to parse", def
 
 
 class TooLongError(ValueError):
-    """The text is longer than `MAX_CHARS`, or than what is left of an `allowance`, and is not read."""
+    """The text is longer than `MAX_CHARS`, or than the rest of an `allowance`, and is not parsed."""
 
 
 @contextmanager
 def allowance(chars: int = 2 * MAX_CHARS) -> Iterator[None]:
-    """All parses inside read no more than so many characters together: looking for code in a reply takes
-    many. An allowance that there is already goes on.
+    """A limit on the characters that all parses within read together, because looking for code in a reply
+    takes many parses. Within another allowance, that one stays in force.
     """
     token = _left.set([chars]) if _left.get() is None else None
     try:
@@ -45,7 +46,7 @@ def allowance(chars: int = 2 * MAX_CHARS) -> Iterator[None]:
 
 
 def spent() -> bool:
-    """Whether an allowance is used up, so that looking on is of no use."""
+    """Whether an allowance is used up, so that no further parse can succeed."""
     left = _left.get()
     return left is not None and left[0] < _LEAST
 
@@ -59,10 +60,10 @@ def _take(code: str) -> None:
 
 
 def syntax_tree(code: str) -> ast.Module:
-    """The code's tree. Raises what `ast.parse` raises of the code (`NOT_PYTHON`), and TooLongError.
+    """The code's tree. Raises one of `NOT_PYTHON` where it is not Python, which includes TooLongError.
 
-    Some versions of Python fail with a SystemError of their own when something is parsed while a tree is
-    made, which a traceback that is printed by the garbage collector is enough for.
+    Some versions of Python raise SystemError where something else is parsed while a tree is made, for which a
+    traceback printed by the garbage collector is enough. The parse is tried again then.
     """
     _take(code)
     with warnings.catch_warnings():  # "\d" in a plain string is not worth a line on stderr
@@ -75,7 +76,7 @@ def syntax_tree(code: str) -> ast.Module:
 
 
 def parsed(code: str) -> ast.Module | None:
-    """The code's tree, or None where it is not Python or too long."""
+    """The code's tree; None where it is not Python, or too long."""
     try:
         return syntax_tree(code)
     except NOT_PYTHON:
@@ -88,7 +89,9 @@ def parses(code: str) -> bool:
 
 
 def statements(tree: ast.AST) -> Iterator[ast.stmt]:
-    """The statements that run when the module does, those under `if`, `try`, `with` and loops too."""
+    """The statements that run when the module does, in order, with those under `if`, `try`, `with` and
+    loops.
+    """
     left = [*reversed(list(ast.iter_child_nodes(tree)))]  # no recursion: `elif` nests without an end
     while left:
         node = left.pop()
@@ -99,7 +102,7 @@ def statements(tree: ast.AST) -> Iterator[ast.stmt]:
 
 
 def bound_names(statement: ast.stmt) -> set[str]:
-    """The names this one statement defines, assigns or imports."""
+    """The names that this statement itself defines, assigns or imports, without those of statements in it."""
     if isinstance(statement, DEFINITIONS):
         return {statement.name}
     if isinstance(statement, IMPORTS):
@@ -120,18 +123,18 @@ def _stored(target: ast.expr) -> set[str]:
 
 
 def definitions(tree: ast.Module, name: str) -> list[ast.stmt]:
-    """The statements of the module's own scope that define or assign `name`; imports are none."""
+    """The statements of the module's own scope that define or assign `name`, without imports."""
     return [s for s in statements(tree) if not isinstance(s, IMPORTS) and name in bound_names(s)]
 
 
 def defines(code: str, name: str) -> bool:
-    """Whether `code` parses and defines `name` in the module's own scope, be it under an `if`."""
+    """Whether `code` parses and defines `name` in the module's own scope, which may be under an `if`."""
     tree = parsed(code)
     return tree is not None and bool(definitions(tree, name))
 
 
 def is_stub(statement: ast.stmt) -> bool:
-    """Whether a definition leaves out what it is to do: `...`, `pass`, or NotImplementedError."""
+    """Whether a definition has no real body: only `...`, `pass`, or NotImplementedError."""
     if isinstance(statement, ast.ClassDef):
         members = [s for s in statement.body if isinstance(s, DEFINITIONS)]
         rest = [s for s in statement.body if not isinstance(s, DEFINITIONS)]
@@ -157,7 +160,9 @@ def _says_nothing(statement: ast.stmt) -> bool:
 
 
 def free_names(code: str) -> set[str]:
-    """The names that `code` uses and neither defines nor finds among the builtins. Empty if not Python."""
+    """The names that `code` uses, and that neither it nor Python's builtins define; empty where it does
+    not parse.
+    """
     try:
         _take(code)
         with warnings.catch_warnings():
@@ -171,7 +176,7 @@ def free_names(code: str) -> set[str]:
 
 
 def _globals(table: symtable.SymbolTable) -> set[str]:
-    """What the functions and classes in a scope take from the module."""
+    """The names that the functions and classes in a scope take from the module."""
     names: set[str] = set()
     for child in table.get_children():
         names |= {s.get_name() for s in child.get_symbols() if s.is_global() and s.is_referenced()}

@@ -1,7 +1,7 @@
-"""Runs one workflow inside the sandbox; every operator call crosses to the host as a `step`.
+"""Runs one workflow inside the sandbox; every operator call goes to the host as a `step`.
 
-The process is fresh, so prompts and attributes that a workflow mutates die with it: nothing leaks
-between attempts, repeats or problems.
+Each execution has a fresh process, so prompts and attributes that a workflow changes do not leak into other
+attempts, repeats or problems.
 """
 
 from __future__ import annotations
@@ -64,26 +64,28 @@ class Operator:
 
 
 class Place:
-    """Where in the workflow's source something is asked of the host."""
+    """The place in the workflow's source from which a request to the host comes."""
 
     def __init__(self) -> None:
         frame = sys._getframe(1)
         while frame is not None and frame.f_code.co_filename != SOURCE_NAME:
             frame = frame.f_back  # type: ignore[assignment]
         self.frame = frame
-        # Kept apart: the frame may be elsewhere by the time someone looks.
+        # Read now: the frame may have moved on by the time it is needed.
         self.line = frame.f_lineno if frame is not None else None
 
 
 async def step(
     host: Any, operator: str, kwargs: dict[str, Any], place: Place, temperature: float | None = None
 ) -> Any:
-    """One operator call, carried out by the host. Without a temperature the run's own is used."""
+    """The result of one operator call, which the host carries out. Without a temperature the run's own is
+    used. Raises HostError where the step fails.
+    """
     return await _ask(host, "step", place, operator=operator, kwargs=kwargs, temperature=temperature)
 
 
 async def _ask(host: Any, method: str, place: Place, **args: Any) -> Any:
-    """What the host answers; where someone stopped the run here, they are shown the variables first."""
+    """The host's answer. Where the run was stopped here, the host asks for the variables first."""
     reply = await host.call(method, line=place.line, **args)
     while "inspect" in reply:
         seen = variables(place.frame)
@@ -92,7 +94,7 @@ async def _ask(host: Any, method: str, place: Place, **args: Any) -> Any:
 
 
 class Llm:
-    """Stands in for AFlow's model handle. The host keeps the ledger, so the costs it reports are zero."""
+    """Stands in for AFlow's model handle. Its costs are zero, because the host keeps the ledger."""
 
     total_cost = 0.0
 
@@ -100,11 +102,12 @@ class Llm:
         self.cost_manager = self
 
     def get_usage_summary(self) -> dict[str, float]:
+        """{total_cost}, in US dollars: always 0."""
         return {"total_cost": self.total_cost}
 
 
 class Logger:
-    """Stands in for AFlow's `logger`: whatever its level, a line goes to the execution's output."""
+    """Stands in for AFlow's `logger`: a message of any level becomes a line of the execution's output."""
 
     def __getattr__(self, level: str) -> Any:
         return lambda message="", *_args, **_kwargs: sys.stdout.write(f"{level}: {message}\n")
@@ -125,11 +128,12 @@ class OperatorModule:
 
 
 class Given:
-    """What a workflow's module and class are given. A format's shim (`provide`) adds what only it needs.
+    """What a workflow's module and class are given. A format's shim (`provide`) adds what only that format
+    needs.
 
-    `namespace` is its module's, `arguments` what its constructor and its call may take by name, `attributes`
-    what is on the workflow before its constructor runs. `by_class` are operators by class name, `inputs` the
-    run's. `seed` is the execution's.
+    `namespace` is the module's, `arguments` are those that its constructor and its call may take by name,
+    `attributes` are set on the workflow before its constructor runs. `operators` are by attribute, `by_class`
+    by class name. `inputs` are the run's, `seed` is the execution's.
     """
 
     def __init__(self, host: Any, args: dict[str, Any]) -> None:
@@ -161,15 +165,15 @@ class Given:
     def step(
         self, operator: str, kwargs: dict[str, Any], temperature: float | None
     ) -> Coroutine[Any, Any, Any]:
-        """A step that is not a call of one of `operators`."""
+        """As `step`, for a call that does not go through one of `operators`."""
         return step(self.host, operator, kwargs, Place(), temperature)
 
 
 async def main(host: Any, args: dict[str, Any]) -> dict[str, Any]:
-    """`args`: code, prompts, operators (`OperatorSpec.to_guest`), inputs by parameter name, seed, and of
-    its format the entry and the shim. `stops` are lines to stop at.
+    """Run the workflow. `args` has its code, prompts, operators (`OperatorSpec.to_guest`), inputs by
+    parameter name, seed, the entry and the shim of its format, and `stops`, the lines to stop at.
 
-    Returns {"value": …} or {"error": message, "line": number or None}.
+    Returns {"value": …}, or {"error": message, "line": number or None} where the workflow raises.
     """
     try:
         given = Given(host, args)

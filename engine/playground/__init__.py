@@ -1,1 +1,1 @@
-"""The playground: a step's prompt, edited and asked of several models, a grid of real calls."""
+"""The playground: a step's prompt is edited and sent to several models, which makes a grid of real calls."""

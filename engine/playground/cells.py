@@ -1,4 +1,4 @@
-"""What became of each cell, from the events of the grid's run: live or out of the store alike."""
+"""The state of each cell, from the events of the grid's run, whether live or from the store."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ from engine.playground.plan import Cell, GridPlan, plan_from_json
 
 @dataclass
 class CellState:
-    """One cell. `status` is "waiting", "running", or how its execution ended; `reply` is the first answer of
-    the model, as far as it has come. `latency_ms` is of the model calls; costs are None where unknown.
+    """One cell. `status` is "waiting", "running", or how its execution ended; `reply` is the model's first
+    reply as far as it has come, `output` that of the operator, `answer` the text in it. Tokens, cost and
+    `latency_ms` are sums over the model calls; a cost of None is unknown. `passed` of `total` visible tests
+    are None where no tests were run.
     """
 
     status: str = "waiting"
@@ -47,7 +49,9 @@ class CellState:
     seed: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Without the messages, which the run's events hold."""
+        """The state without the messages and output, which the run's events hold; `tests` is {passed, total}
+        or None.
+        """
         tests = None if self.total is None else {"passed": self.passed, "total": self.total}
         return {
             "status": self.status,
@@ -65,7 +69,9 @@ class CellState:
 
 
 class Cells:
-    """The grid so far. `plan` is None until the run's start was taken in."""
+    """The grid so far. `plan` is None until the run's first event was taken in. `revision` grows with every
+    change, so that a view can tell whether to redraw; `last_seq` is the number of the last event.
+    """
 
     def __init__(self) -> None:
         self.plan: GridPlan | None = None
@@ -86,6 +92,7 @@ class Cells:
 
     @property
     def finished(self) -> bool:
+        """Whether the run has ended."""
         return self.status not in ("waiting", "running")
 
     def all(self) -> list[tuple[Cell, CellState]]:
@@ -97,7 +104,7 @@ class Cells:
         return [(cell, self[cell]) for cell in starmap(Cell, places)]
 
     def take(self, event: Event) -> None:
-        """Take one event in. Raises PlaygroundError where the run is no playground's."""
+        """Take in the run's next event. Raises PlaygroundError where the run is not that of a playground."""
         self.revision += 1
         self.last_seq = event.seq
         match event:
@@ -109,7 +116,7 @@ class Cells:
             case WorkflowStarted() if self.plan is not None:
                 cell = self.plan.cell(event.round, event.repeat)
                 self._executions[event.execution_id] = cell
-                # Anew: a cell whose container was lost is asked once more.
+                # From the beginning: a cell whose container was lost starts again.
                 self._cells[cell] = CellState("running")
             case StepStarted() if (cell := self._executions.get(event.execution_id)) is not None:
                 self._steps[event.step_id] = self[cell]
@@ -135,7 +142,7 @@ class Cells:
                 pass
 
     def end(self, status: str, error: str | None) -> None:
-        """The run has ended, or its events have."""
+        """Note that the run has ended, or that its events have; unfinished cells count as cancelled."""
         self.status, self.error = status, error
         self.revision += 1
         for _, state in self.all():

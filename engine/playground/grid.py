@@ -1,4 +1,6 @@
-"""The grid filled: every edit of a step's prompt asked of every model, each cell the step itself."""
+"""Filling the grid: every edit of a step's prompt is sent to every model, and each cell runs the whole
+step.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ from engine.scores.scoring import score_answer
 from engine.variants import Result
 from sandbox.types import SandboxError, Session
 
-# Cells: enough to hide an endpoint's latency, few enough for its rate limit.
+# Cells: enough to hide an endpoint's latency, and few enough for its rate limit.
 MAX_AT_ONCE = 4
 
 
@@ -51,7 +53,11 @@ class _Grid:
         self._errors: dict[Cell, Exception] = {}
 
     async def fill(self) -> Result:
-        """Every cell, a row a round. Raises what kept all of them, or the budget some, from an answer."""
+        """Run every cell; each row is a round. The result is the answer of the first cell that has one.
+
+        Raises BudgetExceededError where the budget kept a cell from its answer, and ModelError or
+        SandboxError where no cell has one.
+        """
         rows = [asyncio.ensure_future(self._row(n)) for n in range(len(self._plan.edits))]
         try:
             await asyncio.gather(*rows)
@@ -90,14 +96,14 @@ class _Grid:
                 run = _CellRun(self._played, self._plan, cell, self._models[cell.model], self._context)
                 answer = await in_a_session(self._context, run.in_session)
             except (BudgetExceededError, ModelError, SandboxError, StepFailedError) as error:
-                self._errors[cell] = error  # told by the cell's end; the others go on
+                self._errors[cell] = error  # the event of the cell's end has it; the other cells go on
             else:
                 if answer is not None:
                     self._answers[cell] = answer
 
 
 class _CellRun:
-    """One cell: the step's operator with one prompt and one model, told as an execution of one step."""
+    """One cell: the step's operator with one prompt and one model, recorded as an execution of one step."""
 
     def __init__(
         self, played: PlayedStep, plan: GridPlan, cell: Cell, model: ChatModel, context: RunContext
@@ -108,9 +114,10 @@ class _CellRun:
         self._round, self._repeat = plan.place(cell)
 
     async def in_session(self, session: Session) -> str | None:
-        """What the cell gave, as text; None where a person ended it first.
+        """The cell's answer as text; None where a person ended it first.
 
-        Raises what kept it from that, after saying so.
+        Raises StepFailedError where the operator fails, and BudgetExceededError, ModelError or SandboxError
+        where it cannot run; each after the event of the cell's end.
         """
         context, emit, played = self._context, self._context.emitter.emit, self._played
         execution, execution_id = played.record.executions.get(played.step.execution_id), new_id()
@@ -124,7 +131,7 @@ class _CellRun:
                 container_id=session.container_id,
             )
         )
-        # No workflow asks for steps here, so that neither its operators nor its seed matter.
+        # No workflow asks for steps here, so neither operators nor seed matter.
         broker = StepBroker(context, context.config.operators, session, execution_id, seed=0)
         started = context.ledger.wall_s
         status, answer, error = "cancelled", None, "cancelled"
@@ -140,7 +147,7 @@ class _CellRun:
             return answer or str(output)
         except StepFailedError as failure:
             status, error = failure.status, str(failure)
-            if broker.refused is not None:  # the model's refusal is what the operator failed by
+            if broker.refused is not None:  # the operator failed because the model refused the call
                 raise broker.refused from None
             raise
         except (BudgetExceededError, ModelError, SandboxError) as failure:
@@ -155,7 +162,7 @@ class _CellRun:
                     error=error,
                     stdout="",
                     wall_ms=(context.ledger.wall_s - started) * 1e3,
-                    cpu_ms=0.0,  # there is no workflow's process; the step's time is told with the step
+                    cpu_ms=0.0,  # there is no workflow process; the step's event has the step's time
                 )
             )
 

@@ -1,7 +1,7 @@
-"""What a playground is to ask: a step's prompt and edits of it, of models, so often, with tests or without.
+"""The plan of a playground: a step's prompt and edits of it, models, repeats, and whether to run tests.
 
-It is a run like any other. An edit is a round, a cell an execution of it: `GridPlan.cell` says which. The
-prompts, the models and what they are edits of are the run's options.
+A playground is a run like any other. An edit is a round and a cell an execution of it (`GridPlan.cell`). The
+prompts, the models and the step that they edit are the run's options.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_CELLS = 400
 
 
 class Cell(NamedTuple):
-    """A place in the grid: row, column, and which repeat of it, from 1."""
+    """A place in the grid: the row (`edit`) and column (`model`), from 0, and the repeat, from 1."""
 
     edit: int
     model: int
@@ -31,7 +31,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class PromptEdit:
-    """A row. `text` is the edited template, None where it is as it was recorded."""
+    """A row. `text` is the edited template, None for the one that was recorded."""
 
     name: str
     text: str | None = None
@@ -39,9 +39,9 @@ class PromptEdit:
 
 @dataclass(frozen=True)
 class GridPlan:
-    """What to ask: step `step` of run `run` with every edit, of every model, `repeats` times.
+    """The calls to make: step `step` of run `run` with every edit, on every model, `repeats` times.
 
-    `test`: run what each cell gives against the problem's visible tests.
+    `test` runs the problem's visible tests on each cell's answer.
     """
 
     run: str
@@ -52,7 +52,9 @@ class GridPlan:
     test: bool = False
 
     def __post_init__(self) -> None:
-        """Raises PlaygroundError."""
+        """Raises PlaygroundError where the grid is empty, has more than `MAX_CELLS` cells, or names a model
+        or prompt twice.
+        """
         if not self.models or not self.edits or self.repeats < 1:
             raise PlaygroundError("a playground needs a model, a prompt and at least one repeat")
         for what, names in (("model", self.models), ("prompt", [e.name for e in self.edits])):
@@ -62,20 +64,23 @@ class GridPlan:
             raise PlaygroundError(f"{cells} cells are more than {MAX_CELLS}: take fewer prompts or models")
 
     def cell(self, round_number: int, repeat: int) -> Cell:
-        """Where the execution `repeat` of round `round_number` belongs."""
+        """The cell of the execution `repeat` of round `round_number`, both from 1."""
         model, again = divmod(repeat - 1, self.repeats)
         return Cell(round_number - 1, model, again + 1)
 
     def place(self, cell: Cell) -> tuple[int, int]:
-        """Round and repeat of a cell's execution."""
+        """(round, repeat) of a cell's execution, both from 1; the inverse of `cell`."""
         return cell.edit + 1, cell.model * self.repeats + cell.repeat
 
     def to_json(self) -> dict[str, Any]:
+        """All fields by name."""
         return asdict(self)
 
 
 def plan_from_json(data: object) -> GridPlan:
-    """The plan that `GridPlan.to_json` wrote, also out of a run's options. Raises PlaygroundError."""
+    """The plan that `GridPlan.to_json` wrote, alone or among a run's options. Raises PlaygroundError where it
+    is missing or damaged.
+    """
     if isinstance(data, Mapping):
         # A run's options hold the operator and the template beside the plan.
         data = {f.name: data[f.name] for f in fields(GridPlan) if f.name in data}
@@ -83,7 +88,7 @@ def plan_from_json(data: object) -> GridPlan:
 
 
 def is_solution(played: PlayedStep) -> bool:
-    """Whether the step gave code that the problem's visible tests can say something about."""
+    """Whether the step's output is code that the problem's visible tests can judge."""
     problem, output = played.problem, played.step.output
     if problem.kind != "code" or not problem.tests.visible or problem.entry_point is None:
         return False
@@ -91,7 +96,9 @@ def is_solution(played: PlayedStep) -> bool:
 
 
 def check(played: PlayedStep, plan: GridPlan) -> None:
-    """Before anything is spent. Raises PlaygroundError and TemplateError."""
+    """Check a plan before anything is spent on it. Raises PlaygroundError where a prompt is empty or there is
+    nothing to test, and TemplateError where an edited template cannot be filled in.
+    """
     for edit in plan.edits:
         if edit.text is not None and not played.template.fill(edit.text).strip():
             raise PlaygroundError(f"the prompt {edit.name} is empty; write what is to be asked")
@@ -109,7 +116,7 @@ def check(played: PlayedStep, plan: GridPlan) -> None:
 
 
 def playground_config(played: PlayedStep, plan: GridPlan, budget: Budget) -> RunConfig:
-    """The options of the grid's run. Raises OperatorSetError."""
+    """The options of the grid's run, which hold the plan, the operator and the template."""
     options = {**plan.to_json(), "operator": played.step.operator, "template": played.template.text}
     start = played.record.start
     return RunConfig(
@@ -124,4 +131,5 @@ def playground_config(played: PlayedStep, plan: GridPlan, budget: Budget) -> Run
 
 
 def playground_origin(played: PlayedStep) -> Origin:
+    """Where the grid's run comes from: the step that is played with."""
     return Origin(parent=played.record.run_id, forked_at=played.step.id)

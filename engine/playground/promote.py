@@ -1,4 +1,4 @@
-"""A good edit kept: the workflow with its prompts changed, as files that run."""
+"""Keeping a good edit: the workflow with its prompts changed, as files that run."""
 
 from __future__ import annotations
 
@@ -44,21 +44,22 @@ def edited_workflow(played: PlayedStep, edited: str) -> Workflow:
 
 
 def save_variant(played: PlayedStep, edited: str, folder: Path) -> list[Path]:
-    """Write the edited workflow into a new or empty folder; gives the files.
+    """Write the edited workflow into a new or empty folder; returns the paths of the files.
 
-    `graph.py` and `prompt.py` are for `run-workflow`, `variant.py` is a variant by its path.
+    `graph.py` and `prompt.py` are for `run-workflow`; `variant.py` can be named as a variant by its path.
 
-    Raises TemplateError, PlaygroundError.
+    Raises TemplateError and PlaygroundError as `edited_workflow`, and PlaygroundError where the folder is not
+    empty or cannot be written.
     """
     workflow = edited_workflow(played, edited)
     changed = ", ".join(sorted({s.name for s in played.template.edits(edited)}))
     title = f"The workflow of run {played.record.run_id}, with {changed} edited in the playground."
     fits = build_for_its_set(workflow.code, workflow.prompts).operators.name == workflow.operators.name
-    named = "" if fits or workflow.operators.own else f', operators="{workflow.operators.name}"'
+    operators = "" if fits or workflow.operators.own else f', operators="{workflow.operators.name}"'
     texts = {
         "graph.py": workflow.code,
         "prompt.py": workflow.prompts,
-        "variant.py": _VARIANT.format(title=title, operators=named),
+        "variant.py": _VARIANT.format(title=title, operators=operators),
     }
     try:
         if folder.exists() and any(folder.iterdir()):

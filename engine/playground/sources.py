@@ -1,4 +1,6 @@
-"""The texts a workflow's author wrote, out of which its prompts are made: constants, literals, f-strings."""
+"""The texts from which a workflow makes its prompts, as its author wrote them: constants, literals,
+f-strings.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,13 @@ from typing import Literal
 from engine.source import parse
 from engine.workflows.edits import Edit, Positions
 
-# A shorter text is found in prompts by chance.
+# A shorter text would be found in prompts by chance.
 MIN_LETTERS = 8
 
 
 @dataclass(frozen=True)
 class Field:
-    """A place to fill in. `source` is how the author wrote it, braces included."""
+    """A place to fill in. `source` is its Python source, with the braces."""
 
     name: str
     source: str
@@ -28,8 +30,9 @@ Part = str | Field
 
 @dataclass(frozen=True)
 class PromptSource:
-    """One text of the author's. `where` it stands is the prompts or the code of the workflow; `start` and
-    `end` are bytes there. `kind` says how it is used: as it stands, with `.format`, or as an f-string.
+    """One text of the author's, in the prompts or the code of the workflow (`where`), at the UTF-8 bytes
+    `start` to `end`. `kind` says how it is used: as it is, with `.format`, or as an f-string. `name` is that
+    of the constant, or its line in the code.
     """
 
     name: str
@@ -40,8 +43,10 @@ class PromptSource:
     parts: tuple[Part, ...]
 
     def match(self, value: str) -> tuple[tuple[Part, str], ...] | None:
-        """Each part with what of `value` it became; None where `value` did not come from this text."""
-        found: list[tuple[Part, str]] = []
+        """Each part with the piece of `value` that it became; None where `value` cannot come from this
+        text.
+        """
+        matched: list[tuple[Part, str]] = []
         at = 0
         for number, part in enumerate(self.parts):
             if isinstance(part, str):
@@ -50,23 +55,23 @@ class PromptSource:
                 end = at + len(part)
             elif (end := self._end_of_field(number, value, at)) is None:
                 return None
-            found.append((part, value[at:end]))
+            matched.append((part, value[at:end]))
             at = end
-        filled = {part.name: text for part, text in found if isinstance(part, Field)}
-        same = all(filled[p.name] == text for p, text in found if isinstance(p, Field))
-        return tuple(found) if same and at == len(value) else None
+        filled = {part.name: text for part, text in matched if isinstance(part, Field)}
+        same = all(filled[p.name] == text for p, text in matched if isinstance(p, Field))
+        return tuple(matched) if same and at == len(value) else None
 
     def _end_of_field(self, number: int, value: str, at: int) -> int | None:
         if number == len(self.parts) - 1:
             return len(value)
         following = self.parts[number + 1]
-        assert isinstance(following, str)  # fields side by side were made one
+        assert isinstance(following, str)  # adjacent fields were merged
         last = number + 1 == len(self.parts) - 1
         end = len(value) - len(following) if last else value.find(following, at)
         return end if end >= at else None
 
     def written(self, parts: tuple[Part, ...]) -> str:
-        """The Python expression of this text with other parts."""
+        """The Python expression of this text with `parts` in place of its own."""
         if self.kind == "text":
             return _literal("".join(p if isinstance(p, str) else p.source for p in parts))
         text = "".join(_doubled(p) if isinstance(p, str) else p.source for p in parts)
@@ -77,13 +82,13 @@ class PromptSource:
 
 
 def sources_of(code: str, prompts: str) -> tuple[PromptSource, ...]:
-    """The texts of a workflow, longest first. What does not parse has none."""
-    found = [*_constants(prompts), *_literals(code)]
-    return tuple(sorted(found, key=lambda s: -sum(len(p) for p in s.parts if isinstance(p, str))))
+    """The texts of a workflow, the longest first; () where neither code nor prompts parse."""
+    sources = [*_constants(prompts), *_literals(code)]
+    return tuple(sorted(sources, key=lambda s: -sum(len(p) for p in s.parts if isinstance(p, str))))
 
 
 def rewritten(text: str, edits: dict[PromptSource, tuple[Part, ...]]) -> str:
-    """The prompts or the code of a workflow with these texts changed."""
+    """The prompts or the code of a workflow with these texts replaced."""
     return Positions(text).apply([Edit(s.start, s.end, s.written(parts)) for s, parts in edits.items()])
 
 
@@ -122,26 +127,28 @@ def _literals(code: str) -> Iterator[PromptSource]:
                 yield PromptSource(name, "code", kind, start, end, parts)
 
 
-def _constant(node: ast.expr, known: dict[str, str]) -> str | None:
-    """The text of a constant: literals and earlier constants, added up."""
+def _constant(node: ast.expr, constants: dict[str, str]) -> str | None:
+    """The text of a constant that consists of literals and earlier constants; None where it is anything
+    else.
+    """
     match node:
         case ast.Constant(value=str(value)):
             return value
         case ast.Name(id=name):
-            return known.get(name)
+            return constants.get(name)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
-            first, second = _constant(left, known), _constant(right, known)
+            first, second = _constant(left, constants), _constant(right, constants)
             return None if first is None or second is None else first + second
     return None
 
 
 def _readings(value: str) -> Iterator[tuple[Literal["text", "format"], tuple[Part, ...]]]:
-    """A text as it stands and, where it has fields, as what `.format` fills in."""
+    """A text as it is and, where it has fields, as a template for `.format`."""
     if _is_telling((value,)):
         yield "text", (value,)
     try:
         pieces = list(string.Formatter().parse(value))
-    except ValueError:  # braces that are no fields
+    except ValueError:  # braces that are not fields
         return
     parts: list[Part] = []
     for text, name, spec, conversion in pieces:
@@ -168,7 +175,7 @@ def _of_formatted(node: ast.expr) -> Iterator[Part]:
 
 
 def _merged(parts: list[Part]) -> tuple[Part, ...]:
-    """Texts side by side as one, and so fields: nothing tells where the one ends."""
+    """The parts with adjacent texts merged, and adjacent fields too: nothing marks where one of them ends."""
     merged: list[Part] = []
     for part in parts:
         last = merged[-1] if merged else None
@@ -190,12 +197,12 @@ def _doubled(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """As it stands between triple quotes."""
+    """A text as it is written between triple quotes."""
     plain = text.replace("\\", "\\\\").replace('"', '\\"')
     return "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode() for c in plain)
 
 
 def _literal(text: str) -> str:
-    shown = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     readable = text.replace("\n", "").isprintable() and not text.endswith('"')
-    return f'"""{shown}"""' if "\n" in text and readable else repr(text)
+    return f'"""{escaped}"""' if "\n" in text and readable else repr(text)

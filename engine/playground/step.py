@@ -1,4 +1,4 @@
-"""The step that is played with, out of its run's record: operator, inputs, template, draw, sampling."""
+"""The step that is played with, from its run's record: operator, inputs, template, draw, sampling."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from sandbox.errors import UsageError
 
 
 class PlaygroundError(UsageError):
-    """The step cannot be played with so; the message says why, and what can be done."""
+    """The step cannot be played with in this way; the message says why, and what can be done."""
 
 
 @dataclass(frozen=True)
 class PlayedStep:
-    """A step that asked a model. `call` is its first call, whose last user message `template` is of.
+    """A step that called a model. `call` is its first call and `template` that of the call's last user
+    message; `calls` is how many it made.
 
-    `proposal` and `operators` are its workflow's, None where the record does not have it. `was_edited`: a
-    person had changed what the operator asks.
+    `proposal` and `operators` are its workflow's, None where the record does not have that. `was_edited` says
+    that a person had changed the operator's message.
     """
 
     record: RunRecord
@@ -47,18 +48,20 @@ class PlayedStep:
 
     @property
     def message(self) -> str:
-        """The message of the template as it was sent."""
-        return self.call.messages[_asked(self.call)]["content"]
+        """The message of the template, as it was sent."""
+        return self.call.messages[_prompt_index(self.call)]["content"]
 
     @property
     def sampling(self) -> Sampling:
         """How the step's model was sampled, without the seed."""
-        known = {f.name for f in fields(Sampling)} - {"seed", "stop"}
-        values = {name: value for name, value in self.call.params.items() if name in known}
+        names = {f.name for f in fields(Sampling)} - {"seed", "stop"}
+        values = {name: value for name, value in self.call.params.items() if name in names}
         return Sampling(**values, stop=tuple(self.call.params.get("stop", ())))
 
     def draw(self, repeat: int) -> str:
-        """What the seeds of repeat 1, 2, … follow from: the first meets the draws that the step met."""
+        """What the seeds of a repeat (from 1) are derived from. The first repeat has the draws of the
+        step itself.
+        """
         step, start = self.step, self.record.start
         identity = content_key(self.operator.identity, step.inputs)
         seed = self.record.seed_of(step.execution_id) if step.execution_id in self.record.executions else 0
@@ -71,7 +74,9 @@ class PlayedStep:
 def played_step(events: Iterable[Event], place: str) -> PlayedStep:
     """The step of a run that `place` names, as `engine.forks.steps.find_step` reads it.
 
-    Raises PlaygroundError, StepError, ProblemError and OperatorSetError.
+    Raises StepError where no step or several fit, PlaygroundError where the step called no model or its
+    operator is gone, ProblemError where the run's problem cannot be read, and OperatorSetError where its
+    operators cannot be had.
     """
     events = list(events)
     record = RunRecord(events)
@@ -87,7 +92,7 @@ def played_step(events: Iterable[Event], place: str) -> PlayedStep:
     proposal = _proposal(record, step)
     operators = _operators(record, proposal)
     template = find_template(
-        calls[0].messages[_asked(calls[0])]["content"],
+        calls[0].messages[_prompt_index(calls[0])]["content"],
         inputs,
         sources=sources_of(proposal.code, proposal.prompts) if proposal else (),
         quotable=dict(_quotable(record, step, problem)),
@@ -103,26 +108,28 @@ def _without_call(record: RunRecord, step: RecordedStep) -> str:
     where = f"{step.operator} ({record.place(step)})"
     if step.reused and (parent := record.start.origin.get("parent")):
         return f"{where} was served from the record of run {parent}: play with it there"
-    asked = [s for s in record.steps.values() if s.prompts]
-    others = ", ".join(f"{record.place(s)} {s.operator}" for s in asked[:5])
+    with_calls = [s for s in record.steps.values() if s.prompts]
+    others = ", ".join(f"{record.place(s)} {s.operator}" for s in with_calls[:5])
     hint = f"steps that did: {others}" if others else "no step of this run did"
     return f"{where} called no model, so it has no prompt; {hint}"
 
 
-def _asked(call: ModelCallStarted) -> int:
-    """Which of a call's messages is the last of the user's, or the last."""
-    asked = [i for i, m in enumerate(call.messages) if m["role"] == "user"]
-    return asked[-1] if asked else len(call.messages) - 1
+def _prompt_index(call: ModelCallStarted) -> int:
+    """The index of the last of the user's messages of a call, or of its last message."""
+    from_user = [i for i, m in enumerate(call.messages) if m["role"] == "user"]
+    return from_user[-1] if from_user else len(call.messages) - 1
 
 
 def _proposal(record: RunRecord, step: RecordedStep) -> WorkflowProposed | None:
     execution = record.executions.get(step.execution_id)
-    found = [p for p in record.proposals if execution and p.workflow_id == execution.workflow_id]
-    return found[0] if found else None
+    proposals = [p for p in record.proposals if execution and p.workflow_id == execution.workflow_id]
+    return proposals[0] if proposals else None
 
 
 def _operators(record: RunRecord, proposal: WorkflowProposed | None) -> OperatorSet | None:
-    """The set the workflow was built with: its id is of the code with its operators."""
+    """The set with which the workflow was built, which its id tells, as it depends on the set; None for no
+    set of this version.
+    """
     if proposal is None:
         return None
     for operators in (recorded_set(record.start.config), MANUAL, *SETS.values()):
@@ -133,17 +140,17 @@ def _operators(record: RunRecord, proposal: WorkflowProposed | None) -> Operator
 
 
 def _operator(record: RunRecord, step: RecordedStep, operators: OperatorSet | None) -> OperatorSpec:
-    found = (operators or recorded_set(record.start.config)).get(step.operator)
-    if found is None:
+    spec = (operators or recorded_set(record.start.config)).get(step.operator)
+    if spec is None:
         raise PlaygroundError(
             f"the operator {step.operator} of run {record.run_id} is not one of this version; "
             "run its problem again to get a step that can be played with"
         )
-    return found
+    return spec
 
 
 def _quotable(record: RunRecord, step: RecordedStep, problem: Problem) -> Iterator[tuple[str, str]]:
-    """What the workflow had at hand when it called the step, by name."""
+    """(name, text) of everything the workflow had when it called the step."""
     for name in ("problem", "entry_point"):
         if isinstance(value := problem.inputs[name], str) and value:
             yield name, value

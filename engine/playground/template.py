@@ -1,8 +1,8 @@
-"""A step's prompt as a template: the text that was sent, with what was filled in kept apart.
+"""A step's prompt as a template: the text that was sent, with the values that were filled in set apart.
 
-What is a variable is found, not known: operators build their prompts in code of their own. So the values that
-went into the step are looked for in the message, longest first, and whoever edits is shown each one. Whatever
-was found, the template filled in again is the message to the character.
+Operators build their prompts in code of their own, so the variables have to be found: the values that went
+into the step are looked for in the message, the longest first, and the person who edits sees each of them.
+Whatever is found, the template filled in again is the message, to the character.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from engine.playground.sources import Field, Part, PromptSource
 from sandbox.errors import UsageError
 
 MAX_VARIABLES = 200
-# A value that the workflow put into a longer text is told from chance by its length.
+# Characters of a value that the workflow put into a longer text: a shorter one may be there by chance.
 _MIN_QUOTED = 20
 _NAME = re.compile(r"\{\{([^\W\d][\w.]*)\}\}")
 
 
 class TemplateError(UsageError):
-    """An edited template cannot be filled in, or not be traced to the workflow's prompts."""
+    """An edited template cannot be filled in, or its edit cannot be traced to the workflow's prompts."""
 
 
 @dataclass(frozen=True)
 class Variable:
-    """A value that was filled in. `origin` says in a few words where it comes from."""
+    """A value that was filled in. `origin` says in a few words where it came from."""
 
     name: str
     value: str
@@ -35,7 +35,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Quoted:
-    """A text of the workflow's author, with what stands in its fields."""
+    """A text of the workflow's author in a message, with the values of its fields."""
 
     source: PromptSource
     pieces: tuple[str | Variable, ...]
@@ -46,35 +46,39 @@ Piece = str | Variable | Quoted
 
 @dataclass(frozen=True)
 class Template:
-    """`pieces` in order; `absent` are inputs of the step that its prompt does not quote."""
+    """A message as `pieces` in order; `absent` are inputs of the step that are not in its message."""
 
     pieces: tuple[Piece, ...]
     absent: tuple[Variable, ...] = ()
 
     @property
     def text(self) -> str:
-        """What is edited: variables stand as {{name}}."""
+        """The text to edit, in which variables are written {{name}}."""
         return "".join(p if isinstance(p, str) else f"{{{{{p.name}}}}}" for p in _flat(self.pieces))
 
     @property
     def variables(self) -> dict[str, Variable]:
+        """Its variables by name."""
         return {p.name: p for p in _flat(self.pieces) if isinstance(p, Variable)}
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """The names of the workflow's texts in it."""
+        """The names of the workflow's texts in it, each once."""
         return tuple(dict.fromkeys(p.source.name for p in self.pieces if isinstance(p, Quoted)))
 
     def fill(self, edited: str) -> str:
-        """The message of an edited template. Raises TemplateError."""
+        """The message of an edited template. Raises TemplateError where it names a variable that there
+        is not.
+        """
         variables = self.variables
         self._check(edited)
         return _NAME.sub(lambda m: variables[m[1]].value if m[1] in variables else m[0], edited)
 
     def edits(self, edited: str) -> dict[PromptSource, tuple[Part, ...]]:
-        """What an edited template makes of the workflow's own texts.
+        """The workflow's own texts that an edited template changes, each with its new parts.
 
-        Raises TemplateError where something else was changed, or there is nothing to change.
+        Raises TemplateError where the edit changes anything else, changes nothing, or changes one text in two
+        ways.
         """
         self._check(edited)
         quoted = [p for p in self.pieces if isinstance(p, Quoted)]
@@ -83,15 +87,15 @@ class Template:
                 "none of the workflow's prompts is in this step's message: promote the edit to a fork"
             )
         pattern = "".join("(.*?)" if isinstance(p, Quoted) else re.escape(_shown(p)) for p in self.pieces)
-        found = re.fullmatch(pattern, edited, re.DOTALL)
-        if found is None:
+        match = re.fullmatch(pattern, edited, re.DOTALL)
+        if match is None:
             raise TemplateError(
                 f"the edit changes text outside of {' and '.join(self.prompts)}, which is the operator's and "
                 "not in the workflow: promote it to a fork"
             )
         edits: dict[PromptSource, tuple[Part, ...]] = {}
         changed: dict[PromptSource, tuple[Part, ...]] = {}
-        for piece, text in zip(quoted, found.groups(), strict=True):
+        for piece, text in zip(quoted, match.groups(), strict=True):
             parts = _parts(piece, text)
             if edits.setdefault(piece.source, parts) != parts:
                 raise TemplateError(
@@ -106,12 +110,12 @@ class Template:
         return changed
 
     def _check(self, edited: str) -> None:
-        known = self.variables
+        variables = self.variables
         literal = {m[1] for p in _flat(self.pieces) if isinstance(p, str) for m in _NAME.finditer(p)}
         for match in _NAME.finditer(edited):
-            if match[1] not in known and match[1] not in literal:
-                there = ", ".join(f"{{{{{n}}}}}" for n in known) or "none"
-                raise TemplateError(f"there is no variable {match[0]}; this step's are: {there}")
+            if match[1] not in variables and match[1] not in literal:
+                names = ", ".join(f"{{{{{n}}}}}" for n in variables) or "none"
+                raise TemplateError(f"there is no variable {match[0]}; this step's are: {names}")
 
 
 def find_template(
@@ -121,10 +125,10 @@ def find_template(
     sources: Sequence[PromptSource] = (),
     quotable: Mapping[str, str] | None = None,
 ) -> Template:
-    """The template of `message`, which an operator made of `inputs`.
+    """The template of `message`, which an operator made from `inputs`.
 
-    `sources` are the workflow's texts; `quotable` is what the workflow may have put into them, by where it
-    comes from: what the run was given and what earlier steps gave.
+    `sources` are the workflow's texts; `quotable` are the values that the workflow may have put into them, by
+    origin: the run's inputs and the outputs of earlier steps.
     """
     quotable = dict(quotable or {})
     values = list(flat_texts(inputs))[:MAX_VARIABLES]
@@ -143,7 +147,9 @@ def find_template(
 
 
 def flat_texts(value: object, name: str = "") -> Iterator[tuple[str, str]]:
-    """The texts in a value, with the way to each."""
+    """(path, text) of each text of at least two characters in a value; names and positions in a path have
+    dots between them.
+    """
     if isinstance(value, str):
         if len(value.strip()) > 1:
             yield name, value
@@ -158,13 +164,13 @@ def flat_texts(value: object, name: str = "") -> Iterator[tuple[str, str]]:
 def _composed(
     name: str, value: str, sources: Sequence[PromptSource], quotable: Mapping[str, str]
 ) -> tuple[Piece, ...]:
-    """What an input is made of; a variable where that cannot be told."""
+    """The pieces that an input consists of; a single variable where they cannot be found."""
     whole = (Variable(name, value, f"input {name}"),)
     if value in quotable.values():
         return whole
     for source in sources:
-        if (found := source.match(value)) is not None:
-            return (Quoted(source, tuple(_filled(part, text, source) for part, text in found)),)
+        if (matched := source.match(value)) is not None:
+            return (Quoted(source, tuple(_filled(part, text, source) for part, text in matched)),)
     pieces: list[Piece] = [value]
     for source in sources:
         if source.kind == "text":
@@ -182,7 +188,7 @@ def _filled(part: Part, text: str, source: PromptSource) -> str | Variable:
 
 
 def _forms(value: str, pieces: tuple[Piece, ...]) -> Iterator[tuple[str, tuple[Piece, ...]]]:
-    """The value as it is and as operators trim it, each with the pieces that make it up."""
+    """The value as it is and as operators trim it, each with the pieces it consists of."""
     yield value, pieces
     for characters in ("\n", None):
         trimmed = value.strip(characters)
@@ -194,7 +200,9 @@ def _forms(value: str, pieces: tuple[Piece, ...]) -> Iterator[tuple[str, tuple[P
 
 
 def _cut(pieces: tuple[Piece, ...], start: int, end: int) -> tuple[Piece, ...] | None:
-    """The pieces between two characters of what they make up; None where a text of the author's is cut."""
+    """The pieces between two characters of their text; None where that would cut an f-string of the
+    author's.
+    """
     kept: list[Piece] = []
     at = 0
     for piece in pieces:
@@ -225,13 +233,13 @@ def _replaced(pieces: list[Piece], value: str, by: tuple[Piece, ...]) -> list[Pi
             result.append(piece)
             continue
         at = start = 0
-        while value and (found := piece.find(value, at)) >= 0:
-            at = found + len(value)
-            if not _is_whole(piece, found, at):
-                at = found + 1
+        while value and (hit := piece.find(value, at)) >= 0:
+            at = hit + len(value)
+            if not _is_whole(piece, hit, at):
+                at = hit + 1
                 continue
-            if found > start:
-                result.append(piece[start:found])
+            if hit > start:
+                result.append(piece[start:hit])
             result.extend(by)
             start = at
         if start < len(piece):
@@ -240,7 +248,7 @@ def _replaced(pieces: list[Piece], value: str, by: tuple[Piece, ...]) -> list[Pi
 
 
 def _is_whole(text: str, start: int, end: int) -> bool:
-    """Whether no word goes on over the edges: `add` is not in "address"."""
+    """Whether no word continues over the edges: `add` in "address" is not whole."""
     before = start > 0 and _is_word(text[start - 1]) and _is_word(text[start])
     after = end < len(text) and _is_word(text[end]) and _is_word(text[end - 1])
     return not before and not after
@@ -251,16 +259,18 @@ def _is_word(character: str) -> bool:
 
 
 def _named(message: str, pieces: list[Piece]) -> tuple[Piece, ...]:
-    """The pieces with names that tell apart what differs and do not stand in the message themselves."""
+    """The pieces with variables renamed so that different values have different names, none of which is in
+    the message itself.
+    """
     values: dict[str, str] = {}
 
     def name(variable: Variable) -> Variable:
         stem, number = variable.name, 1
-        chosen = stem
-        while values.setdefault(chosen, variable.value) != variable.value or f"{{{{{chosen}}}}}" in message:
+        unique = stem
+        while values.setdefault(unique, variable.value) != variable.value or f"{{{{{unique}}}}}" in message:
             number += 1
-            chosen = f"{stem}_{number}"
-        return Variable(chosen, variable.value, variable.origin)
+            unique = f"{stem}_{number}"
+        return Variable(unique, variable.value, variable.origin)
 
     def renamed(piece: Piece) -> Piece:
         if isinstance(piece, Quoted):
@@ -272,7 +282,9 @@ def _named(message: str, pieces: list[Piece]) -> tuple[Piece, ...]:
 
 
 def _parts(quoted: Quoted, edited: str) -> tuple[Part, ...]:
-    """The edited text of the author's, its variables as the fields they stand for."""
+    """An edited text of the author's, with the fields that its variables stand for. Raises TemplateError for
+    a variable that is not one of its fields.
+    """
     source = quoted.source
     fields: dict[str, Field] = {}
     written = iter([p for p in source.parts if isinstance(p, Field)])

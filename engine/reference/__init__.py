@@ -1,1 +1,1 @@
-"""What the generated parts of the docs are made from."""
+"""The generated parts of the docs."""

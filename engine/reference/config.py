@@ -13,7 +13,7 @@ from engine.host_config import Host
 
 
 def reference() -> str:
-    """The reference of all settings as a Markdown table, one row a setting."""
+    """The reference of all settings as a Markdown table, with a row for each setting."""
     rows = ["| Setting | Type | Default | Environment variable | Meaning |", "|---|---|---|---|---|"]
     rows += [
         f"| `{key}` | {kind} | {default} | `{ENV_PREFIX}{key.upper().replace('.', '__')}` | {meaning} |"
@@ -41,11 +41,12 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, 
 
 
 def shown_default(default: Any) -> str:
+    """A default value as users read it, in Markdown."""
     return "unset" if default is None else "empty" if default in ([], {}) else f"`{default}`"
 
 
 def type_name(annotation: Any) -> str:
-    """A type as users say it: text, number, choices; `| None` and constraints left out."""
+    """A type as users would call it: text, number, choices; without `| None` and constraints."""
     plain = {
         str: "text",
         int: "whole number",

@@ -10,7 +10,7 @@ from engine.events import EVENTS, Event
 
 
 def reference() -> str:
-    """A Markdown section an event: what it says, then its own fields and their types."""
+    """A Markdown section for each event: its docstring, then its own fields and their types."""
     shared = {f.name for f in dataclasses.fields(Event)}
     sections = []
     for kind, cls in EVENTS.items():

@@ -7,7 +7,7 @@ from engine.operators.specs import OperatorSet, OperatorSpec
 
 
 def reference() -> str:
-    """A Markdown section a set: one table row an operator."""
+    """A Markdown section for each set, with a table row for each operator."""
     return "\n\n".join(_section(s) for s in SETS.values()) + "\n"
 
 

@@ -1,7 +1,7 @@
 """Operator calls whose coroutine nobody awaits.
 
 A call need not stand under `await` itself: it may be gathered, wrapped in a task, or collected in a
-list for later. Only what certainly is a mistake is reported.
+list for later. Only calls that are certainly lost are reported.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def enclosing_function(node: ast.AST, parents: Parents) -> FunctionNode | None:
 
 
 class _Fates:
-    """Follows coroutines through one tree; what is found about a name in a function is kept."""
+    """Follows coroutines through one tree; results about a name in a function are kept."""
 
     def __init__(self, operators: Operators, parents: Parents) -> None:
         self._operators = operators

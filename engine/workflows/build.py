@@ -23,10 +23,11 @@ from engine.workflows.repair import repair
 class Workflow:
     """A workflow that can run.
 
-    `code` is what runs; `source` is what was written, which differs where repairs were made.
-    `diagnostics` are those of the source, at the lines they have in `code`. `strict_ok` says that
-    the source itself can run, so that a score can be reported for it as written. `operators` are those
-    it was checked against, and is run with; `format` names the `engine.formats.catalog` entry it was read as.
+    `id` is the content address of code, prompts and operators. `code` is what runs; `source` is what was
+    written, which differs where repairs were made; `modification` is its author's note on what it changes.
+    `diagnostics` are those of the source, at the lines they have in `code`. `strict_ok` says that the source
+    itself can run, so that a score can be reported for it as written. `operators` are those it was checked
+    against and runs with; `format` names the `engine.formats.catalog` entry it was read as.
     """
 
     id: str
@@ -45,9 +46,9 @@ class Workflow:
 
 @dataclass(frozen=True)
 class Rejected:
-    """Text no workflow could be made of. `code` is as written; `diagnostics` hold at least one error.
+    """Text that could not be made a workflow. `code` is as written; `diagnostics` hold at least one error.
 
-    `repairs` are those that were possible but not enough; `graph` is of as much as parses.
+    `repairs` are those that were possible but not enough; `graph` shows as much as parses.
     """
 
     code: str
@@ -69,8 +70,8 @@ def _key(text: str, prompts: str, operator_set: OperatorSet) -> tuple[str, str, 
 def build_workflow(text: str, prompts: str, operator_set: OperatorSet) -> Workflow | Rejected:
     """Read, lint, repair and lint again. `text` is a completion, a module or a figure.
 
-    `prompts` are those of a module's sibling file; leave them empty for a completion. An experiment builds
-    the same workflow for every problem, so the latest ones are kept.
+    `prompts` are those of a module's sibling file, empty for a completion. Bad text gives a `Rejected`, never
+    an exception. An experiment builds the same workflow for every problem, so the latest results are kept.
     """
     read = read_workflow(text, prompts)
     if has_errors(read.problems):
@@ -79,10 +80,10 @@ def build_workflow(text: str, prompts: str, operator_set: OperatorSet) -> Workfl
     fixed = repair(read.code, read.prompts, operator_set)
     left = lint(fixed.code, fixed.prompts, operator_set) if fixed.repairs else written
     if has_errors(left):
-        # A workflow that did not parse as written is described by what was found once it did.
+        # Where the text did not parse as written, the diagnostics of the repaired text say more.
         unread = any(d.code == "graph-syntax" for d in written)
-        shown = (*read.problems, *(_shifted(d, -fixed.shift) for d in left)) if unread else written
-        return _rejected(read, shown, fixed.repairs, operator_set)
+        reported = (*read.problems, *(_shifted(d, -fixed.shift) for d in left)) if unread else written
+        return _rejected(read, reported, fixed.repairs, operator_set)
     return Workflow(
         id=workflow_id(fixed.code, fixed.prompts, operator_set.identity),
         code=fixed.code,

@@ -1,4 +1,4 @@
-"""Whether calls on `self` fit the operators there are."""
+"""Whether calls on `self` fit the operators of the set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.workflows.tree import self_attribute, workflow_class
 
 
 def check_calls(tree: ast.Module, operators: Operators) -> list[Diagnostic]:
-    """Unknown operators and attributes, and arguments that do not fit."""
+    """Diagnostics of unknown operators and attributes, and of arguments that do not fit."""
     cls = workflow_class(tree)
     if cls is None:
         return []
@@ -33,7 +33,7 @@ def check_calls(tree: ast.Module, operators: Operators) -> list[Diagnostic]:
 
 
 def _other_name(call: ast.Call, spec: OperatorSpec, operators: Operators) -> list[Diagnostic]:
-    """Whether an operator is called by another name than the set, or the constructor, has it under."""
+    """A warning where an operator is called by another name than the set's or the constructor's."""
     name = self_attribute(call.func)
     if name not in spec.also or name in operators.aliases:
         return []
@@ -71,13 +71,13 @@ def _unknown(name: str, node: ast.AST, called: bool, operators: Operators) -> Di
 
 
 def surplus_extras(call: ast.Call, spec: OperatorSpec) -> list[ast.keyword]:
-    """Keywords the operator does not have but is known to be given."""
+    """Keywords of a call that the operator does not have, but that workflows are known to pass."""
     names = {p.name for p in spec.parameters}
     return [k for k in call.keywords if k.arg is not None and k.arg in spec.extras and k.arg not in names]
 
 
 def check_arguments(call: ast.Call, spec: OperatorSpec) -> list[Diagnostic]:
-    """Arguments against the operator's parameters, as Python would bind them."""
+    """Diagnostics of arguments that Python could not bind to the operator's parameters."""
     names = [p.name for p in spec.parameters]
     takes = f"It takes {', '.join(map(str, spec.parameters)) or 'no arguments'}"
     extras = surplus_extras(call, spec)
@@ -100,17 +100,17 @@ def check_arguments(call: ast.Call, spec: OperatorSpec) -> list[Diagnostic]:
     if len(call.args) > len(names):
         message = f"{spec.attribute} takes {len(names)} arguments but gets {len(call.args)}"
         found.append(error("too-many-arguments", message, call.lineno, takes))
-    given = set(names[: len(call.args)])
+    bound = set(names[: len(call.args)])
     for keyword in call.keywords:
         name = spec.other_names.get(keyword.arg, keyword.arg) if keyword.arg else None
-        if name in given:
+        if name in bound:
             message = f"{spec.attribute} gets '{name}' twice"
             found.append(error("repeated-argument", message, keyword.value.lineno, "Pass it once"))
         elif name is not None:
-            given.add(name)
+            bound.add(name)
     if any(k.arg is None for k in call.keywords):
         return found
-    missing = [p.name for p in spec.parameters if p.required and p.name not in given]
+    missing = [p.name for p in spec.parameters if p.required and p.name not in bound]
     if missing:
         listed = ", ".join(f"'{m}'" for m in missing)
         found.append(error("missing-argument", f"{spec.attribute} needs {listed}", call.lineno, takes))

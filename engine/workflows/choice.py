@@ -9,16 +9,16 @@ from engine.formats.reading import read_workflow
 from engine.operators.sets import PAPER, SETS
 from engine.workflows.build import Rejected, Workflow, build_workflow
 
-# What says that a set is the wrong one: an operator it lacks, or has under another signature or result.
+# Diagnostics that mean the wrong set: an operator that it lacks, or has with another signature or result.
 _MISFITS = frozenset(
     {"unknown-operator", "unknown-argument", "missing-argument", "too-many-arguments", "result-key"}
 )
 
 
 def build_for_its_set(text: str, prompts: str, sets: Sequence[str] = ()) -> Workflow | Rejected:
-    """The workflow with the first of `sets` that fits it; by default those of its format, or any.
+    """The workflow, built with the first of `sets` that fits it; by default the sets of its format, or all.
 
-    Where none fits, what is said is said about the one that fits best, the first of equals.
+    Where none fits, the result is the one of the set that fits best, the first of equals.
     """
     names = sets or FORMATS[read_workflow(text, prompts).format].sets or (PAPER.name, *SETS)
     built: list[Workflow | Rejected] = []

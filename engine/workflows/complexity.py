@@ -1,7 +1,7 @@
-"""How involved a workflow is, as one number.
+"""How complex a workflow is, as one number.
 
-The paper rewards low "AST complexity" and gives no formula. This one is cyclomatic-like, with
-operator calls counted too, since each is a model call or a test run:
+FlowReasoner's reward includes complexity, which its paper gives no formula for. This one is like cyclomatic
+complexity, with operator calls counted too, since each is a model call or a test run:
 
     1 for the workflow
     + 1 for each call on `self` (operators and helper methods)
@@ -22,7 +22,7 @@ _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 
 def complexity(code: str) -> int:
-    """The sum above; 0 where the code does not parse."""
+    """The sum above, at least 1; 0 where the code does not parse."""
     tree = parse(code).tree
     return 0 if tree is None else 1 + sum(_weight(node) for node in ast.walk(tree))
 

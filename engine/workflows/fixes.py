@@ -1,4 +1,7 @@
-"""Repairs of workflows that parse: edits of the text at places the syntax tree names."""
+"""Repairs of workflows that parse: edits of the text at places the syntax tree names.
+
+Each repair takes the code, its tree and the operator set, and returns (the new code, what was repaired).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ _Fixed = tuple[str, list[Repair]]
 
 
 def add_awaits(code: str, tree: ast.Module, operator_set: OperatorSet) -> _Fixed:
-    """`await` before lost operator calls that are a statement or the value of one."""
+    """Put `await` before lost operator calls that are a statement or the value of one."""
     above = parents(tree)
     positions = Positions(code)
     edits: list[Edit] = []
@@ -58,7 +61,7 @@ def _in_statement_position(call: ast.Call, above: dict[ast.AST, ast.AST]) -> boo
 
 
 def move_extras(code: str, tree: ast.Module, operator_set: OperatorSet) -> _Fixed:
-    """Text passed under a name the operator does not have is appended to its input."""
+    """Append text that is passed under a name the operator does not have to the operator's input."""
     operators = operators_of(tree, operator_set)
     above = parents(tree)
     positions = Positions(code)
@@ -69,9 +72,9 @@ def move_extras(code: str, tree: ast.Module, operator_set: OperatorSet) -> _Fixe
         if spec is None or not isinstance(call, ast.Call) or in_formatted_string(call, above):
             continue
         extras = surplus_extras(call, spec)
-        made = _moved(call, spec, extras, positions) if extras else []
-        if made and not overlapping([*edits, *made]):
-            edits += made
+        moves = _moved(call, spec, extras, positions) if extras else []
+        if moves and not overlapping([*edits, *moves]):
+            edits += moves
             names = ", ".join(f"{k.arg}=" for k in extras)
             message = f"appended {names} to {_target(spec)}=, since {spec.attribute} has no such argument"
             repairs.append(Repair("unknown-argument", message, extras[0].value.lineno))
@@ -88,17 +91,17 @@ def _moved(call: ast.Call, spec: OperatorSpec, extras: list[ast.keyword], positi
     index = next((i for i, p in enumerate(spec.parameters) if p.name == target), 0)
     if any(isinstance(a, ast.Starred) for a in call.args):
         return []
-    given = next((k.value for k in call.keywords if k.arg == target), None)
-    if given is None and index < len(call.args):
-        given = call.args[index]
+    argument = next((k.value for k in call.keywords if k.arg == target), None)
+    if argument is None and index < len(call.args):
+        argument = call.args[index]
     texts = [f"str({positions.text(k.value)})" for k in extras]
-    if given is None:  # the first of them takes the place of the missing argument
+    if argument is None:  # the first of them takes the place of the missing argument
         first, rest = extras[0], extras[1:]
         value = texts[0] if not rest else f'"\\n\\n".join([{", ".join(texts)}])'
         replaced = Edit(positions.start(first), positions.end(first), f"{target}={value}")
         return [replaced, *(_removed(k, positions) for k in rest)]
-    value = f'"\\n\\n".join([{", ".join([positions.text(given), *texts])}])'
-    replaced = Edit(positions.start(given), positions.end(given), value)
+    value = f'"\\n\\n".join([{", ".join([positions.text(argument), *texts])}])'
+    replaced = Edit(positions.start(argument), positions.end(argument), value)
     return [replaced, *(_removed(k, positions) for k in extras)]
 
 
@@ -109,7 +112,7 @@ def _removed(argument: ast.keyword, positions: Positions) -> Edit:
 
 
 def bind_entry_point(code: str, tree: ast.Module, operator_set: OperatorSet) -> _Fixed:
-    """`entry_point` as a parameter of `__call__`, where the runner passes it by name."""
+    """Make `entry_point`, where it is used but undefined, a parameter of `__call__`; the runner passes it."""
     call = call_method(tree)
     lost = next((d for d in undefined_names(code, tree) if "'entry_point'" in d.message), None)
     if (
@@ -130,7 +133,7 @@ def bind_entry_point(code: str, tree: ast.Module, operator_set: OperatorSet) -> 
 
 
 def add_imports(code: str, tree: ast.Module, operator_set: OperatorSet) -> _Fixed:
-    """`import` of standard modules that are used like modules, on one new line at the top."""
+    """Import standard modules that are used like modules, on one new line at the top."""
     missing = {
         d.message.split("'")[1]: d.line for d in undefined_names(code, tree) if d.code == "undefined-name"
     }

@@ -11,7 +11,9 @@ from engine.workflows.tree import FunctionNode, walk_scope
 
 
 def check_returns(call: FunctionNode) -> list[Diagnostic]:
-    """Paths that give no answer. A loop that may run out is a warning: it may well never do so."""
+    """Diagnostics of paths without an answer: an error where no path has one, else a warning, because such a
+    path may never be taken.
+    """
     if nested_call(call):
         return []  # reported as such
     returns = [node for node in walk_scope(call) if isinstance(node, ast.Return)]

@@ -1,4 +1,4 @@
-"""The static operator graph of a workflow: where it calls operators, and in what order it may."""
+"""The static operator graph of a workflow: where it calls operators, and in which orders it may."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ EdgeKind = Literal["next", "branch", "loop"]
 class Node:
     """One operator call in the source.
 
-    `line` to `end_line` is the call's text. `concurrent` says the call is not awaited on the spot:
-    it is gathered, or made a task.
+    `attribute` is the operator's name on `self`, `operator` its class name. The call's text is on the lines
+    `line` to `end_line`, from 1. `concurrent` says that the call is not awaited on the spot: it is gathered,
+    or made a task.
     """
 
     id: str
@@ -39,13 +40,14 @@ class Edge:
 
 @dataclass(frozen=True)
 class WorkflowGraph:
-    """Nodes in the order of first reach; `truncated` where the source has more than are shown."""
+    """Nodes in the order in which they are first reached; `truncated` where the source has more of them."""
 
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
     truncated: bool = False
 
     def to_json(self) -> dict[str, Any]:
+        """{nodes, edges, truncated}, with the fields of `Node` and `Edge` as objects."""
         return {
             "nodes": [dataclasses.asdict(n) for n in self.nodes],
             "edges": [dataclasses.asdict(e) for e in self.edges],
@@ -54,4 +56,5 @@ class WorkflowGraph:
 
 
 def call_span(call: ast.Call) -> tuple[int, int]:
+    """(first line, last line) of a call, from 1."""
     return call.lineno, call.end_lineno or call.lineno

@@ -111,7 +111,7 @@ class _Walk:
         self.frontier, self._group = after, None
 
     def _loop(self, test: ast.expr | None, body: Sequence[ast.stmt], orelse: Sequence[ast.stmt]) -> None:
-        before, known = dict(self.frontier), set(self.nodes)
+        before, earlier = dict(self.frontier), set(self.nodes)
         exits = _Exits(returns=self._exits[-1].returns)
         self._exits.append(exits)
         with self._inside("loop"):
@@ -120,16 +120,16 @@ class _Walk:
             self.block(body)
         self._exits.pop()
         self.frontier |= exits.continues
-        self._close_loop(known)
+        self._close_loop(earlier)
         endless = isinstance(test, ast.Constant) and bool(test.value)
         # The body may run no times at all; of `while True` only breaks lead out.
         self.frontier = {} if endless else {**before, **self.frontier}
         self.block(orelse)
         self.frontier |= exits.breaks
 
-    def _close_loop(self, known: set[ast.Call]) -> None:
+    def _close_loop(self, earlier: set[ast.Call]) -> None:
         """Edges from the calls that may end a turn to the first call of the next."""
-        inside = [n.id for call, n in self.nodes.items() if call not in known]
+        inside = [n.id for call, n in self.nodes.items() if call not in earlier]
         if not inside or self._group is not None:  # an open group: the turns run side by side
             return
         for source in self.frontier:
@@ -138,9 +138,9 @@ class _Walk:
 
     def _try(self, node: ast.Try | ast.TryStar) -> None:
         before = dict(self.frontier)
-        known = set(self.nodes)
+        earlier = set(self.nodes)
         self.block(node.body)
-        inside = [n.id for call, n in self.nodes.items() if call not in known]
+        inside = [n.id for call, n in self.nodes.items() if call not in earlier]
         self.block(node.orelse)
         after = dict(self.frontier)
         for handler in node.handlers:  # any call of the body may be the one that failed
@@ -179,11 +179,11 @@ class _Walk:
                 self._expressions(ast.iter_child_nodes(node))
 
     def _comprehension(self, node: Comprehension) -> None:
-        known = set(self.nodes)
+        earlier = set(self.nodes)
         with self._inside("loop"):
             self._expressions(node.generators)
             self._expressions([node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt])
-        self._close_loop(known)
+        self._close_loop(earlier)
 
     def _call(self, call: ast.Call, awaited: bool) -> None:
         spec = self._operators.spec(call)
@@ -220,12 +220,12 @@ class _Walk:
 
     def _walk_helper(self, function: FunctionNode, awaited: bool) -> Frontier:
         self._walked[function] = ([], {})  # recursion ends here
-        known = set(self.nodes)
+        earlier = set(self.nodes)
         self._group = None
         self._exits.append(_Exits())
         with self._inside("helper"), self._inside("task", not awaited):
             self.block(function.body)
-        inside = [n.id for call, n in self.nodes.items() if call not in known]
+        inside = [n.id for call, n in self.nodes.items() if call not in earlier]
         ends = self._exits.pop().returns | self.frontier
         exits: Frontier = {id_: kind for id_, kind in ends.items() if id_ in inside}
         self._walked[function] = (inside[:1], exits)

@@ -9,7 +9,7 @@ MAX_HEADER_LINES = 12
 
 
 def merge_headers(code: str) -> tuple[str, int] | None:
-    """`code` with two adjacent headers made one, and the line of the first; None if there are not two."""
+    """(`code` with two adjacent headers merged, the line of the first); None where there are not two."""
     lines = code.split("\n")
     for first, line in enumerate(lines):
         if not _HEADER.match(line):
@@ -22,7 +22,7 @@ def merge_headers(code: str) -> tuple[str, int] | None:
 
 
 def without_outer(code: str, outer: int, inner: int) -> str:
-    """`code` without the header on line `outer`, up to the one on line `inner`, which takes its place.
+    """`code` without the header on line `outer` (from 1), up to that on line `inner`, which takes its place.
 
     The inner header moves to the outer one's indentation, so that its body is deeper than it either
     way. Comments in between stay, and lines keep their numbers.

@@ -9,7 +9,9 @@ from engine.source import parse
 
 
 def workflow_id(code: str, prompts: str, operators: str) -> str:
-    """The content address, 32 hex digits. Comments and formatting do not change it."""
+    """The content address, 32 hex digits; `operators` is the set's identity. Comments and formatting do not
+    change it.
+    """
     digest = blake2b(digest_size=16)
     for part in (operators, canonical(code), canonical(prompts)):
         data = part.encode("utf-8", "surrogatepass")
@@ -18,7 +20,9 @@ def workflow_id(code: str, prompts: str, operators: str) -> str:
 
 
 def canonical(text: str) -> str:
-    """The syntax tree of `text` in writing; text that does not parse stands for itself."""
+    """The syntax tree of `text` as text, the same on every Python version; text that does not parse as
+    it is.
+    """
     tree = parse(text).tree
     return text if tree is None else _written(tree)
 

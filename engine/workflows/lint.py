@@ -1,4 +1,4 @@
-"""Everything that can be known to be wrong with a workflow before a call is paid for."""
+"""Everything that can be known to be wrong with a workflow before a model call is paid for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ MAX_DIAGNOSTICS = 200
 
 
 def lint(code: str, prompts: str, operator_set: OperatorSet) -> list[Diagnostic]:
-    """Diagnostics in the order of their lines; an empty list means nothing was found."""
+    """Diagnostics in the order of their lines, at most `MAX_DIAGNOSTICS`; [] where nothing is wrong. Code
+    that does not parse has just the diagnostics that say so.
+    """
     graph, texts = parse(code), parse(prompts, what="prompt")
     found = [d for d in (texts.problem, graph.problem) if d is not None]
     if graph.tree is None:
@@ -36,6 +38,7 @@ def lint(code: str, prompts: str, operator_set: OperatorSet) -> list[Diagnostic]
 
 
 def lint_tree(code: str, tree: ast.Module, operator_set: OperatorSet) -> list[Diagnostic]:
+    """The diagnostics of every check of code that parses, without those of prompts, in no order."""
     operators = operators_of(tree, operator_set)
     found = check_structure(tree)
     found += undefined_names(code, tree)

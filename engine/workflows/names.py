@@ -1,4 +1,4 @@
-"""Names a workflow uses but nothing binds, found before a call is paid for."""
+"""Names that a workflow uses and nothing binds, found before a model call is paid for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.operators.specs import RUN_INPUTS
 from engine.workflows.tree import FunctionNode, bound_names, call_method
 
 BUILTIN_NAMES = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__class__", "__annotations__"}
-# Each name reported costs a search among the names it may have meant.
+# Each name that is reported costs a search among the names it may have meant.
 MAX_NAMES = 50
 MAX_CHOICES = 1_000
 _SCOPES = (*get_args(FunctionNode), ast.Lambda, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
@@ -27,7 +27,11 @@ STANDARD_MODULES = frozenset(name for name in sys.stdlib_module_names if not nam
 
 
 def undefined_names(code: str, tree: ast.Module) -> list[Diagnostic]:
-    """One diagnostic a name; `symtable` resolves scopes exactly as the compiler does."""
+    """One diagnostic for each undefined name, at most `MAX_NAMES`, at the line of its first use.
+
+    `symtable` resolves scopes exactly as the compiler does. [] where the code has an `import *`, since
+    anything may be defined then.
+    """
     try:
         table = symtable.symtable(code, "workflow", "exec")
     except SyntaxError as failure:  # what only the compiler's first pass sees: a misplaced nonlocal
@@ -40,12 +44,12 @@ def undefined_names(code: str, tree: ast.Module) -> list[Diagnostic]:
     ):
         return []
     fmt = format_of(tree)
-    known = BUILTIN_NAMES | PROVIDED_NAMES | fmt.names | _module_names(table)
-    wanted = {name for name in _globals_used(table) if name not in known}
+    defined = BUILTIN_NAMES | PROVIDED_NAMES | fmt.names | _module_names(table)
+    undefined = {name for name in _globals_used(table) if name not in defined}
     lines: dict[str, int] = {}
-    _find_first_uses(tree, wanted, lines)
-    choices = sorted(known | _names_in_call(tree))[:MAX_CHOICES]
-    ordered = sorted((lines.get(name, 1), name) for name in wanted)[:MAX_NAMES]
+    _find_first_uses(tree, undefined, lines)
+    choices = sorted(defined | _names_in_call(tree))[:MAX_CHOICES]
+    ordered = sorted((lines.get(name, 1), name) for name in undefined)[:MAX_NAMES]
     return [_undefined(name, line, choices, fmt) for line, name in ordered]
 
 
@@ -102,13 +106,13 @@ def _names_in_call(tree: ast.Module) -> set[str]:
     return set() if call is None else _bound_by(call)
 
 
-def _undefined(name: str, line: int, known: list[str], fmt: Format) -> Diagnostic:
+def _undefined(name: str, line: int, choices: list[str], fmt: Format) -> Diagnostic:
     message = f"name '{name}' is not defined"
     if name in RUN_INPUTS and name in fmt.call_parameters:
         fix = f"Add {name} to the parameters of {fmt.entry}"
     elif name in STANDARD_MODULES:
         fix = f"Add `import {name}` at the top"
-    elif near := get_close_matches(name, known, 1, 0.75):
+    elif near := get_close_matches(name, choices, 1, 0.75):
         fix = f"Did you mean {near[0]}?"
     else:
         fix = "Assign it before it is used"
@@ -116,7 +120,9 @@ def _undefined(name: str, line: int, known: list[str], fmt: Format) -> Diagnosti
 
 
 def undefined_prompts(tree: ast.Module, prompts: ast.Module) -> list[Diagnostic]:
-    """`prompt_custom.X` for which the prompts define no X: the commonest fault of generated workflows."""
+    """A diagnostic for each `prompt_custom.X` whose X the prompts do not define, which is the commonest fault
+    of generated workflows.
+    """
     if "prompt_custom" in bound_names(tree):
         return []  # the workflow brings its own
     defined = bound_names(prompts)

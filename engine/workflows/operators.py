@@ -16,10 +16,12 @@ RUNNER_ATTRIBUTES = frozenset({"llm", "name", "dataset"})
 
 @dataclass(frozen=True)
 class Operators:
-    """The operators of one workflow: the set's, and what its `__init__` calls them.
+    """The operators of one workflow: `specs` by their attribute on `self`, and `aliases`, the class names by
+    the attributes that its `__init__` gives them.
 
-    `agents` are names that hold ADAS's agents; calling one is a step of `custom`. `attributes` are
-    those that the runner puts on the workflow besides its operators.
+    `methods` are the class's own, `own` the attributes it assigns, `attributes` those that the runner puts on
+    the workflow besides its operators. `agents` are names that hold ADAS's agents; calling one is a step of
+    `custom`.
     """
 
     specs: dict[str, OperatorSpec]
@@ -30,7 +32,7 @@ class Operators:
     agents: frozenset[str] = frozenset()
 
     def spec(self, call: ast.AST) -> OperatorSpec | None:
-        """The operator `call` calls, or None where it is not an operator call."""
+        """The operator that `call` calls; None where it is not an operator call."""
         if not isinstance(call, ast.Call):
             return None
         if self.agents and _base_name(call.func) in self.agents:
@@ -39,6 +41,7 @@ class Operators:
         return self.specs.get(name) if name is not None else None
 
     def known(self, attribute: str) -> bool:
+        """Whether `self` has this attribute when the workflow runs."""
         return (
             attribute in self.specs
             or attribute in self.methods
@@ -49,6 +52,9 @@ class Operators:
 
 
 def operators_of(tree: ast.Module, operator_set: OperatorSet) -> Operators:
+    """The operators of a parsed workflow, by the names it gives them; those of the set where it has no
+    class.
+    """
     cls = workflow_class(tree)
     specs = {name: spec for spec in operator_set.operators for name in (spec.attribute, *spec.also)}
     fmt = format_of(tree)
@@ -63,7 +69,7 @@ def operators_of(tree: ast.Module, operator_set: OperatorSet) -> Operators:
         if isinstance(base, ast.ClassDef) and base.name in _base_names(cls):
             own |= _assigned(base, list(ast.walk(base))) | set(methods(base))
     defined = frozenset(methods(cls))
-    # What the class itself makes of a name counts, not what the set has under it.
+    # Where the class defines a name itself, that definition counts, and not the set's operator.
     for attribute in own | defined:
         specs.pop(attribute, None)
     specs |= {attribute: by_name[name] for attribute, name in aliases.items() if name in by_name}
@@ -94,7 +100,7 @@ def _base_names(cls: ast.ClassDef) -> set[str]:
 
 
 def has_open_attributes(tree: ast.Module, cls: ast.ClassDef) -> bool:
-    """Whether attributes can come from where `Operators` does not look: other bases, setattr."""
+    """Whether `self` may have attributes that `Operators` cannot know of: from other bases, or by setattr."""
     local = {c.name for c in tree.body if isinstance(c, ast.ClassDef)}
     direct = _base_names(cls)
     if len(cls.bases) > len(direct) or (direct - {"object"}) - local:

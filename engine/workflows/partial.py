@@ -20,17 +20,21 @@ _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
 
 def partial_graph(code_prefix: str, operator_set: OperatorSet) -> WorkflowGraph:
-    """The graph of as much of `code_prefix` as parses; called many times a second while it grows.
+    """The graph of as much of `code_prefix` as parses; empty where nothing does. Called many times a second
+    while the text grows.
 
-    What is open at the end is closed first, so that a call shows before its last argument is
-    written. Where that does not parse the unfinished line is left out, and then whatever follows
-    the line that the parser refuses.
+    Open strings and brackets are closed first, so that a call shows before its last argument is written.
+    Where that does not parse, the unfinished line is left out, and then everything after the line that the
+    parser refuses.
     """
     tree = partial_tree(as_class(code_prefix[:MAX_SOURCE_BYTES]))
     return operator_graph(tree, operator_set) if tree is not None else WorkflowGraph()
 
 
 def partial_tree(code: str) -> ast.Module | None:
+    """The syntax tree of as much of `code` as parses, as `partial_graph` reads it; None where nothing
+    does.
+    """
     shape = layout(code)
     if (tree := parse(_closed(code, shape)).tree) is not None:
         return tree
@@ -68,7 +72,7 @@ def _closed(code: str, shape: Layout) -> str:
 
 
 def _without_dangling(lines: list[LogicalLine]) -> list[LogicalLine]:
-    """Without trailing lines that mean nothing yet: decorators, a `match` before its first case."""
+    """The lines without trailing ones that mean nothing yet: decorators, a `match` before its first case."""
     while lines and (lines[-1].first == "@" or (lines[-1].first == "match" and lines[-1].last.endswith(":"))):
         lines = lines[:-1]
     return lines

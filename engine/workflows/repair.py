@@ -1,4 +1,4 @@
-"""The repairs the runner policy allows, each recorded; anything else goes back to its author.
+"""The repairs that are allowed, each of them recorded; everything else goes back to the workflow's author.
 
 A valid workflow comes back byte for byte, and repairing twice changes nothing more.
 """
@@ -26,7 +26,9 @@ _FIXES: tuple[Fix, ...] = (add_awaits, move_extras, bind_entry_point, add_import
 
 @dataclass(frozen=True)
 class RepairResult:
-    """`shift` is how many lines were added at the top of the code."""
+    """The repaired text and what was repaired; `shift` is how many lines were added at the top of the
+    code.
+    """
 
     code: str
     prompts: str
@@ -35,7 +37,9 @@ class RepairResult:
 
 
 def repair(code: str, prompts: str, operator_set: OperatorSet) -> RepairResult:
-    """Apply every repair that applies. Code that cannot be made to parse comes back as it was."""
+    """Make every repair that applies. Code that cannot be made to parse comes back as it was, without
+    repairs.
+    """
     fixed, repairs = _readable(code, operator_set)
     tree = parse(fixed).tree
     if tree is None:
@@ -51,29 +55,29 @@ def repair(code: str, prompts: str, operator_set: OperatorSet) -> RepairResult:
     for fix in _FIXES:
         tree = parse(fixed).tree
         assert tree is not None  # every fix leaves text that parses
-        text, made = fix(fixed, tree, operator_set)
-        if made and parse(text).tree is not None:
+        text, changes = fix(fixed, tree, operator_set)
+        if changes and parse(text).tree is not None:
             shift += text.count("\n") - fixed.count("\n") if fix is add_imports else 0
             fixed = text
-            repairs += made
+            repairs += changes
     return RepairResult(fixed, prompts, tuple(repairs), shift)
 
 
 def _readable(code: str, operator_set: OperatorSet) -> tuple[str, list[Repair]]:
-    """The code made to parse if text-level repairs can do that."""
+    """The code and the text-level repairs that make it parse; as it was, without any, where none do."""
     failure = parse(code)
     if failure.tree is not None or failure.problem is None or failure.problem.code != "graph-syntax":
         return code, []
-    text, made = code, []
+    text, repairs = code, []
     for name, message, step in (("", "", lambda t: t), *steps([o.attribute for o in operator_set.operators])):
         changed = step(text)
         if changed != text:
-            made.append(Repair(name, message, _first_difference(text, changed)))
+            repairs.append(Repair(name, message, _first_difference(text, changed)))
             text = changed
         if parse(text).tree is not None:
-            return text, made
+            return text, repairs
         if (merged := merge_headers(text)) and parse(merged[0]).tree is not None:
-            return merged[0], [*made, _unwrapped(merged[1])]
+            return merged[0], [*repairs, _unwrapped(merged[1])]
     return code, []
 
 

@@ -13,7 +13,7 @@ from engine.workflows.tree import FunctionNode
 
 Bindings = dict[str, list[OperatorSpec | None]]
 
-# Words by which workflows take a worker's prose for a verdict.
+# Words that workflows look for in a worker's prose, as if it were a verdict.
 _VERDICT_WORDS = (
     "pass",
     "fail",
@@ -35,7 +35,7 @@ _BANNED_CALLS = frozenset({"open", "exec", "eval", "compile", "__import__", "inp
 
 
 def check_results(tree: ast.Module, operators: Operators) -> list[Diagnostic]:
-    """Keys that an operator does not return, and verdicts read out of prose."""
+    """Diagnostics of keys that an operator does not return, and of verdicts read out of prose."""
     found: list[Diagnostic] = []
     for function in ast.walk(tree):
         if not isinstance(function, FunctionNode):
@@ -139,7 +139,9 @@ def _has(spec: OperatorSpec, code: str, key: str) -> bool:
 
 
 def missing_keys(tree: ast.Module, operators: Operators) -> list[tuple[ast.Subscript, str]]:
-    """`result["key"]` where no operator that the result may be of returns that key."""
+    """(node, key) of each `result["key"]` where none of the operators that the result may come from returns
+    that key.
+    """
     found: list[tuple[ast.Subscript, str]] = []
     for function in ast.walk(tree):
         if not isinstance(function, FunctionNode):
@@ -210,7 +212,7 @@ def _is_verdict(node: ast.AST, texts: set[str], bindings: Bindings, operators: O
 
 
 def check_habits(tree: ast.Module) -> list[Diagnostic]:
-    """Writing to the shared prompts, and reaching for what the sandbox withholds."""
+    """Warnings where a workflow writes to the shared prompts, or uses what the sandbox does not have."""
     found: list[Diagnostic] = []
     for node in ast.walk(tree):
         match node:

@@ -1,4 +1,4 @@
-"""What two workflows have in common when they differ in names, prompts and numbers only."""
+"""What two workflows have in common that differ only in names, prompts and numbers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from engine.source import parse
 def skeleton(code: str) -> str:
     """A content address, 32 hex digits, of the code's syntax tree without what is arbitrary in it.
 
-    Variables, parameters, helper methods and prompts are numbered in the order they come in, texts and
-    numbers are blanked, docstrings left out. Operators, keywords of calls and everything that decides what is
-    done stay. Code that does not parse stands for itself.
+    Variables, parameters, helper methods and prompts are numbered in the order in which they appear, texts
+    and numbers are blanked, docstrings left out. Operators, keywords of calls and all control flow stay. Code
+    that does not parse is taken as it is.
     """
     tree = parse(code).tree
     text = code if tree is None else "".join(_Writer(tree).written(tree))

@@ -1,4 +1,4 @@
-"""Whether the workflow's class and its `__call__` have the shape the runner can call."""
+"""Whether the workflow's class and its `__call__` have a shape that the runner can call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from engine.workflows.tree import FunctionNode, methods, walk_scope, workflow_cl
 
 
 def check_structure(tree: ast.Module) -> list[Diagnostic]:
-    """The class, its methods' signatures, and what the compiler would refuse beyond the grammar."""
+    """Diagnostics of the class, its methods' signatures, and code that parses but that the compiler
+    refuses.
+    """
     found = _misplaced(tree)
     fmt = format_of(tree)
     if fmt.agents:
@@ -39,7 +41,7 @@ def check_structure(tree: ast.Module) -> list[Diagnostic]:
 
 
 def nested_call(call: FunctionNode) -> FunctionNode | None:
-    """The `__call__` that is all the body of `call`, its docstring aside."""
+    """The `__call__` that is the whole body of `call`, but for a docstring; None where there is none."""
     body = [n for n in call.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
     inner = body[0] if len(body) == 1 else None
     return inner if isinstance(inner, FunctionNode) and inner.name == "__call__" else None
@@ -101,7 +103,7 @@ def _required(function: FunctionNode) -> list[str]:
 
 
 def _misplaced(tree: ast.Module) -> list[Diagnostic]:
-    """Syntax errors that parsing alone does not find, since the code is never compiled here."""
+    """Syntax errors that only compiling would find; the code is never compiled here."""
     found: list[Diagnostic] = []
     _misplaced_in(tree, found, function=None, loop=False)
     return found

@@ -1,4 +1,4 @@
-"""Undoing what copying a workflow out of a typeset page does to it.
+"""Undoing the damage of copying a workflow out of a typeset page.
 
 These are tried only on code that does not parse, and kept only if it parses afterwards.
 """
@@ -37,6 +37,9 @@ def steps(names: Iterable[str]) -> list[Step]:
 
 
 def without_margin_numbers(text: str) -> str:
+    """The text without line numbers: lines that are only one, and the beginnings of lines where half
+    have one.
+    """
     text = _NUMBER_LINE.sub("", text)
     filled = sum(1 for line in text.split("\n") if line.strip())
     if 2 * len(_NUMBER_PREFIX.findall(text)) < filled:
@@ -45,11 +48,14 @@ def without_margin_numbers(text: str) -> str:
 
 
 def without_latex(text: str) -> str:
+    r"""The text with `\\ensuremath{\\text{\\_}}` and its like replaced by the character in it."""
     return _LATEX.sub(r"\1", text)
 
 
 def with_joined_strings(text: str) -> str:
-    """One-line strings that run on join the next lines; each line joined leaves a blank one behind."""
+    """The text with one-line strings that were broken over lines joined again. Each joined line leaves a
+    blank one behind, so that lines keep their numbers.
+    """
     for _ in range(MAX_JOINS):
         broken = next((t for t in tokens(text) if t.kind == "open-string" and t.end < len(text)), None)
         if broken is None:
@@ -62,7 +68,7 @@ def with_joined_strings(text: str) -> str:
 
 
 def _with_closing_quote(text: str, broken: Token) -> str | None:
-    """The string closed by the quote that stands where its own should, as in f"{x}'."""
+    """The text with a string closed whose last quote is the wrong one, as in f"{x}'."""
     body = broken.text.lstrip("rRbBuUfF")
     quote, other = body[0], "'" if body[0] == '"' else '"'
     tail = re.search(rf"{other}([,)\]}}\s]*)$", body)
@@ -88,7 +94,9 @@ def _with_next_line(text: str, broken: Token) -> str | None:
 
 
 def with_underscores(text: str, known: Iterable[str]) -> str:
-    """Words that make up a known name, outside strings and comments, become that name again."""
+    """The text with the underscores of `known` names, and of names used elsewhere in it, put back where they
+    became blanks; strings and comments are left alone.
+    """
     code = list(tokens(text))
     used = _SNAKE.findall(" ".join(t.text for t in code if t.kind == "word"))
     names = sorted({*known, *used[:MAX_NAMES]}, key=len, reverse=True)
@@ -105,7 +113,7 @@ def with_underscores(text: str, known: Iterable[str]) -> str:
 
 
 def _respelled(names: re.Pattern[str], text: str) -> str:
-    """Prompt names need not be known: a word after an attribute is never valid Python."""
+    """Names of prompts need not be known: a word that follows an attribute is never valid Python."""
     return _SPACED_PROMPT.sub(_underscored, names.sub(_underscored, text))
 
 
@@ -114,7 +122,9 @@ def _underscored(match: re.Match[str]) -> str:
 
 
 def with_closed_brackets(text: str) -> str:
-    """Close what is open before a line that stands no deeper than the line that opened it."""
+    """The text with brackets closed that are open before a line indented no deeper than the one that
+    opened them.
+    """
     stack: list[tuple[str, int]] = []
     inserts: list[tuple[int, str]] = []
     last = line_start = 0

@@ -73,9 +73,9 @@ def test_humaneval_s_layout_and_drop_s_single_object_are_recognised(tmp_path: Pa
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ('{"id": "a", "prompt": "x", "answer": NaN}', "NaN is no number"),
-        ('{"id": "a", "prompt": "x", "answer": -Infinity}', "-Infinity is no number"),
-        ('{"id": "a", "prompt": "x", "metadata": {"level": 1e999}}', "1e999 is no number"),
+        ('{"id": "a", "prompt": "x", "answer": NaN}', "NaN is not a number"),
+        ('{"id": "a", "prompt": "x", "answer": -Infinity}', "-Infinity is not a number"),
+        ('{"id": "a", "prompt": "x", "metadata": {"level": 1e999}}', "1e999 is not a number"),
         (f'{{"id": "a", "prompt": "x", "answer": {"9" * 5000}}}', "not JSON"),
         (r'{"id": "a", "prompt": "x \ud83d"}', r"\ud83d is half of a character"),
         (r'{"id": "a", "prompt": "x", "metadata": {"\uDE00": 1}}', r"\uDE00 is half of a character"),

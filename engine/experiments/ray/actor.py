@@ -1,7 +1,8 @@
 """The class of a cluster's workers, which reaches them by value: unpickling it there imports nothing of ours.
 
-Ray puts the driver's working folder first on the workers' import path, and they have a PYTHONPATH too. What
-is called `engine` there may be anybody's, so our names are bound before the first of our modules is imported.
+Ray puts the driver's working folder first on the workers' import path, and they have a PYTHONPATH too. A
+package called `engine` there may be anybody's, so our names are bound before the first of our modules is
+imported.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ class TrialWorker:
     """A Ray actor around `engine.experiments.ray.worker.TrialWorker`."""
 
     def __init__(self, ours: str, folder: str, *, unsafe_local: bool) -> None:
-        """`ours` and `folder` are the driver's: where it has `flowreasoner.py`, and where it was started.
+        """`ours` and `folder` are folders of the driver: that of its `flowreasoner.py`, and its working
+        folder.
 
-        Raises ModuleNotFoundError: flowreasoner is not installed for the Python of this machine.
+        Raises ModuleNotFoundError where flowreasoner is not installed for the Python of this machine.
         """
         _bind(ours, folder)
         from engine.experiments.ray.worker import TrialWorker as Worker
@@ -28,7 +30,7 @@ class TrialWorker:
         self._worker = Worker(unsafe_local=unsafe_local)
 
     async def ask(self, method: str, *args: Any) -> Any:
-        """What that method of the worker replies."""
+        """The reply of that method of the worker, as plain data."""
         return await getattr(self._worker, method)(*args)
 
 

@@ -1,4 +1,4 @@
-"""A Ray cluster and the worker processes an experiment has there."""
+"""A Ray cluster and the worker processes that an experiment has there."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from flowreasoner import HERE
 from engine.experiments.cluster_error import ClusterError
 from engine.experiments.ray.actor import actor
 
-REACH_S = 10.0  # to a cluster's port
-PATIENCE_S = 20.0  # with a cluster that has no room, before that is said
+REACH_S = 10.0  # to open a connection to a cluster's port
+PATIENCE_S = 20.0  # wait for a free processor before the user is told about it
 CLOSE_S = 30.0  # for a worker to remove its containers
 
 
 class LostWorkerError(Exception):
-    """A worker process ended, or its machine did, while it was asked something."""
+    """A worker process or its machine went away during a call."""
 
 
 class Member:
-    """A worker process. `busy` counts the trials it carries out."""
+    """A worker process on the machine `host`. `busy` counts the trials it is carrying out."""
 
     def __init__(self, handle: Any) -> None:
         self.handle = handle
@@ -36,13 +36,15 @@ class Member:
         self.busy = 0
 
     async def ask(self, method: str, *args: object) -> Any:
-        """A method's reply. Raises LostWorkerError, and ClusterError where the worker has a bug."""
+        """The reply of a method. Raises LostWorkerError where the worker went away, and ClusterError where
+        the method failed or the connection to the cluster is lost.
+        """
         from ray import exceptions
 
         try:
             reply = self.handle.ask.remote(method, *args)
             waiting = asyncio.wrap_future(reply.future())
-            # Of an actor that is ended nobody asks any more what became of the last call.
+            # Retrieved here: nobody reads the result of a last call to an actor that was killed.
             waiting.add_done_callback(lambda f: f.cancelled() or f.exception())
             # Shielded: Ray would set the result of a cancelled future, and complain.
             return await asyncio.shield(waiting)
@@ -55,7 +57,7 @@ class Member:
 
 
 class Crew:
-    """The workers of an experiment: one for each processor of the cluster, at most one a trial.
+    """The workers of an experiment: one for each processor of the cluster, but no more than trials at once.
 
     A worker that dies is replaced. Use as an async context manager: leaving it ends them.
     """
@@ -69,7 +71,9 @@ class Crew:
         *,
         unsafe_local: bool = False,
     ) -> None:
-        """`models` are opened by each worker before it gets a trial; `report` is told which could not."""
+        """Each worker opens `models`, pairs of meta-agent and worker, before it gets a trial; `report` is
+        called with a sentence about each worker that cannot.
+        """
         self._ray, self._models, self._report = ray, list(models), report
         self._concurrency, self._unsafe_local = concurrency, unsafe_local
         self._members: list[Member] = []
@@ -78,7 +82,7 @@ class Crew:
         self._seats, self._why_none = 1, ""
 
     async def __aenter__(self) -> Crew:
-        """Returns once a worker is ready. Raises ClusterError: none can be had."""
+        """Returns once a worker is ready. Raises ClusterError where none can be used."""
         resources = await asyncio.to_thread(self._ray.cluster_resources)
         count = max(1, min(self._concurrency, int(resources.get("CPU", 1))))
         self._seats = -(-self._concurrency // count)
@@ -107,7 +111,9 @@ class Crew:
 
     @asynccontextmanager
     async def member(self) -> AsyncGenerator[Member, None]:
-        """The worker with the fewest trials, once one has room for another. Raises ClusterError."""
+        """The worker with the fewest trials, once one has room for another. Raises ClusterError where no
+        worker is left.
+        """
         async with self._changed:
             await self._changed.wait_for(lambda: self._free() or not (self._members or self._hiring))
             self._check()
@@ -121,7 +127,7 @@ class Crew:
                 self._changed.notify_all()
 
     def lost(self, member: Member) -> None:
-        """A worker died, or does not answer: nothing of it goes on, and another takes its place."""
+        """Kill a worker that died or does not answer, and start another in its place."""
         if member in self._members:
             self._members.remove(member)
             self._kill(member)
@@ -139,7 +145,9 @@ class Crew:
         self._hiring.add(task)
 
     async def _welcome(self) -> None:
-        """Start a worker and let it open what trials need; it waits for a processor where all are taken."""
+        """Start a worker and let it open what trials need. Ray makes it wait while all processors are
+        taken.
+        """
         task = asyncio.current_task()
         assert task is not None  # `_hire`
         member, why = None, ""
@@ -148,7 +156,7 @@ class Crew:
             worker = actor(self._ray, num_cpus=1, max_restarts=0, max_concurrency=seats)
             member = Member(worker.remote(HERE, str(Path.cwd()), unsafe_local=self._unsafe_local))
             why = await self._introduced(member)
-        # The edge to a library: whatever it raises, those who wait for a worker must hear of it.
+        # The edge to a library: whatever it raises, the callers that wait for a worker must be woken.
         except Exception as error:  # noqa: BLE001
             why = _reason(error)
         finally:
@@ -164,7 +172,7 @@ class Crew:
             self._changed.notify_all()
 
     async def _introduced(self, member: Member) -> str:
-        """Why the worker cannot be used, or nothing. Raises LostWorkerError and ClusterError."""
+        """Why the worker cannot be used, or "". Raises as `Member.ask`."""
         about = await member.ask("hello", self._models)
         member.host = about["host"]
         if about["version"] != version("flowreasoner"):
@@ -186,10 +194,10 @@ class Crew:
 
 @asynccontextmanager
 async def connected(where: str) -> AsyncGenerator[Any, None]:
-    """Ray, connected to the cluster that `where` names. "ray" is the one of RAY_ADDRESS or, where that is not
-    set, one on this machine that is started now and ends with this process.
+    """The `ray` package, connected to the cluster that `where` names. "ray" is the cluster of RAY_ADDRESS or,
+    where that is not set, one on this machine that is started now and ends with this process.
 
-    Raises ClusterError.
+    Raises ClusterError where Ray is not installed, or the cluster cannot be reached or used.
     """
     try:
         import ray
@@ -212,14 +220,14 @@ async def connected(where: str) -> AsyncGenerator[Any, None]:
 
 
 def _connect(ray: Any, address: str) -> None:
-    # Messages of Ray's would go to standard output, between our own lines.
+    # Ray's messages would go to standard output, between our own lines.
     import ray._private.worker as messages
 
     messages._worker_logs_enabled = False
     warnings.filterwarnings("ignore", module=r"ray\.")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == "local":
-        # What runs here is nobody else's business.
+        # No usage statistics are sent to Ray's makers.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # Workers see the GPUs, for models that run in their process.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -228,7 +236,9 @@ def _connect(ray: Any, address: str) -> None:
 
 
 async def _reach(where: str) -> None:
-    """Ray itself tries for minutes, and says little."""
+    """Raises ClusterError where nothing answers at the address. Ray itself would try for minutes, and
+    say little.
+    """
     try:
         parts = urlsplit(where)
         _, writer = await asyncio.wait_for(asyncio.open_connection(parts.hostname, parts.port), REACH_S)
@@ -252,7 +262,7 @@ def _reason(error: Exception) -> str:
 
 
 def _first_line(text: str) -> str:
-    """Ray's messages are long: the line that names an error, else the first."""
+    """The line of a text that names an error, else its first line: Ray's messages are long."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     named = [line for line in lines if "Error:" in line and "ray::" not in line]
     return (named or lines or [""])[0]

@@ -1,7 +1,8 @@
-"""Carrying trials out on a Ray cluster: the plan, the store and the recorder stay in this process.
+"""Carrying out trials on a Ray cluster: the plan, the store and the recorder stay in this process.
 
-A worker hands the events of its trials over as they come; here they are recorded in their order, as if the
-runs were here. They come by asking for more: Ray's streaming generators do not work through `ray://`.
+A worker hands over the events of its trials as they come; they are recorded here in their order, as if the
+runs were in this process. The driver polls for them, because Ray's streaming generators do not work through
+`ray://`.
 """
 
 from __future__ import annotations
@@ -19,21 +20,22 @@ from engine.experiments.trials import Carry, TrialRequest, Watch, trial_of
 from engine.experiments.wire import request_to_json
 from engine.search import Trial
 
-# A trial that takes its worker with it so often would do so for ever.
+# A trial that kills its worker so often would do so for ever.
 ATTEMPTS = 3
 CANCEL_S = 30.0  # for a cancelled run to end in its worker
 _LOST = "The worker process that ran this ended before the run did."
 
 
 class RemoteBugError(Exception):
-    """A variant's bug on a worker; the message is the traceback there."""
+    """A variant's bug on a worker; the message is the worker's traceback."""
 
 
 class RemoteRun:
     """A run in a worker process, to be recorded like one of this process.
 
-    Its last event is always RunFinished: the worker's, or one of status "interrupted" where the worker was
-    `lost` after it had begun. Without any event where it was lost, or cancelled, before.
+    Its last event is RunFinished: the worker's, or one of status "interrupted" where the worker was `lost`
+    after the run had begun. A run that was lost or cancelled before it began has no events. `bug` is set
+    where a bug of the variant ended it.
     """
 
     def __init__(self, member: Member, name: str, request: TrialRequest) -> None:
@@ -45,12 +47,12 @@ class RemoteRun:
         self.bug: RemoteBugError | None = None
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """The run's events. Raises ClusterError: the worker cannot carry it out at all."""
+        """The run's events. Raises ClusterError where the worker cannot carry it out at all."""
         seen = self._begun
         try:
-            told = await self._ask("begin", self._name, request_to_json(self._request))
-            if "failure" in told:
-                raise ClusterError(f"on {self._member.host}: {told['failure']}")
+            begun = await self._ask("begin", self._name, request_to_json(self._request))
+            if "failure" in begun:
+                raise ClusterError(f"on {self._member.host}: {begun['failure']}")
             while True:
                 reply = await self._ask("more", self._name)
                 for data in reply["events"]:
@@ -70,7 +72,7 @@ class RemoteRun:
                 self._cancelling.cancel()
 
     def cancel(self) -> None:
-        """End the run; what its worker still has to say of it comes with `events`."""
+        """End the run; its last events still come from `events`."""
         if self._cancelling is None and not self._begun.has_ended:
             self._cancelling = asyncio.create_task(self._cancel())
 
@@ -84,17 +86,17 @@ class RemoteRun:
             self._gave_up.set_result(None)
 
     async def _ask(self, method: str, *args: object) -> dict:
-        """A worker's reply, for which nobody waits who has given up. Raises LostWorkerError."""
-        asked = asyncio.ensure_future(self._member.ask(method, *args))
-        await asyncio.wait([asked, self._gave_up], return_when=asyncio.FIRST_COMPLETED)
-        if asked.done():
-            return asked.result()
-        asked.cancel()
+        """A worker's reply. Raises LostWorkerError where it went away, or a cancelled run was given up."""
+        reply = asyncio.ensure_future(self._member.ask(method, *args))
+        await asyncio.wait([reply, self._gave_up], return_when=asyncio.FIRST_COMPLETED)
+        if reply.done():
+            return reply.result()
+        reply.cancel()
         raise LostWorkerError("it does not answer")
 
 
 class Seen:
-    """What has come of a run: enough to end it with the totals of what is recorded."""
+    """What the events of a run so far add up to, so that a lost run can be ended with these totals."""
 
     def __init__(self) -> None:
         self.last: Event | None = None
@@ -104,9 +106,11 @@ class Seen:
 
     @property
     def has_ended(self) -> bool:
+        """Whether the run's last event has come."""
         return isinstance(self.last, RunFinished)
 
     def add(self, event: Event) -> None:
+        """Count the run's next event."""
         self.last = event
         if isinstance(event, StepStarted):
             self._steps += 1
@@ -122,7 +126,7 @@ class Seen:
                 self._best = event
 
     def interrupted(self) -> RunFinished:
-        """The end of a run whose worker is gone, dated at its last event."""
+        """The end of a run whose worker is gone, at the time of its last event. There must have been one."""
         assert self.last is not None  # a run that never began has no end
         return RunFinished(
             run_id=self.last.run_id,
@@ -145,7 +149,9 @@ class Seen:
 
 
 class RayTrials:
-    """`engine.experiments.trials.Carry` on a cluster. A trial whose worker died is carried out by another."""
+    """`engine.experiments.trials.Carry` on a cluster. A trial whose worker died is carried out again by
+    another.
+    """
 
     def __init__(
         self,
@@ -154,14 +160,15 @@ class RayTrials:
         report_bug: Callable[[Exception], object],
         searches: Carry,
     ) -> None:
-        """`record` keeps a run's events and yields them; `searches` carries searches out, here: their code
-        drives the experiment, and what they try comes back as trials for the cluster.
+        """`record` keeps a run's events and yields them; `report_bug` is called with bugs of variants.
+        `searches` carries out searches in this process: their code drives the experiment, and the candidates
+        they try come back as trials for the cluster.
         """
         self._crew, self._record, self._report_bug, self._searches = crew, record, report_bug, searches
         self._names = count()
 
     async def __call__(self, request: TrialRequest, watch: Watch) -> Trial:
-        """Raises ClusterError, and what recording raises."""
+        """As `Carry`. Raises ClusterError where no worker can carry out trials, and what recording raises."""
         if request.job is not None:
             return await self._searches(request, watch)
         end: RunFinished | None = None

@@ -1,7 +1,7 @@
 """What runs in a worker process of a Ray cluster: trials, whose events the driver fetches.
 
-Models and sandbox are opened once a process, by the configuration and environment found there. Everything
-that crosses is plain data, so that neither side unpickles what the other's models or containers made.
+Each process opens models and sandbox once, by the configuration and environment of its machine. Only plain
+data crosses, so that neither side unpickles anything that the other's models or containers made.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ BATCH_EVENTS = 200
 
 
 class TrialWorker:
-    """What an actor (`actor.py`) does. A trial is one `begin`, then `more` until that says it has ended.
+    """The work of an actor (`actor.py`). A trial is one `begin`, then `more` until it says that it has ended.
 
-    What cannot be done is told in the reply as one sentence, `failure`: errors of ours need not be known
-    to whoever reads them.
+    Where something cannot be done, the reply has a sentence `failure`; our exceptions are not sent, because
+    they would have to be unpickled.
     """
 
     def __init__(self, *, unsafe_local: bool = False) -> None:
@@ -48,7 +48,9 @@ class TrialWorker:
         self._opening = asyncio.Lock()
 
     async def hello(self, models: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        """Open what trials with these meta-agents and workers need: `host` and `version`, or `failure`."""
+        """Open what trials with these pairs of meta-agent and worker need. Returns {host, version}, and
+        `failure` where that is not possible.
+        """
         about = {"host": platform.node(), "version": version("flowreasoner")}
         try:
             for meta_agent, worker in models:
@@ -58,18 +60,20 @@ class TrialWorker:
         return about
 
     async def begin(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Start a trial; `name` is for `more` and `cancel`."""
+        """Start a trial, whose name is for `more` and `cancel`. Returns {}, or {failure} where it cannot
+        start.
+        """
         trial = self._trials[name] = _Trial()
         try:
-            wanted = request_from_json(request)
-            services = await self._services(wanted.meta_agent, wanted.worker)
+            trial_request = request_from_json(request)
+            services = await self._services(trial_request.meta_agent, trial_request.worker)
             run = Run(
-                wanted.problem,
-                wanted.config,
+                trial_request.problem,
+                trial_request.config,
                 services,
-                job=workflow_job(wanted.workflow) if wanted.workflow else None,
-                found=wanted.found,
-                origin=wanted.origin,
+                job=workflow_job(trial_request.workflow) if trial_request.workflow else None,
+                found=trial_request.found,
+                origin=trial_request.origin,
             )
         except ExpectedError as error:
             del self._trials[name]
@@ -78,7 +82,9 @@ class TrialWorker:
         return {}
 
     async def more(self, name: str) -> dict[str, Any]:
-        """The next `events`, waited for; whether the trial has `ended`; and the traceback of a `bug`."""
+        """Wait for the next events of a trial. Returns {events, ended, bug}: at most `BATCH_EVENTS` of them
+        as JSON, whether these are the last, and with the last the traceback of a bug or None.
+        """
         trial = self._trials[name]
         reply = await trial.more()
         if reply["ended"]:
@@ -86,7 +92,7 @@ class TrialWorker:
         return reply
 
     async def cancel(self, name: str) -> None:
-        """End a trial: its last events come with `more`."""
+        """End a trial; its last events still come from `more`."""
         if (trial := self._trials.get(name)) is not None:
             trial.cancel()
 
