@@ -20,15 +20,14 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def address(host: str | None) -> str:
-    """The daemon's address: `host`, or what the environment names, or the usual one."""
+    """The daemon's address: `host`, or what DOCKER_HOST names, or the usual socket."""
     return host or os.environ.get("DOCKER_HOST") or _DEFAULT
 
 
 async def attach(host: str | None, container: str) -> Streams:
-    """stdin, stdout and stderr of a container that is not started yet.
+    """stdin, stdout and stderr of a container that is not started yet, as a reader and a writer.
 
-    Raises:
-        OSError: the daemon cannot be reached, or refuses.
+    Raises OSError where the daemon cannot be reached, or refuses.
     """
     async with asyncio.timeout(_WITHIN_S):
         reader, writer = await _connect(address(host))

@@ -28,8 +28,10 @@ def choose_backends(
     image: ImageName = "core",
     progress: Progress | None = None,
 ) -> Sequence[DockerBackend | BwrapBackend | LocalBackend]:
-    """The backends to share the work: one for each of the Docker `hosts` that answers, or the one of this
-    machine. Blocks while it asks the daemons. "auto" never means no isolation.
+    """The backends to share the work: one for each of the Docker `hosts` that answers, or this machine's.
+
+    Blocks while it asks the daemons. "auto" never means no isolation. `progress` gets a line on what takes
+    long.
 
     Raises:
         SandboxError: none is usable; the message says how to get Docker.
@@ -45,7 +47,7 @@ def choose_backends(
             return _docker_hosts(hosts, build, runtime, image, progress)
         return [_docker(None, connect(), build, runtime, image, progress)]
     except SandboxError as error:
-        # bubblewrap has no images: without its packages, code that is right would be called wrong. And who
+        # bubblewrap has no images: without an image's packages, right code would be called wrong. And whoever
         # asked for a runtime wants more isolation, not less.
         if prefer == "docker" or image != "core" or runtime is not None:
             raise

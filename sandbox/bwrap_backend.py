@@ -95,10 +95,10 @@ def interpreter() -> str:
 
 
 def own_packages(python: str, image: str, needs: Sequence[str]) -> str:
-    """What to say of packages that `image` would bring, where there are no images; nothing if it has none.
+    """A sentence on packages that `image` would bring, where there are no images; "" if it brings none.
 
-    Raises:
-        SandboxError: `python` lacks some. Code that is right would be called wrong for it.
+    `needs` are module names. Raises SandboxError where `python` lacks one: right code would be called wrong
+    for it.
     """
     if not needs:
         return ""
@@ -237,7 +237,7 @@ def _fds(filter_program: bytes | None) -> Iterator[tuple[list[int], int, int | N
 
 
 def guest_zip() -> bytes:
-    """The guest package as Python imports it from one file."""
+    """The guest package as a zip file that Python imports from."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, source in images.guest_files().items():
@@ -254,7 +254,9 @@ def _memory_file(content: bytes) -> int:
 
 @dataclass
 class Child:
-    """A started bubblewrap: our end of its standard streams, and a memory file for what it complains of."""
+    """A started bubblewrap: our end of its standard streams, and a memory file with its stderr (-1 for
+    none).
+    """
 
     process: subprocess.Popen[bytes]
     sock: socket.socket
@@ -302,16 +304,19 @@ class BwrapTransport:
         self._writer = writer
 
     async def read(self) -> bytes:
+        """As `Transport.read`: at most 256 KiB."""
         try:
             return await self._reader.read(1 << 18)
         except ConnectionError:
             return b""
 
     async def write(self, data: bytes) -> None:
+        """As `Transport.write`."""
         self._writer.write(data)
         await self._writer.drain()
 
     async def state(self) -> State:
+        """As `Transport.state`."""
         code = self._child.process.poll()
         if code is None and is_stopped(self._child.process.pid):
             return State("paused")

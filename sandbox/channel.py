@@ -16,8 +16,8 @@ from sandbox.guest.schema import Names, SchemaError
 from sandbox.types import Callback, CallbackError, SandboxError
 
 READY_WITHIN_S = 30.0
-LATE_S = 10.0  # past the longest that a request may wait for its wall limit
-LOOK_EVERY_S = 3.0  # at the container of a request that has no answer yet
+LATE_S = 10.0  # how long past its last possible end a request is waited for
+LOOK_EVERY_S = 3.0  # between looks at the container of a request that has no answer yet
 PROBE_WITHIN_S = 5.0
 _MAX_REPLY = frames.MAX_FRAME // 2
 _MAX_MESSAGE = messages.MAX_MESSAGE
@@ -106,10 +106,9 @@ class Channel:
         self._ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     async def open(self, init: Mapping[str, Any]) -> dict[str, Any]:
-        """Start the runner; returns what it says of itself.
+        """Start the runner with the message `init`; returns what it says of itself.
 
-        Raises:
-            SandboxError: it did not answer, or a guest module does not import.
+        Raises SandboxError where it does not answer, or a guest module does not import.
         """
         self._reader = asyncio.create_task(self._read())
         await self._send({"t": "init", **init})
@@ -126,6 +125,7 @@ class Channel:
 
     @property
     def lost(self) -> bool:
+        """Whether the stream has ended or broken, so that no request can succeed any more."""
         return self._lost is not None
 
     async def request(
@@ -190,7 +190,7 @@ class Channel:
             pending.fail(SandboxError("container-lost", why))
 
     async def probe(self) -> str | None:
-        """What is not as in a fresh container; None when all is well."""
+        """What is not as in a fresh container, in one line; None when all is well."""
         name = secrets.token_hex(16)
         pending = _Pending(None, "probed")
         self._pending[name] = pending

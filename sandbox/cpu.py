@@ -9,8 +9,9 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 
 def container_cpu_s(container_id: str) -> float | None:
-    """Seconds that a container of this machine has used so far, by its full id; None where that cannot be
-    read: it is gone, elsewhere, or no container of Docker's.
+    """Seconds of CPU time that a container of this machine has used so far, by its full id.
+
+    None where that cannot be read: it is gone, elsewhere, or not a Docker container.
     """
     if not container_id.isalnum():
         return None

@@ -15,8 +15,8 @@ from sandbox.types import SandboxError
 
 Progress = Callable[[str], None]
 
-# Their Python is new enough for the runner. Elsewhere mmdebstrap makes the first of them, from the
-# mirror it knows by itself.
+# Distributions whose Python is new enough for the runner. On any other, mmdebstrap makes the first of these,
+# from the mirror that it knows by itself.
 _SUITES = ("bookworm", "trixie", "noble")
 _SOURCES = (
     "/etc/apt/sources.list.d/debian.sources",
@@ -29,7 +29,9 @@ _SAID = 3  # last lines shown of a failure
 
 
 def suite() -> tuple[str, Path | None]:
-    """The distribution to make, and the file that says where this machine gets it from."""
+    """The codename of the distribution to make, and the file of this machine's sources for it, None for the
+    usual.
+    """
     release = Path("/etc/os-release")
     lines = release.read_text(encoding="utf-8").splitlines() if release.exists() else []
     codename = dict(line.split("=", 1) for line in lines if "=" in line).get("VERSION_CODENAME", "")

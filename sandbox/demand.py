@@ -21,7 +21,7 @@ class HighWater:
         self._past: deque[tuple[float, int]] = deque()  # (when it was left, number), numbers falling
 
     def note(self, number: int) -> None:
-        """From now on it is `number`."""
+        """From now on the number is `number`."""
         if number < self._now:
             while self._past and self._past[-1][1] <= self._now:
                 self._past.pop()  # a later and higher one hides it

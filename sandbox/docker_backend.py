@@ -49,10 +49,10 @@ def boot(path: str) -> str:
 
 
 def connect(timeout: float = 60.0, host: str | None = None) -> Any:
-    """A client of the daemon at `host`, or of the one the environment names.
+    """A client of the daemon at `host`, or of the one the environment names; `timeout` is in seconds.
 
-    Raises:
-        SandboxError: no client, no daemon, or no permission; the message says which and what to do.
+    Raises SandboxError where there is no client, no daemon or no permission; the message says which and what
+    to do.
     """
     try:
         import docker
@@ -290,6 +290,7 @@ class DockerTransport:
         self._killed: asyncio.Task[None] | None = None
 
     async def read(self) -> bytes:
+        """As `Transport.read`: one chunk of stdout; stderr is kept for `state`."""
         while True:
             try:
                 header = await self._reader.readexactly(_HEADER)
@@ -301,14 +302,17 @@ class DockerTransport:
             self._stderr = (self._stderr + body)[-_STDERR_KEPT:]
 
     async def write(self, data: bytes) -> None:
+        """As `Transport.write`."""
         self._writer.write(data)
         await self._writer.drain()
 
     async def state(self) -> State:
+        """As `Transport.state`."""
         state = await asyncio.to_thread(self._backend._state, self.container_id, self._born)
         return dataclasses.replace(state, said=self._stderr.decode("utf-8", "replace").strip()[-500:])
 
     async def kill(self) -> None:
+        """As `Transport.kill`."""
         if self._killed is None:
             self._writer.close()
             self._killed = asyncio.ensure_future(asyncio.to_thread(self._backend._remove, self.container_id))

@@ -1,7 +1,7 @@
 """Errors that are expected to happen. The message is one sentence that says what is wrong and what to do.
 
-They are at the bottom so that every floor can raise them; whoever meets one at a process's edge needs to know
-no other class.
+They are on the lowest floor so that every floor can raise them; code at a process's edge needs to know no
+other class.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class ExpectedError(Exception):
-    """What a person is told as it is, without a traceback. `exit_code` is that of a command it ends."""
+    """An error shown to the user as it is, without a traceback. `exit_code` is that of a command it ends."""
 
     exit_code: ClassVar[int]
 
@@ -22,6 +22,6 @@ class UsageError(ExpectedError, ValueError):
 
 
 class UnavailableError(ExpectedError):
-    """A model, the sandbox, the store or another process cannot be had."""
+    """A model, the sandbox, the store or another process is not available."""
 
     exit_code = 3

@@ -26,6 +26,7 @@ class File:
 
     @property
     def size(self) -> int:
+        """Bytes."""
         return len(self.data)
 
 
@@ -83,8 +84,11 @@ def patterns(wanted: Sequence[str]) -> list[str]:
 def from_guest(
     arrived: Iterable[tuple[str, bytes, str | None]],
 ) -> tuple[tuple[File, ...], tuple[RefusedFile, ...]]:
-    """What came out: each with its name, its content, and why the guest refused it if it did. The guest's
-    own checks count for nothing here."""
+    """The files that came out, and those refused: each arrived as (name, content, why the guest refused it or
+    None).
+
+    The guest's own checks count for nothing here.
+    """
     files: dict[str, File] = {}
     refused: list[RefusedFile] = []
     total = 0

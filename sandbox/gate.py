@@ -1,4 +1,4 @@
-"""A gate that many may pass together, or one alone: so that a timeout can be tried again undisturbed."""
+"""A gate that many may pass together, or one alone, so that a timeout can be tried again undisturbed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Ticket:
 
 
 class Gate:
-    """First come, first served: who wants to be alone waits for those inside, and those after wait for it."""
+    """First come, first served: one that wants to be alone waits for those inside; later ones wait for it."""
 
     def __init__(self) -> None:
         self._inside: set[Ticket] = set()

@@ -60,11 +60,12 @@ class SandboxHost:
 
     @property
     def containers(self) -> set[str]:
-        """The ids of those that live."""
+        """The ids of the containers that are alive."""
         return {worker.id for worker in self._all}
 
     @property
     def load(self) -> float:
+        """How busy it is: requests, and sessions as parts of a container, per container of its size."""
         sessions = sum(worker.sessions for worker in self._seats)
         return (self.busy + sessions / SESSIONS_EACH) / self.size
 
@@ -91,10 +92,9 @@ class SandboxHost:
         self.idle.clear()
 
     async def take(self, *, fresh: bool) -> Worker:
-        """A worker to use, which must be given back. `fresh`: one that has served nobody.
+        """A worker to use, which must be given back; with `fresh`, one that has served nobody.
 
-        Raises:
-            SandboxError: none is warm and none could be started.
+        Raises SandboxError where none is warm and none can be started.
         """
         self._set_busy(self.busy + 1)
         try:
@@ -110,7 +110,7 @@ class SandboxHost:
             raise
 
     def give_back(self, worker: Worker) -> None:
-        """It is free: kept for the next request, unless it may serve none or there are enough."""
+        """Return a worker: it is kept for the next request, unless it may serve none or there are enough."""
         self._set_busy(self.busy - 1)
         if self._closed:
             return
@@ -121,7 +121,7 @@ class SandboxHost:
             self._refill()
 
     def shrink(self) -> None:
-        """Let one go of those that nobody needed for long, and replace those that grew too old."""
+        """Remove one worker if there have been too many for long, and replace those that grew too old."""
         for worker in [worker for worker in self.idle if not worker.reusable]:
             self.idle.remove(worker)
             self._discard(worker)

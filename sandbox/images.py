@@ -58,7 +58,7 @@ class ImageStatus:
 
 
 def guest_files() -> dict[str, bytes]:
-    """The guest package's sources by file name."""
+    """The sources of the guest package by file name."""
     folder = Path(__file__).parent / "guest"
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.py"))}
 
@@ -118,7 +118,7 @@ def build(
 
 
 def status(client: Any, image: ImageName = "core") -> ImageStatus:
-    """What is built of `image`. Raises docker and requests errors."""
+    """What is built of `image`. Raises DockerException and RequestException."""
     current = find(client, image)
     if current is None:
         return ImageStatus(image, tag(image), None, None, 0, None)
@@ -170,7 +170,10 @@ def _add_wheels(client: Any, below: str, recipe: Recipe, name: str, say: Progres
 
 
 def fetch_wheels(recipe: Recipe) -> dict[str, bytes]:
-    """The packages that the recipe adds, from PyPI, by name in a build context. Raises SandboxError."""
+    """The packages that the recipe adds, from PyPI, by their path in a build context.
+
+    Raises SandboxError where they cannot be fetched.
+    """
     with tempfile.TemporaryDirectory(prefix="flowreasoner-wheels-") as folder:
         # No pip of the working folder's or of PYTHONPATH's; one in the user's site may be the only one.
         command = [sys.executable, "-P", "-E", "-m", "pip", "download", "--disable-pip-version-check"]

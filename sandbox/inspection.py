@@ -54,7 +54,7 @@ class ContainerInfo:
 
 
 def host(client: Any) -> HostInfo:
-    """The daemon behind `client`. Raises docker and requests errors."""
+    """The daemon behind `client`. Raises DockerException and RequestException."""
     info: Mapping[str, Any] = client.info()
     security = [str(option) for option in info.get("SecurityOptions") or ()]
     return HostInfo(
@@ -71,7 +71,10 @@ def host(client: Any) -> HostInfo:
 
 
 def containers(client: Any) -> list[ContainerInfo]:
-    """Our containers with their limits and present use. Raises docker and requests errors."""
+    """Our containers with their limits and present use, the newest first.
+
+    Raises DockerException and RequestException.
+    """
     found = client.api.containers(all=True, filters={"label": [f"{labels.LABEL}=1"]})
     with ThreadPoolExecutor(_THREADS) as threads:
         seen = list(threads.map(lambda row: _container(client, row), found))
@@ -149,7 +152,7 @@ class Survey:
 def survey(hosts: Sequence[str] = ()) -> list[Survey]:
     """Ask each of `hosts`, all at once; without any, the daemon that the environment names.
 
-    Never raises for one that is away. Blocks for a moment.
+    Never raises for a daemon that is away. Blocks for a moment.
     """
     with ThreadPoolExecutor(_THREADS) as threads:
         return list(threads.map(_survey, hosts or [None]))

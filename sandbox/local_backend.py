@@ -1,4 +1,4 @@
-"""No sandbox: the same runner as a plain child process. Only for who typed `unsafe-local`."""
+"""No sandbox: the same runner as a plain child process. Only where the user typed `unsafe-local`."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ class LocalTransport(BwrapTransport):
     kind = "local"
 
     async def kill(self) -> None:
+        """End the runner; it gets some seconds to end what it started. Never raises."""
         self._writer.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(self._child.process.wait, _ENDS_WITHIN_S)

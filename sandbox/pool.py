@@ -60,7 +60,7 @@ async def open_sandbox(
             bubblewrap has no images: it is refused there unless this machine has those packages.
         hosts: Docker hosts ("unix:///…", "tcp://…") to spread the work over, instead of the one
             the environment names.
-        progress: told in one line what takes long.
+        progress: gets a line on what takes long.
 
     Raises:
         SandboxError: neither is usable; the message says how to get Docker.

@@ -20,7 +20,7 @@ class Container:
 
 
 def containers(client: Any) -> list[Container]:
-    """Every container that carries our label, running or not."""
+    """Every container that carries our label, running or not. Raises DockerException and RequestException."""
     rows = client.api.containers(all=True, filters={"label": [f"{labels.LABEL}=1"]})
     return [
         Container(
@@ -34,7 +34,7 @@ def containers(client: Any) -> list[Container]:
 
 
 def reap(client: Any) -> list[str]:
-    """Remove the orphaned ones; returns their ids."""
+    """Remove the orphaned ones; returns their ids. Raises DockerException and RequestException."""
     from docker.errors import APIError
 
     removed: list[str] = []

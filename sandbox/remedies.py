@@ -23,11 +23,15 @@ _DOCKER_PACKAGES = ("docker.io", "iptables", "mmdebstrap")
 
 
 def is_root() -> bool:
+    """Whether this process may install packages and start services."""
     return os.geteuid() == 0
 
 
 def docker_advice(message: str) -> tuple[str, Fixer | None]:
-    """What a user can do about a daemon that fails as `message` says, and a function that does it."""
+    """What a user can do about a daemon that fails as `message` says, and a function that does it, if we can.
+
+    The function raises SandboxError where it does not help.
+    """
     sudo = "" if is_root() else "sudo "
     if host := os.environ.get("DOCKER_HOST"):
         return f"make the daemon at DOCKER_HOST={host} reachable, or unset DOCKER_HOST", None
@@ -47,7 +51,10 @@ def docker_advice(message: str) -> tuple[str, Fixer | None]:
 
 
 def install(*packages: str) -> Fixer:
-    """A function that installs Debian packages, refreshing the lists only if that turns out to be needed."""
+    """A function that installs Debian packages, refreshing the lists only if that turns out to be needed.
+
+    It raises SandboxError where there is no apt-get, or the packages cannot be installed.
+    """
 
     def run(say: Progress) -> None:
         names = ", ".join(packages)

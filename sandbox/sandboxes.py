@@ -28,8 +28,9 @@ class Sandboxes:
         build: bool = False,
         progress: Callable[[str], None] | None = None,
     ) -> None:
-        """The options are those of `open_sandbox`. An image that is another's with a few packages more is
-        built in any case: that takes seconds.
+        """The options are those of `open_sandbox`.
+
+        An image that is another one with a few packages added is built in any case: that takes seconds.
         """
         self._prefer: Prefer = prefer
         self._modules = guest_modules
@@ -48,8 +49,8 @@ class Sandboxes:
     async def open(self, image: str = "core") -> Pool:
         """The pool of `image`.
 
-        Raises:
-            SandboxError: there is no such image, or it cannot be had here; a later call tries again.
+        Raises SandboxError where there is no such image, or it is not available here; a later call tries
+        again.
         """
         async with self._opening[image]:
             if image not in self._pools:

@@ -21,7 +21,7 @@ class PooledSession:
         self.running = 0  # calls that have not ended
 
     def leave(self) -> None:
-        """Free its place. What still runs there may outlive it, so the container serves no others then."""
+        """Free its place. Something of it may still run, so the container then serves no others."""
         self._worker.seats.append(self._seat)
         if self.running:
             self._worker.clean = False
@@ -55,5 +55,8 @@ class PooledSession:
 
 
 def with_files(files: Mapping[str, bytes] | None, collect: Sequence[str]) -> dict[str, Any]:
-    """The part of a request's body that says which files go in and which come out."""
+    """The part of a request's body that says which files go in and which come out.
+
+    Raises FileNameError or ValueError where their names or sizes are not allowed.
+    """
     return {"files": file_transfer.for_guest(files or {}), "collect": file_transfer.patterns(collect)}

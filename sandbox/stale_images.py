@@ -14,10 +14,10 @@ from sandbox.recipes import RECIPES
 
 
 def stale(client: Any) -> list[str]:
-    """Names, or ids of nameless ones: the finished images first, then the bases below them.
+    """Names of stale images, or ids of nameless ones: the finished images first, then the bases below them.
 
-    Only images that carry our label, of a kind whose current image exists and is newer. Raises docker and
-    requests errors.
+    Only images that carry our label, of a kind whose current image exists and is newer. Raises
+    DockerException and RequestException.
     """
     ours = client.images.list(filters={"label": [images.BASE_LABEL]})
     kinds = {image.id: _kind(image) for image in ours}
@@ -31,7 +31,7 @@ def stale(client: Any) -> list[str]:
 
 
 def prune(client: Any) -> list[str]:
-    """Remove the stale ones that nothing uses; returns their names. Raises docker and requests errors."""
+    """Remove the stale images that nothing uses; returns their names. Raises as `stale` does."""
     from docker.errors import APIError
 
     removed: list[str] = []

@@ -27,7 +27,7 @@ Callback = Callable[[str, dict[str, Any]], Awaitable[Any]]
 
 
 class CallbackError(Exception):
-    """A host callback refused; `kind` (budget, model, usage, …) reaches the guest with the message."""
+    """A host callback refused; `kind` ("budget", "model", "usage", …) reaches the guest with the message."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -136,9 +136,11 @@ class Verdict:
 
     @property
     def passed(self) -> int:
+        """How many tests passed."""
         return sum(t.status == "passed" for t in self.tests)
 
     def to_json(self) -> dict[str, Any]:
+        """The verdict as JSON-ready data."""
         data = dataclasses.asdict(self)
         data["tests"] = [dataclasses.asdict(t) for t in self.tests]
         return data

@@ -76,6 +76,7 @@ class Worker:
 
     @property
     def id(self) -> str:
+        """The id of its container."""
         return self.channel.transport.container_id
 
     @property

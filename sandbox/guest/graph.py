@@ -122,9 +122,12 @@ class Graph:
             self.reading = False
 
     def build(self, reading: Reading, number: int, row: list[Any]) -> Any:
-        """The value of a row that `pack` of the other end wrote."""
+        """The value of a row that `pack` of the other end wrote.
+
+        Raises codec.MalformedError where it is none.
+        """
         raise codec.MalformedError(f"no value has the tag {row[0]!r} here")
 
     def shell(self, reading: Reading, row: list[Any]) -> Any:
-        """An empty container of a class of the other end's, to be filled."""
+        """An empty container of a class of the other end's, to be filled. Raises codec.MalformedError."""
         raise codec.MalformedError(f"no container has the tag {row[0]!r} here")

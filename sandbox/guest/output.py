@@ -44,6 +44,7 @@ class Output:
 
     @property
     def flooded(self) -> bool:
+        """Whether more was printed than is allowed."""
         return self.total > self._killed
 
     def drain(self) -> None:
@@ -56,6 +57,7 @@ class Output:
                     break
 
     def close(self) -> None:
+        """Close all ends of the pipes that are open here."""
         for fd in (*self.open, *self.writers):
             with contextlib.suppress(OSError):
                 os.close(fd)

@@ -40,7 +40,9 @@ class End(NamedTuple):
 class Zygote(Protocol):
     """What a process needs of the runner to be born."""
 
-    def spawn(self, process: Process, fds: list[int]) -> None: ...
+    def spawn(self, process: Process, fds: list[int]) -> None:
+        """Have the zygote fork `process` with these file descriptors."""
+        ...
 
 
 class Process:
@@ -78,6 +80,7 @@ class Process:
 
     @property
     def order(self) -> dict[str, Any]:
+        """What the zygote is told to fork."""
         kept = {"key": self.key, "role": self.role, "uid": self.uid, "home": self.home}
         return {**kept, "limits": self.limits}
 
@@ -135,6 +138,7 @@ class Process:
 
     @property
     def wants_write(self) -> bool:
+        """Whether frames wait to be sent."""
         return bool(self._queue)
 
     @property
@@ -169,11 +173,13 @@ class Process:
                 os.kill(self.pid, signal.SIGKILL)
 
     def spawned(self, pid: int) -> None:
+        """The zygote forked it; a kill that was asked for meanwhile is carried out."""
         self.pid = pid
         if self.killed:
             self.kill()
 
     def close(self) -> None:
+        """Close our ends of its connection."""
         self.sock.close()
         if self.theirs is not None:
             self.theirs.close()

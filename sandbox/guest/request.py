@@ -20,11 +20,25 @@ _FEW = 3  # processes: one that has more can have used up the memory itself
 class Runner(Protocol):
     """What a request needs of the runner."""
 
-    def spawn(self, process: Process, fds: list[int]) -> None: ...
-    def next_uid(self) -> int: ...
-    def sitting(self, limits: dict[str, Any]) -> Sitting | None: ...
-    def adopt(self, request: Request, process: Process) -> None: ...
-    def to_host(self, head: dict[str, Any], body: bytes = b"") -> None: ...
+    def spawn(self, process: Process, fds: list[int]) -> None:
+        """Have the zygote fork `process` with these file descriptors."""
+        ...
+
+    def next_uid(self) -> int:
+        """A uid that no process of this container has had."""
+        ...
+
+    def sitting(self, limits: dict[str, Any]) -> Sitting | None:
+        """A place with the resident checker for one check; None where it needs a process of its own."""
+        ...
+
+    def adopt(self, request: Request, process: Process) -> None:
+        """Watch a process that `request` started later."""
+        ...
+
+    def to_host(self, head: dict[str, Any], body: bytes = b"") -> None:
+        """Send a frame to the host. Blocks while the host is slow."""
+        ...
 
 
 class Request:
@@ -52,6 +66,7 @@ class Request:
         self.oom_before = linux.oom_kills()
 
     def start(self) -> None:
+        """Ask for its processes."""
         self._launch(message_role(self.body), self.body)
 
     def launched(self) -> None:
@@ -145,6 +160,7 @@ class Request:
         self.handle(self.processes[0])
 
     def on_failed_spawn(self, error: str) -> None:
+        """A process of it could not be started: the request ends without a verdict."""
         self.stop(("infra", "protocol", f"no process could be started: {error}"))
 
     def on_hangup(self, process: Process) -> None:
@@ -196,6 +212,7 @@ class Request:
         self.end_processes()
 
     def end_processes(self) -> None:
+        """Kill all of its processes."""
         for process in self.processes:
             process.kill()
 
@@ -211,6 +228,7 @@ class Request:
 
     @property
     def over(self) -> bool:
+        """Whether all of its processes have ended."""
         return all(process.end is not None for process in self.processes)
 
     def outcome(self) -> Result:
@@ -222,6 +240,7 @@ class Request:
         return self.ending_of(self.processes[0])
 
     def ending_of(self, process: Process) -> Result:
+        """Status, reason and message of a process that ended without an answer."""
         assert process.end is not None
         if not process.up and process.end.status >= 0:
             return "infra", "protocol", "a process could not be set up"
@@ -255,6 +274,7 @@ class Request:
                 yield {"t": "file", "id": self.id, "name": name, "refused": refused}, data
 
     def close(self) -> None:
+        """Close its pipes and sockets."""
         self.output.close()
         for process in self.processes:
             process.close()
@@ -289,4 +309,5 @@ class _Calls:
 
 
 def message_role(body: dict[str, Any]) -> str:
+    """The role of the process that serves a request with this body."""
     return "call" if body["kind"] == "call" else "program"

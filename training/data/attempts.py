@@ -31,16 +31,17 @@ class Attempt:
 
     @property
     def round(self) -> int:
+        """The round that proposed it, from 1."""
         return self.proposal.event.round
 
     @property
     def prompt(self) -> list[dict[str, str]]:
-        """The messages as they were sent."""
+        """The messages that the reply answers, as they were sent."""
         return [{"role": m["role"], "content": m["content"]} for m in self.call.asked.messages]
 
 
 def is_for_task(trajectory: Trajectory) -> bool:
-    """Whether its workflows are for a task: in a search, a trial of one of its candidates, or RLVR."""
+    """Whether its workflows are for a task: in a search, a trial of one of its candidates, or in RLVR."""
     origin = trajectory.started.origin
     return origin.get("stage") == "search" or (
         "job" in origin and trajectory.started.problem.get("kind") == "open"
@@ -56,7 +57,7 @@ def attempts(
     problems they solved, by workflow id.
     """
     for_task = is_for_task(trajectory)
-    found: list[Attempt] = []
+    fit: list[Attempt] = []
     for proposal in trajectory.proposals:
         reason = unfit(proposal, for_task=for_task, strict=strict)
         if reason:
@@ -64,12 +65,12 @@ def attempts(
             continue
         assert proposal.call is not None  # `unfit` saw to it
         score = scores.get(proposal.event.workflow_id or "") if for_task else proposal.score
-        found.append(Attempt(proposal, proposal.call, score))
-    return found
+        fit.append(Attempt(proposal, proposal.call, score))
+    return fit
 
 
 def unfit(proposal: Proposal, *, for_task: bool, strict: bool) -> str:
-    """Why no row is made of a proposal, as a report names it; empty where one is."""
+    """Why no row is made of a proposal, as a report names it (`report.REASONS`); "" where one is."""
     event, call = proposal.event, proposal.call
     if call is None:
         return "no-reply"
@@ -93,22 +94,24 @@ def _blankless(text: str) -> str:
 
 
 def bad_reply(call: Call) -> str:
-    """Why a reply is not to be learnt from, as a report names it; empty where it may be."""
+    """Why a reply is not to be learnt from, as a report names it; "" where it may be."""
     if call.answered.error:
         return "failed-call"
     return next((_FLAGS[flag] for flag in call.answered.flags if flag in _FLAGS), "")
 
 
-def best(found: Sequence[Attempt]) -> Attempt | None:
-    """The one with the highest score, of several the earliest, as the engine chooses; None without scores."""
-    scored = [attempt for attempt in found if attempt.score is not None]
+def best(candidates: Sequence[Attempt]) -> Attempt | None:
+    """The attempt with the highest score, the earliest of several, as the engine chooses; None without
+    scores.
+    """
+    scored = [attempt for attempt in candidates if attempt.score is not None]
     return max(scored, key=lambda attempt: attempt.score or 0.0, default=None)
 
 
-def improving(found: Sequence[Attempt]) -> list[Attempt]:
-    """Those that score higher than all before; the first that has a score is one."""
-    kept: list[Attempt] = []
-    for attempt in found:
-        if attempt.score is not None and (not kept or attempt.score > (kept[-1].score or 0.0)):
-            kept.append(attempt)
-    return kept
+def improving(candidates: Sequence[Attempt]) -> list[Attempt]:
+    """The attempts that score higher than all before them; the first that has a score is one."""
+    improved: list[Attempt] = []
+    for attempt in candidates:
+        if attempt.score is not None and (not improved or attempt.score > (improved[-1].score or 0.0)):
+            improved.append(attempt)
+    return improved

@@ -63,15 +63,15 @@ def build(
     raises ends the build, and leaves nothing.
 
     Raises:
-        DataError: no run matches, no row is left, the options do not fit the kind, or a benchmark cannot be
-            had; TokenizerError: nor can the student's tokenizer.
+        DataError: no run matches, no row is left, the options do not fit the kind, or a benchmark is missing.
+        TokenizerError: the student's tokenizer cannot be loaded, or not be trained with.
         ExportError: `out` exists and `force` is not given, or it cannot be written.
         StoreError: the store cannot be read.
     """
     options = checked(kind, options or BuildOptions())
     with new_folder(out, force=force) as folder, _full_disk_explained():
-        with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as beside:
-            spool = Spool(Path(beside) / "candidates", duplicates=options.duplicates)
+        with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", dir=folder.parent) as scratch:
+            spool = Spool(Path(scratch) / "candidates", duplicates=options.duplicates)
             with spool, Reader(source.settings.store_path()) as reader:
                 job = _Build(kind, options, spool, source, progress or (lambda _: None))
                 job.read(OpenSource(source, reader))
@@ -128,16 +128,16 @@ class _Build:
         self._count_replies(trajectory)
         problem = trajectory.started.problem
         hidden = of_splits(problem, self.kind.hidden)
-        shown = of_splits(problem, (split for split in SPLITS if split not in self.kind.hidden))
-        self._hidden.add(hidden - shown)
-        self._spool.show(_problem_key(benchmark_of(problem), problem.get("id")), shown)
+        visible = of_splits(problem, (split for split in SPLITS if split not in self.kind.hidden))
+        self._hidden.add(hidden - visible)
+        self._spool.show(_problem_key(benchmark_of(problem), problem.get("id")), visible)
         reading = Reading(trajectory, self._options, self.report.dropped, source.scores(trajectory))
         run_id = trajectory.started.run_id
         reading.others = lambda: source.others(run_id, str(problem.get("id", "")), reading.benchmark)
         for candidate in self.kind.find(reading):
             texts = self.kind.texts(candidate.row)
             reason = self._kept_out.found_in(problem, texts)
-            if not reason and any(asserted_in(tokenised(t), hidden, shown) for t in texts):
+            if not reason and any(asserted_in(tokenised(t), hidden, visible) for t in texts):
                 reason = "hidden-test"
             if reason:
                 self.report.dropped[reason] += 1
@@ -153,13 +153,13 @@ class _Build:
     def rows(self) -> Iterator[Row]:
         """The rows to write, each looked through once more, with its columns only."""
         report = self.report
-        for whole in self.kind.choose(self._spool, self._options):
+        for full_row in self.kind.choose(self._spool, self._options):
             if report.rows % _STEPS == 0:
                 self._progress(Progress("writing", report.rows, None))
-            row = in_texts({name: whole[name] for name in self.kind.columns}, plain)
+            row = in_texts({name: full_row[name] for name in self.kind.columns}, plain)
             texts = self.kind.texts(row)
-            shown = self._spool.shown(_problem_key(row["benchmark"], row[self.kind.problem]))
-            if any(self._hidden.first_in(tokenised(text), shown) for text in texts):
+            visible = self._spool.shown(_problem_key(row["benchmark"], row[self.kind.problem]))
+            if any(self._hidden.first_in(tokenised(text), visible) for text in texts):
                 report.dropped["hidden-test"] += 1
                 continue
             lengths = self._measured(row)
@@ -196,17 +196,17 @@ def _no_runs(wanted: str) -> str:
 
 def _nothing(report: Report, kind: KindOfData) -> str:
     most = ", ".join(f"{count} {name}" for name, count in report.dropped.most_common(4))
-    left = f"; left out were {most}" if most else ""
+    left_out = f"; left out were {most}" if most else ""
     which = f" that match {report.wanted!r}" if report.wanted.strip() else ""
     return (
-        f"no row for {report.kind} comes of the runs{which} ({report.read} read): {kind.nothing}{left}; "
+        f"no row for {report.kind} comes of the runs{which} ({report.read} read): {kind.nothing}{left_out}; "
         "choose other runs or options"
     )
 
 
 @contextmanager
 def _full_disk_explained() -> Iterator[None]:
-    """SQLite's word for a full disk is none of the system's."""
+    """SQLite reports a full disk by an error of its own: turn it into the system's."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -19,7 +19,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row that may be written. Of those with the same `same`, one is; pairs are drawn within a `group`."""
+    """A row that may be written.
+
+    Of candidates with an equal `same` one is written; pairs come from one `group`.
+    """
 
     row: Row
     same: str
@@ -29,9 +32,9 @@ class Candidate:
 
 @dataclass
 class Reading:
-    """The run that is being read, and what rows are made of besides it. What is left out goes to `dropped`.
+    """The run that is being read, and what its rows are made of. What is left out is counted in `dropped`.
 
-    `scores` are those of `attempts`; `others` gives further runs on the same problem, the best first.
+    `scores` are those that `attempts` takes; `others` gives further runs on the same problem, the best first.
     """
 
     trajectory: Trajectory
@@ -42,14 +45,16 @@ class Reading:
 
     @property
     def problem(self) -> dict[str, Any]:
+        """The run's problem (`engine.problems.Problem.to_json`)."""
         return self.trajectory.started.problem
 
     @property
     def benchmark(self) -> str | None:
+        """The benchmark of the run's problem, None for a problem of the user's own."""
         return benchmark_of(self.problem)
 
     def about(self, attempt: Attempt) -> Row:
-        """The columns that say where a row is from."""
+        """The columns that say where a row comes from."""
         started = self.trajectory.started
         return {
             "run": started.run_id,
@@ -61,7 +66,7 @@ class Reading:
         }
 
     def same(self, attempt: Attempt, *apart: str) -> str:
-        """What workflows have in common that count as one: problem, operator set, skeleton, and `apart`."""
+        """A key that workflows share which count as one: problem, operator set, skeleton, and `apart`."""
         operators = str(self.trajectory.started.config.get("operators", ""))
         code = skeleton(attempt.proposal.event.code)
         return key(self.benchmark, self.problem.get("id"), operators, code, *apart)
@@ -70,20 +75,26 @@ class Reading:
 class Choosing(Protocol):
     """The candidates there are, as a kind chooses from them (`training.data.spool.Spool`)."""
 
-    def unique(self) -> Iterator[Row]: ...
+    def unique(self) -> Iterator[Row]:
+        """One row of each `Candidate.same`, in the order in which they were added."""
+        ...
 
-    def scored_groups(self) -> Iterator[list[tuple[float, int]]]: ...
+    def scored_groups(self) -> Iterator[list[tuple[float, int]]]:
+        """(score, number) of the unique candidates of each group."""
+        ...
 
-    def row(self, number: int) -> Row: ...
+    def row(self, number: int) -> Row:
+        """The row of the candidate with this number."""
+        ...
 
 
 @dataclass(frozen=True)
 class KindOfData:
     """One kind of data set: its columns, and how its rows are found, chosen, and read by the filters.
 
-    `texts` are all that a row says; `answers` are its rows for `training.data.serialise.tokens`, one for each
+    `texts` gives all texts of a row; `answers` its rows for `training.data.serialise.tokens`, one for each
     text that is trained on. `hidden` are the splits whose tests it must not hold, `problem` is the column
-    with the problem's id. `nothing` says of runs that no row came of what they lack.
+    with the problem's id. `nothing` says what runs lack from which no row came.
     """
 
     columns: Mapping[str, tuple[str, str]]
@@ -123,16 +134,18 @@ def texts_of(row: Row) -> list[str]:
 
 
 def itself(row: Row) -> list[Row]:
+    """`KindOfData.answers` of a row that is one answer."""
     return [row]
 
 
 def benchmark_of(problem: Mapping[str, Any]) -> str | None:
+    """The benchmark that a problem's metadata name, None where they name none."""
     metadata = problem.get("metadata")
-    found = metadata.get("benchmark") if isinstance(metadata, dict) else None
-    return found if isinstance(found, str) else None
+    benchmark = metadata.get("benchmark") if isinstance(metadata, dict) else None
+    return benchmark if isinstance(benchmark, str) else None
 
 
 def key(*parts: object) -> str:
-    """A short content address."""
+    """A content address of plain data: 32 hex digits."""
     text = json.dumps(parts, ensure_ascii=True, default=str)
     return blake2b(text.encode(), digest_size=16).hexdigest()

@@ -20,7 +20,7 @@ _WHAT = {
 
 
 def card(report: Report, kind: KindOfData) -> str:
-    """The card as Markdown, with what a hub reads in its head. The same for the same report."""
+    """The card as Markdown, with the head that a hub reads. The same report gives the same card."""
     parts = [
         "---",
         f"pretty_name: {_quoted(f'FlowReasoner {report.kind}')}",
@@ -56,8 +56,8 @@ def card(report: Report, kind: KindOfData) -> str:
 
 
 def _which(report: Report) -> str:
-    wanted = excerpt(report.wanted, 200).replace("`", "")
-    return f"those that match `{wanted}`" if wanted.strip() else "all of them"
+    search = excerpt(report.wanted, 200).replace("`", "")
+    return f"those that match `{search}`" if search.strip() else "all of them"
 
 
 def _options(report: Report) -> str:

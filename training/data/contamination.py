@@ -14,15 +14,15 @@ from training.data.hidden_tests import Assertions, of_splits, tokenised
 from training.data.options import DataError
 
 _WORD = re.compile(r"\w+")
-# A problem of fewer words is known by all of them together, if they are as many as this.
+# A problem with fewer words than `ngram` is identified by all of them, if there are at least this many.
 _FEWEST_WORDS = 6
 
 
 class Contamination:
-    """The benchmarks that a data set must not touch."""
+    """The problems that a data set must not touch."""
 
     def __init__(self, ngram: int) -> None:
-        """`ngram` words in a row are taken for a part of a problem's text."""
+        """So many words in a row (`ngram`) identify a problem's text."""
         self._ngram = ngram
         self._ids: set[tuple[str, str]] = set()
         self._grams: dict[int, set[int]] = {}
@@ -30,7 +30,7 @@ class Contamination:
         self._none = True
 
     def add(self, problems: Iterable[Problem]) -> int:
-        """Keep these problems out; how many they are."""
+        """Keep these problems out; returns how many they are."""
         count = 0
         for problem in problems:
             count += 1
@@ -44,7 +44,7 @@ class Contamination:
         return count
 
     def found_in(self, problem: Mapping[str, Any], texts: Sequence[str]) -> str:
-        """Why a row touches them, as a report names it; empty where it does not.
+        """Why a row touches one of the problems, as a report names it; "" where it does not.
 
         `problem` is what the row is about, `texts` what it holds.
         """
@@ -56,8 +56,8 @@ class Contamination:
             return "contaminated-id"
         for text in texts:
             words = _words(text)
-            for size, known in self._grams.items():
-                if any(gram in known for gram in _grams(words, size)):
+            for size, grams in self._grams.items():
+                if any(gram in grams for gram in _grams(words, size)):
                     return "contaminated-words"
         if any(self._tests.first_in(tokenised(text)) for text in texts):
             return "contaminated-test"
@@ -67,9 +67,9 @@ class Contamination:
 def contamination(
     names: Sequence[str], ngram: int, data: Path | None
 ) -> tuple[Contamination, dict[str, int]]:
-    """What `names` (`humaneval`, `mbpp:flowreasoner/test`) stand for, with how many problems each has.
+    """The problems that `names` (`humaneval`, `mbpp:flowreasoner/test`) stand for, and how many each has.
 
-    Raises DataError where one of them cannot be had.
+    Raises DataError where one of the benchmarks is not available.
     """
     kept_out, counts = Contamination(ngram), {}
     for name in names:

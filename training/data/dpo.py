@@ -1,9 +1,9 @@
 """Preference pairs: two replies to one prompt, of which one scored higher.
 
 ScoreFlow (Wang et al., 2025, Section 3.2): of all pairs with s_w > s_l, as many as asked for are drawn with
-replacement, likely as d(s_w, s_l) = (s_w - s_l)^3 (the release). Replies are compared only where the whole
-prompt is the same, so first rounds of runs on one problem pair, and later ones, whose history differs, do
-not. Replies that cannot run, or have no score, are in no pair.
+replacement, with probability proportional to d(s_w, s_l) = (s_w - s_l)^3 (the release). Replies are compared
+only where the whole prompt is the same: first rounds of runs on one problem pair, while later ones, whose
+history differs, do not. Replies that cannot run, or have no score, are in no pair.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from training.data.attempts import attempts
 from training.data.candidates import ABOUT, PROMPT, Candidate, Choosing, KindOfData, Reading, Row, key
 from training.data.options import BuildOptions, DataError
 
-MOST_PAIRS = 1_000_000  # that are written where every pair is asked for
+MOST_PAIRS = 1_000_000  # where every pair is asked for, more than this are refused
 COLUMNS = {
     **PROMPT,
     "chosen": ("answer", "the preferred reply: {reasoning, reply}"),
     "rejected": ("answer", "the other one"),
     "score_chosen": ("float64", "s_w, in [0, 1]"),
     "score_rejected": ("float64", "s_l, in [0, 1]"),
-    "weight": ("float64", "(s_w - s_l)^3, which drawn pairs are drawn by already"),
+    "weight": ("float64", "(s_w - s_l)^3, in proportion to which pairs were drawn"),
     "problem": ABOUT["problem"],
     "benchmark": ABOUT["benchmark"],
     "meta_agent": ABOUT["meta_agent"],
@@ -35,16 +35,16 @@ COLUMNS = {
 
 
 def find(reading: Reading) -> Iterator[Candidate]:
-    """The replies of one run that have a score."""
+    """The replies of one run that have a score, one candidate each, in groups of equal prompts."""
     options, dropped = reading.options, reading.dropped
     for attempt in attempts(reading.trajectory, reading.scores, strict=options.strict, dropped=dropped):
         if attempt.score is None:
             dropped["not-scored"] += 1
             continue
-        said = attempt.call.answered
+        answer = attempt.call.answered
         row = {
             "prompt": attempt.prompt,
-            "answer": {"reasoning": said.reasoning, "reply": said.text},
+            "answer": {"reasoning": answer.reasoning, "reply": answer.text},
             "score": attempt.score,
             **reading.about(attempt),
         }
@@ -53,7 +53,7 @@ def find(reading: Reading) -> Iterator[Candidate]:
 
 
 def choose(candidates: Choosing, options: BuildOptions) -> Iterator[Row]:
-    """The drawn pairs, a row for each time one was drawn; or every pair once.
+    """The drawn pairs, one row each time a pair was drawn; or, for `pairs` 0, every pair once.
 
     Raises DataError where every pair is asked for and they are more than `MOST_PAIRS`.
     """
@@ -91,7 +91,7 @@ class _ByScore:
         return self._sums[-1] if self._sums else 0.0
 
     def draw(self, rng: Random) -> tuple[int, int]:
-        """One pair (winner, loser), likely as its weight."""
+        """One pair (winner, loser), drawn in proportion to its weight."""
         winner, loser = self._kinds[_place(self._sums, rng)]
         return rng.choice(self._of[winner]), rng.choice(self._of[loser])
 
@@ -110,7 +110,7 @@ def _drawn(groups: Sequence[_ByScore], count: int, seed: int) -> Iterator[tuple[
 
 
 def _place(sums: Sequence[float], rng: Random) -> int:
-    """A place, likely as its part of the running `sums`."""
+    """An index, drawn in proportion to its part of the running `sums`."""
     return min(bisect_right(sums, rng.random() * sums[-1]), len(sums) - 1)
 
 
@@ -131,9 +131,9 @@ def _pair(winner: Row, loser: Row) -> Row:
 
 
 def _texts(row: Row) -> list[str]:
-    asked = [m["content"] for m in row["prompt"]]
-    said = [row[name] for name in ("answer", "chosen", "rejected") if name in row]
-    return asked + [text for answer in said for text in (answer["reasoning"], answer["reply"])]
+    prompt_texts = [m["content"] for m in row["prompt"]]
+    answers = [row[name] for name in ("answer", "chosen", "rejected") if name in row]
+    return prompt_texts + [text for answer in answers for text in (answer["reasoning"], answer["reply"])]
 
 
 def _answers(row: Row) -> list[Row]:

@@ -25,7 +25,7 @@ _SPLITS = ("visible", "val")
 
 
 def find(reading: Reading) -> Iterator[Candidate]:
-    """The problem of one run, whatever became of the run; a search's task has nothing to reward."""
+    """The problem of one run, whatever became of the run; none where nothing could be rewarded."""
     problem = reading.problem
     allowed = _allowed(problem)
     by = _reward_by(allowed)

@@ -16,8 +16,8 @@ from engine.guest.syntax import parsed
 
 _TOKENS = re.compile(r"\d+\.\d+|\w+|[^\w\s]")
 _LINES = re.compile(r"\bassert\b[^\n]*")
-_MOST = 60  # tokens of a test: as much of one tells it
-_FEWEST = 7  # fewer, such as those of `assert f(x)`, stand in texts by chance
+_MOST = 60  # tokens of an assertion that are compared: so many identify it
+_FEWEST = 7  # tokens; shorter assertions, such as `assert f(x)`, stand in texts by chance
 
 
 @lru_cache(maxsize=64)  # the instruction is the same in every row
@@ -30,23 +30,23 @@ def tokenised(text: str) -> str:
 def assertions(test: str, entry_point: str | None) -> frozenset[str]:
     """What a test source asserts, tokenised, each from the word `assert` on.
 
-    Where it asserts of a `candidate`, it is given for the function's own name too.
+    An assertion about `candidate` is given once more with the function's own name.
     """
-    found: set[str] = set()
+    tokenised_assertions: set[str] = set()
     for source in _sources(test):
-        named = re.sub(r"\bcandidate\b", lambda _: entry_point or "candidate", source)
-        for text in (source, named):
+        renamed = re.sub(r"\bcandidate\b", lambda _: entry_point or "candidate", source)
+        for text in (source, renamed):
             tokens = tokenised(text).split()
             if "(" in tokens and len(tokens) >= _FEWEST:
-                found.add(f" {' '.join(tokens[:_MOST])} ")
-    return frozenset(found)
+                tokenised_assertions.add(f" {' '.join(tokens[:_MOST])} ")
+    return frozenset(tokenised_assertions)
 
 
 def _sources(test: str) -> Iterator[str]:
     """The assert statements of a test, and the calls of a unittest's assert methods, as text."""
     tree = parsed(test)
     if tree is None:
-        yield from (found[0] for found in _LINES.finditer(test))
+        yield from (line[0] for line in _LINES.finditer(test))
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Assert):
@@ -66,7 +66,7 @@ def of_splits(problem: Mapping[str, Any], splits: Iterable[str]) -> frozenset[st
     name = problem.get("entry_point")
     entry_point = name if isinstance(name, str) else None
     texts = (source for source in sources if isinstance(source, str))
-    return frozenset(found for text in texts for found in assertions(text, entry_point))
+    return frozenset(assertion for text in texts for assertion in assertions(text, entry_point))
 
 
 class Assertions:
@@ -77,19 +77,20 @@ class Assertions:
         self._lengths: list[int] = []
 
     def add(self, found: Iterable[str]) -> None:
+        """Look for these tokenised assertions too."""
         self._known.update(found)
         self._lengths = []
 
-    def first_in(self, text: str, shown: frozenset[str] = frozenset()) -> str | None:
+    def first_in(self, text: str, visible: frozenset[str] = frozenset()) -> str | None:
         """An assertion that stands in the tokenised `text` and is none of `shown`, None where none does."""
         if not self._lengths:
             self._lengths = sorted({len(a) for a in self._known}, reverse=True)
         at = text.find(" assert")
         while at >= 0:
             for length in self._lengths:
-                found = text[at : at + length]
-                if found in self._known and found not in shown:
-                    return found
+                candidate = text[at : at + length]
+                if candidate in self._known and candidate not in visible:
+                    return candidate
             at = text.find(" assert", at + 1)
         return None
 

@@ -14,9 +14,10 @@ class HubError(UnavailableError):
 
 
 def push(folder: Path, name: str) -> str:
-    """Upload a data set as `OWNER/NAME`, private where it is new; its address.
+    """Upload a data set as `OWNER/NAME`, private where it is new; returns its address.
 
-    The token is the hub's own: HF_TOKEN, or what `hf auth login` kept. Raises HubError.
+    The token is the hub's own: HF_TOKEN, or what `hf auth login` kept. Raises HubError where the hub refuses
+    it, or cannot be reached.
     """
     import httpx
     from datasets import load_from_disk

@@ -1,4 +1,4 @@
-"""What a data set is built with. Commands and forms are made from these fields."""
+"""The options of a data set. The fields of commands and forms are made from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Keep = Literal["all", "best", "monotone"]
 
 
 class DataError(UsageError):
-    """No data set can be built of this; the message says why, and what to do."""
+    """No data set can be built from this; the message says why, and what to do."""
 
 
 class BuildOptions(BaseModel):
@@ -63,13 +63,13 @@ _OF_KIND: dict[str, tuple[Kind, ...]] = {
 
 
 def applying(kind: Kind, options: BuildOptions) -> dict[str, Any]:
-    """The options that say something for this kind, JSON-ready; where benchmarks lie is none of them."""
-    told = options.model_dump(mode="json", exclude={"data"})
-    return {name: value for name, value in told.items() if kind in _OF_KIND.get(name, (kind,))}
+    """The options that matter for this kind, JSON-ready. Where benchmarks lie is not one of them."""
+    values = options.model_dump(mode="json", exclude={"data"})
+    return {name: value for name, value in values.items() if kind in _OF_KIND.get(name, (kind,))}
 
 
 def checked(kind: Kind, options: BuildOptions) -> BuildOptions:
-    """The options. Raises DataError where one of them says nothing for this kind, or lacks another."""
+    """`options`. Raises DataError where one of them does not go with this kind, or needs another."""
     for name, kinds in _OF_KIND.items():
         default = BuildOptions.model_fields[name].default
         if kind not in kinds and getattr(options, name) != default:

@@ -58,16 +58,16 @@ def find(reading: Reading) -> Iterator[Candidate]:
         if mended is not None:
             how = "turn" if _is_turn(mended, proposal.call) else "later"
             yield _candidate(reading, proposal, proposal.call, mended, own, how)
-        elif (found := elsewhere()) is not None:
-            yield _candidate(reading, proposal, proposal.call, *found, "other")
+        elif (mending := elsewhere()) is not None:
+            yield _candidate(reading, proposal, proposal.call, *mending, "other")
         else:
             reading.dropped["never-mended"] += 1
 
 
 def _is_turn(mended: Attempt, rejected: Call) -> bool:
     """Whether the reply was asked for as a repair of the rejected one."""
-    asked = mended.call.asked.messages
-    return len(asked) > 2 and asked[-2]["content"] == rejected.answered.text
+    messages = mended.call.asked.messages
+    return len(messages) > 2 and messages[-2]["content"] == rejected.answered.text
 
 
 def _elsewhere(reading: Reading) -> tuple[Attempt, Trajectory] | None:
@@ -76,20 +76,20 @@ def _elsewhere(reading: Reading) -> tuple[Attempt, Trajectory] | None:
     for other in reading.others():
         if other.started.config.get("operators") != operators:
             continue
-        found = attempts(other, {}, strict=reading.options.strict, dropped=Counter())
-        if found:
-            return best(found) or found[0], other
+        fit = attempts(other, {}, strict=reading.options.strict, dropped=Counter())
+        if fit:
+            return best(fit) or fit[0], other
     return None
 
 
 def _candidate(
     reading: Reading, rejected: Proposal, call: Call, mended: Attempt, mending: Trajectory, how: str
 ) -> Candidate:
-    said = mended.call.answered
+    answer = mended.call.answered
     row = {
         "prompt": mended.prompt if how == "turn" else _request(rejected, call),
-        "reasoning": said.reasoning,
-        "reply": said.text,
+        "reasoning": answer.reasoning,
+        "reply": answer.text,
         **reading.about(mended),
         "round": rejected.event.round,
         "meta_agent": mending.started.meta_agent,
@@ -103,9 +103,9 @@ def _candidate(
 def _request(rejected: Proposal, call: Call) -> list[dict[str, str]]:
     """What the engine would have asked. A repair that was rejected too answers what was asked first."""
     first = takewhile(lambda m: m["role"] != "assistant", call.asked.messages)
-    asked = cast(list[Message], [{"role": m["role"], "content": m["content"]} for m in first])
+    messages = cast(list[Message], [{"role": m["role"], "content": m["content"]} for m in first])
     diagnostics = [Diagnostic(**d) for d in rejected.event.diagnostics]
-    request = repair_messages(asked, call.answered.text, diagnosis_of(diagnostics))
+    request = repair_messages(messages, call.answered.text, diagnosis_of(diagnostics))
     return [{"role": m["role"], "content": m["content"]} for m in request]
 
 

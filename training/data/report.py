@@ -65,7 +65,7 @@ class Report:
     trained: int = 0
 
     def add(self, row: Row, texts: list[str], lengths: tuple[int, int] | None) -> None:
-        """Count a row that is written: its `texts`, and its tokens and those that are trained on."""
+        """Count a row that is written. `lengths` are its tokens and how many of them are trained on."""
         self.rows += 1
         self.problems.add(hash((row.get("benchmark"), row.get("problem") or row.get("id"))))
         self.characters.append(sum(map(len, texts)))
@@ -80,7 +80,7 @@ class Report:
             self.trained += lengths[1]
 
     def to_json(self) -> dict[str, Any]:
-        """As it is written. Nothing in it depends on when and where it was built."""
+        """The content of `report.json`. Nothing in it depends on when and where it was built."""
         tokens = _lengths(self.tokens)
         if tokens is not None:
             tokens |= {"student": self.options.tokenizer, "trained": self.trained}
@@ -138,6 +138,6 @@ def reasons_table() -> str:
     lines = [
         "| Name | What it counts |",
         "|---|---|",
-        *(f"| `{n}` | {what} |" for n, what in REASONS.items()),
+        *(f"| `{n}` | {meaning} |" for n, meaning in REASONS.items()),
     ]
     return "\n".join(lines) + "\n"

@@ -23,11 +23,12 @@ class Row:
 
     @property
     def learned(self) -> int:
+        """How many tokens have a label."""
         return sum(label != IGNORED for label in self.labels)
 
 
 def open_data(path: str) -> Any:
-    """A data set on disk. Raises UsageError: there is none."""
+    """The `datasets.Dataset` in a folder. Raises UsageError where there is none, or it cannot be read."""
     from datasets import Dataset, load_from_disk
 
     if not path:
@@ -48,10 +49,13 @@ def open_data(path: str) -> Any:
 
 
 def sft_rows(data: Any, tokenizer: Any, max_length: int) -> list[Row]:
-    """The rows of a set for supervised fine-tuning, which are rounds of a teacher or are tokens already.
+    """The rows of a set for supervised fine-tuning: a teacher's rounds, or rows that are tokens already.
+
+    Rows that have nothing to learn are left out, with a line on standard error.
 
     Raises:
         UsageError: a row is longer than `max_length` tokens, or no row has anything to learn.
+        TokenizerError: the tokenizer has no chat template, or no token that ends an answer.
     """
     if not (
         {"input_ids", "labels"} <= set(data.column_names) or {"prompt", "reply"} <= set(data.column_names)
@@ -65,8 +69,8 @@ def sft_rows(data: Any, tokenizer: Any, max_length: int) -> list[Row]:
     learnable = [row for row in rows if row.learned]
     if not learnable:
         raise UsageError(f"the data set has no valid rows: none of its {len(data)} has a token to learn")
-    if left := len(data) - len(learnable):
-        sys.stderr.write(f"{left} of {len(data)} rows are left out: there is nothing to learn in them\n")
+    if left_out := len(data) - len(learnable):
+        sys.stderr.write(f"{left_out} of {len(data)} rows are left out: there is nothing to learn in them\n")
     return learnable
 
 
@@ -82,18 +86,20 @@ def _tokenised(data: Any, tokenizer: Any) -> Iterator[Row]:
 
 
 def pairs(data: Any, tokenizer: Any, max_length: int) -> list[dict[str, Any]]:
-    """Preference pairs as tokens: prompt_ids, chosen_ids, rejected_ids, and score_chosen, score_rejected and
-    weight, None where the set has none.
+    """Preference pairs as tokens: prompt_ids, chosen_ids and rejected_ids, lists of ids.
+
+    `score_chosen`, `score_rejected` and `weight` come with them, None where the set has none.
 
     Raises:
         UsageError: the set is not of pairs, a row is longer than `max_length` tokens, or there is no pair.
+        TokenizerError: the tokenizer has no chat template, or no token that ends an answer.
     """
     if missing := {"prompt", "chosen", "rejected"} - set(data.column_names):
         raise UsageError(
             f"the data set has no {', '.join(sorted(missing))}: it is no set of preference pairs; "
             "build one with `flowreasoner dataset build dpo`"
         )
-    found = []
+    token_pairs = []
     for number, row in enumerate(data):
         try:
             chosen, labels = tokens(row | row["chosen"], tokenizer)
@@ -103,16 +109,18 @@ def pairs(data: Any, tokenizer: Any, max_length: int) -> list[dict[str, Any]]:
             continue
         start = labels.count(IGNORED)
         pair = {"prompt_ids": chosen[:start], "chosen_ids": chosen[start:], "rejected_ids": rejected[start:]}
-        found.append(pair | {name: row.get(name) for name in ("score_chosen", "score_rejected", "weight")})
-    longer = [len(p["prompt_ids"]) + max(len(p["chosen_ids"]), len(p["rejected_ids"])) for p in found]
+        token_pairs.append(
+            pair | {name: row.get(name) for name in ("score_chosen", "score_rejected", "weight")}
+        )
+    longer = [len(p["prompt_ids"]) + max(len(p["chosen_ids"]), len(p["rejected_ids"])) for p in token_pairs]
     refuse_long(longer, max_length)
-    if not found:
+    if not token_pairs:
         raise UsageError(f"the data set has no valid rows: none of its {len(data)} pairs can be used")
-    return found
+    return token_pairs
 
 
 def refuse_long(lengths: Sequence[int], max_length: int) -> None:
-    """Raises UsageError: a row is longer than `max_length` tokens."""
+    """Raises UsageError where one of the rows, given by their lengths, is longer than `max_length` tokens."""
     long = [n for n, length in enumerate(lengths) if length > max_length]
     if long:
         longest = max(long, key=lambda n: lengths[n])
@@ -124,9 +132,10 @@ def refuse_long(lengths: Sequence[int], max_length: int) -> None:
 
 
 def held_out(rows: Sequence[Row], share: float, seed: int) -> tuple[list[Row], list[Row]]:
-    """Rows to train on, and rows of other problems to measure on: `share` of the problems, drawn by name.
+    """(rows to train on, rows of other problems to measure on): `share` of the problems, from 0 to 1.
 
-    Raises UsageError: nothing is left to train on.
+    The draw depends on the problem's name and the seed alone. Raises UsageError where nothing is left to
+    train on.
     """
     aside = {row.problem for row in rows if _drawn(row.problem, seed) < share}
     train = [row for row in rows if row.problem not in aside]

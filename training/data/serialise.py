@@ -22,7 +22,7 @@ from engine.models.local.chat import is_thinking, prompt_text, prompt_tokens
 from engine.models.thinking import CLOSE, MARKS, OPEN
 from sandbox.errors import UsageError
 
-IGNORED = -100  # a label that no loss is taken of
+IGNORED = -100  # the label of a token that counts for no loss
 # What templates call the reasoning of an assistant's message.
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 _QUESTION, _REASON, _REPLY = "QuestionOfAProbe", "ReasoningOfAProbe", "ReplyOfAProbe"
@@ -38,7 +38,7 @@ class RowError(UsageError):
 
 @dataclass(frozen=True)
 class Form:
-    """How a student writes an answer behind its prompt: `opening reasoning between reply end`.
+    """How a student writes an answer after its prompt: `opening reasoning between reply end`.
 
     `bare` stands before a reply without reasoning. `close` is the mark that ends the reasoning. `control`
     finds special tokens, which may stand in no reasoning or reply.
@@ -52,12 +52,12 @@ class Form:
     control: re.Pattern[str]
 
     def answer(self, reasoning: str, reply: str) -> str:
-        """The text behind the prompt, the end included. Raises RowError where it would be read otherwise."""
+        """The text after the prompt, its end included. Raises RowError where it would be read otherwise."""
         reasoning, reply = reasoning.strip(), reply.strip()
         if not reply:
             raise RowError("it has no reply")
-        if found := self.control.search(reasoning) or self.control.search(reply):
-            raise RowError(f"its text holds {found[0]!r}, a token that only the template may set")
+        if match := self.control.search(reasoning) or self.control.search(reply):
+            raise RowError(f"its text holds {match[0]!r}, a token that only the template may set")
         if self.close in reasoning or (not reasoning and self._reads_as_reasoning(reply)):
             raise RowError("its text holds the student's own marks of reasoning")
         before = f"{self.opening}{reasoning}{self.between}" if reasoning else self.bare
@@ -91,10 +91,10 @@ def form_of(tokenizer: Any) -> Form:
         raise TokenizerError(
             f"{_name(tokenizer)}: its tokenizer has no chat template: take an instruct model"
         )
-    known = _forms.get(tokenizer)
-    if known is None or known[0] != template:
-        known = _forms[tokenizer] = (template, _find_form(tokenizer))
-    return known[1]
+    cached = _forms.get(tokenizer)
+    if cached is None or cached[0] != template:
+        cached = _forms[tokenizer] = (template, _find_form(tokenizer))
+    return cached[1]
 
 
 _forms: WeakKeyDictionary[Any, tuple[Any, Form]] = WeakKeyDictionary()
@@ -104,14 +104,14 @@ def _find_form(tokenizer: Any) -> Form:
     """Renders a probe with and without reasoning and looks at what the template put around them."""
     import jinja2
 
-    asked: list[Message] = [{"role": "user", "content": _QUESTION}]
+    question: list[Message] = [{"role": "user", "content": _QUESTION}]
 
     def rendered(**reasoning: str) -> str:
         answer = {"role": "assistant", "content": _REPLY, **reasoning}
-        return str(tokenizer.apply_chat_template([*asked, answer], tokenize=False))
+        return str(tokenizer.apply_chat_template([*question, answer], tokenize=False))
 
     try:
-        start = prompt_text(tokenizer, asked)
+        start = prompt_text(tokenizer, question)
         plain = rendered()
         control = _control(tokenizer)
         end = _end(plain, control, tokenizer)
@@ -167,8 +167,8 @@ def _end(plain: str, control: re.Pattern[str], tokenizer: Any) -> str:
     What a template writes after that belongs to the next message, and no model is asked for it.
     """
     after = plain[plain.rfind(_REPLY) + len(_REPLY) :]
-    if found := control.search(after):
-        return after[: found.end()]
+    if match := control.search(after):
+        return after[: match.end()]
     if not tokenizer.eos_token:
         raise TokenizerError(
             f"{_name(tokenizer)}: neither its chat template nor its tokenizer has a token that ends an answer"

@@ -37,51 +37,51 @@ COLUMNS = {
 
 
 def find(reading: Reading) -> Iterator[Candidate]:
-    """The rows of one run."""
+    """The rows of one run: its rounds, or its trace (Equation 2 of the FlowReasoner paper)."""
     options, dropped = reading.options, reading.dropped
-    found = attempts(reading.trajectory, reading.scores, strict=options.strict, dropped=dropped)
+    candidates = attempts(reading.trajectory, reading.scores, strict=options.strict, dropped=dropped)
     if options.form == "trace" and is_for_task(reading.trajectory):
-        dropped["for-a-task"] += len(found)
+        dropped["for-a-task"] += len(candidates)
         return
-    if options.solved and not any(attempt.score == 1.0 for attempt in found):
-        dropped["not-solved"] += len(found)
+    if options.solved and not any(attempt.score == 1.0 for attempt in candidates):
+        dropped["not-solved"] += len(candidates)
         return
-    kept = _kept(found, reading)
+    selected = _kept(candidates, reading)
     if options.form == "rounds":
-        yield from (_round(reading, attempt) for attempt in kept)
-    elif kept:
-        yield _trace(reading, kept)
+        yield from (_round(reading, attempt) for attempt in selected)
+    elif selected:
+        yield _trace(reading, selected)
 
 
-def _kept(found: list[Attempt], reading: Reading) -> list[Attempt]:
+def _kept(candidates: list[Attempt], reading: Reading) -> list[Attempt]:
     keep = reading.options.keep
     if keep == "all":
-        return found
-    chosen = best(found)
-    kept = improving(found) if keep == "monotone" else [chosen] if chosen else []
-    for attempt in found:
-        if attempt not in kept:
+        return candidates
+    chosen = best(candidates)
+    selected = improving(candidates) if keep == "monotone" else [chosen] if chosen else []
+    for attempt in candidates:
+        if attempt not in selected:
             reading.dropped["not-scored" if attempt.score is None else f"not-{keep}"] += 1
-    return kept
+    return selected
 
 
 def _round(reading: Reading, attempt: Attempt) -> Candidate:
-    said = attempt.call.answered
+    answer = attempt.call.answered
     row = {
         "prompt": attempt.prompt,
-        "reasoning": said.reasoning,
-        "reply": said.text,
+        "reasoning": answer.reasoning,
+        "reply": answer.text,
         **reading.about(attempt),
         "reward": attempt.score,
     }
     return Candidate(row, reading.same(attempt), attempt.score)
 
 
-def _trace(reading: Reading, kept: Sequence[Attempt]) -> Candidate:
-    final = best(kept) or kept[-1]
-    parts = [_part(attempt) for attempt in kept]
+def _trace(reading: Reading, selected: Sequence[Attempt]) -> Candidate:
+    final = best(selected) or selected[-1]
+    parts = [_part(attempt) for attempt in selected]
     row = {
-        "prompt": _asked_first(reading, kept),
+        "prompt": _asked_first(reading, selected),
         "reasoning": "\n\n".join(parts),
         "reply": final.call.answered.text,
         **reading.about(final),
@@ -91,14 +91,16 @@ def _trace(reading: Reading, kept: Sequence[Attempt]) -> Candidate:
 
 
 def _part(attempt: Attempt) -> str:
-    said = attempt.call.answered
-    return "\n".join(t for t in (f"Round {attempt.round}:", said.reasoning.strip(), said.text.strip()) if t)
+    answer = attempt.call.answered
+    return "\n".join(
+        t for t in (f"Round {attempt.round}:", answer.reasoning.strip(), answer.text.strip()) if t
+    )
 
 
-def _asked_first(reading: Reading, kept: Sequence[Attempt]) -> list[dict[str, str]]:
+def _asked_first(reading: Reading, selected: Sequence[Attempt]) -> list[dict[str, str]]:
     """The request that the run began with: of its first reply, whatever became of that."""
     calls = (p.call for p in reading.trajectory.proposals if p.call is not None)
-    first = next(calls, kept[0].call)
+    first = next(calls, selected[0].call)
     return [{"role": m["role"], "content": m["content"]} for m in first.asked.messages]
 
 

@@ -24,8 +24,10 @@ _PAGE = 500
 
 @dataclass(frozen=True)
 class Source:
-    """Runs of the settings' store: `wanted` is what `runs --search` takes, or the name of an experiment or a
-    training set alone; nothing at all is every run.
+    """Runs of the settings' store.
+
+    `wanted` is what `runs --search` takes, or the name of an experiment or a training set alone; "" is every
+    run.
     """
 
     settings: Settings
@@ -33,7 +35,11 @@ class Source:
 
 
 class OpenSource:
-    """A source while it is read."""
+    """A source while it is read.
+
+    Raises DataError where its name is both an experiment's and a training set's; every method raises
+    StoreError where the store cannot be read.
+    """
 
     def __init__(self, source: Source, reader: Reader) -> None:
         self._reader, self._redactor = reader, redactor(source.settings)
@@ -44,7 +50,7 @@ class OpenSource:
         self._of_job = lru_cache(maxsize=16)(reader.experiments.rollout_scores)
 
     def run_ids(self) -> list[str]:
-        """The ids of the runs, the oldest first, as they are now."""
+        """The ids of the runs as of now, the oldest first."""
         ids, before = [], None
         conditions = dataclasses.asdict(self._filter)
         while True:
@@ -56,13 +62,13 @@ class OpenSource:
                 return ids[::-1]
 
     def trajectory(self, run_id: str) -> Trajectory | None:
-        """A run, without what must not leave this machine; None where it has no end yet."""
+        """A run, redacted; None where it has no end yet."""
         redacted = redact(iter(self._reader.trajectory_events(run_id)), self._redactor, {})
         trajectory = trajectory_of(map(from_json, redacted))
         return trajectory if trajectory is not None and trajectory.ended is not None else None
 
     def scores(self, trajectory: Trajectory) -> Mapping[str, float]:
-        """The scores of workflows for a task, for `training.data.attempts`."""
+        """The scores of a run's workflows for a task, by workflow id, for `training.data.attempts`."""
         origin = trajectory.started.origin
         if origin.get("stage") == "search" and (name := origin.get("experiment")):
             return self._of_search(name)

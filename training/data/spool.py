@@ -29,7 +29,7 @@ class Spool:
     """Candidates in the order they came in. A context manager; what it holds is gone with its file."""
 
     def __init__(self, path: Path, *, duplicates: bool) -> None:
-        """With `duplicates`, rows that count as one are chosen all the same."""
+        """With `duplicates`, candidates with an equal `same` are all kept."""
         self._db = sqlite3.connect(path, isolation_level=None)
         for pragma in ("journal_mode = OFF", "synchronous = OFF"):
             self._db.execute(f"PRAGMA {pragma}")
@@ -47,27 +47,27 @@ class Spool:
         self._db.close()
 
     def add(self, candidate: Candidate) -> None:
-        """Put one behind the others."""
+        """Add a candidate after the others."""
         row = self._packer.compress(json.dumps(candidate.row, ensure_ascii=True).encode("ascii"))
         values = (candidate.same, candidate.group, candidate.score, row)
         self._db.execute("INSERT INTO candidates(same, grouped, score, row) VALUES (?, ?, ?, ?)", values)
         self.count += 1
 
     def show(self, problem: str, assertions: Iterable[str]) -> None:
-        """Note what a problem's visible tests assert: rows about it may say so."""
+        """Note what a problem's visible tests assert: rows about the problem may hold it."""
         self._db.executemany("INSERT OR IGNORE INTO shown VALUES (?, ?)", ((problem, a) for a in assertions))
 
     def shown(self, problem: str) -> frozenset[str]:
-        """What was noted of a problem."""
-        found = self._db.execute("SELECT assertion FROM shown WHERE problem = ?", (problem,))
-        return frozenset(assertion for (assertion,) in found)
+        """What was noted of a problem by `show`."""
+        rows = self._db.execute("SELECT assertion FROM shown WHERE problem = ?", (problem,))
+        return frozenset(assertion for (assertion,) in rows)
 
     def unique_count(self) -> int:
-        """How many `unique` gives."""
+        """How many rows `unique` gives."""
         return int(self._db.execute(f"SELECT count(*) FROM ({self._chosen})").fetchone()[0])
 
     def unique(self) -> Iterator[Row]:
-        """One of each, in the order they came in."""
+        """One row of each `Candidate.same`, in the order in which they were added."""
         for (number,) in self._db.execute(f"SELECT number FROM ({self._chosen}) ORDER BY number"):
             yield self.row(number)
 

@@ -39,7 +39,7 @@ State = Literal[
     "lost",
     "unknown",
 ]
-Report = Callable[[str], object]  # is told, in a line, what takes its time
+Report = Callable[[str], object]  # gets a line on what is under way and takes time
 LOCAL = "local"
 # Words of a command that the place where it runs fills in.
 PYTHON, CODE, RUN_DIR = "{python}", "{code}", "{job}"
@@ -47,7 +47,7 @@ _CHECKPOINT = re.compile(r"step-(\d+)")
 
 
 def silent(line: str) -> None:
-    """The `Report` of those who do not want to know."""
+    """A `Report` that drops its lines."""
 
 
 class JobError(UsageError):
@@ -78,7 +78,7 @@ class JobSpec:
     needs: str = "train"
     """The extra of our package that is to be there."""
     port: int | None = None
-    """The port that it listens at, which must be free."""
+    """The port on which it listens, which must be free."""
     id: str = field(default_factory=new_id)
 
 
@@ -105,23 +105,27 @@ class JobStatus:
 
     @property
     def has_ended(self) -> bool:
+        """Whether nothing of it is at work any more."""
         return self.state in ENDED or self.state == "lost"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
+    """A complete checkpoint: the optimizer step after which it was written, and its folder."""
+
     step: int
     folder: Path
 
 
 def ours(module: str, *arguments: str) -> tuple[str, ...]:
-    """The command that runs a module of ours, as `flowreasoner.command` does, wherever the job runs."""
+    """The command that runs one of our modules, as `flowreasoner.command` does, wherever the job runs."""
     return (PYTHON, "-P", CODE, module, *arguments)
 
 
 def filled_in(argv: tuple[str, ...], python: str, code: str, run_dir: str) -> list[str]:
+    """`argv` with PYTHON, CODE and RUN_DIR replaced by the places given."""
     places = {PYTHON: python, CODE: code, RUN_DIR: run_dir}
-    return [re.sub("|".join(map(re.escape, places)), lambda found: places[found[0]], word) for word in argv]
+    return [re.sub("|".join(map(re.escape, places)), lambda match: places[match[0]], word) for word in argv]
 
 
 def jobs_folder(store: Path) -> Path:
@@ -130,7 +134,7 @@ def jobs_folder(store: Path) -> Path:
 
 
 def create(run_dir: Path, spec: JobSpec, argv: list[str], host: str = LOCAL) -> None:
-    """Make the directory of a new job, whole or not at all. Raises JobError."""
+    """Make the directory of a new job, whole or not at all. Raises JobError where it cannot be written."""
     draft = run_dir.with_name(f".{run_dir.name}.tmp")
     try:
         draft.mkdir(parents=True, mode=0o700)
@@ -143,12 +147,12 @@ def create(run_dir: Path, spec: JobSpec, argv: list[str], host: str = LOCAL) -> 
 
 
 def _described(spec: JobSpec, argv: list[str], host: str) -> dict[str, Any]:
-    kept = {k: v for k, v in asdict(spec).items() if k not in ("recipe", "sends")}
-    return {**kept, "argv": argv, "host": host, "created": time.time(), "attempt": 1}
+    values = {k: v for k, v in asdict(spec).items() if k not in ("recipe", "sends")}
+    return {**values, "argv": argv, "host": host, "created": time.time(), "attempt": 1}
 
 
 def next_attempt(run_dir: Path, now: JobStatus) -> None:
-    """Have the job begin again where it ended. Raises JobError: it has not ended, or is done."""
+    """Write down that the job starts again. Raises JobError where it has not ended, or is done."""
     job = description(run_dir)
     if not now.has_ended:
         raise JobError(f"job {job['id']} is {now.state}; stop it before you resume it")
@@ -162,7 +166,7 @@ def next_attempt(run_dir: Path, now: JobStatus) -> None:
 
 
 def description(run_dir: Path) -> dict[str, Any]:
-    """What `job.json` holds. Raises JobError."""
+    """What `job.json` holds. Raises JobError where it is missing or damaged."""
     job = read(run_dir / "job.json")
     if not isinstance(job.get("id"), str) or not isinstance(job.get("argv"), list):
         raise JobError(f"{run_dir} holds no job: its job.json is missing or damaged")
@@ -171,57 +175,62 @@ def description(run_dir: Path) -> dict[str, Any]:
 
 def all_jobs(folder: Path) -> list[Path]:
     """The directories of all jobs, newest first."""
-    found = [path for path in folder.glob("[!.]*") if (path / "job.json").is_file()]
-    return sorted(found, key=lambda path: path.name, reverse=True)
+    run_dirs = [path for path in folder.glob("[!.]*") if (path / "job.json").is_file()]
+    return sorted(run_dirs, key=lambda path: path.name, reverse=True)
 
 
 def find(folder: Path, name: str) -> Path:
-    """The directory of the job with this id, beginning of an id, or name; `last` is the newest.
+    """The directory of the job with this id, beginning of an id, or name; "last" is the newest.
 
-    Raises:
-        JobError: there is none, or more than one.
+    Raises JobError where there is none, or more than one.
     """
-    there = all_jobs(folder)
-    if not there:
+    run_dirs = all_jobs(folder)
+    if not run_dirs:
         raise JobError("there are no jobs yet; start one with: flowreasoner train RECIPE")
     if name == "last":
-        return there[0]
-    found = [path for path in there if path.name == name]
-    found = found or [path for path in there if read(path / "job.json").get("name") == name]
-    found = found or [path for path in there if name and path.name.startswith(name.lower())]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+        return run_dirs[0]
+    matching = [path for path in run_dirs if path.name == name]
+    matching = matching or [path for path in run_dirs if read(path / "job.json").get("name") == name]
+    matching = matching or [path for path in run_dirs if name and path.name.startswith(name.lower())]
+    if len(matching) == 1:
+        return matching[0]
+    if not matching:
         raise JobError(f"there is no job {name!r}; `flowreasoner jobs` lists them")
-    raise JobError(f"{name!r} means {len(found)} jobs: {', '.join(p.name for p in found[:4])}; give one's id")
+    raise JobError(
+        f"{name!r} means {len(matching)} jobs: {', '.join(p.name for p in matching[:4])}; give one's id"
+    )
 
 
 def status(run_dir: Path) -> JobStatus:
-    """How the job is. Of a job on another host: how it was when the host last answered."""
+    """How the job is; for a job on another host, how it was when that last answered."""
     if read(run_dir / "job.json").get("host", LOCAL) == LOCAL:
         return from_host(status_there(run_dir))
     link = read(run_dir / "link.json")
-    there = link.get("status")
-    return from_host(there if isinstance(there, dict) else {}, link.get("link"), link.get("asked"))
+    last_status = link.get("status")
+    return from_host(
+        last_status if isinstance(last_status, dict) else {}, link.get("link"), link.get("asked")
+    )
 
 
 def from_host(data: Mapping[str, Any], link: str | None = None, asked: float | None = None) -> JobStatus:
-    """The status that a host gave, or that was kept of it."""
-    known = {f.name for f in fields(JobStatus)}
-    kept = {k: v for k, v in data.items() if k in known and v is not None}
-    return JobStatus(**{"state": "unknown", **kept, "link": link, "asked": asked})
+    """The status that a host reported as JSON data; `link` and `asked` are those of `JobStatus`."""
+    names = {f.name for f in fields(JobStatus)}
+    values = {k: v for k, v in data.items() if k in names and v is not None}
+    return JobStatus(**{"state": "unknown", **values, "link": link, "asked": asked})
 
 
 def checkpoints(run_dir: Path) -> list[Checkpoint]:
-    """The complete checkpoints, newest first."""
+    """The complete checkpoints in the directory, newest first."""
     folder = run_dir / "checkpoints"
-    there = list(folder.iterdir()) if folder.is_dir() else []
-    found = [Checkpoint(int(name[1]), path) for path in there if (name := _CHECKPOINT.fullmatch(path.name))]
-    return sorted(found, key=lambda checkpoint: checkpoint.step, reverse=True)
+    paths = list(folder.iterdir()) if folder.is_dir() else []
+    complete = [
+        Checkpoint(int(name[1]), path) for path in paths if (name := _CHECKPOINT.fullmatch(path.name))
+    ]
+    return sorted(complete, key=lambda checkpoint: checkpoint.step, reverse=True)
 
 
 def read_from(path: Path, offset: int, limit: int = 1 << 20) -> bytes:
-    """At most `limit` bytes of a file that grows, from `offset` on; none where it is not there yet."""
+    """At most `limit` bytes of a file that grows, from `offset` on; b"" where it does not exist yet."""
     try:
         with path.open("rb") as file:
             file.seek(offset)
@@ -231,7 +240,7 @@ def read_from(path: Path, offset: int, limit: int = 1 << 20) -> bytes:
 
 
 def remove(run_dir: Path) -> None:
-    """Delete the directory. The job must have ended. Raises JobError."""
+    """Delete the directory of a job that has ended. Raises JobError where that fails."""
     going = run_dir.with_name(f".{run_dir.name}.gone")
     try:
         run_dir.rename(going)  # first: no reader finds half a job

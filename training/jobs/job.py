@@ -23,47 +23,47 @@ if TYPE_CHECKING:
 
 
 class Job(Protocol):
-    """A job. Whoever has one may go at any time: the job is not theirs, it is its directory's.
+    """A job. Whoever holds one may leave at any time: the job belongs to its directory, not to them.
 
-    All methods raise JobError where the job cannot do it. Of a job on another host, all but `status` and
+    All methods raise JobError where the job cannot do it. For a job on another host, all but `status` and
     `log` raise HostError where the host does not answer.
     """
 
     run_dir: Path
 
     async def status(self) -> JobStatus:
-        """How it is. For a job elsewhere, this also brings here what it has written since."""
+        """How it is. For a job elsewhere, this also copies here what it has written since."""
         ...
 
     async def log(self, offset: int = 0) -> bytes:
-        """What it has printed, from a byte on; as much of it as there is here."""
+        """What it has printed, from byte `offset` on; at most 1 MiB, and as much as there is here."""
         ...
 
     async def stop(self, grace: float | None = None) -> None:
-        """Ask it to end: TERM, and KILL after `grace` seconds. Returns at once."""
+        """Ask it to end: TERM now, and KILL after `grace` seconds. Returns at once."""
         ...
 
     async def resume(self) -> None:
-        """Have it go on from its newest complete checkpoint."""
+        """Start it again from its newest complete checkpoint."""
         ...
 
     async def fetch(self, steps: Sequence[int] | None = None, report: Report = silent) -> list[Checkpoint]:
-        """Have checkpoints here, the newest first; by default all of them."""
+        """Copy the checkpoints of these steps here, all by default; returns them, the newest first."""
         ...
 
     async def remove(self) -> None:
-        """Delete all of it. Raises JobError: it has not ended."""
+        """Delete all of it. Raises JobError where it has not ended."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close its connections."""
         ...
 
 
 async def submit(
     spec: JobSpec, folder: Path, host: tuple[str, Host] | None = None, report: Report = silent
 ) -> Job:
-    """Start a job in `folder`; on another machine if `host` names one. What fails leaves nothing behind.
+    """Start a job in `folder`; on another machine where `host` names one. A failure leaves nothing behind.
 
     Raises:
         JobError: it cannot be started.
@@ -77,7 +77,10 @@ async def submit(
 
 
 def open_job(run_dir: Path, hosts: Mapping[str, Host]) -> Job:
-    """The job of a directory. Raises JobError: it is on a host that is not configured any more."""
+    """The job of a directory.
+
+    Raises JobError where the directory holds no job, or its host is no longer configured.
+    """
     name = description(run_dir).get("host", LOCAL)
     if name == LOCAL:
         return LocalJob(run_dir)

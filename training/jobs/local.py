@@ -24,34 +24,39 @@ class LocalJob:
         self.run_dir = run_dir
 
     async def status(self) -> JobStatus:
+        """As `Job.status`."""
         return await asyncio.to_thread(directory.status, self.run_dir)
 
     async def log(self, offset: int = 0) -> bytes:
+        """As `Job.log`."""
         return directory.read_from(self.run_dir / "log", offset)
 
     async def stop(self, grace: float | None = None) -> None:
+        """As `Job.stop`. Raises JobError where it cannot be asked."""
         await _host("stop", str(self.run_dir), *([] if grace is None else [str(grace)]))
 
     async def resume(self) -> None:
+        """As `Job.resume`. Raises JobError where it has not ended, or is done."""
         directory.next_attempt(self.run_dir, await self.status())
         await _host("launch", str(self.run_dir))
 
     async def fetch(self, steps: Sequence[int] | None = None, report: Report = silent) -> list[Checkpoint]:
-        """Those there are: they are here already."""
+        """As `Job.fetch`: they are here already."""
         return [c for c in directory.checkpoints(self.run_dir) if steps is None or c.step in steps]
 
     async def remove(self) -> None:
+        """As `Job.remove`. Raises JobError where it has not ended."""
         now = await self.status()
         if not now.has_ended:
             raise JobError(f"job {self.run_dir.name} is {now.state}; stop it before you remove it")
         await asyncio.to_thread(directory.remove, self.run_dir)
 
     async def close(self) -> None:
-        pass
+        """As `Job.close`: there is no connection."""
 
 
 async def submit_here(spec: JobSpec, folder: Path) -> LocalJob:
-    """Start a job on this machine. Raises JobError."""
+    """Start a job on this machine. Raises JobError where it cannot be started; nothing is left then."""
     run_dir = folder / spec.id
     argv = directory.filled_in(spec.argv, sys.executable, _CODE, str(run_dir))
     directory.create(run_dir, spec, argv)
@@ -73,7 +78,7 @@ async def _host(action: str, *words: str) -> None:
         env={name: value for name, value in os.environ.items() if name != MARK},
         start_new_session=True,  # Ctrl-C here shall not end it half-way
     )
-    _, said = await process.communicate()
+    _, errors = await process.communicate()
     if process.returncode != 0:
-        lines = said.decode(errors="replace").strip().splitlines()
+        lines = errors.decode(errors="replace").strip().splitlines()
         raise JobError(lines[-1] if lines else f"the job cannot be asked to {action}")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from engine.host_config import Host
     from training.jobs.job import Job
 
-ADDRESS = "127.0.0.1"  # on every machine: whoever may log in there may ask
+ADDRESS = "127.0.0.1"  # on every machine: only those who can log in there can use the server
 _ASK_S = 1.0
 
 
@@ -47,12 +47,12 @@ def serving_spec(
 
 
 def url(port: int) -> str:
-    """Where a server of ours answers, as endpoints are written."""
+    """The base URL of a server on this port, as endpoints are written."""
     return f"http://{ADDRESS}:{port}/v1"
 
 
 def check_port(port: int) -> None:
-    """Raises JobError: another program has it."""
+    """Raises JobError where another program listens on this port of this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -63,7 +63,10 @@ def check_port(port: int) -> None:
 
 
 async def wait_until_it_answers(job: Job, port: int) -> None:
-    """Wait until a server of ours answers at a port of this machine. Raises JobError: the job has ended."""
+    """Wait until a server of ours answers on a port of this machine.
+
+    Raises JobError where the job ends first.
+    """
     import httpx2
 
     async with httpx2.AsyncClient(trust_env=False, timeout=5) as client:
@@ -82,20 +85,20 @@ async def wait_until_it_answers(job: Job, port: int) -> None:
 
 
 async def forward(job: Job, port: int, report: Report) -> None:
-    """Have a port of this machine be the one that a job listens at on its host, until the job has ended.
+    """Forward a port of this machine to the one on which a job listens at its host, until the job ends.
 
-    A link that is lost is made again. Raises HostError where that is of no use, and JobError: the port here
-    is taken.
+    A lost link is made again. Raises HostError where that does not help, and JobError where the port here is
+    taken.
     """
     from training.jobs.remote.ssh import SSHJob
 
     assert isinstance(job, SSHJob)  # what is served here needs no forwarding
     check_port(port)
-    there = int(description(job.run_dir)["port"])
+    host_port = int(description(job.run_dir)["port"])
     while True:
         connection = await job.link.persistently(job.link.connect, report)
         async with job.link.told():
-            listener = await connection.forward_local_port(ADDRESS, port, ADDRESS, there)
+            listener = await connection.forward_local_port(ADDRESS, port, ADDRESS, host_port)
         try:
             while not connection.is_closed():
                 if (await job.status()).has_ended:

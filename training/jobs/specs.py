@@ -66,19 +66,19 @@ def training_spec(
 
 
 def gpus_for(recipe: Recipe, asked: tuple[int, ...] | None, host: Host | None) -> tuple[int, ...]:
-    """The GPUs a job takes: none on a CPU, else those asked for, the host's, or the first ones.
+    """The numbers of the GPUs a job takes: none on a CPU, else those asked for, the host's, or the first.
 
-    Raises JobError: there are fewer than the recipe has processes.
+    Raises JobError where there are fewer than the recipe has processes.
     """
     if recipe.hardware.device != "cuda":
         return ()
     count = recipe.hardware.processes
-    known = asked if asked is not None else tuple(host.gpus) if host is not None and host.gpus else None
-    if known is None:
+    available = asked if asked is not None else tuple(host.gpus) if host is not None and host.gpus else None
+    if available is None:
         return tuple(range(count))
-    if len(known) < count:
+    if len(available) < count:
         raise JobError(
-            f"the recipe has hardware.processes = {count}, one for each GPU, {len(known)} are named: "
+            f"the recipe has hardware.processes = {count}, one for each GPU, {len(available)} are named: "
             "name more with --gpus, or set fewer processes"
         )
-    return known[:count]
+    return available[:count]

@@ -19,21 +19,21 @@ _EVERY_S = 2.0
 
 
 class Watch:
-    """Brings here what jobs elsewhere have written, in the background: a slow host holds nobody up."""
+    """Copies here what jobs elsewhere have written, in the background: a slow host delays nobody."""
 
     def __init__(self, hosts: Mapping[str, Host]) -> None:
         self._hosts = hosts
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def look_at(self, run_dirs: Iterable[Path]) -> None:
-        """From now on, bring what those jobs write that are elsewhere and have not ended."""
+        """From now on, copy what those of the jobs write that are elsewhere and have not ended."""
         for run_dir in run_dirs:
             task = self._tasks.get(run_dir.name)
             if (task is None or task.done()) and self._goes_on_elsewhere(run_dir):
                 self._tasks[run_dir.name] = asyncio.create_task(self._follow(run_dir))
 
     async def aclose(self) -> None:
-        """Stop bringing; the jobs go on."""
+        """Stop copying; the jobs go on."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)

@@ -28,9 +28,10 @@ def batches(
     lengths: tuple[int, ...],
     batch_tokens: int,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
-    """Endless (ids, labels, real tokens); a lesson waits in the bucket of its length until that is full.
+    """Endless (ids, labels, number of real tokens); ids and labels are (rows, length).
 
-    Lessons longer than the last length are skipped.
+    A lesson waits in the bucket of its length until that is full. Lessons longer than the last of `lengths`
+    are skipped.
     """
     import torch
 

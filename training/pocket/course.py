@@ -29,16 +29,21 @@ class Course(ABC):
         self._progress = progress
 
     @abstractmethod
-    def next(self) -> Lesson: ...
+    def next(self) -> Lesson:
+        """The next lesson."""
+        ...
 
     @abstractmethod
-    def sentences(self) -> list[str]: ...
+    def sentences(self) -> list[str]:
+        """Fixed texts that become one token each."""
+        ...
 
     @abstractmethod
     def measure(self, model: Any, tokenizer: PreTrainedTokenizerFast) -> str:
-        """One line for people."""
+        """The model on held-out problems, as one line for people. Raises SandboxError."""
 
     def tokenizer(self, vocabulary: int) -> PreTrainedTokenizerFast:
+        """A tokenizer of `vocabulary` entries, trained on lessons of this course."""
         sample = [self.next() for _ in range(_TOKENIZER_LESSONS)]
         texts = (f"{lesson.messages[-1]['content']}\n{lesson.answer}" for lesson in sample)
         return tokens.train_tokenizer(texts, self.sentences(), self.template, vocabulary)

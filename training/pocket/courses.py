@@ -28,16 +28,21 @@ class WorkerCourse(Course):
     template = tokens.WORKER_TEMPLATE
 
     def next(self) -> Lesson:
+        """A lesson; the share of revising grows from 5 % to 55 % as training proceeds."""
         return worker.lesson(
             self._rng, revise_share=min(0.55, max(0.05, 0.05 + 1.6 * (self._progress - 0.45)))
         )
 
     def sentences(self) -> list[str]:
+        """The fixed texts of the operators' prompts and of the replies."""
         return tokens.worker_sentences()
 
     def measure(self, model: Any, tokenizer: PreTrainedTokenizerFast) -> str:
-        """Greedy accuracy on all tests, and how often one greedy revision mends what failed visibly."""
-        found = list(examples(9, "held-out", _MEASURED))
+        """Greedy accuracy on all tests, and how often one greedy revision mends what failed visibly.
+
+        Raises SandboxError where the solutions cannot be tested.
+        """
+        problems = list(examples(9, "held-out", _MEASURED))
 
         def ask(prompts: list[str]) -> list[str]:
             conversations = [worker.user(prompt) for prompt in prompts]
@@ -50,13 +55,13 @@ class WorkerCourse(Course):
             pairs = zip(which, codes, strict=True)
             return judge([Item(c, tuple(e.tests[:tests]), e.task.name) for e, c in pairs])
 
-        codes = ask([worker.generate_prompt(e.prompt, e.task.name, "") for e in found])
-        right = [r.passed for r in passing(found, codes, None)]
-        shown = zip(found, codes, passing(found, codes, TESTS[0]), strict=True)
-        failed = [(e, c, r.feedback) for e, c, r in shown if not r.passed]
+        codes = ask([worker.generate_prompt(e.prompt, e.task.name, "") for e in problems])
+        right = [r.passed for r in passing(problems, codes, None)]
+        attempts = zip(problems, codes, passing(problems, codes, TESTS[0]), strict=True)
+        failed = [(e, c, r.feedback) for e, c, r in attempts if not r.passed]
         mended = ask([worker.revise_prompt(e.prompt, code, feedback) for e, code, feedback in failed])
         after = [r.passed for r in passing([e for e, _, _ in failed], mended, None)]
-        clear = [r for r, e in zip(right, found, strict=True) if not e.task.vague]
+        clear = [r for r, e in zip(right, problems, strict=True) if not e.task.vague]
         return (
             f"greedy {sum(right)}/{len(right)}, without vague phrases {sum(clear)}/{len(clear)}, "
             f"one revision mends {sum(after)}/{len(after)}"
@@ -64,6 +69,7 @@ class WorkerCourse(Course):
 
 
 def course(what: str, rng: random.Random) -> Course:
+    """The course of "worker", else the meta-agent's."""
     if what == "worker":
         return WorkerCourse(rng)
     return MetaCourse(rng)

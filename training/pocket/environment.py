@@ -22,7 +22,7 @@ VARIABLES = {
 
 
 def ensure(module: str) -> None:
-    """Start the program again, as `python -m module` with its arguments, unless the settings are there."""
+    """Restart the program as `python -m module` with the same arguments, unless the settings are in place."""
     if any(os.environ.get(k) != v for k, v in VARIABLES.items()):
         os.environ.update(VARIABLES)
         os.execv(sys.executable, command(module, *sys.argv[1:]))

@@ -33,7 +33,10 @@ _AGAIN = CODE["AGAIN"][1]
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One line of the table: shares with their standard errors in points."""
+    """One line of the table: shares in percent with their standard errors, and worker calls per problem.
+
+    `clear` are the problems without a vague phrase, `vague` those with one.
+    """
 
     name: str
     passed: float
@@ -46,7 +49,7 @@ class ResultRow:
 
 
 def share(hits: list[bool]) -> tuple[float, float]:
-    """Percent and its standard error."""
+    """The share of hits in percent, and its standard error in percentage points; NaN without any."""
     if not hits:
         return math.nan, math.nan
     p = sum(hits) / len(hits)
@@ -73,11 +76,13 @@ class Bench:
         return [worker.read(r) for r in replies]
 
     def write(self, which: list[int], temperature: float, instruction: str = "") -> list[str]:
-        found = (self._found[i] for i in which)
-        prompts = [worker.user(worker.generate_prompt(e.prompt, e.task.name, instruction)) for e in found]
+        """Solutions of the problems with these indices, sampled by the worker."""
+        problems = (self._found[i] for i in which)
+        prompts = [worker.user(worker.generate_prompt(e.prompt, e.task.name, instruction)) for e in problems]
         return self._ask(prompts, temperature)
 
     def revise(self, which: list[int], codes: list[str], rulings: list[Ruling]) -> list[str]:
+        """The solutions with these indices, revised after what their rulings say."""
         prompts = [
             worker.user(worker.revise_prompt(self._found[i].prompt, codes[i], rulings[i].feedback))
             for i in which
@@ -85,9 +90,11 @@ class Bench:
         return self._ask(prompts, models.WORKER.temperature)
 
     async def visible(self, codes: list[str]) -> list[Ruling]:
+        """How each problem's solution does on its visible tests. Raises SandboxError."""
         return await self._rule(codes, slice(0, TESTS[0]))
 
     async def final(self, codes: list[str]) -> list[bool]:
+        """Whether each problem's solution passes its `test` tests. Raises SandboxError."""
         return [r.passed for r in await self._rule(codes, slice(TESTS[0] + TESTS[1], None))]
 
     async def _rule(self, codes: list[str], tests: slice) -> list[Ruling]:
@@ -98,12 +105,16 @@ class Bench:
         return [self._ruled[item] for item in items]
 
     def row(self, name: str, passed: list[bool], calls: float) -> ResultRow:
+        """A line of the table, from which solutions passed and the worker calls per problem."""
         clear = [p for p, e in zip(passed, self._found, strict=True) if not e.task.vague]
         vague = [p for p, e in zip(passed, self._found, strict=True) if e.task.vague]
         return ResultRow(name, *share(passed), *share(clear), *share(vague), calls)
 
     async def turn(self, codes: list[str], how: str) -> tuple[list[str], int]:
-        """Test all, and mend those that fail; also how many worker calls that took."""
+        """Test all solutions and mend those that fail, by "revise" or "retry".
+
+        Returns the solutions, and how many worker calls that took. Raises SandboxError.
+        """
         rulings = await self.visible(codes)
         failed = [i for i, r in enumerate(rulings) if not r.passed]
         if how == "revise":
@@ -122,34 +133,39 @@ class Bench:
         return codes
 
     async def loop(self, first: list[str], how: str, bounds: tuple[int, ...]) -> list[ResultRow]:
-        """Test and mend up to the last bound, with a row at each. `how`: revise, retry or mixed."""
+        """Test and mend up to the last of `bounds`, in turns; a row of the table at each.
+
+        `how` is "revise", "retry" or "mixed", which takes turns. Raises SandboxError.
+        """
         codes, calls, rows = first, len(first), []
         for turn in range(1, max(bounds) + 1):
             kind = ("revise" if turn % 2 else "retry") if how == "mixed" else how
-            codes, asked = await self.turn(codes, kind)
-            calls += asked
+            codes, worker_calls = await self.turn(codes, kind)
+            calls += worker_calls
             if turn in bounds:
                 name = f"test + {how}, at most {turn}"
                 rows.append(self.row(name, await self.final(codes), calls / len(codes)))
         return rows
 
     async def one_turn(self, first: list[str], how: str) -> tuple[float, float]:
-        """Of the first attempts that fail visibly: the share that one turn makes right."""
+        """Of the first attempts that fail visibly, the share that one turn makes right, as `share` gives
+        it.
+        """
         failed = [i for i, r in enumerate(await self.visible(first)) if not r.passed]
         final = await self.final((await self.turn(first, how))[0])
         return share([final[i] for i in failed])
 
 
 async def measure_worker(folder: Path, count: int, seed: int) -> dict[str, Any]:
-    """All rows about the worker."""
+    """All rows about the worker, as JSON-ready data. Raises SandboxError."""
     import torch
 
     torch.set_num_threads(1)  # decoding such small models, two threads mostly wait for each other
     torch.manual_seed(seed)
     model, tokenizer = models.load(folder)
-    found = list(examples(seed, "held-out", count))
+    problems = list(examples(seed, "held-out", count))
     async with open_sandbox() as sandbox:
-        bench = Bench(model, tokenizer, found, sandbox)
+        bench = Bench(model, tokenizer, problems, sandbox)
         every = list(range(count))
         rows = [bench.row("one attempt, greedy", await bench.final(bench.write(every, 0)), 1)]
         first = bench.write(every, models.WORKER.temperature)
@@ -159,7 +175,7 @@ async def measure_worker(folder: Path, count: int, seed: int) -> dict[str, Any]:
             rows += await bench.loop(first, how, bounds)
     return {
         "problems": count,
-        "vague_problems": sum(e.task.vague > 0 for e in found),
+        "vague_problems": sum(e.task.vague > 0 for e in problems),
         "rows": [asdict(r) for r in rows],
         "one_turn_mends": mended,
     }
@@ -175,24 +191,26 @@ def measure_meta(folder: Path, count: int, seed: int) -> dict[str, Any]:
     torch.manual_seed(seed)
     model, tokenizer = models.load(folder)
     rng = random.Random(f"meta-evaluation-{seed}")
-    asked = [meta.lesson(rng, "held-out") for _ in range(count)]
+    lessons = [meta.lesson(rng, "held-out") for _ in range(count)]
     shape = models.META
     replies = generate(
         model,
         tokenizer,
-        [a.messages for a in asked],
+        [one.messages for one in lessons],
         temperature=shape.temperature,
         new_tokens=shape.new_tokens,
     )
     valid = [meta.strictly_valid(r) for r in replies]
-    later = [any("Rounds so far:" in m["content"] for m in a.messages) for a in asked]
+    later = [any("Rounds so far:" in m["content"] for m in one.messages) for one in lessons]
     tested = [
         "self.test(" in r
-        for r, a in zip(replies, asked, strict=True)
-        if "Visible tests:" in a.messages[-1]["content"] and "Entry point:" in a.messages[-1]["content"]
+        for r, one in zip(replies, lessons, strict=True)
+        if "Visible tests:" in one.messages[-1]["content"] and "Entry point:" in one.messages[-1]["content"]
     ]
     noticed = [
-        _noticed(r) == _noticed(a.answer) for r, a in zip(replies, asked, strict=True) if _noticed(a.answer)
+        _noticed(r) == _noticed(one.answer)
+        for r, one in zip(replies, lessons, strict=True)
+        if _noticed(one.answer)
     ]
     return {
         "requests": count,
@@ -219,6 +237,7 @@ def _strategy(reply: str) -> str:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as a Markdown table."""
     lines = [
         "| | all | no vague phrase | vague phrases | worker calls |",
         "|---|---|---|---|---|",
@@ -233,6 +252,7 @@ _COLUMNS = (("passed", "error"), ("clear", "clear_error"), ("vague", "vague_erro
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """The program; `arguments` are those of the command line by default."""
     parser = argparse.ArgumentParser(prog="python -m training.pocket.evaluate", description=__doc__)
     parser.add_argument("--weights", type=Path, default=models.WEIGHTS)
     parser.add_argument("--problems", type=int, default=400)
@@ -241,17 +261,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     options = parser.parse_args(arguments)
     environment.ensure("training.pocket.evaluate")
-    found: dict[str, Any] = {"seed": options.seed}
+    results: dict[str, Any] = {"seed": options.seed}
     if options.only != "meta":
-        found["worker"] = asyncio.run(
+        results["worker"] = asyncio.run(
             measure_worker(options.weights / "worker", options.problems, options.seed)
         )
-        sys.stdout.write(table(found["worker"]["rows"]) + "\n")
+        sys.stdout.write(table(results["worker"]["rows"]) + "\n")
     if options.only != "worker":
-        found["meta"] = measure_meta(options.weights / "meta", options.problems, options.seed)
-    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+        results["meta"] = measure_meta(options.weights / "meta", options.problems, options.seed)
+    sys.stdout.write(json.dumps(results, indent=1) + "\n")
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

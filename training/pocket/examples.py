@@ -52,7 +52,7 @@ def readable(example: Example) -> bool:
 
 
 def luck(example: Example) -> float:
-    """How likely it is to read every vague phrase as it is meant."""
+    """The probability of reading every vague phrase as it is meant, from 0 to 1."""
     return math.prod(
         s.odds[s.others.index(s.code)] if s.vague else 1.0 for s in example.task.steps
     )  # fmt: skip
@@ -60,16 +60,19 @@ def luck(example: Example) -> float:
 
 def candidates() -> list[Example]:
     """Held-out problems whose vague phrases have unlikely, but not the unlikeliest, meanings."""
-    found = [
+    fit = [
         e
         for e in examples(SEED, "held-out", _POOL)
         if readable(e) and len(e.task.steps) in (2, 3) and _LUCK[0] <= luck(e) <= _LUCK[1]
     ]
-    return found[:_CANDIDATES]
+    return fit[:_CANDIDATES]
 
 
 async def rank(weights: Path) -> list[tuple[float, float, Example]]:
-    """Candidates with the share of first attempts that fail visibly and of loops that end right."""
+    """(share of first attempts that fail visibly, share of loops that end right, candidate), the best first.
+
+    Shares are from 0 to 1. Raises SandboxError.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -93,16 +96,19 @@ async def rank(weights: Path) -> list[tuple[float, float, Example]]:
 
 
 async def choose(weights: Path) -> Example:
-    """The candidate on which most runs of the engine show a failing test and pass; first found wins."""
+    """The candidate on which most runs of the engine show a failing test and pass; the first of equals wins.
+
+    Raises RuntimeError where there is no candidate, or a run fails for another reason than the models.
+    """
     best: tuple[int, Example] | None = None
     for fails, right, example in (await rank(weights))[:_FINALISTS]:
         counts = await rate(example.problem(), weights, _SEEDS, lambda line: None)
-        shown = counts["failing_test_and_passed"]
+        hits = counts["failing_test_and_passed"]
         sys.stdout.write(
-            f"first fails {fails:.2f}, ends right {right:.2f}, {shown} of {_SEEDS} runs: {example.prompt}\n"
+            f"first fails {fails:.2f}, ends right {right:.2f}, {hits} of {_SEEDS} runs: {example.prompt}\n"
         )
-        if best is None or shown > best[0]:
-            best = shown, example
+        if best is None or hits > best[0]:
+            best = hits, example
     if best is None:
         raise RuntimeError("no candidate: widen the range of luck")
     return best[1]
@@ -111,8 +117,8 @@ async def choose(weights: Path) -> Example:
 def write_files(example: Example) -> None:
     """The benchmark's file: the bundled example as its first line, then the other problems."""
     bundled = replace(example.problem(), id=EXAMPLE_ID)
-    rest = [e.problem() for e in examples(SEED + 1, "held-out", 6 * SHIPPED) if readable(e)]
-    problems = [bundled, *rest[:SHIPPED]]
+    others = [e.problem() for e in examples(SEED + 1, "held-out", 6 * SHIPPED) if readable(e)]
+    problems = [bundled, *others[:SHIPPED]]
     lines = "".join(json.dumps(p.to_json(), ensure_ascii=False) + "\n" for p in problems)
     FILE.write_text(lines, encoding="utf-8")
 
@@ -120,7 +126,11 @@ def write_files(example: Example) -> None:
 async def rate(
     problem: Problem, weights: Path, seeds: int, report: Callable[[str], object]
 ) -> dict[str, Any]:
-    """Run `problem` through the engine with seeds 0, 1, …: how many runs show what the example promises."""
+    """Run `problem` through the engine with seeds 0, 1, …; count the runs that show what the example
+    promises.
+
+    Raises RuntimeError where a run fails for another reason than the models.
+    """
     meta, worker = (LocalModel(f"pocket-{n}", str(weights / n), device="cpu") for n in ("meta", "worker"))
     counts = {"runs": 0, "failing_test": 0, "passed": 0, "failing_test_and_passed": 0, "one_round": 0}
     try:
@@ -156,6 +166,7 @@ async def _outcome(run: Run) -> tuple[bool, bool, int]:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """The program; `arguments` are those of the command line by default."""
     parser = argparse.ArgumentParser(prog="python -m training.pocket.examples", description=__doc__)
     parser.add_argument("--weights", type=Path, default=models.WEIGHTS)
     parser.add_argument("--rate", type=int, metavar="N", help="run the bundled example with N seeds instead")

@@ -30,7 +30,7 @@ class Ruling:
 
 
 async def rule(sandbox: Sandbox, items: Sequence[Item]) -> list[Ruling]:
-    """One ruling an item, in order. Raises SandboxError when the sandbox fails."""
+    """One ruling per item, in order. Raises SandboxError where the sandbox fails."""
     free = asyncio.Semaphore(_AT_ONCE)
 
     async def one(item: Item) -> Ruling:
@@ -42,7 +42,7 @@ async def rule(sandbox: Sandbox, items: Sequence[Item]) -> list[Ruling]:
 
 
 def judge(items: Sequence[Item]) -> list[Ruling]:
-    """The same from synchronous code, with a sandbox of its own."""
+    """As `rule`, from synchronous code and with a sandbox of its own. Raises SandboxError."""
 
     async def run() -> list[Ruling]:
         async with open_sandbox() as sandbox:

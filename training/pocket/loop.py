@@ -29,31 +29,32 @@ class Schedule:
     done: float = 0.0  # where a resumed run starts; steps and minutes are those of the rest
 
     def progress(self, step: int, seconds: float) -> float:
-        """How far the schedule is, from `done` to 1."""
+        """How far the schedule is, from `done` to 1, after `step` steps and `seconds`."""
         part = seconds / (60 * (self.minutes or 1.0)) if self.steps is None else step / self.steps
         return self.done + (1 - self.done) * part
 
     def factor(self, step: int, progress: float) -> float:
-        """Warm-up, a flat part, then a line down to `final`."""
+        """What the rate is multiplied by: warm-up, a flat part, then a line down to `final`."""
         down = max(0.0, progress - self.flat) / (1 - self.flat)
         return min((step + 1) / self.warm_up, max(self.final, 1 - down * (1 - self.final)))
 
 
 def optimizers(model: Any, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the hidden matrices, AdamW for embeddings and vectors."""
     import torch
 
     hidden = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
-    rest = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
+    others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     return [
         torch.optim.Muon(
             hidden, lr=rate, momentum=0.95, weight_decay=0.02, adjust_lr_fn="match_rms_adamw", ns_steps=5
         ),
-        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.97), weight_decay=0.0),
+        torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.97), weight_decay=0.0),
     ]
 
 
 def loss_of(model: Any, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of the answers' tokens."""
+    """Mean cross-entropy of the answers' tokens. `ids` and `labels` are (rows, length)."""
     import torch
 
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -50,31 +50,34 @@ class Query:
 
     @property
     def difficulty(self) -> int:
+        """How hard the problem looks, from 1; workflows are deeper for harder ones."""
         return 5 if self.steps is None else self.steps + 2 * len(self.vague)
 
     @property
     def tests(self) -> bool:
+        """Whether the problem has visible tests."""
         return bool(self.problem.tests.visible)
 
 
 def sample_query(rng: random.Random, split: Split) -> Query:
+    """A query of the split, or one unlike the worker's; some without tests."""
     if rng.random() < FOREIGN_SHARE:
         problem, code = foreign_problem(rng)
         return Query(problem, None, (), code)
     example = sample_example(rng, split, tests=TESTS[0])
     problem = example.problem()
-    shown = problem.tests.visible
+    visible = problem.tests.visible
     if rng.random() < NO_TESTS_SHARE:
         problem = replace(problem, tests=Tests())
     elif rng.random() < 0.15:
-        problem = replace(problem, tests=Tests(shown[: rng.randint(1, 2)]))
+        problem = replace(problem, tests=Tests(visible[: rng.randint(1, 2)]))
     return Query(problem, len(example.task.steps), vague_words(example), True)
 
 
 def vague_words(example: Example) -> tuple[str, ...]:
     """The vague phrases, without their constant."""
-    found = (s.phrase.partition("{k}") for s in example.task.steps if s.vague)
-    return tuple(before.strip() + (" ..." if mark else "") for before, mark, _ in found)
+    parts = (s.phrase.partition("{k}") for s in example.task.steps if s.vague)
+    return tuple(before.strip() + (" ..." if mark else "") for before, mark, _ in parts)
 
 
 def lesson(rng: random.Random, split: Split = "train") -> Lesson:
@@ -166,19 +169,21 @@ class MetaCourse(Course):
     template = tokens.META_TEMPLATE
 
     def next(self) -> Lesson:
+        """A lesson: a request for a workflow, and the reply."""
         return lesson(self._rng)
 
     def sentences(self) -> list[str]:
+        """The fixed texts of requests and replies."""
         return tokens.META_SENTENCES
 
     def measure(self, model: Any, tokenizer: PreTrainedTokenizerFast) -> str:
         """How many replies to held-out requests, sampled at the default temperature, can run as written."""
         rng = random.Random("meta-held-out")
-        asked = [lesson(rng, "held-out") for _ in range(_MEASURED)]
+        lessons = [lesson(rng, "held-out") for _ in range(_MEASURED)]
         replies = generate(
             model,
             tokenizer,
-            [a.messages for a in asked],
+            [a.messages for a in lessons],
             temperature=META.temperature,
             new_tokens=META.new_tokens,
         )

@@ -58,7 +58,10 @@ def make(shape: Shape, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaFo
 
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, shape: Shape, folder: Path) -> None:
-    """Write fp16 weights, tokenizer and defaults; a half-written folder never replaces a good one."""
+    """Write fp16 weights, tokenizer and defaults; a half-written folder never replaces a good one.
+
+    Raises OSError where the folder cannot be written.
+    """
     import torch
     from transformers import GenerationConfig
 
@@ -92,4 +95,5 @@ def load(folder: Path, attention: str = "sdpa") -> tuple[Any, PreTrainedTokenize
 
 
 def parameters(model: Any) -> int:
+    """How many parameters the model has."""
     return sum(p.numel() for p in model.parameters())

@@ -43,6 +43,7 @@ def evaluate(code: str) -> Callable[[Any, Any], Any]:
 
 
 def render(code: str, value: str, constant: str) -> str:
+    """The expression with the texts of its value and its constant put in."""
     return code.replace("{v}", value).replace("{k}", constant)
 
 

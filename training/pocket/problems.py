@@ -14,6 +14,7 @@ from training.pocket.tasks import SPLITS, generate
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """The program; `arguments` are those of the command line by default."""
     parser = argparse.ArgumentParser(prog="python -m training.pocket.problems", description=__doc__)
     parser.add_argument("split", choices=SPLITS)
     parser.add_argument("count", type=int)

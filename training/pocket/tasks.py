@@ -49,6 +49,7 @@ class PocketStep:
 
     @property
     def vague(self) -> bool:
+        """Whether its phrase has several meanings."""
         return bool(self.others)
 
 
@@ -64,10 +65,12 @@ class PocketTask:
 
     @property
     def signature(self) -> str:
+        """The reference function's name and parameters, as in its `def` line."""
         return f"{self.name}({', '.join(filter(None, (self.parameter, self.extra)))})"
 
     @property
     def vague(self) -> int:
+        """How many of its steps are vague."""
         return sum(s.vague for s in self.steps)
 
     def source(self, codes: list[str] | None = None, constants: list[int | str | None] | None = None) -> str:
@@ -95,8 +98,8 @@ class PocketTask:
         codes = codes or [s.code for s in self.steps]
         values = constants or [s.constant for s in self.steps]
         for i, (code, constant) in enumerate(zip(codes, values, strict=True)):
-            given = self.extra is not None and i == self.extra_step
-            if given:
+            is_extra = self.extra is not None and i == self.extra_step
+            if is_extra:
                 value = evaluate(_bare(code))(value, extra)
             else:
                 letter = isinstance(constant, str)
@@ -206,6 +209,7 @@ def _joined(rng: random.Random, spoken: list[str]) -> str:
 
 
 def sample_input(rng: random.Random, kind: Type) -> Any:
+    """A random value of this type."""
     if kind == "L":
         pool = [rng.randint(-5, 14) for _ in range(rng.randint(4, 6))]
         if rng.random() < 0.5:  # repeats, so that removing them shows
@@ -237,15 +241,16 @@ def sample_calls(
         calls[repr(arguments)] = (arguments, result)
         if len(calls) == count:
             break
-    found = list(calls.values())
-    if len(found) < count or len({repr(r) for _, r in found}) < min(3, count - 1):
+    distinct = list(calls.values())
+    if len(distinct) < count or len({repr(r) for _, r in distinct}) < min(3, count - 1):
         return None
-    if sum(not r for _, r in found) > count // 3:  # mostly empty results say nothing
+    if sum(not r for _, r in distinct) > count // 3:  # mostly empty results say nothing
         return None
-    return found
+    return distinct
 
 
 def assertion(name: str, arguments: tuple[Any, ...], result: Any) -> str:
+    """An `assert` that the function returns `result` for the arguments."""
     return f"assert {name}({', '.join(map(repr, arguments))}) == {result!r}"
 
 
@@ -260,9 +265,11 @@ class Example:
 
     @property
     def tests(self) -> list[str]:
+        """The calls as asserts, in the order of the splits."""
         return [assertion(self.task.name, a, r) for a, r in self.calls]
 
     def problem(self) -> Problem:
+        """The problem, with its tests in the three splits and its solution in the metadata."""
         tests, (visible, val, _) = self.tests, TESTS
         return Problem(
             id=self.id,

@@ -79,10 +79,11 @@ def templated(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message]) -
 
 
 def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
-    found = tokenizer.convert_tokens_to_ids(token)
-    if not isinstance(found, int):
+    """The id of a token. Raises TypeError where it is not one token."""
+    ident = tokenizer.convert_tokens_to_ids(token)
+    if not isinstance(ident, int):
         raise TypeError(f"{token!r} is not one token")
-    return found
+    return ident
 
 
 def train_tokenizer(

@@ -21,7 +21,10 @@ from training.pocket.model import Shape
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one model is trained with."""
+    """What one model is trained with.
+
+    `lengths` are the bucket lengths in tokens, `minutes` the default time.
+    """
 
     shape: Shape
     lengths: tuple[int, ...]
@@ -36,6 +39,7 @@ RECIPES = {
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """The program; `arguments` are those of the command line by default."""
     parser = argparse.ArgumentParser(prog="python -m training.pocket.train", description=__doc__)
     parser.add_argument("what", choices=["worker", "meta", "all"])
     parser.add_argument("--minutes", type=float, help="train this long; the schedule follows the clock")
@@ -52,13 +56,13 @@ def main(arguments: list[str] | None = None) -> None:
     if options.resume and options.what == "all":
         parser.error("--resume goes on with one model: say worker or meta")
     environment.ensure("training.pocket.train")
-    for what in ("worker", "meta") if options.what == "all" else (options.what,):
-        recipe = RECIPES[what]
+    for which in ("worker", "meta") if options.what == "all" else (options.what,):
+        recipe = RECIPES[which]
         minutes = None if options.steps else options.minutes or recipe.minutes
         schedule = Schedule(minutes, options.steps)
         if options.resume:
             schedule = replace(schedule, warm_up=10, done=options.done)
-        train(what, recipe, schedule, options.out / what, options.seed, options.resume)
+        train(which, recipe, schedule, options.out / which, options.seed, options.resume)
 
 
 def train(

@@ -40,10 +40,12 @@ class Attempt:
 
 
 def code_block(source: str) -> str:
+    """The source in a Python code block."""
     return f"```python\n{source}\n```"
 
 
 def user(content: str) -> tuple[Message, ...]:
+    """A conversation of one user message."""
     return ({"role": "user", "content": content},)
 
 
@@ -79,9 +81,9 @@ def lesson(rng: random.Random, revise_share: float, letters_share: float = 0.03)
             return Lesson(user(prompt), code_block(example.task.source()))
     elif roll < revise_share + letters_share:
         other = _ensemble_lesson if rng.random() < 0.5 else _review_lesson
-        made = other(rng, example)
-        if made is not None:
-            return made
+        special = other(rng, example)
+        if special is not None:
+            return special
     instruction = "" if rng.random() < 0.35 else rng.choice(instructions.ALL)
     # A query without an entry point still names its function.
     entry_point = None if rng.random() < 0.03 else example.task.name
@@ -132,12 +134,12 @@ def _spoil(rng: random.Random, task: PocketTask, codes: list[str], constants: li
 
 def _alternatives(step: PocketStep) -> list[str]:
     needs = step.constant_range
-    same = [
+    alike = [
         op.code
         for op in BY_SOURCE[step.source]
         if op.target == step.target and (op.constant is None or type(op.constant) is type(needs))
     ]
-    return [code for code in same if code != step.code] or [step.code]
+    return [code for code in alike if code != step.code] or [step.code]
 
 
 def _attempt(rng: random.Random, example: Example, codes: list[str], constants: list[Any]) -> Attempt | None:
@@ -148,15 +150,15 @@ def _attempt(rng: random.Random, example: Example, codes: list[str], constants: 
     for arguments, result in calls:
         test = assertion(example.task.name, arguments, result)
         try:
-            got = example.task.run(arguments[0], arguments[-1], codes, constants)
+            returned = example.task.run(arguments[0], arguments[-1], codes, constants)
         except Exception as error:  # noqa: BLE001  a swapped step may raise anything, as generated code may
             failures.append(f"{test}  # {raised}{type(error).__name__}: {error}")
             continue
-        if len(repr(got)) > _MAX_GOT:
+        if len(repr(returned)) > _MAX_GOT:
             return None
-        if got != result:
+        if returned != result:
             repeated = f"{test.removeprefix('assert ')}  # " if repeat else ""
-            failures.append(f"{test}  # {repeated}got {got!r}")
+            failures.append(f"{test}  # {repeated}got {returned!r}")
     if not failures:
         return None
     return Attempt(example.task.source(codes, constants), feedback_text(failures, len(calls)))

@@ -62,7 +62,10 @@ def load_tokenizer(model: Model, settings: Settings) -> Any:
 
 
 def load_model(recipe: Recipe, source: str, tokenizer: Any) -> Any:
-    """The base in the recipe's type and attention, from a folder or hub ID. Raises ModelError, UsageError."""
+    """The base in the recipe's type and attention, from a folder or hub ID.
+
+    Raises ModelError, UsageError, and UnavailableError where the recipe asks for GPUs that are not there.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 

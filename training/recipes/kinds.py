@@ -80,6 +80,7 @@ class Trained(Recipe):
 
     @property
     def at_once(self) -> tuple[str, int]:
+        """`batch.rows_at_once`, as the key and the value."""
         return "batch.rows_at_once", self.batch.rows_at_once
 
     @model_validator(mode="after")
@@ -276,6 +277,7 @@ class GRPORecipe(Recipe):
 
     @property
     def at_once(self) -> tuple[str, int]:
+        """`candidates_at_once`, as the key and the value."""
         return "candidates_at_once", self.candidates_at_once
 
     @model_validator(mode="after")

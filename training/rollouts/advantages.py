@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from training.rollouts.calls import Call
 
-_TINY = 1e-8  # a deviation below it is a rounding error
+_TINY = 1e-8  # a smaller deviation is a rounding error
 _EPSILON = 1e-4  # added to the deviation where it has no floor, as TRL does
 
 
@@ -66,33 +66,34 @@ class Advantages:
         return bool(np.any(self.values))
 
     def own(self, reward: float, round_number: int) -> float:
-        """The advantage of a reply that is credited with its own reward alone."""
+        """The advantage of a reply that is credited with `reward` alone; `round_number` counts from 1."""
         value = self.settings.k**round_number * (reward - self.mean) * self.scale
         return float(_limited(np.asarray(value), self.settings))
 
 
 def process_advantages(rewards: ArrayLike, settings: AdvantageSettings = AdvantageSettings()) -> Advantages:
-    """The advantages of one group.
+    """The advantages of one group (FlowReasoner, Equation 4).
 
     `rewards` are candidates × rounds, NaN where a round was not played; a row of NaN is a candidate that was
-    dropped, and counts for nothing. Raises ValueError where no round comes after T.
+    dropped, and counts for nothing. Raises ValueError where `rewards` has another shape, or no round comes
+    after T.
     """
-    given = np.asarray(rewards, dtype=np.float64)
-    if given.ndim != 2:
-        raise ValueError(f"rewards are candidates × rounds, not an array of {given.ndim} dimensions")
-    rounds = given.shape[1]
+    array = np.asarray(rewards, dtype=np.float64)
+    if array.ndim != 2:
+        raise ValueError(f"rewards are candidates × rounds, not an array of {array.ndim} dimensions")
+    rounds = array.shape[1]
     if rounds <= settings.T:
         raise ValueError(
             f"T = {settings.T} leaves no reward in {rounds} rounds: take a smaller T or more rounds"
         )
-    played = ~np.isnan(given)
-    held = _held(given) if settings.hold else given
-    known = held[~np.isnan(held)]
-    mean = float(known.mean()) if known.size else 0.0
-    std = float(known.std()) if known.size else 0.0
+    played = ~np.isnan(array)
+    filled = _held(array) if settings.hold else array
+    counted = filled[~np.isnan(filled)]
+    mean = float(counted.mean()) if counted.size else 0.0
+    std = float(counted.std()) if counted.size else 0.0
     scale = _scale(std, settings)
     number = np.arange(1, rounds + 1)
-    weighed = np.where(np.isnan(held), 0.0, settings.k**number * (held - mean) * scale) * (
+    weighed = np.where(np.isnan(filled), 0.0, settings.k**number * (filled - mean) * scale) * (
         number > settings.T
     )
     if settings.form == "literal":
@@ -107,11 +108,11 @@ def process_advantages(rewards: ArrayLike, settings: AdvantageSettings = Advanta
 
 
 def call_advantages(calls: Sequence[Call], group: Advantages, candidate: int, rejected: float) -> list[float]:
-    """An advantage for each call of one candidate of the group.
+    """An advantage for each of `calls`, those of the group's candidate with the index `candidate`.
 
     A reply that gave the round's workflow has its round's, and so has a repair turn whatever came of it. A
-    first reply that could not run is credited with the reward `rejected` alone: neither what its repair
-    earned nor what later rounds did is its doing. A call that nobody looked at any more has none.
+    first reply that could not run is credited with the reward `rejected` alone: what its repair earned and
+    what later rounds did is not its doing. A call whose reply was never looked at has 0.
     """
     out: list[float] = []
     for call in calls:
@@ -128,9 +129,9 @@ def _held(rewards: NDArray[np.float64]) -> NDArray[np.float64]:
     """Each candidate's rewards, the last one repeated over the rounds behind it."""
     out = rewards.copy()
     for row in out:
-        known = np.flatnonzero(~np.isnan(row))
-        if known.size:
-            row[known[-1] + 1 :] = row[known[-1]]
+        played = np.flatnonzero(~np.isnan(row))
+        if played.size:
+            row[played[-1] + 1 :] = row[played[-1]]
     return out
 
 

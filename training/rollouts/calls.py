@@ -36,9 +36,10 @@ class Call:
 
 @dataclass
 class Row:
-    """One sequence to train on: `prompt`, then `completion`. `owners` names, for each token of the
-    completion, the call that wrote it, by its place among the calls the rows were made of; None for what
-    the policy was told in between, which is never trained on, and whose `logps` are 0.
+    """One sequence to train on: the token ids `prompt`, then `completion`.
+
+    `owners` names, for each token of the completion, the call that wrote it, by its index among the calls; it
+    is None for what the policy was told in between, which is never trained on and whose `logps` are 0.
     """
 
     prompt: list[int]
@@ -48,7 +49,7 @@ class Row:
     temperature: float = 1.0
 
     def of_calls(self, values: Sequence[float]) -> list[float]:
-        """A value for each token of the completion, out of one for each call; 0 where no call wrote it."""
+        """A value for each token of the completion, from one for each call; 0 where no call wrote it."""
         return [0.0 if owner is None else values[owner] for owner in self.owners]
 
 
@@ -59,12 +60,16 @@ def rows(calls: Sequence[Call]) -> list[Row]:
         if not call.completion:
             continue
         row = out[-1] if out else None
-        held = row.prompt + row.completion if row else []
-        if row is None or row.temperature != call.temperature or call.prompt[: len(held)] != held:
+        held_tokens = row.prompt + row.completion if row else []
+        if (
+            row is None
+            or row.temperature != call.temperature
+            or call.prompt[: len(held_tokens)] != held_tokens
+        ):
             out.append(row := Row(list(call.prompt), temperature=call.temperature))
-            held = call.prompt
-        told = call.prompt[len(held) :]
-        row.completion += [*told, *call.completion]
-        row.owners += [None] * len(told) + [number] * len(call.completion)
-        row.logps += [0.0] * len(told) + call.logps
+            held_tokens = call.prompt
+        inserted = call.prompt[len(held_tokens) :]
+        row.completion += [*inserted, *call.completion]
+        row.owners += [None] * len(inserted) + [number] * len(call.completion)
+        row.logps += [0.0] * len(inserted) + call.logps
     return out

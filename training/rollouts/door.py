@@ -35,28 +35,31 @@ class PolicyDoor:
     """
 
     def __init__(self, model: str, endpoint_name: str, endpoint: Endpoint) -> None:
-        """`model` is the name the server knows. Raises ModelError where the endpoint wants a key."""
+        """`model` is the name that the server knows. Raises ModelError where the endpoint lacks its key."""
         if problem := endpoint.key_problem(endpoint_name):
             raise ModelError("auth", f"endpoint {endpoint_name!r} needs a key: {problem}")
         self._model, self._name, self._endpoint = model, endpoint_name, endpoint
         self._client: AsyncOpenAI | None = None
 
     async def ask(self, prompt: list[int], sampling: Sampling) -> Generated:
-        """One completion. What is left open is sampled at temperature 1.
+        """One completion. Sampling that is left open is at temperature 1, over the whole vocabulary.
 
-        Raises ModelError.
+        Raises ModelError where the server cannot be reached, refuses, or gives no token ids.
         """
         if self._client is None:
             self._client = self._connected()
         return await self._ask(self._client, prompt, sampling)
 
     def generate(self, prompts: Sequence[list[int]], sampling: Sequence[Sampling]) -> list[Generated]:
-        """As `Generator.generate`, for a thread without an event loop: all prompts at once."""
+        """As `Generator.generate`, for a thread without an event loop: all prompts at once.
+
+        Raises ModelError as `ask` does.
+        """
 
         async def every() -> list[Generated]:
             async with self._connected() as client:
-                asked = [self._ask(client, p, s) for p, s in zip(prompts, sampling, strict=True)]
-                return await asyncio.gather(*asked)
+                completions = [self._ask(client, p, s) for p, s in zip(prompts, sampling, strict=True)]
+                return await asyncio.gather(*completions)
 
         return asyncio.run(every())
 
@@ -112,7 +115,7 @@ def _generated(choice: Any, prompt: list[int], temperature: float) -> Generated:
     _LOGPS.check(logps, "token_logprobs")
     if len(ids) != len(logps):
         raise ValueError(f"it gives {len(ids)} tokens and {len(logps)} log-probabilities")
-    asked = getattr(choice, "prompt_token_ids", None)
-    if asked is not None and asked != prompt:
+    prompt_ids = getattr(choice, "prompt_token_ids", None)
+    if prompt_ids is not None and prompt_ids != prompt:
         raise ValueError("it was asked other tokens than were sent")
     return Generated(ids, logps, temperature, "length" if choice.finish_reason == "length" else "stop")

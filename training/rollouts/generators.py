@@ -8,13 +8,15 @@ from typing import Any, Literal, Protocol
 
 from engine.models.base import ModelError, Sampling
 
-MAX_ROWS = 64  # that are decoded at once
+MAX_ROWS = 64  # rows that are decoded at once
 
 
 @dataclass(frozen=True)
 class Generated:
-    """A completion in tokens. `ids` end with the token that ended it, `logps` are theirs at `temperature`
-    over the whole vocabulary. Empty where the prompt left no room.
+    """A completion in tokens. `ids` include the token that ended it.
+
+    `logps` are their log-probabilities at `temperature` over the whole vocabulary. Empty where the prompt
+    left no room.
     """
 
     ids: list[int]
@@ -27,9 +29,9 @@ class Generator(Protocol):
     """Completes prompts given as tokens."""
 
     def generate(self, prompts: Sequence[list[int]], sampling: Sequence[Sampling]) -> list[Generated]:
-        """A completion of each prompt, in order. One with a seed draws the same whoever is asked beside it.
+        """A completion of each prompt (token ids), in order. One with a seed draws the same in any batch.
 
-        Raises ModelError.
+        Raises ModelError where the prompts cannot be completed.
         """
         ...
 
@@ -40,8 +42,8 @@ class EmbeddedGenerator:
     def __init__(self, model: Any, tokenizer: Any) -> None:
         """`model` is the Transformers model in training, unwrapped.
 
-        What a call leaves open, such as its temperature, its generation config says, as it does in use.
-        Raises ModelError where it cannot be batched.
+        Sampling that a call leaves open, such as its temperature, comes from the generation config, as in
+        use. Raises ModelError where the model cannot be batched.
         """
         from engine.models.local.weights import Weights
 

@@ -1,6 +1,6 @@
 """Where a training step's CPU time goes: by thread, and by the control groups of the sandbox's containers.
 
-CPU seconds, not wall: on a busy machine a CPU second takes as many as it takes.
+CPU seconds, not wall-clock time, so that the figures hold on a busy machine.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from typing import Self
 from sandbox.cpu import container_cpu_s
 from training.rollouts.rollouts import GymThread
 
-_LOOK_EVERY_S = 0.2  # containers that end in between are counted up to the last look
+_LOOK_EVERY_S = 0.2  # what a container uses after the last look before its end is not counted
 
 
 @dataclass(frozen=True)
 class Breakdown:
-    """CPU seconds of one step. `train` is the rest of the trainer's thread, `other` all further threads of
-    the process; `containers` are the sandbox's, as far as their control groups can be read here.
+    """CPU seconds of one step, and `wall` seconds.
+
+    `train` is the rest of the trainer's thread, `other` all further threads of the process; `containers` are
+    the sandbox's, as far as their control groups can be read here.
     """
 
     policy: float
@@ -51,11 +53,11 @@ class Breakdown:
 
     @property
     def overhead(self) -> float:
-        """The share of engine, recorder and sandbox in all of it, from 0 to 1."""
+        """The share of engine, recorder and sandbox in the total, from 0 to 1."""
         return (self.engine + self.recorder + self.containers) / max(self.total, 1e-9)
 
     def values(self) -> dict[str, float]:
-        """By the names that a training run's progress has them."""
+        """CPU seconds by the names under which a training run's progress has them."""
         names = ("policy", "train", "worker", "engine", "recorder", "containers")
         return {f"cpu_{name}": getattr(self, name) for name in names}
 
@@ -91,28 +93,28 @@ class Meter:
     @contextmanager
     def policy(self) -> Iterator[None]:
         """What the trainer's thread does inside is the policy's decoding."""
-        begun = time.thread_time()
+        started = time.thread_time()
         try:
             yield
         finally:
-            self._policy += time.thread_time() - begun
+            self._policy += time.thread_time() - started
 
     def take(self) -> Breakdown:
-        """What was used since the last time, or since the beginning."""
+        """What was used since the last call, or since the beginning."""
         self._look()
         now, before = self._times(), self._before
         self._before = now
         policy, self._policy = self._policy, 0.0
         trainer = now.trainer - before.trainer
         # A thread that has ended is not counted any more, nor is what it used since the last time.
-        known = {n: max(now.by_name.get(n, 0.0) - before.by_name.get(n, 0.0), 0.0) for n in _NAMES}
+        by_role = {n: max(now.by_name.get(n, 0.0) - before.by_name.get(n, 0.0), 0.0) for n in _NAMES}
         process = now.process - before.process
         return Breakdown(
             policy=policy,
             train=max(trainer - policy, 0.0),
-            **known,
+            **by_role,
             containers=now.containers - before.containers,
-            other=max(process - trainer - sum(known.values()), 0.0),
+            other=max(process - trainer - sum(by_role.values()), 0.0),
             wall=now.wall - before.wall,
         )
 

@@ -36,8 +36,9 @@ class Asked:
 
 
 class PolicyModel:
-    """The meta-agent of one rollout (`engine.models.base.ChatModel`). `calls` are in the order they began,
-    None while one is under way and where it was given up.
+    """The meta-agent of one rollout (`engine.models.base.ChatModel`).
+
+    `calls` are in the order in which they began, None while one is under way and where it was given up.
     """
 
     def __init__(self, name: str, chat: Chat, source: Source) -> None:
@@ -49,7 +50,7 @@ class PolicyModel:
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling
     ) -> AsyncIterator[Queued | Completion]:
-        """One completion, whole. Raises ModelError."""
+        """One completion, whole. Raises ModelError where the source cannot give it."""
         number = len(self.calls)
         self.calls.append(None)
         prompt, thinking = self._chat.prompt(messages)
@@ -70,7 +71,7 @@ class PolicyModel:
 
 @dataclass(eq=False)
 class Ask:
-    """A call that waits at the desk."""
+    """A call that waits at the desk, with the event loop in which its rollout runs."""
 
     prompt: list[int]
     sampling: Sampling
@@ -106,7 +107,7 @@ class Desk:
                     self._asks.remove(ask)
 
     def enter(self, lanes: int) -> None:
-        """So many rollouts at once are about to begin."""
+        """So many lanes of rollouts are about to begin."""
         with self._changed:
             self._lanes += lanes
             self._is_open = True
@@ -119,8 +120,9 @@ class Desk:
             self._changed.notify_all()
 
     def next_batch(self) -> list[Ask]:
-        """For the trainer's thread: all calls, once no rollout does anything but wait. Empty when the last
-        has ended; before the first has begun this waits for it.
+        """For the trainer's thread: all waiting calls, once every rollout only waits.
+
+        Blocks until then, and until the first rollout has begun; empty once the last has ended.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._is_open and len(self._asks) >= self._lanes)
@@ -130,12 +132,12 @@ class Desk:
             return asks
 
     def answer(self, asks: Sequence[Ask], generated: Sequence[Generated]) -> None:
-        """For the trainer's thread: what `next_batch` asked for, in order."""
+        """For the trainer's thread: the answers to what `next_batch` returned, in order."""
         for ask, one in zip(asks, generated, strict=True):
             ask.loop.call_soon_threadsafe(_set, ask.future, one)
 
     def fail(self, asks: Sequence[Ask], error: Exception) -> None:
-        """For the trainer's thread: these cannot be answered, and their rollouts hear why."""
+        """For the trainer's thread: these calls cannot be answered; `error` is raised in their rollouts."""
         for ask in asks:
             ask.loop.call_soon_threadsafe(_set_error, ask.future, error)
 

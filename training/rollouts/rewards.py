@@ -54,8 +54,10 @@ class RewardSettings:
 
 @dataclass(frozen=True)
 class Reward:
-    """A rollout's rewards by round, NaN where none was played; all NaN where it is `dropped`, which says
-    why in a few words, else "". `words` say for each round what it was rewarded for.
+    """A rollout's rewards by round, NaN where none was played.
+
+    All are NaN where the rollout is `dropped`, which says why in a few words, else "". `words` say for each
+    round what it was rewarded for.
     """
 
     rounds: tuple[float, ...]
@@ -64,7 +66,7 @@ class Reward:
 
 
 def reward(rollout: Rollout, rounds: int, settings: RewardSettings = RewardSettings()) -> Reward:
-    """The rewards of a rollout of at most so many rounds."""
+    """The rewards of a rollout of at most `rounds` rounds; one for each, played or not."""
     none = (_NONE,) * rounds
     if rollout.status in NO_VERDICT:
         return Reward(none, (), f"{rollout.status}: {rollout.error}")
@@ -74,9 +76,9 @@ def reward(rollout: Rollout, rounds: int, settings: RewardSettings = RewardSetti
     values, words = list(none), []
     shapes: list[str] = []
     for outcome in rollout.rounds[:rounds]:
-        value, said = _round(outcome, shapes, settings)
+        value, reason = _round(outcome, shapes, settings)
         values[outcome.number - 1] = value
-        words.append(f"round {outcome.number}: {said}")
+        words.append(f"round {outcome.number}: {reason}")
     cut = len(rollout.rounds) + 1
     if rollout.status == "budget" and cut <= rounds:
         values[cut - 1] = settings.cut
@@ -85,20 +87,22 @@ def reward(rollout: Rollout, rounds: int, settings: RewardSettings = RewardSetti
 
 
 def pass_share(instances: Sequence[InstanceOutcome]) -> float | None:
-    """MetaFlow's reward of a workflow: the share of instances solved in full, of those with a verdict.
+    """MetaFlow's reward of a workflow: of the instances with a verdict, the share solved in full, 0 to 1.
 
     None where none has a verdict: a failure of the sandbox or of an endpoint is never a 0.
     """
-    known = [i.score for i in instances if i.score is not None]
-    return sum(score == 1.0 for score in known) / len(known) if known else None
+    scores = [i.score for i in instances if i.score is not None]
+    return sum(score == 1.0 for score in scores) / len(scores) if scores else None
 
 
 def operators(code: str) -> tuple[str, ...]:
     """The operators that the source calls on `self`, in the order of the text."""
     tree = parse(code).tree
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)] if tree else []
-    found = [(n.lineno, n.col_offset, name) for n in calls if (name := self_attribute(n.func)) is not None]
-    return tuple(name for _, _, name in sorted(found))
+    calls_in_text = [
+        (n.lineno, n.col_offset, name) for n in calls if (name := self_attribute(n.func)) is not None
+    ]
+    return tuple(name for _, _, name in sorted(calls_in_text))
 
 
 def _round(outcome: RoundOutcome, shapes: list[str], settings: RewardSettings) -> tuple[float, str]:

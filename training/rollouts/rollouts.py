@@ -36,8 +36,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RoundOutcome:
-    """What came of one round. `score` is the mean pass rate on `val`, None where nothing could be scored;
-    without a workflow that can run `valid` is False. `code` and `prompts` are the last proposal's.
+    """What came of one round. `code` and `prompts` are the last proposal's.
+
+    `score` is the mean pass rate on `val` in [0, 1], None where nothing could be scored; without a workflow
+    that can run `valid` is False.
     """
 
     number: int
@@ -51,7 +53,10 @@ class RoundOutcome:
 
 @dataclass(frozen=True)
 class InstanceOutcome:
-    """One instance of a task, solved with the rollout's workflow: `score` in [0, 1], None without verdict."""
+    """One instance of a task, solved with the rollout's workflow.
+
+    `score` is in [0, 1], None without a verdict.
+    """
 
     run_id: str
     problem_id: str
@@ -76,8 +81,10 @@ class Rollout:
 
 @dataclass(frozen=True)
 class RolloutRequest:
-    """One rollout to carry out: `config.seed` is what the policy draws from, `config.worker_seed` what the
-    workers do, the same for all of a group.
+    """One rollout to carry out.
+
+    `config.seed` is what the policy draws from, `config.worker_seed` what the workers do, the same for all of
+    a group.
     """
 
     problem: Problem
@@ -86,7 +93,7 @@ class RolloutRequest:
     origin: Origin = field(default_factory=Origin)
 
     async def carry_out(self, gym: Gym) -> Rollout:
-        """In this gym. Raises StoreError."""
+        """Carry it out in this gym. Raises StoreError where its events cannot be stored."""
         reading = Reading(self.policy)
         run_id = await gym.run(self.problem, self.policy, self.config, self.origin, reading)
         return reading.rollout(run_id, self.origin)
@@ -96,20 +103,27 @@ class Request(Protocol):
     """A rollout to carry out, of whatever kind."""
 
     @property
-    def policy(self) -> PolicyModel: ...
+    def policy(self) -> PolicyModel:
+        """The policy that writes its workflows."""
+        ...
 
-    async def carry_out(self, gym: Gym) -> Rollout: ...
+    async def carry_out(self, gym: Gym) -> Rollout:
+        """Carry it out in this gym. Raises StoreError where its events cannot be stored."""
+        ...
 
 
 class Reader(Protocol):
     """Takes a run's events, in order."""
 
-    def add(self, event: Event) -> None: ...
+    def add(self, event: Event) -> None:
+        """Take the run's next event."""
+        ...
 
 
 class Gym:
-    """Carries out rollouts; an async context manager. Leaving it ends what still runs and waits until those
-    ends are stored.
+    """Carries out rollouts; an async context manager.
+
+    Leaving it ends what still runs and waits until those ends are stored.
     """
 
     def __init__(
@@ -133,7 +147,7 @@ class Gym:
         self._verdicts = SharedVerdicts()
 
     async def __aenter__(self) -> Self:
-        """Raises SandboxError and StoreError."""
+        """Raises SandboxError and StoreError where the sandbox or the store cannot be opened."""
         try:
             await self._stack.__aenter__()
             self._stack.push_async_callback(self._worker.aclose)
@@ -151,16 +165,16 @@ class Gym:
         await self._stack.aclose()
 
     async def cancel(self) -> None:
-        """End all that runs, and wait until it has."""
+        """End everything that runs, and wait until it has ended."""
         for task in self._working:
             task.cancel()
         await asyncio.gather(*self._working, return_exceptions=True)
 
     async def rollouts(self, requests: Sequence[Request], concurrency: int | None = None) -> list[Rollout]:
-        """Carry out the requests, at most `concurrency` at a time, and give the rollouts in their order.
+        """Carry out the requests, at most `concurrency` at a time; returns the rollouts in their order.
 
-        A rollout that fails is a result. Those of one call share the verdicts on equal solutions.
-        Raises StoreError, with the others ended first.
+        A rollout that fails is a result. Those of one call share the verdicts on equal solutions. Raises
+        StoreError where events cannot be stored; the other rollouts are ended first.
         """
         if not self._working:
             self._verdicts = SharedVerdicts()
@@ -168,13 +182,13 @@ class Gym:
         desks = {r.policy.source for r in requests if isinstance(r.policy.source, Desk)}
         for desk in desks:
             desk.enter(lanes)
-        left = iter(list(enumerate(requests)))
-        done: dict[int, Rollout] = {}
+        remaining = iter(list(enumerate(requests)))
+        by_number: dict[int, Rollout] = {}
 
         async def lane() -> None:
             try:
-                for number, request in left:
-                    done[number] = await request.carry_out(self)
+                for number, request in remaining:
+                    by_number[number] = await request.carry_out(self)
             finally:
                 for desk in desks:
                     desk.leave()
@@ -188,7 +202,7 @@ class Gym:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._working.difference_update(tasks)
-        return [done[number] for number in range(len(requests))]
+        return [by_number[number] for number in range(len(requests))]
 
     async def run(
         self,
@@ -201,9 +215,10 @@ class Gym:
         job: Job | None = None,
         final: bool = False,
     ) -> str:
-        """One run of a rollout, its events read by `reading` once they are stored; gives its id.
+        """One run of a rollout, its events given to `reading` once they are stored; returns its id.
 
-        `final` scores it on `test` in the end, which no reward may look at.
+        `final` scores it on `test` at the end, which no reward may look at. Raises StoreError where its
+        events cannot be stored.
         """
         services = Services(meta_agent, self._worker, await self._sandbox(), open_image=self._sandbox)
         config = replace(config, final=final, deltas=False)
@@ -231,6 +246,7 @@ class Reading:
         self.end: RunFinished | None = None
 
     def add(self, event: Event) -> None:
+        """Take the run's next event."""
         match event:
             case RoundStarted():
                 self._round = event.round
@@ -248,6 +264,7 @@ class Reading:
                 pass
 
     def rollout(self, run_id: str, origin: Origin, instances: Sequence[InstanceOutcome] = ()) -> Rollout:
+        """The rollout, once the run's last event was added."""
         assert self.end is not None  # the last event of every run
         return Rollout(
             run_id,
@@ -260,19 +277,19 @@ class Reading:
         )
 
     def calls(self) -> list[Call]:
-        """The policy's calls that were answered: the events say what became of each."""
+        """The policy's calls that were answered, with their rounds and what became of their replies."""
         out: list[Call] = []
         for (call_id, number), asked in zip(self._calls, self._policy.calls, strict=True):
             if asked is None:
                 continue
-            proposal, made = self._proposals.get(call_id), asked.generated
+            proposal, generated = self._proposals.get(call_id), asked.generated
             out.append(
                 Call(
                     number,
                     asked.prompt,
-                    made.ids,
-                    made.logps,
-                    made.temperature,
+                    generated.ids,
+                    generated.logps,
+                    generated.temperature,
                     (proposal.turn if proposal else None) or "reply",
                     None if proposal is None else proposal.workflow_id is not None,
                     asked.thought,
@@ -294,7 +311,7 @@ class Reading:
 
 
 class GymThread:
-    """A gym in an event loop and a thread of its own, for a trainer that is no coroutine.
+    """A gym in an event loop and a thread of its own, for a trainer that is not a coroutine.
 
     A context manager: leaving it closes the gym.
     """
@@ -305,7 +322,7 @@ class GymThread:
         self._thread = threading.Thread(target=self._loop.run_forever, name="engine", daemon=True)
 
     def __enter__(self) -> Self:
-        """Raises SandboxError and StoreError."""
+        """Raises SandboxError and StoreError where the sandbox or the store cannot be opened."""
         self._thread.start()
         try:
             self._call(self.gym.__aenter__())
@@ -321,11 +338,14 @@ class GymThread:
             self._stop()
 
     def start(self, requests: Sequence[Request], concurrency: int | None = None) -> Future[list[Rollout]]:
-        """Begin rollouts; their calls come to the desk meanwhile, and `result()` gives them in the end."""
+        """Begin rollouts, as `Gym.rollouts`.
+
+        Their calls come to the desk; the future gives the rollouts at the end.
+        """
         return asyncio.run_coroutine_threadsafe(self.gym.rollouts(requests, concurrency), self._loop)
 
     def containers(self) -> set[str]:
-        """The ids of the sandbox's containers that live now."""
+        """The ids of the sandbox's containers that are alive now."""
 
         async def ids() -> set[str]:
             pool = await self.gym.sandboxes.open()

@@ -30,14 +30,13 @@ from training.rollouts.rollouts import InstanceOutcome, Reading, Rollout, RoundO
 if TYPE_CHECKING:
     from training.rollouts.rollouts import Gym
 
-_ATTEMPTS = 2  # at an instance where the sandbox or an endpoint fails
+_ATTEMPTS = 2  # tries of an instance while the sandbox or an endpoint fails
 
 
 def scored_on(instance: Problem) -> Split:
-    """What an instance's reward comes from: its `val` tests where it has some, else those it has; of one
-    with a reference answer the word means nothing.
+    """The split that an instance's reward comes from: its `val` tests if it has some, else those it has.
 
-    Raises UsageError where it has neither.
+    For an instance with a reference answer the split means nothing. Raises UsageError where it has neither.
     """
     if instance.kind != "code":
         if instance.answer is None:
@@ -53,10 +52,10 @@ def scored_on(instance: Problem) -> Split:
 def draw_instances(
     task: Task, count: int, seed: int, *, reported: frozenset[str] = frozenset()
 ) -> tuple[Problem, ...]:
-    """So many problems of the task, the same for the same seed: all of a group's candidates get these.
+    """`count` problems of the task, the same for the same seed: all candidates of a group get these.
 
-    `reported` are the ids of problems that a report is about. Raises UsageError where one of them is among
-    the task's, or there are too few.
+    `reported` are the ids of problems that a report is about. Raises UsageError where the task holds one of
+    them, or too few problems.
     """
     if leaked := sorted(p.id for p in task.problems if p.id in reported):
         raise UsageError(
@@ -85,7 +84,11 @@ class TaskRequest:
     at_once: int = 10
 
     async def carry_out(self, gym: Gym) -> Rollout:
-        """In this gym: the writing is a run, and so is each instance. Raises StoreError and UsageError."""
+        """Carry it out in this gym: the writing is a run, and so is each instance.
+
+        Raises UsageError where an instance has nothing to be scored on, and StoreError where events cannot be
+        stored.
+        """
         splits: list[Split] = [scored_on(instance) for instance in self.instances]
         reading, built = Reading(self.policy), None
 
@@ -119,8 +122,8 @@ class TaskRequest:
     def _examples(self) -> Sequence[Problem]:
         """Problems of the task that are shown with it, without tests or answers."""
         count = options_of(MetaFlowOptions, self.config.options).examples
-        taken = {instance.id for instance in self.instances}
-        others = [p for p in self.task.problems if p.id not in taken]
+        instance_ids = {instance.id for instance in self.instances}
+        others = [p for p in self.task.problems if p.id not in instance_ids]
         draw = Random(derived_seed(self.config.draws_from, "examples"))
         return draw.sample(others, min(count, len(others)))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from sandbox.types import Limits, Mode, ModeChoice, Outcome, Sandbox, Session, Verdict
 
-# Of others, such as a timeout, the machine may have had its part.
+# Others, such as a timeout, may be the machine's doing.
 _CERTAIN = ("passed", "failed")
 
 
@@ -26,7 +26,7 @@ class _Known:
 
 
 class SharedVerdicts:
-    """The verdicts of some rollouts, for as long as these last."""
+    """The verdicts that some rollouts share, for as long as these last."""
 
     def __init__(self) -> None:
         self.known: dict[object, _Known] = {}
@@ -63,14 +63,14 @@ class SharingSandbox:
         mode: ModeChoice = "auto",
         tolerance: float = 0.0,
     ) -> Verdict:
-        """As `Sandbox.check`."""
+        """As `Sandbox.check`. Raises SandboxError as that does; a check that failed is not shared."""
         every = self._shared.known
         key = (self._sandbox, solution, tuple(tests), entry_point, prelude, limits, mode, tolerance)
-        while (known := every.get(key)) is not None:
-            await known.found.wait()
-            if known.verdict is not None:
-                return known.verdict
-        known = every[key] = _Known()
+        while (entry := every.get(key)) is not None:
+            await entry.found.wait()
+            if entry.verdict is not None:
+                return entry.verdict
+        entry = every[key] = _Known()
         try:
             verdict = await self._sandbox.check(
                 solution,
@@ -82,12 +82,12 @@ class SharingSandbox:
                 tolerance=tolerance,
             )
             if verdict.status in _CERTAIN:
-                known.verdict = verdict
+                entry.verdict = verdict
             return verdict
         finally:
-            if known.verdict is None:
+            if entry.verdict is None:
                 del every[key]
-            known.found.set()
+            entry.found.set()
 
     async def choose_mode(
         self,

@@ -19,6 +19,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def folder_of(run_folder: Path, step: int) -> Path:
+    """The folder of the checkpoint written after `step` optimizer steps."""
     return run_folder / "checkpoints" / f"step-{step:06d}"
 
 

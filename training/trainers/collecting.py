@@ -77,6 +77,7 @@ class Collector:
 
     @property
     def reward_settings(self) -> RewardSettings:
+        """The recipe's `reward` section, as `training.rollouts.rewards` takes it."""
         given = self.recipe.reward
         return RewardSettings(
             pass_rate=given.pass_rate,
@@ -88,6 +89,7 @@ class Collector:
 
     @property
     def advantage_settings(self) -> AdvantageSettings:
+        """The recipe's `advantages` section, as `training.rollouts.advantages` takes it."""
         given = self.recipe.advantages
         return AdvantageSettings(
             k=given.k,

@@ -91,6 +91,7 @@ class Hooks(TrainerCallback):
             self._may_leave = False
 
     def tell(self, kind: str, **values: Any) -> None:
+        """Write a line of progress, on rank 0. Raises OSError."""
         if self.progress is not None:
             self.progress.write(kind, **values)
 
@@ -103,6 +104,7 @@ class Hooks(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        """Write the first line of progress."""
         recipe = self.recipe
         self.tell(
             "start",
@@ -115,6 +117,7 @@ class Hooks(TrainerCallback):
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        """Start the clocks of the first step."""
         if not self._began:
             self._began, self._cpu = time.perf_counter(), time.process_time()
 
@@ -126,6 +129,7 @@ class Hooks(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
+        """Write the step's numbers. Raises NotANumberError where its loss or gradient is not finite."""
         logs = logs or {}
         if "eval_loss" in logs:
             self._val_loss = logs["eval_loss"]
@@ -194,6 +198,7 @@ class Hooks(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        """Decide whether to measure, to save, and to stop."""
         control.should_log = True
         if self._all_stop():
             control.should_training_stop = True
@@ -213,7 +218,10 @@ class Hooks(TrainerCallback):
         return self.stopping
 
     def save(self) -> None:
-        """What the trainer calls where it would write a checkpoint of its own."""
+        """Write a checkpoint; the trainer calls it in place of its own.
+
+        Raises UnavailableError on a full disk.
+        """
         metrics = {
             "loss": self._mean("loss"),
             "val_loss": self._val_loss,

@@ -27,6 +27,7 @@ class Progress:
         os.write(self._file, json.dumps(line, allow_nan=False).encode() + b"\n")
 
     def close(self) -> None:
+        """Close the file."""
         os.close(self._file)
 
 

@@ -25,6 +25,7 @@ class Told:
 
     @classmethod
     def of(cls, problem: str, rollout: Rollout, reward: Reward) -> Told:
+        """The candidate for problem or task `problem`, without the tokens that other ranks do not need."""
         calls = tuple(replace(call, prompt=[], logps=[]) for call in rollout.calls)
         return cls(problem, replace(rollout, calls=calls), reward)
 

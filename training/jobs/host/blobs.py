@@ -19,7 +19,7 @@ PART = ".part"
 
 
 def sha256(path: Path) -> str:
-    """Raises OSError."""
+    """The SHA-256 of a file as hex digits. Raises OSError."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(1 << 20):
@@ -28,18 +28,18 @@ def sha256(path: Path) -> str:
 
 
 def manifest(folder: Path) -> dict[str, str]:
-    """What is in a folder, without links, what is no plain file, and names that begin with a dot."""
-    found = {}
+    """The files of a folder, except links, special files and names that begin with a dot. Raises OSError."""
+    hashes = {}
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (Path(place, name) for name in names if not name.startswith(".")):
             if path.is_file() and not path.is_symlink():
-                found[path.relative_to(folder).as_posix()] = sha256(path)
-    return found
+                hashes[path.relative_to(folder).as_posix()] = sha256(path)
+    return hashes
 
 
 def missing(blobs: Path, wanted: list[str]) -> dict[str, int]:
-    """Those of the wanted that are not there, with how much of each is."""
+    """Those of the `wanted` blobs that are not there, with how many bytes of each have arrived."""
     blobs.mkdir(parents=True, exist_ok=True)
     absent = [name for name in wanted if not (blobs / name).is_file()]
     parts = {name: blobs / f"{name}{PART}" for name in absent}
@@ -47,7 +47,7 @@ def missing(blobs: Path, wanted: list[str]) -> dict[str, int]:
 
 
 def unpack(blobs: Path, archive: bytes) -> None:
-    """Take blobs that came together, as a tar file."""
+    """Store blobs that came together, as the bytes of a tar file."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
             file = tar.extractfile(member)
@@ -56,8 +56,10 @@ def unpack(blobs: Path, archive: bytes) -> None:
 
 
 def assemble(blobs: Path, folder: Path, wanted: Manifest) -> list[str]:
-    """Make `folder` of blobs, whole or not at all. Returns the blobs that are missing, or were not what they
-    should be and are gone: with any, there is no folder.
+    """Make `folder` from blobs, whole or not at all.
+
+    Returns the names of blobs that are missing, or were damaged and are deleted: if there are any, there is
+    no folder.
     """
     lacking = []
     for name in sorted(set(wanted.values())):

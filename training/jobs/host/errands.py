@@ -21,7 +21,7 @@ from .status import write
 
 
 def facts(workdir: Path) -> dict[str, Any]:
-    """What a job needs to know of its host before it goes there."""
+    """What a job needs to know about its host. `disk_free` is in bytes, `time` in Unix seconds."""
     workdir.mkdir(parents=True, exist_ok=True, mode=0o700)
     return {
         "python": list(sys.version_info[:2]),
@@ -40,13 +40,13 @@ def _docker() -> str:
     """Why Docker cannot be used; "" where it can."""
     try:
         command = ["docker", "version", "--format", "{{.Server.Version}}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except FileNotFoundError:
         return "there is no docker command"
     except (OSError, subprocess.SubprocessError) as problem:
         return str(problem)
-    lines = done.stderr.strip().splitlines() or ["no answer"]
-    return "" if done.returncode == 0 else lines[-1]
+    lines = result.stderr.strip().splitlines() or ["no answer"]
+    return "" if result.returncode == 0 else lines[-1]
 
 
 def _ends_with_session() -> bool:
@@ -54,49 +54,52 @@ def _ends_with_session() -> bool:
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         command = ["busctl", "get-property", "org.freedesktop.login1", "/org/freedesktop/login1"]
         command += ["org.freedesktop.login1.Manager", "KillUserProcesses"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
         lingers = Path("/var/lib/systemd/linger", os.environ.get("USER", "")).is_file()
-        return done.stdout.strip() == "b true" and not lingers and os.getuid() != 0
+        return result.stdout.strip() == "b true" and not lingers and os.getuid() != 0
     return False
 
 
 def hashes(folder: Path) -> dict[str, list[Any]]:
-    """SHA-256 and size of every file of a folder, which are kept in it as long as its files are the same."""
+    """[SHA-256, bytes] of every file of a folder, by relative path.
+
+    They are cached in the folder for as long as sizes and times of its files stay the same.
+    """
     cache = folder / ".hashes.json"
-    known: dict[str, Any] = {}
+    cached: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
-        known = json.loads(cache.read_text(encoding="utf-8"))
+        cached = json.loads(cache.read_text(encoding="utf-8"))
     sizes = {}
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (Path(place, name) for name in names if not name.startswith(".")):
             if path.is_file() and not path.is_symlink():
                 sizes[path.relative_to(folder).as_posix()] = [path.stat().st_size, path.stat().st_mtime_ns]
-    if {name: entry[1:] for name, entry in known.items()} != sizes:
-        known = {name: [digest, *sizes[name]] for name, digest in manifest(folder).items() if name in sizes}
+    if {name: entry[1:] for name, entry in cached.items()} != sizes:
+        cached = {name: [digest, *sizes[name]] for name, digest in manifest(folder).items() if name in sizes}
         with contextlib.suppress(OSError):
-            write(cache, known)
-    return {name: entry[:2] for name, entry in known.items()}
+            write(cache, cached)
+    return {name: entry[:2] for name, entry in cached.items()}
 
 
 def snapshot(run_dir: Path) -> bool:
-    """Copy the job's store, in which it may be writing, to `.store.db`; whether it has one."""
+    """Copy the job's store, which may be in use, to `.store.db`; returns whether it has one."""
     if not (run_dir / "store.db").is_file():
         return False
-    draft, whole = run_dir / ".store.db.tmp", run_dir / ".store.db"
+    draft, copy = run_dir / ".store.db.tmp", run_dir / ".store.db"
     draft.unlink(missing_ok=True)
     closing, connect = contextlib.closing, sqlite3.connect
     with closing(connect(run_dir / "store.db")) as source, closing(connect(draft)) as target:
         source.backup(target)
-    draft.replace(whole)
+    draft.replace(copy)
     return True
 
 
 def environment(folder: Path, wanted: dict[str, Any]) -> None:
-    """Make an environment with the `requirements`, held to the `constraints`, unless there is one.
+    """Make an environment with the `requirements` within the `constraints`, unless there is one.
 
-    With `wheels`, a folder, nothing is asked of a package index. What is printed goes to standard error.
-    Raises RuntimeError: the sentence says what is missing.
+    With `wheels`, a folder, no package index is used. What installers print goes to standard error. Raises
+    RuntimeError, with a sentence on what is missing, where an installer fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -133,7 +136,7 @@ def _run(command: list[str]) -> None:
 
 
 def errand(name: str, words: list[str]) -> Any:
-    """Carry one out; what it needs beside `words` is on standard input. Raises OSError and RuntimeError."""
+    """Carry out an errand; its input besides `words` is standard input. Raises OSError and RuntimeError."""
     places = [Path(word).expanduser() for word in words]
     if name == "facts":
         return facts(places[0])

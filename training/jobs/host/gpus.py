@@ -21,14 +21,14 @@ _BUSY_MIB = 1024  # more than a desktop takes; in a container, the processes beh
 
 
 class NoGPUError(Exception):
-    """There is no such GPU, or its lock cannot be had; the message is a sentence."""
+    """There is no such GPU, or its lock cannot be opened; the message is a sentence."""
 
 
 class GPULock:
-    """One GPU, for one job at a time. It is let go when this process ends."""
+    """One GPU, for one job at a time. The lock is released when this process ends."""
 
     def __init__(self, gpu: int) -> None:
-        """Raises NoGPUError."""
+        """Raises NoGPUError where the lock's file cannot be opened."""
         self._gpu, self.is_held = gpu, False
         try:
             self._file = _open(gpu)
@@ -36,9 +36,10 @@ class GPULock:
             raise NoGPUError(f"the lock of GPU {gpu} cannot be opened: {problem}") from None
 
     def take(self, job: str, name: str) -> str:
-        """Take the GPU for `job`, now. Returns what keeps it from that, "" if nothing does.
+        """Try to take the GPU for `job`; returns what prevents it, "" where nothing does.
 
-        The lock is kept while programs that know nothing of it have the GPU. Raises NoGPUError.
+        The lock is kept while other programs that know nothing of it use the GPU. Raises NoGPUError where
+        there is no such GPU.
         """
         gpu = f"GPU {self._gpu}"
         if not self.is_held:
@@ -51,12 +52,12 @@ class GPULock:
             os.pwrite(self._file, json.dumps({"job": job, "name": name}).encode(), 0)
         if other := _goes_on(self._gpu, job):
             return f"{gpu}, on which job {other} goes on without a supervisor; stop that one"
-        if (there := gpus()) is None:
+        if (taken_by := gpus()) is None:
             return ""
-        if self._gpu not in there:
-            known = ", ".join(map(str, there)) or "none"
-            raise NoGPUError(f"there is no {gpu} on this machine; nvidia-smi lists {known}")
-        return f"{gpu}: {there[self._gpu]}" if there[self._gpu] else ""
+        if self._gpu not in taken_by:
+            listed = ", ".join(map(str, taken_by)) or "none"
+            raise NoGPUError(f"there is no {gpu} on this machine; nvidia-smi lists {listed}")
+        return f"{gpu}: {taken_by[self._gpu]}" if taken_by[self._gpu] else ""
 
     def _holder(self) -> str:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -71,22 +72,22 @@ def gpus() -> dict[int, str] | None:
     programs = _nvidia_smi("--query-compute-apps=gpu_uuid,pid,used_memory")
     if devices is None or programs is None:
         return None
-    found = {}
+    taken_by = {}
     for index, uuid, used in devices:
         by = [f"process {pid} uses {mib} MiB of it" for at, pid, mib in programs if at == uuid]
         if not by and used.isdigit() and int(used) >= _BUSY_MIB:
             by = [f"{used} MiB of it are in use, by a process that cannot be seen from here"]
-        found[int(index)] = by[0] if by else ""
-    return found
+        taken_by[int(index)] = by[0] if by else ""
+    return taken_by
 
 
 def _nvidia_smi(query: str) -> list[list[str]] | None:
     command = ["nvidia-smi", query, "--format=csv,noheader,nounits"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    rows = [[cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines() if line.strip()]
+    rows = [[cell.strip() for cell in line.split(",")] for line in result.stdout.splitlines() if line.strip()]
     return rows if all(len(row) == 3 for row in rows) else None
 
 

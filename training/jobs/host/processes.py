@@ -23,16 +23,18 @@ def boot_id() -> str:
 
 
 def started(pid: int) -> int | None:
-    """When `pid` started, in clock ticks since boot; None where it does not live.
+    """When `pid` started, in clock ticks since boot; None where it is not alive.
 
-    A zombie does not: in a container without an init, nobody may ever reap it.
+    A zombie is not: in a container without an init, nobody may ever reap it.
     """
     fields = _stat(pid)
     return None if fields is None or fields[0] in "ZX" else int(fields[19])
 
 
 def variable(pid: int, name: str) -> str | None:
-    """What a process had in its environment when it started; None where it had not, or is not ours."""
+    """A variable that a process had in its environment when it started; None without it, or where
+    unreadable.
+    """
     try:
         words = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except OSError:
@@ -42,29 +44,29 @@ def variable(pid: int, name: str) -> str | None:
 
 
 def living() -> dict[int, tuple[int, int]]:
-    """Parent and start time of every process that lives."""
-    found = {}
+    """(parent, start time in clock ticks) of every living process, by process id."""
+    by_pid = {}
     for entry in _PROC.iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))) is not None and fields[0] not in "ZX":
-            found[int(entry.name)] = int(fields[1]), int(fields[19])
-    return found
+            by_pid[int(entry.name)] = int(fields[1]), int(fields[19])
+    return by_pid
 
 
 def members(job: str, *roots: int) -> dict[int, int]:
-    """Start times of the processes of `job`, without this one: those that carry its mark, `roots`, and the
-    descendants of both.
+    """Start times in clock ticks of the processes of `job` except this one, by process id.
 
-    Descendants, because a program that sets its own title overwrites the environment that is read here.
+    They are those that carry its mark, `roots`, and the descendants of both: a program that sets its own
+    title overwrites the environment that is read here.
     """
-    there, me = living(), os.getpid()
-    found = {pid for pid in there if pid in roots or (pid != me and variable(pid, MARK) == job)}
-    while more := {pid for pid, (parent, _) in there.items() if parent in found} - found:
-        found |= more
-    return {pid: there[pid][1] for pid in found if pid != me}
+    alive, me = living(), os.getpid()
+    pids = {pid for pid in alive if pid in roots or (pid != me and variable(pid, MARK) == job)}
+    while more := {pid for pid, (parent, _) in alive.items() if parent in pids} - pids:
+        pids |= more
+    return {pid: alive[pid][1] for pid in pids if pid != me}
 
 
 def send(pid: int, start: int | None, number: int) -> None:
-    """Signal a process, if it still is the one that started at `start`."""
+    """Send the signal `number` to a process, if it is still the one that started at `start`."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         try:
             handle = os.pidfd_open(pid)  # from here on, the number cannot come to mean another process

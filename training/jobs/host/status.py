@@ -16,7 +16,7 @@ _TOLD = ("state", "attempt", "since", "rc", "error", "waits_for", "pid", "leader
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A JSON object; an empty one where there is none."""
+    """The JSON object in a file; {} where there is none."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -39,7 +39,7 @@ def write(path: Path, data: dict[str, Any]) -> None:
 
 
 def status(folder: Path) -> dict[str, Any]:
-    """A job's `state`, and what belongs to it (`_TOLD`; None where there is nothing to say)."""
+    """A job's `state`, and the rest of `_TOLD`; None where there is nothing to say."""
     job, state = read(folder / "job.json"), read(folder / "state.json")
     attempt = job.get("attempt", 1)
     alive = state.get("boot") == boot_id() and started(state.get("pid", 0)) == state.get("started")
@@ -60,7 +60,7 @@ def status(folder: Path) -> dict[str, Any]:
 
 
 def leader(state: dict[str, Any]) -> tuple[int, ...]:
-    """The pid of a job's first process, if that lives."""
+    """The process id of a job's first process, () where that has ended."""
     pid = state.get("leader") or 0
     return (pid,) if pid and started(pid) == state.get("leader_started") else ()
 

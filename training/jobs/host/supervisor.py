@@ -22,8 +22,8 @@ from .processes import MARK, boot_id, members, send, started
 from .status import ENDED, leader, read, status, write
 
 GRACE_S = 30.0  # between TERM and KILL, where the job does not say
-_ORPHANS_S = 2.0  # for what outlives its leader to end by itself
-_DISK_S = 600.0  # to wait for space on a full disk, before the end of a job is lost
+_ORPHANS_S = 2.0  # how long processes that outlive the leader have to end by themselves
+_DISK_S = 600.0  # how long to wait for space on a full disk before the end of a job is lost
 _POLL_S = 0.5
 _GPU_POLL_S = 2.0  # nvidia-smi takes a while each time
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
@@ -41,7 +41,7 @@ class Supervisor:
     """Runs the job of a folder from its start to its end."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises BlockingIOError: the job has a supervisor."""
+        """Raises BlockingIOError where the job has a supervisor already."""
         self.folder = folder
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,7 +62,7 @@ class Supervisor:
         self.say("starting")
 
     def run(self) -> None:
-        """From the start to the end, which is always written down."""
+        """Run the job from its start to its end; the end is always written down."""
         ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
         try:
             self._take_gpus()
@@ -102,19 +102,19 @@ class Supervisor:
                 time.sleep(1)
 
     def grace(self) -> float:
-        """Seconds between TERM and KILL: of whoever asked for the end, else of the job."""
-        asked = read(self.folder / "stop").get("grace_s", self.job.get("grace_s"))
-        return float(asked) if isinstance(asked, (int, float)) else GRACE_S
+        """Seconds between TERM and KILL, as given by whoever asked for the end, or else by the job."""
+        seconds = read(self.folder / "stop").get("grace_s", self.job.get("grace_s"))
+        return float(seconds) if isinstance(seconds, (int, float)) else GRACE_S
 
     def kill(self, *roots: int) -> None:
-        """KILL to all processes of the job."""
+        """Send KILL to all processes of the job; `roots` as in `processes.members`."""
         for pid, start in members(self.id, *roots).items():
             send(pid, start, signal.SIGKILL)
 
     def _rest(self, seconds: float) -> None:
         """Wait until a child ended, somebody wants the job to end, or time has passed."""
-        got = signal.sigtimedwait({signal.SIGTERM, signal.SIGCHLD}, seconds)
-        term = got is not None and got.si_signo == signal.SIGTERM
+        received = signal.sigtimedwait({signal.SIGTERM, signal.SIGCHLD}, seconds)
+        term = received is not None and received.si_signo == signal.SIGTERM
         if self.asked is None and (term or (self.folder / "stop").exists()):
             self.asked = time.monotonic()
 
@@ -152,7 +152,7 @@ class Supervisor:
         self.state.update(leader=self._child, leader_started=started(self._child))
         self.say("running")
 
-    def _become(self, told: int) -> NoReturn:
+    def _become(self, problem_fd: int) -> NoReturn:
         """In the child: become the job's program."""
         argv = self.job.get("argv") or ["(no program)"]
         try:
@@ -172,7 +172,7 @@ class Supervisor:
             sentence = f"{argv[0]} cannot be started: {problem.strerror}"
             with contextlib.suppress(OSError):
                 os.write(2, f"{sentence}\n".encode())
-            os.write(told, sentence.encode())
+            os.write(problem_fd, sentence.encode())
         finally:
             os._exit(127)
 
@@ -216,9 +216,11 @@ class Sweeper(Supervisor):
         self.asked = time.monotonic()
 
     def begin(self) -> None:
+        """Write down that the job is being stopped."""
         self.say("stopping")
 
     def run(self) -> None:
+        """Send TERM to what is left of the job, and KILL once its grace has passed; write down the end."""
         for pid in self._leader:
             send(pid, self._leader_started, signal.SIGTERM)
         patience = self.grace()
@@ -232,7 +234,7 @@ class Sweeper(Supervisor):
 
 
 def launch(folder: Path, kind: type[Supervisor] = Supervisor) -> str:
-    """Start a supervisor that outlives us, our terminal and our session. Returns why not, or "".
+    """Start a supervisor that outlives us, our terminal and our session. Returns why it cannot, or "".
 
     It returns once the supervisor has the job, so that every reader finds what was launched.
     """
@@ -246,13 +248,17 @@ def launch(folder: Path, kind: type[Supervisor] = Supervisor) -> str:
             os._exit(0)
     os.close(writing)
     with os.fdopen(reading, encoding="utf-8", errors="replace") as pipe:
-        said = pipe.read()
+        answer = pipe.read()
     os.waitpid(first, 0)
-    return "" if said == "ok" else said or "the supervisor ended at once"
+    return "" if answer == "ok" else answer or "the supervisor ended at once"
 
 
 def stop(folder: Path, grace: float | None) -> str:
-    """Ask a job to end, which it then does by itself. Returns why there is nothing to stop, or ""."""
+    """Ask a job to end, which it then does by itself. Returns why there is nothing to stop, or "".
+
+    `grace` is the seconds between TERM and KILL, None for the job's own. Raises OSError where the request
+    cannot be written.
+    """
     now = status(folder)["state"]
     if now in ENDED or now == "lost":
         return f"the job is {now}: there is nothing to stop"
@@ -265,22 +271,22 @@ def stop(folder: Path, grace: float | None) -> str:
     return ""
 
 
-def _supervise(folder: Path, kind: type[Supervisor], told: int) -> NoReturn:
+def _supervise(folder: Path, kind: type[Supervisor], answer_fd: int) -> NoReturn:
     try:
-        _detach(folder, told)
+        _detach(folder, answer_fd)
         try:
             supervisor = kind(folder)
         except BlockingIOError:
-            os.write(told, b"the job has a supervisor already: two cannot run in one directory")
+            os.write(answer_fd, b"the job has a supervisor already: two cannot run in one directory")
             os._exit(1)
         supervisor.begin()
-        os.write(told, b"ok")
-        os.close(told)
+        os.write(answer_fd, b"ok")
+        os.close(answer_fd)
         supervisor.run()
     except Exception as problem:  # noqa: BLE001  the process's edge: what happens goes to its log
         _note(f"the supervisor failed: {type(problem).__name__}: {problem}")
         with contextlib.suppress(OSError):
-            os.write(told, f"the supervisor failed: {problem}".encode())
+            os.write(answer_fd, f"the supervisor failed: {problem}".encode())
     finally:
         os._exit(0)
 

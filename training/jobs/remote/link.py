@@ -62,7 +62,11 @@ class Link:
         return self._sftp
 
     async def connect(self) -> asyncssh.SSHClientConnection:
-        """The connection, made if there is none. Raises HostError."""
+        """The connection, made if there is none.
+
+        Raises HostError where asyncssh is not installed or the host cannot be used, LinkError where it does
+        not answer.
+        """
         try:
             importlib.import_module("asyncssh")
         except ImportError:
@@ -76,6 +80,7 @@ class Link:
             return self._connection
 
     async def close(self) -> None:
+        """Close the connection; the next call connects again."""
         connection, self._connection, self._sftp, self._tool = self._connection, None, None, ""
         if connection is not None:
             connection.close()
@@ -103,6 +108,7 @@ class Link:
         """Carry out an errand there (`host.__main__`); its answer.
 
         Raises:
+            HostError: the host cannot be used.
             LinkError: the link was lost on the way, and whether it was carried out is not known.
             JobError: it was refused, with the sentence from there.
         """

@@ -63,14 +63,17 @@ class SSHJob:
         return known
 
     async def log(self, offset: int = 0) -> bytes:
+        """As `Job.log`: what has been copied here."""
         return directory.read_from(self.run_dir / "log", offset)
 
     async def stop(self, grace: float | None = None) -> None:
+        """As `Job.stop`. Raises HostError, and JobError where the job has ended."""
         await self.link.connect()
         await self.link.run("stop", self._there(), *([] if grace is None else [str(grace)]))
         self._asked = 0.0
 
     async def resume(self) -> None:
+        """As `Job.resume`. Raises HostError, and JobError where the job has not ended, or is done."""
         await self.link.connect()
         directory.next_attempt(self.run_dir, await self._ask())
         sftp = await self.link.sftp()
@@ -80,6 +83,7 @@ class SSHJob:
         await self.launch()
 
     async def fetch(self, steps: Sequence[int] | None = None, report: Report = silent) -> list[Checkpoint]:
+        """As `Job.fetch`; the job's own store comes too. Raises HostError where they do not arrive whole."""
         link = self.link
         await link.connect()
         there = self._there()
@@ -89,6 +93,7 @@ class SSHJob:
         )
 
     async def remove(self) -> None:
+        """As `Job.remove`, there and here. Raises HostError, and JobError where the job has not ended."""
         await self.link.connect()
         now = await self._ask()
         if not now.has_ended:
@@ -97,6 +102,7 @@ class SSHJob:
         await asyncio.to_thread(directory.remove, self.run_dir)
 
     async def close(self) -> None:
+        """As `Job.close`."""
         await self.link.close()
 
     async def launch(self) -> None:
