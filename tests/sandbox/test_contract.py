@@ -127,7 +127,7 @@ async def test_callbacks_end_with_their_call(sandbox: Pool) -> None:
             raise
 
     async with sandbox.session() as session:
-        limits = Limits(wall_s=0.3)
+        limits = Limits(wall_s=2.0)
         outcome = await session.call("steps:wait_for_host", {}, callback=never, limits=limits)
     assert outcome.status == "timeout-wall"
     await asyncio.wait_for(cancelled.wait(), 60)
