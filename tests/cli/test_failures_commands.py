@@ -115,7 +115,7 @@ async def test_wrong_usage_is_one_sentence(shell: Shell, models: Models) -> None
     assert await run(shell) == 0
     for args, words in (
         (("failures", "nothing-like-it"), "no cluster or run"),
-        (("failures", "--since", "soon"), "is no time"),
+        (("failures", "--since", "soon"), "is not a time"),
         (("failures", "--experiment", "none"), "no experiment"),
         (("annotate", "last", "--label", "two words"), "without spaces"),
         (("annotate", "zzz", "--bookmark"), "No run begins"),

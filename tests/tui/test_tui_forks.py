@@ -115,7 +115,7 @@ async def test_what_cannot_be_forked_is_said(store: Path) -> None:
     async with app.run_test(size=WIDE) as pilot:
         await opened(pilot, app)
         await pilot.press("g", "F")
-        await until(pilot, lambda: any("Select the step" in t for t in told(app)))
+        await until(pilot, lambda: any("select the step" in t for t in told(app)))
         app.screen.query_one(OutlineView).select(("step", "e0-0"))
         await pilot.press("F")
         await until(pilot, lambda: isinstance(app.screen, ForkScreen))

@@ -233,7 +233,7 @@ async def test_leaving_asks_where_a_run_waits_for_you(store: Path) -> None:
         session.take(paused())
         await pilot.press("ctrl+q")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-        assert "stands at a stop" in str(app.screen.query_one("Label").render())
+        assert "is paused and will wait there" in str(app.screen.query_one("Label").render())
         await pilot.press("n")
         await until(pilot, lambda: not isinstance(app.screen, ConfirmScreen))
         assert not app._exit
@@ -260,7 +260,7 @@ async def test_suspending_is_the_terminals_business(store: Path, monkeypatch: py
     monkeypatch.setattr("os.kill", lambda pid, number: signals.append(number))
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("ctrl+z")
-        await until(pilot, lambda: "cannot put the workbench aside" in " ".join(told(app)))
+        await until(pilot, lambda: "cannot suspend the workbench" in " ".join(told(app)))
         monkeypatch.setattr(type(app._driver), "can_suspend", True)
         await pilot.press("ctrl+z")
         await until(pilot, lambda: signals)

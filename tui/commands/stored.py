@@ -17,8 +17,8 @@ def runs(
     search: Annotated[
         str | None,
         typer.Option(
-            help="Words; status:, variant:, benchmark:, experiment:, label:, "
-            "training-set:VALUE; bookmark:yes."
+            help="Words, and status:, variant:, benchmark:, experiment:, job:, label: or training-set: "
+            "with a value, or bookmark:yes."
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,

@@ -105,8 +105,8 @@ def host_named(settings: Settings, name: str) -> tuple[str, Host] | None:
     if name not in settings.hosts:
         from engine.config import config_path
 
-        known = f"there are {', '.join(settings.hosts)}" if settings.hosts else "there are none yet"
-        raise UsageError(f"there is no host {name!r} in {config_path()}, {known}: add [hosts.{name}]")
+        known = f"it names {', '.join(settings.hosts)}" if settings.hosts else "it names none"
+        raise UsageError(f"there is no host {name!r} in {config_path()} ({known}); add [hosts.{name}]")
     return name, settings.hosts[name]
 
 

@@ -179,7 +179,7 @@ def _write(job: _Job, format: Format, path: Path, force: bool) -> int | None:
     with place(path, force=force) as target:
         count = writers[format](job, target)
         if not job.runs:
-            raise ExportError("none of the runs you chose has ended; list runs with `runs --search`")
+            raise ExportError("no run that has ended matches; list runs with `runs --search`")
     return count
 
 
@@ -252,7 +252,7 @@ def _send(job: _Job, endpoint: str) -> Exported:
         for row in job.ended():
             sender.send(job.events(row.id))
     if not job.runs:
-        raise ExportError("none of the runs you chose has ended; list runs with `runs --search`")
+        raise ExportError("no run that has ended matches; list runs with `runs --search`")
     return Exported("otlp", endpoint, job.runs, job.left_out, sender.spans)
 
 
