@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.client import CONFLICT
 from typing import Any
 
@@ -60,9 +60,7 @@ def connect(timeout: float = 60.0, host: str | None = None) -> Any:
         raise SandboxError(
             "no-docker", "the Python package `docker` is missing: pip install docker"
         ) from None
-    from docker.errors import DockerException
     from docker.utils import kwargs_from_env
-    from requests.exceptions import RequestException
 
     where = attach.address(host)
     if not where.startswith(("unix://", "tcp://")):
@@ -72,13 +70,27 @@ def connect(timeout: float = 60.0, host: str | None = None) -> Any:
             f"{where[:100]} is not a Docker host that can be used: name a unix:// or tcp:// one; "
             f"for one behind SSH, run `{tunnel}` and name unix:///tmp/docker.sock",
         )
-    try:
+    with asking():
         # Encryption goes by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, whoever names the host.
         found = kwargs_from_env({**os.environ, "DOCKER_HOST": where})
         first = _client(docker, _OLDEST_API, timeout, found)
         version = first.version(api_version=False)["ApiVersion"]
         first.close()
         return _client(docker, version, timeout, found)
+
+
+@contextlib.contextmanager
+def asking() -> Iterator[None]:
+    """For a block that asks a daemon before there is work for it.
+
+    Raises:
+        SandboxError: the daemon does not answer, or refuses.
+    """
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        yield
     except (DockerException, RequestException) as error:
         raise SandboxError("no-docker", explain(error)) from None
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import Any
 
 from sandbox import labels
+from sandbox.docker_backend import asking
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,24 @@ def containers(client: Any) -> list[Container]:
 
 
 def reap(client: Any) -> list[str]:
-    """Remove the orphaned ones; returns their ids. Raises DockerException and RequestException."""
+    """Remove the orphaned ones; returns their ids. One that a daemon cannot get rid of holds up nobody: it,
+    and those after it, are left to the next time.
+
+    Raises:
+        SandboxError: the daemon does not answer.
+    """
     from docker.errors import APIError
+    from requests.exceptions import RequestException
 
     removed: list[str] = []
-    for container in containers(client):
-        if not container.orphaned:
-            continue
-        with contextlib.suppress(APIError):  # it ended by itself, or another process reaps it too
+    with asking():
+        orphans = [container for container in containers(client) if container.orphaned]
+    for container in orphans:
+        try:
             client.api.remove_container(container.id, force=True, v=True)
-            removed.append(container.id)
+        except APIError:  # it ended by itself, or another process reaps it too
+            continue
+        except RequestException:
+            break
+        removed.append(container.id)
     return removed

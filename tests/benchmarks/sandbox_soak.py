@@ -37,6 +37,7 @@ _BAD = (
 _ATTACKS = [
     number for number, name in enumerate(ATTACKS) if "frame" in name or "call" in name or "space" in name
 ]
+_busy: list[str] = []  # hostile requests that got no verdict, since others had the cores
 _QUICK = Limits(cpu_s=2.0, wall_s=4.0, memory_mb=128, processes=16)
 
 
@@ -77,7 +78,9 @@ async def _hostile(pool: Pool) -> None:
             entry = f"attacks:attack{random.choice(_ATTACKS)}"
             await session.call(entry, {}, callback=_answer, limits=_QUICK)
     except SandboxError as error:
-        raise AssertionError(f"a hostile request was called the sandbox's fault: {error}") from None
+        if error.reason != "busy":
+            raise AssertionError(f"a hostile request was called the sandbox's fault: {error}") from None
+        _busy.append(str(error))
 
 
 _KINDS: tuple[tuple[Callable[[Pool], Awaitable[None]], float], ...] = (
@@ -100,7 +103,7 @@ def _held(pool: Pool, tasks: int) -> str:
     fds = len(os.listdir("/proc/self/fd"))
     return (
         f"{int(resident) >> 10} MB, {fds} descriptors, {tasks} tasks here; "
-        f"{len(mine)} containers with {inside} processes"
+        f"{len(mine)} containers with {inside} processes; {len(_busy)} hostile requests without a verdict"
     )
 
 
