@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sandbox import reaper
 from sandbox.bwrap_backend import BwrapBackend
-from sandbox.docker_backend import DockerBackend, connect
+from sandbox.docker_backend import DockerBackend, connect, lost
 from sandbox.local_backend import LocalBackend
 from sandbox.sizing import size_for
 from sandbox.types import SandboxError
@@ -76,7 +76,8 @@ def _docker_hosts(
         except SandboxError as error:
             problems[host] = error
             say(f"{host} is left out: {error}")
-    _spread_image(clients, build, image, progress)
+    with lost():
+        _spread_image(clients, build, image, progress)
     backends: list[DockerBackend] = []
     for host, client in clients.items():
         try:
@@ -115,14 +116,15 @@ def _docker(
 ) -> DockerBackend:
     from sandbox import images
 
-    reaper.reap(client)
-    ident = images.build(progress, image, client=client) if build else images.find(client, image)
+    with lost():
+        reaper.reap(client)
+        ident = images.build(progress, image, client=client) if build else images.find(client, image)
+        info = client.info()
     if ident is None:
         raise SandboxError(
             "image-missing",
             f"the {image} image is not built: run `flowreasoner sandbox build --image {image}`",
         )
-    info = client.info()
     known = sorted(info.get("Runtimes") or ())
     if runtime is not None and runtime not in known:
         raise SandboxError(

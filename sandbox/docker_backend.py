@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.client import CONFLICT
 from typing import Any
 
@@ -89,6 +89,21 @@ def _client(docker: Any, version: str, timeout: float, found: Mapping[str, Any])
     client = docker.DockerClient(version=version, timeout=int(timeout), **found)
     client.api.trust_env = False
     return client
+
+
+@contextlib.contextmanager
+def lost() -> Iterator[None]:
+    """For questions to a daemon that answered before: it may have been stopped, or crashed, in between.
+
+    Raises:
+        SandboxError: it has, in place of the client's own errors.
+    """
+    from requests.exceptions import ConnectionError, Timeout
+
+    try:
+        yield
+    except (ConnectionError, Timeout) as error:
+        raise SandboxError("daemon-down", explain(error)) from None
 
 
 def explain(error: Exception) -> str:
