@@ -19,7 +19,7 @@ from sandbox import attach, labels, seccomp
 from sandbox.channel import State
 from sandbox.guest import places
 from sandbox.sizing import default_size
-from sandbox.types import SandboxError
+from sandbox.types import InfraReason, SandboxError
 
 GUEST_DIR = "/opt/flowreasoner"
 ENVIRONMENT = {
@@ -70,7 +70,7 @@ def connect(timeout: float = 60.0, host: str | None = None) -> Any:
             f"{where[:100]} is not a Docker host that can be used: name a unix:// or tcp:// one; "
             f"for one behind SSH, run `{tunnel}` and name unix:///tmp/docker.sock",
         )
-    with asking():
+    with asking("no-docker"):
         # Encryption goes by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, whoever names the host.
         found = kwargs_from_env({**os.environ, "DOCKER_HOST": where})
         first = _client(docker, _OLDEST_API, timeout, found)
@@ -80,11 +80,11 @@ def connect(timeout: float = 60.0, host: str | None = None) -> Any:
 
 
 @contextlib.contextmanager
-def asking() -> Iterator[None]:
+def asking(reason: InfraReason | None = None) -> Iterator[None]:
     """For a block that asks a daemon before there is work for it.
 
     Raises:
-        SandboxError: the daemon does not answer, or refuses.
+        SandboxError: the daemon does not answer, or refuses; for `reason`, or the one its error has.
     """
     from docker.errors import DockerException
     from requests.exceptions import RequestException
@@ -92,7 +92,7 @@ def asking() -> Iterator[None]:
     try:
         yield
     except (DockerException, RequestException) as error:
-        raise SandboxError("no-docker", explain(error)) from None
+        raise SandboxError(reason or _reason(error), explain(error)) from None
 
 
 def _client(docker: Any, version: str, timeout: float, found: Mapping[str, Any]) -> Any:
@@ -216,8 +216,8 @@ class DockerBackend:
             "Env": [f"{key}={value}" for key, value in ENVIRONMENT.items()],
             "User": "0:0",
             "WorkingDir": "/",
-            # A namespace with nothing in it, as of NetworkMode, but without the daemon's bookkeeping of endpoints:
-            # a tenth of a second for each container, and a deadlock of Docker 20.10 when many come and go at once.
+            # The namespace stays empty, as NetworkMode says, and the daemon keeps no endpoints for it. Those take
+            # a tenth of a second, and Docker 20.10 can deadlock on them when many containers come and go at once.
             "NetworkDisabled": True,
             "StopSignal": "SIGKILL",  # there is nothing to save, and Docker's own restart waits for us
             "OpenStdin": True,
@@ -269,7 +269,7 @@ class DockerBackend:
         return State("removed" if code is None else f"exit status {code}", "oom" in found and code == "137")
 
 
-def _reason(error: Exception) -> Any:
+def _reason(error: Exception) -> InfraReason:
     if "no space left" in str(error).lower():
         return "disk-full"
     return "daemon-down" if getattr(error, "response", None) is None else "no-docker"
