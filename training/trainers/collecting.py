@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ from training.rollouts.rollouts import GymThread, Request, Rollout, RolloutReque
 from training.rollouts.tasks import TaskRequest, draw_instances
 from training.trainers.hooks import Hooks
 from training.trainers.probe import ProbeRequest
-from training.trainers.step_report import Told, groups_json, step_values
+from training.trainers.step_report import Told, groups_json, mean, step_values
+from training.trainers.subjects import OperatorSets
 from training.trainers.trl_points import TrainedRow
 
 
@@ -45,7 +47,7 @@ class Collector:
     recipe: GRPORecipe
     job: str
     subjects: Sequence[Problem] | Sequence[Task]
-    operators: Sequence[OperatorSet]
+    operators: OperatorSets
     gym: GymThread
     desk: Desk
     probe: Sequence[Problem]
@@ -63,9 +65,9 @@ class Collector:
             self._request(self.subjects[one["number"]], step, *place)
             for one, place in zip(inputs, places, strict=True)
         ]
-        probed = self._probe(step)
+        watched = self._probe(step) | self._held_out(step)
         rollouts, seconds = self._carry_out(requests)
-        self.hooks.values |= probed
+        self.hooks.values |= watched
         began = time.perf_counter()
         rewards = [reward(r, self.recipe.rollouts.rounds, self.reward_settings) for r in rollouts]
         groups = self._groups(rewards)
@@ -105,25 +107,37 @@ class Collector:
     def _request(
         self, subject: Problem | Task, step: int, group: int, candidate: int
     ) -> RolloutRequest | TaskRequest:
-        rollouts, seed = self.recipe.rollouts, self.recipe.seed
-        drawn = derived_seed(seed, "operators", step, group) % len(self.operators)
-        config = RunConfig(
+        seed = self.recipe.seed
+        config = self._config(
+            self.operators.of_group(step, group),
+            derived_seed(seed, "policy", step, group, candidate),
+            derived_seed(seed, "worker", step, group),
+        )
+        origin = Origin(job=self.job, step=step, group=f"{step}.{group}", candidate=candidate)
+        if isinstance(subject, Task):
+            return self._task_request(subject, config, origin)
+        return RolloutRequest(subject, self._policy(), config, origin)
+
+    def _task_request(self, task: Task, config: RunConfig, origin: Origin) -> TaskRequest:
+        instances = draw_instances(task, self.recipe.rollouts.instances, config.draws_from)
+        return TaskRequest(task, instances, self._policy(), config, origin)
+
+    def _policy(self) -> PolicyModel:
+        return PolicyModel(f"job:{self.job}", self.chat, self.desk)
+
+    def _config(self, operators: OperatorSet, seed: int, worker_seed: int | None = None) -> RunConfig:
+        rollouts = self.recipe.rollouts
+        return RunConfig(
             variant=rollouts.variant,
             rounds=rollouts.rounds,
             repeats=rollouts.repeats,
-            seed=derived_seed(seed, "policy", step, group, candidate),
-            worker_seed=derived_seed(seed, "worker", step, group),
+            seed=seed,
+            worker_seed=worker_seed,
             stop_early=rollouts.stop_early,
-            operators=self.operators[drawn],
+            operators=operators,
             meta_sampling=Sampling(rollouts.temperature, rollouts.top_p, rollouts.max_tokens),
             execution_limits=ExecutionLimits(**rollouts.limits.model_dump()),
         )
-        policy = PolicyModel(f"job:{self.job}", self.chat, self.desk)
-        origin = Origin(job=self.job, step=step, group=f"{step}.{group}", candidate=candidate)
-        if isinstance(subject, Task):
-            instances = draw_instances(subject, rollouts.instances, config.draws_from)
-            return TaskRequest(subject, instances, policy, config, origin)
-        return RolloutRequest(subject, policy, config, origin)
 
     def _probe(self, step: int) -> dict[str, float | None]:
         """Where it is time for it, the mean score on `test` of the probe's problems."""
@@ -131,18 +145,12 @@ class Collector:
 
         if not self.probe or step % self.recipe.probe.every:
             return {}
-        accelerator, rollouts = self.hooks.trainer.accelerator, self.recipe.rollouts
+        accelerator = self.hooks.trainer.accelerator
         requests = [
             ProbeRequest(
                 problem,
-                PolicyModel(f"job:{self.job}", self.chat, self.desk),
-                RunConfig(
-                    rounds=rollouts.rounds,
-                    repeats=rollouts.repeats,
-                    seed=derived_seed(self.recipe.seed, "probe", problem.id),
-                    meta_sampling=Sampling(rollouts.temperature, rollouts.top_p, rollouts.max_tokens),
-                    execution_limits=ExecutionLimits(**rollouts.limits.model_dump()),
-                ),
+                self._policy(),
+                self._config(self.operators.trained[0], derived_seed(self.recipe.seed, "probe", problem.id)),
                 Origin(job=self.job, step=step, group="probe"),
             )
             for problem in self.probe[accelerator.process_index :: accelerator.num_processes]
@@ -151,6 +159,36 @@ class Collector:
             self._carry_out(requests)
         scores = [s for s in gather_object([r.test_score for r in requests]) if s is not None]
         return {"probe_test_mean": sum(scores) / len(scores) if scores else None}
+
+    def _held_out(self, step: int) -> dict[str, float | None]:
+        """Where it is time for it, what the policy's workflows of the set that no group has are worth."""
+        from accelerate.utils import gather_object
+
+        operators, accelerator = self.operators.held_out, self.hooks.trainer.accelerator
+        if operators is None or step % self.recipe.probe.every:
+            return {}
+        requests = [
+            self._task_request(
+                subject,
+                self._config(operators, derived_seed(self.recipe.seed, "held-out", subject.name)),
+                Origin(job=self.job, step=step, group="held-out"),
+            )
+            for subject in self.subjects[accelerator.process_index :: accelerator.num_processes]
+            if isinstance(subject, Task)
+        ]
+        rollouts = self._carry_out(requests)[0] if requests else []
+        rewards = [reward(r, self.recipe.rollouts.rounds, self.reward_settings) for r in rollouts]
+        known = gather_object(
+            [
+                (one.rounds[0], float(rollout.rounds[0].valid if rollout.rounds else False))
+                for one, rollout in zip(rewards, rollouts, strict=True)
+                if not math.isnan(one.rounds[0])
+            ]
+        )
+        return {
+            "held_out_reward_mean": mean([value for value, _ in known]),
+            "held_out_valid_share": mean([valid for _, valid in known]),
+        }
 
     def _carry_out(self, requests: Sequence[Request]) -> tuple[list[Rollout], dict[str, float | None]]:
         """The rollouts, and the seconds that this thread decoded and waited."""

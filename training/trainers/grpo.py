@@ -17,7 +17,6 @@ from engine.benchmarks import CATALOGUE
 from engine.config import Settings
 from engine.models.local.chat import Chat
 from engine.models.registry import open_model
-from engine.operators.own import load_set
 from engine.problems import Problem, ProblemError, parse_problem
 from engine.tasks import Task
 from sandbox.backends import Prefer
@@ -33,6 +32,7 @@ from training.trainers.arguments import common, warm_up_steps
 from training.trainers.collecting import Collector
 from training.trainers.hooks import Hooks
 from training.trainers.probe import probe_of
+from training.trainers.subjects import OperatorSets, refuse_reported, reported_problems
 from training.trainers.trl_points import ColocatedGenerator, rows_trainer
 
 
@@ -54,7 +54,9 @@ def make(
     """
     tokenizer = load_tokenizer(recipe.model, settings)
     data = open_data(recipe.data.path)
-    problems = problems_of(data)
+    problems, probe = problems_of(data), probe_of(recipe)
+    reported = reported_problems(recipe.data.reported, settings.data)
+    refuse_reported(problems, reported | {problem.id for problem in probe})
     for_tasks = recipe.rollouts.variant == "metaflow"
     subjects = tasks_of(data, problems, recipe) if for_tasks else problems
     if len(problems) < recipe.rollouts.queries and not for_tasks:
@@ -62,7 +64,7 @@ def make(
             f"the data set has {len(problems)} problems, and a step takes {recipe.rollouts.queries}: "
             "add problems, or set rollouts.queries lower"
         )
-    operators = [load_set(name) for name in recipe.rollouts.operators]
+    operators = OperatorSets.of(recipe.rollouts, recipe.seed)
     model = load_model(recipe, source_of(recipe.model, settings), tokenizer)
     collectors: list[Collector] = []  # the trainer needs it, and it needs the trainer's model
     trainer: Any = rows_trainer(lambda inputs: collectors[0](inputs))(  # noqa: PLW0108  there is none yet
@@ -90,7 +92,7 @@ def make(
             operators,
             thread,
             Desk(),
-            probe_of(recipe),
+            probe,
             Chat(recipe.model.base, tokenizer),
             decoder(_generator(recipe, trainer, tokenizer)),
             hooks,

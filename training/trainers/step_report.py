@@ -74,14 +74,15 @@ def step_values(told: Sequence[Told], groups: Sequence[Advantages]) -> dict[str,
     last = [one.rewards[-1] if one.rewards else math.nan for one in told]
     by_group = [[x for x in last[n : n + size] if not math.isnan(x)] for n in range(0, len(last), size)]
     return {
-        "reward_mean": _mean([x for x in last if not math.isnan(x)]),
-        "reward_std": _mean([float(np.std(of_group)) for of_group in by_group if of_group]),
-        "val_score_mean": _mean([one.score for one in told if one.score is not None]),
-        "no_signal_share": _mean([float(not group.has_signal) for group in groups]),
+        "reward_mean": mean([x for x in last if not math.isnan(x)]),
+        "reward_std": mean([float(np.std(of_group)) for of_group in by_group if of_group]),
+        "val_score_mean": mean([one.score for one in told if one.score is not None]),
+        "no_signal_share": mean([float(not group.has_signal) for group in groups]),
         "advantage_max": max(float(np.abs(group.values).max(initial=0.0)) for group in groups),
         **counters([one.rollout for one in told], [one.reward for one in told]),
     }
 
 
-def _mean(values: Sequence[float]) -> float | None:
+def mean(values: Sequence[float]) -> float | None:
+    """None of nothing."""
     return sum(values) / len(values) if values else None

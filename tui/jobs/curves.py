@@ -16,7 +16,8 @@ SMOOTHING = (0.0, 0.6, 0.9, 0.97)
 # What people look at first; everything else follows by name, and where the time goes comes last.
 _FIRST = (
     "reward_mean", "loss", "val_loss", "val_score_mean", "reward_std", "no_signal_share", "kl", "entropy",
-    "completion_tokens", "valid_share", "same_workflow_share", "empty_thinking_share", "grad_norm",
+    "completion_tokens", "valid_share", "wrong_share", "masked_instances", "same_workflow_share",
+    "empty_thinking_share", "held_out_reward_mean", "held_out_valid_share", "grad_norm",
     "learning_rate", "tokens_per_s", "gpu_use", "gpu_memory_mb",
 )  # fmt: skip
 _LAST = ("seconds_", "cpu_")

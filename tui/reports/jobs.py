@@ -24,6 +24,8 @@ _TOLD = (
     "reward_std",
     "val_score_mean",
     "valid_share",
+    "same_workflow_share",
+    "empty_thinking_share",
     "kl",
     "entropy",
     "tokens_per_s",

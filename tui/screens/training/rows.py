@@ -133,6 +133,7 @@ def facts(job: JobStanding) -> list[tuple[str, str]]:
         for part in (_share(latest, "gpu_use"), f"{memory:,.0f} MB" if memory is not None else "")
         if part
     )
+    same, unthought = _share(latest, "same_workflow_share"), _share(latest, "empty_thinking_share")
     found = [
         ("Trouble", job.trouble),
         ("Alert", row.alert or ""),
@@ -143,6 +144,10 @@ def facts(job: JobStanding) -> list[tuple[str, str]]:
         ("Base", row.base or ""),
         ("Data", " · ".join(part for part in (row.dataset or "", rows, tokens) if part)),
         ("Parent", row.parent or ""),
+        (
+            "Replies",
+            f"{same or '–'} the same workflow again · {unthought} without a thought" if unthought else "",
+        ),
         ("GPU", gpu),
         ("Damaged", fmt.plural(row.damaged, "line") + " of its progress" if row.damaged else ""),
     ]
