@@ -129,12 +129,13 @@ class Given:
 
     `namespace` is its module's, `arguments` what its constructor and its call may take by name, `attributes`
     what is on the workflow before its constructor runs. `by_class` are operators by class name, `inputs` the
-    run's. `seed` is the execution's.
+    run's. `seed` is the execution's, `kind` the problem's.
     """
 
     def __init__(self, host: Any, args: dict[str, Any]) -> None:
         self.host = host
         self.inputs, self.entry, self.seed = args["inputs"], args["entry"], args["seed"]
+        self.kind = args["kind"]
         self.operators = {
             name: Operator(host, spec)
             for spec in args["operators"]
@@ -166,8 +167,8 @@ class Given:
 
 
 async def main(host: Any, args: dict[str, Any]) -> dict[str, Any]:
-    """`args`: code, prompts, operators (`OperatorSpec.to_guest`), inputs by parameter name, seed, and of
-    its format the entry and the shim. `stops` are lines to stop at.
+    """`args`: code, prompts, operators (`OperatorSpec.to_guest`), inputs by parameter name, seed, kind of
+    problem, and of its format the entry and the shim. `stops` are lines to stop at.
 
     Returns {"value": …} or {"error": message, "line": number or None}.
     """
