@@ -216,8 +216,8 @@ class DockerBackend:
             "Env": [f"{key}={value}" for key, value in ENVIRONMENT.items()],
             "User": "0:0",
             "WorkingDir": "/",
-            # The namespace stays empty, as NetworkMode says, and the daemon keeps no endpoints for it: they take
-            # 0.1 s, and Docker 20.10 can deadlock on them when many containers come and go at once.
+            # The namespace is empty, as NetworkMode says, and the daemon keeps no endpoints for it: they
+            # take 0.1 s, and Docker 20.10 can deadlock on them when many containers come and go at once.
             "NetworkDisabled": True,
             "StopSignal": "SIGKILL",  # there is nothing to save, and Docker's own restart waits for us
             "OpenStdin": True,

@@ -19,6 +19,12 @@ from typing import Any, Union
 
 Info = namedtuple("Info", ["name", "author", "content", "iteration_idx"])
 SYSTEM_MSG = ""
+# What the release's scripts say of an answer beside its name, each for its own task; by kind of problem here.
+ANSWERS = {
+    "code": "Return all of the code, ready to run, and nothing else.",
+    "math": "Return only the final result, without working or words around it.",
+    "qa": "Return only the answer, in as few words as it takes, without a sentence around it.",
+}
 
 
 def role_text(role: Any) -> str:
@@ -29,6 +35,12 @@ def role_text(role: Any) -> str:
 def format_text(fields: Any) -> str:
     """The lines of a prompt that ask for a JSON reply with these fields."""
     return f"Reply with one JSON object that has exactly these fields:\n{fields}"
+
+
+def described(fields: Sequence[str], kind: str) -> str:
+    """The fields as JSON, each with what it is; an answer has the form that is scored."""
+    form = ANSWERS.get(kind, "")
+    return json.dumps({f: f"Your {f}. {form}".rstrip() if "answer" in f else f"Your {f}." for f in fields})
 
 
 def infos_text(infos: Sequence[Any], reader: str) -> str:
@@ -51,6 +63,8 @@ def fields_of(reply: str, names: list[str]) -> list[Any]:
     A reply that is not a JSON object becomes the field "answer" or "code", else the last one; ADAS would lose
     it.
     """
+    if not names:
+        return []
     start, end = reply.find("{"), reply.rfind("}")
     try:
         data = json.loads(reply[start : end + 1], strict=False) if 0 <= start < end else None
@@ -81,8 +95,6 @@ def provide(given: Any) -> None:
             model: str | None = None,
             temperature: float = 0.5,
         ) -> None:
-            if not output_fields:
-                raise ValueError("LLMAgentBase needs at least one output field")
             LLMAgentBase.made += 1
             self.output_fields = [str(f) for f in output_fields]
             self.agent_name, self.role, self.temperature = agent_name, role, temperature
@@ -97,9 +109,13 @@ def provide(given: Any) -> None:
             return self.query(input_infos, instruction, iteration_idx)
 
         def query(self, input_infos: Sequence[Any], instruction: str, iteration_idx: int = -1) -> list[Any]:
-            described = json.dumps({f: f"Your {f}." for f in self.output_fields})
+            form = format_text(described(self.output_fields, given.kind))
             arguments = {
-                "instruction": f"{role_text(self.role)}\n\n{format_text(described)}\n\n{instruction}",
+                "instruction": f"{role_text(self.role)}
+
+{form}
+
+{instruction}",
                 "input": infos_text(input_infos, repr(self)),
             }
             step = given.step("custom", arguments, self.temperature)

@@ -133,12 +133,13 @@ class Given:
 
     `namespace` is the module's, `arguments` are those that its constructor and its call may take by name,
     `attributes` are set on the workflow before its constructor runs. `operators` are by attribute, `by_class`
-    by class name. `inputs` are the run's, `seed` is the execution's.
+    by class name. `inputs` are the run's, `seed` is the execution's, `kind` is the problem's.
     """
 
     def __init__(self, host: Any, args: dict[str, Any]) -> None:
         self.host = host
         self.inputs, self.entry, self.seed = args["inputs"], args["entry"], args["seed"]
+        self.kind = args["kind"]
         self.operators = {
             name: Operator(host, spec)
             for spec in args["operators"]
@@ -171,7 +172,7 @@ class Given:
 
 async def main(host: Any, args: dict[str, Any]) -> dict[str, Any]:
     """Run the workflow. `args` has its code, prompts, operators (`OperatorSpec.to_guest`), inputs by
-    parameter name, seed, the entry and the shim of its format, and `stops`, the lines to stop at.
+    parameter name, seed, kind of problem, entry and shim of its format, and `stops`, the lines to stop at.
 
     Returns {"value": …}, or {"error": message, "line": number or None} where the workflow raises.
     """

@@ -9,6 +9,7 @@ an agent's call is an error rather than an empty text.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -42,7 +43,12 @@ class ADASOptions(Options):
     repeats: int = Field(
         1, ge=1, description="times each agent is run on the task (release: 1; 5 for GPQA, ARC)"
     )
-    debug_max: int = Field(3, ge=0, description="times an error is sent back (release: 3)")
+    debug_max: int = Field(
+        3, ge=1, description="times an agent is tried; in between its error is sent back (release: 3)"
+    )
+    temperature: float | None = Field(
+        0.8, ge=0, le=2, description="the meta-agent's, where the run sets none (release: 0.8)"
+    )
     resamples: int = Field(
         100_000, ge=100, description="bootstrap resamples of the fitness (release: 100,000)"
     )
@@ -60,6 +66,7 @@ Row = dict[str, Any]  # of the archive: see _row
 async def search(search: SearchContext) -> dict[str, Any]:
     """Grow the archive and lock its best agent by mean score on the task. Raises SearchError."""
     options = options_of(ADASOptions, search.run.config.options)
+    search = _at_its_temperature(search, options)
     if not search.task.problems:
         raise SearchError(f"the task {search.task.name} has no problems to score agents on")
     rows: list[Row] = []
@@ -78,6 +85,15 @@ async def search(search: SearchContext) -> dict[str, Any]:
     return found | {"name": rows[best - 1]["name"], "archive": rows}
 
 
+def _at_its_temperature(search: SearchContext, options: ADASOptions) -> SearchContext:
+    """The search with the meta-agent's temperature in it, unless the run has set one."""
+    config = search.run.config
+    if config.meta_sampling.temperature is not None:
+        return search
+    sampling = replace(config.meta_sampling, temperature=options.temperature)
+    return replace(search, run=replace(search.run, config=replace(config, meta_sampling=sampling)))
+
+
 async def _generation(
     search: SearchContext, options: ADASOptions, rows: list[Row], agents: dict[int, Workflow], generation: int
 ) -> None:
@@ -91,7 +107,9 @@ async def _generation(
     if isinstance(draft, str):
         _close(search, rows, _row(generation, Draft("", "unreadable", ""), error=draft))
         return
-    previous = next((r for r in reversed(rows) if r["workflow_id"]), None)
+    # In the first generation the newest agent is one of the seven, which the release does not show again.
+    newest = next((r for r in reversed(rows) if r["workflow_id"]), None)
+    previous = newest if generation > 1 else None
     for name, text in (("reflexion-1", first_reflexion(previous)), ("reflexion-2", second_reflexion())):
         draft = await ask.better(name, text, draft)
     await _add(search, options, rows, agents, draft, prefix, generation, ask)
@@ -141,7 +159,7 @@ async def _add(
         built, new_scores, error = await _score(search, options, draft, number, f"{prefix}/try-{attempt}")
         if new_scores or isinstance(built, Workflow):
             workflow, scores = built, new_scores
-        if not error or ask is None or attempt > options.debug_max:
+        if not error or ask is None or attempt >= options.debug_max:
             break
         draft = await ask.better(f"debug-{attempt}", debug(error), draft)
         attempt += 1

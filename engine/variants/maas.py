@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -27,7 +28,8 @@ from engine.variants.final import finish
 from engine.variants.found import journalled
 from engine.variants.maas_controller import Architecture, Controller, policy_loss, utility
 from engine.variants.maas_encoders import encoder
-from engine.variants.maas_render import GENERATORS, choices, first_instructions, render
+from engine.variants.maas_import import released_weights
+from engine.variants.maas_render import GENERATORS, choices, first_instructions, render, verifies
 from engine.variants.proposal import emit_proposal
 from engine.variants.trials import Outcome, mean, seed_of, together, tried
 
@@ -59,6 +61,11 @@ class MaASOptions(Options):
         "hash",
         description="sentence encoder: hash (ours), or a model's folder or name (release: MiniLM-L6-v2)",
     )
+    controller: str | None = Field(
+        None,
+        description="file of a controller that the release trained (.pth), used as it is instead of training "
+        "one; it takes encoder=FOLDER of all-MiniLM-L6-v2 (release)",
+    )
     textual_gradient: bool = Field(
         False, description="rewrite one instruction when scores fall (paper; optional in the release)"
     )
@@ -73,6 +80,22 @@ class _Supernet:
         self._encode = encoder(options.encoder)
         embeddings = {name: self._encode(f"{name}: {text}") for name, text in choice.items()}
         self.controller = Controller(embeddings, layers=options.layers, hidden=options.hidden, seed=seed)
+        if options.controller is not None:
+            self._take(options.controller)
+
+    def _take(self, file: str) -> None:
+        """The weights that the release trained. Raises SearchError."""
+        o = self._options
+        if o.encoder == "hash":
+            raise SearchError(
+                f"{file}: the release's controllers read queries with all-MiniLM-L6-v2; give the folder of "
+                "that model, encoder=FOLDER"
+            )
+        if not self.controller.take(released_weights(Path(file).expanduser())):
+            raise SearchError(
+                f"{file}: this controller was not trained with layers={o.layers}, hidden={o.hidden} and "
+                f"encoder={o.encoder}; the release has 4, 32 and all-MiniLM-L6-v2"
+            )
 
     def sample(self, problem: Problem, seed: int) -> Architecture:
         query = self._encode(problem.prompt)
@@ -94,6 +117,11 @@ async def search(search: SearchContext) -> dict[str, Any]:
     if not problems:
         raise SearchError(f"the task {search.task.name} has no problems to train a controller on")
     net = await _supernet(kind, options, seed_of(search, "weights"), choices(kind))
+    verify = verifies(problems[0])
+    if options.controller is not None:
+        text = "The controller was trained elsewhere: it is used as it is."
+        search.run.emitter.emit(Notice(level="info", text=text))
+        return _found(kind, options, net, first_instructions(kind), verify)
     optimizer = net.controller.optimizer(options.lr)
     instructions, rewritten = first_instructions(kind), None
     means: list[float | None] = []
@@ -114,15 +142,24 @@ async def search(search: SearchContext) -> dict[str, Any]:
             rewritten = await _rewrite(search, instructions, means)
     if all(m is None for m in means):
         raise SearchError("no run came to a verdict, so the controller learned nothing")
+    found = _found(kind, options, net, instructions, verify)
+    return found | {"rewritten": rewritten, "repetitions": means, "val_score": means[-1]}
+
+
+def _found(
+    kind: Kind, options: MaASOptions, net: _Supernet, instructions: Mapping[str, str], verify: bool
+) -> dict[str, Any]:
+    """The controller, and all that its choices are made and rendered with."""
     return {
         "controller": net.controller.dump(),
         "kind": kind,
         "operators": choices(kind),
         **{k: getattr(options, k) for k in _SHAPE},
-        "instructions": instructions,
-        "rewritten": rewritten,
-        "repetitions": means,
-        "val_score": means[-1],
+        "instructions": dict(instructions),
+        "verify": verify,
+        "rewritten": None,
+        "repetitions": [],
+        "val_score": None,
     }
 
 
@@ -140,7 +177,9 @@ async def _update(
     search.run.emitter.emit(RoundStarted(round=step))
     prefixes = [f"repetition-{repetition}/{p.id}" for p in batch]
     drawn = [await _architecture(search, net, p, at) for p, at in zip(batch, prefixes, strict=True)]
-    workflows = [render(a, net.kind, instructions) for a in drawn]
+    workflows = [
+        render(a, net.kind, instructions, verify=verifies(p)) for a, p in zip(drawn, batch, strict=True)
+    ]
     for workflow in workflows:
         emit_proposal(search.run, workflow, round_number=step)
     results = await together(
@@ -217,21 +256,24 @@ async def solve(context: RunContext) -> Result:
     """Sample an architecture for the query and run it. Raises SearchError where nothing can be sampled."""
     options = options_of(MaASOptions, context.config.options)
     found, kind = context.found, context.problem.kind
+    verify = verifies(context.problem)
     if found is None:
-        text = (
-            "This controller was never trained: it chooses at random. `flowreasoner bench` trains it first."
-        )
-        context.emitter.emit(Notice(level="warning", text=text))
+        if options.controller is None:
+            text = (
+                "This controller was never trained: it chooses at random. `flowreasoner bench` trains it "
+                "first."
+            )
+            context.emitter.emit(Notice(level="warning", text=text))
         net = await _supernet(kind, options, derived_seed(context.config.seed, "weights"), choices(kind))
         instructions = first_instructions(kind)
     else:
-        kind = found["kind"]
-        trained = options.model_copy(update={k: found[k] for k in _SHAPE})
+        kind, verify = found["kind"], bool(found.get("verify", False))
+        trained = options.model_copy(update={"controller": None, **{k: found[k] for k in _SHAPE}})
         net = await _supernet(kind, trained, 0, found["operators"])
         net.controller.load(found["controller"])
         instructions = found["instructions"]
     seed = derived_seed(context.config.seed, "maas", context.problem.id)
-    workflow = render(net.sample(context.problem, seed), kind, instructions)
+    workflow = render(net.sample(context.problem, seed), kind, instructions, verify=verify)
     emit_proposal(context, workflow, round_number=1)
     return await finish(
         context, workflow, round_number=1, val_score=found.get("val_score") if found else None

@@ -155,10 +155,16 @@ class Controller:
             weights = load(base64.b64decode(text, validate=True))
         except (SafetensorError, binascii.Error, ValueError) as error:
             raise SearchError(f"the controller's weights are damaged ({error}); search again") from None
+        if not self.take(weights):
+            raise SearchError("the controller's weights are of other layers or operators; search again")
+
+    def take(self, weights: Mapping[str, Tensor]) -> bool:
+        """Use these weights; False, and nothing is changed, where they are of other shapes."""
         shapes = {k: v.shape for k, v in weights.items()}
         if shapes != {k: v.shape for k, v in self.weights.items()}:
-            raise SearchError("the controller's weights are of other layers or operators; search again")
+            return False
         self.weights = {k: v.requires_grad_() for k, v in weights.items()}
+        return True
 
 
 def policy_loss(log_probs: Sequence[Tensor], utilities: Sequence[float]) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from engine.operators.sets import SETS
 from engine.operators.specs import OperatorSet
-from engine.problems import Kind
+from engine.problems import Kind, Problem
 from engine.variants.maas_controller import EARLY_STOP, Architecture
 from engine.workflows import Rejected, Workflow, build_workflow
 
@@ -19,6 +19,11 @@ _ASK: dict[Kind, str] = {
     "qa": "Answer the question. End with the answer, in as few words as it takes, inside <answer></answer>.",
     "open": "Do what is asked, completely.",
 }
+# After a program has run, the first generator writes the answer.
+_REFINE = (
+    "After the problem stands what a program for it printed. Check it against the problem and write the "
+    "solution. End with the final answer in \\boxed{}."
+)
 GENERATORS = {"Generate": "GENERATE", "GenerateCoT": "GENERATE_COT", "MultiGenerateCoT": "MULTI_GENERATE_COT"}
 
 
@@ -42,26 +47,35 @@ def first_instructions(kind: Kind) -> dict[str, str]:
     return dict.fromkeys(GENERATORS.values(), _ASK[kind])
 
 
-def render(architecture: Architecture, kind: Kind, instructions: Mapping[str, str]) -> Workflow:
+def verifies(problem: Problem) -> bool:
+    """Whether the graph is that of GSM8K, where the answer is a number, rather than that of MATH."""
+    return problem.kind == "math" and problem.metadata.get("metric") == "last-number"
+
+
+def render(
+    architecture: Architecture, kind: Kind, instructions: Mapping[str, str], *, verify: bool = False
+) -> Workflow:
     """The workflow of an architecture: its operators in order, and what the release does around them.
 
-    Code ends with Test, and one fresh generation where that fails; math begins with Programmer and a
-    refinement; what is left with several candidates ends with ScEnsemble.
+    Code ends with Test, and one fresh generation where that fails; math begins with Programmer, or with
+    `verify` ends with one whose output is the answer; what is left with several candidates ends with
+    ScEnsemble.
     """
     body = ["candidates = []"]
-    if kind == "math":
-        body += _programmer() + _refine()
+    if kind == "math" and not verify:
+        body += _programmer("")
     for layer in architecture.layers:
         for name in layer:
             if name == EARLY_STOP:
                 break
             body += _STEPS[name](kind)
-    body += ["", *(_tested() if kind == "code" else _chosen(kind))]
+    body += ["", *(_tested() if kind == "code" else _chosen(kind, verify))]
     code = "\n".join(
         ["class Workflow:", "    async def __call__(self, problem, entry_point):"]
         + [f"        {line}" if line else "" for line in body]
     )
-    prompts = "\n".join(f"{name} = {text!r}" for name, text in instructions.items())
+    texts = {**instructions, **({"REFINE": _REFINE} if kind == "math" else {})}
+    prompts = "\n".join(f"{name} = {text!r}" for name, text in texts.items())
     built = build_workflow(code, prompts, operator_set(kind))
     if isinstance(built, Rejected):  # a rendering is ours: it cannot fail to lint
         raise AssertionError([d.message for d in built.diagnostics])
@@ -104,16 +118,20 @@ def _ensemble() -> list[str]:
 def _test() -> list[str]:
     return [
         "tested = await self.test(problem=problem, solution=solution, entry_point=entry_point)",
-        'if tested["result"]:',
-        '    solution = tested["solution"]',
-        "    candidates.append(solution)",
+        'solution = tested["solution"]',
+        "candidates.append(solution)",
     ]
 
 
-def _programmer() -> list[str]:
+def _programmer(analysis: str) -> list[str]:
+    """A program, and the answer that the first generator makes of its output."""
+    said = f"problem=problem, analysis={analysis}" if analysis else "problem=problem"
     return [
-        "program = await self.programmer(problem=problem)",
-        'solution = program["output"]',
+        f"program = await self.programmer({said})",
+        'with_output = problem + "\\nCode output: " + str(program["output"])',
+        "refined = await self.generate(input=with_output, instruction=prompt_custom.REFINE)",
+        'solution = refined["response"]',
+        "candidates.append(solution)",
     ]
 
 
@@ -129,8 +147,15 @@ def _tested() -> list[str]:
     ]
 
 
-def _chosen(kind: Kind) -> list[str]:
+def _chosen(kind: Kind, verify: bool) -> list[str]:
     lines = _ensemble()
+    if verify:
+        lines += [
+            "program = await self.programmer(problem=problem, analysis=solution)",
+            'output = str(program["output"])',
+            'if output and not output.startswith("Error:"):',
+            "    return output",
+        ]
     if kind == "qa":
         lines += ['if "<answer>" in solution:']
         lines += ['    solution = solution.split("<answer>")[-1].split("</answer>")[0].strip()']
@@ -144,5 +169,5 @@ _STEPS = {
     "ScEnsemble": lambda _: _ensemble(),
     "SelfRefine": lambda _: _refine(),
     "Test": lambda _: _test(),
-    "Programmer": lambda _: [*_programmer(), "candidates.append(solution)"],
+    "Programmer": lambda _: _programmer("solution"),
 }

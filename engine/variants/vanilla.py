@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from engine.variants import Options
 from engine.variants.manual import manual
 
-VARIANT = manual("vanilla", Options, lambda _: 1)
+
+class VanillaOptions(Options):
+    """The papers' baseline is the plain call; some tables have chain of thought beside it."""
+
+    step_by_step: bool = Field(
+        False,
+        description="think step by step before the answer to a question or in mathematics (ours; the papers' "
+        "chain of thought)",
+    )
+
+
+VARIANT = manual("vanilla", VanillaOptions, lambda _: 1)

@@ -85,7 +85,7 @@ async def test_of_equally_good_rounds_aflow_locks_the_first(sandbox: Pool) -> No
 async def test_of_equally_good_agents_adas_locks_the_first(sandbox: Pool) -> None:
     agent = 'def forward(self, taskInfo):\n    return "def one(x): return 0"\n'
     reply = json.dumps({"thought": "", "name": "new", "code": agent})
-    options = {"generations": 1, "resamples": 100, "debug_max": 0}
+    options = {"generations": 1, "resamples": 100, "debug_max": 1}
     config = RunConfig(variant="adas", repeats=1, options=options)
     found = await Lab(sandbox, reply, '{"answer": "def one(x): return 0"}', config=config).search()
     assert {row["score"] for row in found["archive"]} == {0.0}

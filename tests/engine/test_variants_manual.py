@@ -87,6 +87,20 @@ async def test_a_right_worker_passes_and_a_wrong_one_fails(sandbox: Pool, varian
     assert (end(events).status, end(events).score) == ("failed", 0.0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "form"), [("qa", "the answer to the following alone"), ("math", "\\boxed{}")]
+)
+async def test_the_baseline_for_text_is_one_plain_call_and_thinks_only_when_told_to(
+    sandbox: Pool, kind: Kind, form: str
+) -> None:
+    problem = replace(QUESTION, kind=kind)
+    for thinks, words in ((False, form), (True, "Think step by step")):
+        _, model = await run(sandbox, "vanilla", "<answer>x</answer>", problem, step_by_step=thinks)
+        (asked,) = model.calls
+        assert words in asked[-1]["content"]
+        assert ("step by step" in asked[-1]["content"]) is thinks
+
+
 @pytest.mark.parametrize("variant", MANUAL)
 async def test_it_is_shown_like_a_generated_workflow(sandbox: Pool, variant: str) -> None:
     events, _ = await run(sandbox, variant, numbered(program))
@@ -436,7 +450,7 @@ async def test_an_observer_that_cannot_answer_does_not_cost_the_draft(sandbox: P
         ("self-refine", {"rounds": "3"}, "rounds"),
         ("llm-debate", {"agents": "0"}, "agents"),
         ("llm-blender", {"candidates": "1000"}, "candidates"),
-        ("vanilla", {"agents": "2"}, "options are none"),
+        ("vanilla", {"agents": "2"}, "options are step_by_step"),
     ],
 )
 async def test_options_that_cannot_be(variant: str, values: dict[str, str], says: str) -> None:

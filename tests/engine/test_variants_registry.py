@@ -29,6 +29,7 @@ from tests.support.runs import RIGHT, WRONG, end, of, run_events
 from tests.support.scripted import ScriptedModel
 
 DOCS = Path(__file__).parents[2] / "docs" / "variants.md"
+PLAIN = {"step_by_step": False}
 MINE = """
 from engine.variants import Options, Result, Variant
 
@@ -106,9 +107,9 @@ def test_a_spec_that_is_none_is_said_so(text: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("text", "options", "given"),
     [
-        ("vanilla,executions=4", {}, {"executions": 4}),
-        ("vanilla,executions=2,worker=w", {}, {"executions": 2, "worker": "w"}),
-        ("vanilla,meta-agent=m,operators=maas", {}, {"meta_agent": "m", "operators": "maas"}),
+        ("vanilla,executions=4", PLAIN, {"executions": 4}),
+        ("vanilla,executions=2,worker=w", PLAIN, {"executions": 2, "worker": "w"}),
+        ("vanilla,meta-agent=m,operators=maas", PLAIN, {"meta_agent": "m", "operators": "maas"}),
         (
             "llm-debate,rounds=4,agents=2",
             {"rounds": 4, "agents": 2, "temperature": None},
@@ -217,7 +218,7 @@ def test_installed_packages_offer_variants() -> None:
     assert own.available()["vanilla"] == VARIANTS["vanilla"][1]
     assert "my_package_of_variants" not in sys.modules, "listing imports nothing"
     assert isinstance(load_variant("mine"), Variant)
-    assert load_variant("vanilla").options.__name__ == "Options"
+    assert load_variant("vanilla").options.__name__ == "VanillaOptions"
     with pytest.raises(UnknownVariantError, match=r"wrong .*this is a function .*package\.module:VARIANT"):
         load_variant("wrong")
     with pytest.raises(UnknownVariantError, match=r"variant gone .*cannot be imported \(ModuleNotFoundError"):

@@ -1,4 +1,7 @@
 class Workflow:
     async def __call__(self, problem):
-        answer = await self.answer_generate(input=problem)
-        return answer["answer"]
+        if prompt_custom.STEP_BY_STEP:
+            thought = await self.answer_generate(input=problem)
+            return thought["answer"]
+        answer = await self.custom(input=problem, instruction=prompt_custom.PLAIN)
+        return answer["response"]
