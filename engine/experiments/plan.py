@@ -28,7 +28,7 @@ class Plan:
 
     `variants` are specs (`engine.variants.spec`) by label. `repeats` counts trials of a
     variant on a problem, `executions` the executions of a workflow within one. `found` is the experiment
-    whose searches' results are used instead of searching.
+    whose searches' results are used instead of searching, `again` the one whose flips are tried again here.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Plan:
     search_problems: tuple[str, ...]
     digest: str
     found: str | None = None
+    again: str | None = None
 
     @property
     def total(self) -> int:
