@@ -153,6 +153,14 @@ class ExperimentReader:
             variant = columns[7]
             return _trial(_Used.by(db, "?", run_id), (variant, problem_id, 1), 1, columns)
 
+    def again(self, name: str) -> list[str]:
+        """The names of the experiments that try flips of this one again, oldest first."""
+        query = (
+            "SELECT name FROM experiments WHERE json_extract(plan, '$.again') = ? ORDER BY started_at, name"
+        )
+        with self._connection.taken() as db:
+            return [again for (again,) in db.execute(query, (name,))]
+
     def attempts(self, name: str) -> dict[str, Attempt]:
         """The reported attempt of each trial that was attempted, by trial key."""
         with self._connection.taken() as db:

@@ -1,8 +1,8 @@
 """Reading the store: which runs there are, their events as they happened, and what they were made of.
 
 What else there is to know about runs has readers of its own on the same connection: `failures`,
-`annotations`, `experiments`, `costs` and `jobs`. Every query is short and on a read-only connection, so
-that a reader never holds up a recorder. A missing file reads as an empty store.
+`annotations`, `experiments`, `costs`, `jobs` and `ways`. Every query is short and on a read-only connection,
+so that a reader never holds up a recorder. A missing file reads as an empty store.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from store.rows import (
     StoredWorkflow,
 )
 from store.stalls import Wait
+from store.way_reader import WayReader
 
 _CHUNK_EVENTS = 500
 _LAST_CHARACTER = "\U0010ffff"
@@ -74,6 +75,7 @@ class Reader:
         self.experiments = ExperimentReader(self._connection)
         self.costs = CostReader(self._connection)
         self.jobs = JobReader(self._connection)
+        self.ways = WayReader(self._connection)
 
     def __enter__(self) -> Self:
         return self

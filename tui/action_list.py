@@ -161,6 +161,15 @@ ACTIONS: tuple[Action, ...] = (
         "compare.differences", "d", "Differences", "Show only what differs, or everything.", "compare", True
     ),
     Action("compare.losses", "i", "Regressions", "Show only problems that got worse.", "compare", True),
+    Action(
+        "compare.try_again",
+        "R",
+        "Try flips again",
+        "Run the flips of this pair again with other seeds.",
+        "compare",
+        True,
+        "Again",
+    ),
     Action("compare.baseline", "b", "Baseline", "Make the next side the baseline.", "compare", True),
     Action("compare.next_pair", "p", "Next pair", "Compare the next side with the baseline.", "compare"),
     Action(

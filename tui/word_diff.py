@@ -12,6 +12,7 @@ REMOVED, ADDED = "removed", "added"
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 _LONGEST = 500  # characters of a line; the time grows with the square of its words
 _MOST_PAIRS = 300
+_MOST_LINES = 2_000  # of two texts beside each other
 _ALIKE = 0.4  # lines that share less were not changed but replaced
 
 
@@ -33,6 +34,29 @@ def word_spans(lines: Sequence[str]) -> dict[int, list[Span]]:
                 spans_by_line[new] = [(a + 1, b + 1, ADDED) for a, b in spans[1]]
         at = max(added, at + 1)
     return spans_by_line
+
+
+def side_spans(old: str, new: str) -> tuple[dict[int, list[Span]], dict[int, list[Span]]]:
+    """What two texts beside each other do not share, by the index of the line on either side: of a line that
+    was changed the words, of one that only one side has all of it.
+    """
+    lines, others = old.split("\n"), new.split("\n")
+    before: dict[int, list[Span]] = {}
+    after: dict[int, list[Span]] = {}
+    if old == new or len(lines) * len(others) > _MOST_LINES**2:
+        return before, after
+    pairs = 0
+    for kind, a, b, c, d in SequenceMatcher(None, lines, others, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        before |= {i: [(0, len(lines[i]), REMOVED)] for i in range(a, b) if lines[i]}
+        after |= {i: [(0, len(others[i]), ADDED)] for i in range(c, d) if others[i]}
+        for i, j in zip(range(a, b), range(c, d), strict=False):
+            pairs += 1
+            if pairs <= _MOST_PAIRS and (spans := changed_words(lines[i], others[j])) is not None:
+                before[i] = [(x, y, REMOVED) for x, y in spans[0]]
+                after[j] = [(x, y, ADDED) for x, y in spans[1]]
+    return before, after
 
 
 def changed_words(old: str, new: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]] | None:

@@ -6,6 +6,7 @@ same trials always give the same interval.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -71,6 +72,24 @@ def pass_rate_interval(passed: Sequence[int], trials: Sequence[int]) -> Interval
 
     low, high = _bootstrap(data, rate, paired=True)
     return Interval(float(low), float(high))
+
+
+def difference_interval(passed: tuple[int, int], trials: tuple[int, int]) -> Interval | None:
+    """The interval of the second proportion minus the first, of independent trials; None without trials.
+
+    Newcombe's hybrid score interval (Newcombe 1998, method 10), which holds for few trials too.
+
+    Raises:
+        ValueError: not 0 ≤ passed ≤ trials on either side.
+    """
+    before, after = (proportion_interval(p, n) for p, n in zip(passed, trials, strict=True))
+    if before is None or after is None:
+        return None
+    first, second = (p / n for p, n in zip(passed, trials, strict=True))
+    difference = second - first
+    low = math.hypot(second - after.low, before.high - first)
+    high = math.hypot(after.high - second, first - before.low)
+    return Interval(difference - low, difference + high)
 
 
 def mean_intervals(rows: Sequence[Sequence[float]]) -> list[Interval | None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from store.compare.measures import Summary, summarise
 from store.compare.pairs import Pair, pair
+from store.compare.parting import Parting, read_parting
 from store.compare.sides import Side, read_sides
 from store.compare.traces import RunPair, read_run_pair
 
@@ -35,13 +36,14 @@ _SAME: Mapping[str, str] = {
 class Comparison:
     """Sides with their summaries, in order; `pairs` are each further side against the first.
 
-    `runs` are the pairs of traces where every side is one run.
+    `runs` are the pairs of traces where every side is one run, and `partings` where those part.
     """
 
     sides: tuple[Side, ...]
     summaries: tuple[Summary, ...]
     pairs: tuple[Pair, ...]
     runs: tuple[RunPair, ...]
+    partings: tuple[Parting, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -76,11 +78,13 @@ def compare_sides(reader: Reader, sides: Sequence[Side]) -> Comparison:
     first, *others = sides
     named = any(len(side.parts) > 1 for side in sides)
     pairs = tuple(pair(first, other, named=named) for other in others)
-    runs = ()
+    runs, partings = (), ()
     if all(side.is_run for side in sides):
         runs = tuple(read_run_pair(reader, first.run_id, other.run_id) for other in others)
+        partings = tuple(read_parting(reader, first.run_id, other.run_id) for other in others)
     summaries = tuple(summarise(side) for side in sides)
-    return Comparison(tuple(sides), summaries, pairs, runs, tuple(_warnings(sides, summaries, pairs)))
+    warnings = tuple(_warnings(sides, summaries, pairs))
+    return Comparison(tuple(sides), summaries, pairs, runs, partings, warnings)
 
 
 def _warnings(sides: Sequence[Side], summaries: Sequence[Summary], pairs: Sequence[Pair]) -> Iterator[str]:
@@ -124,7 +128,10 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
             {"key": key, "values": list(values), "differs": len(set(values)) > 1}
             for key, values in comparison.settings(every=True)
         ],
-        "runs": [one.to_json() for one in comparison.runs],
+        "runs": [
+            one.to_json() | {"parting": parting.to_json()}
+            for one, parting in zip(comparison.runs, comparison.partings, strict=True)
+        ],
         "warnings": list(comparison.warnings),
     }
 

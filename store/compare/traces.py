@@ -1,8 +1,9 @@
 """Two runs beside each other: their workflows as a diff, their steps aligned, what came out differently.
 
-Executions are matched by why and when they ran (purpose, round, repeat). Within two that match, steps with
-the same key (`engine.events.StepStarted.key`: operator, inputs, worker, draw) are put beside each other
-first, in order, and between those, steps of the same operator.
+Executions are matched by why and when they ran: purpose, round and repeat. For the final ones the round is
+which of the run's final rounds it is: the workflow that was chosen may be of any. Within two that match,
+steps with the same key (`engine.events.StepStarted.key`: operator, inputs, worker, draw) are put beside each
+other first, in order, and between those, steps of the same operator.
 """
 
 from __future__ import annotations
@@ -122,16 +123,17 @@ def _steps(reader: Reader, run_id: str) -> list[ComparedStep]:
     events = reader.events_of_kind(run_id, *kinds)
     executions = {e.execution_id: e for e in events if isinstance(e, WorkflowStarted)}
     ended = {e.step_id: e for e in events if isinstance(e, StepFinished)}
-    return [_step(e, executions.get(e.execution_id), ended.get(e.step_id)) for e in _started(events)]
+    return [compared_step(e, executions.get(e.execution_id), ended.get(e.step_id)) for e in _started(events)]
 
 
 def _started(events: Sequence[Event]) -> Iterator[StepStarted]:
     return (event for event in events if isinstance(event, StepStarted))
 
 
-def _step(
+def compared_step(
     started: StepStarted, execution: WorkflowStarted | None, ended: StepFinished | None
 ) -> ComparedStep:
+    """A step with its texts, as its events tell it."""
     where = (execution.purpose, execution.round, execution.repeat) if execution else ("", 0, 0)
     return ComparedStep(
         where,
@@ -149,25 +151,34 @@ def _step(
 
 def align(first: Sequence[ComparedStep], second: Sequence[ComparedStep]) -> Iterator[StepPair]:
     """The steps of two runs beside each other, execution by execution."""
-    executions = dict.fromkeys(step.execution for step in (*first, *second))
-    sides = [{where: _of(steps, where) for where in executions} for steps in (_by(first), _by(second))]
-    for where in executions:
-        for a, b in _aligned(sides[0][where], sides[1][where]):
-            yield StepPair(_kind(a, b), (a, b))
+    sides = [_by(first), _by(second)]
+    for where in dict.fromkeys(where for found in sides for where in found):
+        yield from pair_up(*(found.get(where, ()) for found in sides))
+
+
+def pair_up(first: Sequence[ComparedStep], second: Sequence[ComparedStep]) -> Iterator[StepPair]:
+    """The steps of two executions beside each other, in the workflow's own order: steps that run together
+    may start in any.
+    """
+    for a, b in _aligned(*(sorted(steps, key=lambda step: step.index) for steps in (first, second))):
+        yield StepPair(_kind(a, b), (a, b))
 
 
 def _by(steps: Sequence[ComparedStep]) -> dict[tuple[str, int, int], list[ComparedStep]]:
+<<<<<<< HEAD
     by_execution: dict[tuple[str, int, int], list[ComparedStep]] = {}
     for step in steps:
         by_execution.setdefault(step.execution, []).append(step)
     return by_execution
-
-
-def _of(
-    steps: dict[tuple[str, int, int], list[ComparedStep]], where: tuple[str, int, int]
-) -> list[ComparedStep]:
-    # In the workflow's own order: steps that run together may start in any.
-    return sorted(steps.get(where, ()), key=lambda step: step.index)
+=======
+    rounds = sorted({step.execution[1] for step in steps if step.execution[0] != "val"})
+    found: dict[tuple[str, int, int], list[ComparedStep]] = {}
+    for step in steps:
+        purpose, round_number, repeat = step.execution
+        place = round_number if purpose == "val" else rounds.index(round_number)
+        found.setdefault((purpose, place, repeat), []).append(step)
+    return found
+>>>>>>> u13
 
 
 def _aligned(

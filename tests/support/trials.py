@@ -41,6 +41,9 @@ class Step:
     output: Any
     key: str = ""
     inputs: Mapping[str, Any] | None = None
+    prompt: str = ""  # of its only model call, if it makes one; the reply is the output
+    wall_ms: float = 1.0
+    usd: float | None = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,9 @@ class Ran:
     steps: tuple[Step, ...] = ()
     error: str | None = None
     mode: str = "split"
+    answer: str = "42"
+    question: str = "q"  # what the meta-agent was asked
+    round: int = 1
 
     @property
     def told_score(self) -> float | None:
@@ -78,16 +84,23 @@ def run_events(
     variant: str = "v",
     origin: dict[str, Any] | None = None,
     at: float = 1.78e9,
+    tests: list[str] | None = None,
 ) -> Iterator[Event]:
     """A run's events. A status of "running" leaves out its end."""
-    body = list(_body(ran, problem, variant, origin))
+    body = list(_body(ran, problem, variant, origin, tests))
     for seq, event in enumerate(body):
         yield dataclasses.replace(event, run_id=run_id, seq=seq, at=at + seq / 1e3, mono=seq / 1e3)
 
 
-def _body(ran: Ran, problem: str, variant: str, origin: dict[str, Any] | None) -> Iterator[Event]:
+def _body(
+    ran: Ran, problem: str, variant: str, origin: dict[str, Any] | None, tests: list[str] | None
+) -> Iterator[Event]:
     yield RunStarted(
-        problem={"id": problem, "prompt": f"Solve {problem}.", "tests": {"test": ["assert f() == 1"]}},
+        problem={
+            "id": problem,
+            "prompt": f"Solve {problem}.",
+            "tests": {"test": tests or ["assert f() == 1"]},
+        },
         variant=variant,
         meta_agent="meta",
         worker=ran.worker,
@@ -97,7 +110,7 @@ def _body(ran: Ran, problem: str, variant: str, origin: dict[str, Any] | None) -
         origin=origin or {},
     )
     if ran.meta_ms:
-        yield from _call("c0", "meta", ran.meta_ms, ran.meta_usd)
+        yield from _call("c0", "meta", ran.meta_ms, ran.meta_usd, prompt=ran.question)
     workflow_id = None
     if ran.code:
         workflow_id = f"{zlib.crc32(ran.code.encode()):08x}wf"
@@ -110,13 +123,13 @@ def _body(ran: Ran, problem: str, variant: str, origin: dict[str, Any] | None) -
             strict_ok=ran.strict,
             diagnostics=(),
             repairs=(),
-            graph={"nodes": [], "edges": []},
+            graph={"nodes": [_node(i, step) for i, step in enumerate(ran.steps)], "edges": []},
             complexity=len(ran.code.splitlines()),
         )
     yield WorkflowStarted(
         execution_id="e1",
         workflow_id=workflow_id or "",
-        round=1,
+        round=ran.round,
         repeat=1,
         purpose="test",
         container_id="box",
@@ -133,17 +146,28 @@ def _body(ran: Ran, problem: str, variant: str, origin: dict[str, Any] | None) -
             key=step.key or f"k{index}",
             inputs=dict(step.inputs or {}),
         )
+        if step.prompt:
+            yield from _call(
+                f"c-s{index}",
+                "worker",
+                step.wall_ms,
+                step.usd,
+                f"s{index}",
+                step.prompt,
+                str(step.output),
+                ran.worker,
+            )
         yield StepFinished(
             step_id=f"s{index}",
             status="ok",
             output=step.output,
             error=None,
             reused=False,
-            wall_ms=1.0,
+            wall_ms=step.wall_ms,
             cpu_ms=1.0,
             tokens_in=0,
             tokens_out=0,
-            cost_usd=0.0,
+            cost_usd=step.usd,
         )
     if ran.status in ("passed", "failed"):
         yield EvaluationFinished(
@@ -164,7 +188,7 @@ def _body(ran: Ran, problem: str, variant: str, origin: dict[str, Any] | None) -
             status=ran.status,
             score=ran.told_score,
             val_score=ran.val_score,
-            answer="42",
+            answer=ran.answer,
             workflow_id=workflow_id or ("wf" if ran.status in ("passed", "failed") else None),
             error=ran.error,
             tokens_in=10,
@@ -176,18 +200,33 @@ def _body(ran: Ran, problem: str, variant: str, origin: dict[str, Any] | None) -
         )
 
 
-def _call(call_id: str, role: Any, wall_ms: float, cost: float | None) -> Iterator[Event]:
+def _node(index: int, step: Step) -> dict[str, Any]:
+    shape = {"in_loop": False, "conditional": False, "concurrent": False}
+    where = {"id": f"n{index}", "attribute": step.operator.lower(), "line": 3, "end_line": 3}
+    return {**where, "operator": step.operator, **shape}
+
+
+def _call(
+    call_id: str,
+    role: Any,
+    wall_ms: float,
+    cost: float | None,
+    step_id: str | None = None,
+    prompt: str = "q",
+    reply: str = "t",
+    model: str = "m",
+) -> Iterator[Event]:
     yield ModelCallStarted(
         call_id=call_id,
         role=role,
-        model="m",
-        step_id=None,
-        messages=({"role": "user", "content": "q"},),
+        model=model,
+        step_id=step_id,
+        messages=({"role": "user", "content": prompt},),
         params={},
     )
     yield ModelCallFinished(
         call_id=call_id,
-        text="t",
+        text=reply,
         reasoning="",
         finish="stop",
         tokens_in=10,

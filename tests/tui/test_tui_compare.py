@@ -18,6 +18,7 @@ from tui.screens.compare.choose import ChooseScreen
 from tui.screens.compare.compare import CompareScreen
 from tui.screens.run.run import RunScreen
 from tui.service.records import Records
+from tui.service.requests import TryFlips
 from tui.widgets.table_view import TableView
 from tui.widgets.text_view import TextView
 
@@ -61,6 +62,10 @@ def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     store_experiment(path, "first", trials)
     return path
+
+
+def rows_of(app: WorkbenchApp, id: str) -> list[str]:
+    return table(app, id).plain_text.splitlines()[1:]
 
 
 def table(app: WorkbenchApp, id: str) -> TableView:
@@ -141,6 +146,125 @@ async def test_only_differences_regressions_baseline_and_pairs(full: Path) -> No
         assert [s.letter for s in screen.state.comparison.sides] == ["A", "B", "C"]
 
 
+@SIZES
+async def test_from_two_variants_to_the_step_that_made_the_difference(
+    full: Path, size: tuple[int, int]
+) -> None:
+    app = app_of(ScriptedWorkbench(full))
+    async with app.run_test(size=size) as pilot:
+        await chosen(pilot, "space", "j", "space", "c")
+        screen = await compared(pilot)
+        if size == SMALL:
+            await pilot.press("right_square_bracket")
+        await until(pilot, lambda: app.focused is table(app, "problems"))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is not screen)
+        traces = await compared(pilot)
+        await until(pilot, lambda: app.focused is table(app, "steps"))
+        parting = traces.state.parting
+        assert parting is not None and parting.blame == "workflow"
+        assert traces.state.steps()[table(app, "steps").selected_place] == parting.step
+        summary = app.screen.query_one("#summary", TextView).plain_text
+        assert "They part at step 1 Review, line 3 of test 1: other workflow" in summary
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: app.focused is app.screen.query_one("#answers-a"))
+        about = app.screen.query_one("#answers-about-b", TextView).plain_text
+        assert about.startswith("test 1, round 1: run failed, 0.0 %")
+
+
+async def test_where_time_went_and_what_turned_the_verdicts(full: Path) -> None:
+    app = app_of(ScriptedWorkbench(full))
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await comparing(pilot, "first:vanilla", "first:flow")
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: table(app, "operators").count)
+        operators = {row.split("\t")[0]: row.split("\t")[1:3] for row in rows_of(app, "operators")}
+        assert operators["Review"] == ["–", "0.0833"] and operators["Custom"] == ["0.5", "0.0833"]
+        assert ["6", "0", "0"] in [row.split("\t")[:3] for row in rows_of(app, "shifts")]
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: app.focused is table(app, "flips"))
+        flips = [row.split("\t") for row in rows_of(app, "flips")]
+        assert flips[0][:4] == ["p2", "lost", "other workflow", "1 Review, line 3"]
+        assert [flip[4] for flip in flips] == ["–"] * len(flips)
+        assert "B against A, 5 flips" in screen.query_one("#summary", TextView).plain_text
+        await pilot.press("i")
+        assert table(app, "flips").count == 1
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is not screen)
+        traces = await compared(pilot)
+        assert [side.run_id for side in traces.state.comparison.sides] == [
+            "first-vanilla-2-1",
+            "first-flow,rounds=3-2-1",
+        ]  # type: ignore[union-attr]
+
+
+async def test_flips_are_tried_again_and_the_result_stands_beside_them(full: Path) -> None:
+    workbench = ScriptedWorkbench(full)
+    app = app_of(workbench)
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await comparing(pilot, "first:vanilla", "first:flow")
+        await pilot.press("right_square_bracket", "right_square_bracket")
+        await until(pilot, lambda: table(app, "flips").count)
+        await pilot.press("R")
+        await until(pilot, lambda: app.screen is not screen)
+        await pilot.press("backspace", "0", "enter")
+        await until(pilot, lambda: any("'0' is not a number from 1" in one for one in told(app)))
+        await pilot.press("R")
+        await until(pilot, lambda: app.screen is not screen)
+        await pilot.press("backspace", "8", "enter")
+        await until(pilot, lambda: workbench.asked)
+        request, _ = workbench.asked[0]
+        assert isinstance(request, TryFlips)
+        assert (request.of, request.variants, request.repeats) == ("first", ("vanilla", "flow,rounds=3"), 8)
+        again = {"vanilla": {"p2": [PASS] * 8}, "flow,rounds=3": {"p2": [FAIL] * 8}}
+        store_experiment(full, "first-flips", again, again="first")
+        app.open_comparison(["first-vanilla-2-1", "first-vanilla-3-1"])
+        await until(pilot, lambda: app.screen is not screen)
+        await pilot.press("escape")
+        await until(pilot, lambda: "effect" in table(app, "flips").plain_text)
+        assert "8/8 → 0/8 [−100, −54] effect" in rows_of(app, "flips")[0]
+
+
+async def test_flips_of_what_is_no_experiment_cannot_be_tried_again(full: Path) -> None:
+    store_experiment(full, "more", {"flow": {f"p{n}": [FAIL] for n in range(12)}})
+    app = app_of(ScriptedWorkbench(full))
+    async with app.run_test(size=WIDE) as pilot:
+        await comparing(pilot, "first:vanilla", "more:flow")
+        await pilot.press("R")
+        await until(pilot, lambda: any("two variants of one experiment" in one for one in told(app)))
+
+
+async def test_a_page_that_was_turned_to_is_not_turned_back_when_the_comparison_is_there(
+    full: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, compare = asyncio.Event(), Records.comparison
+
+    async def late(self: Records, *args: Any) -> Any:
+        await gate.wait()
+        return await compare(self, *args)
+
+    monkeypatch.setattr(Records, "comparison", late)
+    app = app_of(ScriptedWorkbench(full))
+    async with app.run_test(size=WIDE) as pilot:
+        app.open_comparison(["first"])
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.focused is not None)
+        await pilot.press("right_square_bracket", "right_square_bracket", "right_square_bracket")
+        await until(pilot, lambda: app.focused is table(app, "flips"))
+        gate.set()
+        await until(pilot, lambda: table(app, "flips").count)
+        assert app.focused is table(app, "flips")
+
+
+async def test_the_cursor_stays_on_its_problem_when_more_are_shown(full: Path) -> None:
+    app = app_of(ScriptedWorkbench(full))
+    async with app.run_test(size=WIDE) as pilot:
+        await comparing(pilot, "first:vanilla", "first:flow")
+        await pilot.press("j")
+        before = table(app, "problems").selected
+        await pilot.press("d")
+        assert table(app, "problems").count == 12 and table(app, "problems").selected == before
+
+
 async def test_runs_are_marked_on_the_runs_screen(full: Path) -> None:
     app = app_of(ScriptedWorkbench(full))
     async with app.run_test(size=WIDE) as pilot:
@@ -170,7 +294,7 @@ async def test_both_sides_of_a_step_are_beside_each_other(full: Path) -> None:
         assert "[b]no[/b]" in app.screen.query_one("#step-b", TextView).plain_text
         await pilot.press("j")
         await pilot.pause()
-        assert '"result": true' in app.screen.query_one("#step-a", TextView).plain_text
+        assert "── output result\ntrue" in app.screen.query_one("#step-a", TextView).plain_text
         diff = app.screen.query_one("#workflow", TextView).plain_text
         assert "+        return await self.custom_code_generate(" in diff
 

@@ -22,6 +22,12 @@ def compare(
     ],
     every: Annotated[bool, typer.Option("--all", help="Also show what does not differ.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As Markdown.")] = False,
+    workflows: Annotated[
+        bool,
+        typer.Option(
+            "--workflows", help="Also compare the ways of working: operators, and what turned verdicts."
+        ),
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Compare two to four experiments, variants or runs, paired by problem; the first is the baseline.
@@ -31,15 +37,19 @@ def compare(
     from engine.config import load
     from store.compare.comparison import compare as compare_names
     from store.compare.comparison import to_json
+    from store.compare.ways import read_ways
+    from store.compare.ways import to_json as ways_to_json
     from store.reader import Reader
-    from tui.compare.report import text
+    from tui.compare.report import LISTED, text
     from tui.reports.tables import emit
 
     if markdown and json:
         raise typer.BadParameter("choose one of --markdown and --json")
     with Reader(load().store_path()) as reader:
         comparison = compare_names(reader, names)
+        most = None if every or json else LISTED
+        ways = read_ways(reader, comparison, most=most) if workflows else None
     if json:
-        emit(to_json(comparison), "", True)
+        emit(to_json(comparison) | ({"ways": ways_to_json(ways)} if ways else {}), "", True)
     else:
-        typer.echo(text(comparison, every=every, markdown=markdown), nl=False)
+        typer.echo(text(comparison, every=every, markdown=markdown, ways=ways), nl=False)

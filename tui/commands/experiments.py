@@ -11,7 +11,7 @@ import typer
 from tui.commands.options import JsonFlag, MetaAgent, UnsafeLocal, Worker
 
 if TYPE_CHECKING:
-    from tui.service.requests import Resume
+    from tui.service.requests import Resume, TryFlips
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -68,6 +68,13 @@ def bench(
             help="With --resume, only these: infra, error, budget, failed, a problem's or run's id."
         ),
     ] = None,
+    flips_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Try again, with new seeds, the problems on which this experiment's variants differ.",
+        ),
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="First check that the reference solutions pass.")
     ] = False,
@@ -108,6 +115,8 @@ def bench(
     }
     if resume is not None:
         request = _resumed(resume, benchmark, tuple(retry or ()), parts)
+    elif flips_of is not None:
+        request = _flips(flips_of, benchmark, parts)
     else:
         request = NewExperiment(benchmark=_benchmark(benchmark, retry), **parts)
     placement = Placement(on=on, concurrency=concurrency, budget_usd=budget)
@@ -136,6 +145,22 @@ def _resumed(name: str, benchmark: str | None, retry: tuple[str, ...], parts: Ma
                 f"--{shown} cannot change what {name} consists of; leave it out, or start a new one"
             )
     return Resume(name=name, benchmark=benchmark, retry=retry)
+
+
+def _flips(of: str, benchmark: str | None, parts: Mapping[str, Any]) -> TryFlips:
+    """Raises PlanError: an option would change what was compared."""
+    from engine.experiments.plan import PlanError
+    from tui.service.requests import DEFAULT_TRIES, TryFlips
+
+    given = {**parts, "benchmark": benchmark}
+    variants, repeats = given.pop("variants"), given.pop("repeats")
+    for option, value in given.items():
+        if value is not None:
+            raise PlanError(
+                f"--flips-of tries {of} again as it was: leave {option.replace('_', '-')} out;"
+                " --variant and --repeats may be given"
+            )
+    return TryFlips(of=of, variants=variants, repeats=repeats or DEFAULT_TRIES)
 
 
 def _benchmark(name: str | None, retry: list[str] | None) -> str:

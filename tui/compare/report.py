@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING
 
 from store.compare.traces import ComparedStep, RunPair, StepPair, text_of
 from tui.compare.cells import Line, lines, outcome_cells, paired_sentence, problem_name
+from tui.compare.ways import (
+    USED_HEAD,
+    blame_sentence,
+    flip_cells,
+    parting_sentence,
+    shift_cells,
+    used_cells,
+)
 from tui.reports.tables import table
 from tui.safe import clean, one_line
 
 if TYPE_CHECKING:
     from store.compare.comparison import Comparison
     from store.compare.pairs import Pair
+    from store.compare.parting import Parting
+    from store.compare.ways import PairWays, Ways
 
 LISTED = 50  # problems, steps; --all lists every one
 _WIDTH = 160
@@ -26,10 +36,11 @@ _KINDS = {
 }
 
 
-def text(comparison: Comparison, *, every: bool, markdown: bool = False) -> str:
-    """The whole report. Without `every`, only what differs."""
+def text(comparison: Comparison, *, every: bool, markdown: bool = False, ways: Ways | None = None) -> str:
+    """The whole report. Without `every`, only what differs; with `ways`, how the sides worked as well."""
     writer = _Markdown() if markdown else _Plain()
-    return "\n".join(_report(comparison, writer, every=every)).rstrip() + "\n"
+    lines = [*_report(comparison, writer, every=every), *(_ways(ways, comparison, writer) if ways else ())]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 class _Plain:
@@ -99,8 +110,32 @@ def _report(comparison: Comparison, out: _Plain | _Markdown, *, every: bool) -> 
     for one in comparison.pairs:
         if not comparison.are_runs:
             yield from _problems(one, out, every=every)
-    for one, runs in zip(comparison.pairs, comparison.runs, strict=False):
-        yield from _traces(one, runs, out, every=every)
+    for one, runs, parting in zip(comparison.pairs, comparison.runs, comparison.partings, strict=False):
+        yield from _traces(one, runs, parting, out, every=every)
+
+
+def _ways(ways: Ways, comparison: Comparison, out: _Plain | _Markdown) -> Iterator[str]:
+    """Where time and money went, which way became which, and what turned each verdict."""
+    letters = [side.letter for side in comparison.sides]
+    trials = ", ".join(f"{n:,} of {letter}" for letter, n in zip(letters, ways.trials, strict=True))
+    yield from out.title(f"Operators, per trial ({trials})")
+    head = ["operator", *(f"{letter} {what}" for what in USED_HEAD for letter in letters)]
+    yield from out.table(
+        head, [[one_line(o.name, 40), *used_cells(o, ways, range(len(letters)))] for o in ways.operators]
+    )
+    for one in ways.pairs:
+        yield from _pair_ways(one, out)
+
+
+def _pair_ways(one: PairWays, out: _Plain | _Markdown) -> Iterator[str]:
+    yield from out.title(f"Ways of working, {one.baseline} and {one.other}")
+    head = ["problems", "gained", "lost", f"operators of {one.baseline}", f"operators of {one.other}"]
+    yield from out.table(head, [shift_cells(shift) for shift in one.shifts[:LISTED]])
+    yield from out.title(f"Flips, {one.baseline} and {one.other}")
+    yield from out.bullets([blame_sentence(one)])
+    if one.flips:
+        head = ["problem", one.other, "blame", "at step", "tried again"]
+        yield from out.table(head, [flip_cells(flip) for flip in one.flips])
 
 
 def _deltas(line: Line, comparison: Comparison) -> tuple[str, ...]:
@@ -128,8 +163,11 @@ def _problems(one: Pair, out: _Plain | _Markdown, *, every: bool) -> Iterator[st
         yield from out.bullets([f"and {len(found) - limit:,} more; --all lists them"])
 
 
-def _traces(one: Pair, runs: RunPair, out: _Plain | _Markdown, *, every: bool) -> Iterator[str]:
+def _traces(
+    one: Pair, runs: RunPair, parting: Parting, out: _Plain | _Markdown, *, every: bool
+) -> Iterator[str]:
     names = (one.baseline, one.other)
+    yield from out.title(parting_sentence(parting))
     if runs.diff:
         yield from out.title(f"Workflow, {one.baseline} and {one.other}")
         yield from out.source(clean(runs.diff))

@@ -15,6 +15,7 @@ from store.run_filter import parse_filter
 if TYPE_CHECKING:
     from engine.events import Event
     from store.compare.comparison import Comparison
+    from store.compare.ways import Ways
     from store.experiment_reader import ExperimentRow
     from store.reader import Reader
     from store.rows import Cursor, RunPage, RunRow
@@ -93,6 +94,16 @@ class Records:
             return compare_sides(reader, with_baseline(read_sides(reader, names), baseline))
 
         return await asyncio.to_thread(read)
+
+    async def ways(self, comparison: Comparison, *, most: int) -> Ways:
+        """How the sides of a comparison worked (`store.compare.ways.read_ways`). Raises StoreError."""
+
+        def read(reader: Reader) -> Ways:
+            from store.compare.ways import read_ways
+
+            return read_ways(reader, comparison, most=most)
+
+        return await self.read(read)
 
     async def usual_waits(self) -> dict[tuple[str, str], float]:
         """How many seconds waits usually take at most, by (kind, model or operator)."""

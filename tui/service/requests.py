@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ROUNDS = 10  # the FlowReasoner paper's l
 DEFAULT_CONCURRENCY = 8
+DEFAULT_TRIES = 5  # of a flip, on each side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +145,19 @@ class Resume:
     retry: Sequence[str] = ()
 
 
-ExperimentRequest = NewExperiment | Resume
+@dataclass(frozen=True, kw_only=True)
+class TryFlips:
+    """The problems on which variants of an experiment came out differently, tried again with other seeds.
+
+    `variants` are labels, the baseline first; none are all of the experiment's.
+    """
+
+    of: str
+    variants: Sequence[str] = ()
+    repeats: int = DEFAULT_TRIES
+
+
+ExperimentRequest = NewExperiment | Resume | TryFlips
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,12 @@ class TabStrip(Widget):
         self.set_reactive(TabStrip.active, self.names[0])
         self.set_reactive(TabStrip.filled, frozenset(names))
 
+    def rename(self, names: Sequence[str]) -> None:
+        """Have these names in place of the ones before, all of them filled."""
+        self.names = tuple(names)
+        self.filled = frozenset(names)
+        self.refresh()
+
     def fill(self, names: Collection[str]) -> None:
         """Say which names have something behind them."""
         self.filled = frozenset(names)

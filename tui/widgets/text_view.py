@@ -66,6 +66,7 @@ class TextView(LineView):
         self._last_line = (0, 0, 1, "")  # offset, row, number and open quote where the last line starts
         self._marked: int | None = None
         self._stops: frozenset[int] = frozenset()
+        self._words: Mapping[int, list[Span]] = {}  # of lines, by their index: what is marked in them
         self._counts: Mapping[int, int] = {}
         self._now_running: frozenset[int] = frozenset()
         self._query: Query | None = None
@@ -111,6 +112,13 @@ class TextView(LineView):
             if row is not None and not self.scroll_offset.y <= row < self.scroll_offset.y + height:
                 self.scroll_to(0, max(row - height // 2, 0), animate=False, immediate=True)
         self.refresh()
+
+    def mark_words(self, spans: Mapping[int, list[Span]]) -> None:
+        """Colour parts of lines, by the line's index, over what the language gives them."""
+        if spans != self._words:
+            self._words = spans
+            self._layout_rows(keep=False)
+            self.refresh()
 
     def mark_stops(self, numbers: Set[int]) -> None:
         """Put a dot at these lines: a run stops there."""
@@ -218,6 +226,8 @@ class TextView(LineView):
                 spans = paint_report(line)
             elif diff and line[:1] in _DIFF_INKS:
                 spans = [*words.get(place, ()), (0, len(line), _DIFF_INKS[line[:1]])]
+            if number - 1 in self._words:
+                spans = [*self._words[number - 1], *spans]
             if self._numbers:
                 self._rows.append(_Row(line, spans, number))
             else:

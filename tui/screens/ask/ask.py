@@ -18,21 +18,23 @@ _KNOWN_SHOWN = 12
 
 
 class AskScreen(ModalScreen[str | None]):
-    """Dismisses with the line, or None. `known` completes what is typed (with the right arrow key)."""
+    """Dismisses with the line, or None. `known` completes what is typed (with the right arrow key); `value`
+    stands in the line from the start.
+    """
 
     CSS_PATH = "ask.tcss"
     BINDINGS = bindings_for("dialog")
     AUTO_FOCUS = "#line"
 
-    def __init__(self, question: str, *, hint: str = "", known: Sequence[str] = ()) -> None:
+    def __init__(self, question: str, *, hint: str = "", known: Sequence[str] = (), value: str = "") -> None:
         super().__init__(name="ask")
-        self._question, self._hint = question, hint
+        self._question, self._hint, self._value = question, hint, value
         self._known = [one_line(name, 60) for name in known]
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Label(one_line(self._question, 200), markup=False)
-            yield Input(id="line", compact=True, suggester=SuggestFromList(self._known))
+            yield Input(self._value, id="line", compact=True, suggester=SuggestFromList(self._known))
             if self._known:
                 names = one_line("  ".join(self._known[:_KNOWN_SHOWN]), 400)
                 yield Label(f"There are: {names}", id="known", markup=False)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
-from store.compare.traces import ComparedStep, text_of
 from tui.actions import bindings_for
 from tui.compare.state import CompareState
+from tui.compare.steps import step_text
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.compare import rows
+from tui.screens.compare.ways_pages import FlipsPage, OperatorsPage, show_answers
+from tui.widgets.both_sides import BothSides
 from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.tab_strip import TabStrip
@@ -22,20 +23,23 @@ from tui.widgets.table_view import Column, TableView
 from tui.widgets.text_view import TextView
 from tui.widgets.title_bar import TitleBar
 
-if TYPE_CHECKING:
-    pass
-
-# Pages and what is focused on each. The first two are the left column where there is room for two.
+# Pages: their panes, and what is focused on each. The first two are the left column where there is room.
 PAGES = {
-    "Summary": "summary",
-    "Metrics": "metrics",
-    "Problems": "problems",
-    "Settings": "settings",
-    "Workflow": "workflow",
-    "Steps": "steps",
+    "Summary": ("summary", "summary"),
+    "Metrics": ("metrics", "metrics"),
+    "Problems": ("problems", "problems"),
+    "Operators": ("operators-page", "operators"),
+    "Flips": ("flips-page", "flips"),
+    "Answers": ("answers", "answers-a"),
+    "Steps": ("steps-page", "steps"),
+    "Workflow": ("workflow", "workflow"),
+    "Settings": ("settings", "settings"),
 }
 LEFT = ("Summary", "Metrics")
-OF_RUNS = ("Workflow", "Steps")
+OF_VARIANTS = ("Problems", "Operators", "Flips")
+OF_RUNS = ("Answers", "Steps", "Workflow")
+OF_WAYS = ("Operators", "Flips")
+MOST_FLIPS = 200  # of a pair; the command line looks into all of them
 LAYOUT_SECONDS = 0.02
 
 
@@ -51,10 +55,11 @@ class CompareScreen(WorkbenchScreen[None]):
         self.state = CompareState()
         self._names = tuple(names)
         self._page = ""
+        self._has_turned = False  # somebody has chosen a page, which no read that ends later may turn back
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Compare")
-        yield TabStrip(tuple(PAGES), id="pages")
+        yield TabStrip([page for page in PAGES if page not in OF_RUNS], id="pages")
         with Horizontal(id="body"):
             with Vertical(id="left"):
                 summary = TextView(id="summary", empty="Comparing …")
@@ -63,15 +68,16 @@ class CompareScreen(WorkbenchScreen[None]):
                 yield _table("metrics", "Metrics per trial")
             with Vertical(id="right"):
                 yield _table("problems", "Problems")
-                yield _table("settings", "Settings")
+                yield OperatorsPage(id="operators-page")
+                yield FlipsPage(id="flips-page")
+                yield BothSides(id="answers", language="python", empty="No answer.")
+                with Vertical(id="steps-page"):
+                    yield _table("steps", "Steps")
+                    yield BothSides(id="step", language="report", empty="No such step.")
                 workflow = TextView(id="workflow", language="diff", empty="The workflows are the same.")
                 workflow.border_title = "Workflow"
                 yield workflow
-                with Vertical(id="steps-page"):
-                    yield _table("steps", "Steps")
-                    with Horizontal(id="both"):
-                        yield TextView(id="step-a", empty="No such step.")
-                        yield TextView(id="step-b", empty="No such step.")
+                yield _table("settings", "Settings")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -80,6 +86,8 @@ class CompareScreen(WorkbenchScreen[None]):
 
     def on_screen_resume(self) -> None:
         self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
+        if self.state.ways is not None:
+            self.read_store(self._load_ways, what="ways")  # flips may have been tried again meanwhile
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -95,18 +103,30 @@ class CompareScreen(WorkbenchScreen[None]):
         except (StoreError, CompareError) as error:
             self._fail(str(error))
             return
-        was_empty = self.state.comparison is None
+        is_first = self.state.comparison is None and not self._has_turned
         self.state.take(found)
-        pages = [page for page in PAGES if found.are_runs or page not in OF_RUNS]
-        if found.are_runs:
-            pages.remove("Problems")
-        self.query_one("#pages", TabStrip).fill(pages)
+        without = OF_VARIANTS if found.are_runs else OF_RUNS
+        self.query_one("#pages", TabStrip).rename([page for page in PAGES if page not in without])
         self.refresh_bindings()  # what makes no sense here leaves the footer
         self.sync()
-        if was_empty:
-            self._show_page("Steps" if found.are_runs else "Problems", focus=self._is_wide)
-            if not self._is_wide:
+        if is_first:
+            self._show_page("Steps" if found.are_runs else "Problems")
+            steps = self.query_one("#steps", TableView)
+            steps.move(self.state.parting_place())
+            if not self._is_wide and not found.are_runs:
                 self._show_page("Metrics")
+        elif self._page in OF_WAYS:
+            self.read_store(self._load_ways, what="ways")
+
+    async def _load_ways(self) -> None:
+        """How the sides worked: only once somebody looks, since it takes the steps of every trial."""
+        comparison = self.state.comparison
+        if comparison is None or comparison.are_runs:
+            return
+        ways = await self.navigation.records.ways(comparison, most=MOST_FLIPS)
+        if comparison is self.state.comparison:  # the baseline may be another one meanwhile
+            self.state.ways = ways
+            self.sync()
 
     def _fail(self, sentence: str) -> None:
         """Say why there is nothing to see; what is on screen stays."""
@@ -130,7 +150,7 @@ class CompareScreen(WorkbenchScreen[None]):
         what = "only differences" if state.only_differences else "all"
         metrics = [rows.measure_row(line, comparison) for line in state.lines()]
         self._fill("metrics", rows.measure_columns(comparison), metrics, what, "Nothing differs.")
-        problems = [rows.problem_row(n, one) for n, one in enumerate(state.problems())]
+        problems = [rows.problem_row(one) for one in state.problems()]
         which = "only what got worse" if state.only_losses else what
         self._fill(
             "problems", rows.problem_columns(pair), problems, which, "No problem came out differently."
@@ -138,12 +158,16 @@ class CompareScreen(WorkbenchScreen[None]):
         settings = [rows.setting_row(*one) for one in state.settings()]
         self._fill("settings", rows.setting_columns(comparison), settings, what, "All settings are the same.")
         both = (pair.baseline, pair.other)
-        steps = [rows.step_row(n, one, both) for n, one in enumerate(state.steps())]
+        self.query_one(OperatorsPage).show(state.ways, state.pair_ways)
+        self.query_one(FlipsPage).show(state.pair_ways, state.flips())
+        steps = [rows.step_row(one, both) for one in state.steps()]
         self._fill("steps", rows.step_columns(pair), steps, what, "All steps are the same.")
         for id in ("problems", "steps", "workflow"):
             title = {"problems": "Problems", "steps": "Steps", "workflow": "Workflow"}[id]
             self.query_one(f"#{id}").border_title = f"{title}, {both[1]} against {both[0]}"
         self.query_one("#workflow", TextView).show(state.runs.diff if state.runs else "")
+        if state.parting is not None:
+            show_answers(self.query_one("#answers", BothSides), state.parting, both)
         self._sync_step()
 
     def _fill(
@@ -162,10 +186,8 @@ class CompareScreen(WorkbenchScreen[None]):
         both = found[at].steps if 0 <= at < len(found) else (None, None)
         pair = self.state.pair
         letters = (pair.baseline, pair.other) if pair else ("A", "B")
-        for id, letter, step in zip(("step-a", "step-b"), letters, both, strict=True):
-            view = self.query_one(f"#{id}", TextView)
-            view.border_title = letter
-            view.show(_told(step) if step else "")
+        first, second = (step_text(step) if step else "" for step in both)
+        self.query_one("#step", BothSides).show(letters, (first, second))
 
     @on(LineList.Highlighted, "#steps")
     def _moved(self) -> None:
@@ -177,22 +199,23 @@ class CompareScreen(WorkbenchScreen[None]):
     def _is_wide(self) -> bool:
         return not (self.has_class("-narrow") or self.has_class("-short"))
 
-    def _show_page(self, page: str, *, focus: bool = True) -> None:
+    def _show_page(self, page: str) -> None:
         self._page = page
-        for name in PAGES:
-            self.set_class(name == page, f"-page-{name.lower()}")
-            if page not in LEFT:
-                self.set_class(name == page, f"-right-{name.lower()}")
+        self.set_class(page in LEFT, "-at-left")
+        for name, (pane, _) in PAGES.items():
+            if (name in LEFT) == (page in LEFT):
+                self.query_one(f"#{pane}").set_class(name == page, "-shown")
         self.query_one("#pages", TabStrip).active = page
-        if focus:
-            self.set_focus(None)
-            self._arrive(page)
+        if page in OF_WAYS and self.state.ways is None:
+            self.read_store(self._load_ways, what="ways")
+        self.set_focus(None)
+        self._arrive(page)
 
     def _arrive(self, page: str) -> None:
         """Focus the page once it is laid out: what is hidden cannot take the focus."""
         if page != self._page:
             return
-        pane = self.query_one(f"#{PAGES[page]}")
+        pane = self.query_one(f"#{PAGES[page][1]}")
         if pane.region.area:
             pane.focus()
         else:
@@ -200,6 +223,7 @@ class CompareScreen(WorkbenchScreen[None]):
 
     @on(TabStrip.Picked, "#pages")
     def _picked(self, event: TabStrip.Picked) -> None:
+        self._has_turned = True
         self._show_page(event.name)
 
     def action_next_page(self) -> None:
@@ -220,7 +244,7 @@ class CompareScreen(WorkbenchScreen[None]):
         found = self.state.comparison
         if action == "next_pair":
             return found is not None and len(found.pairs) > 1
-        return action != "losses" or found is None or not found.are_runs
+        return action not in ("losses", "try_again") or found is None or not found.are_runs
 
     def action_differences(self) -> None:
         self.state.only_differences = not self.state.only_differences
@@ -241,6 +265,7 @@ class CompareScreen(WorkbenchScreen[None]):
             self._read()
 
     @on(LineList.Chosen, "#problems")
+    @on(LineList.Chosen, "#flips")
     def _open_problem(self) -> None:
         """The two traces of the problem under the cursor, beside each other."""
         if (both := self._both()) is not None:
@@ -258,23 +283,25 @@ class CompareScreen(WorkbenchScreen[None]):
         """The two runs that are looked at; None after saying why there are none."""
         if self.state.runs is not None:
             return self.state.runs.run_ids
-        found, at = self.state.problems(), self.query_one("#problems", TableView).selected_place
-        if 0 <= at < len(found):
-            return found[at].runs
-        self.notify("Select a problem first.")
-        return None
+        if self._page == "Flips":
+            flip = self.query_one(FlipsPage).selected
+            problem = flip.problem if flip else None
+        else:
+            found, at = self.state.problems(), self.query_one("#problems", TableView).selected_place
+            problem = found[at] if 0 <= at < len(found) else None
+        if problem is None:
+            self.notify("Select a problem first.")
+        return problem.runs if problem else None
+
+    def action_try_again(self) -> None:
+        """Try the pair's flips again with other seeds, as an experiment of its own."""
+        from tui.screens.compare.try_again import try_again
+
+        if self.state.comparison is not None and self.state.pair is not None:
+            try_again(self, self.state.comparison, self.state.pair)
 
 
 def _table(id: str, title: str) -> TableView:
     table = TableView((Column(""),), id=id, empty="Comparing …")
     table.border_title = title
     return table
-
-
-def _told(step: ComparedStep) -> str:
-    """A step in full."""
-    line = f", line {step.line}" if step.line else ""
-    parts = [f"{step.operator}{line}: {step.status}", "── output ──", text_of(step.output)]
-    if step.error:
-        parts += ["── error ──", step.error]
-    return "\n".join([*parts, "", "── inputs ──", text_of(step.inputs)])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tui.compare.cells import Line, outcome_cells, problem_name
 from tui.compare.report import step_cells
+from tui.compare.ways import USED_HEAD, flip_cells, shift_cells, used_cells
 from tui.safe import one_line
 from tui.trace.marks import Piece
 from tui.widgets.table_view import Column, TableRow
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from store.compare.comparison import Comparison
     from store.compare.pairs import Pair, ProblemPair
     from store.compare.traces import StepPair
+    from store.compare.ways import Flip, Operator, PairWays, Shift, Ways
     from store.experiment_reader import ExperimentRow
 
 _TONES = {"": "", "good": "success", "bad": "error"}
@@ -57,13 +59,14 @@ def problem_columns(one: Pair) -> tuple[Column, ...]:
     )
 
 
-def problem_row(number: int, one: ProblemPair) -> TableRow:
-    """A problem for `problem_columns`; its key is its place in the list."""
+def problem_row(one: ProblemPair) -> TableRow:
+    """A problem for `problem_columns`."""
     ink = _OUTCOMES.get(one.outcome, "muted")
     before, after = outcome_cells(one)
     outcome = "" if one.outcome == "unscored" else one.outcome
     return TableRow(
-        str(number), ((one_line(problem_name(one), 200), ""), (outcome, ink), (before, "muted"), (after, ink))
+        problem_name(one),
+        ((one_line(problem_name(one), 200), ""), (outcome, ink), (before, "muted"), (after, ink)),
     )
 
 
@@ -90,10 +93,67 @@ def step_columns(one: Pair) -> tuple[Column, ...]:
     )
 
 
-def step_row(number: int, pair: StepPair, names: tuple[str, str]) -> TableRow:
+def step_row(pair: StepPair, names: tuple[str, str]) -> TableRow:
     where, index, operator, differs, *outputs = step_cells(pair, names)
     inks = ("muted", "muted", "title", _KINDS.get(pair.kind, "warning"), "", "")
-    return TableRow(str(number), tuple(zip((where, index, operator, differs, *outputs), inks, strict=True)))
+    key = repr([(s.execution, s.index) if s else None for s in pair.steps])
+    return TableRow(key, tuple(zip((where, index, operator, differs, *outputs), inks, strict=True)))
+
+
+def operator_columns(letters: Sequence[str]) -> tuple[Column, ...]:
+    """Calls, time, cost and tokens per trial, side by side; the last are left out first."""
+    places = range(len(USED_HEAD) * len(letters))
+    heads = [f"{letter} {what}" for what in USED_HEAD for letter in letters]
+    return (
+        Column("Operator", "name", least=12),
+        *(
+            Column(head, "number", rank=max(at - len(letters) + 1, 0))
+            for at, head in zip(places, heads, strict=True)
+        ),
+    )
+
+
+def operator_row(one: Operator, ways: Ways, sides: Sequence[int]) -> TableRow:
+    cells = [(text, "") for text in used_cells(one, ways, sides)]
+    return TableRow(one.name, ((one_line(one.name, 200), "title"), *cells))
+
+
+def shift_columns(one: PairWays) -> tuple[Column, ...]:
+    return (
+        Column("Problems", "number"),
+        Column("Gained", "number"),
+        Column("Lost", "number"),
+        Column(f"Operators of {one.baseline}", least=14, most=200),
+        Column(f"Operators of {one.other}", least=14, most=200),
+    )
+
+
+def shift_row(one: Shift) -> TableRow:
+    problems, gained, lost, *both = shift_cells(one)
+    inks = ("success" if one.gained else "muted", "error" if one.lost else "muted")
+    return TableRow(
+        "\0".join(one.ways),
+        ((problems, ""), (gained, inks[0]), (lost, inks[1]), *((way, "title") for way in both)),
+    )
+
+
+def flip_columns(one: PairWays) -> tuple[Column, ...]:
+    return (
+        Column("Problem", "name", least=12),
+        Column(one.other, least=6),
+        Column("Blame", least=24, most=60),
+        Column("At step", least=8, most=60, rank=2),
+        Column("Tried again", least=22, most=60, rank=1),
+    )
+
+
+def flip_row(flip: Flip) -> TableRow:
+    problem, outcome, blame, place, again = flip_cells(flip)
+    ink = "muted" if flip.again is None else "success" if flip.again.is_told_apart else "warning"
+    inks = ("", _OUTCOMES.get(outcome, "muted"), "title", "", ink)
+    return TableRow(
+        problem_name(flip.problem), tuple(zip((problem, outcome, blame, place, again), inks, strict=True))
+    )
 
 
 def choice_rows(experiments: Sequence[ExperimentRow], marked: Sequence[str]) -> list[TableRow]:

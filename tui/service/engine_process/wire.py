@@ -27,6 +27,7 @@ from tui.service.requests import (
     Rerun,
     Resume,
     RunRequest,
+    TryFlips,
 )
 
 _Kind = TypeVar("_Kind")
@@ -90,7 +91,7 @@ def experiment_from_json(data: object) -> tuple[ExperimentRequest, Placement]:
     values = _object(data, "experiment")
     placement = _object(values.pop("placement", None), "placement")
     return (
-        _from_json(values, "experiment", (NewExperiment, Resume)),
+        _from_json(values, "experiment", (NewExperiment, Resume, TryFlips)),
         _from_json(placement, "placement", (Placement,)),
     )
 

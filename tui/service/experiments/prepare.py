@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui.safe import file_stem
+from tui.service.experiments.flips import flips_plan
 from tui.service.experiments.found import found_for
-from tui.service.requests import ExperimentRequest, NewExperiment, Resume
+from tui.service.requests import ExperimentRequest, NewExperiment, Resume, TryFlips
 
 if TYPE_CHECKING:
     from engine.config import Settings
@@ -49,6 +50,9 @@ def prepare(settings: Settings, store: Path, request: ExperimentRequest) -> Prep
     if isinstance(request, Resume):
         plan, retry = _stored_plan(store, request), tuple(request.retry)
         selection = reselect(plan)
+    elif isinstance(request, TryFlips):
+        retry = ()
+        plan, selection = flips_plan(store, request)
     else:
         retry = ()
         plan, selection = _new_plan(settings, request)
@@ -56,10 +60,15 @@ def prepare(settings: Settings, store: Path, request: ExperimentRequest) -> Prep
     search_results = {}
     if plan.found is not None:
         with_search = [label for label, c in ready.items() if c.variant.search is not None]
+<<<<<<< HEAD
         search_results = {label: found_for(store, plan.found, label) for label in with_search}
     return PreparedExperiment(
         plan, selection, ready, search_results, retry, is_new=isinstance(request, NewExperiment)
     )
+=======
+        found = {label: found_for(store, plan.found, label) for label in with_search}
+    return PreparedExperiment(plan, selection, ready, found, retry, is_new=not isinstance(request, Resume))
+>>>>>>> u13
 
 
 def _stored_plan(store: Path, request: Resume) -> Plan:
