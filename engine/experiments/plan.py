@@ -27,15 +27,9 @@ class Plan:
     searches may see; none is in both. `digest` is a hash of the content of both, so that a resumed experiment
     works on the same problems.
 
-<<<<<<< HEAD
     `variants` are specs (`engine.variants.spec`) by label. `repeats` counts the trials of a variant on a
     problem, `executions` the executions of a workflow within one. `found` names an experiment whose search
-    results are used in place of a search.
-=======
-    `variants` are specs (`engine.variants.spec`) by label. `repeats` counts trials of a
-    variant on a problem, `executions` the executions of a workflow within one. `found` is the experiment
-    whose searches' results are used instead of searching, `again` the one whose flips are tried again here.
->>>>>>> u13
+    results are used in place of a search, `again` the one whose flips are tried again here.
     """
 
     name: str

@@ -111,11 +111,7 @@ def provide(given: Any) -> None:
         def query(self, input_infos: Sequence[Any], instruction: str, iteration_idx: int = -1) -> list[Any]:
             form = format_text(described(self.output_fields, given.kind))
             arguments = {
-                "instruction": f"{role_text(self.role)}
-
-{form}
-
-{instruction}",
+                "instruction": f"{role_text(self.role)}\n\n{form}\n\n{instruction}",
                 "input": infos_text(input_infos, repr(self)),
             }
             step = given.step("custom", arguments, self.temperature)

@@ -165,20 +165,13 @@ def pair_up(first: Sequence[ComparedStep], second: Sequence[ComparedStep]) -> It
 
 
 def _by(steps: Sequence[ComparedStep]) -> dict[tuple[str, int, int], list[ComparedStep]]:
-<<<<<<< HEAD
-    by_execution: dict[tuple[str, int, int], list[ComparedStep]] = {}
-    for step in steps:
-        by_execution.setdefault(step.execution, []).append(step)
-    return by_execution
-=======
     rounds = sorted({step.execution[1] for step in steps if step.execution[0] != "val"})
-    found: dict[tuple[str, int, int], list[ComparedStep]] = {}
+    by_execution: dict[tuple[str, int, int], list[ComparedStep]] = {}
     for step in steps:
         purpose, round_number, repeat = step.execution
         place = round_number if purpose == "val" else rounds.index(round_number)
-        found.setdefault((purpose, place, repeat), []).append(step)
-    return found
->>>>>>> u13
+        by_execution.setdefault((purpose, place, repeat), []).append(step)
+    return by_execution
 
 
 def _aligned(

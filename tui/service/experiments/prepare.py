@@ -60,15 +60,10 @@ def prepare(settings: Settings, store: Path, request: ExperimentRequest) -> Prep
     search_results = {}
     if plan.found is not None:
         with_search = [label for label, c in ready.items() if c.variant.search is not None]
-<<<<<<< HEAD
         search_results = {label: found_for(store, plan.found, label) for label in with_search}
     return PreparedExperiment(
-        plan, selection, ready, search_results, retry, is_new=isinstance(request, NewExperiment)
+        plan, selection, ready, search_results, retry, is_new=not isinstance(request, Resume)
     )
-=======
-        found = {label: found_for(store, plan.found, label) for label in with_search}
-    return PreparedExperiment(plan, selection, ready, found, retry, is_new=not isinstance(request, Resume))
->>>>>>> u13
 
 
 def _stored_plan(store: Path, request: Resume) -> Plan:
