@@ -1,7 +1,7 @@
 """A variant and its options as one word, as the command line takes them: `NAME[,KEY=VALUE…]`.
 
-Besides its variant's own options a spec may set what every run has: its models, operators, executions and,
-where the variant works in them, rounds.
+Besides the variant's own options, a spec may set options that every run has: models, operators, executions
+and, where the variant works in rounds, their number.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _WITHOUT_ROUNDS = frozenset(VARIANTS) - {"flowreasoner"}
 
 @dataclass(frozen=True)
 class VariantSpec:
-    """`name` is a variant's, or the path of a file that defines one. `values` are texts by option, as
-    `options_of` reads them. `label` tells two specs of an experiment apart: two that mean the same have
-    the same one.
+    """A variant with options. `name` is a variant's name, or the path of a file that defines one. `values`
+    are texts by option, as `options_of` reads them. `label` tells the specs of an experiment apart: two that
+    mean the same have the same label.
     """
 
     label: str
@@ -38,9 +38,10 @@ class VariantSpec:
 
 
 def parse_spec(text: str) -> VariantSpec:
-    """`self-refine,max_refinements=2` → name and values. The options are not looked up here.
+    """Name and values of a text such as `self-refine,max_refinements=2`. Whether there are such options is
+    not checked.
 
-    Raises OptionError.
+    Raises OptionError where the text has another form, or gives an option twice.
     """
     name, *pairs = (part.strip() for part in text.split(","))
     if not name or "=" in name:
@@ -60,11 +61,12 @@ def parse_spec(text: str) -> VariantSpec:
 
 
 def read_spec(text: str) -> tuple[VariantSpec, dict[str, Any]]:
-    """The spec with its variant's own options, checked, and apart from it what the text sets of the run:
-    `meta_agent`, `worker` and `operators` as texts, `executions` and `rounds` as numbers.
+    """(the spec with only its variant's own options, the options of the run that the text sets): of these,
+    `meta_agent`, `worker` and `operators` are texts, `executions` and `rounds` numbers.
 
     Raises:
-        OptionError, UnknownVariantError: it names what there is not, or a value that cannot be.
+        UnknownVariantError: there is no such variant.
+        OptionError: there is no such option, or its value is not accepted.
     """
     spec = parse_spec(text)
     model = load_variant(spec.name).options
@@ -86,11 +88,12 @@ def read_spec(text: str) -> tuple[VariantSpec, dict[str, Any]]:
 
 
 def operators_for(name: str, variant: Variant, kind: Kind, meta_agent: str) -> OperatorSet:
-    """The operator set called `name`; for AUTO the one that the variant has for this kind of problem. The
-    embedded meta-agent was trained on one set and gets that.
+    """The operator set called `name`; for AUTO, the variant's set for this kind of problem, or the only set
+    on which the embedded meta-agent was trained, where that is `meta_agent`.
 
     Raises:
-        OperatorSetError, NotRenamableError: there is no such set.
+        OperatorSetError: there is no such set, or its files cannot be used.
+        NotRenamableError: it cannot have other names.
     """
     if name == AUTO:
         name = PAPER.name if meta_agent in POCKET else variant.operators(kind)
