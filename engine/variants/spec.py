@@ -50,7 +50,7 @@ def parse_spec(text: str) -> VariantSpec:
     for pair in pairs:
         key, equals, value = (part.strip() for part in pair.partition("="))
         if not key or not equals:
-            raise OptionError(f"{text!r}: {pair!r} is no option; write NAME,KEY=VALUE")
+            raise OptionError(f"{text!r}: {pair!r} is not an option; write NAME,KEY=VALUE")
         key = key.replace("-", "_")
         if key in values:
             raise OptionError(f"{text!r} gives {key} twice; give it once")
