@@ -70,7 +70,7 @@ class Folder:
         fd = _open(name, os.O_NOFOLLOW | os.O_NONBLOCK, self._fd, path)
         with os.fdopen(fd, "rb") as file:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise FolderError(f"{path}: no plain file")
+                raise FolderError(f"{path}: not a plain file")
             try:
                 data = file.read(limit + 1)
             except OSError as error:

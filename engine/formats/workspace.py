@@ -180,7 +180,7 @@ class _Reader:
         try:
             scores = [_score(_number(row.get("score"))) for row in csv.DictReader(io.StringIO(text))]
         except csv.Error as error:
-            self._note(f"round_{made.number}/{_shown(name)} is no CSV file ({error}).")
+            self._note(f"round_{made.number}/{_shown(name)} is not a CSV file ({error}).")
             return
         known = [s for s in scores if s is not None]
         mean = f", mean score {sum(known) / len(known):.4f}" if known else ""

@@ -54,7 +54,9 @@ class Piece:
 
 
 def _is_result(statement: ast.stmt, name: str) -> bool:
-    """Whether an assignment gives `name` a value that is no function, such as what a call of it returned."""
+    """Whether an assignment gives `name` a value that is not a function, such as the result of a call of
+    it.
+    """
     value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
     if value is None or isinstance(value, ast.Constant | ast.List | ast.Dict | ast.Set | ast.BinOp):
         return value is not None

@@ -25,7 +25,7 @@ MAX_NOTE_CHARS = 400
 _NOTE_CODE = re.compile(r"[a-z][a-z0-9-]{0,39}")
 PROGRAM_LIMITS = Limits(wall_s=30.0, cpu_s=20.0)
 
-# Ends the execution for this reason; gives what the guest is told.
+# Ends the execution for this reason; returns the error to raise in the guest.
 Abort = Callable[[Exception, str], CallbackError]
 
 

@@ -1,12 +1,12 @@
 """Variants: named ways to get from a problem to an answer.
 
-A variant is `async def solve(context) -> Result`; everything it does is emitted as events by the
-parts it uses, so that it never yields events itself and concurrent work needs no merging. One that
-looks for something to use on every problem of a task (a workflow, a controller) also has a `search`,
-which an experiment runs once, before it solves anything.
+A variant is `async def solve(context) -> Result`. The parts it uses emit everything it does as events, so it
+never yields events itself and concurrent work needs no merging. A variant that looks for something to use on
+every problem of a task (a workflow, a controller) also has a `search`, which an experiment runs once, before
+it solves anything.
 
-Besides those of this package there are users' own: files, named by their path, and those that installed
-packages offer under the entry point group `flowreasoner.variants`.
+Besides the variants of this package there are users' own: files, named by their path, and those of installed
+packages under the entry point group `flowreasoner.variants`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from sandbox.errors import UsageError
 
 @dataclass(frozen=True)
 class Result:
-    """What a run comes to. `score` is the final one, `val_score` the search's; None where unscored."""
+    """The result of a run. `score` is the final score and `val_score` that of the search, both in [0, 1] or
+    None where nothing was scored. `error` says why there is no answer.
+    """
 
     score: float | None
     val_score: float | None
@@ -58,7 +60,7 @@ class Options(BaseModel):
 
 
 Solve = Callable[[RunContext], Awaitable[Result]]
-# What it finds is JSON; it reaches `solve` as `context.found`.
+# The result of a search is JSON-ready; `solve` gets it as `context.found`.
 Search = Callable[[SearchContext], Awaitable[dict[str, Any]]]
 # (calls of the meta-agent, calls of the worker) at most; None where the budget is the only bound.
 MostCalls = Callable[[RunConfig], tuple[int | None, int | None]]
@@ -68,8 +70,8 @@ MostCalls = Callable[[RunConfig], tuple[int | None, int | None]]
 class Variant:
     """A variant, as its module declares it in `VARIANT`.
 
-    `most_calls` bounds the model calls of one `solve`, for estimates; `operators` names the operator set that
-    the system has for a kind of problem.
+    `most_calls` gives an upper bound of the model calls of one `solve`, for estimates; `operators` names the
+    operator set that the system uses for a kind of problem.
     """
 
     solve: Solve
@@ -112,15 +114,19 @@ PRESETS: dict[str, str] = {
 
 
 class UnknownVariantError(UsageError):
-    """No variant of that name."""
+    """There is no variant of that name, or its file or package cannot be used; the message says which."""
 
 
 class OptionError(UsageError):
-    """An option a variant does not have, or a value it cannot take."""
+    """An option that a variant does not have, or a value that it does not accept; the message names the
+    options.
+    """
 
 
 def load_variant(name: str) -> Variant:
-    """The variant of this name, or in the file of this path. Raises UnknownVariantError."""
+    """The variant of this name, or in the file of this path. Raises UnknownVariantError where there is none,
+    or it cannot be imported.
+    """
     if name in VARIANTS:
         return import_module(VARIANTS[name][0]).VARIANT
     from engine.variants.own import from_entry_point, from_file, installed
@@ -140,9 +146,9 @@ O = TypeVar("O", bound=Options)  # noqa: E741
 
 
 def options_of(model: type[O], values: Mapping[str, Any]) -> O:
-    """A variant's options with these values over the defaults; texts are read as their field's type.
+    """A variant's options: its defaults, replaced by `values`; texts are read as their field's type.
 
-    Raises OptionError.
+    Raises OptionError where there is no such option, or its value is not accepted.
     """
     try:
         return model.model_validate(dict(values))

@@ -1,9 +1,10 @@
-"""ADAS: Meta Agent Search, an archive of agents that the meta-agent adds to (Hu et al., 2024).
+"""ADAS: Meta Agent Search, an archive of agents that the meta-agent adds to (Hu et al., 2024; arXiv
+2408.08435).
 
-Seven known agents are scored first. Each generation the meta-agent sees the whole archive, proposes an
-agent, reflects on it twice, and gets the error back where it fails. Against the release: agents run in
-the sandbox, a generation that fails is a row (there, its number is silently used up), and an error in
-an agent's call is an error rather than an empty text.
+Seven known agents are scored first. In each generation the meta-agent sees the whole archive, proposes an
+agent, reflects on it twice, and gets the error back where it fails. Differences from the release: agents run
+in the sandbox, a generation that fails is a row (there, its number is silently used up), and an error in an
+agent's call is an error rather than an empty text.
 """
 
 from __future__ import annotations
@@ -64,7 +65,12 @@ Row = dict[str, Any]  # of the archive: see _row
 
 
 async def search(search: SearchContext) -> dict[str, Any]:
-    """Grow the archive and lock its best agent by mean score on the task. Raises SearchError."""
+    """Grow the archive and choose its best agent by mean score on the task. Returns `found_workflow`'s
+    fields, its `name`, and the `archive` as rows.
+
+    Raises SearchError where the task has no problems, no first agent has a verdict, or the meta-agent writes
+    nothing that can run.
+    """
     options = options_of(ADASOptions, search.run.config.options)
     search = _at_its_temperature(search, options)
     if not search.task.problems:
@@ -97,7 +103,7 @@ def _at_its_temperature(search: SearchContext, options: ADASOptions) -> SearchCo
 async def _generation(
     search: SearchContext, options: ADASOptions, rows: list[Row], agents: dict[int, Workflow], generation: int
 ) -> None:
-    """Propose, reflect twice, run, and send errors back; whatever comes of it is a row."""
+    """Propose, reflect twice, run, and send errors back; the result is a row in any case."""
     prefix = f"generation-{generation}"
     messages = propose_messages(search.task, [r for r in rows if r["workflow_id"]])
     ask = _Conversation(search, messages, prefix)
@@ -191,7 +197,9 @@ async def _score(
 
 
 def operators_for(chosen: OperatorSet) -> OperatorSet:
-    """The set agents run with: the chosen one where it has Custom, which every agent's call is a step of."""
+    """The operator set of agents: the chosen one where it has Custom, since each call of an agent is a
+    step of it.
+    """
     return chosen if chosen.get("custom") else PAPER
 
 

@@ -1,6 +1,6 @@
-"""ADAS's archive: agents with how well they did, seven to begin with, and every generation's, kept.
+"""ADAS's archive: agents and their fitness, beginning with seven, to which every generation is added.
 
-Automated Design of Agentic Systems (Hu et al., 2024), Section 3 and its release.
+Automated Design of Agentic Systems (Hu et al., 2024; arXiv 2408.08435), Section 3 and its release.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_OBJECTS = 2_000
 
 @dataclass(frozen=True)
 class Draft:
-    """An agent as the meta-agent writes it: why, what it is called, its code."""
+    """An agent as the meta-agent writes it: the reasoning behind it, its name, its code."""
 
     thought: str
     name: str
@@ -52,7 +52,7 @@ class Fitness:
 
 
 def seed_drafts() -> list[Draft]:
-    """The seven agents of the release's initial archive, in words and code of our own."""
+    """The seven agents of the release's initial archive, in our own words and code."""
     folder = files("engine.variants") / "files" / "adas"
     drafts = []
     for name, title in SEEDS.items():
@@ -65,8 +65,9 @@ def seed_drafts() -> list[Draft]:
 def fitness(scores: Sequence[float], *, resamples: int = 100_000, seed: int = 0) -> Fitness:
     """The percentile bootstrap of the mean, as the release computes it (`bootstrap_confidence_interval`).
 
-    `resamples` draws of len(scores) with replacement; 2.5th, 97.5th and 50th percentile of their means,
-    linearly interpolated. Raises ValueError without scores.
+    `resamples` samples of len(scores) are drawn with replacement; the result is the 2.5th, 97.5th and 50th
+    percentile of their means, linearly interpolated. `scores` are in [0, 1]. Raises ValueError without
+    scores.
     """
     if not scores:
         raise ValueError("there are no scores to resample")
@@ -85,7 +86,9 @@ def _percentile(ordered: Sequence[float], percent: float) -> float:
 
 
 def read_draft(reply: str) -> Draft | str:
-    """The draft in a reply: its last JSON object with code in it, or why there is none."""
+    """The draft in a reply, from its last JSON object with code in it; or a text that says why there is
+    none.
+    """
     text = strip_thinking(reply[-_MAX_REPLY:])
     data = _last_object(text)
     if data is None:

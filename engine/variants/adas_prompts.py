@@ -1,4 +1,4 @@
-"""What ADAS's meta-agent is told: the framework, the archive, how to reply; two reflexions; an error."""
+"""The prompts of ADAS's meta-agent: the framework, the archive, how to reply; two reflexions; an error."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ AGAIN = (
 
 
 def propose_messages(task: Task, archive: Sequence[Mapping[str, Any]]) -> list[Message]:
-    """Ask for the next agent. `archive` rows show their thought, name, code and fitness, newest last."""
+    """The messages that ask for the next agent. They show thought, name, code and fitness of the rows of
+    `archive`, the newest last.
+    """
     shown = [{k: row[k] for k in ("thought", "name", "code", "fitness")} for row in archive]
     answer = (
         "The answer is source code: all of it, ready to run."
@@ -96,7 +98,9 @@ def propose_messages(task: Task, archive: Sequence[Mapping[str, Any]]) -> list[M
 
 
 def first_reflexion(previous: Mapping[str, Any] | None) -> str:
-    """The first reflexion; `previous` is the newest row of the archive."""
+    """The message of the first reflexion; `previous` is the newest row of the archive, None where it is
+    empty.
+    """
     shown = ""
     if previous is not None:
         code = json.dumps({"name": previous["name"], "code": previous["code"]}, ensure_ascii=False)
@@ -105,8 +109,10 @@ def first_reflexion(previous: Mapping[str, Any] | None) -> str:
 
 
 def second_reflexion() -> str:
+    """The message of the second reflexion, which repeats the list of mistakes."""
     return SECOND_REFLEXION.format(mistakes=MISTAKES)
 
 
 def debug(error: str) -> str:
+    """The message that sends an error back, shortened to `MAX_TEXT` characters."""
     return DEBUG.format(error=clipped(error))

@@ -1,9 +1,9 @@
-"""AFlow: a tree search over workflows for a task, each a change of an earlier one (Zhang et al., 2024).
+"""AFlow: a tree search over workflows for a task, each a change of an earlier one (arXiv 2410.10762).
 
-Round 1 is the simplest workflow. Every further round picks a parent by the soft mixed probability, asks
-the meta-agent for one change of it and validates the result several times. Against the release: the
-best round is what `solve` runs (its test mode runs round 1), logs hold no reference solution, a round
-that fails is a row with no score, and repeated changes are asked for again only so often.
+Round 1 is the simplest workflow. Every further round picks a parent by the soft mixed probability, asks the
+meta-agent for one change of it and validates the result several times. Differences from the release: `solve`
+runs the best round (its test mode runs round 1), logs hold no reference solution, a round that fails is a row
+without a score, and a repeated change is asked for again only a few times.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class AFlowOptions(Options):
 
 @dataclass(frozen=True)
 class _Round:
-    """A round. `workflow` and `scores` (one a validation) are empty where it failed, and `why` says why."""
+    """A round. `scores` has one mean for each validation. `why` says why there is no workflow, or none was
+    validated; `log` holds the mistakes to draw from.
+    """
 
     number: int
     parent: int | None
@@ -91,7 +93,12 @@ class _Round:
 
 
 async def search(search: SearchContext) -> dict[str, Any]:
-    """Find the workflow with the best mean validation score. Raises SearchError."""
+    """Find the workflow with the best mean validation score. Returns `found_workflow`'s fields and the
+    `rounds` as rows.
+
+    Raises SearchError where the task has no problems, the first workflow cannot run or has no verdict, or the
+    meta-agent writes nothing that can run.
+    """
     options = options_of(AFlowOptions, search.run.config.options)
     if not search.task.problems:
         raise SearchError(f"the task {search.task.name} has no problems to validate workflows on")
@@ -112,9 +119,8 @@ async def search(search: SearchContext) -> dict[str, Any]:
 
 
 def seed_workflow(kind: Kind, operators: OperatorSet) -> Workflow:
-    """AFlow's first workflow: one call, of CustomCodeGenerate for code and else of Custom.
-
-    Raises SearchError where the set has neither.
+    """AFlow's first workflow: one call, of CustomCodeGenerate for code (of Custom where the set lacks it),
+    else of Custom. Raises SearchError where the set has neither.
     """
     folder = files("engine.variants") / "files" / "aflow"
     reason = ""
@@ -202,7 +208,9 @@ async def _propose(
 
 
 def _same(built: Workflow, rounds: dict[int, _Round], siblings: list[_Round]) -> int | None:
-    """The round this workflow repeats: the very workflow anywhere, or its change of the same parent."""
+    """The round that this workflow repeats: one with the same workflow, or with the same change of the
+    same parent.
+    """
     change = " ".join(built.modification.split()).casefold()
     for other in rounds.values():
         if other.workflow is not None and other.workflow.id == built.id:
@@ -230,9 +238,9 @@ async def _validated(
 
 
 def mistakes_of(trials: list[Trial]) -> list[dict[str, str]]:
-    """The trials that did not solve their problem: which, what was answered, and why that is wrong.
+    """{problem_id, answer, why} of the first trials that did not solve their problem.
 
-    AFlow's release logs the canonical solution with them, and shows it to the meta-agent.
+    AFlow's release logs the canonical solution as well, and shows it to the meta-agent.
     """
     wrong = [(t, s) for t in trials if (s := score_of(t)) is not None and s < 1.0]
     return [

@@ -1,4 +1,4 @@
-"""What AFlow's optimizer is told: the task, the workflow to change, what was tried, what went wrong."""
+"""The prompts of AFlow's optimizer: the task, the workflow to change, earlier changes, unsolved problems."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ never None, and see to its form with prompts."""
 
 @dataclass(frozen=True)
 class Tried:
-    """A change made to the same workflow before. `before` and `after` are mean scores in [0, 1]."""
+    """An earlier change of the same workflow. `before` and `after` are mean scores in [0, 1], None
+    without one.
+    """
 
     round: int
     modification: str
@@ -50,7 +52,7 @@ class Tried:
 
     @property
     def success(self) -> bool | None:
-        """Whether it helped; None where nothing changed or there is no score to tell by."""
+        """Whether the change helped; None where the score stayed the same, or one of them is missing."""
         if self.before is None or self.after is None or self.after == self.before:
             return None
         return self.after > self.before
@@ -58,9 +60,9 @@ class Tried:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A problem the workflow did not solve: the problem, what it answered, why that is no solution.
+    """A problem that the workflow did not solve: the problem, the answer, and why that is wrong.
 
-    The reference solution and the tests are not here, and must not be.
+    It must not hold the reference solution or tests.
     """
 
     prompt: str
@@ -77,7 +79,9 @@ def improve_messages(
     mistakes: Sequence[Mistake],
     refused: str = "",
 ) -> list[Message]:
-    """Ask for one change of `workflow`. `refused` says what was wrong with the last proposal."""
+    """The messages that ask for one change of `workflow`. `score` is its mean in [0, 1]; `refused` says what
+    was wrong with the last proposal.
+    """
     parts = [f"Task:\n{task.description.strip() or task.name}"]
     shown = "not scored" if score is None else f"mean score {score:.4f}"
     parts.append(f"The workflow to change ({shown}):\n<graph>\n{workflow.code.strip()}\n</graph>")

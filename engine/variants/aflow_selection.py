@@ -1,7 +1,7 @@
-"""AFlow's arithmetic: which round to go on from, and when to stop. Pure functions.
+"""AFlow's arithmetic: which round to continue from, and when to stop. Pure functions.
 
-AFlow: Automating Agentic Workflow Generation (Zhang et al., 2024), Section 3 and its release. Rounds
-without a score take no part in any of it.
+AFlow: Automating Agentic Workflow Generation (Zhang et al., 2024; arXiv 2410.10762), Section 3 and its
+release. Rounds without a score are left out everywhere.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from engine.variants.trials import std
 
 
 def soft_mixed_probabilities(scores: Sequence[float], alpha: float, mix: float) -> list[float]:
-    """The probability of going on from each of n candidates; `scores` are in percent.
+    """The probability of continuing from each of n candidates; `scores` are in percent.
 
     P(i) = mix / n + (1 - mix) * exp(alpha * (s_i - s_max)) / sum_j exp(alpha * (s_j - s_max)): the
     soft mixed probability of the paper's Section 3.3, `mix` being its lambda. Raises ValueError
@@ -29,9 +29,10 @@ def soft_mixed_probabilities(scores: Sequence[float], alpha: float, mix: float) 
 
 
 def candidates(means: Mapping[int, float | None], sample: int) -> list[int]:
-    """The rounds to choose from: round 1, which keeps the search from getting stuck, and the best others.
+    """The rounds to choose from: round 1, which keeps the search from getting stuck, and the best of the
+    others.
 
-    `means` maps rounds to their mean scores. At most `sample` rounds; ties go to the earlier round.
+    `means` are the mean scores by round. There are at most `sample` rounds; of equals the earlier is taken.
     """
     scored = {r: s for r, s in means.items() if s is not None}
     best = sorted((r for r in scored if r != 1), key=lambda r: (-scored[r], r))
@@ -42,7 +43,9 @@ def candidates(means: Mapping[int, float | None], sample: int) -> list[int]:
 def choose_parent(
     means: Mapping[int, float | None], *, sample: int, alpha: float, mix: float, seed: int
 ) -> int:
-    """The round to change next; `means` are in [0, 1]. The same seed gives the same round."""
+    """The round to change next; `means` are in [0, 1]. The same seed gives the same round. Raises ValueError
+    where no round has a score.
+    """
     among = candidates(means, sample)
     percent = [100.0 * (means[r] or 0.0) for r in among]
     return Random(seed).choices(among, weights=soft_mixed_probabilities(percent, alpha, mix))[0]

@@ -1,13 +1,13 @@
-"""AutoAgents (Chen et al. 2023): a team and a plan are drafted, criticised by two observers, carried out.
+"""AutoAgents (Chen et al. 2023): a team and a plan are drafted, criticised by two observers, and carried out.
 
-Drafting ends when both observers say of the same draft that they have no suggestions; the last draft is
-not criticised, as nothing would come of it. Every role of a step acts in turn, with the results of all
-earlier steps; a Language Expert takes the last step. The release's roles search the web and write files;
-here a role of a programming task runs its code on the visible tests. The paper's Action Observer, which
-cuts down what a role is shown, is disabled in the release and is not here.
+Drafting ends when both observers have no suggestions for the same draft; the last draft is not criticised,
+since it would not be changed any more. Every role of a step acts in turn, with the results of all earlier
+steps; a Language Expert takes the last step. The release's roles search the web and write files; here a role
+of a programming task runs its code on the visible tests. The paper's Action Observer, which shortens what a
+role reads, is disabled in the release and left out here.
 
-Role names match as wholes, advice is not carried from one draft to the next, and each observer sees the
-draft instead of the other's advice: in the release it is otherwise.
+Other differences from the release: role names match as a whole, advice is not carried from one draft to the
+next, and each observer sees the draft instead of the other observer's advice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The score that counts: the chosen workflow executed afresh and scored on `test`."""
+"""The score that counts: the chosen workflow is executed again and scored on `test`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from engine.workflows import Workflow
 
 
 def final_split(problem: Problem) -> Split | None:
-    """`test` where there is one, else the best that is left; None where nothing can be scored."""
+    """The split of the final score: `test`, else `val`, else `visible`, where the problem has such tests;
+    None where nothing can be scored. A reference answer counts as `test`.
+    """
     if problem.kind in ("qa", "math"):
         return "test" if problem.answer is not None else None
     for split in ("test", "val", "visible"):
@@ -40,16 +42,18 @@ def announced_split(context: RunContext) -> Split | None:
 
 
 def final_purpose(split: Split | None) -> Purpose:
-    """What the final executions are for."""
+    """The purpose of the final executions: "test" where they are scored, else "answer"."""
     return "test" if split is not None else "answer"
 
 
 async def run_repeats(
     context: RunContext, workflow: Workflow, *, round_number: int, purpose: Purpose, split: Split | None
 ) -> list[tuple[Execution, Score | None]]:
-    """Execute `workflow` `repeats` times at once (once where nothing is scored) and score each.
+    """Execute `workflow` as often as the run's `repeats` (once where nothing is scored), all at once, and
+    score each. Returns (execution, score) in order of repeat; the score is None without a split.
 
-    Raises ModelError where a model's refusal keeps a final execution from an answer.
+    Raises BudgetExceededError, ModelError and SandboxError as `execute`, and ModelError where a model's
+    refusal keeps a final execution from an answer.
     """
 
     async def once(repeat: int) -> tuple[Execution, Score | None]:
@@ -71,19 +75,23 @@ T = TypeVar("T")
 async def repeated(
     context: RunContext, split: Split | None, once: Callable[[int], Coroutine[None, None, T]]
 ) -> list[T]:
-    """`once(repeat)` for every repeat at once; one only where nothing is scored."""
+    """The results of `once(repeat)` for every repeat, from 1, done at once; only of the first where nothing
+    is scored. The first error cancels the others and is raised.
+    """
     count = context.config.repeats if split is not None else 1
     tasks = [asyncio.ensure_future(once(r)) for r in range(1, count + 1)]
     try:
         return await asyncio.gather(*tasks)
     finally:
-        for task in tasks:  # one that failed ends the others before anyone is told
+        for task in tasks:  # where one failed, the others end before its error is raised
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def mean_score(results: list[tuple[Execution, Score | None]]) -> float | None:
-    """The mean over repeats; a crashed execution counts as 0, nothing is dropped from the denominator."""
+    """The mean score over repeats, in [0, 1]. An execution that crashed has a score of 0 and counts; only
+    repeats that could not be scored are left out. None where there are no others.
+    """
     values = [s.value for _, s in results if s is not None and s.value is not None]
     return sum(values) / len(values) if values else None
 
@@ -91,9 +99,11 @@ def mean_score(results: list[tuple[Execution, Score | None]]) -> float | None:
 async def finish(
     context: RunContext, workflow: Workflow, *, round_number: int, val_score: float | None
 ) -> Result:
-    """Run the chosen workflow for good. The answer reported is the first repeat that has one.
+    """Run the chosen workflow for the final score. The answer reported is that of the first repeat that has
+    one.
 
-    In a run without a final scoring it is not run again, and the result is what the search knows of it.
+    In a run without a final scoring it is not run again, and the result has only the search's score. Raises
+    what `run_repeats` raises.
     """
     if not context.config.final:
         return Result(None, val_score, None, workflow.id)
@@ -108,7 +118,7 @@ async def finish(
 async def finish_on(context: RunContext, workflow: Workflow, split: Split) -> Result:
     """As `finish`, but scored on tests that training may see; the score is the result's `val_score`.
 
-    Of a problem with a reference answer the split is a word alone: the answer is all there is to score by.
+    For a problem with a reference answer the split makes no difference: every split is scored by the answer.
     """
     results = await run_repeats(context, workflow, round_number=1, purpose="val", split=split)
     answer, error = reported(results)
@@ -116,7 +126,7 @@ async def finish_on(context: RunContext, workflow: Workflow, split: Split) -> Re
 
 
 def reported(results: list[tuple[Execution, Score | None]]) -> tuple[str | None, str | None]:
-    """Answer and error of the first repeat that has an answer, else of the first."""
+    """(answer, error) of the first repeat that has an answer, else of the first repeat."""
     answered = [e for e, _ in results if e.answer is not None]
     chosen = answered[0] if answered else results[0][0]
     return chosen.answer, chosen.error

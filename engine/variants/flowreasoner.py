@@ -87,7 +87,9 @@ class FlowReasonerOptions(Options):
 
 @dataclass(frozen=True)
 class Candidate:
-    """The workflow of one round and its mean pass rate on `val`, None where nothing could be scored."""
+    """The workflow of one round and its mean pass rate on `val` in [0, 1], None where nothing could be
+    scored.
+    """
 
     workflow: Workflow
     round: int
@@ -96,14 +98,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found: the workflows that can run, in order, and why a round that gave none did not."""
+    """What a search found: the workflows that can run, in order of round, and the error of the last round
+    without one.
+    """
 
     candidates: tuple[Candidate, ...]
     last_error: str
 
     @property
     def best(self) -> Candidate | None:
-        """The one of the highest score, of equals the first."""
+        """The candidate with the highest score, the first of equals; None where there is none."""
         return max(
             self.candidates,
             key=lambda c: (c.score if c.score is not None else -1.0, -c.round),
@@ -112,14 +116,16 @@ class Found:
 
 
 def search_split(problem: Problem) -> Split | None:
-    """The tests that give feedback: `val`, else the visible ones. A reference answer gives none."""
+    """The tests that give feedback: `val`, else the visible ones; None where there are neither. A reference
+    answer gives no feedback.
+    """
     if problem.kind != "code":
         return None
     return next((s for s in ("val", "visible") if tests_of(problem, s)), None)
 
 
 async def solve(context: RunContext) -> Result:
-    """Search over rounds, then finish with the best workflow."""
+    """Search over rounds, then finish with the best workflow. Raises what `search` and `finish` raise."""
     found = await search(context)
     if (best := found.best) is None:
         return Result(None, None, None, None, f"No round gave a workflow that can run: {found.last_error}")
@@ -197,7 +203,7 @@ def _stops_early(options: FlowReasonerOptions, config: RunConfig) -> bool:
 async def _score(
     context: RunContext, workflow: Workflow, number: int, split: Split | None, earlier: list[Candidate]
 ) -> tuple[float | None, str]:
-    """Mean pass rate over the repeats and the feedback on it; a workflow seen before keeps its score."""
+    """(mean pass rate over the repeats, the feedback on it); a workflow seen before keeps its score."""
     if split is None:
         return None, ""
     same = next((c for c in earlier if c.workflow.id == workflow.id), None)
@@ -210,7 +216,7 @@ async def _score(
 
 
 def feedback_on(results: list[tuple[Execution, Score | None]]) -> str:
-    """What the meta-agent is told: pass rates and reasons of each execution, never a `val` test."""
+    """The feedback for the meta-agent: pass rate and reason of each execution, never a `val` test."""
     lines = [f"Mean pass rate {mean_score(results) or 0.0:.2f} over {len(results)} executions."]
     for number, (_, score) in enumerate(results, 1):
         if score is not None:

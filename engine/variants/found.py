@@ -1,4 +1,4 @@
-"""What a search found, when that is a workflow: kept as JSON, and run on each problem of the task."""
+"""The result of a search that found a workflow: kept as JSON, and run on each problem of the task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.workflows import Rejected, Workflow, build_workflow
 
 
 def found_workflow(workflow: Workflow, *, round_number: int, val_score: float | None) -> dict[str, Any]:
-    """The workflow a search locked, as JSON."""
+    """The workflow that a search chose, as JSON-ready data; `val_score` is in [0, 1]."""
     return {
         "workflow_id": workflow.id,
         "code": workflow.code,
@@ -32,9 +32,8 @@ def found_workflow(workflow: Workflow, *, round_number: int, val_score: float | 
 
 
 def read_found(found: Mapping[str, Any], operators: OperatorSet) -> Workflow | Rejected:
-    """The workflow of `found_workflow`, with the set it was found with, else with `operators`.
-
-    One that was repaired once stays marked so.
+    """The workflow of `found_workflow`, built with the set it was found with where that is known, else with
+    `operators`. A workflow that was repaired when it was found stays marked so.
     """
     if found.get("operators") != operators.name:
         operators = SETS.get(str(found.get("operators")), operators)
@@ -49,7 +48,9 @@ def read_found(found: Mapping[str, Any], operators: OperatorSet) -> Workflow | R
 
 
 async def solve_found(context: RunContext) -> Result:
-    """Run the workflow the search locked, never another one, and score it."""
+    """Run the workflow that the search chose, and never another one, and score it. Raises what `finish`
+    raises.
+    """
     if context.found is None:
         return not_searched(context)
     variant = context.config.variant
@@ -62,7 +63,7 @@ async def solve_found(context: RunContext) -> Result:
 
 
 def not_searched(context: RunContext) -> Result:
-    """The end of a run that has nothing to run with."""
+    """The result of a run whose variant has to search first, which says so."""
     variant = context.config.variant
     text = (
         f"{variant} first searches over the problems of a task; run it with "
@@ -72,7 +73,9 @@ def not_searched(context: RunContext) -> Result:
 
 
 def journalled(context: RunContext, journal: Journal, prefix: str) -> Ask:
-    """Ask the meta-agent once: a search that is resumed gets the reply it had."""
+    """A way of asking the meta-agent that records each reply as `prefix/turn`: a search that is resumed gets
+    the reply it had.
+    """
 
     async def ask(messages: list[Message], seed: int, turn: str) -> Reply:
         call_id: str | None = None

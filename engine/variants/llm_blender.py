@@ -1,9 +1,9 @@
 """LLM-Blender (Jiang et al. 2023): candidates, ranked in pairs, the best of them fused into one.
 
-The paper takes its candidates from eleven models, ranks them with a trained PairRanker over all ordered
-pairs and fuses the best three with a trained GenFuser. Where one worker does it all, as in the comparison
-of the FlowReasoner paper, the candidates are samples of it, and it compares and fuses by prompt; every
-pair is still compared in both orders, and a candidate's wins are added up.
+The paper takes its candidates from eleven models, ranks them with a trained PairRanker over all ordered pairs
+and fuses the best three with a trained GenFuser. Here one worker does everything, as in the comparison of the
+FlowReasoner paper: the candidates are samples of it, and it compares and fuses by prompt. Every pair is still
+compared in both orders, and a candidate's wins are added up.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from engine.variants.manual import manual
 
 
 class LlmBlenderOptions(Options):
-    """`top` is the paper's; the others take the place of its eleven models."""
+    """The default of `top` is the paper's; the other options stand in for its eleven models."""
 
     candidates: int = Field(
         5, ge=1, le=20, description="Samples; N(N-1) comparisons follow (ours; paper: 11 models, one each)."

@@ -1,9 +1,9 @@
 """LLM-Debate (Du et al. 2023): agents answer, read one another's answers, and answer again.
 
-What counts at the end: for questions and math the majority. Two programs are never the same text, so code
+At the end, the majority decides for questions and math. Two programs are hardly ever the same text, so code
 is grouped by what it does on the visible tests: the group that passes most wins, then the largest. Where
-there are no visible tests, and for open requests, a judge picks. The paper has no code tasks; that part
-is ours.
+there are no visible tests, and for open requests, a judge picks. The paper has no code tasks; that part is
+ours.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""MaAS: an agentic supernet whose controller learns which operators a query needs (Zhang et al., 2025).
+"""MaAS: an agentic supernet whose controller learns which operators a query needs (arXiv 2502.04180).
 
-`search` trains the controller on the task's problems by a policy gradient that weighs what runs cost;
-`solve` samples an architecture for its query and runs it. Against the release: costs are each run's own
-(there they are differences of a counter that concurrent runs share, and can be negative), and a problem
-that fails counts as a zero with a gradient like any other.
+`search` trains the controller on the task's problems by a policy gradient that takes the cost of runs into
+account; `solve` samples an architecture for its query and runs it. Differences from the release: costs are
+each run's own (there they are differences of a counter that concurrent runs share, and can be negative), and
+a problem that fails counts as a zero with a gradient like any other.
 """
 
 from __future__ import annotations
@@ -106,12 +106,17 @@ class _Supernet:
 
 
 async def _supernet(kind: Kind, options: MaASOptions, seed: int, choice: Mapping[str, str]) -> _Supernet:
-    """One made in a thread: torch and an encoder take seconds to load."""
+    """A supernet, made in a thread because torch and an encoder take seconds to load."""
     return await asyncio.to_thread(_Supernet, kind, options, seed, choice)
 
 
 async def search(search: SearchContext) -> dict[str, Any]:
-    """Train the controller on the task. Raises SearchError."""
+    """Train the controller on the task. Returns its weights, kind, operators, shape and instructions, and the
+    mean score of each repetition.
+
+    Raises SearchError where the task has no problems, torch or the encoder cannot be loaded, or no run has a
+    verdict.
+    """
     options = options_of(MaASOptions, search.run.config.options)
     problems, kind = search.task.problems, search.task.kind
     if not problems:
@@ -173,7 +178,9 @@ async def _update(
     repetition: int,
     step: int,
 ) -> list[float | None]:
-    """Sample an architecture for each problem of a batch, run them, learn from it; their scores."""
+    """Sample an architecture for each problem of a batch, run them and learn from the results. Returns
+    their scores.
+    """
     search.run.emitter.emit(RoundStarted(round=step))
     prefixes = [f"repetition-{repetition}/{p.id}" for p in batch]
     drawn = [await _architecture(search, net, p, at) for p, at in zip(batch, prefixes, strict=True)]
@@ -205,7 +212,9 @@ async def _update(
 
 
 async def _architecture(search: SearchContext, net: _Supernet, problem: Problem, at: str) -> Architecture:
-    """Recorded, so that a resumed search trains on the very architectures that were run."""
+    """The architecture for a problem, which is recorded, so that a resumed search trains on those that
+    were run.
+    """
 
     async def make() -> dict[str, Any]:
         return net.sample(problem, seed_of(search, at)).to_json()
@@ -229,7 +238,9 @@ def _fell(means: Sequence[float | None]) -> bool:
 async def _rewrite(
     search: SearchContext, instructions: dict[str, str], means: Sequence[float | None]
 ) -> str | None:
-    """Have the meta-agent rewrite one instruction, drawn at random; its name, None where it stays."""
+    """Have the meta-agent rewrite one instruction, drawn at random. Returns its operator, or None where the
+    reply cannot be used.
+    """
     name = Random(seed_of(search, "gradient")).choice(sorted(instructions))
     operator = next(o for o, n in GENERATORS.items() if n == name)
     before, after = (f"{m or 0.0:.2f}" for m in means[-2:])
@@ -253,7 +264,9 @@ async def _rewrite(
 
 
 async def solve(context: RunContext) -> Result:
-    """Sample an architecture for the query and run it. Raises SearchError where nothing can be sampled."""
+    """Sample an architecture for the query and run it. Raises SearchError where torch or the encoder cannot
+    be loaded or the trained weights do not fit, and what `finish` raises.
+    """
     options = options_of(MaASOptions, context.config.options)
     found, kind = context.found, context.problem.kind
     verify = verifies(context.problem)

@@ -1,7 +1,7 @@
 """MaAS's controller: for a query, which operators to run in each of several layers.
 
-Multi-agent Architecture Search via Agentic Supernet (Zhang et al., 2025), Section 4, and its release
-(`MultiLayerController`). Torch is imported when a controller is made.
+Multi-agent Architecture Search via Agentic Supernet (Zhang et al., 2025; arXiv 2502.04180), Section 4, and
+its release (`MultiLayerController`). Torch is imported only when a controller is made.
 """
 
 from __future__ import annotations
@@ -28,16 +28,18 @@ STOP_PENALTY = -1.5  # the release's, added to the log-probability of stopping i
 
 @dataclass(frozen=True)
 class Architecture:
-    """What was chosen: operator names by layer. `penalised` says that the first layer drew EarlyStop."""
+    """The operators of each layer, by name. `penalised` says that the first layer drew EarlyStop."""
 
     layers: tuple[tuple[str, ...], ...]
     penalised: bool = False
 
     def to_json(self) -> dict[str, Any]:
+        """All fields by name."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Architecture:
+        """The inverse of `to_json`. Raises ValueError where `data` is not an architecture."""
         return read_object(cls, data, "the architecture")
 
     def __str__(self) -> str:
@@ -58,7 +60,7 @@ def draw(probabilities: Sequence[float], threshold: float, random: Random) -> li
 
 
 def first_layer(drawn: Sequence[str]) -> tuple[tuple[str, ...], bool]:
-    """The release's rules for the first layer: what is chosen, and whether it is penalised.
+    """The release's rules for the first layer: (its operators, whether it is penalised).
 
     EarlyStop becomes Generate, penalised; without a generator Generate takes the layer; else the first
     generator drawn moves to the front.
@@ -74,12 +76,14 @@ def first_layer(drawn: Sequence[str]) -> tuple[tuple[str, ...], bool]:
 
 
 class Controller:
-    """The networks of all layers. `embeddings` maps the operators to choose from to their vectors."""
+    """The networks of all layers. `embeddings` are the vectors of the operators to choose from, by name."""
 
     def __init__(
         self, embeddings: Mapping[str, Sequence[float]], *, layers: int = 4, hidden: int = 32, seed: int = 0
     ) -> None:
-        """Weights as torch's Linear has them, from `seed` alone. Raises SearchError without torch."""
+        """The weights are drawn as torch's Linear draws them, from `seed` alone. Raises SearchError
+        without torch.
+        """
         torch = _torch()
         self.names = tuple(embeddings)
         self._operators = torch.tensor([list(embeddings[n]) for n in self.names], dtype=torch.float32)
@@ -94,10 +98,10 @@ class Controller:
                     self.weights[f"{layer}.{part}.{name}"] = values.requires_grad_()
 
     def log_probs(self, layer: int, query: Tensor, previous: str | None) -> Tensor:
-        """log softmax over the operators of cos(W_q q, W_o o), one number each.
+        """log softmax over the operators of cos(W_q q, W_o o), a tensor with a number for each operator.
 
-        After the first layer o is an operator's vector with that of `previous`, the first operator of
-        the layer before, behind it.
+        After the first layer, o is an operator's vector followed by that of `previous`, the first operator of
+        the layer before.
         """
         functional = _torch().nn.functional
         w = self.weights
@@ -141,13 +145,13 @@ class Controller:
         return _torch().optim.Adam(list(self.weights.values()), lr=lr)
 
     def dump(self) -> str:
-        """The weights: safetensors, in base64."""
+        """The weights, as safetensors in base64."""
         from safetensors.torch import save
 
         return base64.b64encode(save({k: v.detach() for k, v in self.weights.items()})).decode()
 
     def load(self, text: str) -> None:
-        """Take the weights of `dump`. Raises SearchError where they are damaged or of another controller."""
+        """Take over the weights of `dump`. Raises SearchError where they are damaged or have other shapes."""
         from safetensors import SafetensorError
         from safetensors.torch import load
 
@@ -178,7 +182,7 @@ def policy_loss(log_probs: Sequence[Tensor], utilities: Sequence[float]) -> Tens
 def utility(score: float, cost_usd: float | None, cost_weight: float) -> float:
     """U = score - cost_weight * cost: the paper's utility minus lambda times cost, the release with 3.
 
-    `score` in [0, 1]; the cost is one run's own, in US dollars, unknown counting as nothing.
+    `score` is in [0, 1]; the cost is that of one run in US dollars, and an unknown cost counts as 0.
     """
     return score - cost_weight * (cost_usd or 0.0)
 

@@ -1,7 +1,7 @@
-"""Sentence encoders for MaAS's controller: text in, a vector of length 1 out.
+"""Sentence encoders for MaAS's controller: text in, a unit vector out.
 
-The release uses all-MiniLM-L6-v2, frozen, 384 numbers. The default here hashes words, so that nothing
-has to be downloaded; any Transformers encoder can take its place.
+The release uses all-MiniLM-L6-v2, frozen, with 384 numbers. The default here hashes words, so that nothing
+has to be downloaded; any Transformers encoder can be used in its place.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def hash_encode(text: str) -> list[float]:
 def encoder(name: str) -> Encode:
     """The encoder called `name`: "hash", or a Transformers model by folder or hub name.
 
-    Raises SearchError where it cannot be loaded.
+    Raises SearchError where it cannot be loaded, or torch is not installed.
     """
     return hash_encode if name == "hash" else _transformers_encoder(name)
 

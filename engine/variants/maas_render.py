@@ -12,7 +12,7 @@ from engine.workflows import Rejected, Workflow, build_workflow
 
 _STOP = "ends the workflow here: what was done so far is enough for this problem"
 
-# What each generator is told besides the problem; the textual gradient rewrites these.
+# The generators' instructions besides the problem; the textual gradient rewrites them.
 _ASK: dict[Kind, str] = {
     "code": "Write a correct and complete solution.",
     "math": "Solve the problem. End with the final answer in \\boxed{}.",
@@ -28,14 +28,15 @@ GENERATORS = {"Generate": "GENERATE", "GenerateCoT": "GENERATE_COT", "MultiGener
 
 
 def operator_set(kind: Kind) -> OperatorSet:
-    """The release's set for code, or that for math, which serves other questions too."""
+    """The release's set for code; for every other kind, its set for math."""
     return SETS["maas" if kind == "code" else "maas-math"]
 
 
 def choices(kind: Kind) -> dict[str, str]:
-    """The operators the controller chooses from, with what they do: the release's seven for code and math.
+    """The operators that the controller chooses from, with their descriptions: the release's seven for code
+    and math.
 
-    Test is for code only, Programmer for math only; questions have neither.
+    Test is for code only and Programmer for math only; other kinds have neither.
     """
     only: dict[str, Kind] = {"Test": "code", "Programmer": "math"}
     specs = [o for o in operator_set(kind).operators if only.get(o.name, kind) == kind]
@@ -43,7 +44,7 @@ def choices(kind: Kind) -> dict[str, str]:
 
 
 def first_instructions(kind: Kind) -> dict[str, str]:
-    """The generators' instructions to begin with, by prompt name."""
+    """The generators' first instructions, by the name of the prompt."""
     return dict.fromkeys(GENERATORS.values(), _ASK[kind])
 
 

@@ -1,8 +1,8 @@
 """Variants that are workflow files: written by hand, run and shown like generated ones.
 
-`files/NAME/KIND/` holds `graph.py` and `prompt.py`, AFlow's layout. What depends on the run (the kind of
-problem, the variant's options) stands as constants before the prompts, so that a stored workflow is
-complete and its id tells the options.
+`files/NAME/KIND/` holds `graph.py` and `prompt.py`, which is AFlow's layout. Everything that depends on the
+run (the kind of problem, the variant's options) is put before the prompts as constants, so that a stored
+workflow is complete and its id depends on the options.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from engine.variants.proposal import emit_proposal
 from engine.workflows import Rejected, Workflow, build_workflow
 from engine.workflows.choice import build_for_its_set
 
-# How an answer in prose ends, so that it can be compared with a reference.
+# How an answer in prose has to end, so that it can be compared with a reference.
 _FORMS: dict[Kind, str] = {
     "qa": "End with the answer alone, as short as it can be, inside <answer></answer>.",
     "math": "End with the result inside \\boxed{}.",
@@ -35,7 +35,8 @@ O = TypeVar("O", bound=Options)  # noqa: E741
 def manual(name: str, options: type[O], calls: Callable[[O], int | None]) -> Variant:
     """The variant whose workflows are in `files/NAME/`: `code`, `text`, and `open` where it differs.
 
-    `calls` bounds the worker's calls of one execution; None where only the budget does.
+    `calls` gives an upper bound of the worker's calls in one execution; None where only the budget limits
+    them.
     """
 
     def most_calls(config: RunConfig) -> tuple[int, int | None]:
@@ -53,8 +54,9 @@ def manual(name: str, options: type[O], calls: Callable[[O], int | None]) -> Var
 def workflow_files(folder: Path, operators: str | None = None) -> Variant:
     """The variant that runs `graph.py` and `prompt.py` of a folder, in any format of `engine.formats`.
 
-    `operators` names the set they call; by default it is the first that fits, or the run's where that is a
-    user's own.
+    `operators` names the set that they call; by default it is the first that fits. Where the run's set is a
+    user's own, that is used. Files that cannot be read or cannot run are the run's error, and nothing is
+    raised.
     """
 
     async def solve(context: RunContext) -> Result:
@@ -76,7 +78,7 @@ def workflow_files(folder: Path, operators: str | None = None) -> Variant:
 
 
 def manual_workflow(name: str, kind: Kind, options: Options) -> Workflow:
-    """The workflow for problems of a kind, with the options in it."""
+    """The workflow of `files/NAME/` for problems of a kind, with the options in its prompts."""
     folder = files("engine.variants") / "files" / name
     folder = next(f for k in (kind, "text") if (f := folder / k).is_dir())
     code = (folder / "graph.py").read_text(encoding="utf-8")

@@ -1,11 +1,11 @@
-"""MetaFlow: one workflow for all problems of a task, written at once from its description.
+"""MetaFlow (arXiv 2606.30704): one workflow for all problems of a task, written at once from its description.
 
-The meta-agent is told the task and the operators, whatever set they are of, and writes one workflow; it
-is not scored, and nothing is searched. Reviews of the paper say that its tables take the best of 20 workflows
-on 50 validation problems instead: `candidates=20`. The class, the operators and the parts of the prompt are
-those of the code that probably is the paper's (docs/variants.md); that a workflow which cannot run is sent
-back once is ours. Without a search, as in a single run, the workflow is written from what is known of the
-kind of problem alone. Other operator sets are asked for in our own format.
+The meta-agent reads the task and the operators of any set, and writes one workflow, which is not scored;
+nothing is searched. Reviews of the paper say that its tables take the best of 20 workflows on 50 validation
+problems instead: `candidates=20`. The class, the operators and the parts of the prompt are those of the
+paper's probable code (docs/variants.md); sending a workflow that cannot run back once is ours. Without a
+search, as in a single run, the workflow is written from a general description of the kind of problem. With
+other operator sets, a workflow in our own format is asked for.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class MetaFlowOptions(Options):
         ge=0,
         le=50,
         description="Problems of the task that are shown, without tests or answers (2 in the "
-        "latest training files of the code that probably is the paper's).",
+        "latest training files of the paper's probable code).",
     )
     candidates: int = Field(
         1,
@@ -75,8 +75,11 @@ class _Candidate:
 
 
 async def search(search: SearchContext) -> dict[str, Any]:
-    """One inference, never scored; or the best of several on problems that are neither shown nor reported.
-    Of equals the earliest. Raises SearchError.
+    """A workflow from one inference, which is not scored; or the best of several on problems that are neither
+    shown nor reported, the earliest of equals. Returns `found_workflow`'s fields.
+
+    Raises SearchError where no workflow can run, none has a verdict, or there are no problems to compare them
+    on.
     """
     options = options_of(MetaFlowOptions, search.run.config.options)
     shown = drawn(search, options.examples)
@@ -90,7 +93,7 @@ async def search(search: SearchContext) -> dict[str, Any]:
 
 
 async def _best(search: SearchContext, options: MetaFlowOptions, shown: Sequence[Problem]) -> dict[str, Any]:
-    """What was found, with how many candidates could run, and how many of these were there before."""
+    """The best workflow, with the counts of candidates that could run and of those that repeated another."""
     left = [problem for problem in search.task.problems if problem not in shown]
     validation = Random(seed_of(search, "validation")).sample(left, min(options.validation, len(left)))
     if not validation:
@@ -133,7 +136,7 @@ def _no_workflow(search: SearchContext, what: str, why: Rejected) -> SearchError
 
 
 async def solve(context: RunContext) -> Result:
-    """Run the task's workflow; write one first where no search did."""
+    """Run the task's workflow; where there was no search, write one first. Raises what `finish` raises."""
     if context.found is not None:
         return await solve_found(context)
     text = "There was no search over a task: the workflow is written for the kind of problem alone."
@@ -147,7 +150,7 @@ async def solve(context: RunContext) -> Result:
 
 
 def drawn(search: SearchContext, count: int) -> list[Problem]:
-    """Problems of the task to show, the same for the same seed."""
+    """`count` problems of the task to show (or all, where it has fewer), the same for the same seed."""
     problems = search.task.problems
     return Random(seed_of(search, "examples")).sample(problems, min(count, len(problems)))
 
@@ -155,7 +158,9 @@ def drawn(search: SearchContext, count: int) -> list[Problem]:
 async def write(
     context: RunContext, task: Task, shown: Sequence[Problem], seed: int, ask: Ask | None = None
 ) -> Workflow | Rejected:
-    """The one round there is: a workflow for the task, with some of its problems `shown`."""
+    """The only round: a workflow for the task, with some of its problems `shown`. `ask` is how the meta-agent
+    is asked, as in `propose_for`.
+    """
     built = await _written(context, task, shown, seed, ask, 1)
     if isinstance(built, Workflow):
         _close(context, 1, built, None, "It is not scored.")
@@ -165,7 +170,7 @@ async def write(
 async def _written(
     context: RunContext, task: Task, shown: Sequence[Problem], seed: int, ask: Ask | None, number: int
 ) -> Workflow | Rejected:
-    """A workflow for the task; the round of one that cannot run is closed."""
+    """A workflow for the task. The round of one that cannot run ends here."""
     context.emitter.emit(RoundStarted(round=number))
     operators = context.config.operators
     native = any(spec.module != METAFLOW_MODULE for spec in operators.operators)

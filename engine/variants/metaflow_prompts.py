@@ -1,8 +1,7 @@
-"""What MetaFlow's generator is told, in the seven parts of the code that probably is the paper's; the words
-are ours.
+"""The prompts of MetaFlow's generator, in the seven parts of the paper's probable code; the words are ours.
 
-The parts: the domain, the operators, principles, the template, rules, example questions, the request. The
-operator set alone decides what the second and the fourth say.
+The parts are the domain, the operators, principles, the template, rules, example questions and the request.
+The second and the fourth depend only on the operator set.
 """
 
 from __future__ import annotations
@@ -49,7 +48,9 @@ _ANSWERS: dict[Kind, str] = {
 
 
 def messages(task: Task, operators: OperatorSet, examples: Sequence[Problem]) -> list[Message]:
-    """Ask for one workflow for the task. Of the examples only the questions are shown, no test or answer."""
+    """The messages that ask for one workflow for the task. Only the questions of the examples are in them, no
+    tests or answers.
+    """
     parts = [
         f"Domain: {task.name}\n{overview(task)}",
         f"Operators:\n{operators.describe()}\nThe instruction says what to do; the context is what to do it "
@@ -68,14 +69,14 @@ def messages(task: Task, operators: OperatorSet, examples: Sequence[Problem]) ->
 
 
 def overview(task: Task) -> str:
-    """What there is to know of the domain: ours for a benchmark, else the task's own description."""
+    """The overview of the domain: our own text for a known benchmark, else the task's description."""
     file = files("engine.variants") / "files" / "metaflow" / "domains.toml"
     known = tomllib.loads(file.read_text(encoding="utf-8")).get(task.name.partition("-")[0], "")
     return " ".join(known.split()) or f"{task.description.strip()} {_ANSWERS[task.kind]}".strip()
 
 
 def template(operators: OperatorSet) -> str:
-    """The class to fill in, with a line for each operator of the set."""
+    """The class to fill in, whose constructor has a line for each operator of the set."""
     bound = [
         f"        self.{o.attribute} = operator.{o.name}(self.llm, self.problem_text)"
         for o in operators.operators

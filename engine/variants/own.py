@@ -1,7 +1,7 @@
 """Users' own variants: a Python file named by its path, or an entry point of an installed package.
 
-This is the user's own code, run with the user's rights, like that of any package they install. It is
-imported only where they name it.
+This is the user's own code, and it runs on the host with the user's rights, as that of any package they
+install. It is imported only where they name it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ GROUP = "flowreasoner.variants"
 
 
 def from_file(name: str) -> Variant:
-    """The `VARIANT` of a Python file. Raises UnknownVariantError."""
+    """The `VARIANT` of a Python file. Raises UnknownVariantError where there is no such file, it cannot be
+    imported, or it defines no variant.
+    """
     path = Path(name).expanduser()
     if not path.is_file():
         raise UnknownVariantError(f"{name}: there is no such file; give the path of a variant's Python file")
@@ -30,7 +32,9 @@ def from_file(name: str) -> Variant:
 
 
 def from_entry_point(entry: EntryPoint) -> Variant:
-    """What an entry point names. Raises UnknownVariantError."""
+    """The variant that an entry point names. Raises UnknownVariantError where it cannot be imported or
+    is none.
+    """
     place = f"variant {entry.name} ({entry.value})"
     try:
         value = entry.load()
@@ -41,12 +45,16 @@ def from_entry_point(entry: EntryPoint) -> Variant:
 
 @cache
 def installed() -> dict[str, EntryPoint]:
-    """The entry points by name; nothing is imported. One of a name of ours is out of reach."""
+    """The entry points by name; nothing is imported. One with the name of a variant of ours cannot be
+    reached.
+    """
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
 def available() -> dict[str, str]:
-    """Every variant that can be named, with what it does; users' files are named by their path."""
+    """Every variant with a name, and what it does; users' files are named by their path and not among
+    them.
+    """
     ours = {name: what for name, (_, what) in VARIANTS.items()}
     others = {n: f"of the installed package {_package(e)}" for n, e in installed().items() if n not in ours}
     return ours | others
@@ -58,7 +66,7 @@ def _package(entry: EntryPoint) -> str:
 
 @cache
 def _module(path: Path) -> ModuleType:
-    """The file as a module, imported once however many runs there are."""
+    """The file as a module, which is imported once for all runs."""
     name = f"flowreasoner_variant_{blake2b(str(path).encode(), digest_size=8).hexdigest()}"
     spec = spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # its name ends in .py

@@ -1,4 +1,6 @@
-"""One proposal of the meta-agent: ask, parse, lint, repair, and one turn to mend what cannot run."""
+"""One proposal of the meta-agent: ask, parse, lint, repair, and ask once more where the workflow cannot
+run.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from engine.workflows import Rejected, Workflow, build_workflow
 
 
 class Reply(NamedTuple):
-    """What the meta-agent replied, and the id of the call; None where a journal had the reply."""
+    """A reply of the meta-agent, and the id of the call, None where a journal had the reply."""
 
     text: str
     call_id: str | None = None
@@ -39,7 +41,8 @@ async def propose_for(
     """A workflow out of the answer to `asked`, or why none could be made of two replies (one without
     `repair`).
 
-    `ask` is how the meta-agent is asked, by default at once; a search asks through its journal.
+    `ask` is how the meta-agent is asked, by default directly; a search asks through its journal. Raises what
+    `ask` raises.
     """
     if round_number == 1:
         say_what_it_knows(context)
@@ -70,12 +73,14 @@ def say_what_it_knows(context: RunContext) -> None:
 
 
 def diagnosis(rejected: Rejected) -> str:
-    """The errors as the meta-agent reads them: line, what is wrong, what to do."""
+    """The first errors as the meta-agent reads them, one on each line: the line, what is wrong, what to
+    do.
+    """
     return diagnosis_of(rejected.diagnostics)
 
 
 def diagnosis_of(diagnostics: Sequence[Diagnostic]) -> str:
-    """`diagnosis` of a workflow of which only the diagnostics are at hand, as in a recorded run."""
+    """As `diagnosis`, for a workflow of which only the diagnostics are there, as in a recorded run."""
     errors = [d for d in diagnostics if d.severity == "error"] or list(diagnostics)
     lines = []
     for d in errors[:8]:
@@ -92,7 +97,7 @@ def emit_proposal(
     reply: Reply | None = None,
     is_repair: bool = False,
 ) -> None:
-    """The proposal as an event, runnable or not, with the `reply` it was read from where there was one."""
+    """Emit a proposal, which may not be able to run, with the `reply` it was read from, if any."""
     runnable = isinstance(built, Workflow)
     context.emitter.emit(
         WorkflowProposed(
@@ -113,7 +118,9 @@ def emit_proposal(
 
 
 async def ask_meta_agent(context: RunContext, messages: list[Message], seed: int) -> Reply:
-    """One reply of the meta-agent, with this seed. Raises BudgetExceededError and ModelError."""
+    """One reply of the meta-agent, with this seed. Raises BudgetExceededError where the run may make no more
+    calls, and ModelError where there is no reply.
+    """
     sampling = replace(context.config.meta_sampling, seed=seed)
     completion = await context.gateway.call(context.services.meta_agent, messages, sampling, role="meta")
     return Reply(completion.text, completion.call_id)

@@ -14,7 +14,7 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 @dataclass(frozen=True)
 class OptionRow:
-    """One option. `type` and `bounds` are as people read them; `meaning` names the default's source."""
+    """One option. `type` and `bounds` are texts for people; `meaning` names the source of the default."""
 
     name: str
     type: str
@@ -24,7 +24,7 @@ class OptionRow:
 
 
 def option_rows(variant: Variant) -> list[OptionRow]:
-    """The options in the order they are declared."""
+    """The options in the order in which they are declared."""
     return [
         OptionRow(
             name,

@@ -1,9 +1,10 @@
-"""ScoreFlow: a generator of workflows, one a problem, and the preferences to train it on (Wang et al., 2025).
+"""ScoreFlow: a generator that writes a workflow for each problem, and preferences to train it on (arXiv
+2502.04306).
 
-The generator is the meta-agent. `search` lets it write several workflows for each problem of the task,
-scores them, and draws preference pairs from them; `solve` asks it for one workflow. A generator trained
-on the pairs is used by naming it as the meta-agent. Against the release: what cannot run is written anew
-only so often, and any set of operators will do.
+The generator is the meta-agent. `search` lets it write several workflows for each problem of the task, scores
+them, and draws preference pairs from them; `solve` asks it for one workflow. A generator trained on the pairs
+is used by naming it as the meta-agent. Differences from the release: a workflow that cannot run is written
+again only a few times, and any operator set can be used.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class ScoreFlowOptions(Options):
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A workflow with its score. `reply` is the generator's, which is what it is trained to give."""
+    """A workflow with its mean score in [0, 1]. `reply` is the generator's reply, which it is trained to
+    give.
+    """
 
     problem_id: str
     workflow_id: str
@@ -63,9 +66,10 @@ class _Candidate:
 
 
 async def search(search: SearchContext) -> dict[str, Any]:
-    """Score workflows for each problem and draw preference pairs, recorded under "pairs".
+    """Score workflows for each problem and draw preference pairs, which the journal holds under "pairs".
 
-    Found is a summary of them. Raises SearchError.
+    Returns the counts of workflows and pairs. Raises SearchError where the task has no problems, or no
+    workflow for the first one can run.
     """
     options = options_of(ScoreFlowOptions, search.run.config.options)
     if not options.collect:
@@ -80,7 +84,7 @@ async def search(search: SearchContext) -> dict[str, Any]:
 
 
 async def _record(search: SearchContext, options: ScoreFlowOptions, scored: list[Scored]) -> dict[str, Any]:
-    """Draw the pairs and record them; what is found is how many there are, and where."""
+    """Draw the pairs and record them. Returns how many there are, and the journal's key."""
     possible = pair_up(scored)
     wanted = options.pairs or (_HUMANEVAL_PAIRS if "humaneval" in search.task.name.lower() else _PAIRS)
     drawn = sample_pairs(scored, possible, wanted, seed_of(search, "pairs"))
@@ -141,7 +145,9 @@ async def _problem(
 async def _candidate(
     search: SearchContext, options: ScoreFlowOptions, number: int, problem: Problem, slot: int
 ) -> _Candidate | str:
-    """One workflow that can run and is not the example again, scored; else why there is none."""
+    """One scored workflow that can run and is not the example again; else a text that says why there is
+    none.
+    """
     why = ""
     for attempt in range(1, options.attempts + 1):
         prefix = f"problem-{number}/workflow-{slot}/try-{attempt}"
@@ -164,7 +170,7 @@ async def _candidate(
 
 
 def _too_similar(search: SearchContext, options: ScoreFlowOptions, problem: Problem, built: Workflow) -> str:
-    """Why the workflow counts as the example again; empty where it does not."""
+    """Why the workflow counts as a copy of the example; "" where it does not."""
     limit = options.similarity
     if limit is None:
         limit = similarity_limit(problem.kind, search.task.name)
@@ -176,7 +182,9 @@ def _too_similar(search: SearchContext, options: ScoreFlowOptions, problem: Prob
 
 
 async def solve(context: RunContext) -> Result:
-    """One workflow for the problem, executed `repeats` times (the release: 3) and averaged."""
+    """Write one workflow for the problem, execute it `repeats` times (the release: 3) and average the scores.
+    Raises what `ask_meta_agent` and `finish` raise.
+    """
     options = options_of(ScoreFlowOptions, context.config.options)
     asked = generate_messages(context.problem, context.config.operators)
     error = ""

@@ -1,7 +1,7 @@
 """ScoreFlow's arithmetic: which workflows to prefer over which, how often, and the loss to train on.
 
-ScoreFlow: Mastering LLM Agent Workflows via Score-based Preference Optimization (Wang et al., 2025),
-Sections 3.2 and 3.3, and its release. Pure functions.
+ScoreFlow: Mastering LLM Agent Workflows via Score-based Preference Optimization (Wang et al., 2025; arXiv
+2502.04306), Sections 3.2 and 3.3, and its release. Pure functions, but for writing the rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GSM8K_SIMILARITY = 0.8
 
 
 class Scored(TypedDict):
-    """A workflow with its mean score in [0, 1]. `workflow` is the generator's reply, as it was."""
+    """A workflow with its mean score in [0, 1]. `workflow` is the generator's reply, unchanged."""
 
     problem_id: str
     workflow: str
@@ -33,7 +33,7 @@ class Scored(TypedDict):
 
 
 def pair_up(scored: Sequence[Scored]) -> list[tuple[int, int]]:
-    """Indices (winner, loser) of workflows for one problem whose scores differ, s_w > s_l."""
+    """(winner, loser) indices of all pairs of workflows for the same problem with s_w > s_l."""
     groups: dict[str, list[int]] = defaultdict(list)
     for index, one in enumerate(scored):
         groups[one["problem_id"]].append(index)
@@ -47,14 +47,14 @@ def pair_up(scored: Sequence[Scored]) -> list[tuple[int, int]]:
 
 
 def pair_weight(s_w: float, s_l: float) -> float:
-    """d(s_w, s_l) = (s_w - s_l)^3, to which a pair's probability is proportional (the release's)."""
+    """d(s_w, s_l) = (s_w - s_l)^3, to which the probability of a pair is proportional (as in the release)."""
     return (s_w - s_l) ** 3
 
 
 def sample_pairs(
     scored: Sequence[Scored], pairs: Sequence[tuple[int, int]], count: int, seed: int
 ) -> Counter[tuple[int, int]]:
-    """How often each pair is drawn in `count` draws with replacement; none where there are no pairs."""
+    """How often each pair is drawn in `count` draws with replacement; empty where there are no pairs."""
     if not pairs:
         return Counter()
     weights = [pair_weight(scored[w]["score"], scored[r]["score"]) for w, r in pairs]
@@ -70,9 +70,9 @@ def score_dpo_loss(
 ) -> float:
     """Score-DPO: L = -mean log sigma(beta * (s_w * r_w - (1 - s_l) * r_l)).
 
-    r_w and r_l are log pi(y|x) - log pi_ref(y|x) of the preferred and the other workflow, in nats; the
-    scores are in [0, 1], and f, which the paper applies to them, is the identity. With s_w = 1 and
-    s_l = 0 it is DPO's loss. Raises ValueError where the lengths differ or nothing is given.
+    r_w and r_l are log pi(y|x) - log pi_ref(y|x) of the preferred and the other workflow, in nats; the scores
+    are in [0, 1], and f, which the paper applies to them, is the identity. With s_w = 1 and s_l = 0 it is
+    DPO's loss. Raises ValueError where the lengths differ or there are no pairs.
     """
     terms = [
         _softplus(-beta * (sw * rw - (1 - sl) * rl))
@@ -89,21 +89,23 @@ def _softplus(x: float) -> float:
 
 
 def similarity_limit(kind: Kind, task: str) -> float:
-    """From which similarity to the example on a workflow is refused (the release's `sim_threshold`)."""
+    """The similarity to the example from which on a workflow is refused (the release's `sim_threshold`);
+    above 1 it is never refused.
+    """
     return GSM8K_SIMILARITY if "gsm8k" in task.lower() else SIMILARITY[kind]
 
 
 def similarity(code: str, example: str, at_least: float = 0.0) -> float:
     """SequenceMatcher's ratio between the bodies of two workflows, in [0, 1].
 
-    Where their lengths alone keep it below `at_least` it is not worked out, and is 0.
+    Where their lengths alone keep it below `at_least`, it is not computed, and 0 is returned.
     """
     matcher = SequenceMatcher(None, _body(example), _body(code), autojunk=False)
     return matcher.ratio() if matcher.real_quick_ratio() >= at_least else 0.0
 
 
 def _body(code: str) -> str:
-    """What `__call__` does, its formatting and comments aside; the whole text where there is none."""
+    """The body of `__call__`, without its formatting and comments; the whole text where there is none."""
     tree = parsed(code)
     if tree is None:
         return code
@@ -116,8 +118,8 @@ def _body(code: str) -> str:
 def preference_rows(pairs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The drawn pairs as rows of a conversational preference data set, each as often as it was drawn.
 
-    `pairs` is what the search recorded under "pairs". A row has prompt, chosen and rejected as lists of
-    messages, their scores as score_chosen and score_rejected, and problem_id.
+    `pairs` is the search's record under "pairs". A row is {prompt, chosen, rejected, score_chosen,
+    score_rejected, problem_id}; the first three are lists of messages.
     """
     for pair in pairs["pairs"]:
         winner, loser = pairs["workflows"][pair["chosen"]], pairs["workflows"][pair["rejected"]]
@@ -134,7 +136,9 @@ def preference_rows(pairs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def write_preferences(pairs: Mapping[str, Any], path: Path) -> int:
-    """Write `preference_rows` as JSON lines to a new file; returns how many. Raises OSError."""
+    """Write `preference_rows` as JSON lines to a new file; returns their number. Raises OSError where the
+    file exists or cannot be written.
+    """
     written = 0
     with path.open("x", encoding="utf-8") as file:
         for row in preference_rows(pairs):

@@ -1,4 +1,4 @@
-"""What ScoreFlow's generator is told: the problem, the operators, an example, and limits."""
+"""The prompts of ScoreFlow's generator: the problem, the operators, an example, and limits."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _TEXT_EXAMPLES = (
 
 
 def example_for(kind: Kind, operators: OperatorSet) -> str:
-    """The source of a workflow that the set can run, to show the form; empty where none of ours fits."""
+    """The source of a workflow that the set can run, to show the form; "" where none of our examples fits."""
     bodies = (*_CODE_EXAMPLES, *_TEXT_EXAMPLES) if kind == "code" else (*_TEXT_EXAMPLES, *_CODE_EXAMPLES)
     for body in bodies:
         source = f"class Workflow:\n    async def __call__(self, problem, entry_point):\n        {body}"
@@ -64,7 +64,7 @@ def example_for(kind: Kind, operators: OperatorSet) -> str:
 
 
 def generate_messages(problem: Problem, operators: OperatorSet) -> list[Message]:
-    """Ask for one workflow for one problem; no test and no reference is shown."""
+    """The messages that ask for one workflow for one problem; they hold no tests and no reference."""
     example = example_for(problem.kind, operators) or "class Workflow:\n    ..."
     system = SYSTEM.format(operators=operators.describe(), example=example, limits=_LIMITS[problem.kind])
     parts = [f"Problem:\n{problem.prompt.strip()}"]

@@ -1,6 +1,8 @@
-"""Self-Refine (Madaan et al. 2023): an answer, then feedback and refinement until the feedback is content.
+"""Self-Refine (Madaan et al. 2023): an answer, then feedback and refinement until the feedback asks for
+nothing.
 
-One model has all three roles and runs no tests. A refinement sees all earlier answers with their feedback.
+One model has all three roles, and no tests are run. A refinement sees all earlier answers with their
+feedback.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A variant and its options as one word, as the command line takes them: `NAME[,KEY=VALUE…]`.
 
-Besides its variant's own options a spec may set what every run has: its models, operators, executions and,
-where the variant works in them, rounds.
+Besides the variant's own options, a spec may set options that every run has: models, operators, executions
+and, where the variant works in rounds, their number.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ class VariantSpec:
 
 
 def parse_spec(text: str) -> VariantSpec:
-    """`self-refine,max_refinements=2` → name and values. The options are not looked up here.
+    """Name and values of a text such as `self-refine,max_refinements=2`. Whether there are such options is
+    not checked.
 
-    Raises OptionError.
+    Raises OptionError where the text has another form, or gives an option twice.
     """
     name, *pairs = (part.strip() for part in text.split(","))
     if not name or "=" in name:
@@ -49,7 +50,7 @@ def parse_spec(text: str) -> VariantSpec:
     for pair in pairs:
         key, equals, value = (part.strip() for part in pair.partition("="))
         if not key or not equals:
-            raise OptionError(f"{text!r}: {pair!r} is no option; write NAME,KEY=VALUE")
+            raise OptionError(f"{text!r}: {pair!r} is not an option; write NAME,KEY=VALUE")
         key = key.replace("-", "_")
         if key in values:
             raise OptionError(f"{text!r} gives {key} twice; give it once")
@@ -65,7 +66,8 @@ def read_spec(text: str) -> tuple[VariantSpec, dict[str, Any]]:
     `operators` as texts, `executions` and `rounds` as numbers.
 
     Raises:
-        OptionError, UnknownVariantError: it names what there is not, or a value that cannot be.
+        UnknownVariantError: there is no such variant.
+        OptionError: there is no such option, or its value is not accepted.
     """
     spec = parse_spec(text)
     model = load_variant(spec.name).options
@@ -87,11 +89,12 @@ def read_spec(text: str) -> tuple[VariantSpec, dict[str, Any]]:
 
 
 def operators_for(name: str, variant: Variant, kind: Kind, meta_agent: str) -> OperatorSet:
-    """The operator set called `name`; for AUTO the one that the variant has for this kind of problem. The
-    embedded meta-agent was trained on one set and gets that.
+    """The operator set called `name`; for AUTO, the variant's set for this kind of problem, or the only set
+    on which the embedded meta-agent was trained, where that is `meta_agent`.
 
     Raises:
-        OperatorSetError, NotRenamableError: there is no such set.
+        OperatorSetError: there is no such set, or its files cannot be used.
+        NotRenamableError: it cannot have other names.
     """
     if name == AUTO:
         name = PAPER.name if meta_agent in POCKET else variant.operators(kind)

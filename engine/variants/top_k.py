@@ -1,11 +1,11 @@
 """Top-K task workflows: the control for whether a workflow per query is needed (Wang et al. 2026, SCALE).
 
-The paper finds that the K best workflows of a task together cover as many queries as workflows written
-for each query: for a query it counts whether any of the K solves it. A method cannot know that, so what
-is here beyond the counting is ours: the candidates are asked for one after the other, each to go about
-the task in another way; the K that together solve most of the problems searched on are kept, chosen
-greedily; and a problem is solved by running them in that order until one's answer passes the visible
-tests. Where none does, or there are no visible tests, the first, which is the best alone, counts.
+The paper finds that the K best workflows of a task together cover as many queries as workflows written for
+each query: a query counts where any of the K solves it. A method cannot know which one does, so everything
+beyond that count is ours: the candidates are asked for one after the other, each to solve the task in another
+way; the K that together solve most of the problems searched on are kept, chosen greedily; and a problem is
+solved by running them in that order until an answer passes the visible tests. Where none does, or there are
+no visible tests, the answer of the first one counts, which is the best on its own.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from engine.workflows import Rejected, Workflow
 
 
 class TopKOptions(Options):
-    """The paper takes its candidates from another system's search and names no numbers for this use."""
+    """Options of top-k. The paper takes its candidates from another system's search and gives no numbers
+    for this.
+    """
 
     candidates: int = Field(8, ge=1, le=200, description="Workflows that are written and scored (ours).")
     top: int = Field(3, ge=1, le=50, description="Workflows that are kept, the paper's K (ours).")
@@ -44,7 +46,9 @@ class TopKOptions(Options):
 
 @dataclass(frozen=True)
 class _Candidate:
-    """`scores` is the mean over repeats by problem; a problem without a verdict is not in it."""
+    """A workflow with its mean score over the repeats of each problem; problems without a verdict are
+    left out.
+    """
 
     number: int
     workflow: Workflow
@@ -56,7 +60,11 @@ class _Candidate:
 
 
 async def search(search: SearchContext) -> dict[str, Any]:
-    """Write and score candidates and keep the best set. Raises SearchError."""
+    """Write and score candidates and keep the best set. Returns the `workflows`, each as `found_workflow`,
+    and the share of problems that they solve together.
+
+    Raises SearchError where the task has no problems, no candidate can run, or none has a verdict.
+    """
     options = options_of(TopKOptions, search.run.config.options)
     if not search.task.problems:
         raise SearchError(f"the task {search.task.name} has no problems to score workflows on")
@@ -104,7 +112,7 @@ async def _scored(
     built: Workflow | Rejected,
     earlier: Sequence[_Candidate],
 ) -> tuple[_Candidate | None, str]:
-    """The candidate, or why it is none; a workflow seen before is not scored again."""
+    """(the candidate, or None; the round's feedback). A workflow seen before is not scored again."""
     candidate, text, workflow_id = None, "", None
     if isinstance(built, Rejected):
         text = f"The workflow cannot run:\n{diagnosis(built)}"
@@ -126,7 +134,9 @@ async def _scored(
 
 
 def coverage(scores: Sequence[Mapping[str, float]]) -> float:
-    """How many problems a set solves where each counts with the best score that any of the set has."""
+    """How many problems a set solves: the sum of the best score, in [0, 1], of any of the set on each
+    problem.
+    """
     problems = {p for s in scores for p in s}
     return sum(max(s.get(p, 0.0) for s in scores) for p in problems)
 
@@ -134,8 +144,8 @@ def coverage(scores: Sequence[Mapping[str, float]]) -> float:
 def best_set(scores: Sequence[Mapping[str, float]], size: int) -> list[int]:
     """Indices of at most `size` candidates, each the one that adds most coverage to those before it.
 
-    Of equals the better alone comes first, then the earlier. Greedy covering is within 1 - 1/e of the
-    best set (Nemhauser et al. 1978).
+    Of equals, the one that is better on its own comes first, then the earlier. Greedy covering reaches at
+    least 1 - 1/e of the best set's coverage (Nemhauser et al. 1978).
     """
     kept: list[int] = []
     while len(kept) < min(size, len(scores)):
@@ -147,7 +157,9 @@ def best_set(scores: Sequence[Mapping[str, float]], size: int) -> list[int]:
 
 
 async def solve(context: RunContext) -> Result:
-    """Run the kept workflows in their order until the visible tests pass, afresh in each repeat."""
+    """Run the kept workflows in their order until one passes the visible tests, anew in each repeat. Raises
+    what `execute` and `evaluate` raise.
+    """
     if context.found is None:
         return not_searched(context)
     workflows: list[Workflow] = []
@@ -172,7 +184,7 @@ async def solve(context: RunContext) -> Result:
 async def _attempt(
     context: RunContext, workflows: Sequence[Workflow], split: Split | None, repeat: int
 ) -> tuple[Workflow, Execution, Score | None]:
-    """One repeat: which workflow's answer counts, and its score."""
+    """One repeat: (the workflow whose answer counts, its execution, its score)."""
     made: list[tuple[Workflow, Execution]] = []
     chosen: tuple[Workflow, Execution] | None = None
     visible = context.problem.kind == "code" and bool(context.problem.tests.visible)

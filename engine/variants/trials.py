@@ -1,4 +1,4 @@
-"""Scores of a candidate out of its trials: what is a zero, what is no verdict, means by repeat."""
+"""The scores of a candidate from its trials: what counts as zero, what is no verdict, means by repeat."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ MAX_TEXT = 2_000  # characters of an answer or an error that a search keeps and 
 
 
 class Outcome(TypedDict):
-    """A trial as a search records it. `score` is None where there was no verdict."""
+    """A trial as a search records it. `score` is in [0, 1], None where there was no verdict; `error` is
+    shortened.
+    """
 
     run_id: str
     problem_id: str
@@ -29,7 +31,9 @@ class Outcome(TypedDict):
 
 
 def score_of(trial: Trial) -> float | None:
-    """The trial's score; without one 0, unless the sandbox or an endpoint failed: that is no verdict."""
+    """The trial's score. A trial without one counts as 0, or as None where the sandbox or an endpoint failed,
+    which is no verdict.
+    """
     if trial.score is not None:
         return float(trial.score)
     return None if trial.status in NO_VERDICT else 0.0
@@ -42,7 +46,7 @@ def mean(values: Iterable[float | None]) -> float | None:
 
 
 def std(values: Sequence[float]) -> float:
-    """The population standard deviation; 0 of fewer than two values."""
+    """The population standard deviation; 0 for fewer than two values."""
     if len(values) < 2:
         return 0.0
     middle = sum(values) / len(values)
@@ -78,10 +82,10 @@ async def tried(
     repeats: int = 1,
     extra: Extra | None = None,
 ) -> tuple[list[Outcome], Any]:
-    """The outcomes of a candidate, recorded, and what `extra` makes of its trials (JSON), recorded too.
+    """(the outcomes of a candidate, what `extra` makes of its trials as JSON-ready data).
 
-    They are recorded so that a search that is resumed decides as it did, even where a trial was
-    repeated in between.
+    Both are recorded, so that a search that is resumed decides as it did before, even where a trial was
+    repeated in between. Raises what `search.evaluate` raises.
     """
 
     async def make() -> Mapping[str, Any]:
@@ -106,18 +110,18 @@ def outcome_of(trial: Trial) -> Outcome:
 
 
 def clipped(text: str, limit: int = MAX_TEXT) -> str:
-    """The text, or its beginning and how much is left out."""
+    """The text; where it is longer than `limit` characters, its beginning and how much is left out."""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} characters more)"
 
 
 def seed_of(search: SearchContext, *parts: Any) -> int:
-    """A seed of this search that depends on the run's seed and `parts` alone."""
+    """A seed that depends only on the run's seed, the variant and `parts`."""
     return derived_seed(search.run.config.seed, search.run.config.variant, *parts)
 
 
 async def together(jobs: Iterable[Awaitable[T]]) -> list[T]:
-    """The results of jobs done at once. Where one fails the others still come to their end, so that what
-    they paid for is recorded; then its error is raised.
+    """The results of jobs that are done at once. Where one fails, the others still run to their end, so that
+    what they paid for is recorded; then the error is raised.
     """
     results = await asyncio.gather(*jobs, return_exceptions=True)
     for result in results:

@@ -71,7 +71,7 @@ def test_a_breakpoint_reads_as_it_is_written(text: str) -> None:
     ],
 )
 def test_what_is_no_breakpoint_says_how_one_is_written(text: str) -> None:
-    with pytest.raises(BreakpointError, match=r"is no (breakpoint|regular expression)"):
+    with pytest.raises(BreakpointError, match=r"is not a (breakpoint|regular expression)"):
         parse_breakpoint(text)
 
 

@@ -224,7 +224,7 @@ def test_specs_are_read_against_the_variants_options() -> None:
         ("flowreasoner,rounds=" + "9" * 5000, OptionError, "rounds is '9999"),
         ("aflow,sample=many", OptionError, "option sample"),
         ("vanila", UnknownVariantError, "did you mean vanilla"),
-        ("vanilla,nonsense", OptionError, "is no option"),
+        ("vanilla,nonsense", OptionError, "is not an option"),
     ],
 )
 def test_a_wrong_spec_is_one_sentence(spec: str, error: type[Exception], told: str) -> None:

@@ -40,7 +40,7 @@ async def test_the_form_takes_options_and_says_what_is_wrong(store: Path, tmp_pa
             ("self-refin", "did you mean self-refine?"),
             ("self-refine,speed=3", "option speed"),
             ("self-refine,temperature=9", "less than or equal to 2"),
-            ("self-refine,", "is no option"),
+            ("self-refine,", "is not an option"),
             (str(tmp_path / "broken.py"), "no VARIANT"),
         ):
             field.value = value

@@ -170,7 +170,7 @@ def test_processed_experience_fills_in_for_a_missing_file(workspace: Path) -> No
         ("round_2/experience.json", '{"modification": "\\ud800 \\u0000"}', ""),
         ("round_1/log.json", '"text"', ""),
         ("round_1/log.json", '[1, {"question": ["\\udfff"]}]', ""),
-        ("round_1/0.5.csv", "score\n" + "x" * 200_000, "no CSV file"),
+        ("round_1/0.5.csv", "score\n" + "x" * 200_000, "not a CSV file"),
         ("round_1/graph.py", "class Workflow: (", ""),
         ("round_1/graph.py", "x" * 2_000_000, "larger than"),
         ("round_1/graph.py", "a\x00b", ""),

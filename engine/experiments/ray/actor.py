@@ -1,4 +1,5 @@
-"""The class of a cluster's workers, which reaches them by value: unpickling it there imports nothing of ours.
+"""The class of a cluster's workers, which reaches them by value, so that unpickling it imports none of our
+modules.
 
 Ray puts the driver's working folder first on the workers' import path, and they have a PYTHONPATH too. A
 package called `engine` there may be anybody's, so our names are bound before the first of our modules is

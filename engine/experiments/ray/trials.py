@@ -180,7 +180,7 @@ class RayTrials:
                     self._crew.lost(member)
             if not run.lost:
                 break
-        if end is None:  # there is no run: nothing of it came
+        if end is None:  # no event of a run ever came
             why = f"{ATTEMPTS} workers of the Ray cluster in a row ended as they began this"
             return Trial("", request.problem.id, request.repeat, "infra", None, None, why, 0, 0, 0.0)
         return trial_of(request.problem.id, request.repeat, end)

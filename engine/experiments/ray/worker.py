@@ -169,7 +169,7 @@ class _Trial:
                     self._changed.set()
                     if self._is_cancelled:  # it was, before it could be
                         run.cancel()
-        # A variant may be anybody's code: its error must not end the other trials, and is told with the end.
+        # A variant may be anybody's code: its error must not end the other trials, and is sent with the end.
         except Exception:  # noqa: BLE001
             self._bug = hide(traceback.format_exc())
         finally:

@@ -95,7 +95,7 @@ def parse_breakpoint(text: str) -> Breakpoint:
     """
     words = text.split(None, 1)
     if not words or words[0] not in get_args(On):
-        raise BreakpointError(f"{text!r} is no breakpoint: {_GRAMMAR}")
+        raise BreakpointError(f"{text!r} is not a breakpoint: {_GRAMMAR}")
     on, rest = words[0], words[1].strip() if len(words) > 1 else ""
     match on:
         case "before" | "after":
@@ -110,7 +110,7 @@ def parse_breakpoint(text: str) -> Breakpoint:
             return Breakpoint(on, above=above)
         case "match":
             return _pattern(rest, text)
-    raise BreakpointError(f"{text!r} is no breakpoint: {_GRAMMAR}")
+    raise BreakpointError(f"{text!r} is not a breakpoint: {_GRAMMAR}")
 
 
 def _number(text: str) -> float | None:
@@ -129,12 +129,12 @@ def _pattern(rest: str, text: str) -> Breakpoint:
         if rest.startswith(f"{name} "):
             side, rest = name, rest.removeprefix(name).strip()
     if len(rest) < 3 or not (rest[0] == rest[-1] == "/"):
-        raise BreakpointError(f"{text!r} is no breakpoint: write match /REGEX/, with the slashes")
+        raise BreakpointError(f"{text!r} is not a breakpoint: write match /REGEX/, with the slashes")
     pattern = rest[1:-1]
     try:
         regex.compile(pattern)
     except regex.error as error:
-        raise BreakpointError(f"{pattern!r} is no regular expression: {error}") from None
+        raise BreakpointError(f"{pattern!r} is not a regular expression: {error}") from None
     return Breakpoint("match", pattern=pattern, side=side)
 
 
