@@ -21,8 +21,7 @@ _TRIES = 2
 
 
 async def send(link: Link, kind: str, files: Mapping[str, Path], report: Report) -> str:
-    """Copy these files to the host, into a folder named by its content below `kind`; returns the folder's
-    path.
+    """Copy these files into a folder on the host, below `kind` and named by its content; returns its path.
 
     Raises HostError where a file cannot be read here, or does not arrive.
     """
