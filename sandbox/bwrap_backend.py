@@ -254,9 +254,7 @@ def _memory_file(content: bytes) -> int:
 
 @dataclass
 class Child:
-    """A started bubblewrap: our end of its standard streams, and a memory file with its stderr (-1 for
-    none).
-    """
+    """A started bubblewrap: our end of its streams, and a memory file with its stderr (-1 for none)."""
 
     process: subprocess.Popen[bytes]
     sock: socket.socket

@@ -29,8 +29,9 @@ _SAID = 3  # last lines shown of a failure
 
 
 def suite() -> tuple[str, Path | None]:
-    """The codename of the distribution to make, and the file of this machine's sources for it, None for the
-    usual.
+    """The codename of the distribution to make, and this machine's list of sources for it.
+
+    The list is None where mmdebstrap is to use its own.
     """
     release = Path("/etc/os-release")
     lines = release.read_text(encoding="utf-8").splitlines() if release.exists() else []

@@ -84,10 +84,10 @@ def patterns(wanted: Sequence[str]) -> list[str]:
 def from_guest(
     arrived: Iterable[tuple[str, bytes, str | None]],
 ) -> tuple[tuple[File, ...], tuple[RefusedFile, ...]]:
-    """The files that came out, and those refused: each arrived as (name, content, why the guest refused it or
-    None).
+    """The files that came out, and those that were refused.
 
-    The guest's own checks count for nothing here.
+    Each arrived as (name, content, why the guest refused it or None). The guest's own checks count for
+    nothing here.
     """
     files: dict[str, File] = {}
     refused: list[RefusedFile] = []

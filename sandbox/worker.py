@@ -35,7 +35,7 @@ class Backend(Protocol):
     size: int  # containers that may work at once
 
     async def start(self) -> Transport:
-        """A new container with its runner started. Raises SandboxError."""
+        """A new container with its runner started. Raises SandboxError where it cannot be started."""
         ...
 
 
@@ -88,11 +88,7 @@ class Worker:
     async def outcome(
         self, body: Mapping[str, Any], limits: Limits, callback: Callback | None = None
     ) -> Outcome:
-        """Run a call or a program.
-
-        Raises:
-            SandboxError: the container, not the code in it, failed.
-        """
+        """Run a call or a program. Raises SandboxError where the container, not the code in it, failed."""
         answer = await self._request(body, limits, callback)
         report, value = answer.head, None
         try:
@@ -123,11 +119,7 @@ class Worker:
         return self.sessions > 1 and usage.max_rss_kb < limits.memory_mb * 1024 // 4
 
     async def verdict(self, body: Mapping[str, Any], limits: Limits) -> Verdict:
-        """Run tests.
-
-        Raises:
-            SandboxError: the container, not the code in it, failed.
-        """
+        """Run tests. Raises SandboxError where the container, not the code in it, failed."""
         report = (await self._request(body, limits, None)).head
         return Verdict(
             status=report["status"],

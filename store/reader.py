@@ -225,9 +225,7 @@ class Reader:
         return [run_id for (run_id,) in self._all(query)]
 
     def trajectory_events(self, run_id: str) -> list[Event]:
-        """The events that `store.trajectories.trajectory_of` needs: what the meta-agent was asked and wrote,
-        and what came of it.
-        """
+        """The events that `store.trajectories.trajectory_of` needs, in order."""
         with self._connection.taken() as db:
             rows = db.execute(_SELECT_EVENTS.replace("?", "?1") + _OF_TRAJECTORY, (run_id, run_id))
             return [payloads.decode(db, row) for row in rows]

@@ -104,9 +104,7 @@ class Engines:
         self.sessions.append(session)
 
     async def find_live(self) -> None:
-        """Follow the runs that are in progress already: an earlier screen's, another terminal's, a
-        colleague's.
-        """
+        """Follow the runs that are already in progress on this store, whoever started them."""
         from tui.service.engine_process.sockets import EngineError
 
         try:

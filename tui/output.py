@@ -20,8 +20,7 @@ def fits_clipboard(text: str) -> bool:
 
 
 def export(folder: Path, name: str, text: str) -> Path:
-    """Write `text` to a new file in `folder` named after `name`, readable by its owner only; returns its
-    path.
+    """Write `text` to a new file named after `name`, readable by its owner only; returns its path.
 
     Raises OSError where it cannot be written.
     """

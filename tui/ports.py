@@ -87,9 +87,7 @@ class Workbench(Protocol):
         ...
 
     async def live(self) -> list[str]:
-        """The ids of the runs in progress on this store, whoever started them, except those of
-        experiments.
-        """
+        """The ids of the runs in progress on this store, except those of experiments."""
         ...
 
     async def estimate(self, request: ExperimentRequest) -> list[dict[str, Any]]:

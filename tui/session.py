@@ -108,7 +108,7 @@ class RunSession:
     async def read(self, records: Records, run_id: str) -> None:
         """Read a run of the store; one that is in progress elsewhere is followed until it ends.
 
-        Raises StoreError.
+        Raises StoreError where there is no such run, or it cannot be read.
         """
         run_id = (await records.run(run_id)).id
         await self.load(records, run_id)
@@ -123,7 +123,7 @@ class RunSession:
                 await self.load(records, run_id)
 
     async def play(self, records: Records, run_id: str, pace: Pace) -> None:
-        """Follow a run as the store has it, each event when it is due. Raises StoreError."""
+        """Play a run of the store, each event when it is due. Raises StoreError where it cannot be read."""
 
         async def stored() -> AsyncGenerator[Event, None]:
             async for chunk in records.events(run_id):
@@ -134,7 +134,10 @@ class RunSession:
         self.state.close("interrupted", "The record stops before the run's end.")
 
     async def load(self, records: Records, run_id: str) -> None:
-        """Read the events of a run that the store has and this session has not. Raises StoreError."""
+        """Read those events of a stored run that this session lacks.
+
+        Raises StoreError where they cannot be read.
+        """
         with few_collections():
             async for chunk in records.events(run_id, self.state.last_seq):
                 for start in range(0, len(chunk), BURST):

@@ -17,9 +17,7 @@ _ALIKE = 0.4  # lines that share less were not changed but replaced
 
 
 def word_spans(lines: Sequence[str]) -> dict[int, list[Span]]:
-    """The changed words of a unified diff's lines, by line index; removed and added lines pair up in
-    order.
-    """
+    """The changed words of a unified diff, by line index; removed and added lines pair up in order."""
     spans_by_line: dict[int, list[Span]] = {}
     pairs = 0
     at = 0

@@ -222,8 +222,10 @@ def _name(part: Part) -> str:
 
 
 def _config(rows: Iterable[RunFacts]) -> dict[str, str]:
-    """The runs' options, flat. A seed is each run's own and is a setting by itself; what a run calls
-    repeats are called executions, so that they are not taken for an experiment's.
+    """The runs' options, flat.
+
+    A seed is each run's own and is a setting by itself; what a run calls repeats are called executions, so
+    that they are not taken for an experiment's.
     """
     values: dict[str, dict[str, None]] = {}
     for row in rows:

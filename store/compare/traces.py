@@ -61,8 +61,10 @@ class StepPair:
 
 @dataclass(frozen=True)
 class RunPair:
-    """A run against the baseline; each tuple is (baseline, other). `diff` is the unified diff of code and
-    prompts, whole, "" where they are the same; `workflows` say in a word what the sides ran.
+    """A run against the baseline; each tuple is (baseline, other).
+
+    `diff` is the unified diff of code and prompts, whole, "" where they are the same; `workflows` say in a
+    word what the sides ran.
     """
 
     run_ids: tuple[str, str]

@@ -57,7 +57,10 @@ def check_row(table: str, row: Any) -> dict[str, Any]:
 
 
 def check_event(event: Event, run_id: str, last: Event | None) -> None:
-    """Check that `event` can follow `last` in the run, whose first event follows None. Raises ShapeError."""
+    """Check that `event` can follow `last` in the run, whose first event follows None.
+
+    Raises ShapeError where it cannot, or has a value that readers do not expect.
+    """
     if event.run_id != run_id:
         raise ShapeError("an event of another run")
     if isinstance(event, RunStarted) != (last is None):

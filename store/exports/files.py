@@ -44,10 +44,10 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
 
 @contextmanager
 def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
-    """A folder that takes the name `path` once the block has ended well. Raises ExportError as `new_file`
-    does.
+    """A folder that takes the name `path` once the block has ended well.
 
-    With `force` it replaces a dataset that an export wrote there, and nothing else.
+    With `force` it replaces a dataset that an export wrote there, or a file. Raises ExportError as `new_file`
+    does.
     """
     check_free(path, force=force)
     with explained(path):
@@ -65,8 +65,9 @@ def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
 
 
 def check_free(path: Path, *, force: bool) -> None:
-    """Raises ExportError where `path` is taken: by a folder of something else, or, without `force`, by a
-    file.
+    """Raises ExportError where `path` is taken.
+
+    A folder that no export wrote is never replaced; a file, or a dataset, only with `force`.
     """
     if path.is_dir() and not _is_dataset(path):
         raise ExportError(f"{path} is a folder; name another place with --out")

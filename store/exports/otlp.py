@@ -25,7 +25,10 @@ _LOGGERS = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "openteleme
 
 
 def traces_url(endpoint: str) -> str:
-    """Where spans are sent: `/v1/traces` where the endpoint names no path. Raises ExportError."""
+    """Where spans are sent: `/v1/traces` where the endpoint names no path.
+
+    Raises ExportError where it is not an http or https URL, or holds a password.
+    """
     wrong = ExportError(f"{endpoint!r} is no endpoint; give a URL such as http://localhost:4318")
     try:
         parts = urlsplit(endpoint)

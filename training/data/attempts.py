@@ -101,9 +101,7 @@ def bad_reply(call: Call) -> str:
 
 
 def best(candidates: Sequence[Attempt]) -> Attempt | None:
-    """The attempt with the highest score, the earliest of several, as the engine chooses; None without
-    scores.
-    """
+    """The attempt with the highest score, the earliest of equals, as the engine chooses; None without any."""
     scored = [attempt for attempt in candidates if attempt.score is not None]
     return max(scored, key=lambda attempt: attempt.score or 0.0, default=None)
 

@@ -85,7 +85,10 @@ def tokens(row: Mapping[str, Any], tokenizer: Any) -> tuple[list[int], list[int]
 
 
 def form_of(tokenizer: Any) -> Form:
-    """How the student writes an answer, from its chat template and vocabulary. Raises TokenizerError."""
+    """How the student writes an answer, from its chat template and vocabulary.
+
+    Raises TokenizerError where it has no chat template, or no token that ends an answer.
+    """
     template = tokenizer.chat_template
     if not template:
         raise TokenizerError(

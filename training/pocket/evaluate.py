@@ -148,9 +148,7 @@ class Bench:
         return rows
 
     async def one_turn(self, first: list[str], how: str) -> tuple[float, float]:
-        """Of the first attempts that fail visibly, the share that one turn makes right, as `share` gives
-        it.
-        """
+        """The share of visibly failing first attempts that one turn makes right, as `share` gives it."""
         failed = [i for i, r in enumerate(await self.visible(first)) if not r.passed]
         final = await self.final((await self.turn(first, how))[0])
         return share([final[i] for i in failed])

@@ -126,8 +126,7 @@ def write_files(example: Example) -> None:
 async def rate(
     problem: Problem, weights: Path, seeds: int, report: Callable[[str], object]
 ) -> dict[str, Any]:
-    """Run `problem` through the engine with seeds 0, 1, …; count the runs that show what the example
-    promises.
+    """Run `problem` through the engine with seeds 0, 1, …; count the runs that show what it promises.
 
     Raises RuntimeError where a run fails for another reason than the models.
     """

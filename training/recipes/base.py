@@ -14,7 +14,10 @@ from training.recipes.sections import Model
 
 
 def source_of(model: Model, settings: Settings) -> str:
-    """The folder or hub ID of the base. Raises ModelError, UsageError."""
+    """The folder or hub ID of the base.
+
+    Raises UsageError where the base has no weights to train, ModelError where its checkpoint is not there.
+    """
     source = local_source(model.base, settings)
     if source is None:
         raise UsageError(

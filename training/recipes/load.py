@@ -41,7 +41,10 @@ def load(path_or_preset: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def parse(text: str, where: str, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of a TOML text; `where` names it in messages. Raises RecipeError."""
+    """The recipe of a TOML text; `where` names it in messages.
+
+    Raises RecipeError where it is not TOML, or a key or a value is not one of its kind's.
+    """
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

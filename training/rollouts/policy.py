@@ -22,7 +22,7 @@ class Source(Protocol):
     """Completes one prompt given as tokens."""
 
     async def ask(self, prompt: list[int], sampling: Sampling) -> Generated:
-        """The completion. Raises ModelError."""
+        """The completion of the token ids `prompt`. Raises ModelError where there is none to be had."""
         ...
 
 

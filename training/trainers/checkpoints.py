@@ -64,7 +64,7 @@ def seal(folder: Path, values: Mapping[str, Any]) -> str:
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
-    """`checkpoint.json`. Raises OSError and ValueError."""
+    """The content of `checkpoint.json`. Raises OSError or ValueError where it is missing or not JSON."""
     return json.loads((folder / MANIFEST).read_text("utf-8"))
 
 

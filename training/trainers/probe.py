@@ -32,7 +32,7 @@ class ProbeRequest:
     test_score: float | None = field(default=None)
 
     async def carry_out(self, gym: Gym) -> Rollout:
-        """As the requests of `training.rollouts`. Raises StoreError."""
+        """As the requests of `training.rollouts`. Raises StoreError where its events cannot be stored."""
         reading = Reading(self.policy)
         run_id = await gym.run(self.problem, self.policy, self.config, self.origin, reading, final=True)
         self.test_score = reading.end.score if reading.end else None
@@ -40,7 +40,10 @@ class ProbeRequest:
 
 
 def probe_of(recipe: GRPORecipe) -> list[Problem]:
-    """The recipe's probe problems; none where it has no probe. Raises UsageError."""
+    """The recipe's probe problems, none where it has no probe.
+
+    Raises UsageError where their file is unusable.
+    """
     if not recipe.probe.path:
         return []
     try:

@@ -15,7 +15,10 @@ class Progress:
     """The one writer of a run directory's progress. Used by rank 0 only."""
 
     def __init__(self, path: Path, attempt: int) -> None:
-        """Opens the file; a line that a killed trainer left half-written is cut off. Raises OSError."""
+        """Opens the file, and cuts off a line that a killed trainer left half-written.
+
+        Raises OSError where the file cannot be opened.
+        """
         self._attempt = attempt
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         os.ftruncate(self._file, _whole(self._file))

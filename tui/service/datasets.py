@@ -65,7 +65,10 @@ async def build_in_thread(
 
 
 def read_dataset(folder: Path) -> dict[str, Any]:
-    """A data set as `dataset show --json` prints it: its report, columns and first row. Raises DataError."""
+    """A data set as `dataset show --json` prints it: its report, columns and first row.
+
+    Raises DataError where the folder does not hold one.
+    """
     from training.data.shown import shown
 
     return shown(folder)

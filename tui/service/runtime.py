@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 
 class Runtime:
-    """What the runs of one process share: models, sandbox, recorder, and the hub through which they are
-    followed.
-    """
+    """What the runs of one process share: models, sandbox, recorder, and the hub that followers use."""
 
     def __init__(self, settings: Settings, *, unsafe_local: bool = False) -> None:
         """`unsafe_local` means no sandbox at all.

@@ -12,9 +12,7 @@ from .status import status
 
 
 def main(action: str, *words: str) -> int:
-    """Carry out one action, print its answer, and return the exit status: 1 with a sentence on standard
-    error.
-    """
+    """Carry out one action and print its answer; returns the exit status."""
     if MARK in os.environ:  # asked from within a job: what is launched is no part of that one
         env = {name: value for name, value in os.environ.items() if name != MARK}
         os.execve(sys.executable, sys.orig_argv, env)

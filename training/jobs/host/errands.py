@@ -136,7 +136,11 @@ def _run(command: list[str]) -> None:
 
 
 def errand(name: str, words: list[str]) -> Any:
-    """Carry out an errand; its input besides `words` is standard input. Raises OSError and RuntimeError."""
+    """Carry out an errand; its input besides `words` is standard input. The result is JSON-ready.
+
+    Raises RuntimeError where there is no such errand or it fails, and OSError where files cannot be read or
+    written.
+    """
     places = [Path(word).expanduser() for word in words]
     if name == "facts":
         return facts(places[0])

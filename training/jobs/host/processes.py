@@ -32,9 +32,7 @@ def started(pid: int) -> int | None:
 
 
 def variable(pid: int, name: str) -> str | None:
-    """A variable that a process had in its environment when it started; None without it, or where
-    unreadable.
-    """
+    """A variable that a process had in its environment when it started; None where there is none to read."""
     try:
         words = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except OSError:

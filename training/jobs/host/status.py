@@ -25,7 +25,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(path: Path, data: dict[str, Any]) -> None:
-    """Replace a file with a JSON object, whole or not at all. Raises OSError."""
+    """Replace a file with a JSON object, whole or not at all. Raises OSError where it cannot be written."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with draft.open("w", encoding="utf-8") as file:

@@ -22,7 +22,11 @@ _TRIES = 2
 async def fetch_checkpoints(
     link: Link, there: str, here: Path, steps: Sequence[int] | None, report: Report
 ) -> list[Checkpoint]:
-    """Have checkpoints of the job `there` in the directory `here`, newest first. Raises HostError."""
+    """Copy checkpoints of the job `there` into the directory `here`; all of them where `steps` is None.
+
+    Returns them, the newest first. Raises HostError where one is damaged, does not arrive whole, or does not
+    fit on this disk.
+    """
     fetched = []
     for step, name in await _steps(link, there):
         if steps is not None and step not in steps:
@@ -36,7 +40,7 @@ async def fetch_checkpoints(
 
 
 async def fetch_store(link: Link, there: str, here: Path) -> bool:
-    """Have the job's own store here, as it is now; whether it has one. Raises HostError."""
+    """Copy the job's own store here, as it is now; returns whether it has one. Raises HostError."""
     if not await link.run("snapshot", there):
         return False
     draft = here / ".store.db.part"

@@ -45,7 +45,10 @@ class HostReport:
 
 
 async def check(link: Link, gpus: Iterable[int] = ()) -> HostReport:
-    """Ask a host for what jobs need; `gpus` are those a job is to have. Raises HostError."""
+    """Ask a host for what jobs need; `gpus` are those that a job is to have.
+
+    Raises HostError where it cannot be asked; what it lacks is in the report.
+    """
     await link.connect()
     asked = time.time()
     facts: dict[str, Any] = await link.run("facts", link.workdir)
@@ -99,10 +102,10 @@ def _glibc(link: Link, glibc: tuple[int, ...], machine: str) -> list[str]:
 
 
 async def environment(link: Link, extra: str, report: Report) -> str:
-    """The Python that jobs there run with, in an environment that is made if there is none like it yet.
+    """The Python with which jobs run there, in an environment that is made unless there is one like it.
 
-    It has what an extra of our package asks for, in the versions that are installed here. Raises HostError,
-    and JobError where an installer fails.
+    It has what an extra of our package asks for, in the versions that are installed here. Raises HostError
+    where the host's own environment lacks it, and JobError where an installer fails.
     """
     if (own := link.host.environment) is not None:
         module = _PROOF[extra]

@@ -56,7 +56,7 @@ class Link:
         return place if place.startswith("/") else f"{self._home}/{place}"
 
     async def sftp(self) -> asyncssh.SFTPClient:
-        """File transfer. Raises HostError."""
+        """The file transfer. Raises HostError as `connect` does."""
         await self.connect()
         assert self._sftp is not None
         return self._sftp
@@ -89,7 +89,7 @@ class Link:
 
     @contextlib.asynccontextmanager
     async def told(self) -> AsyncGenerator[None, None]:
-        """What fails in here for the link's sake is a HostError. Raises HostError."""
+        """Turns what fails in the block because of the link or the host into a HostError."""
         import asyncssh
 
         try:
@@ -130,7 +130,7 @@ class Link:
         return json.loads(lines[-1]) if lines else None
 
     async def shell(self, command: str) -> tuple[int | None, str]:
-        """Exit code and output of a command of the host's own. Raises HostError."""
+        """Exit code and output of a command of the host's own. Raises HostError as `connect` does."""
         connection = await self.connect()
         async with self.told():
             done = await connection.run(command, check=False)
@@ -199,7 +199,10 @@ class Link:
                 await source.close()
 
     async def persistently(self, do: Callable[[], Awaitable[T]], report: Report) -> T:
-        """Do what can be gone on with, again and again while the link is lost. Raises what `do` does."""
+        """Do what can be continued, again and again while the link is lost.
+
+        Raises what `do` raises in the end.
+        """
         for wait in BACK_OFF_S:
             try:
                 return await do()
@@ -209,7 +212,7 @@ class Link:
         return await do()
 
     async def write(self, path: str, data: bytes) -> None:
-        """Replace a file there, whole or not at all. Raises HostError."""
+        """Replace a file there, whole or not at all. Raises HostError where it cannot be written."""
         sftp = await self.sftp()
         async with self.told():
             async with sftp.open(f"{path}.tmp", "wb") as file:

@@ -21,9 +21,9 @@ _TRIES = 2
 
 
 async def send(link: Link, kind: str, files: Mapping[str, Path], report: Report) -> str:
-    """Have a folder of these files on the host, below its working folder's `kind`; its path there.
+    """Copy these files into a folder on the host, below `kind` and named by its content; returns its path.
 
-    The folder is named by its content. Raises HostError, and JobError where a file cannot be read.
+    Raises HostError where a file cannot be read here, or does not arrive.
     """
     hashes = await asyncio.to_thread(_hashes, files)
     listing = json.dumps(sorted(hashes.items())).encode()

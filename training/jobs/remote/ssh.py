@@ -106,7 +106,10 @@ class SSHJob:
         await self.link.close()
 
     async def launch(self) -> None:
-        """Start what the directory here describes. Raises HostError and JobError."""
+        """Start what the directory here describes.
+
+        Raises HostError where the host does not answer, JobError where it refuses.
+        """
         sftp = await self.link.sftp()
         async with self.link.told():
             await sftp.makedirs(self._there(), exist_ok=True)

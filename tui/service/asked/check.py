@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 
 def why_not(settings: Settings, models: Iterable[str], *, sandbox: bool = True) -> str:
-    """Why nothing can run here with these models, in a sentence that says what to do; "" where nothing is
-    known.
+    """Why nothing can run here with these models, in a sentence with a remedy; "" where no reason is known.
 
     Contacts no endpoint and loads no weights. Blocks while the Docker daemon answers, where `sandbox` says to
     ask it.

@@ -56,9 +56,10 @@ def fork_request(
     workflow: tuple[str, str] | None = None,
     everywhere: bool = False,
 ) -> NewFork:
-    """The request for a fork as the command line has it: `sets` are PATH=VALUE.
+    """The request for a fork as the command line has it: `at` names a step, `sets` are PATH=VALUE.
 
-    Raises ForkError, StepError, ProblemError and OperatorSetError.
+    Raises ForkError where the options do not go together, StepError where there is no such step, path or
+    value, and otherwise as `check_fork` does.
     """
     edits = bool(sets) or prompt is not None
     if edits and workflow is not None:
@@ -99,9 +100,10 @@ def fork_request(
 
 
 def check_fork(record: RunRecord, request: NewFork) -> None:
-    """Whether the recorded run can be forked so, before anything is opened for it.
+    """Check that the recorded run can be forked so, before anything is opened for it.
 
-    Raises ForkError, StepError, ProblemError and OperatorSetError.
+    Raises ForkError where it cannot, and ProblemError or OperatorSetError where the recorded problem or
+    operators are no longer valid.
     """
     from engine.run.ledger import Budget
 
@@ -130,7 +132,7 @@ async def open_fork(runtime: Runtime, request: NewFork) -> Run:
 def fork_run(record: RunRecord, request: NewFork, services: Services, budget: Budget) -> Run:
     """The run that this fork is, with opened `services`.
 
-    Raises ForkError, StepError, ProblemError and OperatorSetError.
+    Raises StepError where there is no such step, and otherwise as `check_fork` does.
     """
     from engine.run.context import Origin
     from engine.runner import Run

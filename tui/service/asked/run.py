@@ -55,7 +55,11 @@ async def open_new_run(runtime: Runtime, request: NewRun) -> Run:
 
 
 async def open_workflow(runtime: Runtime, request: GivenWorkflow) -> Run:
-    """The run of a given workflow. Raises OperatorSetError, ModelError, SandboxError and StoreError."""
+    """The run of a given workflow.
+
+    Raises OperatorSetError where there is no such set, and ModelError, SandboxError or StoreError where
+    something it needs is not available.
+    """
     from engine.operators.own import load_set
     from engine.run.context import RunConfig
     from engine.runner import Run, workflow_job

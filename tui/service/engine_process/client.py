@@ -121,10 +121,10 @@ async def live_runs(store: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 
 async def live_experiments(store: Path) -> list[tuple[Path, Standing]]:
-    """(socket of its engine, standing) for every experiment that an engine of this store knows, ended ones
-    included.
+    """(socket of its engine, standing) for every experiment that an engine of this store knows.
 
-    Raises EngineError where an engine is of another version, or as `live_runs` does.
+    Ended ones are included while their engine lives. Raises EngineError where an engine is of another
+    version, or as `live_runs` does.
     """
     return [(path, standing_from(data)) for path, data in await _everywhere(store, "experiments")]
 

@@ -128,11 +128,17 @@ class Jobs:
         await self._with(job_id, lambda job: job.resume())
 
     async def fetch(self, job_id: str) -> int:
-        """Copy the job's checkpoints to this machine; returns how many came. Raises ExpectedError."""
+        """Copy the job's checkpoints to this machine; returns how many came.
+
+        Raises ExpectedError where its host does not answer, or they do not arrive whole.
+        """
         return len(await self._with(job_id, lambda job: job.fetch(None, lambda _: None)))
 
     async def remove(self, job_id: str) -> None:
-        """Delete the job's folder and what the store has of it, except its runs. Raises ExpectedError."""
+        """Delete the job's folder and what the store has of it, except its runs.
+
+        Raises ExpectedError where it has not ended, or cannot be deleted.
+        """
 
         def forget() -> None:
             from store.db import open_writer

@@ -32,10 +32,10 @@ class JobReading:
         """What cannot be read, by folder: a sentence each."""
 
     async def refresh(self) -> None:
-        """Read what is new. A caller that comes while another reads waits for that; cancelling a caller does
-        not cut the reading off.
+        """Read what is new.
 
-        Raises StoreError where the store cannot be written.
+        A caller that comes while another reads waits for that; cancelling a caller does not cut the reading
+        off. Raises StoreError where the store cannot be written.
         """
         if self._under_way is None or self._under_way.done():
             self._under_way = asyncio.create_task(asyncio.to_thread(self._read_all))
