@@ -28,6 +28,7 @@ _NAMES = {
     "grad_norm": "grad_norm",
     "learning_rate": "learning_rate",
     "entropy": "entropy",
+    "kl": "kl",
     "eval_loss": "val_loss",
     "rewards/margins": "reward_margin",
     "rewards/accuracies": "preference_accuracy",
