@@ -25,6 +25,7 @@ from engine.search import SearchContext, SearchError
 from engine.variants import Options, Result, Variant, options_of
 from engine.variants.final import finish
 from engine.variants.found import journalled
+from engine.variants.maas_checkpoint import read_controller
 from engine.variants.maas_controller import Architecture, Controller, policy_loss, utility
 from engine.variants.maas_encoders import encoder
 from engine.variants.maas_render import GENERATORS, choices, first_instructions, render
@@ -62,12 +63,16 @@ class MaASOptions(Options):
     textual_gradient: bool = Field(
         False, description="rewrite one instruction when scores fall (paper; optional in the release)"
     )
+    controller: str = Field(
+        "", description="a trained controller in place of a search: job:ID[@STEP], or a checkpoint's folder"
+    )
 
 
-class _Supernet:
+class Supernet:
     """A controller with what it needs to choose for a problem."""
 
     def __init__(self, kind: Kind, options: MaASOptions, seed: int, choice: Mapping[str, str]) -> None:
+        """The weights follow from `seed`. Raises SearchError: torch or the encoder is missing."""
         self.kind: Kind = kind
         self._options = options
         self._encode = encoder(options.encoder)
@@ -81,15 +86,27 @@ class _Supernet:
     def log_prob(self, problem: Problem, architecture: Architecture) -> Any:
         return self.controller.log_prob(self._encode(problem.prompt), architecture)
 
+    def found(self, instructions: Mapping[str, str]) -> dict[str, Any]:
+        """The controller as JSON, as `solve` takes it."""
+        return {
+            "controller": self.controller.dump(),
+            "kind": self.kind,
+            "operators": choices(self.kind),
+            **{k: getattr(self._options, k) for k in _SHAPE},
+            "instructions": dict(instructions),
+        }
 
-async def _supernet(kind: Kind, options: MaASOptions, seed: int, choice: Mapping[str, str]) -> _Supernet:
+
+async def _supernet(kind: Kind, options: MaASOptions, seed: int, choice: Mapping[str, str]) -> Supernet:
     """One made in a thread: torch and an encoder take seconds to load."""
-    return await asyncio.to_thread(_Supernet, kind, options, seed, choice)
+    return await asyncio.to_thread(Supernet, kind, options, seed, choice)
 
 
 async def search(search: SearchContext) -> dict[str, Any]:
-    """Train the controller on the task. Raises SearchError."""
+    """Train the controller on the task, or take the one that is given. Raises SearchError."""
     options = options_of(MaASOptions, search.run.config.options)
+    if options.controller:
+        return await asyncio.to_thread(read_controller, options.controller)
     problems, kind = search.task.problems, search.task.kind
     if not problems:
         raise SearchError(f"the task {search.task.name} has no problems to train a controller on")
@@ -114,12 +131,7 @@ async def search(search: SearchContext) -> dict[str, Any]:
             rewritten = await _rewrite(search, instructions, means)
     if all(m is None for m in means):
         raise SearchError("no run came to a verdict, so the controller learned nothing")
-    return {
-        "controller": net.controller.dump(),
-        "kind": kind,
-        "operators": choices(kind),
-        **{k: getattr(options, k) for k in _SHAPE},
-        "instructions": instructions,
+    return net.found(instructions) | {
         "rewritten": rewritten,
         "repetitions": means,
         "val_score": means[-1],
@@ -129,7 +141,7 @@ async def search(search: SearchContext) -> dict[str, Any]:
 async def _update(
     search: SearchContext,
     options: MaASOptions,
-    net: _Supernet,
+    net: Supernet,
     optimizer: Any,
     instructions: Mapping[str, str],
     batch: Sequence[Problem],
@@ -165,7 +177,7 @@ async def _update(
     return scores
 
 
-async def _architecture(search: SearchContext, net: _Supernet, problem: Problem, at: str) -> Architecture:
+async def _architecture(search: SearchContext, net: Supernet, problem: Problem, at: str) -> Architecture:
     """Recorded, so that a resumed search trains on the very architectures that were run."""
 
     async def make() -> dict[str, Any]:
@@ -217,6 +229,8 @@ async def solve(context: RunContext) -> Result:
     """Sample an architecture for the query and run it. Raises SearchError where nothing can be sampled."""
     options = options_of(MaASOptions, context.config.options)
     found, kind = context.found, context.problem.kind
+    if found is None and options.controller:
+        found = await asyncio.to_thread(read_controller, options.controller)
     if found is None:
         text = (
             "This controller was never trained: it chooses at random. `flowreasoner bench` trains it first."

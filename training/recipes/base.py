@@ -9,7 +9,7 @@ from engine.config import Settings
 from engine.models.base import ModelError
 from engine.models.registry import local_source
 from sandbox.errors import UnavailableError, UsageError
-from training.recipes.kinds import Recipe
+from training.recipes.kinds import ModelRecipe, Recipe
 from training.recipes.sections import Model
 
 
@@ -61,7 +61,7 @@ def load_tokenizer(model: Model, settings: Settings) -> Any:
     return tokenizer
 
 
-def load_model(recipe: Recipe, source: str, tokenizer: Any) -> Any:
+def load_model(recipe: ModelRecipe, source: str, tokenizer: Any) -> Any:
     """The base in the recipe's type and attention, from a folder or hub ID. Raises ModelError, UsageError."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -90,7 +90,7 @@ def load_model(recipe: Recipe, source: str, tokenizer: Any) -> Any:
     return model
 
 
-def peft_config(recipe: Recipe) -> Any:
+def peft_config(recipe: ModelRecipe) -> Any:
     """The adapters to train, or None for all weights."""
     if not recipe.lora.enabled:
         return None

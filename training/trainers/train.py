@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from engine.config import Settings
 from engine.config import load as load_settings
 from sandbox.errors import ExpectedError, UnavailableError
-from training.recipes import DPORecipe, GRPORecipe, Recipe, SFTRecipe
+from training.recipes import DPORecipe, GRPORecipe, MaASRecipe, ModelRecipe, SFTRecipe
 from training.trainers.checkpoints import TRAINER, clean, folder_of
 from training.trainers.hooks import Hooks, StoppedError
 from training.trainers.progress import Progress
@@ -40,9 +41,15 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
     """Returns whether it was stopped before its end."""
     _quiet()
     recipe = directory.recipe
+    if isinstance(recipe, MaASRecipe):
+        from training.trainers import maas
+
+        assert progress is not None  # it has one process
+        return maas.train(recipe, directory, load_settings(), progress)
+    assert isinstance(recipe, ModelRecipe)  # there are no other kinds
     hooks = Hooks(recipe, directory.path, progress, directory.grace_s)
     with hooks.listening(), _memory(recipe, hooks), contextlib.ExitStack() as stack:
-        trainer = _make(directory, load_settings(), hooks, stack)
+        trainer = _make(recipe, directory.path, load_settings(), hooks, stack)
         newest = directory.newest_checkpoint()
         try:
             trainer.train(resume_from_checkpoint=str(newest / TRAINER) if newest else None)
@@ -53,20 +60,21 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
     return hooks.stopping and trainer.state.global_step < trainer.state.max_steps
 
 
-def _make(directory: RunDirectory, settings: Settings, hooks: Hooks, stack: contextlib.ExitStack) -> Any:
-    recipe = directory.recipe
+def _make(
+    recipe: ModelRecipe, folder: Path, settings: Settings, hooks: Hooks, stack: contextlib.ExitStack
+) -> Any:
     if isinstance(recipe, SFTRecipe):
         from training.trainers import sft
 
-        return sft.make(recipe, directory.path, settings, hooks)
+        return sft.make(recipe, folder, settings, hooks)
     if isinstance(recipe, DPORecipe):
         from training.trainers import dpo
 
-        return dpo.make(recipe, directory.path, settings, hooks)
+        return dpo.make(recipe, folder, settings, hooks)
     assert isinstance(recipe, GRPORecipe)  # there are no other kinds
     from training.trainers import grpo
 
-    return grpo.make(recipe, directory.path, settings, hooks, stack)
+    return grpo.make(recipe, folder, settings, hooks, stack)
 
 
 @contextlib.contextmanager
@@ -87,7 +95,7 @@ def _ends(progress: Progress) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _memory(recipe: Recipe, hooks: Hooks) -> Iterator[None]:
+def _memory(recipe: ModelRecipe, hooks: Hooks) -> Iterator[None]:
     """Out of memory is said with the setting to halve."""
     import torch
 
@@ -104,7 +112,7 @@ def _memory(recipe: Recipe, hooks: Hooks) -> Iterator[None]:
         ) from None
 
 
-def _smaller(recipe: Recipe) -> str:
+def _smaller(recipe: ModelRecipe) -> str:
     """The one setting to change so that less memory is needed."""
     key, rows = recipe.at_once
     if rows > 1:
