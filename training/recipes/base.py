@@ -9,6 +9,7 @@ from engine.config import Settings
 from engine.models.base import ModelError
 from engine.models.registry import local_source
 from sandbox.errors import UnavailableError, UsageError
+from training.data.students import read_tokenizer
 from training.recipes.kinds import ModelRecipe, Recipe
 from training.recipes.sections import Model
 
@@ -31,15 +32,10 @@ def load_tokenizer(model: Model, settings: Settings) -> Any:
         UsageError: it has none, and the recipe gives none.
         ModelError: it cannot be loaded.
     """
-    from transformers import AutoTokenizer
-
-    source = source_of(model, settings)
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            "not-found", f"{model.base}: no tokenizer in {source}: {_first_line(error)}"
-        ) from None
+        tokenizer = read_tokenizer(source_of(model, settings))
+    except ModelError as error:
+        raise ModelError(error.kind, f"{model.base}: {error}") from None
     if model.chat_template is not None:
         tokenizer.chat_template = _template(model.chat_template)
     if not tokenizer.chat_template:
