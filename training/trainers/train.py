@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from engine.config import Settings
@@ -16,6 +17,7 @@ from training.trainers.checkpoints import TRAINER, clean, folder_of
 from training.trainers.hooks import Hooks, StoppedError
 from training.trainers.progress import Progress
 from training.trainers.run_directory import RunDirectory
+from training.trainers.webhook import webhook
 
 
 def train(directory: RunDirectory) -> None:
@@ -31,10 +33,13 @@ def train(directory: RunDirectory) -> None:
             return
         (directory.path / "checkpoints").mkdir(exist_ok=True)
         clean(directory.path)
-        progress = Progress(directory.path / "progress.jsonl", directory.attempt)
-        with _ends(progress):
-            stopped = _attempt(directory, progress)
-            progress.write("end", status="stopped" if stopped else "done", error=None)
+        settings = load_settings()
+        with webhook(settings.alert_webhook, directory.path.name) as hook:
+            told = hook.post if hook else None
+            progress = Progress(directory.path / "progress.jsonl", directory.attempt, told)
+            with _ends(progress):
+                stopped = _attempt(directory, progress)
+                progress.write("end", status="stopped" if stopped else "done", error=None)
 
 
 def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
@@ -48,7 +53,12 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
         return maas.train(recipe, directory, load_settings(), progress)
     assert isinstance(recipe, ModelRecipe)  # there are no other kinds
     hooks = Hooks(recipe, directory.path, progress, directory.grace_s)
-    with hooks.listening(), _memory(recipe, hooks), contextlib.ExitStack() as stack:
+    with (
+        hooks.listening(),
+        gpus_there(recipe, hooks),
+        _memory(recipe, hooks),
+        contextlib.ExitStack() as stack,
+    ):
         trainer = _make(recipe, directory.path, load_settings(), hooks, stack)
         newest = directory.newest_checkpoint()
         try:
@@ -110,6 +120,36 @@ def _memory(recipe: ModelRecipe, hooks: Hooks) -> Iterator[None]:
         raise UnavailableError(
             f"out of memory {when}: {_smaller(recipe)}; the checkpoints so far are whole"
         ) from None
+
+
+@contextlib.contextmanager
+def gpus_there(recipe: ModelRecipe, hooks: Hooks) -> Iterator[None]:
+    """A failure on a GPU that is gone is said as that, and is an alert.
+
+    Raises UnavailableError in place of what CUDA raised.
+    """
+    try:
+        yield
+    except RuntimeError:
+        lost = _lost_gpus() if recipe.hardware.device == "cuda" else ""
+        if not lost:
+            raise
+        hooks.alert("gpu_lost", lost)
+        raise UnavailableError(
+            f"{lost}; the checkpoints so far are whole: resume the job once it is back, or on other GPUs"
+        ) from None
+
+
+def _lost_gpus() -> str:
+    """Which of the GPUs that this process was given are gone, as nvidia-smi has it; "" where none is."""
+    from training.jobs.host.gpus import gpus
+
+    given = [int(word) for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word.isdecimal()]
+    there = gpus()
+    if there is None:
+        return "nvidia-smi does not answer any more: a GPU is lost" if given and which("nvidia-smi") else ""
+    lost = [str(gpu) for gpu in given if gpu not in there]
+    return f"nvidia-smi does not list GPU {', '.join(lost)} any more: lost" if lost else ""
 
 
 def _smaller(recipe: ModelRecipe) -> str:
