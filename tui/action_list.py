@@ -280,6 +280,13 @@ ACTIONS: tuple[Action, ...] = (
         "hosts",
         True,
     ),
+    Action(
+        "hosts.add",
+        "n",
+        "Add a host",
+        "Add a machine that jobs run on, once a check has found it well.",
+        "hosts",
+    ),
     Action("hosts.shell", "s", "Shell", "Open a shell in the selected container.", "hosts", True),
     Action("hosts.reap", "o", "Remove orphans", "Remove containers whose process is gone.", "hosts", True),
     Action("hosts.reload", "ctrl+r", "Refresh", "Read hosts, images and containers again.", "hosts", True),
