@@ -22,7 +22,7 @@ from engine.config import Settings
 from engine.events import Event, RunFinished
 from engine.ids import derived_seed
 from engine.models.registry import open_model
-from engine.problems import Problem
+from engine.problems import Kind, Problem
 from engine.run.context import Origin, RunConfig
 from engine.run.limits import ExecutionLimits
 from engine.runner import workflow_job
@@ -99,10 +99,10 @@ class _Training:
         given = recipe.controller
         self.recipe, self.folder, self.progress = recipe, directory.path, progress
         self.settings, self.problems, self.stopping = settings, problems, False
-        self.kind, self.instructions = problems[0].kind, first_instructions(problems[0].kind)
-        options = MaASOptions(
-            layers=given.layers, hidden=given.hidden, threshold=given.threshold, encoder=given.encoder
-        )
+        self.kind: Kind = problems[0].kind
+        self.instructions = first_instructions(self.kind)
+        shape = given.model_dump(include={"layers", "hidden", "threshold", "encoder"})
+        options = MaASOptions.model_validate(shape)
         seed = derived_seed(recipe.seed, "weights")
         self.net = Supernet(self.kind, options, seed, choices(self.kind))
         self.done, self._since = 0, []
