@@ -84,7 +84,7 @@ def plain_log_prob(weights: Weights, query: Sequence[float], one: Architecture) 
 
 def test_an_update_is_that_of_plain_python() -> None:
     """The loss, its gradient by finite differences, and Adam's first step: the rate times its sign."""
-    net = Supernet("code", MaASOptions(layers=2, hidden=3), 7, choices("code"))
+    net = Supernet("code", MaASOptions.model_validate({"layers": 2, "hidden": 3}), 7, choices("code"))
     weights: dict[str, Any] = {
         name: w.detach().double().tolist() for name, w in net.controller.weights.items()
     }
@@ -129,7 +129,7 @@ def test_an_update_is_that_of_plain_python() -> None:
 
 
 def test_without_a_verdict_nothing_is_learned() -> None:
-    net = Supernet("code", MaASOptions(layers=1, hidden=3), 7, choices("code"))
+    net = Supernet("code", MaASOptions.model_validate({"layers": 1, "hidden": 3}), 7, choices("code"))
     before = net.controller.dump()
     values = learn(
         net, net.controller.optimizer(0.01), [Tried(problem("a", "x"), Architecture((("Generate",),)))], 3.0

@@ -22,14 +22,14 @@ from engine.config import Settings
 from engine.events import Event, RunFinished
 from engine.ids import derived_seed
 from engine.models.registry import open_model
-from engine.problems import Problem
+from engine.problems import Kind, Problem
 from engine.run.context import Origin, RunConfig
 from engine.run.limits import ExecutionLimits
 from engine.runner import workflow_job
 from engine.variants.maas import MaASOptions, Supernet
 from engine.variants.maas_checkpoint import read_controller, write_controller
 from engine.variants.maas_controller import Architecture, policy_loss, utility
-from engine.variants.maas_render import choices, first_instructions, render
+from engine.variants.maas_render import choices, first_instructions, render, verifies
 from sandbox.errors import UnavailableError, UsageError
 from training.data.rows import open_data
 from training.recipes import MaASRecipe
@@ -99,10 +99,10 @@ class _Training:
         given = recipe.controller
         self.recipe, self.folder, self.progress = recipe, directory.path, progress
         self.settings, self.problems, self.stopping = settings, problems, False
-        self.kind, self.instructions = problems[0].kind, first_instructions(problems[0].kind)
-        options = MaASOptions(
-            layers=given.layers, hidden=given.hidden, threshold=given.threshold, encoder=given.encoder
-        )
+        self.kind: Kind = problems[0].kind
+        self.instructions, self.verify = first_instructions(self.kind), verifies(problems[0])
+        shape = given.model_dump(include={"layers", "hidden", "threshold", "encoder"})
+        options = MaASOptions.model_validate(shape)
         seed = derived_seed(recipe.seed, "weights")
         self.net = Supernet(self.kind, options, seed, choices(self.kind))
         self.done, self._since = 0, []
@@ -171,7 +171,7 @@ class _Training:
         return derived_seed(self.recipe.seed, *map(str, of))
 
     async def _try(self, gym: Gym, worker: Any, one: Tried, step: int, number: int) -> None:
-        workflow = render(one.architecture, self.kind, self.instructions)
+        workflow = render(one.architecture, self.kind, self.instructions, verify=self.verify)
         limits = ExecutionLimits(**self.recipe.limits.model_dump())
         config = RunConfig(
             variant="maas",
@@ -203,7 +203,9 @@ class _Training:
         rewards = [v for values in self._since if (v := values["reward_mean"]) is not None]
         scores = [v for values in self._since if (v := values["val_score_mean"]) is not None]
         with replacing(final) as folder:
-            write_controller(folder, self.net.found(self.instructions) | {"val_score": mean(scores)})
+            write_controller(
+                folder, self.net.found(self.instructions, self.verify) | {"val_score": mean(scores)}
+            )
             (folder / TRAINER).mkdir()
             torch.save(self.optimizer.state_dict(), folder / TRAINER / _OPTIMIZER)
             seal(folder, {"step": self.done, "base": None, "merit": mean(rewards)})
