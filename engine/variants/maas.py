@@ -114,14 +114,13 @@ async def search(search: SearchContext) -> dict[str, Any]:
     """Train the controller on the task. Raises SearchError."""
     options = options_of(MaASOptions, search.run.config.options)
     problems, kind = search.task.problems, search.task.kind
-    if not problems:
+    if not problems and options.controller is None:
         raise SearchError(f"the task {search.task.name} has no problems to train a controller on")
     net = await _supernet(kind, options, seed_of(search, "weights"), choices(kind))
-    verify = verifies(problems[0])
     if options.controller is not None:
         text = "The controller was trained elsewhere: it is used as it is."
         search.run.emitter.emit(Notice(level="info", text=text))
-        return _found(kind, options, net, first_instructions(kind), verify)
+        return _found(kind, options, net, first_instructions(kind))
     optimizer = net.controller.optimizer(options.lr)
     instructions, rewritten = first_instructions(kind), None
     means: list[float | None] = []
@@ -142,12 +141,12 @@ async def search(search: SearchContext) -> dict[str, Any]:
             rewritten = await _rewrite(search, instructions, means)
     if all(m is None for m in means):
         raise SearchError("no run came to a verdict, so the controller learned nothing")
-    found = _found(kind, options, net, instructions, verify)
+    found = _found(kind, options, net, instructions)
     return found | {"rewritten": rewritten, "repetitions": means, "val_score": means[-1]}
 
 
 def _found(
-    kind: Kind, options: MaASOptions, net: _Supernet, instructions: Mapping[str, str], verify: bool
+    kind: Kind, options: MaASOptions, net: _Supernet, instructions: Mapping[str, str]
 ) -> dict[str, Any]:
     """The controller, and all that its choices are made and rendered with."""
     return {
@@ -156,7 +155,6 @@ def _found(
         "operators": choices(kind),
         **{k: getattr(options, k) for k in _SHAPE},
         "instructions": dict(instructions),
-        "verify": verify,
         "rewritten": None,
         "repetitions": [],
         "val_score": None,
@@ -256,7 +254,6 @@ async def solve(context: RunContext) -> Result:
     """Sample an architecture for the query and run it. Raises SearchError where nothing can be sampled."""
     options = options_of(MaASOptions, context.config.options)
     found, kind = context.found, context.problem.kind
-    verify = verifies(context.problem)
     if found is None:
         if options.controller is None:
             text = (
@@ -267,17 +264,23 @@ async def solve(context: RunContext) -> Result:
         net = await _supernet(kind, options, derived_seed(context.config.seed, "weights"), choices(kind))
         instructions = first_instructions(kind)
     else:
-        kind, verify = found["kind"], bool(found.get("verify", False))
+        kind = found["kind"]
         trained = options.model_copy(update={"controller": None, **{k: found[k] for k in _SHAPE}})
         net = await _supernet(kind, trained, 0, found["operators"])
         net.controller.load(found["controller"])
         instructions = found["instructions"]
     seed = derived_seed(context.config.seed, "maas", context.problem.id)
-    workflow = render(net.sample(context.problem, seed), kind, instructions, verify=verify)
+    architecture = net.sample(context.problem, seed)
+    workflow = render(architecture, kind, instructions, verify=verifies(context.problem))
     emit_proposal(context, workflow, round_number=1)
     return await finish(
         context, workflow, round_number=1, val_score=found.get("val_score") if found else None
     )
 
 
-VARIANT = Variant(solve, MaASOptions, search)
+VARIANT = Variant(
+    solve,
+    MaASOptions,
+    search,
+    needs_problems=lambda config: options_of(MaASOptions, config.options).controller is None,
+)

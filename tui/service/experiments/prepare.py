@@ -41,7 +41,7 @@ def prepare(settings: Settings, store: Path, request: ExperimentRequest) -> Prep
     Raises:
         PlanError, ProblemError, OptionError, UnknownVariantError, OperatorSetError, StoreError: one sentence.
     """
-    from engine.experiments.contestants import contestants
+    from engine.experiments.contestants import check_searches, contestants
     from engine.experiments.selection import reselect
     from engine.run.ledger import Budget
 
@@ -52,6 +52,8 @@ def prepare(settings: Settings, store: Path, request: ExperimentRequest) -> Prep
         retry = ()
         plan, selection = _new_plan(settings, request)
     ready = contestants(plan, Budget(**settings.budget.model_dump()), selection.report[0].kind)
+    if isinstance(request, NewExperiment):
+        check_searches(plan, ready)
     found = {}
     if plan.found is not None:
         with_search = [label for label, c in ready.items() if c.variant.search is not None]
