@@ -71,7 +71,7 @@ def operator_aliases(nodes: Iterable[ast.AST]) -> dict[str, str]:
         if (
             isinstance(made, ast.Attribute)
             and isinstance(made.value, ast.Name)
-            and made.value.id == "operator"
+            and made.value.id in ("operator", "operators")
         ):
             aliases |= {name: made.attr for target in node.targets if (name := self_attribute(target))}
     return aliases
