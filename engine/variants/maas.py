@@ -106,7 +106,7 @@ class Supernet:
     def log_prob(self, problem: Problem, architecture: Architecture) -> Any:
         return self.controller.log_prob(self._encode(problem.prompt), architecture)
 
-    def found(self, instructions: Mapping[str, str], verify: bool) -> dict[str, Any]:
+    def found(self, instructions: Mapping[str, str]) -> dict[str, Any]:
         """The controller as JSON, with all that its choices are made and rendered with."""
         return {
             "controller": self.controller.dump(),
@@ -114,7 +114,6 @@ class Supernet:
             "operators": choices(self.kind),
             **{k: getattr(self._options, k) for k in _SHAPE},
             "instructions": dict(instructions),
-            "verify": verify,
             "rewritten": None,
             "repetitions": [],
             "val_score": None,
@@ -142,14 +141,13 @@ async def search(search: SearchContext) -> dict[str, Any]:
     if options.controller and not _released(options):
         return await asyncio.to_thread(read_controller, options.controller)
     problems, kind = search.task.problems, search.task.kind
-    if not problems:
+    if not problems and not options.controller:
         raise SearchError(f"the task {search.task.name} has no problems to train a controller on")
     net = await _supernet(kind, options, seed_of(search, "weights"), choices(kind))
-    verify = verifies(problems[0])
     if options.controller:
         text = "The controller was trained elsewhere: it is used as it is."
         search.run.emitter.emit(Notice(level="info", text=text))
-        return net.found(first_instructions(kind), verify)
+        return net.found(first_instructions(kind))
     optimizer = net.controller.optimizer(options.lr)
     instructions, rewritten = first_instructions(kind), None
     means: list[float | None] = []
@@ -170,7 +168,7 @@ async def search(search: SearchContext) -> dict[str, Any]:
             rewritten = await _rewrite(search, instructions, means)
     if all(m is None for m in means):
         raise SearchError("no run came to a verdict, so the controller learned nothing")
-    return net.found(instructions, verify) | {
+    return net.found(instructions) | {
         "rewritten": rewritten,
         "repetitions": means,
         "val_score": means[-1],
@@ -278,7 +276,6 @@ async def solve(context: RunContext) -> Result:
     """
     options = options_of(MaASOptions, context.config.options)
     found, kind = context.found, context.problem.kind
-    verify = verifies(context.problem)
     if found is None and options.controller and not _released(options):
         found = await asyncio.to_thread(read_controller, options.controller)
     if found is None:
@@ -291,17 +288,23 @@ async def solve(context: RunContext) -> Result:
         net = await _supernet(kind, options, derived_seed(context.config.seed, "weights"), choices(kind))
         instructions = first_instructions(kind)
     else:
-        kind, verify = found["kind"], bool(found.get("verify", False))
+        kind = found["kind"]
         trained = options.model_copy(update={"controller": "", **{k: found[k] for k in _SHAPE}})
         net = await _supernet(kind, trained, 0, found["operators"])
         net.controller.load(found["controller"])
         instructions = found["instructions"]
     seed = derived_seed(context.config.seed, "maas", context.problem.id)
-    workflow = render(net.sample(context.problem, seed), kind, instructions, verify=verify)
+    architecture = net.sample(context.problem, seed)
+    workflow = render(architecture, kind, instructions, verify=verifies(context.problem))
     emit_proposal(context, workflow, round_number=1)
     return await finish(
         context, workflow, round_number=1, val_score=found.get("val_score") if found else None
     )
 
 
-VARIANT = Variant(solve, MaASOptions, search)
+VARIANT = Variant(
+    solve,
+    MaASOptions,
+    search,
+    needs_problems=lambda config: options_of(MaASOptions, config.options).controller is None,
+)

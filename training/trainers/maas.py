@@ -203,9 +203,7 @@ class _Training:
         rewards = [v for values in self._since if (v := values["reward_mean"]) is not None]
         scores = [v for values in self._since if (v := values["val_score_mean"]) is not None]
         with replacing(final) as folder:
-            write_controller(
-                folder, self.net.found(self.instructions, self.verify) | {"val_score": mean(scores)}
-            )
+            write_controller(folder, self.net.found(self.instructions) | {"val_score": mean(scores)})
             (folder / TRAINER).mkdir()
             torch.save(self.optimizer.state_dict(), folder / TRAINER / _OPTIMIZER)
             seal(folder, {"step": self.done, "base": None, "merit": mean(rewards)})
