@@ -57,7 +57,7 @@ class WayReader:
         }
 
     def rounds(self, run_ids: Sequence[str]) -> dict[int, tuple[int, int]]:
-        """By round: how many of these runs' workflows passed all of `val`, of how many that were scored on it."""
+        """By round: how many of these runs' workflows passed all of `val`, and how many were scored on it."""
         query = """
             SELECT round, sum(score >= 1.0), count(*) FROM rounds WHERE score IS NOT NULL
               AND run_id IN (SELECT value FROM json_each(?)) GROUP BY round ORDER BY round"""

@@ -71,8 +71,8 @@ class PairWays:
 
 @dataclass(frozen=True)
 class Ways:
-    """`trials` are the done ones of each side, which `operators` are of. `rounds` are, for each side, how many
-    workflows passed all of `val` in a round, and how many were scored on it.
+    """`trials` are the done ones of each side, which `operators` are of. `rounds` are, for each side, how
+    many workflows passed all of `val` in a round, and how many were scored on it.
     """
 
     trials: tuple[int, ...]

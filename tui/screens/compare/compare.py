@@ -217,8 +217,8 @@ class CompareScreen(WorkbenchScreen[None]):
 
     def _arrive(self, page: str) -> None:
         """Focus the page once it is laid out: what is hidden cannot take the focus."""
-        if page != self._page:
-            return
+        if page != self._page or self.focused is not None:
+            return  # turned, or gone elsewhere meanwhile
         pane = self.query_one(f"#{PAGES[page][1]}")
         if pane.region.area:
             pane.focus()
