@@ -126,6 +126,7 @@ class HomeScreen(WorkbenchScreen[None]):
 
             rows = [*map(job_row, self._jobs), *rows]
         self.query_one("#active", TableView).show(rows)
+        self.set_class(bool(rows), "-busy")
         self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
 
     def _show_setup(self, workbench: Workbench) -> None:
