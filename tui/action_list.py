@@ -183,6 +183,14 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "failures.rerun_cluster", "A", "Run cluster again", "Run all runs of the cluster again.", "failures"
     ),
+    Action(
+        "failures.step",
+        "p",
+        "Prompt and reply",
+        "What the step that went wrong was asked and replied, or why the run failed.",
+        "failures",
+    ),
+    Action("failures.watch", "w", "Watch", "Say when the cluster has a new run, or no longer.", "failures"),
     Action("failures.undo", "U", "Undo", "Take back what was said of a run last.", "failures"),
     Action("failures.reload", "ctrl+r", "Reload", "Read the clusters from the store again.", "failures"),
     Action("experiments.new", "n", "New experiment", "Fill in an experiment.", "experiments", True, "New"),
