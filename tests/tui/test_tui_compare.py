@@ -399,8 +399,6 @@ def test_aligned_steps_of_two_runs(snap_compare: Compare, size: tuple[int, int],
 
     async def ready(pilot: Pilot[Any]) -> None:
         await comparing(pilot, "first-vanilla-2-1", "first-flow,rounds=3-2-1")
-        if size == SMALL:
-            await pilot.press("left_square_bracket", "left_square_bracket")
         await until(pilot, lambda: app.focused is table(app, "steps"))
 
     assert snap_compare(app, terminal_size=size, run_before=ready)

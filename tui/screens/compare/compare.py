@@ -41,7 +41,7 @@ LEFT = ("Summary", "Metrics")
 OF_VARIANTS = ("Problems", "Operators", "Flips", "Charts")
 OF_RUNS = ("Answers", "Steps", "Workflow")
 OF_WAYS = ("Operators", "Flips", "Charts")
-MOST_FLIPS = 200  # of a pair; the command line looks into all of them
+MOST_FLIPS = 100  # of a pair; the command line looks into all of them
 LAYOUT_SECONDS = 0.02
 
 
