@@ -192,10 +192,9 @@ async def test_where_time_went_and_what_turned_the_verdicts(full: Path) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is not screen)
         traces = await compared(pilot)
-        assert [side.run_id for side in traces.state.comparison.sides] == [
-            "first-vanilla-2-1",
-            "first-flow,rounds=3-2-1",
-        ]  # type: ignore[union-attr]
+        comparison = traces.state.comparison
+        assert comparison is not None
+        assert [s.run_id for s in comparison.sides] == ["first-vanilla-2-1", "first-flow,rounds=3-2-1"]
 
 
 async def test_pictures_of_a_comparison(full: Path) -> None:
