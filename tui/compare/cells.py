@@ -173,8 +173,12 @@ def paired_sentence(one: Pair) -> str:
     )
 
 
+def p_cell(p_value: float) -> str:
+    return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}"
+
+
 def p_words(p_value: float) -> str:
-    return "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.4f}"
+    return f"p {'' if p_value < 0.0001 else '= '}{p_cell(p_value)}"
 
 
 def problem_name(one: ProblemPair) -> str:

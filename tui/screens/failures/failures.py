@@ -17,6 +17,7 @@ from tui.actions import bindings_for
 from tui.format import plural
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
+from tui.screens.failures.again import start_again
 from tui.screens.failures.rows import CLUSTER_COLUMNS, RUN_COLUMNS, cluster_row, run_row
 from tui.screens.failures.step_text import step_text
 from tui.watching import Watches
@@ -380,22 +381,4 @@ class FailuresScreen(WorkbenchScreen[None]):
         )
 
     def _rerun(self, run_ids: list[str]) -> None:
-        self.run_worker(partial(self._start, run_ids), group="rerun")
-
-    async def _start(self, run_ids: list[str]) -> None:
-        from engine.problems import ProblemError
-        from store.errors import StoreError
-        from tui.service.asked.again import rerun_request
-
-        path = self.navigation.workbench.store_path
-        begun = 0
-        for run_id in run_ids:
-            try:
-                request = await asyncio.to_thread(rerun_request, path, run_id)
-            except (StoreError, ProblemError) as error:
-                self.notify(one_line(str(error), 300), severity="error")
-                continue
-            self.navigation.start_run(request, show=False)
-            begun += 1
-        if begun:
-            self.notify(f"{plural(begun, 'run')} started again; 1 lists them.")
+        self.run_worker(partial(start_again, self, run_ids), group="rerun")
