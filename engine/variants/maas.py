@@ -67,8 +67,8 @@ class MaASOptions(Options):
     )
     controller: str = Field(
         "",
-        description="a trained controller in place of a search: job:ID[@STEP], a checkpoint's folder, or a "
-        ".pth file of the release, which takes encoder=FOLDER of all-MiniLM-L6-v2",
+        description="a trained controller in place of a search: job:ID[@STEP] or a checkpoint's folder "
+        "(ours), or a .pth file, which takes encoder=FOLDER of all-MiniLM-L6-v2 (release)",
     )
 
 
@@ -306,5 +306,5 @@ VARIANT = Variant(
     solve,
     MaASOptions,
     search,
-    needs_problems=lambda config: options_of(MaASOptions, config.options).controller is None,
+    needs_problems=lambda config: not options_of(MaASOptions, config.options).controller,
 )

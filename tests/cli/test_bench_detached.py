@@ -98,8 +98,8 @@ async def test_kill_9_of_its_engine_loses_nothing(shell: Shell, models: Models, 
 async def test_what_is_wrong_is_said_before_there_is_an_engine(shell: Shell, problems: Path) -> None:
     for args, told in [
         (("--variant", "vanila"), "did you mean vanilla"),
-        (("--dry-run",), "--dry-run is for this terminal"),
-        (("--unsafe-local",), "--unsafe-local is for this terminal"),
+        (("--dry-run",), "--dry-run needs this terminal"),
+        (("--unsafe-local",), "--unsafe-local needs this terminal"),
     ]:
         result = await shell("bench", str(problems), *args, "--detach")
         assert (result.code, len(result.err.splitlines())) == (2, 1)

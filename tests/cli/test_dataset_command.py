@@ -46,7 +46,7 @@ async def test_other_kinds(filled: Shell, kind: str, rows: int) -> None:
         (("build", "grpo", "--from", "", "--out", "x", "--form", "trace"), "--form goes with sft"),
         (
             ("build", "sft", "--from", "", "--out", "x", "--tokenizer", "hf:./x"),
-            "--tokenizer hf:./x: x is no",
+            "--tokenizer hf:./x: x does not exist",
         ),
         (("build", "sft", "--from", "", "--out", "store.db"), "store.db exists already"),
         (("show", "nowhere"), "nowhere is no folder; name what `dataset build --out` wrote"),

@@ -76,7 +76,7 @@ def test_it_is_told_in_a_sentence(daemon: Callable[[dict[str, Any]], None], know
     daemon(known)
     with pytest.raises(SandboxError, match="the Docker daemon does not answer") as caught:
         choose_backends("docker")
-    assert caught.value.reason == "no-docker"
+    assert caught.value.reason == "daemon-down"
 
 
 def test_what_it_cannot_remove_is_left_to_the_next_time(daemon: Callable[[dict[str, Any]], None]) -> None:

@@ -365,7 +365,7 @@ def test_a_student_without_a_template_is_refused_before_anything_is_read(desk: D
     (desk.folder / "bare" / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(TokenizerError, match="no chat template"):
         desk.build("sft", tokenizer=f"hf:{desk.folder / 'bare'}")
-    with pytest.raises(TokenizerError, match=r"--tokenizer .*no folder"):
+    with pytest.raises(TokenizerError, match=r"--tokenizer .*does not exist"):
         desk.build("sft", tokenizer="hf:./nowhere")
     assert not (desk.folder / "out").exists()
 
