@@ -225,6 +225,7 @@ async def test_a_fork_without_a_change_is_its_parent(
 @pytest.mark.parametrize(
     "trial",
     ["", "no JSON", "[" * 100_000, "5", "null", '"ab"', '["search", 5]', '{"a": 1, "b": 2}', "[1, 2]"],
+    ids=lambda trial: trial[:12],
 )
 async def test_a_trial_nobody_can_read_keeps_no_run_from_being_forked(trial: str) -> None:
     origin = {"experiment": "e", "stage": "search", "trial": trial}
