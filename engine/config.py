@@ -137,6 +137,8 @@ class Settings(BaseSettings):
     """OpenAI-compatible servers by name; `openai` is built in."""
     hosts: dict[str, Host] = {}
     """Machines that jobs run on, by name."""
+    alert_webhook: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
+    """An address that is told of each alert of a training job, as one JSON object by POST."""
 
     @field_validator("sandbox", mode="before")
     @classmethod

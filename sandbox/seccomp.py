@@ -4,7 +4,7 @@ It is what Docker's default profile allows a container without capabilities, les
 needs and some have used to get out or to get at a neighbour:
 
 - `io_uring_*`, `io_setup` and the rest of both: work done by the kernel's own threads, past every filter;
-- `memfd_create`, `memfd_secret`, `shmget`: memory that no process is seen to hold;
+- `memfd_create`, `memfd_secret`, `shmget`, `vmsplice`: memory that no process is seen to hold;
 - `ptrace`, `process_vm_*`, `pidfd_getfd`, `kcmp`: other processes' memory and descriptors;
 - `msgget`, `semget`, `mq_*`: objects that outlive their process, by which neighbours could talk;
 - `personality`, but for asking: it takes protections away; `userfaultfd`: it stops the kernel half way;
@@ -88,7 +88,7 @@ syncfs 306 267, sysinfo 99 179, tee 276 77, tgkill 234 131, time 201 -, timer_cr
 timer_delete 226 111, timer_getoverrun 225 109, timer_gettime 224 108, timer_settime 223 110,
 timerfd_create 283 85, timerfd_gettime 287 87, timerfd_settime 286 86, times 100 153, tkill 200 130,
 truncate 76 45, umask 95 166, uname 63 160, unlink 87 -, unlinkat 263 35, utime 132 -, utimensat 280 88,
-utimes 235 -, vfork 58 -, vmsplice 278 75, wait4 61 260, waitid 247 95, write 1 64, writev 20 66,
+utimes 235 -, vfork 58 -, wait4 61 260, waitid 247 95, write 1 64, writev 20 66,
 landlock_create_ruleset 444 444, landlock_add_rule 445 445, landlock_restrict_self 446 446,
 """
 _ALLOWED: dict[str, tuple[int | None, ...]] = {

@@ -56,6 +56,15 @@ class WayReader:
             for name, calls, runs, wall, tokens, cost, unknown in rows
         }
 
+    def rounds(self, run_ids: Sequence[str]) -> dict[int, tuple[int, int]]:
+        """By round: how many of these runs' workflows passed all of `val`, and how many were scored on it."""
+        query = """
+            SELECT round, sum(score >= 1.0), count(*) FROM rounds WHERE score IS NOT NULL
+              AND run_id IN (SELECT value FROM json_each(?)) GROUP BY round ORDER BY round"""
+        with self._connection.taken() as db:
+            rows = db.execute(query, (json.dumps(list(run_ids)),)).fetchall()
+        return {number: (passed, scored) for number, passed, scored in rows}
+
     def calls_of(self, workflow_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The operators that these workflows call, in the order of their source, by workflow id."""
         query = "SELECT id, graph FROM workflows WHERE id IN (SELECT value FROM json_each(?))"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tui.action_scopes import Action
+from tui.failure_actions import FAILURES
 from tui.training_actions import TRAINING
 
 ACTIONS: tuple[Action, ...] = (
@@ -182,50 +183,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("compare.previous_page", "left_square_bracket", "Previous page", "The previous page.", "compare"),
     Action("compare.next_pane", "tab", "Next pane", "Go to the next pane.", "compare"),
     Action("compare.previous_pane", "shift+tab", "Previous pane", "Go to the previous pane.", "compare"),
-    Action(
-        "failures.group",
-        "c",
-        "Cluster by",
-        "Cluster by signature, problem, operator, variant, label or benchmark, in turn.",
-        "failures",
-        True,
-        "Group",
-    ),
-    Action("failures.label", "l", "Label", "Give the run a label, or remove one.", "failures", True),
-    Action("failures.note", "n", "Note", "Write a note on the run.", "failures", True),
-    Action(
-        "failures.bookmark",
-        "b",
-        "Bookmark",
-        "Bookmark the run, or remove the bookmark.",
-        "failures",
-        True,
-        "Star",
-    ),
-    Action("failures.training_set", "t", "Training set", "Put the run into a training set.", "failures"),
-    Action(
-        "failures.train",
-        "D",
-        "Train on these",
-        "Build a data set of the cluster's runs to train on.",
-        "failures",
-    ),
-    Action("failures.rerun", "R", "Run again", "Run it again, as a new run.", "failures", True, "Rerun"),
-    Action(
-        "failures.rerun_cluster",
-        "A",
-        "Run cluster again",
-        "Run the cluster's newest runs again, at most 20, after asking.",
-        "failures",
-    ),
-    Action(
-        "failures.undo",
-        "U",
-        "Undo",
-        "Undo the latest change to a label, note, bookmark or training set.",
-        "failures",
-    ),
-    Action("failures.reload", "ctrl+r", "Reload", "Read the clusters from the store again.", "failures"),
+    *FAILURES,
     Action("experiments.new", "n", "New experiment", "Fill in an experiment.", "experiments", True, "New"),
     Action(
         "experiments.pause",
@@ -279,6 +237,13 @@ ACTIONS: tuple[Action, ...] = (
         "Check this machine and all hosts, and try to break out of a sandbox.",
         "hosts",
         True,
+    ),
+    Action(
+        "hosts.add",
+        "n",
+        "Add a host",
+        "Add a machine that jobs run on, once a check has found it well.",
+        "hosts",
     ),
     Action("hosts.shell", "s", "Shell", "Open a shell in the selected container.", "hosts", True),
     Action("hosts.reap", "o", "Remove orphans", "Remove containers whose process is gone.", "hosts", True),
@@ -350,6 +315,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("confirm.no", "n", "No", "Leave it as it is.", "confirm"),
     Action("pick.down", "down", "Down", "The next name.", "pick"),
     Action("pick.up", "up", "Up", "The previous name.", "pick"),
+    Action("help.down", "down", "Down", "Scroll one line down.", "help"),
+    Action("help.up", "up", "Up", "Scroll one line up.", "help"),
+    Action("help.page_down", "pagedown", "Page down", "Scroll one page down.", "help"),
+    Action("help.page_up", "pageup", "Page up", "Scroll one page up.", "help"),
     Action("dialog.close", "escape", "Close", "Close the dialog without choosing.", "dialog"),
     Action("list.down", "j,down", "Down", "One row down.", "list"),
     Action("list.up", "k,up", "Up", "One row up.", "list"),

@@ -19,7 +19,7 @@ from tui.actions import bindings_for, keymap_problems
 from tui.engines import Engines
 from tui.key_order import KeyOrder
 from tui.memory import Memory
-from tui.palette import commands_on
+from tui.palette import action_commands, commands_on
 from tui.picked_theme import PickedTheme
 from tui.ports import Workbench
 from tui.safe import one_line
@@ -52,6 +52,7 @@ class WorkbenchApp(App[None]):
     TITLE = "FlowReasoner Workbench"
     CSS_PATH = ["app.tcss", "screens/home/home.tcss"]  # noqa: RUF012 (the default screen cannot bring its own)
     BINDINGS = bindings_for("app")
+    COMMANDS = {action_commands}  # noqa: RUF012
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 (Textual declares the type)
     VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
 
@@ -333,7 +334,7 @@ class WorkbenchApp(App[None]):
             self.screen.maximize(self.screen.focused)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        return commands_on(screen, self, self.workbench.settings.keymap)
+        return commands_on(screen, self, self.workbench.settings.keymap, self.memory)
 
     # -- text out --------------------------------------------------------------------------------
 

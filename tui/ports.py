@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,7 +40,7 @@ class ScreenSettings(Protocol):
     def docker_hosts(self) -> Sequence[str]: ...
 
     @property
-    def hosts(self) -> Mapping[str, Host]:
+    def hosts(self) -> MutableMapping[str, Host]:
         """Where training jobs may run besides here, by name."""
         ...
 

@@ -49,6 +49,7 @@ ACTIVE_COLUMNS = (
     Column("Round", rank=2, least=5),
     Column("Waiting for", least=18, most=200),
     Column("Tokens", "number", rank=3),
+    Column("Cost", "number", rank=4),
     Column("Time", "number", rank=1),
 )
 
@@ -121,6 +122,7 @@ def active_row(number: int, session: RunSession, stalled: str = "") -> TableRow:
             (f"{state.tree.round.number}{planned}" if state.tree.round else "", "muted"),
             (one_line(stalled or waiting_on(state).text, 120), "warning" if stalled else "accent"),
             (fmt.count(state.spent.tokens), "muted"),
+            (fmt.cost(state.spent.cost_usd), "muted"),
             (fmt.clock(state.elapsed_ms(session.since_last_event()) / 1000), "muted"),
         ),
     )

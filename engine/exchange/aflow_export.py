@@ -28,9 +28,16 @@ DATASETS = ("HumanEval", "MBPP", "LiveCodeBench", "GSM8K", "MATH", "HotpotQA", "
 _CODE = ("HumanEval", "MBPP", "LiveCodeBench")
 _COST = 'self.llm.get_usage_summary()["total_cost"]'
 _LITERAL = "from typing import Literal"
+# What the template module of a data set's workspace has; the other operators are in scripts/operators.py.
+_IN_TEMPLATES = {
+    **dict.fromkeys(_CODE, frozenset({"Custom", "CustomCodeGenerate", "ScEnsemble", "Test"})),
+    **dict.fromkeys(("GSM8K", "MATH"), frozenset({"Custom", "ScEnsemble", "Programmer"})),
+    **dict.fromkeys(("HotpotQA", "DROP"), frozenset({"Custom", "AnswerGenerate", "ScEnsemble"})),
+}
 _HEADER = f"""\
 {_LITERAL}
 import workspace.{{dataset}}.workflows.template.operator as operator
+{{others}}\
 import workspace.{{dataset}}.workflows.round_1.prompt as prompt_custom
 from scripts.async_llm import create_llm_instance
 {{logger}}
@@ -91,6 +98,7 @@ class _Export(CallEdits):
     def __init__(self, code: str, tree: ast.Module, operators: OperatorSet, dataset: str) -> None:
         super().__init__(code, tree, operators)
         self._dataset = dataset
+        self._uses_others = False
 
     def text(self) -> str:
         """The whole of `graph.py`. Raises FormatError where the workflow cannot be adapted."""
@@ -109,7 +117,8 @@ class _Export(CallEdits):
         rest = "\n".join(line for line in lines if line not in first_or_header).strip("\n")
         logs = any(isinstance(n, ast.Name) and n.id == "logger" for n in ast.walk(self.tree))
         logger = "from scripts.logs import logger\n" if logs else ""
-        header = _HEADER.format(dataset=self._dataset, logger=logger)
+        others = "import scripts.operators as operators\n" if self._uses_others else ""
+        header = _HEADER.format(dataset=self._dataset, logger=logger, others=others)
         return "".join(f"{line}\n" for line in first) + f"{header}\n{rest}\n"
 
     def _signature(self) -> None:
@@ -197,9 +206,8 @@ class _Export(CallEdits):
             if isinstance(node, ast.Call) and (name := self_attribute(node.func)) in self.operators.specs
         }
         wiring = {"name": "name", "dataset": "dataset", "llm": "create_llm_instance(llm_config)"}
-        wiring |= {
-            a: f"operator.{self.operators.specs[a].name}(self.llm)" for a in sorted(filter(None, used))
-        }
+        names = {a: self.operators.specs[a].name for a in sorted(filter(None, used))}
+        wiring |= {a: f"{self._module_of(name)}.{name}(self.llm)" for a, name in names.items()}
         lines = [f"self.{name} = {value}" for name, value in wiring.items() if name not in assigned]
         margin = self._margin()
         if init is None:
@@ -216,6 +224,7 @@ class _Export(CallEdits):
                 self.edits.append(Edit(start, start, f"{body}\n\n{margin}"))
             return
         self._init_signature(init)
+        self._init_modules(init)
         if lines:
             documented = isinstance(init.body[0], ast.Expr) and len(init.body) > 1
             first = init.body[1 if documented else 0]
@@ -226,6 +235,21 @@ class _Export(CallEdits):
             if isinstance(statement, ast.Assign) and "cost_manager" in ast.unparse(statement.targets[0]):
                 start, end = self.positions.start(statement), self.positions.end(statement)
                 self.edits.append(Edit(start, end, "pass"))
+
+    def _module_of(self, name: str) -> str:
+        """What the module that has this operator is called in the header."""
+        in_template = name in _IN_TEMPLATES.get(self._dataset, {name})
+        self._uses_others |= not in_template
+        return "operator" if in_template else "operators"
+
+    def _init_modules(self, init: FunctionNode) -> None:
+        """Operators that the constructor makes are taken from where they are."""
+        for node in ast.walk(init):
+            match node:
+                case ast.Attribute(value=ast.Name(id="operator" | "operators" as module) as value, attr=name):
+                    if (where := self._module_of(name)) != module:
+                        start, end = self.positions.start(value), self.positions.end(value)
+                        self.edits.append(Edit(start, end, where))
 
     def _init_signature(self, init: FunctionNode) -> None:
         args = init.args

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.experiments.plan import Plan, PlanError
+from engine.models.registry import POCKET
 from engine.problems import Kind
 from engine.run.context import RunConfig
 from engine.run.ledger import Budget
@@ -51,6 +52,26 @@ def contestants(plan: Plan, budget: Budget, kind: Kind) -> dict[str, Contestant]
             does not exist.
     """
     return {label: _contestant(plan, label, spec, budget, kind) for label, spec in plan.variants.items()}
+
+
+def check_searches(plan: Plan, ready: Mapping[str, Contestant]) -> None:
+    """Raise PlanError where a search could only fail: without problems, or for want of a meta-agent."""
+    for label, one in ready.items():
+        if one.variant.search is None or plan.found is not None:
+            continue
+        if not plan.search_problems and one.variant.needs_problems(one.config):
+            division = plan.split or "all"
+            part = division.rpartition("/")[0]
+            use = f"--split {part}, without its part" if part else "--split aflow-1:4"
+            raise PlanError(
+                f"{label} searches on problems that are not reported on, and the split {division} of "
+                f"{plan.benchmark} sets none apart; use {use}"
+            )
+        if one.meta_agent in POCKET and not one.variant.embedded:
+            raise PlanError(
+                f"{label} asks for what {one.meta_agent} was not trained to write; name another meta-agent, "
+                f"with --meta-agent or {label},meta_agent=NAME"
+            )
 
 
 def _contestant(plan: Plan, label: str, text: str, budget: Budget, kind: Kind) -> Contestant:

@@ -12,8 +12,8 @@ BOUND = "# bound by the runner"
 # Names the runner binds in a workflow's module. All but `prompt_custom` are what AFlow's file header
 # imports, and are there so that files written for AFlow run.
 PROVIDED_NAMES = frozenset(
-    {"prompt_custom", "operator", "create_llm_instance", "create", "CostManager", "DatasetType"}
-    | {"Literal", "logger"}
+    {"prompt_custom", "operator", "operators", "create_llm_instance", "create", "CostManager"}
+    | {"DatasetType", "Literal", "logger"}
 )
 # Stays importable in the sandbox, so its import is left alone.
 _STANDARD = frozenset({"typing"})

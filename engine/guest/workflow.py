@@ -155,6 +155,7 @@ class Given:
             "__name__": "workflow",
             "prompt_custom": self.prompts,
             "operator": OperatorModule(self.by_class),
+            "operators": OperatorModule(self.by_class),  # AFlow's scripts/operators.py
             "create_llm_instance": Llm,
             "create": Llm,
             "CostManager": Llm,

@@ -59,8 +59,14 @@ def checkpoint_folder(name: str, jobs: Path) -> Path:
 
 
 def jobs_with_checkpoints(jobs: Path) -> list[str]:
-    """`job:ID` of every job that has a complete checkpoint, the newest job first (IDs sort by time)."""
-    return [f"{SCHEME}:{i}" for i in reversed(_names(jobs)) if checkpoints(jobs / i)]
+    """`job:ID` of every job whose newest complete checkpoint is a language model, newest job first."""
+    newest = ((ident, checkpoints(jobs / ident)[-1:]) for ident in reversed(_names(jobs)))
+    return [f"{SCHEME}:{ident}" for ident, found in newest if found and not _is_controller(found[0][1])]
+
+
+def _is_controller(folder: Path) -> bool:
+    """Whether it is MaAS's, which answers nothing."""
+    return (folder / "controller.json").exists()
 
 
 def content_of(folder: Path) -> str:

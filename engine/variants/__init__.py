@@ -71,7 +71,9 @@ class Variant:
     """A variant, as its module declares it in `VARIANT`.
 
     `most_calls` gives an upper bound of the model calls of one `solve`, for estimates; `operators` names the
-    operator set that the system uses for a kind of problem.
+    operator set that the system uses for a kind of problem. `needs_problems` says whether the search can only
+    be carried out on problems of the task, `embedded` whether the embedded meta-agent can write what this
+    variant asks for.
     """
 
     solve: Solve
@@ -79,6 +81,8 @@ class Variant:
     search: Search | None = None
     most_calls: MostCalls | None = None
     operators: Callable[[Kind], str] = lambda kind: PAPER.name
+    needs_problems: Callable[[RunConfig], bool] = lambda config: True
+    embedded: bool = True
 
 
 # Name → (module with `VARIANT`, what it does)

@@ -258,4 +258,5 @@ def _or_below(score: float | None) -> float:
     return -1.0 if score is None else score
 
 
-VARIANT = Variant(solve_found, ADASOptions, search)
+# The embedded meta-agent writes workflows whatever it is asked for, never an agent (0 of 4 replies).
+VARIANT = Variant(solve_found, ADASOptions, search, embedded=False)

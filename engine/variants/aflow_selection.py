@@ -32,12 +32,13 @@ def candidates(means: Mapping[int, float | None], sample: int) -> list[int]:
     """The rounds to choose from: round 1, which keeps the search from getting stuck, and the best of the
     others.
 
-    `means` are the mean scores by round. There are at most `sample` rounds; of equals the earlier is taken.
+    `means` maps rounds to their mean scores. At most `sample` rounds, but as in the release one besides round
+    1 whatever `sample` is, or nothing would ever come of the others. Of equals the earlier is taken.
     """
     scored = {r: s for r, s in means.items() if s is not None}
     best = sorted((r for r in scored if r != 1), key=lambda r: (-scored[r], r))
     first = [1] if 1 in scored else []
-    return first + best[: max(0, sample - len(first))]
+    return first + best[: max(1, sample - len(first))]
 
 
 def choose_parent(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from engine.journal import Journal
 from engine.models.base import Message
-from engine.operators.sets import SETS
+from engine.operators.metaflow_sets import NotRenamableError
+from engine.operators.own import OperatorSetError, load_set
 from engine.operators.specs import OperatorSet
 from engine.run.context import RunContext
 from engine.variants import Result
@@ -35,8 +37,10 @@ def read_found(found: Mapping[str, Any], operators: OperatorSet) -> Workflow | R
     """The workflow of `found_workflow`, built with the set it was found with where that is known, else with
     `operators`. A workflow that was repaired when it was found stays marked so.
     """
-    if found.get("operators") != operators.name:
-        operators = SETS.get(str(found.get("operators")), operators)
+    name = str(found.get("operators"))
+    if name != operators.name and not name.endswith(".toml"):
+        with contextlib.suppress(OperatorSetError, NotRenamableError):
+            operators = load_set(name)
     built = build_workflow(str(found.get("code", "")), str(found.get("prompts", "")), operators)
     if isinstance(built, Rejected):
         return built

@@ -26,6 +26,7 @@ from engine.search import SearchContext, SearchError
 from engine.variants import Options, Result, Variant, options_of
 from engine.variants.final import finish
 from engine.variants.found import journalled
+from engine.variants.maas_checkpoint import read_controller
 from engine.variants.maas_controller import Architecture, Controller, policy_loss, utility
 from engine.variants.maas_encoders import encoder
 from engine.variants.maas_import import released_weights
@@ -62,26 +63,27 @@ class MaASOptions(Options):
         "hash",
         description="sentence encoder: hash (ours), or a model's folder or name (release: MiniLM-L6-v2)",
     )
-    controller: str | None = Field(
-        None,
-        description="file of a controller that the release trained (.pth), used as it is instead of training "
-        "one; it takes encoder=FOLDER of all-MiniLM-L6-v2 (release)",
-    )
     textual_gradient: bool = Field(
         False, description="rewrite one instruction when scores fall (paper; optional in the release)"
     )
+    controller: str = Field(
+        "",
+        description="a trained controller in place of a search: job:ID[@STEP], a checkpoint's folder, or a "
+        ".pth file of the release, which takes encoder=FOLDER of all-MiniLM-L6-v2",
+    )
 
 
-class _Supernet:
+class Supernet:
     """A controller with what it needs to choose for a problem."""
 
     def __init__(self, kind: Kind, options: MaASOptions, seed: int, choice: Mapping[str, str]) -> None:
+        """The weights follow from `seed`. Raises SearchError: torch or the encoder is missing."""
         self.kind: Kind = kind
         self._options = options
         self._encode = encoder(options.encoder)
         embeddings = {name: self._encode(f"{name}: {text}") for name, text in choice.items()}
         self.controller = Controller(embeddings, layers=options.layers, hidden=options.hidden, seed=seed)
-        if options.controller is not None:
+        if _released(options):
             self._take(options.controller)
 
     def _take(self, file: str) -> None:
@@ -109,29 +111,48 @@ class _Supernet:
     def log_prob(self, problem: Problem, architecture: Architecture) -> Any:
         return self.controller.log_prob(self._encode(problem.prompt), architecture)
 
+    def found(self, instructions: Mapping[str, str]) -> dict[str, Any]:
+        """The controller as JSON, with all that its choices are made and rendered with."""
+        return {
+            "controller": self.controller.dump(),
+            "kind": self.kind,
+            "operators": choices(self.kind),
+            **{k: getattr(self._options, k) for k in _SHAPE},
+            "instructions": dict(instructions),
+            "rewritten": None,
+            "repetitions": [],
+            "val_score": None,
+        }
 
-async def _supernet(kind: Kind, options: MaASOptions, seed: int, choice: Mapping[str, str]) -> _Supernet:
+
+def _released(options: MaASOptions) -> bool:
+    """Whether the given controller is a file of the release rather than a checkpoint of ours."""
+    return options.controller.endswith(".pth")
+
+
+async def _supernet(kind: Kind, options: MaASOptions, seed: int, choice: Mapping[str, str]) -> Supernet:
     """A supernet, made in a thread because torch and an encoder take seconds to load."""
-    return await asyncio.to_thread(_Supernet, kind, options, seed, choice)
+    return await asyncio.to_thread(Supernet, kind, options, seed, choice)
 
 
 async def search(search: SearchContext) -> dict[str, Any]:
-    """Train the controller on the task. Returns its weights, kind, operators, shape and instructions, and the
-    mean score of each repetition.
+    """Train the controller on the task, or take the one that is given. Returns its weights, kind, operators,
+    shape and instructions, and the mean score of each repetition.
 
-    Raises SearchError where the task has no problems, torch or the encoder cannot be loaded, or no run has a
-    verdict.
+    Raises SearchError where the task has no problems, torch, the encoder or the given controller cannot be
+    loaded, or no run has a verdict.
     """
     options = options_of(MaASOptions, search.run.config.options)
+    if options.controller and not _released(options):
+        return await asyncio.to_thread(read_controller, options.controller)
     problems, kind = search.task.problems, search.task.kind
-    if not problems:
+    if not problems and not options.controller:
         raise SearchError(f"the task {search.task.name} has no problems to train a controller on")
     net = await _supernet(kind, options, seed_of(search, "weights"), choices(kind))
-    verify = verifies(problems[0])
-    if options.controller is not None:
+    if options.controller:
         text = "The controller was trained elsewhere: it is used as it is."
         search.run.emitter.emit(Notice(level="info", text=text))
-        return _found(kind, options, net, first_instructions(kind), verify)
+        return net.found(first_instructions(kind))
     optimizer = net.controller.optimizer(options.lr)
     instructions, rewritten = first_instructions(kind), None
     means: list[float | None] = []
@@ -152,31 +173,17 @@ async def search(search: SearchContext) -> dict[str, Any]:
             rewritten = await _rewrite(search, instructions, means)
     if all(m is None for m in means):
         raise SearchError("no run came to a verdict, so the controller learned nothing")
-    found = _found(kind, options, net, instructions, verify)
-    return found | {"rewritten": rewritten, "repetitions": means, "val_score": means[-1]}
-
-
-def _found(
-    kind: Kind, options: MaASOptions, net: _Supernet, instructions: Mapping[str, str], verify: bool
-) -> dict[str, Any]:
-    """The controller, and all that its choices are made and rendered with."""
-    return {
-        "controller": net.controller.dump(),
-        "kind": kind,
-        "operators": choices(kind),
-        **{k: getattr(options, k) for k in _SHAPE},
-        "instructions": dict(instructions),
-        "verify": verify,
-        "rewritten": None,
-        "repetitions": [],
-        "val_score": None,
+    return net.found(instructions) | {
+        "rewritten": rewritten,
+        "repetitions": means,
+        "val_score": means[-1],
     }
 
 
 async def _update(
     search: SearchContext,
     options: MaASOptions,
-    net: _Supernet,
+    net: Supernet,
     optimizer: Any,
     instructions: Mapping[str, str],
     batch: Sequence[Problem],
@@ -216,7 +223,7 @@ async def _update(
     return scores
 
 
-async def _architecture(search: SearchContext, net: _Supernet, problem: Problem, at: str) -> Architecture:
+async def _architecture(search: SearchContext, net: Supernet, problem: Problem, at: str) -> Architecture:
     """The architecture for a problem, which is recorded, so that a resumed search trains on those that
     were run.
     """
@@ -274,9 +281,10 @@ async def solve(context: RunContext) -> Result:
     """
     options = options_of(MaASOptions, context.config.options)
     found, kind = context.found, context.problem.kind
-    verify = verifies(context.problem)
+    if found is None and options.controller and not _released(options):
+        found = await asyncio.to_thread(read_controller, options.controller)
     if found is None:
-        if options.controller is None:
+        if not options.controller:
             text = (
                 "This controller was never trained: it chooses at random. `flowreasoner bench` trains it "
                 "first."
@@ -285,17 +293,23 @@ async def solve(context: RunContext) -> Result:
         net = await _supernet(kind, options, derived_seed(context.config.seed, "weights"), choices(kind))
         instructions = first_instructions(kind)
     else:
-        kind, verify = found["kind"], bool(found.get("verify", False))
-        trained = options.model_copy(update={"controller": None, **{k: found[k] for k in _SHAPE}})
+        kind = found["kind"]
+        trained = options.model_copy(update={"controller": "", **{k: found[k] for k in _SHAPE}})
         net = await _supernet(kind, trained, 0, found["operators"])
         net.controller.load(found["controller"])
         instructions = found["instructions"]
     seed = derived_seed(context.config.seed, "maas", context.problem.id)
-    workflow = render(net.sample(context.problem, seed), kind, instructions, verify=verify)
+    architecture = net.sample(context.problem, seed)
+    workflow = render(architecture, kind, instructions, verify=verifies(context.problem))
     emit_proposal(context, workflow, round_number=1)
     return await finish(
         context, workflow, round_number=1, val_score=found.get("val_score") if found else None
     )
 
 
-VARIANT = Variant(solve, MaASOptions, search)
+VARIANT = Variant(
+    solve,
+    MaASOptions,
+    search,
+    needs_problems=lambda config: options_of(MaASOptions, config.options).controller is None,
+)

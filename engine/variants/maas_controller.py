@@ -167,7 +167,8 @@ class Controller:
         shapes = {k: v.shape for k, v in weights.items()}
         if shapes != {k: v.shape for k, v in self.weights.items()}:
             return False
-        self.weights = {k: v.requires_grad_() for k, v in weights.items()}
+        # In the order they had: an optimizer's state is by place.
+        self.weights = {k: weights[k].requires_grad_() for k in self.weights}
         return True
 
 

@@ -195,4 +195,5 @@ VARIANT = Variant(
     search,
     most_calls=lambda _: (2, None),
     operators=lambda kind: METAFLOW.name,
+    needs_problems=lambda config: options_of(MetaFlowOptions, config.options).candidates > 1,
 )

@@ -63,6 +63,7 @@ class _Candidate:
     workflow_id: str
     reply: str
     score: float
+    unjudged: int  # executions without a verdict, which the score leaves out
 
 
 async def search(search: SearchContext) -> dict[str, Any]:
@@ -130,13 +131,15 @@ async def _problem(
         )
     best = max(candidates, key=lambda c: c.score, default=None)
     shown = ", ".join(f"{c.score:.2f}" for c in candidates) or "none"
+    unjudged = sum(c.unjudged for c in candidates)
+    without = f"; executions without a verdict, left out: {unjudged}" if unjudged else ""
     left = f"; {len(reasons)} could not be had: {reasons[0]}" if reasons else ""
     search.run.emitter.emit(
         RoundFinished(
             round=number,
             workflow_id=best.workflow_id if best else None,
             score=mean(c.score for c in candidates),
-            feedback=f"{problem.id}: scores of {len(candidates)} workflows: {shown}{left}",
+            feedback=f"{problem.id}: scores of {len(candidates)} workflows: {shown}{without}{left}",
         )
     )
     return candidates
@@ -164,7 +167,8 @@ async def _candidate(
         outcomes, _ = await tried(search, prefix, built, problems=[problem], repeats=options.executions)
         score = mean(o["score"] for o in outcomes)
         if score is not None and any(o["answered"] for o in outcomes):
-            return _Candidate(problem.id, built.id, reply.text, score)
+            unjudged = sum(o["score"] is None for o in outcomes)
+            return _Candidate(problem.id, built.id, reply.text, score, unjudged)
         why = next((o["error"] for o in outcomes if o["error"]), None) or "no execution gave an answer"
     return why
 
@@ -210,4 +214,10 @@ _SETS: dict[Kind, str] = {
     "qa": "scoreflow-qa",
     "open": "scoreflow-qa",
 }
-VARIANT = Variant(solve, ScoreFlowOptions, search, operators=lambda kind: _SETS[kind])
+VARIANT = Variant(
+    solve,
+    ScoreFlowOptions,
+    search,
+    operators=lambda kind: _SETS[kind],
+    needs_problems=lambda config: options_of(ScoreFlowOptions, config.options).collect,
+)

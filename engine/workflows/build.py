@@ -78,6 +78,8 @@ def build_workflow(text: str, prompts: str, operator_set: OperatorSet) -> Workfl
         return _rejected(read, read.problems, (), operator_set)
     written = (*read.problems, *lint(read.code, read.prompts, operator_set))
     fixed = repair(read.code, read.prompts, operator_set)
+    if fixed.left is not None:
+        written = (*read.problems, fixed.left, *(d for d in written if d.code != "graph-syntax"))
     left = lint(fixed.code, fixed.prompts, operator_set) if fixed.repairs else written
     if has_errors(left):
         # Where the text did not parse as written, the diagnostics of the repaired text say more.

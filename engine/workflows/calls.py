@@ -23,6 +23,7 @@ def check_calls(tree: ast.Module, operators: Operators) -> list[Diagnostic]:
             called.add(node.func)
             if spec := operators.spec(node):
                 found += _other_name(node, spec, operators) + check_arguments(node, spec)
+            found += _part_of_operator(node, operators)
     found += _unknown_classes(operators, cls)
     if not has_open_attributes(tree, cls):
         for node in ast.walk(cls):
@@ -39,6 +40,17 @@ def _other_name(call: ast.Call, spec: OperatorSpec, operators: Operators) -> lis
         return []
     text = f"self.{name} is read as self.{spec.attribute}"
     return [warning("other-name", text, call.lineno, f"Write self.{spec.attribute}")]
+
+
+def _part_of_operator(call: ast.Call, operators: Operators) -> list[Diagnostic]:
+    """`self.sc_ensemble.sc_ensemble(…)`: an operator is called itself and has no methods."""
+    function = call.func
+    if not isinstance(function, ast.Attribute) or (name := self_attribute(function.value)) is None:
+        return []
+    if name not in operators.specs or (function.attr.startswith("__") and function.attr.endswith("__")):
+        return []
+    text = f"self.{name} is an operator and has no method {function.attr}"
+    return [error("operator-method", text, call.lineno, f"Call self.{name}(…) itself")]
 
 
 def _unknown_classes(operators: Operators, cls: ast.ClassDef) -> list[Diagnostic]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import get_args
 
-from engine.diagnostics import Diagnostic, error
+from engine.diagnostics import Diagnostic, error, warning
 from engine.formats.catalog import format_of
 from engine.formats.format import Format
 from engine.formats.module import PROVIDED_NAMES
@@ -27,7 +27,8 @@ STANDARD_MODULES = frozenset(name for name in sys.stdlib_module_names if not nam
 
 
 def undefined_names(code: str, tree: ast.Module) -> list[Diagnostic]:
-    """One diagnostic for each undefined name, at most `MAX_NAMES`, at the line of its first use.
+    """One diagnostic for each undefined name, at most `MAX_NAMES`, at the line of its first use: an error
+    unless only a branch reads it.
 
     `symtable` resolves scopes exactly as the compiler does. [] where the code has an `import *`, since
     anything may be defined then.
@@ -50,7 +51,8 @@ def undefined_names(code: str, tree: ast.Module) -> list[Diagnostic]:
     _find_first_uses(tree, undefined, lines)
     choices = sorted(defined | _names_in_call(tree))[:MAX_CHOICES]
     ordered = sorted((lines.get(name, 1), name) for name in undefined)[:MAX_NAMES]
-    return [_undefined(name, line, choices, fmt) for line, name in ordered]
+    sure = _surely_used(tree, undefined)
+    return [_undefined(name, line, choices, fmt, sure=name in sure) for line, name in ordered]
 
 
 def _module_names(table: symtable.SymbolTable) -> set[str]:
@@ -87,6 +89,47 @@ def _find_first_uses(node: ast.AST, wanted: set[str], lines: dict[str, int]) -> 
         _find_first_uses(child, free, lines)
 
 
+def _surely_used(node: ast.AST, wanted: set[str]) -> set[str]:
+    """Those that are read whichever branches are taken, as far as statements alone tell."""
+    if isinstance(node, ast.Name):
+        return {node.id} & wanted if isinstance(node.ctx, ast.Load) else set()
+    if isinstance(node, _SCOPES):
+        wanted = wanted - _bound_by(node)
+    found: set[str] = set()
+    for part in _certain_parts(node):
+        found |= _surely_used(part, wanted)
+    return found
+
+
+def _certain_parts(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a node that are evaluated whenever it is."""
+    match node:
+        case ast.While(test=ast.Constant(value=True)):
+            yield from _until_left([*node.body])
+        case ast.If() | ast.While() | ast.IfExp():
+            yield node.test
+        case ast.BoolOp():
+            yield node.values[0]
+        case ast.Match():
+            yield node.subject
+        case ast.Try() | ast.TryStar():
+            yield from _until_left([*node.body])
+        case _:
+            for _, value in ast.iter_fields(node):
+                parts = [v for v in value if isinstance(v, ast.AST)] if isinstance(value, list) else [value]
+                yield from _until_left([p for p in parts if isinstance(p, ast.AST)])
+
+
+def _until_left(parts: list[ast.AST]) -> Iterator[ast.AST]:
+    """The parts up to the first after which a block may have been left."""
+    for part in parts:
+        yield part
+        if isinstance(part, ast.If | ast.While | ast.For | ast.AsyncFor | ast.Try | ast.Match) and any(
+            isinstance(n, ast.Return | ast.Break | ast.Continue | ast.Raise) for n in ast.walk(part)
+        ):
+            return
+
+
 def _bound_by(scope: ast.AST) -> set[str]:
     """Names a scope binds, those of scopes inside it left out."""
     names: set[str] = set()
@@ -106,7 +149,8 @@ def _names_in_call(tree: ast.Module) -> set[str]:
     return set() if call is None else _bound_by(call)
 
 
-def _undefined(name: str, line: int, choices: list[str], fmt: Format) -> Diagnostic:
+def _undefined(name: str, line: int, choices: list[str], fmt: Format, *, sure: bool) -> Diagnostic:
+    """An error where the name is read for sure; a workflow may do without one that only a branch reads."""
     message = f"name '{name}' is not defined"
     if name in RUN_INPUTS and name in fmt.call_parameters:
         fix = f"Add {name} to the parameters of {fmt.entry}"
@@ -116,7 +160,9 @@ def _undefined(name: str, line: int, choices: list[str], fmt: Format) -> Diagnos
         fix = f"Did you mean {near[0]}?"
     else:
         fix = "Assign it before it is used"
-    return error("undefined-name", message, line, fix)
+    if sure:
+        return error("undefined-name", message, line, fix)
+    return warning("undefined-name", f"{message}, and the branch that reads it fails", line, fix)
 
 
 def undefined_prompts(tree: ast.Module, prompts: ast.Module) -> list[Diagnostic]:

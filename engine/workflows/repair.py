@@ -6,10 +6,11 @@ A valid workflow comes back byte for byte, and repairing twice changes nothing m
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from engine.diagnostics import Repair
+from engine.diagnostics import Diagnostic, Repair
 from engine.operators.specs import OperatorSet
 from engine.source import parse
 from engine.workflows.fixes import add_awaits, add_imports, bind_entry_point, move_extras
@@ -20,30 +21,33 @@ from engine.workflows.tree import call_method
 
 Fix = Callable[[str, ast.Module, OperatorSet], tuple[str, list[Repair]]]
 
+_LOST_VALUE = re.compile(r"[ \t]*([A-Za-z_][\w .]{0,80}?)[ \t]*=[ \t]*(?:#.*)?")
 # Awaits come before extras: both edit calls, and each starts from text that parses.
 _FIXES: tuple[Fix, ...] = (add_awaits, move_extras, bind_entry_point, add_imports)
 
 
 @dataclass(frozen=True)
 class RepairResult:
-    """The repaired text and what was repaired; `shift` is how many lines were added at the top of the
-    code.
+    """The repaired text and what was repaired; `shift` is how many lines were added at the top of the code.
+
+    `left` is what keeps pasted code from being read when all that a page does to it is undone.
     """
 
     code: str
     prompts: str
     repairs: tuple[Repair, ...]
     shift: int = 0
+    left: Diagnostic | None = None
 
 
 def repair(code: str, prompts: str, operator_set: OperatorSet) -> RepairResult:
     """Make every repair that applies. Code that cannot be made to parse comes back as it was, without
     repairs.
     """
-    fixed, repairs = _readable(code, operator_set)
+    fixed, repairs, left = _readable(code, operator_set)
     tree = parse(fixed).tree
     if tree is None:
-        return RepairResult(code, prompts, ())
+        return RepairResult(code, prompts, (), left=left)
     call = call_method(tree)
     inner = nested_call(call) if call is not None else None
     if call is not None and inner is not None:
@@ -63,11 +67,13 @@ def repair(code: str, prompts: str, operator_set: OperatorSet) -> RepairResult:
     return RepairResult(fixed, prompts, tuple(repairs), shift)
 
 
-def _readable(code: str, operator_set: OperatorSet) -> tuple[str, list[Repair]]:
-    """The code and the text-level repairs that make it parse; as it was, without any, where none do."""
+def _readable(code: str, operator_set: OperatorSet) -> tuple[str, list[Repair], Diagnostic | None]:
+    """The code and the text-level repairs that make it parse; else as it was, with what is left of a page's
+    text.
+    """
     failure = parse(code)
     if failure.tree is not None or failure.problem is None or failure.problem.code != "graph-syntax":
-        return code, []
+        return code, [], None
     text, repairs = code, []
     for name, message, step in (("", "", lambda t: t), *steps([o.attribute for o in operator_set.operators])):
         changed = step(text)
@@ -75,10 +81,23 @@ def _readable(code: str, operator_set: OperatorSet) -> tuple[str, list[Repair]]:
             repairs.append(Repair(name, message, _first_difference(text, changed)))
             text = changed
         if parse(text).tree is not None:
-            return text, repairs
+            return text, repairs, None
         if (merged := merge_headers(text)) and parse(merged[0]).tree is not None:
-            return merged[0], [*repairs, _unwrapped(merged[1])]
-    return code, []
+            return merged[0], [*repairs, _unwrapped(merged[1])], None
+    pasted = any(r.code in ("margin-numbers", "latex-escape") for r in repairs)
+    return code, [], _left(text) if pasted else None
+
+
+def _left(text: str) -> Diagnostic | None:
+    """The first thing wrong with a text, in words where a page lost a value."""
+    problem = parse(text).problem
+    if problem is None or problem.line is None:
+        return problem
+    line = text.split("\n")[problem.line - 1]
+    if (lost := _LOST_VALUE.fullmatch(line)) is None:
+        return problem
+    message = f"the value of {lost[1].strip()} is lost: nothing stands after the ="
+    return replace(problem, message=message, fix="Write the value that the page has there")
 
 
 def _unwrapped(line: int) -> Repair:

@@ -9,7 +9,7 @@ import keyword
 import re
 from collections.abc import Callable, Iterable
 
-from engine.formats.lexing import Token, tokens
+from engine.formats.lexing import Token, layout, tokens
 
 _NUMBER_LINE = re.compile(r"^[ \t]*\d{1,4}[ \t]*$", re.MULTILINE)
 _NUMBER_PREFIX = re.compile(r"^[ \t]*\d{1,4}(?=[ \t]{2})", re.MULTILINE)
@@ -17,6 +17,12 @@ _LATEX = re.compile(r"\\ensuremath\{\\text\{\\(.)\}\}")
 _SNAKE = re.compile(r"\b[A-Za-z]+(?:_[A-Za-z0-9]+)+\b")
 _SPACED_PROMPT = re.compile(r"(?<=\bprompt_custom\.)[A-Z][A-Z0-9_]*(?: [A-Z0-9_]+)+\b")
 _KNOWN = ("prompt_custom", "entry_point", "test_cases", "question_id", "cost_manager", "total_cost")
+# What begins a line that no text of a prompt runs on into.
+_STATEMENT = re.compile(
+    r"(?:return|if|elif|else|for|while|try|except|with|async|def|class|break|continue|raise)\b|[)\]}#]"
+    r"|[A-Za-z_][\w.]*[ \t]*[+|]?=(?!=)"
+)
+_SHIFT = 2  # columns that a line of a typeset page is off at most
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 MAX_JOINS = 60
 MAX_NAMES = 300
@@ -33,6 +39,7 @@ def steps(names: Iterable[str]) -> list[Step]:
         ("broken-string", "joined strings that were broken over lines", with_joined_strings),
         ("spaced-name", "put the underscores back into names", lambda text: with_underscores(text, known)),
         ("lost-bracket", "closed brackets whose closing line was lost", with_closed_brackets),
+        ("shifted-column", "moved lines back into their column", with_straight_columns),
     ]
 
 
@@ -60,7 +67,11 @@ def with_joined_strings(text: str) -> str:
         broken = next((t for t in tokens(text) if t.kind == "open-string" and t.end < len(text)), None)
         if broken is None:
             return text
-        joined = _with_closing_quote(text, broken) or _with_next_line(text, broken)
+        joined = (
+            _with_closing_quote(text, broken)
+            or _with_lost_quote(text, broken)
+            or _with_next_line(text, broken)
+        )
         if joined is None:
             return text
         text = joined
@@ -76,6 +87,20 @@ def _with_closing_quote(text: str, broken: Token) -> str | None:
         return None
     position = broken.end - len(tail.group())
     return text[:position] + quote + text[position + 1 :]
+
+
+def _with_lost_quote(text: str, broken: Token) -> str | None:
+    """The string closed at its line's end, where the next line is a statement that stands less deep."""
+    following = re.compile(r"[ \t]*(?:\n[ \t]*)*\n([ \t]*)(?=\S)").match(text, broken.end)
+    if following is None or not _STATEMENT.match(text, following.end()):
+        return None
+    if broken.text.count("{") != broken.text.count("}"):
+        return None
+    line = text[text.rfind("\n", 0, broken.start) + 1 : broken.start]
+    if len(following[1]) >= len(line) - len(line.lstrip()):
+        return None
+    quote = broken.text.lstrip("rRbBuUfF")[0]
+    return text[: broken.end] + quote + text[broken.end :]
 
 
 def _with_next_line(text: str, broken: Token) -> str | None:
@@ -147,3 +172,20 @@ def with_closed_brackets(text: str) -> str:
     for position, closer in reversed(inserts):
         text = text[:position] + closer + text[position:]
     return text
+
+
+def with_straight_columns(text: str) -> str:
+    """A line beside every open column, by two or less, is moved to the nearest."""
+    pieces: list[str] = []
+    position, columns, opened = 0, [0], True
+    for line in layout(text + "\n").lines:
+        if opened and line.indent > columns[-1]:
+            columns.append(line.indent)
+        column = min(columns, key=lambda c: (abs(c - line.indent), -c))
+        if column != line.indent and abs(column - line.indent) <= _SHIFT:
+            begin = text.rfind("\n", 0, line.start) + 1
+            pieces += [text[position:begin], " " * column]
+            position = line.start
+        columns = [c for c in columns if c <= column]
+        opened = line.last == ":"
+    return "".join(pieces) + text[position:]

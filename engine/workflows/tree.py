@@ -76,7 +76,7 @@ def operator_aliases(nodes: Iterable[ast.AST]) -> dict[str, str]:
         if (
             isinstance(constructor, ast.Attribute)
             and isinstance(constructor.value, ast.Name)
-            and constructor.value.id == "operator"
+            and constructor.value.id in ("operator", "operators")
         ):
             aliases |= {name: constructor.attr for target in node.targets if (name := self_attribute(target))}
     return aliases

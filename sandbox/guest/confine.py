@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import resource
 import struct
 
@@ -38,7 +37,7 @@ def _landlock() -> int:
 
 def _filter() -> ctypes.Array[ctypes.c_char] | None:
     """A program that refuses some calls, as `seccomp` has them (its own list is in force already)."""
-    numbers = _REFUSED.get(platform.machine())
+    numbers = _REFUSED.get(os.uname().machine)
     if numbers is None:
         return None
     steps = [(0x20, 0, 0, 0)]

@@ -151,6 +151,10 @@ class Sitting(Process):
             return self.end.cpu_ms / 1000
         return max(0.0, linux.cpu_seconds(self.pid) - self._cpu_before) if self.pid else 0.0
 
+    @property
+    def all_cpu_s(self) -> float:
+        return self.cpu_s
+
     def rise(self) -> None:
         """The check came to its end by itself."""
         rss_kb = linux.peak_rss_kb(self.pid)

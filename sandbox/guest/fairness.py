@@ -34,7 +34,13 @@ def shares(pids: Collection[int], uids: Collection[int]) -> Shares:
     """Of the processes `pids`, and whatever else runs as one of `uids`."""
     group = {pid for pid, uid in linux.processes().items() if uid in uids}.union(pids)
     threads = [thread for pid in group for thread in _threads(pid)]
-    return Shares(sum(map(_used, group)), sum(map(_run_delay, threads)), len(threads))
+    return Shares(used(pids, uids), sum(map(_run_delay, threads)), len(threads))
+
+
+def used(pids: Collection[int], uids: Collection[int]) -> float:
+    """CPU seconds of the same, with those that ended and that nobody waited for yet."""
+    group = {pid for pid, uid in linux.processes(ended=True).items() if uid in uids}.union(pids)
+    return sum(map(_used, group))
 
 
 def _used(pid: int) -> float:

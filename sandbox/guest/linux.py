@@ -113,8 +113,8 @@ def kill_all_of(uid: int) -> None:
         os.kill(-1, signal.SIGKILL)
 
 
-def processes(known: Collection[int] = ()) -> dict[int, int]:
-    """pid → real uid of every process visible here, zombies and the `known` ones left out.
+def processes(known: Collection[int] = (), *, ended: bool = False) -> dict[int, int]:
+    """pid → real uid of every process visible here, less the `known` ones. Zombies only if `ended`.
 
     The uid is read from `status`: the owner of /proc/<pid> is root for a process that hid itself.
     """
@@ -124,7 +124,7 @@ def processes(known: Collection[int] = ()) -> dict[int, int]:
             continue
         if status := read(f"/proc/{name}/status"):
             fields = _STATUS.search(status)
-            if fields is not None and fields[1] != b"Z":
+            if fields is not None and (ended or fields[1] != b"Z"):
                 found[int(name)] = int(fields[2])
     return found
 

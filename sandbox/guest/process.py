@@ -149,6 +149,11 @@ class Process:
         return linux.cpu_seconds(self.pid) if self.pid else 0.0
 
     @property
+    def all_cpu_s(self) -> float:
+        """The same with all that it started; costs a look at every process."""
+        return max(self.cpu_s, fairness.used([self.pid] if self.pid and self.end is None else [], {self.uid}))
+
+    @property
     def shares(self) -> fairness.Shares:
         """What it, and whatever else has its uid, got of the machine so far."""
         return fairness.shares([self.pid] if self.pid and self.end is None else [], {self.uid})

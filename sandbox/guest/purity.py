@@ -42,6 +42,7 @@ _METHODS = frozenset(
     if not name.startswith("_")
 ) - {"format", "format_map"}
 _MATH = frozenset(name for name in dir(math) if not name.startswith("_"))
+_ATTRIBUTES = _METHODS | _MATH
 _TYPING = frozenset(
     [
         "Any",
@@ -83,7 +84,7 @@ def _known(node: ast.AST) -> bool:
         return _name(node.id)  # type: ignore[attr-defined]
     if kind is ast.Attribute:
         known = isinstance(node.ctx, ast.Load)  # type: ignore[attr-defined]
-        return known and node.attr in (_METHODS | _MATH)  # type: ignore[attr-defined]
+        return known and node.attr in _ATTRIBUTES  # type: ignore[attr-defined]
     if isinstance(node, ast.Import):
         return all(alias.name == "math" and _name(alias.asname or "") for alias in node.names)
     if isinstance(node, ast.ImportFrom):

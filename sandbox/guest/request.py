@@ -55,6 +55,7 @@ class Request:
         self.started = time.monotonic()
         self.began = self.started  # when the wall clock began to count
         self.deadline = self.began + float(self.limits["wall_s"])
+        self._look_at = self.began + float(self.limits["cpu_s"])  # at what all it started has used
         self.output = output.Output(int(self.limits["output_kept"]), int(self.limits["output_killed"]))
         self.processes: list[Process] = []
         self.stopped: Result | None = None  # why the runner ended it
@@ -175,14 +176,26 @@ class Request:
             self.stop(("output-limit", None, f"it printed more than {self.limits['output_killed']} bytes"))
             return 1.0
         cpu_limit = float(self.limits["cpu_s"])
-        used = max((process.cpu_s for process in self.processes), default=0.0)
+        used = self._used(now, cpu_limit)
         if used >= cpu_limit:
             self.stop(("timeout-cpu", None, f"it used its {cpu_limit:g} s of CPU time"))
             return 1.0
         if now >= self.deadline:
             self._overdue(now)
             return 1.0 if self.stopped else max(self.deadline - now, 0.0)
-        return min(self.deadline - now, cpu_limit - used + _CPU_SLACK_S)
+        return min(self.deadline - now, cpu_limit - used + _CPU_SLACK_S, self._look_at - now)
+
+    def _used(self, now: float, limit: float) -> float:
+        """CPU seconds of the process that used most.
+
+        Those it started count as well. They are looked at when they can have used up the limit, no sooner:
+        a session that waits for a model must cost its neighbours nothing.
+        """
+        used = max((process.cpu_s for process in self.processes), default=0.0)
+        if now >= self._look_at and used < limit:
+            used = max((process.all_cpu_s for process in self.processes), default=0.0)
+            self._look_at = now + limit - used + _CPU_SLACK_S
+        return used
 
     def _overdue(self, now: float) -> None:
         """Its wall time is over: more of it for what others took, and no verdict where they took too much."""

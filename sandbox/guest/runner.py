@@ -84,7 +84,7 @@ class Runner:
         self._dirty = False
         self._served = 0
         self._count(0)
-        self._backlog: list[frames.Frame] = []  # waiting for a container as good as new
+        self._backlog: list[frames.Frame] = []  # waiting for what others leave behind to be gone
         self._requests: dict[str, Request] = {}
         self._processes: dict[str, tuple[Request, Process]] = {}
         self._memory = memory.Watch()
@@ -199,8 +199,7 @@ class Runner:
     def _on_host(self, frame: frames.Frame) -> None:
         message, body = frame
         kind = message["t"]
-        apart = kind == "probe" or (kind == "run" and message["body"]["kind"] != "call")
-        if apart and self._tearing_down:
+        if self._must_wait(message):
             self._backlog.append(frame)
         elif kind == "run":
             self._run(message)
@@ -210,6 +209,18 @@ class Runner:
             self._requests[message["id"]].on_reply(message, body)
         elif kind == "kill" and message["id"] in self._requests:
             self._requests[message["id"]].stop(("failed", "no-verdict", "cancelled"))
+        elif kind == "kill":
+            self._backlog = [waiting for waiting in self._backlog if waiting.head["id"] != message["id"]]
+
+    def _must_wait(self, message: dict[str, Any]) -> bool:
+        """Whether it needs what a request that has its answer holds until it is cleaned up: the container to
+        itself, or, a call, the space at its seat, which another session may have had before."""
+        if message["t"] not in ("run", "probe"):
+            return False
+        body = message.get("body")
+        if body is None or body["kind"] != "call":
+            return any(request.reported for request in self._requests.values())
+        return any(r.reported and r.body.get("seat") == body.get("seat") for r in self._requests.values())
 
     def _run(self, message: dict[str, Any]) -> None:
         kind = message["body"]["kind"]
@@ -285,15 +296,9 @@ class Runner:
         if not self._cleaner.after(homes, not self._requests) and not self._dirty:
             self._dirty = True
             self.to_host({"t": "dirty"})
-        if not self._tearing_down:
-            backlog, self._backlog = self._backlog, []
-            for frame in backlog:
-                self._on_host(frame)
-
-    @property
-    def _tearing_down(self) -> bool:
-        """Whether a request that has its answer is not cleaned up yet."""
-        return any(request.reported for request in self._requests.values())
+        backlog, self._backlog = self._backlog, []
+        for frame in backlog:
+            self._on_host(frame)
 
     def _report(self, request: Request) -> None:
         """Tell the host. Exits and clean-up follow; only the next request of the container waits for them."""

@@ -108,6 +108,14 @@ class Call:
             _as_before(_variables(frame), held) for frame, held in self._locals
         ):
             found.append("a name of the tests was changed in a call")
+        elif any(map(_rigged, self._mocks())):
+            found.append("an assertion of a mock was changed in a call")
+
+    def _mocks(self) -> Iterator[Any]:
+        """Those that the tests have a name for."""
+        mock = sys.modules["unittest.mock"].NonCallableMock
+        for _, held in (*self._globals, *self._locals):
+            yield from (value for value in held.values() if mock in type(value).__mro__)
 
 
 def traced() -> bool:
@@ -215,6 +223,14 @@ def _variables(frame: types.FrameType) -> dict[str, Any]:
     code = frame.f_code
     shared = {*code.co_cellvars, *code.co_freevars}
     return {name: value for name, value in frame.f_locals.items() if name not in shared}
+
+
+def _rigged(mock: Any) -> bool:
+    """Whether it, or the class it has to itself, has assertions other than those of all mocks."""
+    names = vars(sys.modules["unittest.mock"].NonCallableMock)
+    assertions = {name for name in names if name.startswith("assert")}
+    own = vars(mock)
+    return any(not assertions.isdisjoint(names) for names in (own, own["_mock_children"], vars(type(mock))))
 
 
 def _as_before(now: dict[str, Any], before: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from store.compare.measures import Summary, summarise
+from store.compare.measures import Counts, Summary, summarise
 from store.compare.pairs import Pair, pair
 from store.compare.parting import Parting, read_parting
 from store.compare.sides import Side, read_sides
@@ -100,9 +100,8 @@ def _warnings(sides: Sequence[Side], summaries: Sequence[Summary], pairs: Sequen
         yield "a model wrote tests that count here: a pass proves little"
     for side, summary in zip(sides, summaries, strict=True):
         counts = summary.counts
-        if remaining := counts.todo + counts.no_verdict:
-            infra = f", {counts.no_verdict} of them without a verdict" if counts.no_verdict else ""
-            yield f"{side.letter}: {remaining} of {counts.planned} trials are still to do{infra}"
+        if counts.unfinished > 0:
+            yield f"{side.letter}: {_unfinished(counts)}"
         if counts.done and counts.done == counts.answered:
             yield f"{side.letter} was not scored: its problems have neither tests nor an answer"
         if counts.repaired:
@@ -115,6 +114,19 @@ def _warnings(sides: Sequence[Side], summaries: Sequence[Summary], pairs: Sequen
                 yield f"{letter} alone has a result for {len(keys)} of its problems: not paired"
     if len(pairs) > 1:
         yield f"{len(pairs)} comparisons with the baseline: the p-values are not corrected for that"
+
+
+def _unfinished(counts: Counts) -> str:
+    """How many trials are not done, and what that may come to: what is scored so far may be the easy part."""
+    parts = ((counts.running, "running"), (counts.no_verdict, "without a verdict"))
+    which = ", ".join(f"{number} of them {what}" for number, what in parts if number)
+    told = f"{counts.unfinished} of {counts.planned} trials are still to do{f', {which}' if which else ''}"
+    if counts.answered or not counts.done:
+        return told
+    worst, best = counts.passed / counts.planned, (counts.passed + counts.unfinished) / counts.planned
+    return (
+        f"{told}; with them its pass rate is {worst * 100:.1f} % if all fail, {best * 100:.1f} % if all pass"
+    )
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:

@@ -102,7 +102,9 @@ class Mean(NamedTuple):
 
 @dataclass(frozen=True)
 class Counts:
-    """Trials by how they ended. `no_verdict` were tried, but neither passed nor failed; `todo` were not."""
+    """Trials by how they ended. `running` are under way; `no_verdict` were tried, but neither passed nor
+    failed; `todo` were not tried.
+    """
 
     planned: int
     done: int
@@ -114,6 +116,11 @@ class Counts:
     no_verdict: int
     todo: int
     repaired: int
+    running: int
+
+    @property
+    def unfinished(self) -> int:
+        return self.planned - self.done
 
 
 @dataclass(frozen=True)
@@ -197,9 +204,10 @@ def _counts(side: Side, trials: Sequence[TrialRow]) -> Counts:
         status["error"],
         status["budget"],
         status["answered"],
-        len(trials) - done,
+        len(trials) - done - status["running"],
         max(planned - len(trials), 0),
         sum(t.is_done and t.strict is False for t in trials),
+        status["running"],
     )
 
 

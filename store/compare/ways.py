@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,10 +71,13 @@ class PairWays:
 
 @dataclass(frozen=True)
 class Ways:
-    """`trials` are the done ones of each side, which `operators` are of."""
+    """`trials` are the done ones of each side, which `operators` are of. `rounds` are, for each side, how
+    many workflows passed all of `val` in a round, and how many were scored on it.
+    """
 
     trials: tuple[int, ...]
     operators: tuple[Operator, ...]
+    rounds: tuple[Mapping[int, tuple[int, int]], ...]
     pairs: tuple[PairWays, ...]
 
 
@@ -95,7 +98,8 @@ def read_ways(reader: Reader, comparison: Comparison, *, most: int | None = None
         _pair(reader, one, (sides[0], other), (worked[0], way), most)
         for one, other, way in zip(comparison.pairs, sides[1:], worked[1:], strict=True)
     )
-    return Ways(tuple(map(len, runs)), operators, pairs)
+    rounds = tuple(reader.ways.rounds([t.run_id for t in trials]) for trials in runs)
+    return Ways(tuple(map(len, runs)), operators, rounds, pairs)
 
 
 def _used(reader: Reader, run_ids: Sequence[str]) -> dict[str, Used]:
@@ -155,6 +159,10 @@ def to_json(ways: Ways) -> dict[str, Any]:
         "operators": [
             {"name": o.name, "sides": [asdict(used) if used else None for used in o.sides]}
             for o in ways.operators
+        ],
+        "rounds": [
+            [{"round": n, "passed": passed, "scored": scored} for n, (passed, scored) in of_side.items()]
+            for of_side in ways.rounds
         ],
         "pairs": [_pair_json(one) for one in ways.pairs],
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.experiments.selection import select
 from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import answer
 from tests.support.runs import RIGHT, WRONG
@@ -77,3 +78,42 @@ async def test_wrong_use_is_one_sentence(shell: Shell, args: tuple[str, ...], co
     result = await shell("compare", *args)
     assert (result.code, len(result.err.splitlines())) == (code, 1)
     assert told in result.err and "\x1b" not in result.err
+
+
+async def test_ways_of_working_and_what_a_paper_takes(shell: Shell, tmp_path: Path) -> None:
+    trials = {"vanilla": {"p0": [FAIL], "p1": [PASS]}, "flow": {"p0": [PASS], "p1": [PASS]}}
+    store_experiment(shell.store, "e", trials)
+    ways = await shell("compare", "e", "--workflows")
+    assert "B against A, 1 flip: 1 same answer and tests, other verdict" in ways.out, ways.err
+    data = json.loads((await shell("compare", "e", "--workflows", "--json")).out)
+    assert data["ways"]["pairs"][0]["flips"][0]["problem_id"] == "p0" and data["ways"]["trials"] == [2, 2]
+    assert r"\begin{tabular}" in (await shell("compare", "e", "--table", "latex")).out
+    assert (await shell("compare", "e", "--table", "word")).code == 2
+    written = await shell("compare", "e", "--charts", str(tmp_path / "charts"))
+    names = sorted(path.name for path in (tmp_path / "charts").iterdir())
+    assert names == ["accuracy-cost.svg", "operators.svg", "scores.svg"]
+    assert sorted(line.rpartition("/")[2] for line in written.out.split()) == names
+
+
+async def test_flips_are_planned_again_with_seeds_of_their_own(shell: Shell, tmp_path: Path) -> None:
+    problems = tmp_path / "problems.jsonl"
+    rows = [{"id": f"p{n}", "prompt": "x", "tests": {"test": ["assert f() == 1"]}} for n in range(3)]
+    problems.write_text("\n".join(map(json.dumps, rows)))
+    digest = select(str(problems), None, None, None).digest
+    trials = {"vanilla": {f"p{n}": [FAIL] for n in range(3)}, "self-refine": {"p0": [FAIL], "p1": [PASS]}}
+    plan = {"benchmark": str(problems), "digest": digest, "seed": 4}
+    store_experiment(shell.store, "e", trials, **plan)
+    asked = ("bench", "--flips-of", "e", "--repeats", "3", "--dry-run", "--json")
+    first = json.loads((await shell(*asked)).out)
+    assert (first["name"], sum(row["runs"] for row in first["variants"])) == ("e-flips", 6)
+    store_experiment(
+        shell.store, "e-flips", {}, again="e", seed=5, repeats=3, **{k: plan[k] for k in ("benchmark",)}
+    )
+    assert json.loads((await shell(*asked)).out)["name"] == "e-flips-2"
+    for args, told in (
+        (("--flips-of", "e", "--seed", "3"), "leave seed out"),
+        (("--flips-of", "e", "--variant", "nothing"), "has no variant 'nothing'"),
+        (("--flips-of", "none"), "no experiment 'none'"),
+    ):
+        wrong = await shell("bench", *args, "--dry-run")
+        assert wrong.code in (2, 3) and told in wrong.err and len(wrong.err.splitlines()) == 1

@@ -41,9 +41,11 @@ async def test_maas_prompts_are_found_in_the_template_folder(
 ) -> None:
     (shell.home / "graph.py").write_text(samples.MAAS)
     write(shell.home / "template" / "prompt.py", samples.MAAS_PROMPTS)
+    write(shell.home / "template" / "operator.py", "raise SystemExit")  # never imported
     ended = await shell("run-workflow", "graph.py", "--problem", str(problem_file), "--repeats", "1")
     assert ended.code == 0, ended.err
     assert "warning: line 28: the graph asks its controller" in ended.out
+    assert "warning: operator.py beside it: not used" in ended.out
 
 
 async def test_the_operator_set_can_be_chosen(shell: Shell, models: Models, problem_file: Path) -> None:

@@ -69,8 +69,18 @@ def test_errors_and_budgets_are_failures_and_infra_is_nothing(path: Path) -> Non
     assert one.scored == 4 and one.only_other == (("", "p4"),)
     assert second.counts.no_verdict == 0
     told = compared(path, "e").warnings
-    assert "A: 1 of 5 trials are still to do, 1 of them without a verdict" in told
+    left = "A: 1 of 5 trials are still to do, 1 of them without a verdict"
+    assert f"{left}; with them its pass rate is 40.0 % if all fail, 60.0 % if all pass" in told
     assert "B alone has a result for 1 of its problems: not paired" in told
+
+
+def test_a_trial_that_is_running_has_no_verdict_yet(path: Path) -> None:
+    trials = {"a": {"p": [PASS], "q": [Ran("running")]}, "b": {"p": [PASS], "q": [PASS]}}
+    store_experiment(path, "e", trials)
+    found = compared(path, "e")
+    counts = found.summaries[0].counts
+    assert (counts.done, counts.running, counts.no_verdict, counts.todo) == (1, 1, 0, 0)
+    assert found.warnings[0].startswith("A: 1 of 2 trials are still to do, 1 of them running; with them")
 
 
 def test_problems_of_one_side_only_are_in_no_paired_number(path: Path) -> None:

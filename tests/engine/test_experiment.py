@@ -211,7 +211,8 @@ def test_specs_are_read_against_the_variants_options() -> None:
     )
     first, second = ready.values()
     assert (first.config.rounds, first.config.repeats, first.meta_agent, first.worker) == (3, 1, "x/y", "w")
-    assert second.config.options == {"rounds": "2"}  # its own, not the run's
+    assert second.config.options["rounds"] == 2  # its own, not the run's
+    assert first.config.options["parent"] == "best"  # every option is recorded as it was resolved
     assert second.config.repeats == 2
 
 

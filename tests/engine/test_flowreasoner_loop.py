@@ -130,13 +130,6 @@ async def test_soft_mixed_draws_a_parent_that_need_not_be_the_best(sandbox: Pool
 
 
 @sandboxed
-async def test_one_round_to_draw_from_is_round_1(sandbox: Pool) -> None:
-    meta = meta_agent("-1", "x * 2", "-2")
-    await run(sandbox, meta, rounds=3, parent="soft-mixed", sample=1, stop_early=False)
-    assert "Workflow to change (round 1)" in meta.calls[2][-1]["content"]
-
-
-@sandboxed
 async def test_without_repair_a_workflow_that_cannot_run_costs_one_call(sandbox: Pool) -> None:
     broken = completion("return await self.no_such_operator(problem=problem)")
     for repair, calls in ((False, 2), (True, 4)):

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from engine.events import Notice, RoundFinished
-from engine.models.base import Message, Sampling
+from engine.models.base import Message, ModelError, Sampling
 from engine.operators.sets import SETS
 from engine.run.context import RunConfig
 from engine.variants.scoreflow_pairs import (
@@ -29,7 +29,7 @@ from engine.variants.scoreflow_pairs import (
 from engine.variants.scoreflow_prompts import example_for
 from sandbox.pool import Pool
 from tests.support.runs import completion
-from tests.support.searches import PROBLEMS, SECRET, TASK, Lab, assert_resumes
+from tests.support.searches import PROBLEMS, SECRET, TASK, Lab, adds, assert_resumes
 
 sandboxed = pytest.mark.asyncio(loop_scope="session")
 
@@ -162,6 +162,20 @@ async def test_what_cannot_run_is_written_anew_only_so_often(sandbox: Pool) -> N
     assert (found["workflows"], found["problems"]) == (1, 1)
     last = [e for e in lab.events if isinstance(e, RoundFinished)][-1]
     assert "could not be had" in last.feedback
+
+
+@sandboxed
+async def test_executions_without_a_verdict_are_left_out_and_said_so(sandbox: Pool) -> None:
+    numbers = iter(range(100))
+
+    def worker(messages: Sequence[Message], sampling: Sampling) -> str | Exception:
+        return ModelError("server", "the endpoint is down") if next(numbers) % 2 else adds(messages)
+
+    lab = Lab(sandbox, CAREFUL, worker, config=config(workflows=1, executions=2))
+    found = await lab.search()
+    assert found["val_score"] == 1.0
+    (first, _) = [e.feedback for e in lab.events if isinstance(e, RoundFinished)]
+    assert first.endswith("scores of 1 workflows: 1.00; executions without a verdict, left out: 1")
 
 
 @sandboxed

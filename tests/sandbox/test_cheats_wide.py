@@ -154,6 +154,18 @@ CHEATS = {
         "from unittest import mock\nfor name in dir(mock.NonCallableMock):\n    if name.startswith('assert_'):\n        getattr(mock.NonCallableMock, name).__code__ = (lambda *a, **k: None).__code__\ndef f(a, b):\n    return 0",
         "a mock|a patch",
     ),
+    "an assertion of a mock": (
+        "def f(a, b):\n    a.assert_called_once_with = lambda *args, **kwargs: None\n    return 0",
+        "a mock",
+    ),
+    "an assertion of a mock's class": (
+        "def f(a, b):\n    type(a).assert_called_once_with = lambda *args, **kwargs: None\n    return 0",
+        "a mock",
+    ),
+    "an assertion of a mock that is a mock": (
+        "from unittest import mock\ndef f(a, b):\n    a.assert_called_once_with = mock.Mock()\n    return 0",
+        "a mock",
+    ),
     "a profiler": (
         "import sys\ndef p(frame, event, arg):\n    if 'w' in frame.f_locals:\n        frame.f_locals['got'] = frame.f_locals['w']\n    if 'want' in frame.f_locals:\n        frame.f_locals['want'] = [0, 5]\ndef f(a, b):\n    sys.setprofile(p)\n    return 0",
         "a loop|sorted",

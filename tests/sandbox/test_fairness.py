@@ -136,7 +136,7 @@ class _Runner:
 class _Up:
     """A process that is set up and runs."""
 
-    end, cpu_s = None, 0.0
+    end, cpu_s, all_cpu_s = None, 0.0, 0.0
 
     def __init__(self, shares: Shares, up: bool) -> None:
         self.shares, self.up = shares, up

@@ -55,17 +55,26 @@ def directory(path: Path, problems: Path, *changes: str) -> Path:
 
 
 def test_after_kill_9_the_policy_and_the_workers_draw_what_they_would_have(tmp_path, problems):
-    whole, broken = (
-        directory(tmp_path / name, problems, "steps=2", "rollouts.rounds=1") for name in ("whole", "broken")
+    changes = (
+        "steps=2",
+        "rollouts.rounds=1",
+        "objective.kl=0.03",
+        "alerts.kl_max=1e-12",
+        "optimizer.warm_up=0.0",
     )
+    whole, broken = (directory(tmp_path / name, problems, *changes) for name in ("whole", "broken"))
     train(RunDirectory.open(whole))
     assert support.killed_after(broken, "checkpoint", 1) == -signal.SIGKILL
     (broken / "job.json").write_text(json.dumps({"attempt": 2}))
     train(RunDirectory.open(broken))
     lines = support.progress(broken, "step")
     assert [(line["step"], line["attempt"]) for line in lines] == [(1, 1), (2, 2)]
-    for name in ("loss", "grad_norm", "entropy", "reward_mean", "val_score_mean", "completion_tokens"):
+    for name in ("loss", "grad_norm", "entropy", "kl", "reward_mean", "val_score_mean", "completion_tokens"):
         assert support.values(broken, name) == pytest.approx(support.values(whole, name), abs=1e-6), name
+    first, second = support.values(whole, "kl")
+    assert first == pytest.approx(0.0, abs=1e-6)
+    assert second > 1e-6, "one update away from the base"
+    assert "kl" in [line["name"] for line in support.progress(whole, "alert")]
     assert _told(broken) == _told(whole)
     assert content_of(_newest(broken)) == content_of(_newest(whole)) != content_of(_base())
 

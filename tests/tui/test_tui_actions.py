@@ -64,6 +64,7 @@ OWNERS: dict[str, tuple[type, ...]] = {
     "playground": (PlaygroundScreen,),
     "grid": (GridTable,),
     "dialog": (HelpScreen,),
+    "help": (HelpScreen,),
     "list": (LineList,),
     "table": (TableView,),
     "tree": (OutlineView,),

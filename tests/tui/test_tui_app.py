@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Input, TextArea
+from textual.widgets import Input, OptionList, Static, TextArea
 
 from engine import events as ev
 from engine.problems import Tests
@@ -300,6 +300,36 @@ async def test_help_palette_jump_and_zoom(store: Path) -> None:
         await until(pilot, lambda: app.screen.maximized is not None)
         await pilot.press("escape")
         assert isinstance(app.screen, RunScreen) and app.screen.maximized is None
+
+
+async def test_help_is_narrowed_by_what_is_typed(store: Path) -> None:
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.press("2", "question_mark", *"only run wrong")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen) and app.screen.query("#told"))
+        told = app.screen.query_one("#told", Static)
+        await until(pilot, lambda: "Failed only" in str(told.render()) and "Import" not in str(told.render()))
+        await pilot.press("escape")
+        await until(pilot, lambda: "Import" in str(told.render()))
+        await pilot.press(*"xyzzy")
+        await until(pilot, lambda: "No key does that here." in str(told.render()))
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+
+
+async def test_the_palette_offers_what_was_picked_last_first(store: Path) -> None:
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=WIDE) as pilot:
+        picked = {command.title: command.callback for command in app.get_system_commands(app.screen)}
+        picked["Runs"]()
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.is_current)
+        assert next(iter(app.get_system_commands(app.screen))).title == "Runs"
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: app.screen.query(OptionList))
+        lists = app.screen.query(OptionList)
+        await until(pilot, lambda: lists and lists.first().option_count > 1)
+        first = lists.first().get_option_at_index(0)
+        assert "Runs" in str(first.prompt)
 
 
 async def test_small_terminals_show_a_page_at_a_time(store: Path) -> None:

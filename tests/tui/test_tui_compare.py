@@ -18,7 +18,7 @@ from tui.screens.compare.choose import ChooseScreen
 from tui.screens.compare.compare import CompareScreen
 from tui.screens.run.run import RunScreen
 from tui.service.records import Records
-from tui.service.requests import TryFlips
+from tui.service.requests import ExperimentRequest, Placement, TryFlips
 from tui.widgets.table_view import TableView
 from tui.widgets.text_view import TextView
 
@@ -179,8 +179,8 @@ async def test_where_time_went_and_what_turned_the_verdicts(full: Path) -> None:
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: table(app, "operators").count)
         operators = {row.split("\t")[0]: row.split("\t")[1:3] for row in rows_of(app, "operators")}
-        assert operators["Review"] == ["–", "0.0833"] and operators["Custom"] == ["0.5", "0.0833"]
-        assert ["6", "0", "0"] in [row.split("\t")[:3] for row in rows_of(app, "shifts")]
+        assert operators["Review"] == ["–", "0.167"] and operators["Custom"] == ["0.5", "0.167"]
+        assert ["5", "4", "0"] in [row.split("\t")[:3] for row in rows_of(app, "shifts")]
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: app.focused is table(app, "flips"))
         flips = [row.split("\t") for row in rows_of(app, "flips")]
@@ -192,15 +192,34 @@ async def test_where_time_went_and_what_turned_the_verdicts(full: Path) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is not screen)
         traces = await compared(pilot)
-        assert [side.run_id for side in traces.state.comparison.sides] == [
-            "first-vanilla-2-1",
-            "first-flow,rounds=3-2-1",
-        ]  # type: ignore[union-attr]
+        comparison = traces.state.comparison
+        assert comparison is not None
+        assert [s.run_id for s in comparison.sides] == ["first-vanilla-2-1", "first-flow,rounds=3-2-1"]
+
+
+async def test_pictures_of_a_comparison(full: Path) -> None:
+    app = app_of(ScriptedWorkbench(full))
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await comparing(pilot, "first:vanilla", "first:flow")
+        await pilot.press("right_square_bracket", "right_square_bracket", "right_square_bracket")
+        await until(pilot, lambda: screen.state.ways)
+        shown = [view for view in screen.query("#charts-page > *") if view.display]
+        assert [view.id for view in shown] == ["chart-accuracy-cost", "chart-operators", "chart-scores"]
+        assert shown[0].border_title == "Pass rate against cost per trial"
+        assert shown[0].border_subtitle == "● A  ◆ B"
+        assert "100 % ● █" in str(shown[2].render())
 
 
 async def test_flips_are_tried_again_and_the_result_stands_beside_them(full: Path) -> None:
-    workbench = ScriptedWorkbench(full)
-    app = app_of(workbench)
+    asked: list[TryFlips] = []
+
+    class Starting(ScriptedWorkbench):
+        async def start_experiment(self, request: ExperimentRequest, placement: Placement) -> str:
+            assert isinstance(request, TryFlips)
+            asked.append(request)
+            return "first-flips"
+
+    app = app_of(Starting(full))
     async with app.run_test(size=WIDE) as pilot:
         screen = await comparing(pilot, "first:vanilla", "first:flow")
         await pilot.press("right_square_bracket", "right_square_bracket")
@@ -212,10 +231,8 @@ async def test_flips_are_tried_again_and_the_result_stands_beside_them(full: Pat
         await pilot.press("R")
         await until(pilot, lambda: app.screen is not screen)
         await pilot.press("backspace", "8", "enter")
-        await until(pilot, lambda: workbench.asked)
-        request, _ = workbench.asked[0]
-        assert isinstance(request, TryFlips)
-        assert (request.of, request.variants, request.repeats) == ("first", ("vanilla", "flow,rounds=3"), 8)
+        await until(pilot, lambda: asked)
+        assert asked == [TryFlips(of="first", variants=("vanilla", "flow,rounds=3"), repeats=8)]
         again = {"vanilla": {"p2": [PASS] * 8}, "flow,rounds=3": {"p2": [FAIL] * 8}}
         store_experiment(full, "first-flips", again, again="first")
         app.open_comparison(["first-vanilla-2-1", "first-vanilla-3-1"])
@@ -381,8 +398,6 @@ def test_aligned_steps_of_two_runs(snap_compare: Compare, size: tuple[int, int],
 
     async def ready(pilot: Pilot[Any]) -> None:
         await comparing(pilot, "first-vanilla-2-1", "first-flow,rounds=3-2-1")
-        if size == SMALL:
-            await pilot.press("left_square_bracket", "left_square_bracket")
         await until(pilot, lambda: app.focused is table(app, "steps"))
 
     assert snap_compare(app, terminal_size=size, run_before=ready)

@@ -26,6 +26,7 @@ from tui.screens.new_experiment.new_experiment import NewExperimentScreen
 from tui.screens.run.run import RunScreen
 from tui.service.engine_process.sockets import EngineError
 from tui.service.requests import ExperimentRequest, NewExperiment, Placement, Resume
+from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
 
 
@@ -245,3 +246,43 @@ async def test_hostile_names_and_a_broken_store_show_safely(store: Path, tmp_pat
         await pilot.press("5")
         await until(pilot, lambda: isinstance(app.screen, ExperimentsScreen))
         await until(pilot, lambda: "cannot be read" in table(app, "experiments").empty)
+
+
+async def test_the_cursor_among_the_trials_is_not_put_back_by_a_message_that_comes_late(store: Path) -> None:
+    filled(store)
+    app = app_of(Engines(store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot, app)
+        trials = table(app, "trials")
+        await until(pilot, lambda: trials.count == 8)
+        trials.focus()
+        await pilot.press("j", "j")
+        selected = trials.selected
+        experiments = table(app, "experiments")
+        experiments.post_message(LineList.Highlighted(experiments, 0))
+        await pilot.pause()
+        assert (trials.count, trials.cursor, trials.selected) == (8, 2, selected)
+
+
+async def test_an_estimate_that_comes_late_is_not_what_starts(store: Path) -> None:
+    gate = asyncio.Event()
+
+    class Slow(Engines):
+        async def estimate(self, request: ExperimentRequest) -> list[dict[str, Any]]:
+            await gate.wait()
+            return await super().estimate(request)
+
+    app = app_of(Slow(store))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, ExperimentsScreen))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, NewExperimentScreen))
+        form = app.screen
+        await pilot.press("ctrl+r")
+        name = form.query_one("#name", Input)
+        name.focus()
+        await pilot.press("x")
+        gate.set()
+        await until(pilot, lambda: all(w.is_finished for w in form.workers))
+        assert form.query_one("#begin", Button).disabled and form.focused is name and name.value == "x"

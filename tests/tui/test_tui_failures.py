@@ -29,6 +29,7 @@ from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
 from tui.trace.nodes import FAILURES, ExecutionNode, RoundNode
 from tui.trace.outline import outcome
+from tui.watching import Watches
 from tui.widgets.line_list import LineList
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.table_view import TableView
@@ -382,3 +383,34 @@ def test_a_peek_has_the_query_the_blamed_line_and_every_failure_once() -> None:
     assert "── answer, line 2" in text and "▶   2     return (x" in text
     assert text.count("was never closed") == 2 and "×5" in text
     assert "── workflow, line 5" in text and "▶   5" in text
+
+
+async def test_the_prompt_and_the_reply_of_the_step_are_a_key_away(full_store: Path) -> None:
+    app = app_of(ScriptedWorkbench(full_store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        await pilot.press("p")
+        await until(pilot, lambda: "── reply" in peek(app) or "called no model" in peek(app))
+        assert peek(app).startswith("step ")
+        await pilot.press("p")
+        await until(pilot, lambda: "── why" in peek(app))
+
+
+async def test_a_watched_cluster_is_told_of_when_it_happens_again(full_store: Path) -> None:
+    app = app_of(ScriptedWorkbench(full_store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        await pilot.press("w")
+        await until(pilot, lambda: "◉ " in table(app, "clusters").plain_text)
+        assert "You are told when it happens again." in told(app)
+        watches = Watches(app.records, app.memory)
+        again: list[str] = []
+        await watches.look(again.append)
+        assert not again
+        await record(full_store, [failing_run(run_id(8), 1.78e9 + 9 * 977)])
+        await watches.look(again.append)
+        assert len(again) == 1 and run_id(8) in again[0]
+        await watches.look(again.append)
+        assert len(again) == 1
+        await pilot.press("w")
+        await until(pilot, lambda: "◉ " not in table(app, "clusters").plain_text)

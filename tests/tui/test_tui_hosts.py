@@ -6,15 +6,20 @@ import threading
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input, Static
 
+from engine.config import config_path, load
+from engine.host_config import Host
 from sandbox import doctor, inspection
 from sandbox.images import ImageStatus
 from sandbox.inspection import ContainerInfo, HostInfo, Survey
+from tests.support.sshd import PROGRAM, SSHServer
 from tests.tui.pilots import SMALL, WIDE, app_of, told, until
 from tests.tui.scripted import ScriptedSettings, ScriptedWorkbench, passing_run
 from tui.app import WorkbenchApp
 from tui.screens.home.home import HomeScreen
 from tui.screens.hosts import hosts as screen
+from tui.screens.hosts.add_host import AddHostScreen
 from tui.screens.hosts.hosts import HostsScreen
 from tui.widgets.table_view import TableView
 
@@ -142,3 +147,61 @@ async def test_several_hosts_are_told_apart(store: Path, monkeypatch: pytest.Mon
         await pilot.press("s")
         command = "run: docker -H unix:///var/run/docker.sock exec -it aaaaaaaaaaaa"
         await until(pilot, lambda: any(command in said for said in told(app)))
+
+
+def fill(app: WorkbenchApp, **values: str) -> None:
+    for name, value in values.items():
+        app.screen.query_one(f"#{name}", Input).value = value
+
+
+async def test_a_host_is_added_once_a_check_finds_it_well(
+    app: WorkbenchApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not PROGRAM.exists():
+        pytest.skip("no sshd here")
+    server = SSHServer(tmp_path)
+    monkeypatch.setenv("HOME", str(server.home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(server.home / "config"))
+    file = config_path()
+    file.parent.mkdir(parents=True)
+    file.write_text('theme = "flowreasoner"\n')
+
+    def told_there() -> str:
+        return str(app.screen.query_one("#told", Static).render())
+
+    try:
+        async with app.run_test(size=WIDE) as pilot:
+            await pilot.press("9")
+            await until(pilot, lambda: isinstance(app.screen, HostsScreen))
+            await pilot.press("n")
+            await until(pilot, lambda: isinstance(app.screen, AddHostScreen))
+            for given, said in (
+                ({"name": "a b"}, "name: letters"),
+                ({"name": "local"}, "not local"),
+                ({"name": "mine"}, "address: "),
+                ({"address": "me@box"}, "address alone"),
+                ({"address": "box", "port": "ssh"}, "port: whole numbers"),
+                ({"port": "0"}, "port: "),
+                ({"port": "", "gpus": "0;1"}, "gpus: whole numbers, as in 0,1"),
+                ({"gpus": "", "address": "127.0.0.1", "port": "1"}, "mine"),  # nobody listens there
+                ({"address": "box", "port": "", "gpus": "41"}, "Not saved: "),
+            ):
+                fill(app, **given)
+                await pilot.press("enter")
+                await until(pilot, lambda said=said: said in told_there())
+            assert file.read_text() == 'theme = "flowreasoner"\n'
+            fill(app, gpus="")
+            await pilot.press("enter")
+            await until(pilot, lambda: isinstance(app.screen, HostsScreen))
+            assert load(file).hosts == {"mine": Host(address="box")}
+            assert set(app.jobs.hosts) == {"mine"}  # a job can be started there now
+            assert "mine" in app.screen.query_one("#job-hosts", TableView).plain_text
+            await pilot.press("n")
+            await until(pilot, lambda: isinstance(app.screen, AddHostScreen))
+            fill(app, name="mine", address="box")
+            await pilot.press("enter")
+            await until(pilot, lambda: "is there already" in told_there())
+            await pilot.press("escape")
+            await until(pilot, lambda: isinstance(app.screen, HostsScreen))
+    finally:
+        server.clean()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from textual import events
-from textual.widgets import Input, TextArea
+from textual.widgets import Input, OptionList, TextArea
 
 from tests.tui.pilots import WIDE, app_of, record, told, until
 from tests.tui.scripted import (
@@ -25,6 +25,7 @@ from tui.screens.new_experiment.new_experiment import NewExperimentScreen
 from tui.screens.new_run.new_run import NewRunScreen
 from tui.screens.pick.pick import PickScreen
 from tui.screens.run.run import RunScreen
+from tui.screens.run.search_bar import SearchBar
 from tui.screens.runs.runs import RunsScreen
 from tui.widgets.check_box import CheckBox, CheckList
 from tui.widgets.table_view import TableView
@@ -297,3 +298,34 @@ async def test_a_box_that_is_checked_looks_it_without_colour(store: Path) -> Non
         assert len(drawn) == 2
         picked, other = (rows.render_line(y).text.split()[0] for y in (0, 1))
         assert picked != other
+
+
+async def test_what_was_picked_is_taken_though_the_list_is_narrowed_before_it_is_told(store: Path) -> None:
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=WIDE) as pilot:
+        picked: list[str | None] = []
+        screen = PickScreen("Which?", [("alpha", "first"), ("beta", "second")])
+        app.push_screen(screen, picked.append)
+        await until(pilot, lambda: screen.query(OptionList) and screen.query_one(OptionList).option_count)
+        rows = screen.query_one(OptionList)
+        rows.post_message(OptionList.OptionSelected(rows, rows.get_option_at_index(0), 0))
+        screen.query_one("#words", Input).value = "second"
+        await until(pilot, lambda: picked)
+        assert picked == ["alpha"]
+
+
+async def test_a_search_that_was_closed_is_not_taken_up_again_by_a_message_that_comes_late(
+    store: Path,
+) -> None:
+    await record(store, [failing_run()])
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=WIDE) as pilot:
+        app.open_trace(RUN_ID)
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.session.state.finished)
+        screen = app.screen
+        assert isinstance(screen, RunScreen)
+        await pilot.press("slash", "m", "escape")
+        bar = screen.query_one(SearchBar)
+        bar.post_message(Input.Changed(bar.query_one(Input), "m"))
+        await pilot.pause()
+        assert bar._typing is None and screen.finder.wanted.query is None

@@ -79,10 +79,36 @@ class ScEnsemble(Operator):
 class Test(Operator):
     async def __call__(self, problem, solution, entry_point, test_loop=3):
         return {"result": False, "solution": solution}
+"""
+# The operators that the template module of a code data set lacks.
+ALL_OPERATORS = """
+class Operator:
+    def __init__(self, llm, name=None):
+        self.llm = llm
+
+class Review(Operator):
+    async def __call__(self, problem, solution, mode=None):
+        return {"review_result": True, "feedback": "fine"}
 
 class Revise(Operator):
     async def __call__(self, problem, solution, feedback, mode=None):
         return {"solution": solution + feedback}
+
+class Format(Operator):
+    async def __call__(self, problem, solution, mode=None):
+        return {"solution": solution.strip()}
+
+class Programmer(Operator):
+    async def __call__(self, problem, analysis="None"):
+        return {"code": "", "output": "7"}
+
+class AnswerGenerate(Operator):
+    async def __call__(self, input):
+        return {"thought": "", "answer": input}
+
+class MdEnsemble(Operator):
+    async def __call__(self, solutions, problem, mode=None):
+        return {"solution": solutions[0]}
 """
 LLM = """
 class Llm:
@@ -116,6 +142,7 @@ async def in_aflow(sandbox: Pool, exported: Exported, arguments: str) -> tuple[s
     files = {f"{place}/{name}": text for name, text in exported.files.items()}
     files |= {
         f"{place}/template/operator.py": OPERATORS,
+        "scripts/operators.py": ALL_OPERATORS,
         "scripts/async_llm.py": LLM,
         "scripts/evaluator.py": "DatasetType = str\n",
         "scripts/logs.py": "import logging\nlogger = logging.getLogger('aflow')\n",
@@ -140,6 +167,65 @@ async def test_exported_files_execute_in_aflows_layout(sandbox: Pool, text: str)
     answer, cost = await in_aflow(sandbox, exported, '"Double x.", "f"')
     assert answer == "def f(x): return x * 2"
     assert cost == 0.25
+
+
+EVERY = """
+class Workflow:
+    async def __call__(self, problem, entry_point):
+        made = (await self.custom_code_generate(problem=problem, entry_point=entry_point))["response"]
+        judged = await self.review(problem=problem, solution=made)
+        made = (await self.revise(problem=problem, solution=made, feedback=judged["feedback"]))["solution"]
+        made = (await self.md_ensemble(solutions=[made], problem=problem))["solution"]
+        made += (await self.programmer(problem=problem))["output"]
+        made += (await self.answer_generate(input="!"))["answer"]
+        made = (await self.format(problem=problem, solution=made))["solution"]
+        await self.test(problem=problem, solution=made, entry_point=entry_point)
+        return made
+"""
+IN_ITS_CONSTRUCTOR = """
+class Workflow:
+    def __init__(self, name, llm_config, dataset):
+        self.llm = create_llm_instance(llm_config)
+        self.custom = operator.Custom(self.llm)
+        self.second_look = operator.Revise(self.llm)
+
+    async def __call__(self, problem):
+        made = await self.custom(input=problem, instruction="I")
+        looked = await self.second_look(problem=problem, solution=made["response"], feedback="?")
+        return looked["solution"], self.llm.get_usage_summary()["total_cost"]
+"""
+
+
+@loop
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [(EVERY, "def f(x): return x * 2fine7!"), (IN_ITS_CONSTRUCTOR, "I|Double x.?")],
+    ids=["every operator", "a constructor of its own"],
+)
+async def test_operators_that_a_template_lacks_come_from_aflows_scripts(
+    sandbox: Pool, text: str, wanted: str
+) -> None:
+    exported = export(text)
+    assert await in_aflow(sandbox, exported, '"Double x.", "f"') == (wanted, 0.25)
+    graph = exported.files["round_1/graph.py"]
+    again = build_for_its_set(graph, "")
+    assert isinstance(again, Workflow), again.diagnostics
+    assert again.strict_ok
+    once, twice = (
+        [line for line in g.splitlines() if "import" in line or "operators." in line]
+        for g in (graph, export(graph).files["round_1/graph.py"])
+    )
+    assert twice == once
+
+
+def test_each_data_sets_template_has_its_own_operators() -> None:
+    text = EVERY.replace(", entry_point):", "):").replace("entry_point=entry_point", 'entry_point="f"')
+    for dataset, others in (("MATH", "AnswerGenerate"), ("DROP", "Programmer")):
+        graph = export(text, dataset=dataset).files["round_1/graph.py"]
+        assert f"operators.{others}(self.llm)" in graph
+        assert "operators.Test(self.llm)" in graph
+        assert "operators.ScEnsemble" not in graph
+    assert "scripts.operators" not in export(text, dataset="Mine").files["round_1/graph.py"]
 
 
 @loop

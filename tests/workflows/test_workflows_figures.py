@@ -126,13 +126,12 @@ def test_tests_with_extra_arguments_and_overwritten_prompts() -> None:
     assert codes(workflow) == {"prompt-mutation"}
 
 
-def test_undefined_limit_is_reported_before_anything_runs() -> None:
-    rejected = build_workflow(PLANNED, PROMPTS, PAPER)
-    assert isinstance(rejected, Rejected)
-    (limit,) = [d for d in rejected.diagnostics if "TURNS" in d.message]
-    assert (limit.code, limit.line) == ("undefined-name", 14)
-    assert "string-verdict" in codes(rejected)
-    assert "entry-point" in repairs(rejected)
+def test_undefined_limit_of_a_branch_is_a_warning_before_anything_runs() -> None:
+    workflow = built(PLANNED)
+    (limit,) = [d for d in workflow.diagnostics if "TURNS" in d.message]
+    assert (limit.code, limit.severity, limit.line) == ("undefined-name", "warning", 14)
+    assert "string-verdict" in codes(workflow)
+    assert "entry-point" in repairs(workflow)
 
 
 def test_entry_point_is_bound() -> None:

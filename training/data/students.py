@@ -22,14 +22,25 @@ def load_tokenizer(name: str, settings: Settings) -> Any:
     except ModelError as error:
         raise TokenizerError(f"--tokenizer {error}") from None
     try:
-        from transformers import AutoTokenizer
+        tokenizer = read_tokenizer(source)
     except ImportError:
         needed = "--tokenizer needs the package transformers; pip install 'flowreasoner[local]'"
         raise TokenizerError(needed) from None
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().partition("\n")[0][:200]
-        raise TokenizerError(f"--tokenizer {name}: there is no tokenizer ({reason})") from None
+    except ModelError as error:
+        raise TokenizerError(f"--tokenizer {name}: {error}") from None
     form_of(tokenizer)
     return tokenizer
+
+
+def read_tokenizer(source: str | None) -> Any:
+    """The tokenizer of a folder or a hub's ID.
+
+    Raises ModelError where there is none, and ImportError without Transformers.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().partition("\n")[0][:200]
+        raise ModelError("not-found", f"there is no tokenizer in {source} ({reason})") from None

@@ -11,7 +11,7 @@ from training.jobs.directory import RUN_DIR, JobError, JobSpec, ours
 
 if TYPE_CHECKING:
     from engine.host_config import Host
-    from training.recipes.kinds import Recipe
+    from training.recipes.kinds import ModelRecipe, Recipe
 
 
 _PACKAGES = ("torch", "transformers", "datasets", "trl", "peft")
@@ -36,22 +36,23 @@ def training_spec(
         JobError: packages or the data set are missing, or there are fewer GPUs than processes.
         ModelError: the base names a checkpoint that is not there.
     """
-    from training.recipes.kinds import Trained  # a recipe's parts take a while to load
+    from training.recipes.kinds import ModelRecipe, Trained  # a recipe's parts take a while to load
+    from training.recipes.maas import MaASRecipe
 
     if host is None and (lacking := [name for name in _PACKAGES if find_spec(name) is None]):
         raise JobError(f"training needs {', '.join(lacking)}: pip install 'flowreasoner[train]'")
-    if isinstance(recipe, Trained) and not expanded(recipe.data.path or "/no/data").is_dir():
+    if (
+        isinstance(recipe, Trained | MaASRecipe)
+        and not expanded(recipe.data.path or "/no/data").is_dir()
+    ):
         missing = f"{recipe.data.path} is no folder" if recipe.data.path else "the recipe names no data set"
         raise JobError(f"{missing}: make one with `flowreasoner dataset build`, and name it with --data DIR")
     sends: list[Path] = []
-    base = recipe.model.base
     if host is not None:  # what it reads here is to be there, too
-        if base.startswith("job:") and jobs is not None:
-            from engine.models.checkpoints import checkpoint_folder
-
-            base = f"hf:{checkpoint_folder(base, jobs)}"
-            recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"base": base})})
-        places = (recipe.data.path, base.partition("hf:")[2], recipe.model.chat_template)
+        places = [recipe.data.path]
+        if isinstance(recipe, ModelRecipe):
+            recipe = _with_folder(recipe, jobs)
+            places += [recipe.model.base.partition("hf:")[2], recipe.model.chat_template or ""]
         sends = [Path(place) for place in places if place and expanded(place).exists()]
     return JobSpec(
         recipe.kind,
@@ -60,10 +61,21 @@ def training_spec(
         gpus=gpus_for(recipe, gpus, host),
         parent=parent,
         dataset=recipe.data.path or None,
-        base=recipe.model.base,
+        base=recipe.model.base if isinstance(recipe, ModelRecipe) else None,
         recipe=recipe.to_toml(),
         sends=tuple(sends),
     )
+
+
+def _with_folder(recipe: ModelRecipe, jobs: Path | None) -> ModelRecipe:
+    """The recipe with the folder of a base that is a checkpoint. Raises ModelError: it is not there."""
+    base = recipe.model.base
+    if not base.startswith("job:") or jobs is None:
+        return recipe
+    from engine.models.checkpoints import checkpoint_folder
+
+    update = {"base": f"hf:{checkpoint_folder(base, jobs)}"}
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update=update)})
 
 
 def gpus_for(recipe: Recipe, asked: tuple[int, ...] | None, host: Host | None) -> tuple[int, ...]:

@@ -1,8 +1,9 @@
 """Recipes: what a training job does, as a file of which every value is known and checked."""
 
 from training.recipes.fields import RecipeField, fields
-from training.recipes.kinds import KINDS, DPORecipe, GRPORecipe, Recipe, SFTRecipe
-from training.recipes.load import RecipeError, load, presets
+from training.recipes.kinds import DPORecipe, GRPORecipe, ModelRecipe, Recipe, SFTRecipe
+from training.recipes.load import KINDS, RecipeError, load, presets
+from training.recipes.maas import MaASRecipe
 from training.recipes.plan import Estimate, Plan, plan
 
 __all__ = [
@@ -10,6 +11,8 @@ __all__ = [
     "DPORecipe",
     "Estimate",
     "GRPORecipe",
+    "MaASRecipe",
+    "ModelRecipe",
     "Plan",
     "Recipe",
     "RecipeError",

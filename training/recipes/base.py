@@ -9,7 +9,8 @@ from engine.models.base import ModelError
 from engine.models.registry import local_source
 from engine.paths import expanded
 from sandbox.errors import UnavailableError, UsageError
-from training.recipes.kinds import Recipe
+from training.data.students import read_tokenizer
+from training.recipes.kinds import ModelRecipe, Recipe
 from training.recipes.sections import Model
 
 
@@ -34,15 +35,10 @@ def load_tokenizer(model: Model, settings: Settings) -> Any:
         UsageError: it has none, and the recipe gives none.
         ModelError: it cannot be loaded.
     """
-    from transformers import AutoTokenizer
-
-    source = source_of(model, settings)
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            "not-found", f"{model.base}: no tokenizer in {source}: {_first_line(error)}"
-        ) from None
+        tokenizer = read_tokenizer(source_of(model, settings))
+    except ModelError as error:
+        raise ModelError(error.kind, f"{model.base}: {error}") from None
     if model.chat_template is not None:
         tokenizer.chat_template = _template(model.chat_template)
     if not tokenizer.chat_template:
@@ -64,7 +60,7 @@ def load_tokenizer(model: Model, settings: Settings) -> Any:
     return tokenizer
 
 
-def load_model(recipe: Recipe, source: str, tokenizer: Any) -> Any:
+def load_model(recipe: ModelRecipe, source: str, tokenizer: Any) -> Any:
     """The base in the recipe's type and attention, from a folder or hub ID.
 
     Raises ModelError, UsageError, and UnavailableError where the recipe asks for GPUs that are not there.
@@ -96,7 +92,7 @@ def load_model(recipe: Recipe, source: str, tokenizer: Any) -> Any:
     return model
 
 
-def peft_config(recipe: Recipe) -> Any:
+def peft_config(recipe: ModelRecipe) -> Any:
     """The adapters to train, or None for all weights."""
     if not recipe.lora.enabled:
         return None

@@ -1,4 +1,4 @@
-"""The four kinds of recipe."""
+"""The kinds of recipe for language models, and what every kind has."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from training.recipes.sections import (
     Checkpoints,
     Count,
     Data,
+    DataSet,
     Hardware,
     LoRA,
     Model,
@@ -31,14 +32,8 @@ class Recipe(Section):
     """What is done."""
     seed: int = 0
     """Seed of the order of rows, of dropout, and of every draw of a rollout."""
-    model: Model = Model()
-    """What is trained."""
-    lora: LoRA = LoRA()
-    """Adapters in place of all weights."""
-    data: Data = Data()
+    data: DataSet = DataSet()
     """The data set."""
-    optimizer: Optimizer = Optimizer()
-    """AdamW and its schedule."""
     checkpoints: Checkpoints = Checkpoints()
     """What is kept."""
     hardware: Hardware = Hardware()
@@ -51,6 +46,19 @@ class Recipe(Section):
         from training.recipes.toml import write
 
         return write(self)
+
+
+class ModelRecipe(Recipe):
+    """A recipe that trains a language model."""
+
+    model: Model = Model()
+    """What is trained."""
+    lora: LoRA = LoRA()
+    """Adapters in place of all weights."""
+    data: Data = Data()  # pyright: ignore[reportIncompatibleVariableOverride]
+    """The data set."""
+    optimizer: Optimizer = Optimizer()
+    """AdamW and its schedule."""
 
     @property
     def at_once(self) -> tuple[str, int]:
@@ -68,7 +76,7 @@ class SFTData(Data):
     """Put several short rows into one of `max_length` tokens. They do not see each other."""
 
 
-class Trained(Recipe):
+class Trained(ModelRecipe):
     """A recipe that goes over the rows of a data set."""
 
     batch: Batch = Batch()
@@ -262,7 +270,7 @@ class Probe(Section):
     """How many of the file's problems, from its beginning."""
 
 
-class GRPORecipe(Recipe):
+class GRPORecipe(ModelRecipe):
     """Reinforcement learning with group-relative advantages.
 
     With the variant `flowreasoner` per round (Equations 3 and 4 of its paper), with `metaflow` one verifiable
@@ -321,6 +329,3 @@ class GRPORecipe(Recipe):
         if name in trained:
             raise ValueError(f"rollouts.held_out ({name}) is among rollouts.operators: take it out of them")
         return self
-
-
-KINDS: dict[str, type[Recipe]] = {"sft": SFTRecipe, "dpo": DPORecipe, "grpo": GRPORecipe}

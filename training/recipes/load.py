@@ -12,8 +12,15 @@ from pydantic import BaseModel, ValidationError
 
 from engine.paths import expanded
 from sandbox.errors import UsageError
-from training.recipes.kinds import KINDS, Recipe
+from training.recipes.kinds import DPORecipe, GRPORecipe, Recipe, SFTRecipe
+from training.recipes.maas import MaASRecipe
 
+KINDS: dict[str, type[Recipe]] = {
+    "sft": SFTRecipe,
+    "dpo": DPORecipe,
+    "grpo": GRPORecipe,
+    "maas": MaASRecipe,
+}
 MOST_BYTES = 1 << 20  # of a recipe file; a longer file is not a recipe
 
 

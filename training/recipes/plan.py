@@ -9,8 +9,9 @@ from typing import Any
 
 from engine.config import Settings
 from engine.config import load as load_settings
-from training.recipes.kinds import DPORecipe, GRPORecipe, Recipe, SFTRecipe, Trained
+from training.recipes.kinds import DPORecipe, GRPORecipe, ModelRecipe, Recipe, SFTRecipe, Trained
 from training.recipes.launch import argv
+from training.recipes.maas import MaASRecipe
 
 _BYTES = {"float32": 4, "bfloat16": 2}
 _A100 = 312e12  # dense bf16 FLOP/s, NVIDIA's data sheet
@@ -57,6 +58,8 @@ def plan(recipe: Recipe, run_folder: str = "RUN_DIR", settings: Settings | None 
     if isinstance(recipe, SFTRecipe) and recipe.data.packing and tokens is not None:
         at_once = math.ceil(tokens / recipe.data.max_length)
     steps = _steps(recipe, at_once)
+    if not isinstance(recipe, ModelRecipe):  # a controller's few weights are no matter
+        return Plan(recipe, argv(run_folder), steps, rows, tokens, longest)
     model = _Shape.of(recipe, settings)
     estimates = {"memory": _memory(recipe, model, longest), "disk": _disk(recipe, model)}
     if steps is not None and tokens is not None and isinstance(recipe, Trained):
@@ -70,6 +73,8 @@ def _lengths(recipe: Recipe, settings: Settings) -> list[int]:
     from training.recipes.base import load_tokenizer
 
     data = open_data(recipe.data.path)
+    if not isinstance(recipe, ModelRecipe):
+        return [0] * len(data)
     tokenizer = load_tokenizer(recipe.model, settings)
     if isinstance(recipe, SFTRecipe):
         return [len(row.ids) for row in sft_rows(data, tokenizer, recipe.data.max_length)]
@@ -84,6 +89,8 @@ def _lengths(recipe: Recipe, settings: Settings) -> list[int]:
 def _steps(recipe: Recipe, rows: int | None) -> int | None:
     if isinstance(recipe, GRPORecipe):
         return recipe.steps
+    if isinstance(recipe, MaASRecipe):
+        return None if rows is None else recipe.repetitions * math.ceil(rows / recipe.batch)
     if not isinstance(recipe, Trained) or (recipe.max_steps is None and rows is None):
         return None
     return recipe.max_steps or steps_of(recipe, rows or 0)
@@ -102,7 +109,7 @@ class _Shape:
     vocabulary: int
 
     @classmethod
-    def of(cls, recipe: Recipe, settings: Settings) -> _Shape:
+    def of(cls, recipe: ModelRecipe, settings: Settings) -> _Shape:
         """From the base's configuration alone. Raises ModelError."""
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM
@@ -125,7 +132,7 @@ class _Shape:
         return cls(count, text.num_hidden_layers, text.hidden_size, text.vocab_size)
 
 
-def _memory(recipe: Recipe, model: _Shape, longest: int | None) -> Estimate:
+def _memory(recipe: ModelRecipe, model: _Shape, longest: int | None) -> Estimate:
     weights = _BYTES[recipe.model.weights]
     trained = _adapter(recipe, model) if recipe.lora.enabled else model.parameters
     parts = recipe.hardware.processes if recipe.hardware.sharding != "none" else 1
@@ -143,12 +150,12 @@ def _memory(recipe: Recipe, model: _Shape, longest: int | None) -> Estimate:
     return Estimate((state + activations) / 1e9, "GB a device", basis)
 
 
-def _adapter(recipe: Recipe, model: _Shape) -> int:
+def _adapter(recipe: ModelRecipe, model: _Shape) -> int:
     """About seven linear layers of the model's width in each layer."""
     return 7 * 2 * model.layers * model.width * recipe.lora.rank
 
 
-def _disk(recipe: Recipe, model: _Shape) -> Estimate:
+def _disk(recipe: ModelRecipe, model: _Shape) -> Estimate:
     weights = _BYTES[recipe.model.weights]
     trained = _adapter(recipe, model) if recipe.lora.enabled else model.parameters
     kept = recipe.checkpoints.keep + 2  # the best, and the one that is being written
@@ -159,7 +166,7 @@ def _disk(recipe: Recipe, model: _Shape) -> Estimate:
     return Estimate(kept * weights * (model.parameters + 2 * trained) / 1e9, "GB", basis)
 
 
-def _time(recipe: Recipe, model: _Shape, tokens: float) -> Estimate:
+def _time(recipe: ModelRecipe, model: _Shape, tokens: float) -> Estimate:
     operations = (8 if recipe.model.checkpointing else 6) * model.parameters * tokens
     if recipe.hardware.device == "cpu":
         speed, basis = (

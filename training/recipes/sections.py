@@ -86,11 +86,16 @@ class Batch(Section):
     """Rows of one forward pass on one device. Halve this first where memory runs out."""
 
 
-class Data(Section):
+class DataSet(Section):
     """The data set."""
 
     path: str = ""
     """Folder of the data set; `flowreasoner train --data` sets it."""
+
+
+class Data(DataSet):
+    """The data set of a language model."""
+
     max_length: Annotated[Count, About("tokens")] = 8192
     """The longest row, prompt and reply together. A longer one is refused, never cut."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from training.recipes import Recipe
+from training.recipes import ModelRecipe
 from training.recipes.kinds import Trained
 
 
-def common(recipe: Recipe, output: str) -> dict[str, Any]:
+def common(recipe: ModelRecipe, output: str) -> dict[str, Any]:
     """Keyword arguments of any TRL configuration, so far as they follow from the recipe's shared parts."""
     optimizer, hardware = recipe.optimizer, recipe.hardware
     return {
@@ -35,7 +35,7 @@ def common(recipe: Recipe, output: str) -> dict[str, Any]:
     }
 
 
-def warm_up_steps(recipe: Recipe, steps: int) -> int:
+def warm_up_steps(recipe: ModelRecipe, steps: int) -> int:
     """Steps of warm-up; at least one step has the full rate."""
     return min(round(recipe.optimizer.warm_up * steps), steps - 1)
 

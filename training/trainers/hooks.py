@@ -15,7 +15,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from sandbox.errors import UnavailableError
-from training.recipes import Recipe
+from training.recipes import ModelRecipe
 from training.rollouts.meter import Meter
 from training.trainers.checkpoints import manifest_of
 from training.trainers.probe import HackingWatch
@@ -28,6 +28,7 @@ _NAMES = {
     "grad_norm": "grad_norm",
     "learning_rate": "learning_rate",
     "entropy": "entropy",
+    "kl": "kl",
     "eval_loss": "val_loss",
     "rewards/margins": "reward_margin",
     "rewards/accuracies": "preference_accuracy",
@@ -46,7 +47,7 @@ class Hooks(TrainerCallback):
     """One for a run. `progress` is None on ranks other than 0."""
 
     def __init__(
-        self, recipe: Recipe, run_folder: Path, progress: Progress | None, grace_s: float = 30.0
+        self, recipe: ModelRecipe, run_folder: Path, progress: Progress | None, grace_s: float = 30.0
     ) -> None:
         self.recipe, self.run_folder, self.progress, self.grace_s = recipe, run_folder, progress, grace_s
         self.trainer: Any = None

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from typing import Any
 class Progress:
     """The one writer of a run directory's progress. Used by rank 0 only."""
 
-    def __init__(self, path: Path, attempt: int) -> None:
-        """Opens the file, and cuts off a line that a killed trainer left half-written.
+    def __init__(
+        self, path: Path, attempt: int, on_alert: Callable[[Mapping[str, Any]], object] | None = None
+    ) -> None:
+        """Opens the file, and cuts off a line that a killed trainer left half-written. Each alert is given to
+        `on_alert` as well.
 
         Raises OSError where the file cannot be opened.
         """
-        self._attempt = attempt
+        self._attempt, self._on_alert = attempt, on_alert
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         os.ftruncate(self._file, _whole(self._file))
         os.lseek(self._file, 0, os.SEEK_END)
@@ -28,6 +31,8 @@ class Progress:
         """Append one line. A number that is not finite is written as null. Raises OSError."""
         line = {"kind": kind, "time": time.time(), "attempt": self._attempt, **_finite(values)}
         os.write(self._file, json.dumps(line, allow_nan=False).encode() + b"\n")
+        if kind == "alert" and self._on_alert is not None:
+            self._on_alert(line)
 
     def close(self) -> None:
         """Close the file."""

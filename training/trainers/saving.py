@@ -6,12 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from training.recipes import Recipe
+from training.recipes import ModelRecipe
 from training.trainers.checkpoints import folder_of, fresh_of, prune, replacing, seal
 
 
 def save(
-    trainer: Any, recipe: Recipe, run_folder: Path, merit: float | None, metrics: dict[str, Any]
+    trainer: Any, recipe: ModelRecipe, run_folder: Path, merit: float | None, metrics: dict[str, Any]
 ) -> Path:
     """Write the checkpoint of the trainer's step and prune older ones. Every rank calls it.
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from shutil import which
 from typing import Any
 
 from engine.config import Settings
 from engine.config import load as load_settings
 from sandbox.errors import ExpectedError, UnavailableError
-from training.recipes import DPORecipe, GRPORecipe, Recipe, SFTRecipe
+from training.recipes import DPORecipe, GRPORecipe, MaASRecipe, ModelRecipe, SFTRecipe
 from training.trainers.checkpoints import TRAINER, clean, folder_of
 from training.trainers.hooks import Hooks, StoppedError
 from training.trainers.progress import Progress
 from training.trainers.run_directory import RunDirectory
+from training.trainers.webhook import webhook
 
 
 def train(directory: RunDirectory) -> None:
@@ -30,19 +33,33 @@ def train(directory: RunDirectory) -> None:
             return
         (directory.path / "checkpoints").mkdir(exist_ok=True)
         clean(directory.path)
-        progress = Progress(directory.path / "progress.jsonl", directory.attempt)
-        with _ends(progress):
-            stopped = _attempt(directory, progress)
-            progress.write("end", status="stopped" if stopped else "done", error=None)
+        settings = load_settings()
+        with webhook(settings.alert_webhook, directory.path.name) as hook:
+            told = hook.post if hook else None
+            progress = Progress(directory.path / "progress.jsonl", directory.attempt, told)
+            with _ends(progress):
+                stopped = _attempt(directory, progress)
+                progress.write("end", status="stopped" if stopped else "done", error=None)
 
 
 def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
     """Returns whether it was stopped before its end."""
     _quiet()
     recipe = directory.recipe
+    if isinstance(recipe, MaASRecipe):
+        from training.trainers import maas
+
+        assert progress is not None  # it has one process
+        return maas.train(recipe, directory, load_settings(), progress)
+    assert isinstance(recipe, ModelRecipe)  # there are no other kinds
     hooks = Hooks(recipe, directory.path, progress, directory.grace_s)
-    with hooks.listening(), _memory(recipe, hooks), contextlib.ExitStack() as stack:
-        trainer = _make(directory, load_settings(), hooks, stack)
+    with (
+        hooks.listening(),
+        gpus_there(recipe, hooks),
+        _memory(recipe, hooks),
+        contextlib.ExitStack() as stack,
+    ):
+        trainer = _make(recipe, directory.path, load_settings(), hooks, stack)
         newest = directory.newest_checkpoint()
         try:
             trainer.train(resume_from_checkpoint=str(newest / TRAINER) if newest else None)
@@ -53,20 +70,21 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
     return hooks.stopping and trainer.state.global_step < trainer.state.max_steps
 
 
-def _make(directory: RunDirectory, settings: Settings, hooks: Hooks, stack: contextlib.ExitStack) -> Any:
-    recipe = directory.recipe
+def _make(
+    recipe: ModelRecipe, folder: Path, settings: Settings, hooks: Hooks, stack: contextlib.ExitStack
+) -> Any:
     if isinstance(recipe, SFTRecipe):
         from training.trainers import sft
 
-        return sft.make(recipe, directory.path, settings, hooks)
+        return sft.make(recipe, folder, settings, hooks)
     if isinstance(recipe, DPORecipe):
         from training.trainers import dpo
 
-        return dpo.make(recipe, directory.path, settings, hooks)
+        return dpo.make(recipe, folder, settings, hooks)
     assert isinstance(recipe, GRPORecipe)  # there are no other kinds
     from training.trainers import grpo
 
-    return grpo.make(recipe, directory.path, settings, hooks, stack)
+    return grpo.make(recipe, folder, settings, hooks, stack)
 
 
 @contextlib.contextmanager
@@ -87,7 +105,7 @@ def _ends(progress: Progress) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _memory(recipe: Recipe, hooks: Hooks) -> Iterator[None]:
+def _memory(recipe: ModelRecipe, hooks: Hooks) -> Iterator[None]:
     """Out of memory is said with the setting to halve."""
     import torch
 
@@ -104,7 +122,37 @@ def _memory(recipe: Recipe, hooks: Hooks) -> Iterator[None]:
         ) from None
 
 
-def _smaller(recipe: Recipe) -> str:
+@contextlib.contextmanager
+def gpus_there(recipe: ModelRecipe, hooks: Hooks) -> Iterator[None]:
+    """A failure on a GPU that is gone is said as that, and is an alert.
+
+    Raises UnavailableError in place of what CUDA raised.
+    """
+    try:
+        yield
+    except RuntimeError:
+        lost = _lost_gpus() if recipe.hardware.device == "cuda" else ""
+        if not lost:
+            raise
+        hooks.alert("gpu_lost", lost)
+        raise UnavailableError(
+            f"{lost}; the checkpoints so far are whole: resume the job once it is back, or on other GPUs"
+        ) from None
+
+
+def _lost_gpus() -> str:
+    """Which of the GPUs that this process was given are gone, as nvidia-smi has it; "" where none is."""
+    from training.jobs.host.gpus import gpus
+
+    given = [int(word) for word in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if word.isdecimal()]
+    there = gpus()
+    if there is None:
+        return "nvidia-smi does not answer any more: a GPU is lost" if given and which("nvidia-smi") else ""
+    lost = [str(gpu) for gpu in given if gpu not in there]
+    return f"nvidia-smi does not list GPU {', '.join(lost)} any more: lost" if lost else ""
+
+
+def _smaller(recipe: ModelRecipe) -> str:
     """The one setting to change so that less memory is needed."""
     key, rows = recipe.at_once
     if rows > 1:

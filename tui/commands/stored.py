@@ -27,8 +27,11 @@ def runs(
     """List recorded runs, newest first."""
     from engine.config import load
     from tui.reports.tables import print_runs
+    from tui.service.jobs.reading import read_named
 
-    print_runs(load().store_path(), failed=failed, search=search, limit=limit, as_json=json)
+    path = load().store_path()
+    read_named(path, search)
+    print_runs(path, failed=failed, search=search, limit=limit, as_json=json)
 
 
 @app.command()

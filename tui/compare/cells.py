@@ -169,12 +169,16 @@ def paired_sentence(one: Pair) -> str:
     p_value = one.p_value if one.p_value is not None else 1.0
     return (
         f"{who}, {plural(one.scored, 'problem')} paired: {one.wins} won, {one.losses} lost, {one.ties} tied;"
-        f" passes gained {one.gained}, lost {one.lost}, exact McNemar p = {p_cell(p_value)}"
+        f" passes gained {one.gained}, lost {one.lost}, exact McNemar {p_words(p_value)}"
     )
 
 
 def p_cell(p_value: float) -> str:
     return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}"
+
+
+def p_words(p_value: float) -> str:
+    return f"p {'' if p_value < 0.0001 else '= '}{p_cell(p_value)}"
 
 
 def problem_name(one: ProblemPair) -> str:

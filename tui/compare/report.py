@@ -85,7 +85,12 @@ class _Markdown:
         yield from (f"{fence}diff", *source.splitlines(), fence)
 
     def cell(self, words: str) -> str:
-        return "".join(f"\\{c}" if c in "\\`*_[]<>|#~$" else c for c in words)
+        return markdown_cell(words)
+
+
+def markdown_cell(words: str) -> str:
+    """Words that stay words in Markdown, in a table's cell too."""
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#~$" else c for c in words)
 
 
 def _report(comparison: Comparison, out: _Plain | _Markdown, *, every: bool) -> Iterator[str]:

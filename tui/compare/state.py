@@ -11,6 +11,7 @@ from store.compare.parting import Parting
 from store.compare.traces import RunPair, StepPair
 from store.compare.ways import Flip, PairWays, Ways
 from tui.compare.cells import Line, lines, paired_sentence
+from tui.compare.charts import Chart, charts
 from tui.compare.ways import blame_sentence, parting_sentence
 from tui.safe import one_line
 
@@ -86,6 +87,10 @@ class CompareState:
         """The pair's flips, or only those that got worse."""
         found = self.pair_ways.flips if self.pair_ways else ()
         return [flip for flip in found if not self.only_losses or flip.problem.outcome == "lost"]
+
+    def charts(self) -> list[Chart]:
+        """The pictures, once it has been read how the sides worked."""
+        return charts(self.comparison, self.ways) if self.comparison and self.ways else []
 
     def parting_place(self) -> int:
         """The place among `steps` of the step at which the traces part; 0 where none does."""

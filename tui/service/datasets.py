@@ -33,9 +33,11 @@ class _Stopped(Exception):  # noqa: N818  no error: it ends a build that nobody 
 def build_dataset(
     settings: Settings, request: DatasetRequest, progress: Callable[[Progress], None] | None = None
 ) -> Report:
-    """Build it in this thread. Raises what `training.data.build` raises, and what `progress` does."""
+    """Build it in this thread. Raises StoreError, and what `training.data.build` and `progress` raise."""
     from training.data import Source, build
+    from tui.service.jobs.reading import read_named
 
+    read_named(settings.store_path(), request.wanted)
     source = Source(settings, request.wanted)
     return build(request.kind, source, request.out, request.options, force=request.force, progress=progress)
 

@@ -14,6 +14,7 @@ from tui.compare.steps import step_text
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.compare import rows
+from tui.screens.compare.charts_page import ChartsPage
 from tui.screens.compare.ways_pages import FlipsPage, OperatorsPage, show_answers
 from tui.widgets.both_sides import BothSides
 from tui.widgets.footer import Footer
@@ -30,16 +31,17 @@ PAGES = {
     "Problems": ("problems", "problems"),
     "Operators": ("operators-page", "operators"),
     "Flips": ("flips-page", "flips"),
+    "Charts": ("charts-page", "charts-page"),
     "Answers": ("answers", "answers-a"),
     "Steps": ("steps-page", "steps"),
     "Workflow": ("workflow", "workflow"),
     "Settings": ("settings", "settings"),
 }
 LEFT = ("Summary", "Metrics")
-OF_VARIANTS = ("Problems", "Operators", "Flips")
+OF_VARIANTS = ("Problems", "Operators", "Flips", "Charts")
 OF_RUNS = ("Answers", "Steps", "Workflow")
-OF_WAYS = ("Operators", "Flips")
-MOST_FLIPS = 200  # of a pair; the command line looks into all of them
+OF_WAYS = ("Operators", "Flips", "Charts")
+MOST_FLIPS = 100  # of a pair; the command line looks into all of them
 LAYOUT_SECONDS = 0.02
 
 
@@ -70,6 +72,7 @@ class CompareScreen(WorkbenchScreen[None]):
                 yield _table("problems", "Problems")
                 yield OperatorsPage(id="operators-page")
                 yield FlipsPage(id="flips-page")
+                yield ChartsPage(id="charts-page")
                 yield BothSides(id="answers", language="python", empty="No answer.")
                 with Vertical(id="steps-page"):
                     yield _table("steps", "Steps")
@@ -160,6 +163,7 @@ class CompareScreen(WorkbenchScreen[None]):
         both = (pair.baseline, pair.other)
         self.query_one(OperatorsPage).show(state.ways, state.pair_ways)
         self.query_one(FlipsPage).show(state.pair_ways, state.flips())
+        self.query_one(ChartsPage).show(state.charts())
         steps = [rows.step_row(one, both) for one in state.steps()]
         self._fill("steps", rows.step_columns(pair), steps, what, "All steps are the same.")
         for id in ("problems", "steps", "workflow"):
@@ -213,8 +217,8 @@ class CompareScreen(WorkbenchScreen[None]):
 
     def _arrive(self, page: str) -> None:
         """Focus the page once it is laid out: what is hidden cannot take the focus."""
-        if page != self._page:
-            return
+        if page != self._page or self.focused is not None:
+            return  # turned, or gone elsewhere meanwhile
         pane = self.query_one(f"#{PAGES[page][1]}")
         if pane.region.area:
             pane.focus()

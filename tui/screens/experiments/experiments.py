@@ -54,6 +54,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         self._rows: dict[str, ExperimentRow] = {}
         self._now: dict[str, Standing] = {}
         self._trials: list[TrialRow] = []
+        self._trials_of = ""  # the experiment that they are of
         self._only_failed = False
         self._newest = -1  # event in the store when all of this was read
 
@@ -129,6 +130,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         trials = await self.navigation.records.read(read)
         if self._table("experiments").selected == name:  # the cursor may have moved on
             self._trials = sorted(trials, key=lambda trial: trial.started_at, reverse=True)
+            self._trials_of = name
             self._show_trials()
 
     def _show(self) -> None:
@@ -165,7 +167,10 @@ class ExperimentsScreen(WorkbenchScreen[None]):
 
     @on(LineList.Highlighted, "#experiments")
     def _moved(self) -> None:
-        self._trials = []
+        # Told late as well, when the trials have been read and the cursor is among them: it stays there.
+        if self._table("experiments").selected == self._trials_of:
+            return
+        self._trials, self._trials_of = [], ""
         self._show_details()
         self.read_store(self._load_trials, what="trials")
 

@@ -132,6 +132,7 @@ def active_row(now: Standing) -> TableRow:
             (f"{now.done}/{now.total}"[:5], "muted"),
             (one_line(told, 200), "accent"),
             ("", ""),
+            (f"{fmt.cost(now.spent_usd)}{'+' if now.unknown_calls else ''}", "muted"),
             (fmt.clock(now.elapsed_s), "muted"),
         ),
     )

@@ -17,7 +17,10 @@ from tui.actions import bindings_for
 from tui.format import plural
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
+from tui.screens.failures.again import start_again
 from tui.screens.failures.rows import CLUSTER_COLUMNS, RUN_COLUMNS, cluster_row, run_row
+from tui.screens.failures.step_text import step_text
+from tui.watching import Watches
 from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
@@ -51,6 +54,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         self._runs_of: tuple[Grouping, str | None] = ("signature", None)  # the cluster that they are of
         self._said: dict[str, list[Annotation]] = {}
         self._waiting: dict[str, Timer] = {}
+        self._shows_step = False  # its prompts and replies in place of why the run failed
         self._undo: list[tuple[RunRow, Kind, str, bool]] = []  # what was said, and whether taken away
 
     def compose(self) -> ComposeResult:
@@ -103,7 +107,8 @@ class FailuresScreen(WorkbenchScreen[None]):
             return
         table.border_title = f"By {by}"
         table.empty = "No run has failed.\nFailed runs appear here,\nclustered by what went wrong."
-        table.show([cluster_row(by, cluster) for cluster in found.clusters])
+        watches = Watches(self.navigation.records, self.navigation.memory)
+        table.show([cluster_row(by, c, watched=watches.has(by, c.key)) for c in found.clusters])
         table.tell(
             plural(found.total, "failed run") if found.total else "", part=len(found.clusters) >= CLUSTERS
         )
@@ -188,11 +193,18 @@ class FailuresScreen(WorkbenchScreen[None]):
         if run is None:
             view.show("")
             return
+        shows_step = self._shows_step
+
+        def read(reader: Reader) -> str:
+            peek = reader.failures.peek(run.id)
+            return step_text(peek, reader.model_calls(run.id)) if shows_step else peek_text(run, peek)
+
         try:
-            text = await self.navigation.records.read(lambda r: peek_text(run, r.failures.peek(run.id)))
+            text = await self.navigation.records.read(read)
         except StoreError as error:
             text = f"This run cannot be read: {one_line(str(error), 300)}"
         view.show(text)
+        view.border_title = "Prompt and reply" if shows_step else "Why"
         view.border_subtitle = run.id
 
     @property
@@ -217,6 +229,22 @@ class FailuresScreen(WorkbenchScreen[None]):
 
         self._by = GROUPINGS[(GROUPINGS.index(self._by) + 1) % len(GROUPINGS)]
         self._table("clusters").move(0)
+        self.action_reload()
+
+    def action_step(self) -> None:
+        """The prompts and replies of the step that went wrong, or again why the run failed."""
+        self._shows_step = not self._shows_step
+        self._read_peek()
+
+    def action_watch(self) -> None:
+        """Say when it happens again, or no longer."""
+        key = self._table("clusters").selected
+        if key is None or not self._runs:
+            self.notify("Select a cluster first.")
+            return
+        watches = Watches(self.navigation.records, self.navigation.memory)
+        watched = watches.toggle(self._by, key, self._runs[0].id)
+        self.notify("You are told when it happens again." if watched else "No longer watched.")
         self.action_reload()
 
     # -- saying something of a run -----------------------------------------------------------------
@@ -353,22 +381,4 @@ class FailuresScreen(WorkbenchScreen[None]):
         )
 
     def _rerun(self, run_ids: list[str]) -> None:
-        self.run_worker(partial(self._start, run_ids), group="rerun")
-
-    async def _start(self, run_ids: list[str]) -> None:
-        from engine.problems import ProblemError
-        from store.errors import StoreError
-        from tui.service.asked.again import rerun_request
-
-        path = self.navigation.workbench.store_path
-        begun = 0
-        for run_id in run_ids:
-            try:
-                request = await asyncio.to_thread(rerun_request, path, run_id)
-            except (StoreError, ProblemError) as error:
-                self.notify(one_line(str(error), 300), severity="error")
-                continue
-            self.navigation.start_run(request, show=False)
-            begun += 1
-        if begun:
-            self.notify(f"{plural(begun, 'run')} started again; 1 lists them.")
+        self.run_worker(partial(start_again, self, run_ids), group="rerun")

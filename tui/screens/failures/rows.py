@@ -31,12 +31,12 @@ RUN_COLUMNS = (
 )
 
 
-def cluster_row(by: Grouping, cluster: Cluster) -> TableRow:
-    """A cluster for `CLUSTER_COLUMNS`."""
+def cluster_row(by: Grouping, cluster: Cluster, *, watched: bool = False) -> TableRow:
+    """A cluster for `CLUSTER_COLUMNS`; an eye before its name says that it is watched."""
     cells = (
         (f"{cluster.runs:,}", "title"),
         (f"{cluster.share * 100:.0f}%", "muted"),
-        (one_line(_told(by, cluster.key), 400), ""),
+        (f"{'◉ ' if watched else ''}{one_line(_told(by, cluster.key), 400)}", ""),
         (fmt.day_time(cluster.last_seen), "muted"),
     )
     return TableRow(cluster.key, cells)

@@ -16,6 +16,7 @@ from tui.ports import Workbench
 from tui.run_rows import ACTIVE_COLUMNS, FAILURE_COLUMNS, RECENT_COLUMNS, active_row, failure_row, recent_row
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
+from tui.watching import Watches
 from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
@@ -65,6 +66,8 @@ class HomeScreen(WorkbenchScreen[None]):
         self.query_one("#recent").focus()
         self.set_interval(max(self.navigation.tick, 0.5), self._sync_active)
         self.set_interval(STORE_SECONDS, self._reread)
+        self._watches = Watches(self.navigation.records, self.navigation.memory)
+        self.set_interval(STORE_SECONDS, self._look_at_watched)  # whatever is on the screen
 
     def on_screen_resume(self) -> None:
         self._sync_active()
@@ -78,6 +81,12 @@ class HomeScreen(WorkbenchScreen[None]):
     def _reread(self) -> None:
         if self.is_current:
             self.read_store(partial(self._load, force=False), again=False)
+
+    def _look_at_watched(self) -> None:
+        def tell(text: str) -> None:
+            self.notify(text, severity="warning", timeout=15, markup=False)
+
+        self.read_store(partial(self._watches.look, tell), what="watched", again=False)
 
     async def _load(self, *, force: bool) -> None:
         from store.errors import StoreError
@@ -126,6 +135,7 @@ class HomeScreen(WorkbenchScreen[None]):
 
             rows = [*map(job_row, self._jobs), *rows]
         self.query_one("#active", TableView).show(rows)
+        self.set_class(bool(rows), "-busy")
         self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
 
     def _show_setup(self, workbench: Workbench) -> None:

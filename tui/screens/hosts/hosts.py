@@ -132,6 +132,19 @@ class HostsScreen(WorkbenchScreen[None]):
             "generated code can run safely" if sound else "generated code cannot run safely"
         )
 
+    def action_add(self) -> None:
+        """Ask for a machine that jobs run on."""
+        from tui.screens.hosts.add_host import Added, AddHostScreen
+
+        settings = self.navigation.workbench.settings
+
+        def add(added: Added | None) -> None:
+            if added is not None:
+                self.query_one(JobHostsPane).add(*added)
+                self.notify(f"{added.name} is in the config file; jobs can run there.")
+
+        self.app.push_screen(AddHostScreen(settings.hosts), add)
+
     def action_reap(self) -> None:
         self.run_worker(self._reap, group="reap", exclusive=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,8 @@ class JobHostsPane(Vertical):
 
     DEFAULT_CSS = "JobHostsPane { height: 6; TableView { height: 1fr; } }"
 
-    def __init__(self, hosts: Mapping[str, Host], *, id: str) -> None:
+    def __init__(self, hosts: MutableMapping[str, Host], *, id: str) -> None:
+        """`hosts` are the settings', which get what is added: whoever starts jobs reads them there."""
         super().__init__(id=id)
         self._hosts = hosts
         self._found: dict[str, HostReport | str] = {}
@@ -60,6 +61,12 @@ class JobHostsPane(Vertical):
     def _chosen(self) -> None:
         if (name := self._table.selected) is not None:
             self.check(name)
+
+    def add(self, name: str, host: Host, found: HostReport) -> None:
+        """Show a host that has just been added and checked."""
+        self._hosts[name], self._found[name] = host, found
+        self.display = True
+        self._show()
 
     def check(self, *names: str) -> None:
         """Check these hosts, or all of them."""

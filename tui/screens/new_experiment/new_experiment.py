@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.suggester import SuggestFromList
 from textual.validation import Integer, Number, Validator
+from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static, TextArea
 
 from engine.benchmarks import CATALOGUE
@@ -82,6 +83,7 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
         self._workbench = workbench
         self._variants = variants or (workbench.settings.variant,)
         self._previewed: Filled | None = None
+        self._asked_from: Widget | None = None  # where the focus was when the preview was asked for
         self._told_first = False  # f2 was pressed before there was a preview
 
     def compose(self) -> ComposeResult:
@@ -161,6 +163,7 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
         """Tell what the experiment as filled in would take."""
         filled = self._filled()
         if filled is not None:
+            self._asked_from = self.focused
             self._complain("")
             self.query_one("#preview", Static).update("Reading the problems …")
             self.run_worker(partial(self._look, filled), group="preview", exclusive=True)
@@ -180,13 +183,15 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
         from tui.reports.experiments import ESTIMATE_HEAD, estimate_cells, estimate_total
         from tui.reports.tables import table
 
-        shown = self.query_one("#preview", Static)
+        shown, typed = self.query_one("#preview", Static), self.filled()
         settings, rows = self._workbench.settings, []
         try:
             rows = await self._workbench.estimate(filled[0])
             why = await self._workbench.check(settings.meta_agent, settings.worker)
         except ExpectedError as error:
             why = str(error)
+        if typed != self.filled():
+            return  # it has been edited meanwhile, and is not what would start
         if why:
             shown.update("")
             self._complain(why)
@@ -202,7 +207,8 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
         self._previewed = filled
         begin = self.query_one("#begin", Button)
         begin.disabled = False
-        begin.focus()
+        if self.focused is self._asked_from:
+            begin.focus()
         self.call_after_refresh(begin.scroll_visible, animate=False)
 
     def _filled(self) -> Filled | None:

@@ -45,7 +45,8 @@ class PickScreen(ModalScreen[str | None]):
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
-        self._narrow(event.value)
+        if self.is_current:  # else it was picked from before this was told
+            self._narrow(event.value)
 
     def _narrow(self, text: str) -> None:
         words = text.lower().split()
@@ -61,9 +62,9 @@ class PickScreen(ModalScreen[str | None]):
                 Content.assemble(
                     (f"{one_line(name, 60):<{wide}}  ", "bold"), (one_line(what, 200), "$foreground 70%")
                 ),
-                id=str(place),
+                id=name,
             )
-            for place, (name, what) in enumerate(self._shown)
+            for name, what in self._shown
         )
         rows.highlighted = 0 if self._shown else None
 
@@ -73,7 +74,7 @@ class PickScreen(ModalScreen[str | None]):
 
     @on(OptionList.OptionSelected)
     def _picked(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self._shown[int(event.option.id or 0)][0])
+        self.dismiss(event.option.id)  # by its name: what has been typed since may have narrowed the list
 
     def action_down(self) -> None:
         self.query_one("#choices", OptionList).action_cursor_down()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual import events, on
 from textual.containers import Vertical
+from textual.widgets import Input
 
 from tui.screens.run.step_views import VIEWS, StepViews
 from tui.widgets.tab_strip import TabStrip
@@ -62,7 +63,8 @@ class Pages(Vertical):
             return
         pane = self.query_one(f"#{self._going}")
         if pane.region.area:
-            pane.focus()
+            if not isinstance(self.screen.focused, Input):  # opened meanwhile: what is typed is meant for it
+                pane.focus()
             self._going = None
         else:
             self.set_timer(LAYOUT_SECONDS, self._arrive)

@@ -47,7 +47,9 @@ class RunTitle(TitleBar):
 
 
 def _note(sandbox: str) -> str:
-    """What there is to say of the sandbox that a stored run used."""
+    """What there is to say of the sandbox that a stored run used. An imported run had none."""
+    if sandbox == "none":
+        return ""
     if not sandbox or sandbox.lower().startswith("docker"):
         return sandbox
     return f"This run used the {one_line(sandbox, 40)} sandbox, which isolates less than Docker."

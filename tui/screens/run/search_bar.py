@@ -59,6 +59,8 @@ class SearchBar(Horizontal):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
+        if not self.has_class("-open"):
+            return  # told of only now, when the bar has been closed: what it said then holds
         self._forget_typing()
         self._typing = self.set_timer(TYPING_SECONDS, lambda: self._tell(event.value))
 

@@ -121,8 +121,9 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
             self._complain(str(error))
             return False
         self._complain("")
-        if recipe.data.path and not launch.data:
-            self.query_one("#name-data", Input).value = recipe.data.path
+        data = self.query_one("#name-data", Input)
+        if recipe.data.path and not data.value.strip():  # nothing has been typed there meanwhile either
+            data.value = recipe.data.path
         self._kind = recipe.kind
         before = {field.name: text_of(field.default) for field in fields(unchanged)}
         # The data set has a line of its own.
@@ -247,9 +248,13 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
             spec = partial(launch.spec, self.navigation.jobs.folder, hosts.get(launch.host))
             await asyncio.to_thread(spec)  # what it would refuse is told before the data set is read
             told = await asyncio.to_thread(_dry_run, launch)
+            is_edited = launch != self._filled()
         except ExpectedError as error:
             view.display = False
             self._complain(str(error))
+            return
+        if is_edited:
+            view.display = False  # it has been edited meanwhile, and is not what would start
             return
         self._complain("")
         view.border_title = "Dry run: f2 starts it"

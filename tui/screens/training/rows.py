@@ -94,6 +94,7 @@ def active_row(job: JobStanding) -> TableRow:
             (_done(job), "muted"),
             (one_line(told, 200), "warning" if job.trouble else "accent"),
             ("", ""),
+            ("", ""),
             (fmt.clock(elapsed) if elapsed is not None else "", "muted"),
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from sandbox.errors import UsageError
 from tui.service.asked.text_file import read_text
 
 if TYPE_CHECKING:
+    from engine.diagnostics import Diagnostic
     from engine.operators.specs import OperatorSet
     from engine.workflows import Workflow
 
@@ -34,7 +36,7 @@ def load_workflow(path: Path, operators: OperatorSet | None = None) -> Workflow:
     text, prompts = read_workflow_file(path)
     built = build_workflow(text, prompts, operators) if operators else build_for_its_set(text, prompts)
     if isinstance(built, Workflow):
-        return built
+        return replace(built, diagnostics=(*built.diagnostics, *_operators_beside(path)))
     errors = [d for d in built.diagnostics if d.severity == "error"] or list(built.diagnostics)
     first = errors[0]
     where = f"{path}:{first.line}" if first.line else str(path)
@@ -53,6 +55,18 @@ def _prompts_beside(path: Path) -> str:
     siblings = (path.with_name("prompt.py"), path.parent / "template" / "prompt.py")
     prompts_file = next((s for s in siblings if s != path and s.is_file()), None)
     return _read(prompts_file) if prompts_file is not None else ""
+
+
+def _operators_beside(path: Path) -> list[Diagnostic]:
+    """A word on operators that come with the file, which are not those that run."""
+    from engine.diagnostics import warning
+
+    places = (path.parent, path.parent / "template", path.parent.parent / "template")
+    there = [name for name in ("operator.py", "op_prompt.py") if any((p / name).is_file() for p in places)]
+    if not there:
+        return []
+    message = f"{' and '.join(there)} beside it: not used, the operators and their prompts are this project's"
+    return [warning("own-operators", message, None, "Its score is not the one it has in its own project")]
 
 
 def _read(path: Path) -> str:

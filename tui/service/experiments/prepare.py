@@ -43,7 +43,7 @@ def prepare(settings: Settings, store: Path, request: ExperimentRequest) -> Prep
     where the request or the stored plan does not make an experiment, and StoreError where there is no such
     experiment or the store cannot be read.
     """
-    from engine.experiments.contestants import contestants
+    from engine.experiments.contestants import check_searches, contestants
     from engine.experiments.selection import reselect
     from engine.run.ledger import Budget
 
@@ -57,6 +57,8 @@ def prepare(settings: Settings, store: Path, request: ExperimentRequest) -> Prep
         retry = ()
         plan, selection = _new_plan(settings, request)
     ready = contestants(plan, Budget(**settings.budget.model_dump()), selection.report[0].kind)
+    if isinstance(request, NewExperiment):
+        check_searches(plan, ready)
     search_results = {}
     if plan.found is not None:
         with_search = [label for label, c in ready.items() if c.variant.search is not None]

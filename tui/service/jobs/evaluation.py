@@ -20,18 +20,22 @@ def model_name(job_id: str, step: int) -> str:
 def contestants(run_dir: Path, step: int, base: str) -> tuple[str, str]:
     """The base and the checkpoint as variants of an experiment, the base first.
 
-    `run_dir` is the job's folder; its recipe says which variant, "flowreasoner" where it cannot be read.
+    `run_dir` is the job's folder; its recipe says which variant, "flowreasoner" where it cannot be read. A
+    controller of MaAS has no base; it is compared with the worker alone.
     """
     variant = _variant(run_dir)
+    if variant == "maas":
+        return "vanilla", f"maas,controller={model_name(run_dir.name, step)}"
     return f"{variant},meta_agent={base}", f"{variant},meta_agent={model_name(run_dir.name, step)}"
 
 
 def compared_in(experiments: Sequence[ExperimentRow], job_id: str, step: int) -> str | None:
     """The name of the first of `experiments` that has the checkpoint and something to compare it with."""
-    setting = f"meta_agent={model_name(job_id, step)}"
+    name = model_name(job_id, step)
+    wanted = {f"meta_agent={name}", f"controller={name}"}
     for row in experiments:
         labels = [state.label.split(",") for state in row.variants]
-        if len(labels) > 1 and any(setting in parts for parts in labels):
+        if len(labels) > 1 and any(wanted.intersection(parts) for parts in labels):
             return row.name
     return None
 
@@ -44,4 +48,6 @@ def _variant(run_dir: Path) -> str:
         recipe = load(str(run_dir / "recipe.toml"))
     except ExpectedError:
         return "flowreasoner"
+    if recipe.kind == "maas":
+        return "maas"
     return getattr(getattr(recipe, "rollouts", None), "variant", "flowreasoner")

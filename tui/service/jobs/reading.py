@@ -16,6 +16,28 @@ _FILES = ("job.json", "progress.jsonl", "state.json", "end.json", "store.db", "s
 Mark = tuple[tuple[int, int] | None, ...]
 
 
+def read_named(store_path: Path, search: str | None) -> None:
+    """Where a search of runs asks for those of a job (`job:ID`), take over what the job has stored so far.
+
+    For a command, which keeps no `JobReading`. What cannot be read is said on standard error.
+
+    Raises StoreError: the store cannot be written.
+    """
+    from store.run_filter import parse_filter
+
+    if (job := parse_filter(search or "").job) is None:
+        return
+    from training.jobs.directory import all_jobs, jobs_folder
+    from tui.service.errors import say
+
+    folder = jobs_folder(store_path)
+    if any(run_dir.name == job for run_dir in all_jobs(folder)):
+        reading = JobReading(store_path, folder)
+        reading.read_one(job)
+        for problem in reading.problems.values():
+            say(problem)
+
+
 class JobReading:
     """Keeps the store up to date with the folders under `folder`.
 
@@ -45,6 +67,14 @@ class JobReading:
         """Wait for a reading in progress."""
         if self._under_way is not None:
             await asyncio.wait([self._under_way])
+
+    def read_one(self, job_id: str) -> None:
+        """Read one job's folder, here and now. Raises StoreError: the store cannot be written."""
+        from store.db import open_writer
+        from store.errors import explained
+
+        with explained(self._store_path), closing(open_writer(self._store_path)) as db:
+            self._read(db, self._folder / job_id)
 
     def _read_all(self) -> None:
         from store.db import open_writer

@@ -17,7 +17,7 @@ from engine.operators.metaflow_sets import NotRenamableError
 from engine.operators.own import OperatorSetError
 from sandbox.errors import UsageError
 from store.reader import Reader
-from tests.cli.conftest import Shell, command_server, shell  # noqa: F401  fixtures
+from tests.cli.conftest import Shell
 from tests.support import training as support
 from tests.support.leftovers import Guard
 from training import recipes
@@ -28,7 +28,7 @@ from training.trainers.subjects import OperatorSets, refuse_reported, reported_p
 
 
 @pytest.fixture
-def alone(shell: Shell) -> Iterator[Shell]:  # noqa: F811
+def alone(shell: Shell) -> Iterator[Shell]:
     """The command, whose jobs end with the test."""
     guard = Guard(shell.home)
     shell.env[LOCKS] = str(shell.home / "locks")

@@ -1,0 +1,36 @@
+"""A run that was imported, not executed: nothing is said of a sandbox, and what is unknown is not free."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.events import RunFinished
+from tests.tui.pilots import WIDE, app_of, record, until
+from tests.tui.scripted import RUN_ID, Script, ScriptedWorkbench
+from tui.screens.run.run import RunScreen
+from tui.widgets.title_bar import TitleBar
+
+
+@pytest.mark.parametrize(("sandbox", "warns"), [("none", False), ("docker", False), ("bwrap", True)])
+async def test_only_a_run_that_was_executed_can_have_had_a_weaker_sandbox(
+    store: Path, sandbox: str, warns: bool
+) -> None:
+    script = Script(RUN_ID, 1.7e9)
+    script.start(sandbox=sandbox, rounds=1)
+    script.end()
+    finished: Any = script.events[-1]
+    assert isinstance(finished, RunFinished)
+    script.events[-1] = replace(finished, cost_usd=None, model_calls=0)
+    await record(store, [script.events])
+    app = app_of(ScriptedWorkbench(store), initial_run_id=RUN_ID)
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.session.state.finished)
+        title = app.screen.query_one(TitleBar)
+        assert ("isolates less" in title.note) is warns
+        lines = [str(w.render()) for w in app.screen.query("StatusLine")]
+        assert any("cost unknown" in line for line in lines), lines
+        assert not any("$0" in line for line in lines)
