@@ -13,7 +13,9 @@ from engine.config import Settings
 from engine.models.base import ModelError
 from engine.models.registry import local_source
 from engine.paths import expanded
+from engine.search import SearchError
 from engine.variants import UnknownVariantError
+from engine.variants.maas_checkpoint import read_controller
 from engine.variants.own import from_file
 from sandbox.errors import ExpectedError, UsageError
 from training import recipes
@@ -42,6 +44,7 @@ def test_a_home_is_expanded(monkeypatch):
         (lambda _: from_file(f"{NOBODYS}.py"), UnknownVariantError),
         (lambda _: Settings(store=Path(NOBODYS)).store_path(), UsageError),
         (lambda _: Settings(store=Path(NOBODYS)).jobs_path(), UsageError),
+        (lambda _: read_controller(NOBODYS), SearchError),
         (lambda _: recipes.load(NOBODYS), UsageError),
         (lambda _: open_data(NOBODYS), UsageError),
         (lambda _: Launch(recipe="sft-embedded", data=NOBODYS).resolved(), UsageError),
@@ -66,7 +69,7 @@ def test_a_home_is_expanded(monkeypatch):
 def test_an_unknown_users_home_is_one_sentence(tmp_path, use, kind):
     with pytest.raises(kind, match="no home folder ~nobody-has-this-name; write the path in full") as caught:
         use(Settings(store=tmp_path / "store.db"))
-    assert isinstance(caught.value, ExpectedError)
+    assert isinstance(caught.value, ExpectedError | SearchError)
 
 
 async def test_a_host_whose_wheels_are_there_cannot_be_used():

@@ -41,10 +41,7 @@ def training_spec(
 
     if host is None and (lacking := [name for name in _PACKAGES if find_spec(name) is None]):
         raise JobError(f"training needs {', '.join(lacking)}: pip install 'flowreasoner[train]'")
-    if (
-        isinstance(recipe, Trained | MaASRecipe)
-        and not expanded(recipe.data.path or "/no/data").is_dir()
-    ):
+    if isinstance(recipe, Trained | MaASRecipe) and not expanded(recipe.data.path or "/no/data").is_dir():
         missing = f"{recipe.data.path} is no folder" if recipe.data.path else "the recipe names no data set"
         raise JobError(f"{missing}: make one with `flowreasoner dataset build`, and name it with --data DIR")
     sends: list[Path] = []
