@@ -35,6 +35,7 @@ from pydantic_settings import (
 
 from engine.endpoint_config import STRICT, Endpoint, ModelQuirks, Positive, Seconds
 from engine.host_config import Host
+from engine.paths import expanded
 from sandbox.errors import ExpectedError, UsageError
 
 APP = "flowreasoner"
@@ -186,8 +187,11 @@ class Settings(BaseSettings):
         )
 
     def store_path(self) -> Path:
-        """The path of the store, as set or by default; it need not exist."""
-        return (self.store or platformdirs.user_data_path(APP) / "store.db").expanduser()
+        """The path of the store, as set or by default; it need not exist.
+
+        Raises UsageError where it begins with the home folder of a user nobody knows.
+        """
+        return expanded(self.store or platformdirs.user_data_path(APP) / "store.db")
 
     def jobs_path(self) -> Path:
         """The folder of all training jobs, beside the store; it need not exist."""

@@ -158,6 +158,14 @@ class ModelCallFinished(Event):
     error: str | None = None
     sampled: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def charge_usd(self) -> float | None:
+        """What the call adds to a run's cost; None is unknown. One that failed without a part of an answer
+        cost nothing.
+        """
+        is_free = self.error is not None and not (self.tokens_in or self.tokens_out)
+        return 0.0 if is_free else self.cost_usd
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkflowProposed(Event):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
+from engine.experiments.keys import is_search
 from engine.forks.record import RecordedStep, RunRecord
 from engine.models.base import Sampling
 from engine.operators.own import recorded_set
@@ -76,7 +76,7 @@ def job_of(record: RunRecord) -> Job | None:
     """
     origin = record.start.origin
     trial = origin.get("trial")
-    if origin.get("stage") == "search" and isinstance(trial, str) and len(json.loads(trial)) == 2:
+    if origin.get("stage") == "search" and isinstance(trial, str) and is_search(trial):
         raise ForkError(
             f"run {record.run_id} is the search of experiment {origin.get('experiment')}: "
             "resume the experiment with `bench`, or fork one of its trials"

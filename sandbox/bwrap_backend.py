@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import getpass
 import io
 import os
@@ -168,31 +169,34 @@ class BwrapBackend:
         Raises:
             SandboxError: bubblewrap cannot start here.
         """
-        with _fds(self._filter) as (fds, zip_fd, filter_fd):
-            command = self._command(zip_fd, filter_fd)
-            if self.own_uids:
-                child = await self._start_mapped(command, fds)
-            else:
-                flags = ["--unshare-user", "--disable-userns"]
-                child = _spawn([command[0], *flags, *command[1:]], fds)
-        return BwrapTransport(child, *await asyncio.open_connection(sock=child.sock))
-
-    async def _start_mapped(self, command: list[str], fds: list[int]) -> Child:
-        ready_r, ready_w = os.pipe()
-        go_r, go_w = os.pipe()
-        launcher = [self._python, "-I", "-S", "-c", _LAUNCHER, str(ready_w), str(go_r), *command]
         try:
-            child = _spawn(launcher, [*fds, ready_w, go_r])
-            os.close(ready_w)
-            ready_w = -1
+            with _fds(self._filter) as (fds, zip_fd, filter_fd), contextlib.ExitStack() as undo:
+                command = self._command(zip_fd, filter_fd)
+                if self.own_uids:
+                    child = await self._start_mapped(command, fds, undo)
+                else:
+                    flags = ["--unshare-user", "--disable-userns"]
+                    child = _spawn([command[0], *flags, *command[1:]], fds)
+                    undo.callback(child.end)
+                streams = await asyncio.open_connection(sock=child.sock)
+                undo.pop_all()
+        except OSError as error:
+            raise cannot_start("bubblewrap", error) from None
+        return BwrapTransport(child, *streams)
+
+    async def _start_mapped(self, command: list[str], fds: list[int], undo: contextlib.ExitStack) -> Child:
+        with contextlib.ExitStack() as pipes:
+            ready_r, ready_w = _pipe(pipes)
+            go_r, go_w = _pipe(pipes)
+            launcher = [self._python, "-I", "-S", "-c", _LAUNCHER]
+            launcher += [str(ready_w.fileno()), str(go_r.fileno()), *command]
+            child = _spawn(launcher, [*fds, ready_w.fileno(), go_r.fileno()])
+            undo.callback(child.end)
+            ready_w.close()
             mapping = id_map()
-            if mapping is not None and await asyncio.to_thread(os.read, ready_r, 1) == b"1":
+            if mapping is not None and await asyncio.to_thread(ready_r.read, 1) == b"1":
                 await asyncio.to_thread(_write_map, child.process.pid, mapping)
-                os.write(go_w, b"1")
-        finally:
-            for fd in (ready_r, ready_w, go_r, go_w):
-                if fd >= 0:
-                    os.close(fd)
+                go_w.write(b"1")
         return child
 
     def _command(self, zip_fd: int, filter_fd: int | None) -> list[str]:
@@ -226,14 +230,13 @@ class BwrapBackend:
 @contextlib.contextmanager
 def _fds(filter_program: bytes | None) -> Iterator[tuple[list[int], int, int | None]]:
     """Memory files bubblewrap reads: the guest package as a zip, and the filter."""
-    zip_fd = _memory_file(guest_zip())
-    filter_fd = None if filter_program is None else _memory_file(filter_program)
-    fds = [fd for fd in (zip_fd, filter_fd) if fd is not None]
-    try:
-        yield fds, zip_fd, filter_fd
-    finally:
-        for fd in fds:
-            os.close(fd)
+    with contextlib.ExitStack() as stack:
+        zip_fd = _memory_file(guest_zip())
+        stack.callback(os.close, zip_fd)
+        filter_fd = None if filter_program is None else _memory_file(filter_program)
+        if filter_fd is not None:
+            stack.callback(os.close, filter_fd)
+        yield [fd for fd in (zip_fd, filter_fd) if fd is not None], zip_fd, filter_fd
 
 
 def guest_zip() -> bytes:
@@ -243,6 +246,21 @@ def guest_zip() -> bytes:
         for name, source in images.guest_files().items():
             archive.writestr(f"guest/{name}", source)
     return buffer.getvalue()
+
+
+def _pipe(stack: contextlib.ExitStack) -> tuple[io.FileIO, io.FileIO]:
+    """The ends of a pipe to read from and to write to, open as long as `stack`."""
+    read, write = os.pipe()
+    return stack.enter_context(io.FileIO(read, "r")), stack.enter_context(io.FileIO(write, "w"))
+
+
+def cannot_start(what: str, error: OSError) -> SandboxError:
+    """The error of a runner that this machine does not let us start."""
+    reason = "disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "no-docker"
+    remedy = "run `flowreasoner doctor`"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        remedy = "run fewer at once, or raise the limit on open files (ulimit -n)"
+    return SandboxError(reason, f"{what} cannot be started ({error.strerror or error}): {remedy}")
 
 
 def _memory_file(content: bytes) -> int:
@@ -260,12 +278,22 @@ class Child:
     sock: socket.socket
     stderr: int
 
+    def end(self) -> None:
+        """Kill it where it cannot be used, and close what it has here."""
+        self.process.kill()
+        self.process.wait()
+        self.sock.close()
+        if self.stderr >= 0:
+            os.close(self.stderr)
+
 
 def _spawn(command: list[str], fds: list[int]) -> Child:
     """Start `command` from this thread, which must outlive it: bubblewrap ends with its parent thread."""
     ours, theirs = socket.socketpair()
-    stderr = os.memfd_create("flowreasoner-stderr")
-    with theirs:
+    with theirs, contextlib.ExitStack() as undo:
+        undo.callback(ours.close)
+        stderr = os.memfd_create("flowreasoner-stderr")
+        undo.callback(os.close, stderr)
         process = subprocess.Popen(
             command,
             stdin=theirs.fileno(),
@@ -275,6 +303,7 @@ def _spawn(command: list[str], fds: list[int]) -> Child:
             env={"PATH": "/usr/bin:/bin"},
             cwd="/",
         )
+        undo.pop_all()
     ours.setblocking(False)
     return Child(process, ours, stderr)
 

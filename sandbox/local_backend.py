@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.bwrap_backend import BwrapTransport, Child, guest_zip, own_packages
+from sandbox.bwrap_backend import BwrapTransport, Child, cannot_start, guest_zip, own_packages
 from sandbox.docker_backend import ENVIRONMENT
 from sandbox.sizing import default_size
 
@@ -40,18 +41,31 @@ class LocalBackend:
         self.description = self._DESCRIPTION + own_packages(sys.executable, image, needs)
 
     async def start(self) -> LocalTransport:
-        """A new runner in a directory of its own."""
-        process, ours = await asyncio.to_thread(_spawn)
-        ours.setblocking(False)
-        reader, writer = await asyncio.open_connection(sock=ours)
-        return LocalTransport(Child(process, ours, -1), reader, writer)
+        """A new runner in a directory of its own.
+
+        Raises:
+            SandboxError: it cannot be started.
+        """
+        try:
+            child = await asyncio.to_thread(_spawn)
+            try:
+                streams = await asyncio.open_connection(sock=child.sock)
+            except BaseException:
+                child.sock.close()  # it ends by itself then, and leaves nothing
+                raise
+        except OSError as error:
+            raise cannot_start("the runner", error) from None
+        return LocalTransport(child, *streams)
 
 
-def _spawn() -> tuple[subprocess.Popen[bytes], socket.socket]:
-    folder = tempfile.mkdtemp(prefix="flowreasoner-unsafe-")
-    Path(folder, "guest.zip").write_bytes(guest_zip())
-    ours, theirs = socket.socketpair()
-    with theirs:
+def _spawn() -> Child:
+    folder = tempfile.mkdtemp(prefix="flowreasoner-unsafe-")  # the runner removes it
+    with contextlib.ExitStack() as undo:
+        undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        Path(folder, "guest.zip").write_bytes(guest_zip())
+        ours, theirs = socket.socketpair()
+        undo.callback(ours.close)
+        undo.callback(theirs.close)
         process = subprocess.Popen(
             [sys.executable, "-I", "-c", _BOOT, folder],
             stdin=theirs.fileno(),
@@ -61,7 +75,10 @@ def _spawn() -> tuple[subprocess.Popen[bytes], socket.socket]:
             cwd=folder,
             start_new_session=True,
         )
-    return process, ours
+        undo.pop_all()
+    theirs.close()
+    ours.setblocking(False)
+    return Child(process, ours, -1)
 
 
 class LocalTransport(BwrapTransport):

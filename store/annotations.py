@@ -19,7 +19,7 @@ from engine.events import ModelDelta
 from engine.failures import FAILED, VERSION, Baseline, Examined, Finding, examine, finding_from
 from store import payloads, rows
 from store.db import open_writer, write
-from store.errors import StoreError, explained
+from store.errors import StoreError, explained, no_run
 from store.reading import ReadConnection
 from store.texts import error_signature, plain
 
@@ -78,6 +78,9 @@ def annotate(path: Path | str, run_ids: Sequence[str], kind: Kind, value: str = 
     value = checked(kind, value)
     new_rows = [(run_id, kind, value, time.time()) for run_id in run_ids]
     with _writing(path) as db:
+        for run_id in run_ids:
+            if db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is None:
+                raise no_run(run_id, path)
         db.executemany(
             "INSERT INTO annotations(run_id, kind, value, source, at) VALUES (?, ?, ?, 'user', ?)"
             " ON CONFLICT DO UPDATE SET source = 'user'",

@@ -119,16 +119,14 @@ def _model_call_finished(db: sqlite3.Connection, event: ModelCallFinished) -> No
             *(event.ttft_ms, event.wall_ms, event.seq, event.run_id, event.call_id),
         ),
     )
-    # One unknown cost makes the sum unknown: NULL plus anything is NULL. A call that failed without a part of
-    # an answer cost nothing.
-    was_free = event.error is not None and not (event.tokens_in or event.tokens_out)
+    # One unknown cost makes the sum unknown: NULL plus anything is NULL.
     execute(
         db,
         """
         UPDATE runs SET tokens_in = tokens_in + ?, tokens_out = tokens_out + ?, cost_usd = cost_usd + ?,
           model_calls = model_calls + 1 WHERE id = ?
         """,
-        (event.tokens_in, event.tokens_out, 0.0 if was_free else event.cost_usd, event.run_id),
+        (event.tokens_in, event.tokens_out, event.charge_usd, event.run_id),
     )
     searchable(db, event, "response", event.text, event.call_id)
     searchable(db, event, "reasoning", event.reasoning, event.call_id)

@@ -8,7 +8,9 @@ from typing import Any
 
 from textual.app import App, SuspendNotSupported
 
+from sandbox.errors import UsageError
 from tui import output
+from tui.safe import one_line
 
 
 async def edit_text(app: App[Any], text: str, suffix: str) -> str | None:
@@ -16,7 +18,11 @@ async def edit_text(app: App[Any], text: str, suffix: str) -> str | None:
 
     `suffix` is the file's, such as ".py", so that the editor knows the language.
     """
-    command = output.editor_command()
+    try:
+        command = output.editor_command()
+    except UsageError as error:
+        app.notify(one_line(str(error), 300), severity="error")
+        return None
     if not command:
         app.notify("Set $EDITOR to open texts in your editor.", severity="warning")
         return None

@@ -53,6 +53,7 @@ class Engines:
         self._background, self._notify = background, notify
         self._run_workers: dict[Worker[Any], RunSession] = {}
         self._under_way: set[str] = set()  # experiments
+        self._warned: set[str] = set()
 
     # -- runs ------------------------------------------------------------------------------------
 
@@ -173,7 +174,7 @@ class Engines:
         from tui.service.engine_process.sockets import EngineError
 
         try:
-            standings = await self._workbench.experiments()
+            standings = await self._workbench.experiments(self._left_out)
         except EngineError as error:
             self._notify(one_line(str(error), 300), severity="warning")
             return []
@@ -189,3 +190,8 @@ class Engines:
                 )
         self._under_way = {now.experiment for now in live}
         return live
+
+    def _left_out(self, sentence: str) -> None:
+        if sentence not in self._warned:  # once: the screens ask again and again
+            self._warned.add(sentence)
+            self._notify(one_line(sentence, 300), severity="warning")

@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from sandbox.errors import UsageError
 from tui.safe import file_stem
 
 # Base64 makes a text 4/3 as long, and terminals drop an OSC 52 sequence of more than 100,000 bytes.
@@ -40,9 +41,18 @@ def export(folder: Path, name: str, text: str) -> Path:
 
 
 def editor_command() -> list[str]:
-    """The words of the user's editor command; empty where none is set and no usual one is installed."""
+    """The words of the user's editor command; empty where none is set and no usual one is installed.
+
+    Raises UsageError where it is no command line.
+    """
     for variable in ("VISUAL", "EDITOR"):
-        if command := shlex.split(os.environ.get(variable, "")):
+        text = os.environ.get(variable, "")
+        try:
+            command = shlex.split(text)
+        except ValueError as error:  # a quote without its end
+            fault = str(error).lower()
+            raise UsageError(f"${variable} is no command line ({fault}): {text[:100]}; correct it") from None
+        if command:
             return command
     from shutil import which
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -101,8 +101,11 @@ class Workbench(Protocol):
         """Start or resume an experiment; returns its name. It continues without the screen."""
         ...
 
-    async def experiments(self) -> list[Standing]:
-        """How each experiment stands that is in progress, or ended while its engine still lives."""
+    async def experiments(self, left_out: Callable[[str], object]) -> list[Standing]:
+        """How each experiment stands that is in progress, or ended while its engine still lives.
+
+        `left_out` is told of engines whose experiments this version cannot read.
+        """
         ...
 
     async def act_on_experiment(self, name: str, action: str) -> Standing:

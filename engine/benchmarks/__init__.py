@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.benchmarks.files import existing_file, load_problems
+from engine.paths import expanded
 from engine.problems import Metric, Problem, ProblemError, unique
 
 __all__ = ["CATALOGUE", "Benchmark", "find_problem", "load_benchmark"]
@@ -95,12 +96,14 @@ def load_benchmark(name: str, data: Path | None = None) -> list[Problem]:
     Raises:
         ProblemError: there is no such benchmark or file, its data is not available, or a record does not
             have its layout; the message names the file, line and field.
+        UsageError: `data` is in the home folder of a user nobody knows.
     """
     if name not in CATALOGUE:
         return _own(name)
     from engine.benchmarks import pocket, sources
 
     benchmark = CATALOGUE[name]
+    data = expanded(data) if data is not None else None
     if data is not None and (not data.is_dir() or sources.has_data(data, benchmark.files)):
         records = sources.from_path(data, benchmark.files, name)
     elif benchmark.hub is None:

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from engine.paths import expanded
 from engine.problems import Problem, parse_problem, unique
 from engine.records import read_records
 
@@ -44,9 +45,9 @@ def load_problems(path: Path) -> list[Problem]:
 def existing_file(name: str) -> Path | None:
     """The file with the path `name`; None where there is none, or where `name` cannot be a path."""
     try:
-        path = Path(name).expanduser()
+        path = expanded(name)
         return path if path.is_file() else None
-    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, a user nobody knows
+    except (OSError, ValueError):  # too long, with a NUL, a user nobody knows
         return None
 
 

@@ -66,12 +66,10 @@ class Guard:
         self.waits.watch(event)
         if not isinstance(event, ModelCallFinished):
             return
-        if event.error is not None and not (event.tokens_in or event.tokens_out):
-            return  # no part of an answer came
-        if event.cost_usd is None:
+        if (charge_usd := event.charge_usd) is None:
             self.unknown_calls += 1
         else:
-            self.spent_usd += event.cost_usd
+            self.spent_usd += charge_usd
 
     def ended(self, trial: Trial, *, candidate: bool = False) -> None:
         """Count a trial's end. The error of a search's `candidate` says nothing about the set-up."""

@@ -47,3 +47,15 @@ class TrialKey(NamedTuple):
 def search_key(label: str) -> str:
     """The name of the run that is a variant's search."""
     return json.dumps(["search", label])
+
+
+def is_search(text: str) -> bool:
+    """Whether `text` is the name of such a run; a name nobody can read is none."""
+    try:
+        parts = json.loads(text)
+    except (ValueError, RecursionError):  # of an imported run: anything
+        return False
+    match parts:
+        case ["search", str()]:
+            return True
+    return False

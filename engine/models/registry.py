@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from engine.models.base import ChatModel, ModelError
 from engine.models.checkpoints import SCHEME as JOB
 from engine.models.checkpoints import checkpoint_folder, jobs_with_checkpoints
+from engine.paths import expanded
 from sandbox.errors import UsageError
 
 if TYPE_CHECKING:
@@ -141,7 +142,10 @@ def _source(name: str, source: str) -> str:
     Raises:
         ModelError: it is a path, and there is no model.
     """
-    path = Path(source).expanduser()
+    try:
+        path = expanded(source)
+    except UsageError as error:
+        raise ModelError("not-found", f"{name}: {error}") from None
     is_id = source.count("/") <= 1 and not source.startswith((".", "/", "~")) and not source.endswith("/")
     if is_id and not path.exists():
         return source

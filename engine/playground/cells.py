@@ -160,7 +160,7 @@ class Cells:
         state.tokens_in += event.tokens_in
         state.tokens_out += event.tokens_out
         state.latency_ms += event.wall_ms
-        unknown = state.cost_usd is None or (event.cost_usd is None and not event.error)
-        state.cost_usd = None if unknown else (state.cost_usd or 0.0) + (event.cost_usd or 0.0)
+        cost_usd = event.charge_usd
+        state.cost_usd = None if cost_usd is None or state.cost_usd is None else state.cost_usd + cost_usd
         if is_first:
             state.reply, state.ttft_ms = event.text or state.reply, event.ttft_ms

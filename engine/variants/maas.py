@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -20,6 +19,7 @@ from engine.events import Notice, RoundFinished, RoundStarted
 from engine.ids import derived_seed
 from engine.models.base import Message
 from engine.operators.support import field
+from engine.paths import expanded
 from engine.problems import Kind, Problem
 from engine.run.context import RunContext
 from engine.search import SearchContext, SearchError
@@ -33,6 +33,7 @@ from engine.variants.maas_import import released_weights
 from engine.variants.maas_render import GENERATORS, choices, first_instructions, render, verifies
 from engine.variants.proposal import emit_proposal
 from engine.variants.trials import Outcome, mean, seed_of, together, tried
+from sandbox.errors import UsageError
 
 _MAX_INSTRUCTION = 4_000
 _SHAPE = ("layers", "hidden", "encoder")  # options that trained weights only make sense with
@@ -93,7 +94,11 @@ class Supernet:
                 f"{file}: the release's controllers read queries with all-MiniLM-L6-v2; give the folder of "
                 "that model, encoder=FOLDER"
             )
-        if not self.controller.take(released_weights(Path(file).expanduser())):
+        try:
+            path = expanded(file)
+        except UsageError as error:
+            raise SearchError(str(error)) from None
+        if not self.controller.take(released_weights(path)):
             raise SearchError(
                 f"{file}: this controller was not trained with layers={o.layers}, hidden={o.hidden} and "
                 f"encoder={o.encoder}; the release has 4, 32 and all-MiniLM-L6-v2"

@@ -16,7 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 from engine.config import load
 from engine.models.base import ModelError
 from engine.models.checkpoints import checkpoint_folder
+from engine.paths import expanded
 from engine.search import SearchError
+from sandbox.errors import UsageError
 
 WEIGHTS, ABOUT = "controller.safetensors", "controller.json"
 _MOST_BYTES = 64 << 20  # of either file
@@ -44,12 +46,12 @@ def read_controller(name: str) -> dict[str, Any]:
     Raises SearchError: there is none, or it is damaged.
     """
     try:
-        folder = checkpoint_folder(name, load().jobs_path()) if name.startswith("job:") else Path(name)
-        about = _ABOUT.validate_json(_read(folder.expanduser() / ABOUT))
+        folder = checkpoint_folder(name, load().jobs_path()) if name.startswith("job:") else expanded(name)
+        about = _ABOUT.validate_json(_read(folder / ABOUT))
         for key, kind in _KNOWN.items():
             kind.validate_python(about.get(key), strict=True)
-        return {**about, "controller": base64.b64encode(_read(folder.expanduser() / WEIGHTS)).decode()}
-    except ModelError as error:
+        return {**about, "controller": base64.b64encode(_read(folder / WEIGHTS)).decode()}
+    except (ModelError, UsageError) as error:
         raise SearchError(f"controller: {error}") from None
     except OSError as error:
         what = f"controller: {name} holds no controller ({error.strerror or error})"

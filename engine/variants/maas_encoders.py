@@ -53,8 +53,8 @@ def _transformers_encoder(name: str) -> Encode:
     except ImportError:
         raise SearchError(MISSING_TORCH) from None
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(name)
-        model: Any = AutoModel.from_pretrained(name, use_safetensors=True).eval()
+        tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        model: Any = AutoModel.from_pretrained(name, use_safetensors=True, trust_remote_code=False).eval()
     except (OSError, ValueError, KeyError) as error:
         first = str(error).strip().split("\n")[0][:200]
         raise SearchError(

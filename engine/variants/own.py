@@ -14,7 +14,9 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+from engine.paths import expanded
 from engine.variants import VARIANTS, UnknownVariantError, Variant
+from sandbox.errors import UsageError
 
 GROUP = "flowreasoner.variants"
 
@@ -23,7 +25,10 @@ def from_file(name: str) -> Variant:
     """The `VARIANT` of a Python file. Raises UnknownVariantError where there is no such file, it cannot be
     imported, or it defines no variant.
     """
-    path = Path(name).expanduser()
+    try:
+        path = expanded(name)
+    except UsageError as error:
+        raise UnknownVariantError(str(error)) from None
     if not path.is_file():
         raise UnknownVariantError(f"{name}: there is no such file; give the path of a variant's Python file")
     return _checked(

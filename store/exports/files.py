@@ -46,8 +46,8 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
 def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     """A folder that takes the name `path` once the block has ended well.
 
-    With `force` it replaces a dataset that an export wrote there, or a file. Raises ExportError as `new_file`
-    does.
+    With `force` it replaces a dataset that an export wrote there, or a file; where it cannot, what was there
+    stays. Raises ExportError as `new_file` does.
     """
     check_free(path, force=force)
     with explained(path):
@@ -56,12 +56,14 @@ def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
         old = part.with_name(f"{part.name}.old")
         try:
             yield part
-            if force and path.exists():
+            if force and os.path.lexists(path):
                 path.rename(old)
             part.rename(path)
         finally:
+            if part.exists() and os.path.lexists(old):  # the new one did not take the name
+                old.rename(path)
             for leftover in (part, old):
-                shutil.rmtree(leftover, ignore_errors=True)
+                _remove(leftover)
 
 
 def check_free(path: Path, *, force: bool) -> None:
@@ -94,9 +96,16 @@ def _publish(part: Path, path: Path, *, force: bool) -> None:
         os.link(part, path)  # unlike renaming, this never replaces
     except FileExistsError:  # it came while we wrote
         check_free(path, force=False)
-    except PermissionError:  # a filesystem without hard links
+    except OSError:  # a filesystem without hard links: which error it gives differs
         check_free(path, force=False)
         part.rename(path)
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def _is_dataset(path: Path) -> bool:

@@ -26,17 +26,19 @@ from engine.events import (
     WorkflowProposed,
     WorkflowStarted,
 )
+from engine.experiments.keys import search_key
 from engine.forks import Fork, RunRecord, StepEdit
 from engine.forks.steps import find_step
 from engine.models.base import Message, ModelError, Sampling
 from engine.operators.sets import PAPER
 from engine.problems import Problem
-from engine.recorded_job import config_of, job_of, other_workflow_job, problem_of
+from engine.recorded_job import ForkError, config_of, job_of, other_workflow_job, problem_of
 from engine.run.context import Origin, RunConfig, Services
 from engine.run.ledger import Budget
 from engine.runner import Run
 from engine.workflows import Workflow, build_workflow
 from sandbox.pool import Pool
+from tests.store.samples import finished, started
 from tests.support.runs import (
     DOUBLE,
     RIGHT,
@@ -218,6 +220,20 @@ async def test_a_fork_without_a_change_is_its_parent(
     again = await assert_reproduced(sandbox, parent)
     await assert_reproduced(sandbox, again)  # a fork of a fork, too
     assert of(again, RunStarted)[0].origin == {"parent": parent[0].run_id}
+
+
+@pytest.mark.parametrize(
+    "trial",
+    ["", "no JSON", "[" * 100_000, "5", "null", '"ab"', '["search", 5]', '{"a": 1, "b": 2}', "[1, 2]"],
+    ids=lambda trial: trial[:12],
+)
+async def test_a_trial_nobody_can_read_keeps_no_run_from_being_forked(trial: str) -> None:
+    origin = {"experiment": "e", "stage": "search", "trial": trial}
+    variant = {"variant": "workflow-file", "config": {}}
+    with pytest.raises(ForkError, match="ended before its workflow began"):
+        job_of(RunRecord([started(origin=origin, **variant), finished()]))
+    with pytest.raises(ForkError, match="is the search of experiment e"):
+        job_of(RunRecord([started(origin=origin | {"trial": search_key("a")}, **variant), finished()]))
 
 
 async def test_a_search_over_rounds_is_served_with_its_proposals(sandbox: Pool) -> None:

@@ -19,7 +19,7 @@ from tui.service.engine_process.client import Client, live_experiments
 from tui.service.engine_process.hub import Hub
 from tui.service.engine_process.server import Server
 from tui.service.engine_process.sockets import EngineError
-from tui.service.engine_process.wire import WireError, experiment_from_json, experiment_to_json
+from tui.service.engine_process.wire import WireError, experiment_from_json, experiment_to_json, receive, send
 from tui.service.requests import ExperimentRequest, NewExperiment, Placement, Resume
 
 __all__ = ["runtime"]  # a fixture
@@ -53,8 +53,22 @@ async def served(tmp_path: Path, runtime: str) -> AsyncIterator[Served]:
             await task
 
 
+async def test_an_engine_of_another_version_is_left_out_and_said(served: Served, tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await receive(reader) is not None:
+            await send(writer, {"ok": [{"experiment": "one"}, {"experiment": "two"}]})
+        writer.close()
+
+    other, said = served.path.with_name("1.sock"), list[str]()
+    async with await asyncio.start_unix_server(answer, other):
+        ((path, found),) = await live_experiments(tmp_path / "store.db", said.append)
+    assert (path, found.experiment) == (served.path, "e")
+    (sentence,) = said
+    assert str(other) in sentence and "another version" in sentence
+
+
 async def test_it_is_found_paused_continued_and_followed_to_its_end(served: Served, tmp_path: Path) -> None:
-    ((path, found),) = await live_experiments(tmp_path / "store.db")
+    ((path, found),) = await live_experiments(tmp_path / "store.db", pytest.fail)
     assert (path, found.experiment, found.status, found.running) == (served.path, "e", "running", 2)
     async with Client(served.path) as client, Client(served.path) as other:
         assert (await client.ask("pause", experiment="e"))["status"] == "pausing"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -248,6 +250,66 @@ def test_a_failed_export_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(RuntimeError), kind(tmp_path / "out"):
             raise RuntimeError
     assert not list(tmp_path.iterdir())
+
+
+def _dataset(folder: Path) -> None:
+    for name in ("dataset_info.json", "state.json"):
+        (folder / name).write_text("{}")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt()])
+def test_a_folder_that_cannot_be_replaced_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    rename, out = Path.rename, tmp_path / "out"
+    with new_folder(out) as folder:
+        _dataset(folder)
+        (folder / "rows").write_text("of the old one")
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.suffix == ".part":
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises((ExportError, KeyboardInterrupt)), new_folder(out, force=True):
+        pass
+    assert (out / "rows").read_text() == "of the old one"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_folder_replaces_a_dataset_a_file_or_a_link_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    kept, out = tmp_path / "kept", tmp_path / "below" / "out"
+    with new_folder(kept) as folder:
+        _dataset(folder)
+    out.parent.mkdir()
+    for before in (
+        lambda: out.write_text("a file"),
+        lambda: None,  # the dataset of the round before
+        lambda: (shutil.rmtree(out), out.symlink_to(kept)),
+        lambda: (shutil.rmtree(out), out.symlink_to("nowhere")),
+    ):
+        before()
+        with new_folder(out, force=True) as folder:
+            _dataset(folder)
+        assert out.is_dir() and not out.is_symlink()
+        assert list(out.parent.iterdir()) == [out]
+    assert (kept / "state.json").exists()
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_where_there_are_no_hard_links_a_file_is_still_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def link(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", link)
+    with new_file(tmp_path / "out") as file:
+        file.write(b"whole")
+    assert [f.read_bytes() for f in tmp_path.iterdir()] == [b"whole"]
+    with pytest.raises(ExportError, match="exists already"), new_file(tmp_path / "out"):
+        pass
 
 
 def test_kill_leaves_no_half_file(place: Place, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from engine.events import Event, RunStarted, StepFinished, WorkflowFinished
 from store import annotations as remarks
 from store.annotations import Annotation, annotate, classify_runs, unannotate
 from store.db import open_writer, write
-from store.errors import StoreError
+from store.errors import RunNotFoundError, StoreError
 from store.failures import GROUPINGS
 from store.reader import Reader
 from store.recorder import Recorder
@@ -137,8 +137,10 @@ def test_names_and_notes_are_checked(path: Path, kind: remarks.Kind, value: str)
 
 
 def test_a_run_there_is_not_cannot_be_annotated(path: Path) -> None:
-    with pytest.raises(StoreError):
-        annotate(path, ["nothing"], "bookmark")
+    with pytest.raises(RunNotFoundError, match="No run begins with 'nothing' in"):
+        annotate(path, ["r1", "nothing"], "bookmark")
+    with Reader(path) as reader:
+        assert not reader.annotations.of(["r1"])  # all of them, or none
 
 
 def test_labels_are_given_once_with_their_evidence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

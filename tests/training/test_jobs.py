@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from training.jobs.directory import JobError, JobSpec, ours
 from training.jobs.host.gpus import LOCKS
 from training.jobs.host.processes import MARK, boot_id, started
 from training.jobs.job import Job, open_job, submit
+from training.jobs.serving import ADDRESS, wait_until_it_answers
 
 
 @pytest.fixture
@@ -46,6 +48,7 @@ async def test_a_job_runs_to_its_end_and_tells_of_it(folder: Path) -> None:
     assert (status.rc, status.error, status.attempt) == (0, None, 1)
     assert await job.log() == b"step 1\nstep 2\nstep 3\n"
     assert await job.log(7) == b"step 2\nstep 3\n"
+    assert (await job.log(-7), await job.log(-1000)) == (b"step 3\n", await job.log())
     assert [c.step for c in await job.fetch()] == [3]
     described = directory.description(job.run_dir)
     assert described["argv"][-1] == str(job.run_dir) and described["host"] == "local"
@@ -87,6 +90,16 @@ async def test_a_failure_has_its_exit_code_and_a_signal_its_name(folder: Path) -
     assert (status.rc, status.error) == (3, None)
     status = await reaches(killed, "failed")
     assert status.rc == -9 and "SIGKILL" in str(status.error) and "memory" in str(status.error)
+
+
+async def test_why_a_server_did_not_start_is_the_last_line_it_printed(folder: Path) -> None:
+    with socket.socket() as taken:  # bound and not listening: nobody answers there
+        taken.bind((ADDRESS, 0))
+        job = await submit(
+            program("print('loading\\n' * 200_000); print('no GPU has room'); exit(1)"), folder
+        )
+        with pytest.raises(JobError, match="failed before it answered: no GPU has room"):
+            await wait_until_it_answers(job, taken.getsockname()[1])
 
 
 async def test_what_outlives_its_leader_is_ended(folder: Path) -> None:

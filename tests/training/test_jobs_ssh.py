@@ -354,6 +354,19 @@ async def test_a_host_without_a_python_for_us_is_said(server: SSHServer, host: H
     assert "is Python 3.6, and 3.11 or newer is needed: set hosts.box.environment" in said
 
 
+@pytest.mark.parametrize("own", ["Goodbye!", "[[1", "\\377 bye"])
+async def test_a_host_that_prints_something_of_its_own_is_said(
+    server: SSHServer, host: Host, own: str
+) -> None:
+    chatty = server.folder / "chatty"
+    chatty.write_text(
+        f'#!/bin/sh\n"{sys.executable}" "$@"\ncase "$*" in *facts*) printf \'\\n{own}\\n\';; esac\n'
+    )
+    chatty.chmod(0o755)
+    said = await refused(server, host.model_copy(update={"environment": str(chatty)}))
+    assert "box prints something of its own where the answer should be: " in said
+
+
 @pytest.mark.parametrize(
     ("wheel", "problem"),
     [

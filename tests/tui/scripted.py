@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -590,7 +590,7 @@ class ScriptedWorkbench:
     async def start_experiment(self, request: ExperimentRequest, placement: Placement) -> str:
         raise NotImplementedError
 
-    async def experiments(self) -> list[Standing]:
+    async def experiments(self, left_out: Callable[[str], object]) -> list[Standing]:
         return []
 
     async def act_on_experiment(self, name: str, action: str) -> Standing:

@@ -12,6 +12,7 @@ from textual.widgets import Input, OptionList, Static, TextArea
 
 from engine import events as ev
 from engine.problems import Tests
+from sandbox.errors import UsageError
 from tests.tui.pilots import SMALL, WIDE, app_of, record, shown, told, until
 from tests.tui.scripted import (
     PROBLEM,
@@ -31,6 +32,7 @@ from tui.screens.new_run.new_run import NewRunScreen
 from tui.screens.run.detail_pane import DetailPane
 from tui.screens.run.run import RunScreen
 from tui.screens.runs.runs import RunsScreen
+from tui.service.errors import internal
 from tui.widgets.check_box import CheckBox
 from tui.widgets.graph_view import GraphView
 from tui.widgets.outline_view import OutlineView
@@ -405,12 +407,42 @@ async def test_the_editor_gets_the_whole_text(
         await pilot.press("e")
         await until(pilot, copy.exists)
         assert copy.read_text() == PROBLEM.prompt
+        monkeypatch.setenv("EDITOR", "vim 'half a quote")
+        before = len(told(app))
+        await pilot.press("e")
+        await until(pilot, lambda: len(told(app)) > before)
+        assert "$EDITOR is no command line (no closing quotation)" in str(told(app)[-1])
 
 
 def test_the_editor_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDITOR", "nano")
     monkeypatch.setenv("VISUAL", "code --wait")
     assert output.editor_command() == ["code", "--wait"]
+    monkeypatch.setenv("VISUAL", " ")
+    assert output.editor_command() == ["nano"]
+    for broken in ('"code --wait', "vim '", "vim \\"):
+        monkeypatch.setenv("VISUAL", broken)
+        with pytest.raises(UsageError, match=r"\$VISUAL is no command line"):
+            output.editor_command()
+
+
+def test_a_bug_is_told_where_the_log_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    bug = KeyError("a bug of ours")
+    path = tmp_path / "flowreasoner" / "log" / "errors.log"
+    assert f"details are in {path}" in internal(bug)
+    assert "a bug of ours" in path.read_text()
+    path.unlink()
+    path.mkdir()  # as where the disk is full, or belongs to another user
+    said = internal(bug)
+    assert "internal error (KeyError)" in said and f"{path} cannot be written (Is a directory)" in said
+    assert said.endswith("'a bug of ours'")
+    path.rmdir()
+    path.parent.rmdir()
+    path.parent.write_text("")
+    assert "cannot be written" in internal(bug)
 
 
 async def test_a_keymap_moves_keys_and_its_faults_are_told(store: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from textual.widget import Widget
@@ -20,7 +21,7 @@ class SlowEngines(ScriptedWorkbench):
         super().__init__(store)
         self.gate, self.asked = gate, asyncio.Event()
 
-    async def experiments(self) -> list[Standing]:
+    async def experiments(self, left_out: Callable[[str], object]) -> list[Standing]:
         self.asked.set()
         await self.gate.wait()
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,11 @@ class Engines(ScriptedWorkbench):
         self.standings, self.refuse = list(standings), refuse
         self.started: list[tuple[ExperimentRequest, Placement]] = []
         self.asked: list[tuple[str, str]] = []
+        self.left_out: list[str] = []
 
-    async def experiments(self) -> list[Standing]:
+    async def experiments(self, left_out: Callable[[str], object]) -> list[Standing]:
+        for sentence in self.left_out:
+            left_out(sentence)
         return self.standings
 
     async def estimate(self, request: ExperimentRequest) -> list[dict[str, Any]]:
@@ -62,6 +66,17 @@ class Engines(ScriptedWorkbench):
         if action == "pause":
             self.standings = [standing(status="paused")]
         return standing()
+
+
+async def test_an_engine_that_is_left_out_is_told_once(tmp_path: Path) -> None:
+    engines = Engines(tmp_path / "store.db", standing())
+    engines.left_out = ["the engine on 1.sock has another version"]
+    app = app_of(engines)
+    async with app.run_test(size=WIDE) as pilot:
+        for _ in range(2):
+            assert [now.experiment for now in await app.engines.standings()] == [standing().experiment]
+        await until(pilot, lambda: told(app))
+        assert [text for text in told(app) if "1.sock" in text] == engines.left_out
 
 
 def table(app: WorkbenchApp, id: str) -> TableView:

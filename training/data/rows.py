@@ -6,9 +6,9 @@ import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from engine.paths import expanded
 from sandbox.errors import UsageError
 from training.data.serialise import IGNORED, RowError, tokens
 
@@ -33,7 +33,7 @@ def open_data(path: str) -> Any:
 
     if not path:
         raise UsageError("data.path is not set: name the folder of a data set, with --data DIR")
-    folder = Path(path).expanduser()
+    folder = expanded(path)
     if not (folder / "state.json").is_file():
         raise UsageError(
             f"data.path: {folder} is no data set: "

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -230,10 +231,13 @@ def checkpoints(run_dir: Path) -> list[Checkpoint]:
 
 
 def read_from(path: Path, offset: int, limit: int = 1 << 20) -> bytes:
-    """At most `limit` bytes of a file that grows, from `offset` on; b"" where it does not exist yet."""
+    """At most `limit` bytes of a file that grows, from `offset` on; b"" where it does not exist yet.
+
+    An `offset` below 0 counts from its end, as that of a slice.
+    """
     try:
         with path.open("rb") as file:
-            file.seek(offset)
+            file.seek(offset if offset >= 0 else max(0, file.seek(0, os.SEEK_END) + offset))
             return file.read(limit)
     except FileNotFoundError:
         return b""

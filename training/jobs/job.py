@@ -36,7 +36,10 @@ class Job(Protocol):
         ...
 
     async def log(self, offset: int = 0) -> bytes:
-        """What it has printed, from byte `offset` on; at most 1 MiB, and as much as there is here."""
+        """What it has printed, from byte `offset` on; at most 1 MiB, and as much as there is here.
+
+        An `offset` below 0 counts from the end.
+        """
         ...
 
     async def stop(self, grace: float | None = None) -> None:

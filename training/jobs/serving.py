@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ADDRESS = "127.0.0.1"  # on every machine: only those who can log in there can use the server
 _ASK_S = 1.0
+_LAST_WORDS = 1 << 16  # bytes; vLLM prints far more than this before it fails
 
 
 def serving_spec(
@@ -78,7 +79,7 @@ async def wait_until_it_answers(job: Job, port: int) -> None:
                 pass  # it loads its weights
             status = await job.status()
             if status.has_ended:
-                log = (await job.log()).decode("utf-8", "replace").strip().splitlines()
+                log = (await job.log(-_LAST_WORDS)).decode("utf-8", "replace").strip().splitlines()
                 last = f": {log[-1][:300]}" if log else ""
                 raise JobError(f"the server is {status.state} before it answered{last}")
             await asyncio.sleep(_ASK_S)

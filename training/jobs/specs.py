@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.paths import expanded
 from training.jobs.directory import RUN_DIR, JobError, JobSpec, ours
 
 if TYPE_CHECKING:
@@ -40,10 +41,7 @@ def training_spec(
 
     if host is None and (lacking := [name for name in _PACKAGES if find_spec(name) is None]):
         raise JobError(f"training needs {', '.join(lacking)}: pip install 'flowreasoner[train]'")
-    if (
-        isinstance(recipe, Trained | MaASRecipe)
-        and not Path(recipe.data.path or "/no/data").expanduser().is_dir()
-    ):
+    if isinstance(recipe, Trained | MaASRecipe) and not expanded(recipe.data.path or "/no/data").is_dir():
         missing = f"{recipe.data.path} is no folder" if recipe.data.path else "the recipe names no data set"
         raise JobError(f"{missing}: make one with `flowreasoner dataset build`, and name it with --data DIR")
     sends: list[Path] = []
@@ -52,7 +50,7 @@ def training_spec(
         if isinstance(recipe, ModelRecipe):
             recipe = _with_folder(recipe, jobs)
             places += [recipe.model.base.partition("hf:")[2], recipe.model.chat_template or ""]
-        sends = [Path(place) for place in places if place and Path(place).expanduser().exists()]
+        sends = [Path(place) for place in places if place and expanded(place).exists()]
     return JobSpec(
         recipe.kind,
         name,

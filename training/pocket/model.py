@@ -89,8 +89,10 @@ def load(folder: Path, attention: str = "sdpa") -> tuple[Any, PreTrainedTokenize
     import torch
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=attention)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation=attention, trust_remote_code=False
+    )
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, trust_remote_code=False)
     return model.eval(), tokenizer
 
 

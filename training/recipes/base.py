@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from engine.config import Settings
 from engine.models.base import ModelError
 from engine.models.registry import local_source
+from engine.paths import expanded
 from sandbox.errors import UnavailableError, UsageError
 from training.data.students import read_tokenizer
 from training.recipes.kinds import ModelRecipe, Recipe
@@ -125,7 +125,7 @@ def check_device(recipe: Recipe) -> None:
 
 def _template(path: str) -> str:
     try:
-        return Path(path).expanduser().read_text("utf-8")
+        return expanded(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"model.chat_template: {path} cannot be read: {error}") from None
 

@@ -6,11 +6,11 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from engine.paths import expanded
 from sandbox.errors import UsageError
 from training.recipes.kinds import DPORecipe, GRPORecipe, Recipe, SFTRecipe
 from training.recipes.maas import MaASRecipe
@@ -86,7 +86,7 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
 
 
 def _read(path: str) -> str:
-    file = Path(path).expanduser()
+    file = expanded(path)
     try:
         with file.open("rb") as stream:
             raw = stream.read(MOST_BYTES + 1)

@@ -119,9 +119,9 @@ class _Shape:
 
         source = source_of(recipe.model, settings)
         try:
-            config: Any = AutoConfig.from_pretrained(source)
+            config: Any = AutoConfig.from_pretrained(source, trust_remote_code=False)
             with torch.device("meta"):
-                model: Any = AutoModelForCausalLM.from_config(config)
+                model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
         except (OSError, ValueError) as error:
             line = (str(error).splitlines() or [""])[0][:300]
             raise ModelError(

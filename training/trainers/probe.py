@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.benchmarks.files import load_problems
+from engine.paths import expanded
 from engine.problems import Problem, ProblemError
 from engine.run.context import Origin, RunConfig
 from sandbox.errors import UsageError
@@ -47,7 +48,7 @@ def probe_of(recipe: GRPORecipe) -> list[Problem]:
     if not recipe.probe.path:
         return []
     try:
-        found = load_problems(Path(recipe.probe.path).expanduser())
+        found = load_problems(expanded(recipe.probe.path))
     except (ProblemError, OSError) as error:
         raise UsageError(f"probe.path: {error}") from None
     return found[: recipe.probe.problems]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tui.safe import one_line
 from tui.service.engine_process.client import Client, live_experiments, live_runs, standing_from
 from tui.service.engine_process.sockets import LiveRunError
-from tui.service.errors import EXIT_BY_STATUS, INTERRUPTED, PASSED, UNAVAILABLE
+from tui.service.errors import EXIT_BY_STATUS, INTERRUPTED, PASSED, UNAVAILABLE, say
 from tui.service.records import Records
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ async def _control(store: Path, name: str, action: str, args: dict[str, Any]) ->
 async def _find(store: Path, name: str | None) -> tuple[Path, str, str]:
     """The engine's socket, "experiment" or "run", and the whole name or id of what is meant."""
     runs = await live_runs(store)
-    experiments = [(path, s.experiment) for path, s in await live_experiments(store) if s.status != "ended"]
+    known = await live_experiments(store, say)
+    experiments = [(path, s.experiment) for path, s in known if s.status != "ended"]
     # Of an experiment, it is meant itself: its trials only by their ids.
     alone = [(path, state["run"]) for path, state in runs if name or not state["experiment"]]
     meant: list[tuple[Path, str, str]]

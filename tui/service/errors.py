@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from pathlib import Path
 
 from sandbox.errors import UnavailableError, UsageError
 
@@ -26,16 +27,27 @@ EXIT_BY_STATUS = {
 def internal(error: BaseException) -> str:
     """Write a bug of ours, with its traceback, to the log file; returns the sentence for the user.
 
-    Raises OSError where the log cannot be written.
+    Where the log cannot be written, the sentence says so and what went wrong.
     """
     from platformdirs import user_log_path
 
     from engine.secrets import hide
 
-    path = user_log_path("flowreasoner", ensure_exists=True) / "errors.log"
-    with path.open("a", encoding="utf-8") as log:
-        log.write(hide("".join(traceback.format_exception(error))) + "\n")
-    return f"internal error ({type(error).__name__}); this is a bug of ours, details are in {path}"
+    bug = f"internal error ({type(error).__name__}); this is a bug of ours"
+    path = user_log_path("flowreasoner") / "errors.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(hide("".join(traceback.format_exception(error))) + "\n")
+    except OSError as fault:
+        return hide(f"{bug}, and {path} cannot be written ({fault.strerror}): {_first_line(error)}")
+    return f"{bug}, details are in {path}"
+
+
+def _first_line(error: BaseException) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f" ({Path(frame.filename).name}, line {frame.lineno})" for frame in place)
+    return f"{str(error).partition(chr(10))[0][:300]}{where}"
 
 
 def say(sentence: str) -> None:

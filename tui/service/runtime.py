@@ -50,10 +50,14 @@ class Runtime:
         return Budget(**self.settings.budget.model_dump())
 
     async def aclose(self) -> None:
-        """Close models, sandbox and recorder; containers are gone when this returns."""
-        for model in self._models.values():
-            await model.aclose()
-        await self._stack.aclose()
+        """Close models, sandbox and recorder; containers are gone when this returns.
+
+        An error of closing one of them is raised once all are closed.
+        """
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(self._stack.aclose)
+            for model in self._models.values():
+                closing.push_async_callback(model.aclose)
 
     def record(self, run: Run) -> AsyncGenerator[Event, None]:
         """Start a run made with `services`, and yield its events once they are stored.

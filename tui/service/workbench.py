@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,12 +112,13 @@ class EngineWorkbench:
         async with Client(await self._engine()) as client:
             return await client.start_experiment(request, placement)
 
-    async def experiments(self) -> list[Standing]:
+    async def experiments(self, left_out: Callable[[str], object]) -> list[Standing]:
         """How each experiment stands that is in progress, or ended while its engine still lives.
 
-        Raises EngineError as `tui.service.engine_process.client.live_experiments` does.
+        `left_out` is told of engines whose experiments this version cannot read. Raises EngineError as
+        `tui.service.engine_process.client.live_experiments` does.
         """
-        standings = await live_experiments(self.store_path)
+        standings = await live_experiments(self.store_path, left_out)
         # An experiment that ended in one engine may continue in another; that one is shown, so it comes last.
         standings.sort(key=lambda pair: pair[1].status != "ended")
         self._experiments = {standing.experiment: path for path, standing in standings}

@@ -188,10 +188,8 @@ class RunState:
         node.finish, node.flags, node.error = event.finish, event.flags, event.error
         node.ttft_ms = event.ttft_ms
         if not node.spent.calls:
-            # A failed call is in no ledger: that its price is unknown says nothing about the run's.
-            cost_usd = 0.0 if event.error else event.cost_usd
-            self.spent.add(event.tokens_in, event.tokens_out, cost_usd)
-            self.tree.book(node, event.tokens_in, event.tokens_out, cost_usd)
+            self.spent.add(event.tokens_in, event.tokens_out, event.charge_usd)
+            self.tree.book(node, event.tokens_in, event.tokens_out, event.charge_usd)
         self.tree.end(node, "error" if event.error else "ok", self.mono, event.wall_ms)
 
     def _proposed(self, event: ev.WorkflowProposed) -> None:

@@ -118,7 +118,7 @@ class Seen:
             self._calls += 1
             self._tokens_in += event.tokens_in
             self._tokens_out += event.tokens_out
-            cost = 0.0 if event.error else event.cost_usd
+            cost = event.charge_usd
             self._cost = None if cost is None or self._cost is None else self._cost + cost
         elif isinstance(event, RoundFinished) and event.score is not None:
             best = self._best.score if self._best else None

@@ -101,9 +101,10 @@ class TrialWorker:
         for trial in self._trials.values():
             trial.cancel()
         await asyncio.gather(*(trial.ended() for trial in self._trials.values()))
-        for model in self._models.values():
-            await model.aclose()
-        await self._stack.aclose()
+        async with AsyncExitStack() as closing:  # all of them, even where closing one fails
+            closing.push_async_callback(self._stack.aclose)
+            for model in self._models.values():
+                closing.push_async_callback(model.aclose)
 
     async def _services(self, meta_agent: str, worker: str) -> Services:
         async with self._opening:

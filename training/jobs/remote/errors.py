@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.paths import expanded
 from sandbox.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _host_key(where: str, host: Host) -> str:
     port = host.port if host.port is not None else ()
     with contextlib.suppress(OSError, ValueError):
         options = asyncssh.SSHClientConnectionOptions(host=host.address, port=port, config=())
-        usual_file = str(Path("~/.ssh/known_hosts").expanduser())
+        usual_file = str(expanded("~/.ssh/known_hosts"))
         files: Any = options.config.get("UserKnownHostsFile") or [usual_file]
         usual = options.port == _PORT
         place = options.host if usual else f"[{options.host}]:{options.port}"

@@ -11,8 +11,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import distributions, requires
+from pathlib import Path
 from typing import Any
 
+from engine.paths import expanded
+from sandbox.errors import UsageError
 from training.jobs.directory import Report
 from training.jobs.remote.errors import HostError
 from training.jobs.remote.link import Link
@@ -86,7 +89,7 @@ async def check(link: Link, gpus: Iterable[int] = ()) -> HostReport:
 
 def _glibc(link: Link, glibc: tuple[int, ...], machine: str) -> list[str]:
     """What of a host's system does not go with the wheels that its environment is made of."""
-    wheels = sorted(link.host.wheels.expanduser().glob("*.whl")) if link.host.wheels else []
+    wheels = sorted(_wheels(link, link.host.wheels).glob("*.whl")) if link.host.wheels else []
     if link.host.wheels and not wheels:
         return [f"hosts.{link.name}.wheels: there are no wheels in {link.host.wheels}"]
     needs = [
@@ -99,6 +102,13 @@ def _glibc(link: Link, glibc: tuple[int, ...], machine: str) -> list[str]:
         return [f"{whose} needs glibc {wants}, and {link.name} has {has}: use a newer system there"]
     other = next((w.name for w in wheels if not w.stem.endswith(("-any", machine))), None)
     return [f"{other} is not for {machine}, which {link.name} is"] if other else []
+
+
+def _wheels(link: Link, folder: Path) -> Path:
+    try:
+        return expanded(folder)
+    except UsageError as error:
+        raise HostError(f"hosts.{link.name}.wheels: {error}") from None
 
 
 async def environment(link: Link, extra: str, report: Report) -> str:
@@ -116,7 +126,7 @@ async def environment(link: Link, extra: str, report: Report) -> str:
         return own
     wanted: dict[str, Any] = await asyncio.to_thread(requirements, extra)
     if link.host.wheels is not None:
-        wanted["wheels"] = await send(link, "wheels", files_of(link.host.wheels.expanduser()), report)
+        wanted["wheels"] = await send(link, "wheels", files_of(_wheels(link, link.host.wheels)), report)
     text = json.dumps(wanted, sort_keys=True).encode()
     folder = f"{link.workdir}/environments/{hashlib.sha256(text).hexdigest()[:16]}"
     await link.run("environment", folder, given=text, report=report)

@@ -108,7 +108,7 @@ class Link:
         """Carry out an errand there (`host.__main__`); its answer.
 
         Raises:
-            HostError: the host cannot be used.
+            HostError: the host cannot be used, or it prints something of its own after the answer.
             LinkError: the link was lost on the way, and whether it was carried out is not known.
             JobError: it was refused, with the sentence from there.
         """
@@ -126,8 +126,18 @@ class Link:
             raise LinkError(f"the link to {self.name} was lost")
         if code != 0:
             raise JobError(said or f"{self.name}: {words[0]} ended with code {code}")
-        lines = answer.splitlines()
-        return json.loads(lines[-1]) if lines else None
+        return self._answer(answer)
+
+    def _answer(self, printed: bytes) -> Any:
+        lines = printed.splitlines()
+        try:
+            return json.loads(lines[-1]) if lines else None
+        except (ValueError, RecursionError):
+            said = lines[-1].decode("utf-8", "replace").strip()[:200]
+            raise HostError(
+                f"{self.name} prints something of its own where the answer should be: {said!r}; "
+                "see to it that its shell's files and its Python print nothing"
+            ) from None
 
     async def shell(self, command: str) -> tuple[int | None, str]:
         """Exit code and output of a command of the host's own. Raises HostError as `connect` does."""

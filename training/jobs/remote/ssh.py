@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.paths import expanded
 from training.jobs import directory
 from training.jobs.directory import Checkpoint, JobError, JobSpec, JobStatus, Report, silent
 from training.jobs.host.status import write
@@ -180,7 +181,7 @@ async def submit_there(spec: JobSpec, folder: Path, name: str, host: Host, repor
             await check_port_there(link, python, spec.port)
         moved = {}
         for place in spec.sends:
-            files = files_of(place.expanduser())
+            files = files_of(expanded(place))
             put = await link.persistently(partial(send, link, "data", files, report), report)
             moved[str(place)] = f"{put}/{place.name}" if place.is_file() else put
         there = f"{link.workdir}/jobs/{spec.id}"

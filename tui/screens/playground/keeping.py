@@ -40,10 +40,12 @@ def save_as_variant(
 
     variants = store.parent / "variants"
 
-    async def write(folder: Path) -> None:
+    async def write(name: str) -> None:
+        from engine.paths import expanded
         from engine.playground.promote import save_variant
 
         try:
+            folder = variants / name if "/" not in name else expanded(name)
             files = await asyncio.to_thread(save_variant, played, row.text, folder)
         except ExpectedError as error:
             complain(str(error))
@@ -54,8 +56,7 @@ def save_as_variant(
 
     def save(name: str | None) -> None:
         if name:
-            folder = variants / name if "/" not in name else Path(name).expanduser()
-            screen.run_worker(write(folder), group="promote", exclusive=True)
+            screen.run_worker(write(name), group="promote", exclusive=True)
 
     hint = f"A new folder; a name without a path goes into {one_line(str(variants), 60)}."
     screen.app.push_screen(AskScreen("Save the workflow with this prompt as", hint=hint), save)

@@ -34,39 +34,37 @@ def import_runs(app: App[Any], store: Path, then: Callable[[], None]) -> None:
 
     def read(path: str | None) -> None:
         if path is not None:
-            work = partial(_import, app, store, Path(path).expanduser(), then)
+            work = partial(_import, app, store, path, then)
             app.run_worker(work, group="share", exit_on_error=False)
 
     app.push_screen(ImportScreen(), read)
 
 
 async def _export(app: App[Any], store: Path, run_id: str, choice: Choice) -> None:
-    from engine.config import ConfigError
-    from store.errors import StoreError
-    from store.exports.files import ExportError
+    from engine.paths import expanded
+    from sandbox.errors import ExpectedError
     from tui.sharing.export_runs import Wanted, export_runs, sentence
 
     def write() -> str:
         wanted, settings = Wanted((run_id,)), _settings(store)
         if choice.format == "otlp":
             return sentence(export_runs(settings, wanted, "otlp", endpoint=choice.where))
-        return sentence(export_runs(settings, wanted, choice.format, out=Path(choice.where).expanduser()))
+        return sentence(export_runs(settings, wanted, choice.format, out=expanded(choice.where)))
 
     try:
         app.notify(one_line(await asyncio.to_thread(write), 300), timeout=15)
-    except (ExportError, StoreError, ConfigError) as error:
+    except ExpectedError as error:
         app.notify(one_line(str(error), 300), severity="error", timeout=15)
 
 
-async def _import(app: App[Any], store: Path, path: Path, then: Callable[[], None]) -> None:
-    from engine.config import ConfigError
-    from store.errors import StoreError
-    from store.exports.files import ExportError
+async def _import(app: App[Any], store: Path, path: str, then: Callable[[], None]) -> None:
+    from engine.paths import expanded
+    from sandbox.errors import ExpectedError
     from tui.sharing.export_runs import imported, imported_sentence
 
     try:
-        done = await asyncio.to_thread(lambda: imported(_settings(store), path))
-    except (ExportError, StoreError, ConfigError) as error:
+        done = await asyncio.to_thread(lambda: imported(_settings(store), expanded(path)))
+    except ExpectedError as error:
         app.notify(one_line(str(error), 300), severity="error", timeout=15)
         return
     app.notify(imported_sentence(done))

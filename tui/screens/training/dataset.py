@@ -81,9 +81,11 @@ class DatasetScreen(ModalScreen[Built | None]):
 
     @property
     def _out(self) -> Path:
-        """The folder as filled in."""
+        """The folder as filled in. Raises UsageError where it is in the home of a user nobody knows."""
+        from engine.paths import expanded
+
         named = self.query_one("#folder", Input).value.strip()
-        return Path(named).expanduser() if named else self._folder / "unnamed"
+        return expanded(named) if named else self._folder / "unnamed"
 
     @on(OptionList.OptionHighlighted)
     @on(Input.Changed, "#wanted")
@@ -117,11 +119,11 @@ class DatasetScreen(ModalScreen[Built | None]):
         from training.data import BuildOptions
         from tui.service.datasets import DatasetRequest, build_in_thread
 
-        out = self._out
         wanted = self.query_one("#wanted", Input).value.strip()
-        request = DatasetRequest(cast("Kind", self._kind), wanted, out, BuildOptions())
-        self._tell("Reading the runs …")
         try:
+            out = self._out
+            request = DatasetRequest(cast("Kind", self._kind), wanted, out, BuildOptions())
+            self._tell("Reading the runs …")
             report = await build_in_thread(self._settings, request, self._progress)
         except ExpectedError as error:
             self._tell(one_line(str(error), 400), wrong=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -120,13 +120,22 @@ async def live_runs(store: Path) -> list[tuple[Path, dict[str, Any]]]:
     return await _everywhere(store, "runs")
 
 
-async def live_experiments(store: Path) -> list[tuple[Path, Standing]]:
+async def live_experiments(store: Path, left_out: Callable[[str], object]) -> list[tuple[Path, Standing]]:
     """(socket of its engine, standing) for every experiment that an engine of this store knows.
 
-    Ended ones are included while their engine lives. Raises EngineError where an engine is of another
-    version, or as `live_runs` does.
+    Ended ones are included while their engine lives. Those of an engine of another version are not:
+    `left_out` is called with a sentence for each such engine. Raises EngineError as `live_runs` does.
     """
-    return [(path, standing_from(data)) for path, data in await _everywhere(store, "experiments")]
+    known: list[tuple[Path, Standing]] = []
+    others: dict[Path, EngineError] = {}
+    for path, data in await _everywhere(store, "experiments"):
+        try:
+            known.append((path, standing_from(data)))
+        except EngineError as error:
+            others[path] = error
+    for path, error in others.items():
+        left_out(f"the experiments of the engine on {path} are left out: {error}")
+    return known
 
 
 def standing_from(data: Any) -> Standing:

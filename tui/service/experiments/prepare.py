@@ -84,9 +84,10 @@ def _new_plan(settings: Settings, request: NewExperiment) -> tuple[Plan, Selecti
     from engine.experiments.contestants import specs_by_label
     from engine.experiments.plan import Plan, check_name
     from engine.experiments.selection import select
+    from engine.paths import expanded
 
     benchmark = request.benchmark
-    if benchmark not in CATALOGUE and (own := Path(benchmark).expanduser()).exists():
+    if benchmark not in CATALOGUE and (own := expanded(benchmark)).exists():
         benchmark = str(own.resolve())
     data = (request.data or settings.data) if benchmark in CATALOGUE else None
     selection = select(benchmark, data, request.split, request.limit)
@@ -94,7 +95,7 @@ def _new_plan(settings: Settings, request: NewExperiment) -> tuple[Plan, Selecti
         name=check_name(request.name) if request.name is not None else _free_name(benchmark),
         benchmark=benchmark,
         split=request.split,
-        data=str(data.expanduser().resolve()) if data else None,
+        data=str(expanded(data).resolve()) if data else None,
         seed=request.seed or 0,
         repeats=request.repeats or 1,
         executions=request.executions or 3,

@@ -37,11 +37,12 @@ class Launch:
 
         Raises RecipeError where it cannot be read, or a change does not fit.
         """
+        from engine.paths import expanded
         from training.recipes import load
 
         overrides = [f"{key}={value}" for key, value in self.changes]
         if self.data:
-            overrides.append(f"data.path={json.dumps(str(Path(self.data).expanduser().absolute()))}")
+            overrides.append(f"data.path={json.dumps(str(expanded(self.data).absolute()))}")
         return load(self.recipe, overrides)
 
     def spec(self, jobs: Path, host: Host | None) -> JobSpec:
