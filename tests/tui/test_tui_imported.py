@@ -29,8 +29,10 @@ async def test_only_a_run_that_was_executed_can_have_had_a_weaker_sandbox(
     app = app_of(ScriptedWorkbench(store), initial_run_id=RUN_ID)
     async with app.run_test(size=WIDE) as pilot:
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.session.state.finished)
-        title = app.screen.query_one(TitleBar)
-        assert ("isolates less" in title.note) is warns
-        lines = [str(w.render()) for w in app.screen.query("StatusLine")]
-        assert any("cost unknown" in line for line in lines), lines
-        assert not any("$0" in line for line in lines)
+
+        def status() -> str:
+            return "\n".join(str(line.render()) for line in app.screen.query("StatusLine"))
+
+        await until(pilot, lambda: "cost unknown" in status())
+        assert "$0" not in status()
+        assert ("isolates less" in app.screen.query_one(TitleBar).note) is warns

@@ -74,6 +74,9 @@ class SearchBar(Horizontal):
         self._close("")
 
     def _close(self, words: str) -> None:
+        if self.query_one(Input).has_focus:
+            # A hidden field keeps the focus for a while, and clears it later even if another widget has it.
+            self.screen.set_focus(None)
         self.remove_class("-open")
         self._tell(words)
         self.post_message(self.Closed())
