@@ -15,7 +15,7 @@ run: $(VENV)/.run setup-sandbox  ## Set everything up and open the workbench on 
 
 test: $(VENV)/.test setup-sandbox lint  ## Set everything up and run every check and test
 	@echo "tests: running all of them"
-	@$(BIN)/python -m pytest -n 3 --dist worksteal
+	@$(BIN)/python -m pytest -n 4 --dist worksteal
 
 lint: $(VENV)/.test
 	@echo "checks: ruff, pyright, import contracts, generated docs"
