@@ -152,6 +152,7 @@ def _side(side: Side, summary: Summary) -> dict[str, Any]:
     data = asdict(summary)
     data["interval"] = list(summary.interval) if summary.interval else None
     data["means"] = {key: mean._asdict() for key, mean in summary.means.items()}
+    data["shares"] = {key: share._asdict() for key, share in summary.shares.items()}
     data["pass_at"] = {str(k): value for k, value in summary.pass_at.items()}
     parts = [
         {

@@ -9,6 +9,7 @@ from typing import Literal
 from store.compare.comparison import Comparison
 from store.compare.measures import BY_KEY, MEASURES, Summary, Unit
 from store.compare.pairs import Delta, Pair, ProblemPair
+from store.compare.replies import SHARES
 from tui.format import cost, count, duration, plural
 from tui.safe import one_line
 
@@ -53,6 +54,9 @@ def lines(comparison: Comparison) -> Iterator[Line]:
             yield _plain("time per pass", [_optional("ms", s.ms_per_pass) for s in summaries])
     yield from _searches(comparison)
     yield _plain("distinct workflows", [str(s.workflows) for s in summaries])
+    for key, title in SHARES.items():
+        if any(key in s.shares for s in summaries):
+            yield _plain(title, [share_cell(key, s) for s in summaries])
     for name in dict.fromkeys(name for s in summaries for name in s.operators):
         yield _plain(f"calls of {name}", [_optional("count", s.operators.get(name, 0.0)) for s in summaries])
 
@@ -104,6 +108,12 @@ def _value(key: str, summary: Summary) -> str:
         return NONE
     text = number(BY_KEY[key].unit, mean.value)
     return text if mean.known == summary.counts.done else f"{text} ({mean.known})"
+
+
+def share_cell(key: str, summary: Summary) -> str:
+    """A share of the meta-agent's replies with what it is of: `91.7 % (24)`."""
+    share = summary.shares.get(key)
+    return NONE if share is None else f"{number('share', share.value)} ({count(share.known)})"
 
 
 def _optional(unit: Unit, value: float | None) -> str:
