@@ -104,6 +104,8 @@ def _warnings(sides: Sequence[Side], summaries: Sequence[Summary], pairs: Sequen
             yield f"{side.letter}: {_unfinished(counts)}"
         if counts.done and counts.done == counts.answered:
             yield f"{side.letter} was not scored: its problems have neither tests nor an answer"
+        for sentence in dict.fromkeys(leak for part in side.parts for leak in part.leaks):
+            yield f"{side.letter}: {sentence}"
         if counts.repaired:
             yield f"{side.letter}: a repaired workflow ran in {counts.repaired} of {counts.done} trials"
     for one in pairs:

@@ -17,6 +17,7 @@ from sandbox.errors import UsageError
 from store.compare import FEWEST, MOST
 from store.compare.replies import Replies, read_replies
 from store.errors import RunNotFoundError, StoreError
+from store.leaks import leaks
 
 if TYPE_CHECKING:
     from store.experiment_reader import ExperimentRow, TrialRow
@@ -34,7 +35,8 @@ class CompareError(UsageError):
 @dataclass(frozen=True)
 class Part:
     """A variant of an experiment, or a run. `planned` counts the trials there are to be; `replies` are the
-    meta-agent's in done trials and in the search.
+    meta-agent's in done trials and in the search, `leaks` say which problems the variant had seen
+    (`store.leaks`).
 
     `facts` are settings by name, nested ones with dots; several values of one are joined by commas.
     """
@@ -48,6 +50,7 @@ class Part:
     facts: Mapping[str, str] = field(default_factory=dict)
     search: SearchUsage | None = None
     replies: Replies = field(default_factory=Replies)
+    leaks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,16 @@ class _Names:
         facts = {"variant": label} | {key: str(plan[key]) for key in keys if plan.get(key) is not None}
         facts |= self._facts([t.run_id for t in trials])
         search, search_ids = self._search(plan, label)
+        run_ids = [t.run_id for t in trials if t.is_done]
+        replies = read_replies(self._reader, run_ids, search_ids)
+        seen = leaks(
+            self._reader,
+            plan,
+            label,
+            self._reader.experiments.questions(experiment.name),
+            searches=search is not None,
+            asks_meta=replies.answered > 0,
+        )
         return Part(
             experiment.name,
             label,
@@ -166,7 +179,8 @@ class _Names:
             len(plan["problems"]) * plan["repeats"],
             {"benchmark": experiment.benchmark} | facts,
             search,
-            read_replies(self._reader, [t.run_id for t in trials if t.is_done], search_ids),
+            replies,
+            tuple(seen),
         )
 
     def _search(self, plan: Mapping[str, Any], label: str) -> tuple[SearchUsage | None, list[str]]:

@@ -123,7 +123,7 @@ def print_estimate(name: str, rows: list[dict[str, Any]], *, as_json: bool) -> N
         emit({"kind": "estimate", "name": name, "variants": rows}, "", True)
         return
     emit(None, table(ESTIMATE_HEAD, [estimate_cells(row) for row in rows]), False)
-    emit(None, f"{estimate_total(rows)}; nothing was run", False)
+    emit(None, "\n".join([f"{estimate_total(rows)}; nothing was run", *estimate_leaks(rows)]), False)
 
 
 ESTIMATE_HEAD = (
@@ -143,6 +143,16 @@ def estimate_total(rows: list[dict[str, Any]]) -> str:
     costs = [row["cost_usd"] for row in rows]
     total = "unknown" if None in costs else cost(sum(costs))
     return f"{plural(sum(row['runs'] for row in rows), 'run')}, estimated cost {total}"
+
+
+def estimate_leaks(rows: list[dict[str, Any]]) -> list[str]:
+    """A line for each leak of a variant."""
+    return [leak_line(row["label"], sentence) for row in rows for sentence in row["leaks"]]
+
+
+def leak_line(label: str, sentence: str) -> str:
+    """A variant's leak as it is told before the experiment begins."""
+    return one_line(f"leak: {label}: {sentence}", 400)
 
 
 def estimate_cells(row: dict[str, Any]) -> tuple[str, ...]:
