@@ -10,6 +10,7 @@ from store.compare.measures import BY_KEY, by_problem
 from store.compare.replies import SHARES
 from tui.compare.cells import NONE, number, p_cell, share_cell, signed
 from tui.compare.report import markdown_cell
+from tui.format import UNKNOWN
 from tui.safe import one_line
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _mean(side: Side, key: str) -> str:
     known = [[v for t in trials if (v := measure.of(t)) is not None] for trials in problems]
     values = [statistics.fmean(found) for found in known if found]
     if not values:
-        return NONE
+        return UNKNOWN if measure.unit == "usd" and problems else NONE
     text = _with(number(measure.unit, statistics.fmean(values)), measure.unit, mean_intervals([values])[0])
     return text if len(values) == len(problems) else f"{text} (n = {len(values)})"
 

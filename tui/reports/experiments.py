@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.judging import MODES
-from tui.format import cost, count, day_time, plural, score
+from tui.format import UNKNOWN, cost, count, day_time, plural, score
 from tui.reports.progress import HEAD, cells
 from tui.reports.tables import emit, table
 from tui.safe import one_line
@@ -165,12 +165,12 @@ def estimate_cells(row: dict[str, Any]) -> tuple[str, ...]:
 
     def tokens(role: str) -> str:
         value = row[f"{role}_tokens_in"]
-        return "unknown" if value is None else count(value + row[f"{role}_tokens_out"])
+        return UNKNOWN if value is None else count(value + row[f"{role}_tokens_out"])
 
     ground = "its bounds" if row["is_bound"] else f"the mean of {plural(row['earlier_runs'], 'run')}"
     if row["search"] == "unknown":
         ground += ", without its search"
-    price = cost(row["cost_usd"], unknown="unknown")
+    price = cost(row["cost_usd"])
     label = one_line(row["label"], 60)
     cells_of = (calls("meta"), calls("worker"), tokens("meta"), tokens("worker"))
     return (label, f"{row['runs']:,}", *cells_of, price, ground)
