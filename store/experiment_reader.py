@@ -177,6 +177,26 @@ class ExperimentReader:
         with self._connection.taken() as db:
             return {label: SearchUsage(*usage) for label, *usage in db.execute(query, (name,))}
 
+    def questions(self, name: str) -> set[tuple[str, str]]:
+        """The problems of the trials that were attempted: id and the beginning of the question."""
+        query = """
+            SELECT DISTINCT r.problem_id, r.prompt FROM origins o JOIN runs r ON r.id = o.run_id
+            WHERE o.experiment = ? AND o.stage = 'final'"""
+        with self._connection.taken() as db:
+            return set(db.execute(query, (name,)))
+
+    def search_runs(self, name: str) -> dict[str, list[str]]:
+        """The attempts at each search of the experiment, as ids of runs in order, by the variant's label."""
+        query = """
+            SELECT json_extract(o.trial, '$[1]'), r.id FROM origins o JOIN runs r ON r.id = o.run_id
+            WHERE o.experiment = ? AND o.stage = 'search' AND json_array_length(o.trial) = 2
+            ORDER BY r.started_at, r.id"""
+        runs: dict[str, list[str]] = {}
+        with self._connection.taken() as db:
+            for label, run_id in db.execute(query, (name,)):
+                runs.setdefault(label, []).append(run_id)
+        return runs
+
     def recorded(self, name: str, step: str) -> dict[str, Any]:
         """What each search of the experiment recorded for this step of its journal, by variant label."""
         with self._connection.taken() as db:

@@ -1,4 +1,6 @@
-"""Reading how runs worked: what their operators took, and which operators their workflows call."""
+"""Reading how runs worked: what their operators took, which operators their workflows call, and what their
+meta-agents replied.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,14 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from engine.workflows.skeleton import skeleton
+from store import blobs
 from store.reading import ReadConnection
 from store.usage import UNKNOWN_COST
+
+# An event's fields for SQL; NULL where it is damaged. One with lone surrogates is stored as bytes.
+_FIELDS = "CASE WHEN json_valid(CAST(e.payload AS TEXT)) THEN CAST(e.payload AS TEXT) END"
+_BLANK = "char(9, 10, 11, 12, 13, 32)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,17 @@ class Used:
     wall_ms: float
     tokens: int
     cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What came of one reply of a meta-agent that a workflow was looked for in.
+
+    `shape` is the workflow's skeleton, None where it cannot run; `as_written` whether it needed no repair.
+    """
+
+    shape: str | None
+    as_written: bool
 
 
 class WayReader:
@@ -71,3 +90,37 @@ class WayReader:
         with self._connection.taken() as db:
             rows = db.execute(query, (json.dumps(list(workflow_ids)),)).fetchall()
         return {id: tuple(node["operator"] for node in json.loads(graph)["nodes"]) for id, graph in rows}
+
+    def proposals(self, run_ids: Sequence[str]) -> list[Proposal]:
+        """What came of the replies in these runs. Workflows that no reply was read for are left out."""
+        query = f"""
+            SELECT p.run_id, p.seq, p.workflow_id, p.strict_ok, w.code_hash
+            FROM proposals p JOIN events e ON e.run_id = p.run_id AND e.seq = p.seq
+              LEFT JOIN workflows w ON w.id = p.workflow_id
+            WHERE p.run_id IN (SELECT value FROM json_each(?))
+              AND json_extract({_FIELDS}, '$.turn') IS NOT NULL
+            ORDER BY p.run_id, p.seq"""
+        with self._connection.taken() as db:
+            shapes: dict[str, str] = {}
+
+            def proposal(row: tuple[str, int, str | None, int, str]) -> Proposal:
+                *_, workflow_id, strict_ok, code = row
+                if workflow_id is None:
+                    return Proposal(None, False)
+                if code not in shapes:
+                    shapes[code] = skeleton(blobs.get(db, code))
+                return Proposal(shapes[code], bool(strict_ok))
+
+            rows = db.execute(query, (json.dumps(list(run_ids)),)).fetchall()
+            return self._connection.intact(rows, proposal, lambda row: row[:2])
+
+    def thinking(self, run_ids: Sequence[str]) -> tuple[int, int]:
+        """How many replies of meta-agents there are in these runs, and how many of them reasoned nothing."""
+        query = f"""
+            SELECT count(*), total(trim(json_extract({_FIELDS}, '$.reasoning'), {_BLANK}) = '')
+            FROM model_calls m JOIN events e ON e.run_id = m.run_id AND e.seq = m.finished_seq
+            WHERE m.run_id IN (SELECT value FROM json_each(?)) AND m.role = 'meta'
+              AND m.finish <> 'error' AND json_extract({_FIELDS}, '$.reasoning') IS NOT NULL"""
+        with self._connection.taken() as db:
+            replies, empty = db.execute(query, (json.dumps(list(run_ids)),)).fetchone()
+        return replies, int(empty)

@@ -59,6 +59,13 @@ def cost(usd: float | None, unknown: str = UNKNOWN) -> str:
     return f"${usd:.4f}" if usd < 0.1 else f"${usd:.2f}"
 
 
+def known_cost(usd: float, *, is_all: bool) -> str:
+    """What is known of a cost in US dollars: `$0.02`, `$0.02+` where calls of unknown price come on top, `?`
+    where nothing but such calls has cost anything.
+    """
+    return cost(usd) if is_all else f"{cost(usd)}+" if usd else UNKNOWN
+
+
 def score(value: float | None) -> str:
     """A score in [0, 1] as a percentage, `–` where nothing was scored."""
     return "–" if value is None else f"{value * 100:.0f}%"

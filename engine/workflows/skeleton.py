@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -21,6 +21,13 @@ def skeleton(code: str) -> str:
     tree = parse(code).tree
     text = code if tree is None else "".join(_Writer(tree).written(tree))
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def same_share(skeletons: Sequence[str]) -> float | None:
+    """The share of workflows, by their skeletons, that are another one again: 1 - different / all. None where
+    there is none.
+    """
+    return 1 - len(set(skeletons)) / len(skeletons) if skeletons else None
 
 
 _TYPES: dict[type, str] = dict.fromkeys((int, float, complex), "number")

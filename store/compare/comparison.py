@@ -104,6 +104,8 @@ def _warnings(sides: Sequence[Side], summaries: Sequence[Summary], pairs: Sequen
             yield f"{side.letter}: {_unfinished(counts)}"
         if counts.done and counts.done == counts.answered:
             yield f"{side.letter} was not scored: its problems have neither tests nor an answer"
+        for sentence in dict.fromkeys(leak for part in side.parts for leak in part.leaks):
+            yield f"{side.letter}: {sentence}"
         if counts.repaired:
             yield f"{side.letter}: a repaired workflow ran in {counts.repaired} of {counts.done} trials"
     for one in pairs:
@@ -152,6 +154,7 @@ def _side(side: Side, summary: Summary) -> dict[str, Any]:
     data = asdict(summary)
     data["interval"] = list(summary.interval) if summary.interval else None
     data["means"] = {key: mean._asdict() for key, mean in summary.means.items()}
+    data["shares"] = {key: share._asdict() for key, share in summary.shares.items()}
     data["pass_at"] = {str(k): value for k, value in summary.pass_at.items()}
     parts = [
         {

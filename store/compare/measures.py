@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from engine.scores.metrics import pass_at_k
 from engine.scores.statistics import Interval, pass_rate_interval
+from store.compare.replies import Share, shares
 
 if TYPE_CHECKING:
     from store.compare.sides import Side
@@ -125,7 +126,8 @@ class Counts:
 
 @dataclass(frozen=True)
 class Summary:
-    """One side by itself. `means` are per trial, by `Measure.key`; `operators` are calls per trial, by name.
+    """One side by itself. `means` are per trial, by `Measure.key`; `operators` are calls per trial, by name;
+    `shares` are of the meta-agent's replies (`store.compare.replies`).
 
     `interval` is that of the pass rate; `pass_at` is pass@k by k, over the problems, for each k that all of
     them have trials for. `cost_per_pass` is in US dollars. `by_benchmark` is the pass rate of each benchmark,
@@ -143,6 +145,7 @@ class Summary:
     operators: dict[str, float]
     by_benchmark: dict[str, float]
     macro: float | None
+    shares: dict[str, Share]
 
 
 def by_problem(side: Side, *, named: bool) -> dict[Key, list[TrialRow]]:
@@ -180,6 +183,7 @@ def summarise(side: Side) -> Summary:
         _operators(done),
         rates,
         statistics.fmean(rates.values()) if rates else None,
+        shares(part.replies for part in side.parts),
     )
 
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from engine.judging import told
 from sandbox.errors import UsageError
 from store.compare import FEWEST, MOST
+from store.compare.replies import Replies, read_replies
 from store.errors import RunNotFoundError, StoreError
+from store.leaks import leaks
 
 if TYPE_CHECKING:
     from store.experiment_reader import ExperimentRow, TrialRow
@@ -32,7 +34,9 @@ class CompareError(UsageError):
 
 @dataclass(frozen=True)
 class Part:
-    """A variant of an experiment, or a run. `planned` counts the trials there are to be.
+    """A variant of an experiment, or a run. `planned` counts the trials there are to be; `replies` are the
+    meta-agent's in done trials and in the search, `leaks` say which problems the variant had seen
+    (`store.leaks`).
 
     `facts` are settings by name, nested ones with dots; several values of one are joined by commas.
     """
@@ -45,6 +49,8 @@ class Part:
     planned: int
     facts: Mapping[str, str] = field(default_factory=dict)
     search: SearchUsage | None = None
+    replies: Replies = field(default_factory=Replies)
+    leaks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,17 @@ class _Names:
         keys = ("split", "repeats", "digest")
         facts = {"variant": label} | {key: str(plan[key]) for key in keys if plan.get(key) is not None}
         facts |= self._facts([t.run_id for t in trials])
+        search, search_ids = self._search(plan, label)
+        run_ids = [t.run_id for t in trials if t.is_done]
+        replies = read_replies(self._reader, run_ids, search_ids)
+        seen = leaks(
+            self._reader,
+            plan,
+            label,
+            self._reader.experiments.questions(experiment.name),
+            searches=search is not None,
+            asks_meta=replies.answered > 0,
+        )
         return Part(
             experiment.name,
             label,
@@ -161,17 +178,21 @@ class _Names:
             trials,
             len(plan["problems"]) * plan["repeats"],
             {"benchmark": experiment.benchmark} | facts,
-            self._search(plan, label),
+            search,
+            replies,
+            tuple(seen),
         )
 
-    def _search(self, plan: Mapping[str, Any], label: str) -> SearchUsage | None:
-        """What the variant's search used, wherever it was carried out."""
+    def _search(self, plan: Mapping[str, Any], label: str) -> tuple[SearchUsage | None, list[str]]:
+        """What the variant's search used, wherever it was carried out, and the runs that it was."""
         source, _, source_label = (plan.get("found") or "").partition(":")
-        searches = self._reader.experiments.searches(source or plan["name"])
-        if not source:
-            return searches.get(label)
+        name = source or plan["name"]
+        searches = self._reader.experiments.searches(name)
+        wanted = source_label or label
         alike = [s for s in searches if s.partition(",")[0] == label.partition(",")[0]]
-        return searches.get(source_label or label) or (searches[alike[0]] if len(alike) == 1 else None)
+        if source and wanted not in searches and len(alike) == 1:
+            wanted = alike[0]
+        return searches.get(wanted), self._reader.experiments.search_runs(name).get(wanted, [])
 
     def _run(self, name: str) -> Part:
         try:
@@ -183,15 +204,9 @@ class _Names:
             ) from None
         facts = {"benchmark": run.benchmark or "", "problem": run.problem_id, "variant": run.variant}
         facts |= self._facts([run.id])
-        return Part(
-            run.id,
-            run.variant,
-            run.benchmark or "",
-            True,
-            (self._reader.experiments.trial_of(run.id),),
-            1,
-            facts,
-        )
+        trial = self._reader.experiments.trial_of(run.id)
+        replies = read_replies(self._reader, [run.id] if trial.is_done else [])
+        return Part(run.id, run.variant, run.benchmark or "", True, (trial,), 1, facts, None, replies)
 
     def _facts(self, run_ids: Sequence[str]) -> dict[str, str]:
         rows = self._reader.run_facts(run_ids)

@@ -151,6 +151,11 @@ class JobReader:
             rows = db.execute(query, (job_id, limit))
             return [JobEvent(*row, data=json.loads(data)) for *row, data in rows]
 
+    def rolled_out(self, job_id: str) -> set[tuple[str, str]]:
+        """The problems of the job's rollouts: id and the beginning of the question."""
+        with self._connection.taken() as db:
+            return set(db.execute("SELECT DISTINCT problem_id, prompt FROM runs WHERE job = ?", (job_id,)))
+
     def rollout_steps(self, job_id: str) -> list[int]:
         """The steps whose rollouts are stored, oldest first."""
         with self._connection.taken() as db:

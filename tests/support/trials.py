@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from engine.events import (
     EvaluationFinished,
@@ -47,6 +47,18 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Reply:
+    """A reply of the meta-agent and the workflow read from it; without `turn`, none was looked for."""
+
+    code: str = CODE
+    runs: bool = True
+    as_written: bool = True
+    reasoning: str = ""
+    turn: Literal["reply", "repair"] | None = "reply"
+    journalled: bool = False  # a resumed search has it without a call
+
+
+@dataclass(frozen=True)
 class Ran:
     """How a run went. Times are in milliseconds; the meta-agent's call comes first, then the worker's."""
 
@@ -67,6 +79,7 @@ class Ran:
     answer: str = "42"
     question: str = "q"  # what the meta-agent was asked
     round: int = 1
+    replies: tuple[Reply, ...] = ()  # more of the meta-agent's, before the workflow that is scored
 
     @property
     def told_score(self) -> float | None:
@@ -111,21 +124,17 @@ def _body(
     )
     if ran.meta_ms:
         yield from _call("c0", "meta", ran.meta_ms, ran.meta_usd, prompt=ran.question)
+    for number, reply in enumerate(ran.replies):
+        if not reply.journalled:
+            yield from _call(f"m{number}", "meta", 1.0, 0.0, reasoning=reply.reasoning)
+        if reply.turn:
+            as_written = reply.runs and reply.as_written
+            yield _proposed(reply.code, runs=reply.runs, strict_ok=as_written, turn=reply.turn)
     workflow_id = None
     if ran.code:
-        workflow_id = f"{zlib.crc32(ran.code.encode()):08x}wf"
-        yield WorkflowProposed(
-            round=1,
-            workflow_id=workflow_id,
-            code=ran.code,
-            prompts="",
-            modification="",
-            strict_ok=ran.strict,
-            diagnostics=(),
-            repairs=(),
-            graph={"nodes": [_node(i, step) for i, step in enumerate(ran.steps)], "edges": []},
-            complexity=len(ran.code.splitlines()),
-        )
+        proposed = _proposed(ran.code, strict_ok=ran.strict, steps=ran.steps)
+        workflow_id = proposed.workflow_id
+        yield proposed
     yield WorkflowStarted(
         execution_id="e1",
         workflow_id=workflow_id or "",
@@ -200,6 +209,24 @@ def _body(
         )
 
 
+def _proposed(
+    code: str, *, strict_ok: bool, runs: bool = True, steps: tuple[Step, ...] = (), turn: Any = None
+) -> WorkflowProposed:
+    return WorkflowProposed(
+        round=1,
+        workflow_id=f"{zlib.crc32(code.encode()):08x}wf" if runs else None,
+        code=code,
+        prompts="",
+        modification="",
+        strict_ok=strict_ok,
+        diagnostics=(),
+        repairs=(),
+        graph={"nodes": [_node(i, step) for i, step in enumerate(steps)], "edges": []},
+        complexity=len(code.splitlines()),
+        turn=turn,
+    )
+
+
 def _node(index: int, step: Step) -> dict[str, Any]:
     shape = {"in_loop": False, "conditional": False, "concurrent": False}
     where = {"id": f"n{index}", "attribute": step.operator.lower(), "line": 3, "end_line": 3}
@@ -215,6 +242,7 @@ def _call(
     prompt: str = "q",
     reply: str = "t",
     model: str = "m",
+    reasoning: str = "",
 ) -> Iterator[Event]:
     yield ModelCallStarted(
         call_id=call_id,
@@ -227,7 +255,7 @@ def _call(
     yield ModelCallFinished(
         call_id=call_id,
         text=reply,
-        reasoning="",
+        reasoning=reasoning,
         finish="stop",
         tokens_in=10,
         tokens_out=5,

@@ -52,7 +52,7 @@ class Engines(ScriptedWorkbench):
         numbers = {
             f"{role}_{k}": 1 for role in ("meta", "worker") for k in ("calls", "tokens_in", "tokens_out")
         }
-        row = {"runs": 4, "earlier_runs": 2, "search": None, "is_bound": False, "cost_usd": 0.25}
+        row = {"runs": 4, "earlier_runs": 2, "search": None, "is_bound": False, "cost_usd": 0.25, "leaks": []}
         return [{"label": v, **numbers, **row} for v in request.variants]
 
     async def start_experiment(self, request: ExperimentRequest, placement: Placement) -> str:

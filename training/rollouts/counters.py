@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.workflows.skeleton import skeleton
+from engine.workflows.skeleton import same_share, skeleton
 from training.rollouts.rewards import Reward
 from training.rollouts.rollouts import Rollout
 
@@ -33,7 +33,7 @@ def counters(rollouts: Sequence[Rollout], rewards: Sequence[Reward]) -> dict[str
     return {
         **(of_instances if scores else {}),
         "valid_share": _mean([float(bool(call.valid)) for call in looked_at]),
-        "same_workflow_share": 1 - len(set(shapes)) / len(shapes) if shapes else None,
+        "same_workflow_share": same_share(shapes),
         "empty_thinking_share": _mean([float(not call.thought) for call in calls]),
         "completion_tokens": _mean([float(len(call.completion)) for call in calls]),
         "dropped_rollouts": float(sum(bool(reward.dropped) for reward in rewards)),

@@ -9,7 +9,8 @@ from typing import Literal
 from store.compare.comparison import Comparison
 from store.compare.measures import BY_KEY, MEASURES, Summary, Unit
 from store.compare.pairs import Delta, Pair, ProblemPair
-from tui.format import cost, count, duration, plural
+from store.compare.replies import SHARES
+from tui.format import UNKNOWN, cost, count, duration, plural
 from tui.safe import one_line
 
 NONE = "–"
@@ -32,27 +33,35 @@ def lines(comparison: Comparison) -> Iterator[Line]:
     summaries, pairs = comparison.summaries, comparison.pairs
     yield _plain("trials done", [f"{s.counts.done}/{s.counts.planned}" for s in summaries])
     for measure in MEASURES:
-        if not any(measure.key in s.means for s in summaries):
+        if not any(measure.key in s.means or _is_unknown(measure.unit, s) for s in summaries):
             continue
         values = tuple(_value(measure.key, s) for s in summaries)
         found = [one.deltas.get(measure.key) for one in pairs]
         yield Line(
             measure.title,
             values,
-            tuple(delta_cell(measure.unit, d) for d in found),
+            tuple(
+                UNKNOWN
+                if d is None and measure.unit == "usd" and one.problems
+                else delta_cell(measure.unit, d)
+                for one, d in zip(pairs, found, strict=True)
+            ),
             tuple(_tone(measure.better, d) for d in found),
             len(set(values)) > 1 or any(d is not None and d.value != 0 for d in found),
         )
         if measure.key == "pass_rate":
             yield from _beside_pass_rate(comparison)
         elif measure.key == "cost_usd":
-            yield _plain("cost per pass", [_optional("usd", s.cost_per_pass) for s in summaries])
+            yield _plain("cost per pass", [_cost_per_pass(s) for s in summaries])
         elif measure.key == "meta_latency_ms":
             yield _plain("time, meta share", [_meta_share(s) for s in summaries])
         elif measure.key == "wall_ms":
             yield _plain("time per pass", [_optional("ms", s.ms_per_pass) for s in summaries])
     yield from _searches(comparison)
     yield _plain("distinct workflows", [str(s.workflows) for s in summaries])
+    for key, title in SHARES.items():
+        if any(key in s.shares for s in summaries):
+            yield _plain(title, [share_cell(key, s) for s in summaries])
     for name in dict.fromkeys(name for s in summaries for name in s.operators):
         yield _plain(f"calls of {name}", [_optional("count", s.operators.get(name, 0.0)) for s in summaries])
 
@@ -77,9 +86,7 @@ def _searches(comparison: Comparison) -> Iterator[Line]:
     if not any(found):
         return
     costs = [None if any(s.cost_usd is None for s in f) else sum(s.cost_usd or 0 for s in f) for f in found]
-    yield _plain(
-        "search, cost", [cost(c, "unknown") if f else NONE for c, f in zip(costs, found, strict=True)]
-    )
+    yield _plain("search, cost", [cost(c) if f else NONE for c, f in zip(costs, found, strict=True)])
     tokens = [sum(s.tokens_in + s.tokens_out for s in f) for f in found]
     yield _plain("search, tokens", [count(n) if f else NONE for n, f in zip(tokens, found, strict=True)])
     times = [sum(s.wall_ms or 0.0 for s in f) for f in found]
@@ -98,12 +105,29 @@ def _meta_share(summary: Summary) -> str:
     )
 
 
+def _is_unknown(unit: Unit, summary: Summary) -> bool:
+    """Whether a value that no trial has is unknown: each done trial has a cost, and be it nothing."""
+    return unit == "usd" and summary.counts.done > 0
+
+
+def _cost_per_pass(summary: Summary) -> str:
+    if summary.cost_per_pass is None and summary.counts.passed:
+        return UNKNOWN
+    return _optional("usd", summary.cost_per_pass)
+
+
 def _value(key: str, summary: Summary) -> str:
     mean = summary.means.get(key)
     if mean is None:
-        return NONE
+        return UNKNOWN if _is_unknown(BY_KEY[key].unit, summary) else NONE
     text = number(BY_KEY[key].unit, mean.value)
     return text if mean.known == summary.counts.done else f"{text} ({mean.known})"
+
+
+def share_cell(key: str, summary: Summary) -> str:
+    """A share of the meta-agent's replies with what it is of: `91.7 % (24)`."""
+    share = summary.shares.get(key)
+    return NONE if share is None else f"{number('share', share.value)} ({count(share.known)})"
 
 
 def _optional(unit: Unit, value: float | None) -> str:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.scores.statistics import mean_intervals
 from store.compare.measures import BY_KEY, by_problem
-from tui.compare.cells import NONE, number, p_cell, signed
+from store.compare.replies import SHARES
+from tui.compare.cells import NONE, number, p_cell, share_cell, signed
 from tui.compare.report import markdown_cell
+from tui.format import UNKNOWN
 from tui.safe import one_line
 
 if TYPE_CHECKING:
@@ -26,18 +28,23 @@ _LATEX = {
 
 def paper_table(comparison: Comparison, form: Format) -> str:
     """The table with its caption, the first side being what the others are compared with."""
-    rows = [_row(comparison, place) for place in range(len(comparison.sides))]
+    shares = [key for key in SHARES if any(key in summary.shares for summary in comparison.summaries)]
+    head = (*_HEAD, *(SHARES[key].capitalize() for key in shares))
+    rows = [
+        _row(comparison, place) + tuple(share_cell(key, summary) for key in shares)
+        for place, summary in enumerate(comparison.summaries)
+    ]
     first = one_line(comparison.sides[0].name, 80)
     caption = (
         "Pass rates and means per trial with 95 % intervals; n counts trials. Differences in points are"
         f" paired by problem, against {first}; p is the exact McNemar test's."
     )
     if form == "latex":
-        return _latex(rows, caption)
-    lines = [_HEAD, *rows]
+        return _latex(head, rows, caption)
+    lines = [head, *rows]
     table = [f"| {' | '.join(map(markdown_cell, line))} |" for line in lines]
     return "\n".join(
-        [table[0], "|---" + "|--:" * (len(_HEAD) - 1) + "|", *table[1:], "", markdown_cell(caption), ""]
+        [table[0], "|---" + "|--:" * (len(head) - 1) + "|", *table[1:], "", markdown_cell(caption), ""]
     )
 
 
@@ -66,7 +73,7 @@ def _mean(side: Side, key: str) -> str:
     known = [[v for t in trials if (v := measure.of(t)) is not None] for trials in problems]
     values = [statistics.fmean(found) for found in known if found]
     if not values:
-        return NONE
+        return UNKNOWN if measure.unit == "usd" and problems else NONE
     text = _with(number(measure.unit, statistics.fmean(values)), measure.unit, mean_intervals([values])[0])
     return text if len(values) == len(problems) else f"{text} (n = {len(values)})"
 
@@ -80,15 +87,15 @@ def _with(
     return f"{text} [{low}, {high}]"
 
 
-def _latex(rows: list[tuple[str, ...]], caption: str) -> str:
+def _latex(head: tuple[str, ...], rows: list[tuple[str, ...]], caption: str) -> str:
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{_escaped(caption)}}}",
-        r"\begin{tabular}{lrrrrrr}",
+        rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
         r"\toprule",
-        f"{' & '.join(_HEAD)} " + r"\\",
+        f"{' & '.join(head)} " + r"\\",
         r"\midrule",
         *(f"{' & '.join(map(_escaped, row))} " + r"\\" for row in rows),
         r"\bottomrule",

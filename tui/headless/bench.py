@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tui.reports.experiments import print_end, print_estimate, print_verification
+from tui.reports.experiments import leak_line, print_end, print_estimate, print_verification
 from tui.reports.progress import View, view
 from tui.reports.tables import emit
 from tui.service.engine_process.server import served
@@ -56,6 +56,7 @@ def bench(
     With `verify`, only once the reference solutions have passed.
     """
     prepared = prepare(runtime.settings, runtime.store_path, request)
+    _tell_leaks(prepared)
     try:
         return asyncio.run(_bench(runtime, prepared, placement, verify, as_json))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -70,7 +71,9 @@ def detach(settings: Settings, request: ExperimentRequest, placement: Placement,
 
     store = settings.store_path()
     # What is wrong with the request is told with its own exit code, and before there is an engine.
-    name = prepare(settings, store, request).plan.name
+    prepared = prepare(settings, store, request)
+    _tell_leaks(prepared)
+    name = prepared.plan.name
     if isinstance(request, NewExperiment):
         request = replace(request, name=name)
 
@@ -86,6 +89,12 @@ def detach(settings: Settings, request: ExperimentRequest, placement: Placement,
     )
     emit({"kind": "detached", "name": name, "follow": follow}, text, as_json)
     return PASSED
+
+
+def _tell_leaks(prepared: PreparedExperiment) -> None:
+    for label, sentences in prepared.leaks.items():
+        for sentence in sentences:
+            say(leak_line(label, sentence))
 
 
 async def _bench(

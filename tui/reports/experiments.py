@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.judging import MODES
-from tui.format import cost, count, day_time, plural, score
+from tui.format import UNKNOWN, cost, count, day_time, plural, score
 from tui.reports.progress import HEAD, cells
 from tui.reports.tables import emit, table
 from tui.safe import one_line
@@ -123,7 +123,7 @@ def print_estimate(name: str, rows: list[dict[str, Any]], *, as_json: bool) -> N
         emit({"kind": "estimate", "name": name, "variants": rows}, "", True)
         return
     emit(None, table(ESTIMATE_HEAD, [estimate_cells(row) for row in rows]), False)
-    emit(None, f"{estimate_total(rows)}; nothing was run", False)
+    emit(None, "\n".join([f"{estimate_total(rows)}; nothing was run", *estimate_leaks(rows)]), False)
 
 
 ESTIMATE_HEAD = (
@@ -145,6 +145,16 @@ def estimate_total(rows: list[dict[str, Any]]) -> str:
     return f"{plural(sum(row['runs'] for row in rows), 'run')}, estimated cost {total}"
 
 
+def estimate_leaks(rows: list[dict[str, Any]]) -> list[str]:
+    """A line for each leak of a variant."""
+    return [leak_line(row["label"], sentence) for row in rows for sentence in row["leaks"]]
+
+
+def leak_line(label: str, sentence: str) -> str:
+    """A variant's leak as it is told before the experiment begins."""
+    return one_line(f"leak: {label}: {sentence}", 400)
+
+
 def estimate_cells(row: dict[str, Any]) -> tuple[str, ...]:
     """A variant's row under `ESTIMATE_HEAD`."""
     most = "≤ " if row["is_bound"] else ""
@@ -155,12 +165,12 @@ def estimate_cells(row: dict[str, Any]) -> tuple[str, ...]:
 
     def tokens(role: str) -> str:
         value = row[f"{role}_tokens_in"]
-        return "unknown" if value is None else count(value + row[f"{role}_tokens_out"])
+        return UNKNOWN if value is None else count(value + row[f"{role}_tokens_out"])
 
     ground = "its bounds" if row["is_bound"] else f"the mean of {plural(row['earlier_runs'], 'run')}"
     if row["search"] == "unknown":
         ground += ", without its search"
-    price = cost(row["cost_usd"], unknown="unknown")
+    price = cost(row["cost_usd"])
     label = one_line(row["label"], 60)
     cells_of = (calls("meta"), calls("worker"), tokens("meta"), tokens("worker"))
     return (label, f"{row['runs']:,}", *cells_of, price, ground)

@@ -243,7 +243,7 @@ def _finished(event: ev.RunFinished) -> Iterator[Block]:
             ("model calls", count(event.model_calls)),
             ("steps", count(event.steps)),
             ("tokens", f"{count(event.tokens_in)} in, {count(event.tokens_out)} out"),
-            ("cost", cost(event.cost_usd, "unknown")),
+            ("cost", cost(event.cost_usd)),
             ("time", duration(event.wall_ms)),
         )
     )

@@ -276,7 +276,7 @@ def _cost_facts(node: Node) -> list[tuple[str, str]]:
     return [
         ("Time", fmt.duration(node.wall_ms)),
         ("Tokens", f"{tokens:,}" if tokens else ""),
-        ("Cost", fmt.cost(node.cost_usd, "unknown") if node.cost_shown else ""),
+        ("Cost", fmt.cost(node.cost_usd) if node.cost_shown else ""),
     ]
 
 

@@ -59,8 +59,8 @@ def experiment_row(row: ExperimentRow, now: Standing | None) -> TableRow:
     """An experiment of the store for `EXPERIMENT_COLUMNS`, as it stands `now` where it is in progress."""
     states = now.variants if now else row.variants
     done, total = (now.done, now.total) if now else (row.done, row.total)
-    spent = fmt.cost(now.spent_usd if now else row.known_cost_usd)
-    unknown = now.unknown_calls if now else row.cost_usd is None
+    known = now.spent_usd if now else row.known_cost_usd
+    is_all = not now.unknown_calls if now else row.cost_usd is not None
     left = ""
     if now is not None:
         left = fmt.clock(now.eta_s) if now.eta_s is not None else ""
@@ -74,7 +74,7 @@ def experiment_row(row: ExperimentRow, now: Standing | None) -> TableRow:
             (benchmark(row), "muted"),
             (f"{bar(done, total)} {done:,}/{total:,}", "accent" if now else "muted"),
             (", ".join(rate(state) for state in states), ""),
-            (f"{spent}{'+' if unknown else ''}", "muted"),
+            (fmt.known_cost(known, is_all=is_all), "muted"),
             (left, "muted"),
         ),
     )
@@ -132,7 +132,7 @@ def active_row(now: Standing) -> TableRow:
             (f"{now.done}/{now.total}"[:5], "muted"),
             (one_line(told, 200), "accent"),
             ("", ""),
-            (f"{fmt.cost(now.spent_usd)}{'+' if now.unknown_calls else ''}", "muted"),
+            (fmt.known_cost(now.spent_usd, is_all=not now.unknown_calls), "muted"),
             (fmt.clock(now.elapsed_s), "muted"),
         ),
     )

@@ -180,7 +180,12 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
             self.action_preview()
 
     async def _look(self, filled: Filled) -> None:
-        from tui.reports.experiments import ESTIMATE_HEAD, estimate_cells, estimate_total
+        from tui.reports.experiments import (
+            ESTIMATE_HEAD,
+            estimate_cells,
+            estimate_leaks,
+            estimate_total,
+        )
         from tui.reports.tables import table
 
         shown, typed = self.query_one("#preview", Static), self.filled()
@@ -203,7 +208,7 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
         columns = (0, 1, 2, 3, 6, 7) if self.size.width >= 110 else (0, 1, 2, 3, 6)
         head = [ESTIMATE_HEAD[i] for i in columns]
         text = table(head, [[row[i] for i in columns] for row in cells])
-        shown.update(f"{text}\n{estimate_total(rows)}")
+        shown.update("\n".join([text, estimate_total(rows), *estimate_leaks(rows)]))
         self._previewed = filled
         begin = self.query_one("#begin", Button)
         begin.disabled = False

@@ -16,7 +16,8 @@ def estimate(store: Path, experiment: PreparedExperiment) -> list[dict[str, Any]
 
     Means of earlier runs, or where there are none the upper bounds of the variant (`is_bound`). Keys:
     `label`, `runs`, `earlier_runs`, `search` (None, "estimated" or "unknown"), and for each role
-    `ROLE_calls`, `ROLE_tokens_in` and `ROLE_tokens_out`; `cost_usd`. None is unknown. Raises StoreError.
+    `ROLE_calls`, `ROLE_tokens_in` and `ROLE_tokens_out`; `cost_usd`. None is unknown. `leaks` are sentences
+    about problems that the variant has seen (`store.leaks`). Raises StoreError.
     """
     from store.reader import Reader
 
@@ -39,6 +40,7 @@ def _estimate(
         problems=plan.problems,
     )
     row: dict[str, Any] = {"label": label, "runs": runs, "earlier_runs": mean.runs if mean else 0}
+    row["leaks"] = list(experiment.leaks.get(label, ()))
     search = contestant.variant.search is not None and label not in experiment.found
     first = reader.costs.of_searches(label, contestant.meta_agent, contestant.worker) if search else None
     row["search"] = None if not search else "estimated" if first else "unknown"

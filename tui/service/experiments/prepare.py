@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class PreparedExperiment:
     """An experiment ready to be carried out; `is_new` when its plan is not stored yet.
 
-    `contestants` and `found` (what an earlier search found) are by the variant's label; `retry` are the
-    statuses and ids that are tried again where an experiment is resumed.
+    `contestants`, `found` (what an earlier search found) and `leaks` (`store.leaks`) are by the variant's
+    label; `retry` are the statuses and ids that are tried again where an experiment is resumed.
     """
 
     plan: Plan
@@ -34,6 +34,7 @@ class PreparedExperiment:
     found: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     retry: tuple[str, ...] = ()
     is_new: bool = True
+    leaks: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def prepare(settings: Settings, store: Path, request: ExperimentRequest) -> PreparedExperiment:
@@ -64,8 +65,34 @@ def prepare(settings: Settings, store: Path, request: ExperimentRequest) -> Prep
         with_search = [label for label, c in ready.items() if c.variant.search is not None]
         search_results = {label: found_for(store, plan.found, label) for label in with_search}
     return PreparedExperiment(
-        plan, selection, ready, search_results, retry, is_new=not isinstance(request, Resume)
+        plan,
+        selection,
+        ready,
+        search_results,
+        retry,
+        is_new=not isinstance(request, Resume),
+        leaks=_leaks(store, plan, selection, ready),
     )
+
+
+def _leaks(
+    store: Path, plan: Plan, selection: Selection, ready: Mapping[str, Contestant]
+) -> dict[str, list[str]]:
+    from store.leaks import asked_of, leaks
+    from store.reader import Reader
+
+    def asks_meta(one: Contestant) -> bool:
+        bound = one.variant.most_calls
+        return one.variant.search is not None or bound is None or bound(one.config)[0] != 0
+
+    asked, data = asked_of(selection.report), plan.to_json()
+    with Reader(store) as reader:
+        return {
+            label: leaks(
+                reader, data, label, asked, searches=c.variant.search is not None, asks_meta=asks_meta(c)
+            )
+            for label, c in ready.items()
+        }
 
 
 def _stored_plan(store: Path, request: Resume) -> Plan:
