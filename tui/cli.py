@@ -78,7 +78,7 @@ def workbench(context: typer.Context, version: Version = False) -> None:
         from tui.service.workbench import EngineWorkbench
 
         workbench = EngineWorkbench(settings)
-        WorkbenchApp(workbench, initial_request=workbench.default_request()).run()
+        WorkbenchApp(workbench, initial_request=workbench.first_request()).run()
         return
     from tui.headless.run import run as run_headless
     from tui.service.asked.run import default_request

@@ -10,7 +10,7 @@ def main() -> None:
     from tui.service.workbench import EngineWorkbench
 
     workbench = EngineWorkbench(load())
-    WorkbenchApp(workbench, initial_request=workbench.default_request()).run()
+    WorkbenchApp(workbench, initial_request=workbench.first_request()).run()
 
 
 if __name__ == "__main__":

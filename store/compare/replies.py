@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from store.reader import Reader
     from store.way_reader import Proposal
 
+TRIALS_READ = 500  # the last of a side: each workflow has to be parsed, and a comparison opens at once
+
 SHARES = {
     "valid_share": "valid workflows",
     "as_written_share": "valid as written",
@@ -43,9 +45,10 @@ class Replies:
 
 
 def read_replies(reader: Reader, run_ids: Sequence[str], search_ids: Sequence[str] = ()) -> Replies:
-    """The replies in these trials and in the attempts at a search, the last of which has all its workflows:
-    it repeats those of the attempts before it, but not their calls. Raises StoreError.
+    """The replies in the last `TRIALS_READ` of these trials and in the attempts at a search, the last of which
+    has all its workflows: it repeats those of the attempts before it, but not their calls. Raises StoreError.
     """
+    run_ids = run_ids[-TRIALS_READ:]
     answered, empty = reader.ways.thinking([*run_ids, *search_ids])
     return Replies(answered, empty, tuple(reader.ways.proposals([*run_ids, *search_ids[-1:]])))
 

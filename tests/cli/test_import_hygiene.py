@@ -59,7 +59,7 @@ from tui.app import WorkbenchApp
 from tui.service.workbench import EngineWorkbench
 async def run():
     workbench = EngineWorkbench(load())
-    app = WorkbenchApp(workbench, initial_request=workbench.default_request())
+    app = WorkbenchApp(workbench, initial_request=workbench.first_request())
     async with app.run_test():
         print(*sorted(HEAVY.intersection(sys.modules)), file=sys.stderr)
 asyncio.run(run())

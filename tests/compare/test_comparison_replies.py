@@ -53,6 +53,13 @@ def test_replies_are_counted_over_the_whole_side_and_not_trial_by_trial(path: Pa
     assert second.shares == {}
 
 
+def test_the_last_trials_of_a_side_stand_for_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.compare.replies.TRIALS_READ", 2)
+    trials = {name: [replied(Reply(runs=name == "a"))] for name in "abcd"}
+    store_experiment(path, "e", {"a": trials, "b": {"a": [PASS]}})
+    assert compared(path, "e").summaries[0].shares["valid_share"] == Share(0.0, 2)
+
+
 def test_a_side_without_a_meta_agent_has_the_empty_mark_everywhere(path: Path) -> None:
     store_experiment(path, "e", {"a": {"p": [PASS]}, "b": {"p": [replied(Reply())]}})
     found = compared(path, "e")

@@ -41,6 +41,22 @@ class EngineWorkbench:
         """
         return default_request(self.settings)
 
+    def first_request(self) -> NewRun | None:
+        """What the workbench opens on: the bundled example on an empty store, later nothing, which is Home.
+
+        Raises ProblemError where the example is missing.
+        """
+        if not self.store_path.exists():
+            return self.default_request()
+        from store.errors import StoreError
+        from store.reader import Reader
+
+        try:
+            with Reader(self.store_path) as reader:
+                return None if reader.newest_event() else self.default_request()
+        except StoreError:
+            return None  # Home says what is wrong with it
+
     def models(self) -> list[tuple[str, str]]:
         """(name, what it is, where, and what it lacks) of each model that can be named."""
         from engine.models.registry import available

@@ -18,7 +18,7 @@ FIELDS = {
     "variant": ("Variant", "A name, NAME,OPTION=VALUE or your own FILE.py"),
     "meta_agent": ("Meta-agent", "The model that writes workflows"),
     "worker": ("Worker", "The model that operators call"),
-    "operators": ("Operators", "auto for the variant's own, a set's name, or your own FILE.toml"),
+    "operators": ("Operators", "auto (the variant's own), a set, or FILE.toml"),
     "rounds": ("Rounds", "Most workflows to try"),
     "repeats": ("Repeats", "Executions of each workflow"),
     "seed": ("Seed", "The same seed, the same sampling"),
