@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flowreasoner import command
+
 from tests.support.tiny_llama import make_tiny_llama
 from training import recipes
+from training.jobs.host.processes import MARK, living, variable
 
 END = "<|end|>"
 
@@ -102,3 +107,34 @@ def killed_after(folder: Path, kind: str, step: int) -> int:
     environment = {**os.environ, "PYTHONPATH": paths}
     started = [sys.executable, "-c", code, str(folder)]
     return subprocess.run(started, env=environment, capture_output=True, timeout=400, check=False).returncode
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    """Train in as many processes as the recipe says; what they print is in `log`."""
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            command("training.trainers", str(folder)),
+            env={**os.environ, MARK: str(folder)},
+            stdout=log,
+            stderr=log,
+        )
+
+
+def trained(folder: Path) -> Path:
+    """The folder, once its training has ended well."""
+    assert start(folder).wait(600) == 0, (folder / "log").read_text()[-3000:]
+    return folder
+
+
+def interrupted(folder: Path) -> Path:
+    """The folder, ready for attempt 2: all its processes were killed (-9) once there was a checkpoint."""
+    first, file = start(folder), folder / "progress.jsonl"
+    while not (file.exists() and '"checkpoint"' in file.read_text()):
+        assert first.poll() is None, (folder / "log").read_text()[-3000:]
+        time.sleep(0.01)
+    # torchrun starts its ranks in sessions of their own.
+    for pid in [pid for pid in living() if variable(pid, MARK) == str(folder)]:
+        os.kill(pid, signal.SIGKILL)
+    assert first.wait(60) == -signal.SIGKILL
+    (folder / "job.json").write_text(json.dumps({"attempt": 2}))
+    return folder

@@ -15,6 +15,12 @@ from tests.store.samples import store
 from training.data import BuildOptions, Kind, Report, Source, build
 
 
+@pytest.fixture(autouse=True)
+def only_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FLOWREASONER_LONG has been read when tests were collected; a trainer refuses what is no setting."""
+    monkeypatch.delenv("FLOWREASONER_LONG", raising=False)
+
+
 @dataclass
 class Desk:
     """A store, and what is built of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -115,6 +116,19 @@ def test_a_group_over_two_ranks_gives_the_loss_of_its_stored_runs(tmp_path, prob
     assert [score for score, _ in ends] == [None, None]
     assert [r.score for r in probes] == [values["probe_test_mean"]]
     assert RunDirectory.open(folder).newest_checkpoint() is not None
+
+
+@pytest.mark.skipif(not os.environ.get("FLOWREASONER_LONG"), reason="it takes a minute: FLOWREASONER_LONG=1")
+def test_two_ranks_that_are_killed_go_on_as_if_nothing_had_been(tmp_path, problems):
+    changes = ("steps=2", "rollouts.rounds=1", "objective.kl=0.03", "hardware.processes=2")
+    whole, broken = (directory(tmp_path / name, problems, *changes) for name in ("whole", "broken"))
+    support.trained(whole)
+    support.trained(support.interrupted(broken))
+    assert [(x["step"], x["attempt"]) for x in support.progress(broken, "step")] == [(1, 1), (2, 2)]
+    for name in ("loss", "grad_norm", "entropy", "kl", "reward_mean", "val_score_mean", "completion_tokens"):
+        assert support.values(broken, name) == pytest.approx(support.values(whole, name), abs=1e-6), name
+    assert _told(broken) == _told(whole)
+    assert content_of(_newest(broken)) == content_of(_newest(whole)) != content_of(_base())
 
 
 def _told(folder: Path) -> list[Any]:

@@ -9,6 +9,7 @@ import pytest
 from engine.run.context import Origin
 from engine.workflows.identity import canonical
 from engine.workflows.skeleton import skeleton
+from training.recipes.kinds import Reward as Section
 from training.rollouts.calls import Call
 from training.rollouts.counters import counters
 from training.rollouts.rewards import Reward, RewardSettings, operators, pass_share, reward
@@ -99,6 +100,11 @@ def test_a_round_without_a_workflow_is_worth_less_than_the_worst_that_runs() -> 
     assert values(bad) == [settings.invalid]
     assert bad.words == ("round 1: no workflow that can run",)
     assert bad.rounds[0] < min(worst.rounds)
+
+
+def test_without_settings_the_rewards_are_those_of_a_recipe_that_names_none() -> None:
+    section, settings = Section().model_dump(), RewardSettings()
+    assert {name: getattr(settings, name) for name in section} == section
 
 
 def test_the_round_that_the_budget_cut_has_a_reward_and_the_rest_none() -> None:

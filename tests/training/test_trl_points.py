@@ -43,6 +43,7 @@ def test_the_release_is_the_one_that_was_read():
         ),
         ("trl", "DPOTrainer", "_compute_loss", ["self", "model", "inputs", "return_outputs"]),
         ("trl", "DPOTrainer", "compute_ref_log_probs", ["self", "model", "inputs"]),
+        ("trl", "DPOTrainer", "_precompute_ref_logps", ["self", "dataset", "name", "batch_size"]),
         ("trl", "DPOTrainer", "_set_signature_columns_if_needed", ["self"]),
     ],
 )
@@ -68,6 +69,7 @@ def test_what_is_only_named_in_the_source_is_still_there():
         "self._metrics[mode]",
         '"ref_chosen_logps"',
         "precompute_ref_log_probs",
+        "dataset._get_cache_file_path(",
     ):
         assert words in source
 

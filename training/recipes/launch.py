@@ -26,7 +26,9 @@ def start_ranks(recipe: Recipe, run_folder: Path) -> None:
     """
     environment = dict(os.environ)
     if recipe.hardware.device == "cpu":
-        environment |= VARIABLES
+        # By itself Accelerate names the CPU of several ranks "cpu:0", and torch.load knows no such place:
+        # no rank could load the state of its optimizer.
+        environment |= VARIABLES | {"ACCELERATE_TORCH_DEVICE": "cpu"}
     program = ranks(recipe, run_folder)
     if program is None:
         if environment == dict(os.environ):

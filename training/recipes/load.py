@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -149,7 +150,14 @@ def _sentence(error: ValidationError, where: str, kind: type[Recipe]) -> str:
         return f"{where}: {text}"
     given = problem["input"]
     shown = f", not {str(given)[:60]!r}" if isinstance(given, bool | int | float | str) else ""
-    return f"{where}: {key}: {text}{shown}"
+    form = _as_list(given) if problem["type"] == "list_type" and isinstance(given, str) else ""
+    return f"{where}: {key}: {text}{shown}{form}"
+
+
+def _as_list(given: str) -> str:
+    """How to write a list that was given as words, be it in the brackets that a shell leaves of one."""
+    words = [word.strip(" '\"") for word in given[:60].strip("[] ").split(",")]
+    return f"; write {json.dumps(words)}, in a shell within single quotes" if all(words) else ""
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

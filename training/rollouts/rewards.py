@@ -48,7 +48,7 @@ class RewardSettings:
     distinctness: float = 0.1
     distinct_by: Literal["tree", "operators", "workflow"] = "tree"
     distinct_form: Literal["ratio", "new"] = "ratio"
-    invalid: float = -0.2
+    invalid: float = -0.5
     cut: float = 0.0
 
 

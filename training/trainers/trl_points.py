@@ -90,10 +90,12 @@ def preference_trainer(pair_loss: PairLoss) -> type:
     Its rows are tokens already (`training.data.rows.pairs`).
 
     Relies on `_prepare_dataset`, `_compute_loss(model, inputs, return_outputs)`, `compute_ref_log_probs`,
-    `_set_signature_columns_if_needed`, the collator's `torch_call`, the patched forward's `log_probs` (zero
-    where labels are ignored) and `entropy`, `_metrics` and `_total_train_tokens`.
+    `_precompute_ref_logps(dataset, name, batch_size)`, which asks the data set's `_get_cache_file_path` for
+    its file, `_set_signature_columns_if_needed`, the collator's `torch_call`, the patched forward's
+    `log_probs` (zero where labels are ignored) and `entropy`, `_metrics` and `_total_train_tokens`.
     """
     import torch
+    from accelerate.utils import broadcast_object_list
     from trl.trainer.dpo_trainer import DPOTrainer
 
     class PreferenceTrainer(Checkpointing, DPOTrainer):
@@ -104,6 +106,14 @@ def preference_trainer(pair_loss: PairLoss) -> type:
             super()._set_signature_columns_if_needed()
             known = self._signature_columns or []
             self._signature_columns = [*known, *(c for c in PAIR_COLUMNS if c not in known)]
+
+        def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
+            # Rank 0 writes them to a file that every rank then reads. Of a data set in memory, each rank
+            # would look for that file under a random name of its own.
+            file = [dataset._get_cache_file_path(dataset._fingerprint)]
+            broadcast_object_list(file, from_process=0)
+            dataset._get_cache_file_path = lambda fingerprint: file[0]
+            return super()._precompute_ref_logps(dataset, name, batch_size)
 
         def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
             rest = {name: value for name, value in inputs.items() if name not in PAIR_COLUMNS}
@@ -123,7 +133,9 @@ def preference_trainer(pair_loss: PairLoss) -> type:
                 chosen, rejected, {name: inputs[name] for name in PAIR_COLUMNS if name in inputs}
             )
             with torch.no_grad():
-                gather: Any = self.accelerator.gather_for_metrics
+                # Of all rows of the loss, be they an epoch's first ones again that fill up its last batch.
+                # What `gather_for_metrics` leaves out is another number once a run was resumed.
+                gather: Any = self.accelerator.gather
                 entropy = gather((out.entropy * learned).sum()).sum() / gather(learned.sum()).sum()
                 self._total_train_tokens += int(gather(mask.sum()).sum()) if mode == "train" else 0
                 margins = gather(self.beta * (chosen - rejected))

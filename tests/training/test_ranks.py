@@ -1,0 +1,93 @@
+"""Training in two processes (ranks) on the CPU: the numbers of one process, and kill -9."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("trl")
+
+import torch
+
+from engine.models.checkpoints import content_of
+from tests.support import training as support
+from training.trainers.run_directory import RunDirectory
+from training.trainers.train import train
+
+torch.set_num_threads(1)
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("FLOWREASONER_LONG"), reason="each start of two ranks costs 17 s: FLOWREASONER_LONG=1"
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return support.small_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory) -> Path:
+    return support.sft_set(tmp_path_factory.mktemp("rows"))
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory) -> Path:
+    return support.dpo_set(tmp_path_factory.mktemp("pairs"), [(1.0, 0.0), (1.0, 0.25), (0.75, 0.5)] * 3)
+
+
+def test_two_ranks_go_on_from_a_checkpoint_of_one_with_its_numbers(tmp_path, model, pairs):
+    """Each has its half of the reference's log-probabilities from the other, and the optimizer's state."""
+    changes = ("max_steps=2", "checkpoints.every=1", "checkpoints.keep=2", "optimizer.learning_rate=1e-3")
+    one = support.run_directory(tmp_path / "one", "dpo-embedded", model, pairs, *changes)
+    train(RunDirectory.open(one))
+    both = support.run_directory(
+        tmp_path / "both", "dpo-embedded", model, pairs, *changes, "hardware.processes=2"
+    )
+    shutil.copytree(one / "checkpoints" / "step-000001", both / "checkpoints" / "step-000001")
+    support.trained(both)
+    assert [line["step"] for line in support.progress(both, "step")] == [2]
+    for name in ("loss", "grad_norm", "reward_margin"):
+        assert support.values(both, name) == pytest.approx(support.values(one, name)[1:], abs=1e-6), name
+    newest = [_content(folder) for folder in (one, both)]
+    assert newest[0] == newest[1] != content_of(both / "checkpoints" / "step-000001")
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes"),
+    [
+        (
+            "sft-embedded",
+            ("lora.enabled=true", "data.held_out=0.3", "data.packing=true", "data.max_length=60"),
+        ),
+        ("dpo-embedded", ("lora.enabled=true",)),  # nine pairs, by four
+    ],
+)
+def test_two_ranks_that_are_killed_go_on_as_if_nothing_had_been(
+    tmp_path, model, rows, pairs, preset, changes
+):
+    """With dropout, so that each has its own generator to bring back."""
+    data = rows if preset.startswith("sft") else pairs
+    whole, broken = (
+        support.run_directory(
+            *(tmp_path / name, preset, model, data, "epochs=8", "checkpoints.every=1"),
+            *("optimizer.learning_rate=1e-3", "lora.dropout=0.2", "hardware.processes=2", *changes),
+        )
+        for name in ("whole", "broken")
+    )
+    support.trained(whole)
+    support.trained(support.interrupted(broken))
+    assert {line["attempt"] for line in support.progress(broken, "step")} == {1, 2}
+    own = "val_loss" if preset.startswith("sft") else "reward_margin"
+    for name in ("loss", "grad_norm", "entropy", "learning_rate", own):
+        assert support.values(broken, name) == pytest.approx(support.values(whole, name), abs=1e-6), name
+    assert _content(broken) == _content(whole) != content_of(model)
+
+
+def _content(folder: Path) -> str:
+    """The content of the newest checkpoint's weights."""
+    newest = RunDirectory.open(folder).newest_checkpoint()
+    assert newest is not None
+    return content_of(newest)
