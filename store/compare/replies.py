@@ -45,8 +45,10 @@ class Replies:
 
 
 def read_replies(reader: Reader, run_ids: Sequence[str], search_ids: Sequence[str] = ()) -> Replies:
-    """The replies in the last `TRIALS_READ` of these trials and in the attempts at a search, the last of which
-    has all its workflows: it repeats those of the attempts before it, but not their calls. Raises StoreError.
+    """The replies in the last `TRIALS_READ` of these trials and in the attempts at a search.
+
+    The last attempt has all its workflows: it repeats those of the attempts before it, but not their calls.
+    Raises StoreError.
     """
     run_ids = run_ids[-TRIALS_READ:]
     answered, empty = reader.ways.thinking([*run_ids, *search_ids])
