@@ -221,7 +221,7 @@ class CompareScreen(WorkbenchScreen[None]):
             return  # turned, or gone elsewhere meanwhile
         pane = self.query_one(f"#{PAGES[page][1]}")
         if pane.region.area:
-            pane.focus()
+            self.set_focus(pane)  # `focus` would do it later, when another page may be shown
         else:
             self.set_timer(LAYOUT_SECONDS, lambda: self._arrive(page))
 

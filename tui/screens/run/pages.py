@@ -64,7 +64,7 @@ class Pages(Vertical):
         pane = self.query_one(f"#{self._going}")
         if pane.region.area:
             if not isinstance(self.screen.focused, Input):  # opened meanwhile: what is typed is meant for it
-                pane.focus()
+                self.screen.set_focus(pane)  # `focus` would do it later, when something else may be open
             self._going = None
         else:
             self.set_timer(LAYOUT_SECONDS, self._arrive)
