@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -118,7 +117,6 @@ def test_a_group_over_two_ranks_gives_the_loss_of_its_stored_runs(tmp_path, prob
     assert RunDirectory.open(folder).newest_checkpoint() is not None
 
 
-@pytest.mark.skipif(not os.environ.get("FLOWREASONER_LONG"), reason="it takes a minute: FLOWREASONER_LONG=1")
 def test_two_ranks_that_are_killed_go_on_as_if_nothing_had_been(tmp_path, problems):
     changes = ("steps=2", "rollouts.rounds=1", "objective.kl=0.03", "hardware.processes=2")
     whole, broken = (directory(tmp_path / name, problems, *changes) for name in ("whole", "broken"))
