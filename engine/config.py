@@ -10,13 +10,11 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import platformdirs
 from pydantic import (
     BaseModel,
     Field,
@@ -33,25 +31,16 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from engine.config_sources import ENV_PREFIX, ConfigError, config_path, read_file, store_at
 from engine.endpoint_config import STRICT, Endpoint, ModelQuirks, Positive, Seconds
 from engine.host_config import Host
-from engine.paths import expanded
-from sandbox.errors import ExpectedError, UsageError
 
-APP = "flowreasoner"
-ENV_PREFIX = "FLOWREASONER_"
 # Variables with that prefix that are not settings: the mark of a job's processes, and the folder of GPU
 # locks.
 _NOT_SETTINGS = ("job", "gpu_locks")
 OPENAI: dict[str, Any] = {"base_url": "https://api.openai.com/v1", "api_key_env": "OPENAI_API_KEY"}
 
 _FILE_DATA: ContextVar[dict[str, Any] | None] = ContextVar("flowreasoner_config_file", default=None)
-
-
-class ConfigError(ExpectedError):
-    """The configuration cannot be used. The message names the place, the key and the remedy."""
-
-    exit_code = UsageError.exit_code
 
 
 class BudgetSettings(BaseModel):
@@ -191,16 +180,11 @@ class Settings(BaseSettings):
 
         Raises UsageError where it begins with the home folder of a user nobody knows.
         """
-        return expanded(self.store or platformdirs.user_data_path(APP) / "store.db")
+        return store_at(self.store)
 
     def jobs_path(self) -> Path:
         """The folder of all training jobs, beside the store; it need not exist."""
         return self.store_path().parent / "jobs"
-
-
-def config_path() -> Path:
-    """The default path of the config file; it need not exist."""
-    return platformdirs.user_config_path(APP) / "config.toml"
 
 
 def load(path: Path | None = None) -> Settings:
@@ -210,7 +194,7 @@ def load(path: Path | None = None) -> Settings:
         ConfigError: the file cannot be read, is not TOML, exposes a key, or a value or name is wrong.
     """
     path = path or config_path()
-    data = _read_file(path)
+    data = read_file(path)
     if isinstance(data.get("sandbox"), str):  # as a table, so that variables can refine it
         data["sandbox"] = {"backend": data["sandbox"]}
     _refuse_unknown_variables(os.environ)
@@ -234,32 +218,6 @@ def show(settings: Settings) -> dict[str, Any]:
         if endpoint["api_key"] is not None:
             endpoint["api_key"] = "set, not shown"
     return data
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            raw, mode = file.read(), os.fstat(file.fileno()).st_mode
-        data = tomllib.loads(raw.decode("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}): make it a file you may read") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: nested too deeply to be a config file") from None
-    if mode & 0o077 and _holds_key(data):
-        raise ConfigError(f"{path}: holds an api_key and others may read it: run `chmod 600 {path}`")
-    return data
-
-
-def _holds_key(data: Mapping[str, Any]) -> bool:
-    endpoints = data.get("endpoints")
-    entries = endpoints.values() if isinstance(endpoints, dict) else ()
-    return any(isinstance(entry, dict) and "api_key" in entry for entry in entries)
 
 
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:

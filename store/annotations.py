@@ -2,6 +2,8 @@
 
 A label that a person gives stays theirs; one that the classifier gave is the classifier's to take back
 when a newer version looks again, and does not come back once a person took it away.
+
+The classifier is imported by the functions that need it: it is large, and every reader of a store is here.
 """
 
 from __future__ import annotations
@@ -13,15 +15,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.events import ModelDelta
-from engine.failures import FAILED, VERSION, Baseline, Examined, Finding, examine, finding_from
 from store import payloads, rows
 from store.db import open_writer, write
 from store.errors import StoreError, explained, no_run
 from store.reading import ReadConnection
 from store.texts import error_signature, plain
+
+if TYPE_CHECKING:
+    from engine.failures import Baseline, Examined, Finding
 
 Kind = Literal["label", "note", "bookmark", "training-set"]
 KINDS: tuple[Kind, ...] = ("label", "note", "bookmark", "training-set")
@@ -147,6 +151,8 @@ class AnnotationReader:
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
         """What the classifier found in a run, less the labels that a person removed."""
+        from engine.failures import finding_from
+
         query = "SELECT findings, refused FROM classifications WHERE run_id = ?"
         with self._connection.taken() as db:
             row = db.execute(query, (run_id,)).fetchone()
@@ -160,6 +166,8 @@ class AnnotationReader:
 
         Rollouts of training are left out: they are looked at once, when they end.
         """
+        from engine.failures import VERSION
+
         unseen = (
             f"SELECT id FROM runs INDEXED BY runs_failed WHERE job IS NULL AND {_FAILED} AND NOT EXISTS"
             " (SELECT 1 FROM classifications c WHERE c.run_id = runs.id AND c.version >= ?)"
@@ -199,6 +207,8 @@ def find(db: sqlite3.Connection, run_id: str) -> Examined:
 
     Raises StoreError where an event of it is damaged.
     """
+    from engine.failures import examine
+
     events = db.execute(
         "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ? AND kind <> ? ORDER BY seq",
         (run_id, ModelDelta.kind),
@@ -208,6 +218,8 @@ def find(db: sqlite3.Connection, run_id: str) -> Examined:
 
 def keep(db: sqlite3.Connection, run_id: str, examined: Examined) -> None:
     """Replace what the classifier said of a run, inside the caller's transaction."""
+    from engine.failures import VERSION
+
     findings = examined.findings
     if (diagnosis := examined.diagnosis) is not None:
         # In place of what the last of its steps and verdicts said, which was all there was at its end.
@@ -243,11 +255,13 @@ def is_due(db: sqlite3.Connection, run_id: str) -> bool:
         " (SELECT max(seq) FROM events WHERE run_id = runs.id) FROM runs WHERE id = ?",
         (run_id,),
     ).fetchone()
-    return length < _MOST_EVENTS and (status in FAILED or (status == "passed" and bool(is_untested)))
+    return length < _MOST_EVENTS and (status in rows.FAILED or (status == "passed" and bool(is_untested)))
 
 
 def _baseline(db: sqlite3.Connection, run_id: str) -> Baseline | None:
     """The newest run in which vanilla solved the same problem of the same benchmark with the same worker."""
+    from engine.failures import Baseline
+
     query = """
         SELECT other.id, w.complexity FROM runs
         JOIN runs other ON other.benchmark IS runs.benchmark AND other.problem_id = runs.problem_id

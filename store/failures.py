@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from engine.events import Event, WorkflowFinished
-from engine.failures import Finding
 from store import payloads
 from store.annotations import Annotation, AnnotationReader, Kind
 from store.reading import ReadConnection
 from store.rows import FAILED
+
+if TYPE_CHECKING:
+    from engine.failures import Finding
 
 Grouping = Literal["signature", "problem", "operator", "variant", "label", "benchmark"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from engine.workflows.skeleton import skeleton
 from store import blobs
 from store.reading import ReadConnection
 from store.usage import UNKNOWN_COST
@@ -93,6 +92,8 @@ class WayReader:
 
     def proposals(self, run_ids: Sequence[str]) -> list[Proposal]:
         """What came of the replies in these runs. Workflows that no reply was read for are left out."""
+        from engine.workflows.skeleton import skeleton
+
         query = f"""
             SELECT p.run_id, p.seq, p.workflow_id, p.strict_ok, w.code_hash
             FROM proposals p JOIN events e ON e.run_id = p.run_id AND e.seq = p.seq

@@ -14,7 +14,7 @@ from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 
-from tui import theme
+from sandbox.errors import ExpectedError
 from tui.actions import bindings_for, keymap_problems
 from tui.engines import Engines
 from tui.key_order import KeyOrder
@@ -46,7 +46,8 @@ JOB_SECONDS = 3.0
 class WorkbenchApp(App[None]):
     """Opens on Home, on a form for `initial_request`, or on the trace of `initial_run_id`.
 
-    `clock` is monotonic seconds; tests freeze it.
+    `find_request` is asked in a thread, once Home is shown, for the request of a form to open. `clock` is
+    monotonic seconds; tests freeze it.
     """
 
     TITLE = "FlowReasoner Workbench"
@@ -61,6 +62,7 @@ class WorkbenchApp(App[None]):
         workbench: Workbench,
         *,
         initial_request: NewRun | None = None,
+        find_request: Callable[[], NewRun | None] | None = None,
         initial_run_id: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -69,14 +71,16 @@ class WorkbenchApp(App[None]):
         self.clock = clock
         self.engines = Engines(workbench, clock, background=self.run_worker, notify=self.notify)
         self.records = Records(workbench.store_path)
-        self.jobs = Jobs(self.records, workbench.settings.hosts)
+        self.jobs = Jobs(self.records, lambda: workbench.settings.hosts)
         self.stalls = Stalls(self.records, clock)
         self.memory = Memory(workbench.store_path.parent)
         self._keys = KeyOrder(self)
-        self._initial = (initial_request, initial_run_id)
+        self._initial_request, self._initial_run_id = initial_request, initial_run_id
+        self._find_request = find_request
+        self.failure: ExpectedError | None = None  # why it closed by itself
         self._clashes: set[str] = set()
         self._left = False
-        self._picked_theme = PickedTheme(self, self.memory, workbench.settings.theme)
+        self._picked_theme = PickedTheme(self, self.memory, workbench.theme)
         # A repaint costs a round trip's worth of bytes over SSH, so there everything moves less often.
         remote = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
         self.tick = 0.5 if remote else 0.1
@@ -89,22 +93,43 @@ class WorkbenchApp(App[None]):
         return HomeScreen()
 
     def on_mount(self) -> None:
-        self.register_theme(theme.THEME)
-        if "TEXTUAL_THEME" not in os.environ:
-            self._picked_theme.take()
         self.theme_changed_signal.subscribe(self, self._picked_theme.remember)
-        keymap = dict(self.workbench.settings.keymap)
-        self.set_keymap(keymap)
-        for problem in keymap_problems(keymap):
-            self.notify(problem, severity="warning", timeout=15)
+        if self._picked_theme.problem:
+            self.notify(self._picked_theme.problem, severity="warning")
+        if self.workbench.has_settings:
+            self._begin()
+        else:
+            self.call_after_refresh(self.open_after, self._read_settings)
+
+    async def _read_settings(self) -> None:
+        """Read the settings and the store, once the first screen is there to be looked at."""
+        try:
+            await asyncio.to_thread(lambda: self.workbench.settings)
+            if self._find_request is not None:
+                self._initial_request = await asyncio.to_thread(self._find_request)
+        except ExpectedError as error:
+            self.failure = error
+            self.exit()
+            return
+        for screen in self.screen_stack:
+            if isinstance(screen, HomeScreen):
+                screen.settings_read()
+        self._begin()
+
+    def _begin(self) -> None:
+        """What needs the settings."""
+        keymap = self.workbench.settings.keymap
+        if keymap:
+            self.set_keymap(dict(keymap))
+            for problem in keymap_problems(keymap):
+                self.notify(problem, severity="warning", timeout=15)
         self.run_worker(self.engines.find_live, group="attach", exit_on_error=False)
         self.set_interval(STALL_SECONDS, self._look_for_stalls)
         self.set_interval(JOB_SECONDS, self._look_at_jobs)
-        request, run_id = self._initial
-        if run_id is not None:
-            self.open_trace(run_id)
-        elif request is not None:
-            self.open_form(request)
+        if self._initial_run_id is not None:
+            self.open_trace(self._initial_run_id)
+        elif self._initial_request is not None:
+            self.open_form(self._initial_request)
 
     async def on_event(self, event: events.Event) -> None:
         """Keys and pastes one after the other (`tui.key_order`); all else as Textual has it."""

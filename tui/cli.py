@@ -70,46 +70,15 @@ def workbench(context: typer.Context, version: Version = False) -> None:
     """Open the workbench; where standard output is no terminal, run its example and print the trace."""
     if context.invoked_subcommand is not None:
         return
-    from engine.config import load
+    from tui.opening import on_terminal, open_workbench
 
-    settings = load()
-    if sys.stdout.isatty() and sys.stdin.isatty():
-        from tui.app import WorkbenchApp
-        from tui.service.workbench import EngineWorkbench
-
-        workbench = EngineWorkbench(settings)
-        WorkbenchApp(workbench, initial_request=workbench.first_request()).run()
+    if on_terminal():
+        open_workbench()
         return
+    from engine.config import load
     from tui.headless.run import run as run_headless
     from tui.service.asked.run import default_request
     from tui.service.runtime import Runtime
 
+    settings = load()
     raise typer.Exit(run_headless(Runtime(settings), default_request(settings)))
-
-
-def main() -> None:
-    """The `flowreasoner` command: every error is one sentence on standard error."""
-    from tui.streams import OutputError, discard, prepare
-
-    try:
-        prepare()
-        try:
-            app()
-        finally:
-            sys.stdout.flush()  # here, where what goes wrong can still be said
-    except BrokenPipeError:  # the reader of our output is gone: nothing to say, nobody to say it to
-        sys.stderr.close()
-        raise SystemExit(141) from None
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the process's edge: no traceback leaves it
-        from sandbox.errors import ExpectedError
-        from tui.service.errors import INTERNAL, internal, say
-
-        if isinstance(error, OutputError):
-            discard()
-        expected = isinstance(error, ExpectedError)
-        say(str(error) if expected else internal(error))
-        raise SystemExit(error.exit_code if expected else INTERNAL) from None
-
-
-if __name__ == "__main__":
-    main()

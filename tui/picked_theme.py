@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+from textual.app import App
 
 from tui import theme
 from tui.safe import one_line
 
 if TYPE_CHECKING:
-    from textual.app import App
     from textual.theme import Theme
 
     from tui.memory import Memory
@@ -21,22 +23,26 @@ class PickedTheme:
 
     def __init__(self, app: App[None], memory: Memory, setting: str) -> None:
         """`setting` is the theme of the settings; a picked one holds until the settings change."""
-        self._app, self._memory, self._setting = app, memory, setting
-        self._taken = app.theme
+        self._memory, self._setting = memory, setting or theme.NAME
+        self.problem = ""  # what is wrong with the name, where something is
+        app.register_theme(theme.THEME)
+        self._taken = app.theme if "TEXTUAL_THEME" in os.environ else self._named(app)
+        # Before the app has styles: a theme that is set later has all of them parsed a second time.
+        app.set_reactive(App.theme, self._taken)
+        app.stylesheet.set_variables(app.get_css_variables())
 
-    def take(self) -> None:
-        """Set the theme that was picked last, unless the settings have named another since."""
+    def _named(self, app: App[None]) -> str:
+        """The theme that was picked last, unless the settings have named another since."""
         name, picked = self._setting, self._memory.get(KEY)
         if isinstance(picked, dict) and picked.get("setting") == name:
             name = str(picked.get("picked"))
-        is_available = name in self._app.available_themes
-        self._app.theme = self._taken = name if is_available else theme.NAME
-        if not is_available:
-            message = f"There is no theme {one_line(name, 40)!r}; press T to pick one."
-            self._app.notify(message, severity="warning")
+        if name in app.available_themes:
+            return name
+        self.problem = f"There is no theme {one_line(name, 40)!r}; press T to pick one."
+        return theme.NAME
 
     def remember(self, now: Theme) -> None:
-        """Keep the theme that was picked; a change by `take` is not a pick."""
+        """Keep the theme that was picked; the one that the app began with is no pick."""
         if now.name != self._taken:
             self._taken = now.name
             self._memory.put(KEY, {"picked": now.name, "setting": self._setting})

@@ -22,9 +22,6 @@ class ScreenSettings(Protocol):
         ...
 
     @property
-    def theme(self) -> str: ...
-
-    @property
     def variant(self) -> str: ...
 
     @property
@@ -53,7 +50,20 @@ class Workbench(Protocol):
     """
 
     @property
-    def settings(self) -> ScreenSettings: ...
+    def settings(self) -> ScreenSettings:
+        """The settings. Reading and checking them takes a moment, until `has_settings`.
+
+        Raises ConfigError where something in them is wrong.
+        """
+        ...
+
+    @property
+    def has_settings(self) -> bool: ...
+
+    @property
+    def theme(self) -> str:
+        """The colour theme of the settings; "" stands for the workbench's own."""
+        ...
 
     @property
     def store_path(self) -> Path: ...

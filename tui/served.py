@@ -5,12 +5,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Open the workbench, whatever standard input and output are."""
-    from engine.config import load
-    from tui.app import WorkbenchApp
-    from tui.service.workbench import EngineWorkbench
+    from tui.opening import open_workbench
 
-    workbench = EngineWorkbench(load())
-    WorkbenchApp(workbench, initial_request=workbench.first_request()).run()
+    open_workbench()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-CLI = "tui.cli"  # the command line
+CLI = "tui.start"  # the command line
 HERE = str(Path(__file__).absolute().parent)
 # A site-packages folder, in which this file is beside the packages, or a checkout, in which it is not.
 ROOT = next(str(place) for place in Path(__file__).absolute().parents if (place / "tui").is_dir())
@@ -57,7 +57,7 @@ def command(module: str, *arguments: str) -> list[str]:
 def main() -> None:
     """The `flowreasoner` command."""
     bind()
-    from tui.cli import main
+    from tui.start import main
 
     main()
 

@@ -104,7 +104,7 @@ def measure(name: str, store: Path, limit: int | None, concurrency: int) -> Meas
         args += ["--resume", name]
     began = time.monotonic()
     ended = subprocess.run(
-        [sys.executable, "-m", "tui.cli", *args],
+        [sys.executable, "-m", "tui.start", *args],
         env=os.environ | {"FLOWREASONER_STORE": str(store)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -64,7 +64,7 @@ async def failed_run(data: Path, folder: Path) -> AsyncIterator[Path]:
     store = folder / "store.db"
     async with OpenAIServer(model) as server:
         os.environ["FLOWREASONER_ENDPOINTS__STAND__BASE_URL"] = server.url
-        command = [sys.executable, "-m", "tui.cli", "run", f"humaneval:{PROBLEM}", "--data", str(data)]
+        command = [sys.executable, "-m", "tui.start", "run", f"humaneval:{PROBLEM}", "--data", str(data)]
         command += ["--variant", "vanilla", "--worker", "stand/model", "--repeats", "1"]
         env = {**os.environ, "FLOWREASONER_STORE": str(store)}
         process = await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.DEVNULL)

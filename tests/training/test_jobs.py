@@ -69,7 +69,7 @@ async def test_the_processes_of_a_job_know_it_and_see_no_gpu_that_is_not_theirs(
 
 
 async def test_our_own_programs_run_and_take_the_mark_for_no_setting(folder: Path) -> None:
-    job = await submit(JobSpec("sft", "ours", ours("tui.cli", "config", "path")), folder)
+    job = await submit(JobSpec("sft", "ours", ours("tui.start", "config", "path")), folder)
     status = await reaches(job, "done", "failed")
     assert status.state == "done", await job.log()
     assert b"config.toml" in await job.log()

@@ -521,6 +521,8 @@ class ScriptedWorkbench:
     seconds pass between events (none by default: tests wait for states, not for time).
     """
 
+    has_settings = True
+
     def __init__(
         self,
         store_path: Path,
@@ -534,6 +536,7 @@ class ScriptedWorkbench:
     ) -> None:
         self.store_path = store_path
         self.settings = settings or ScriptedSettings()
+        self.theme = self.settings.theme
         self.sandbox_note = note
         self.requests: list[Any] = []
         self.acts: list[tuple[str, dict[str, Any]]] = []

@@ -94,7 +94,7 @@ async def test_a_folder_that_is_none_and_damaged_runs_are_told_and_cost_no_other
     db.close()
     (JobFolder(jobs, "01c").path / "store.db").write_bytes(b"no database at all" * 100)
     records = Records(store)
-    service = Jobs(records, {})
+    service = Jobs(records, dict)
     assert [job.row.id for job in await service.standings()] == ["01c", "01b", "01a"]
     problems = "\n".join(service.problems)
     assert "is not a job's" in problems and "00/job.json" in problems
@@ -109,7 +109,7 @@ async def test_a_folder_that_is_none_and_damaged_runs_are_told_and_cost_no_other
 async def test_a_job_whose_folder_is_gone_is_listed_no_more(store: Path, jobs: Path) -> None:
     job, _ = JobFolder(jobs, "01a"), JobFolder(jobs, "01b")
     records = Records(store)
-    service = Jobs(records, {})
+    service = Jobs(records, dict)
     assert len(await service.standings()) == 2
     job.path.rename(job.path.with_name(".01a.gone"))
     assert [one.row.id for one in await service.standings()] == ["01b"]

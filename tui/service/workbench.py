@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from tui.service.asked.run import default_request
+from engine import config_sources
 from tui.service.engine_process.client import Client, live_experiments, live_runs, standing_from
 from tui.service.engine_process.sockets import EngineError
 from tui.service.engine_process.spawn import spawn
@@ -24,9 +25,16 @@ if TYPE_CHECKING:
 class EngineWorkbench:
     """Starts its engine with the first run, and finds the runs of the store's other engines."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.store_path: Path = settings.store_path()
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Without `settings`, those of the user, which are checked when they are first asked for.
+
+        Raises ConfigError where the config file cannot be read.
+        """
+        self._settings = settings
+        self._checking = Lock()
+        stated = config_sources.stated("store", "theme") if settings is None else {}
+        self.theme = settings.theme if settings else stated.get("theme", "")
+        self.store_path = settings.store_path() if settings else config_sources.store_at(stated.get("store"))
         self.sandbox_note = ""
         self._records = Records(self.store_path)
         self._own: Path | None = None
@@ -34,11 +42,28 @@ class EngineWorkbench:
         self._where: dict[str, Path] = {}
         self._experiments: dict[str, Path] = {}
 
+    @property
+    def settings(self) -> Settings:
+        """The settings. Raises ConfigError where something in them is wrong."""
+        with self._checking:
+            if self._settings is None:
+                from engine.config import load
+
+                self._settings = load()
+            return self._settings
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether the settings have been read and checked, which takes a moment."""
+        return self._settings is not None
+
     def default_request(self) -> NewRun:
         """The bundled example with the configured models.
 
         Raises ProblemError where the example is missing.
         """
+        from tui.service.asked.run import default_request
+
         return default_request(self.settings)
 
     def first_request(self) -> NewRun | None:

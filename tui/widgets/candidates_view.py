@@ -15,7 +15,7 @@ from textual.strip import Strip
 from tui.actions import bindings_for
 from tui.jobs.curves import value_text
 from tui.safe import shown
-from tui.trace.outline import Piece
+from tui.trace.marks import Piece
 from tui.widgets.line_view import LineView, fit
 
 if TYPE_CHECKING:

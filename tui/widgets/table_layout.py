@@ -9,7 +9,7 @@ from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
 
-from tui.trace.outline import Piece
+from tui.trace.marks import Piece
 
 Kind = Literal["text", "name", "number", "time"]
 GAP = 2

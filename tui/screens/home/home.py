@@ -12,7 +12,6 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui.actions import bindings_for
-from tui.ports import Workbench
 from tui.run_rows import ACTIVE_COLUMNS, FAILURE_COLUMNS, RECENT_COLUMNS, active_row, failure_row, recent_row
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
@@ -61,7 +60,7 @@ class HomeScreen(WorkbenchScreen[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        self._show_setup(self.navigation.workbench)
+        self._show_setup()
         self._sync_active()
         self.query_one("#recent").focus()
         self.set_interval(max(self.navigation.tick, 0.5), self._sync_active)
@@ -71,7 +70,7 @@ class HomeScreen(WorkbenchScreen[None]):
 
     def on_screen_resume(self) -> None:
         self._sync_active()
-        self._show_setup(self.navigation.workbench)
+        self._show_setup()
         # The store is a large import and a file; neither may delay the first frame.
         self.call_after_refresh(self._read)
 
@@ -93,7 +92,7 @@ class HomeScreen(WorkbenchScreen[None]):
 
         records = self.navigation.records
         self._experiments = await self.navigation.engines.standings()
-        self._jobs = await self._jobs_going_on()
+        self._jobs = await self._jobs_going_on() if self.navigation.workbench.has_settings else []
         recent, failures = self.query_one("#recent", TableView), self.query_one("#failures", TableView)
         try:
             if not await records.changed() and not force:
@@ -138,12 +137,19 @@ class HomeScreen(WorkbenchScreen[None]):
         self.set_class(bool(rows), "-busy")
         self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
 
-    def _show_setup(self, workbench: Workbench) -> None:
-        settings = workbench.settings
+    def settings_read(self) -> None:
+        """The settings are there: show what waited for them."""
+        self._show_setup()
+        if self.is_current:
+            self._read()
+
+    def _show_setup(self) -> None:
+        workbench = self.navigation.workbench
+        settings = workbench.settings if workbench.has_settings else None
         facts = [
-            ("Variant", settings.variant),
-            ("Meta-agent", settings.meta_agent),
-            ("Worker", settings.worker),
+            ("Variant", settings.variant if settings else "…"),
+            ("Meta-agent", settings.meta_agent if settings else "…"),
+            ("Worker", settings.worker if settings else "…"),
             ("Sandbox", workbench.sandbox_note or "opened by the first run"),
             ("Store", _short(str(workbench.store_path))),
         ]

@@ -28,11 +28,15 @@ SERVE_PORT = 8000  # as `serve-model` has it
 class Jobs:
     """Reads jobs through `records`, and controls them through their folders.
 
-    Nothing is imported or opened before the first call. `clock` returns Unix seconds.
+    Nothing is imported or opened before the first call. `hosts` gives those of the settings, `clock` Unix
+    seconds.
     """
 
     def __init__(
-        self, records: Records, hosts: Mapping[str, Host], clock: Callable[[], float] = time.time
+        self,
+        records: Records,
+        hosts: Callable[[], Mapping[str, Host]],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._records, self._hosts, self._clock = records, hosts, clock
         self.folder = records.path.parent / "jobs"  # `training.jobs.directory.jobs_folder`
@@ -48,7 +52,7 @@ class Jobs:
     @property
     def hosts(self) -> Mapping[str, Host]:
         """The hosts of the settings, by name."""
-        return self._hosts
+        return self._hosts()
 
     def folder_of(self, job_id: str) -> Path:
         """The folder of the job with this id, whether or not it exists."""
@@ -90,7 +94,7 @@ class Jobs:
         """Start a job; returns its id. Raises ExpectedError with why it cannot be started."""
         from training.jobs.job import submit
 
-        host = None if launch.host == "local" else self._hosts[launch.host]
+        host = None if launch.host == "local" else self.hosts[launch.host]
         spec = await asyncio.to_thread(launch.spec, self.folder, host)
         job = await submit(spec, self.folder, None if host is None else (launch.host, host))
         await job.close()
@@ -154,18 +158,18 @@ class Jobs:
 
     async def _watch_elsewhere(self) -> None:
         """Have what jobs on other hosts write come here, if there are hosts."""
-        if not self._hosts:
+        if not self.hosts:
             return
         from training.jobs.directory import all_jobs
         from training.jobs.watch import Watch
 
-        self._watch = self._watch or Watch(self._hosts)
+        self._watch = self._watch or Watch(self.hosts)
         self._watch.look_at(await asyncio.to_thread(all_jobs, self.folder))
 
     async def _with(self, job_id: str, act: Callable[[Job], Awaitable[T]]) -> T:
         from training.jobs.job import open_job
 
-        job = await asyncio.to_thread(open_job, self.folder_of(job_id), self._hosts)
+        job = await asyncio.to_thread(open_job, self.folder_of(job_id), self.hosts)
         try:
             return await act(job)
         finally:
