@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding
 
 from sandbox.errors import ExpectedError
@@ -21,6 +21,7 @@ from tui.key_order import KeyOrder
 from tui.memory import Memory
 from tui.palette import action_commands, commands_on
 from tui.picked_theme import PickedTheme
+from tui.places import Places
 from tui.ports import Workbench
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
@@ -43,7 +44,7 @@ STALL_SECONDS = 2.0
 JOB_SECONDS = 3.0
 
 
-class WorkbenchApp(App[None]):
+class WorkbenchApp(Places):
     """Opens on Home, on a form for `initial_request`, or on the trace of `initial_run_id`.
 
     `find_request` is asked in a thread, once Home is shown, for the request of a form to open. `clock` is
@@ -162,7 +163,8 @@ class WorkbenchApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         where = self.screen.name
-        screens = ("home", "runs", "live", "failures", "experiments", "compare", "training", "hosts")
+        screens = ("home", "runs", "live", "failures", "experiments", "compare")
+        screens += ("playground", "training", "hosts")
         if action in ("new_run", *screens):
             # Not over a half-filled form, and not to where one is.
             return where not in ("form", "bench", "launch", "choose" if action == "compare" else action)
@@ -183,12 +185,6 @@ class WorkbenchApp(App[None]):
         if show:
             self.open_session(session)
         return session
-
-    def open_session(self, session: RunSession) -> None:
-        from tui.screens.run.run import RunScreen
-
-        self._to_home()
-        self.push_screen(RunScreen(session))
 
     def open_trace(self, run_id: str) -> None:
         """Show a run of the store; one that runs here is shown live."""
@@ -224,66 +220,6 @@ class WorkbenchApp(App[None]):
 
         fill_in(self, request)
 
-    def _to_home(self) -> None:
-        while len(self.screen_stack) > 1:
-            self.pop_screen()
-
-    def action_home(self) -> None:
-        self._to_home()
-
-    def action_runs(self) -> None:
-        from tui.screens.runs.runs import RunsScreen
-
-        if isinstance(self.screen, RunsScreen):
-            return
-        self._to_home()
-        if not self.is_screen_installed("runs"):
-            self.install_screen(RunsScreen(), "runs")
-        self.push_screen("runs")
-
-    def open_comparison(self, names: Sequence[str]) -> None:
-        """Compare two to four experiments, variants or runs (`store.compare.sides`)."""
-        from tui.screens.compare.compare import CompareScreen
-
-        self.push_screen(CompareScreen(names))
-
-    def action_experiments(self) -> None:
-        self.open_experiments()
-
-    def open_experiments(self, selected: str | None = None) -> None:
-        """Show all experiments, with the cursor on `selected`."""
-        from tui.screens.experiments.experiments import ExperimentsScreen
-
-        if not isinstance(self.screen, ExperimentsScreen):
-            self._to_home()
-            self.push_screen(ExperimentsScreen(selected))
-
-    def open_new_experiment(self, variants: Sequence[str]) -> None:
-        """Fill in an experiment of these variants, and show it once it is started."""
-        from tui.screens.experiments.experiments import ExperimentsScreen
-
-        self._to_home()
-        screen = ExperimentsScreen()
-        self.push_screen(screen)
-        screen.fill_in(variants)
-
-    def action_training(self) -> None:
-        self.open_training()
-
-    def open_training(self, selected: str | None = None) -> None:
-        """Show all training jobs, with the cursor on `selected`."""
-        from tui.screens.training.training import TrainingScreen
-
-        if not isinstance(self.screen, TrainingScreen):
-            self._to_home()
-            self.push_screen(TrainingScreen(selected))
-
-    def open_job(self, job_id: str, beside: Sequence[str] = ()) -> None:
-        """Show a training job, with the curves of the jobs `beside` behind its own."""
-        from tui.screens.training.job import JobScreen
-
-        self.push_screen(JobScreen(job_id, beside))
-
     def open_launch(self, *, parent: str | None = None) -> None:
         """Fill in a training job, or one that changes the recipe of the job `parent`."""
         from tui.screens.training import ways
@@ -295,34 +231,6 @@ class WorkbenchApp(App[None]):
         from tui.screens.training import ways
 
         ways.build(self, wanted, kind)
-
-    def action_compare(self) -> None:
-        from tui.screens.compare.choose import ChooseScreen
-
-        if not isinstance(self.screen, ChooseScreen):
-            self._to_home()
-            self.push_screen(ChooseScreen())
-
-    def action_failures(self) -> None:
-        from tui.screens.failures.failures import FailuresScreen
-
-        if not isinstance(self.screen, FailuresScreen):
-            self._to_home()
-            self.push_screen(FailuresScreen())
-
-    def action_hosts(self) -> None:
-        from tui.screens.hosts.hosts import HostsScreen
-
-        if not isinstance(self.screen, HostsScreen):
-            self._to_home()
-            self.push_screen(HostsScreen())
-
-    def action_live(self) -> None:
-        latest = next(iter(self.engines.running or self.engines.sessions[-1:]), None)
-        if latest is None:
-            self.notify("No run has been started here yet; press r to start one.")
-        else:
-            self.open_session(latest)
 
     def action_new_run(self) -> None:
         self.open_after(self._new_run)

@@ -11,8 +11,11 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tui.actions import ACTIONS
+
 _ELLIPSIS = " …"
-_ALWAYS = ("help", "quit")  # at the right end, whatever else there is no room for
+_ORDER = {action.id: number for number, action in enumerate(ACTIONS) if action.scope == "app"}
+_ALWAYS = ("help", "quit")  # there, whatever else there is no room for
 
 
 class _Key(NamedTuple):
@@ -24,7 +27,8 @@ class _Key(NamedTuple):
 
 
 class Footer(Widget):
-    """The active bindings that are meant to be shown, clickable, on one line.
+    """The active bindings that are meant to be shown, clickable, on one line: on the left the screen's, on
+    the right those that work everywhere, of which help and quit are never left out.
 
     Textual's own footer is a widget a key, each styled and laid out by itself: a sixth of the time to the
     first paint. It also cuts the last key in two where the line is too short.
@@ -54,9 +58,17 @@ class Footer(Widget):
         self.refresh()
 
     def render(self) -> RenderResult:
-        left = [b for action, b in self._bindings.items() if action not in _ALWAYS]
-        right = [self._bindings[action] for action in _ALWAYS if action in self._bindings]
+        left = [b for b in self._bindings.values() if not _is_everywhere(b)]
+        everywhere = [b for b in self._bindings.values() if _is_everywhere(b)]
         texts = [self._text(b) for b in left]
+        room = self.size.width - sum(text.cell_length for text in texts)
+        right: list[ActiveBinding] = []
+        # The most needed first, as far as they fit beside the screen's own keys.
+        for binding in sorted(everywhere, key=lambda b: b.binding.action not in _ALWAYS):
+            room -= self._text(binding).cell_length
+            if room >= 0 or binding.binding.action in _ALWAYS:
+                right.append(binding)
+        right.sort(key=lambda b: _ORDER[b.binding.id or ""])
         ends = [self._text(b) for b in right]
         room = self.size.width - sum(text.cell_length for text in ends)
         fitting = _fitting([text.cell_length for text in texts], room)
@@ -89,6 +101,10 @@ class Footer(Widget):
             self.app.simulate_key(active.binding.key)
         else:
             self.app.bell()
+
+
+def _is_everywhere(active: ActiveBinding) -> bool:
+    return active.binding.id in _ORDER
 
 
 def _fitting(widths: list[int], room: int) -> int:

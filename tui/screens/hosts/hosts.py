@@ -53,7 +53,7 @@ class HostsScreen(WorkbenchScreen[None]):
         self._surveys: list[Survey] = []
 
     def compose(self) -> ComposeResult:
-        yield TitleBar("Hosts & sandboxes")
+        yield TitleBar("Hosts")
         for id, title, columns in _TABLES:
             table = TableView(columns, id=id, empty="Asking the daemon …")
             table.border_title = title

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from engine.playground.step import PlayedStep
 
 
+LAST = "playground"  # the run and the step that were played with last, in `tui.memory`
+
+
 class PlaygroundScreen(DraftedScreen[None]):
     """Opens on a step of a run; with `grid`, on a grid of it that was filled before, or is being filled."""
 
@@ -94,6 +97,7 @@ class PlaygroundScreen(DraftedScreen[None]):
             self.dismiss()
             return
         self.filling = filling
+        app.memory.put(LAST, [self._run_id, self._step_id])
         self._fill(self._played)
         if filling is not None and not filling.cells.finished:
             await app.workbench.live()  # another terminal may have started it since

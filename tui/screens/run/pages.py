@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textual import events, on
+from textual import events
 from textual.containers import Vertical
 from textual.widgets import Input
 
@@ -26,13 +26,14 @@ LAYOUT_SECONDS = 0.02
 
 
 class Pages(Vertical):
-    """Holds all panes, and the strip of pages.
+    """Holds all panes; `strip` has the names of the pages, and stands in the line above.
 
     Its `-page-…` classes say which page is shown; they matter where not all panes fit.
     """
 
     def __init__(self, steps: StepViews) -> None:
         super().__init__(id="body")
+        self.strip = TabStrip(PAGES, id="pages")
         self._steps = steps
         self._going: str | None = None
 
@@ -55,7 +56,7 @@ class Pages(Vertical):
     def _page(self, page: str) -> None:
         """Show `page` where the panes are pages; no effect where all fit."""
         self.update_classes({f"-page-{name.lower()}": name == page for name in PAGES})
-        self.query_one("#pages", TabStrip).active = page
+        self.strip.active = page
 
     def _arrive(self) -> None:
         """Focus the pane once it is laid out: a page that is still hidden cannot take the focus."""
@@ -69,10 +70,9 @@ class Pages(Vertical):
         else:
             self.set_timer(LAYOUT_SECONDS, self._arrive)
 
-    @on(TabStrip.Picked, "#pages")
-    def _picked(self, event: TabStrip.Picked) -> None:
-        event.stop()
-        pane = next(pane for pane, page in PANES.items() if page == event.name)
+    def pick(self, name: str) -> None:
+        """Show a page."""
+        pane = next(pane for pane, page in PANES.items() if page == name)
         self.show_pane(self._steps.pane if pane == "steps" else pane)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:

@@ -20,7 +20,7 @@ from tui.screens.run.detail_pane import DetailPane
 from tui.screens.run.forks import fork_at
 from tui.screens.run.hits import to_hit
 from tui.screens.run.not_begun import NotBegun
-from tui.screens.run.pages import PAGES, Pages
+from tui.screens.run.pages import Pages
 from tui.screens.run.play import playground_of
 from tui.screens.run.problem_pane import ProblemPane
 from tui.screens.run.run_title import RunTitle
@@ -72,12 +72,13 @@ class RunScreen(WorkbenchScreen[None]):
     def compose(self) -> ComposeResult:
         self._control = StopBar(self.session, self.navigation.engines)
         yield self._title
-        yield StatusLine(self.session, self.navigation.stalls.told)
+        with Horizontal(id="head"):
+            yield StatusLine(self.session, self.navigation.stalls.told)
+            yield self._pages.strip
         yield self._control
         yield self._not_begun
         yield ScrubBar(self.session)
         with self._pages:
-            yield TabStrip(PAGES, id="pages")
             with Horizontal(id="top"):
                 yield self._problem
                 yield self._workflow
@@ -161,7 +162,7 @@ class RunScreen(WorkbenchScreen[None]):
             self._standing = standing
             self.refresh_bindings()  # what can no longer be done leaves the footer
         if self._not_begun.sync():
-            self._pages.display = False
+            self._pages.display = self._pages.strip.display = False
             self.set_focus(self._not_begun)
         self._problem.show(state)
         self._sync_selected()
@@ -209,6 +210,10 @@ class RunScreen(WorkbenchScreen[None]):
     @on(LineList.Highlighted, "#events")
     def _selected_event(self) -> None:
         self._detail.show_event(self._views.event)
+
+    @on(TabStrip.Picked, "#pages")
+    def _page_picked(self, event: TabStrip.Picked) -> None:
+        self._pages.pick(event.name)
 
     @on(StepViews.Switched)
     def _switched(self) -> None:

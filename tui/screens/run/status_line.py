@@ -14,6 +14,8 @@ from tui.session import RunSession
 from tui.trace.marks import status_mark
 from tui.trace.waiting import waiting_on
 
+_LEAST_REST = 8  # cells; less of what it waits for says nothing
+_BRIEF = 50  # cells; a line that is shorter says less
 _COLOURS = {"muted": "$foreground 60%", "accent": "$text-accent"}
 
 
@@ -21,7 +23,7 @@ class StatusLine(Widget):
     """Draws a session's state on one line; `stalled` says what it has waited for too long, if anything."""
 
     DEFAULT_CSS = """
-    StatusLine { height: 1; padding: 0 1; background: $background; }
+    StatusLine { width: 1fr; height: 1; padding: 0 1; background: $background; }
     """
 
     def __init__(self, session: RunSession, stalled: Callable[[RunSession], str]) -> None:
@@ -37,28 +39,33 @@ class StatusLine(Widget):
         words = "loading" if self._session.loading else words
         if state.stop is not None:
             glyph, words, colour = "‖", "paused", "$text-warning"
-        parts: list[tuple[str, str]] = [(f"{glyph} {words}", f"{colour} bold")]
+        # Beside the names of the pages there is room for what it waits for alone.
+        is_brief = width < _BRIEF
+        named = glyph if is_brief and words == "running" else f"{glyph} {words}"
+        parts: list[tuple[str, str]] = [(named, f"{colour} bold")]
         if state.finished and state.score is not None:
             parts.append((f"score {fmt.score(state.score)}", "bold"))
-        if state.finished and state.val_score is not None:
+        if state.finished and state.val_score is not None and not is_brief:
             parts.append((f"val {fmt.score(state.val_score)}", "$foreground 60%"))
         if state.tree.round is not None and not state.finished:
             planned = f"/{state.rounds_planned}" if state.rounds_planned else ""
-            parts.append((f"round {state.tree.round.number}{planned}", "$foreground 60%"))
+            parts.append(
+                (f"{'' if is_brief else 'round '}{state.tree.round.number}{planned}", "$foreground 60%")
+            )
         if state.tests_written_by_model:
             parts.append(("model-written tests", "$text-warning"))
         if state.evaluations and not state.evaluations[-1].strict:
             parts.append(("repaired workflow", "$text-warning"))
         totals = self._totals(width)
         left = _spread(parts)
-        room = width - left.cell_length - totals.cell_length - 4
+        gap = ("  ·  ", "$foreground 35%") if not is_brief else ("  ", "")
+        room = width - left.cell_length - totals.cell_length - len(gap[0]) - 1
         stalled = self._stalled()
         rest = state.error if state.finished else stalled or waiting_on(state).text
-        if rest and room > 12:
+        if rest and room > _LEAST_REST:
             style = "$text-error" if state.finished else "$text-warning" if stalled else "$text-accent"
-            left = Content.assemble(left, ("  ·  ", "$foreground 35%"), (one_line(rest, room - 5), style))
-        gap = max(width - left.cell_length - totals.cell_length, 1)
-        return Content.assemble(left, " " * gap, totals)
+            left = Content.assemble(left, gap, (one_line(rest, room), style))
+        return Content.assemble(left, " " * max(width - left.cell_length - totals.cell_length, 1), totals)
 
     def _stalled(self) -> str:
         if not self._session.live or self._session.position is not None:
