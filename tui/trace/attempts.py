@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from tui.trace.nodes import CallNode, CodeNode, ExecutionNode, Key, Node, ProposalNode, StepNode
 from tui.trace.outline import cells
 from tui.trace.state import RunState
+from tui.value_parts import parts_of
 
 # Comparing lines takes time that grows with the square of their number.
 MAX_LINES = 600
@@ -104,14 +104,13 @@ def _parts(state: RunState, node: Node) -> Iterator[tuple[str, str]]:
     """The texts that are compared, by name."""
     match node:
         case StepNode():
-            for name, value in node.inputs.items():
-                yield f"input {name}", _text(value)
+            yield from _value_parts("input", dict(node.inputs))
             children = [state.tree.nodes[key] for key in node.children]
             calls = [c for c in children if isinstance(c, CallNode)]
             yield "prompt", "\n\n".join(str(m.get("content", "")) for c in calls for m in c.messages)
             yield "response", "\n\n".join(c.text.text for c in calls)
             yield "code", "\n\n".join(c.code for c in children if isinstance(c, CodeNode))
-            yield "output", _text(node.output)
+            yield from _value_parts("output", node.output)
             yield "stdout", node.stdout
             yield "error", node.error or ""
         case ProposalNode():
@@ -120,8 +119,9 @@ def _parts(state: RunState, node: Node) -> Iterator[tuple[str, str]]:
             yield from (("answer", node.answer or ""), ("stdout", node.stdout), ("error", node.error or ""))
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=repr)
+def _value_parts(what: str, value: Any) -> Iterator[tuple[str, str]]:
+    if value:
+        yield from ((f"{what} {part.title}".rstrip(), part.text) for part in parts_of(value))
 
 
 def _cut(line: str) -> str:
