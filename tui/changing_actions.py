@@ -26,8 +26,8 @@ CHANGING: tuple[Action, ...] = (
     Action(
         "playground.next_side",
         "right_square_bracket",
-        "Variables, message, cell",
-        "The prompt's variables, the filled-in message, or the cell, in turn.",
+        "Variables, message, changes, cell",
+        "The prompt's variables, its message, what differs from the recorded one, or the cell, in turn.",
         "playground",
     ),
     Action(

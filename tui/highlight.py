@@ -53,7 +53,8 @@ class Painted(NamedTuple):
 
 _SOURCE_LINE = re.compile(r"[▶ ] *\d+ ")
 _HEADING = "── "
-_HEADS = ((_HEADING, "title"), ("✗ ", "error"), ("    expected ", "success"), ("    got ", "warning"))
+EXPECTED, GOT = "    expected  ", "    got       "
+_HEADS = ((_HEADING, "title"), ("✗ ", "error"), (EXPECTED, "success"), (GOT, "warning"))
 
 
 def paint_report(lines: Sequence[str]) -> list[list[Span]]:

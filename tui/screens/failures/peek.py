@@ -16,6 +16,7 @@ from engine.events import (
 )
 from engine.failures.flaws import Flaw, flaws
 from tui import format as fmt
+from tui.highlight import EXPECTED, GOT
 from tui.reports.failures import evidence_lines
 from tui.safe import clean, one_line
 from tui.trace.marks import status_mark
@@ -107,8 +108,8 @@ def _verdict(evaluation: EvaluationFinished, found: list[Flaw]) -> Iterator[str]
         times = f"  ×{flaw.times}" if flaw.times > 1 else ""
         yield f"✗ {one_line(flaw.error or flaw.call or 'wrong answer', 300)}{times}"
         if flaw.expected or flaw.got:
-            yield f"    expected  {one_line(flaw.expected, 300)}"
-            yield f"    got       {one_line(flaw.got, 300)}"
+            yield f"{EXPECTED}{one_line(flaw.expected, 300)}"
+            yield f"{GOT}{one_line(flaw.got, 300)}"
     if len(found) > _FLAWS:
         yield f"… and {len(found) - _FLAWS} more"
     if not found and (message := evaluation.verdict.get("message")):
