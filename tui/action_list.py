@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tui.action_scopes import Action
+from tui.changing_actions import CHANGING
 from tui.failure_actions import FAILURES
 from tui.training_actions import TRAINING
 
@@ -93,6 +94,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("run.fork", "F", "Fork here", "Run again from the selected step, changed.", "run", True, "Fork"),
     Action("run.playground", "a", "Playground", "Edit the step's prompt and ask several models.", "run"),
     Action("run.parent", "P", "Parent", "Open the run that this one was forked from.", "run"),
+    Action("run.against_parent", "D", "Against parent", "Compare the fork with its parent.", "run"),
     Action(
         "run.replay",
         "R",
@@ -267,57 +269,7 @@ ACTIONS: tuple[Action, ...] = (
         "not_begun",
         True,
     ),
-    Action("fork.start", "ctrl+r", "Start", "Start the fork as changed.", "fork", True),
-    Action("fork.reset", "ctrl+n", "Start over", "Restore what was recorded.", "fork"),
-    Action("fork.open_editor", "f4", "$EDITOR", "Edit the text in $VISUAL or $EDITOR.", "fork", True),
-    Action("playground.run", "ctrl+r", "Run", "Ask every model with every prompt.", "playground", True),
-    Action(
-        "playground.add_edit", "ctrl+n", "Edit", "Add a prompt, starting from this one.", "playground", True
-    ),
-    Action("playground.next_prompt", "ctrl+t", "Prompt", "Show the next prompt.", "playground", True),
-    Action("playground.add_model", "ctrl+l", "Model", "Add a model.", "playground", True),
-    Action(
-        "playground.next_side",
-        "right_square_bracket",
-        "Variables, message, cell",
-        "The prompt's variables, the filled-in message, or the cell, in turn.",
-        "playground",
-    ),
-    Action("playground.open_editor", "f4", "$EDITOR", "Edit the prompt in $VISUAL or $EDITOR.", "playground"),
-    Action("playground.cancel", "X", "Cancel", "Stop; answers so far are kept.", "playground"),
-    Action(
-        "playground.fork",
-        "F",
-        "Fork with it",
-        "Fork at the step with the cell's prompt and model.",
-        "playground",
-        True,
-        "Fork",
-    ),
-    Action(
-        "playground.save",
-        "S",
-        "Save as variant",
-        "Write the workflow with the cell's prompt as a new variant.",
-        "playground",
-        True,
-        "Save",
-    ),
-    Action("grid.cursor_down", "j,down", "Down", "The next prompt.", "grid"),
-    Action("grid.cursor_up", "k,up", "Up", "The previous prompt.", "grid"),
-    Action("grid.cursor_right", "l,right", "Right", "The next model.", "grid"),
-    Action("grid.cursor_left", "h,left", "Left", "The previous model.", "grid"),
-    Action("stop.go_on", "ctrl+r", "Continue", "Continue with the text as it is now.", "stop", True),
-    Action(
-        "stop.skip",
-        "f2",
-        "Skip or run",
-        "Give an output instead of running the step, or run it.",
-        "stop",
-        True,
-    ),
-    Action("stop.reset", "ctrl+n", "Start over", "Restore the original text.", "stop"),
-    Action("stop.open_editor", "f4", "$EDITOR", "Edit the text in $VISUAL or $EDITOR.", "stop", True),
+    *CHANGING,
     Action("confirm.yes", "y", "Yes", "Do it.", "confirm"),
     Action("confirm.no", "n", "No", "Leave it as it is.", "confirm"),
     Action("pick.down", "down", "Down", "The next name.", "pick"),

@@ -83,6 +83,7 @@ SCREENS: dict[str, tuple[Scope, ...]] = {
     "bench": ("app", "bench", "text"),
     "compare": ("app", "compare", "list", "table", "text"),
     "failures": ("app", "failures", "list", "table", "text"),
+    "forks": ("app", "list", "table"),
     "hosts": ("app", "hosts", "list", "table"),
     "training": ("app", "training", "list", "table"),
     "job": ("app", "job", "curves", "candidates", "list", "table", "text"),

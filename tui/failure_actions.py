@@ -42,6 +42,15 @@ FAILURES: tuple[Action, ...] = (
         "failures",
     ),
     Action(
+        "failures.fork_cluster",
+        "F",
+        "Fork cluster",
+        "Make one edit, and run the cluster's newest runs again with it, at most 20.",
+        "failures",
+        True,
+        "Fork",
+    ),
+    Action(
         "failures.undo",
         "U",
         "Undo",

@@ -5,6 +5,8 @@ streaming is never lexed twice.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import takewhile
 from keyword import kwlist, softkwlist
 from typing import NamedTuple
 
@@ -25,6 +27,23 @@ _KEYWORDS = frozenset(kwlist) | {"match", "case"} & set(softkwlist) | {"self"}
 _CONSTANTS = frozenset({"True", "False", "None"})
 
 
+# What a line of Python begins with and one of prose does not, though it may start with the same words.
+_CODE_LINE = re.compile(
+    r"""(?:async\s+)?def\s+\w+\s*\( | class\s+\w+\s*[:(] | import\s+[\w.]+(?:\s+as\s+\w+)?\s*(?:,|$)
+      | from\s+[\w.]+\s+import\s | @[\w.]+\s*(?:\(|$) | (?:return|assert|print)\b\s*[\w(].*[()\[\]=]
+      | [\w.]+(?:\[.*\])?\s*[-+*/]?=[^=]""",
+    re.VERBOSE,
+)
+_LINES_LOOKED_AT = 40
+
+
+def is_code(text: str) -> bool:
+    """Whether a text is Python, and no prose with some in it, by its first line that is no comment."""
+    lines = (line.strip() for line in text[:20_000].split("\n")[:_LINES_LOOKED_AT])
+    first = next((line for line in lines if line and not line.startswith("#")), "")
+    return _CODE_LINE.match(first) is not None
+
+
 class Painted(NamedTuple):
     """The coloured parts of a line, and the quote still open at its end ("" when none is)."""
 
@@ -33,11 +52,33 @@ class Painted(NamedTuple):
 
 
 _SOURCE_LINE = re.compile(r"[▶ ] *\d+ ")
-_HEADS = (("── ", "title"), ("✗ ", "error"), ("    expected ", "success"), ("    got ", "warning"))
+_HEADING = "── "
+EXPECTED, GOT = "    expected  ", "    got       "
+_HEADS = ((_HEADING, "title"), ("✗ ", "error"), (EXPECTED, "success"), (GOT, "warning"))
 
 
-def paint_report(line: str) -> list[Span]:
-    """Colour one line of a page about a failure: its headings, its tests, and the code that it shows."""
+def paint_report(lines: Sequence[str]) -> list[list[Span]]:
+    """Colour a page of texts under headings: the headings, tests, and code, numbered or as a whole text."""
+    painted: list[list[Span]] = []
+    code, quote = False, ""
+    for place, line in enumerate(lines):
+        if line.startswith(_HEADING):
+            code, quote = is_code("\n".join(_until_heading(lines, place + 1))), ""
+        elif code:
+            spans, quote = paint(line, quote)
+            painted.append(spans)
+            continue
+        painted.append(_report_line(line))
+    return painted
+
+
+def _until_heading(lines: Sequence[str], start: int) -> list[str]:
+    return list(
+        takewhile(lambda line: not line.startswith(_HEADING), lines[start : start + _LINES_LOOKED_AT])
+    )
+
+
+def _report_line(line: str) -> list[Span]:
     for head, ink in _HEADS:
         if line.startswith(head):
             return [(0, len(line), ink)]

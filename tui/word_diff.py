@@ -1,19 +1,62 @@
-"""Which words have changed between a removed line of a diff and the line that replaces it."""
+"""Diffs of texts, and which words have changed between a line and the one that replaces it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, unified_diff
+from itertools import pairwise
 
-from tui.highlight import Span
+from tui.highlight import EXPECTED, GOT, Span
 
 REMOVED, ADDED = "removed", "added"
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 _LONGEST = 500  # characters of a line; the time grows with the square of its words
 _MOST_PAIRS = 300
 _MOST_LINES = 2_000  # of two texts beside each other
+# Comparing lines takes time that grows with the square of their number.
+_DIFFED_LINES = 600
+_DIFFED_CHARS = 100_000
+_DIFFED_LINE = 2_000
 _ALIKE = 0.4  # lines that share less were not changed but replaced
+
+
+def unified(old: str, new: str) -> str:
+    """A unified diff without the lines that name files, cut where comparing would take too long."""
+    before, after = _diffed(old), _diffed(new)
+    lines = list(unified_diff(before[:_DIFFED_LINES], after[:_DIFFED_LINES], lineterm="", n=2))[2:]
+    if max(len(old), len(new)) > _DIFFED_CHARS or max(len(before), len(after)) > _DIFFED_LINES:
+        lines.append(f"… compared up to line {_DIFFED_LINES} and character {_DIFFED_CHARS:,}")
+    return "\n".join(lines)
+
+
+def alike(old: str, new: str) -> float:
+    """The share of lines that two texts have in common, 0 to 1; 0 for single lines and very long texts."""
+    before, after = _diffed(old), _diffed(new)
+    if not 1 < min(len(before), len(after)) <= max(len(before), len(after)) <= _DIFFED_LINES:
+        return 0.0
+    return SequenceMatcher(None, before, after, autojunk=False).ratio()
+
+
+def _diffed(text: str) -> list[str]:
+    return [
+        line if len(line) <= _DIFFED_LINE else f"{line[:_DIFFED_LINE]} … {len(line) - _DIFFED_LINE:,} more"
+        for line in text[:_DIFFED_CHARS].splitlines()
+    ]
+
+
+def expected_spans(lines: Sequence[str]) -> dict[int, list[Span]]:
+    """The words in which the values of a failed test differ, where "expected" and "got" are lines below each
+    other, by line index.
+    """
+    spans_by_line: dict[int, list[Span]] = {}
+    for at, (old, new) in enumerate(pairwise(lines)):
+        if not (old.startswith(EXPECTED) and new.startswith(GOT)):
+            continue
+        if (spans := changed_words(old[len(EXPECTED) :], new[len(GOT) :])) is not None:
+            spans_by_line[at] = [(a + len(EXPECTED), b + len(EXPECTED), ADDED) for a, b in spans[0]]
+            spans_by_line[at + 1] = [(a + len(GOT), b + len(GOT), REMOVED) for a, b in spans[1]]
+    return spans_by_line
 
 
 def word_spans(lines: Sequence[str]) -> dict[int, list[Span]]:

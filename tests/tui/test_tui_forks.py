@@ -21,6 +21,7 @@ from tui.service.requests import NewFork
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.table_view import TableView
 from tui.widgets.title_bar import TitleBar
+from tui.widgets.value_fields import ValueFields
 
 CONFIG = {
     "rounds": 3,
@@ -62,13 +63,14 @@ async def test_a_changed_prompt_and_inputs_become_a_fork(store: Path) -> None:
         app.screen.query_one(OutlineView).select(("step", "e0-0"))
         await pilot.press("F")
         await until(pilot, lambda: isinstance(app.screen, ForkScreen))
-        inputs = app.screen.query_one("#inputs", TextArea)
-        given = json.loads(inputs.text)
+        inputs = app.screen.query_one("#inputs", ValueFields)
+        given = inputs.value
         assert given["entry_point"] == "median"
-        inputs.load_text("{nothing")
+        await pilot.press("ctrl+t")
+        inputs.first.load_text("{nothing")
         await pilot.press("ctrl+r")
         assert "not JSON" in str(app.screen.query_one("#complaint").render())
-        inputs.load_text(json.dumps({**given, "instruction": "Sort first."}))
+        inputs.first.load_text(json.dumps({**given, "instruction": "Sort first."}))
         app.screen.query_one("#prompt", TextArea).load_text("Write median.")
         app.screen.query_one("#everywhere", Checkbox).value = True
         app.screen.query_one("#worker", Input).value = "better"

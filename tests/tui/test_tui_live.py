@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Input, SelectionList, TextArea
+from textual.widgets import Input, SelectionList
 
 from engine import events as ev
 from tests.tui.pilots import WIDE, app_of, shown, told, until
@@ -19,6 +18,7 @@ from tui.screens.run.stop_bar import StopBar
 from tui.screens.stop.stop import StopScreen
 from tui.trace.waiting import waiting_on
 from tui.widgets.text_view import TextView
+from tui.widgets.value_fields import ValueFields
 
 HOSTILE = "[red]x[/] \x1b[31m \u202e \x00 [@click=app.quit]y[/]"
 
@@ -101,16 +101,11 @@ async def test_what_passes_is_looked_at_and_changed(workbench: Standing) -> None
         await until(pilot, lambda: session.state.stop is not None)
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, StopScreen))
-        area = app.screen.query_one("#value", TextArea)
-        assert json.loads(area.text) == {"solution": "x = 1"}
-        await until(pilot, lambda: '"count": 1' in shown(app, "locals"))
-
-        area.load_text("{nonsense")
-        await pilot.press("ctrl+r")
-        assert isinstance(app.screen, StopScreen)
-        assert "not JSON" in str(app.screen.query_one("#complaint").render())
-
-        area.load_text('{"solution": "x = 2"}')
+        fields = app.screen.query_one("#value", ValueFields)
+        shown_fields = [(field.border_title, field.text) for field in fields.shown]
+        assert shown_fields == [("Inputs of the step · solution", "x = 1")]
+        await until(pilot, lambda: "── count\n1" in shown(app, "locals"))
+        fields.first.load_text("x = 2")
         await pilot.press("ctrl+r")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
         await until(pilot, lambda: len(workbench.acts) == 3)
@@ -125,7 +120,13 @@ async def test_a_step_can_be_skipped_from_the_stop(workbench: Standing) -> None:
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, StopScreen))
         await pilot.press("f2")
-        app.screen.query_one("#value", TextArea).load_text('{"result": true}')
+        await pilot.press("ctrl+t")
+        output = app.screen.query_one("#output", ValueFields)
+        output.first.load_text("{nonsense")
+        await pilot.press("ctrl+r")
+        assert isinstance(app.screen, StopScreen)
+        assert "not JSON" in str(app.screen.query_one("#complaint").render())
+        output.first.load_text('{"result": true}')
         await pilot.press("ctrl+r")
         await until(pilot, lambda: len(workbench.acts) == 2)
     assert workbench.acts[1] == ("skip", {"output": {"result": True}})
@@ -192,7 +193,7 @@ async def test_hostile_texts_at_a_stop_are_shown_as_text(store: Path) -> None:
         assert "[red]x[/]" in str(app.screen.query_one(StopBar).render())
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, StopScreen))
-        text = app.screen.query_one("#value", TextArea).text
+        text = app.screen.query_one("#value", ValueFields).first.text
         assert "\x1b" not in text and "\u202e" not in text
         assert "[red]x[/]" in shown(app, "locals")
         assert "\x1b" not in shown(app, "locals")

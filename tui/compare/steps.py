@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from store.compare.traces import text_of
+from tui.value_parts import parts_of
 
 if TYPE_CHECKING:
     from store.compare.traces import ComparedStep
@@ -25,9 +25,9 @@ def _lines(step: ComparedStep) -> Iterator[str]:
 
 
 def _parts(what: str, value: Any) -> Iterator[str]:
-    parts = value if isinstance(value, Mapping) else {"": value}
-    if not parts:
+    if value in ({}, None):
         yield from (f"── {what}: none", "")
-    for name, part in parts.items():
-        yield f"── {what} {name}".rstrip()
-        yield text_of(part)
+        return
+    for part in parts_of(value):
+        yield f"── {what} {part.title}".rstrip()
+        yield part.text

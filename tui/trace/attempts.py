@@ -1,20 +1,22 @@
-"""Attempts: which earlier step is the one before this one, and what has changed since."""
+"""Attempts: which earlier step is the one before this one, and what has changed since.
+
+A step that revises a text, and a workflow that was repaired, have what they changed as well.
+"""
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from tui.trace.nodes import CallNode, CodeNode, ExecutionNode, Key, Node, ProposalNode, StepNode
 from tui.trace.outline import cells
 from tui.trace.state import RunState
+from tui.trace.subject import as_written
+from tui.value_parts import parts_of
+from tui.word_diff import alike, unified
 
-# Comparing lines takes time that grows with the square of their number.
-MAX_LINES = 600
-MAX_CHARS = 100_000
-MAX_LINE = 2_000
+_ALIKE = 0.4  # of lines; what shares less was written anew
+_NO_VERSIONS = ("problem", "instruction", "entry_point")  # inputs that say what is wanted
 
 
 def previous_attempts(state: RunState) -> dict[Key, Key]:
@@ -63,10 +65,13 @@ def changed(state: RunState, key: Key, before: Key | None) -> bool:
     return True
 
 
-def diff(state: RunState, key: Key, before: Key) -> str:
-    """What is different from the attempt before, part by part, as unified diffs."""
+def diff(state: RunState, key: Key, before: Key | None) -> str:
+    """What the node changed, and what differs from the attempt before, part by part, as unified diffs."""
+    told = [f"── {title} ──\n{unified(old, new)}" for title, old, new in _changes(state, key)]
+    if before is None:
+        return "\n\n".join(told)
     node, other = state.tree.nodes[key], state.tree.nodes[before]
-    told = [f"── against {_where(state, other)} ──"]
+    told.append(f"── against {_where(state, other)} ──")
     ours, theirs = dict(_parts(state, node)), dict(_parts(state, other))
     same = []
     for name in dict.fromkeys([*theirs, *ours]):
@@ -74,10 +79,34 @@ def diff(state: RunState, key: Key, before: Key) -> str:
         if old == new:
             same.append(name)
         else:
-            told.append(f"\n── {name} ──\n{_unified(old, new)}")
+            told.append(f"── {name} ──\n{unified(old, new)}")
     if same:
-        told.append(f"\n── unchanged: {', '.join(same)} ──")
-    return "\n".join(told)
+        told.append(f"── unchanged: {', '.join(same)} ──")
+    return "\n\n".join(told)
+
+
+def has_changes(state: RunState, key: Key) -> bool:
+    """Whether the node made a text into another that `diff` can set against it."""
+    return next(_changes(state, key), None) is not None
+
+
+def _changes(state: RunState, key: Key) -> Iterator[tuple[str, str, str]]:
+    """(what, before, after): a text that a step was given and revised, or a workflow as it was written."""
+    match state.tree.nodes[key]:
+        case StepNode() as step:
+            yield from _revised(step)
+        case ProposalNode(repairs=repairs, code=code) if repairs:
+            written = as_written(state, key)
+            if written and written != code:
+                yield "repaired, against the workflow as written", written, code
+
+
+def _revised(step: StepNode) -> Iterator[tuple[str, str, str]]:
+    inputs = [p for p in parts_of(dict(step.inputs)) if not p.is_json and p.title not in _NO_VERSIONS]
+    for part in parts_of(step.output) if step.output is not None else ():
+        old = max(inputs, key=lambda given: alike(given.text, part.text), default=None)
+        if old is not None and not part.is_json and _ALIKE <= alike(old.text, part.text) < 1:
+            yield f"output {part.title}, against input {old.title}".replace(" ,", ","), old.text, part.text
 
 
 def _where(state: RunState, node: Node) -> str:
@@ -104,14 +133,13 @@ def _parts(state: RunState, node: Node) -> Iterator[tuple[str, str]]:
     """The texts that are compared, by name."""
     match node:
         case StepNode():
-            for name, value in node.inputs.items():
-                yield f"input {name}", _text(value)
+            yield from _value_parts("input", dict(node.inputs))
             children = [state.tree.nodes[key] for key in node.children]
             calls = [c for c in children if isinstance(c, CallNode)]
             yield "prompt", "\n\n".join(str(m.get("content", "")) for c in calls for m in c.messages)
             yield "response", "\n\n".join(c.text.text for c in calls)
             yield "code", "\n\n".join(c.code for c in children if isinstance(c, CodeNode))
-            yield "output", _text(node.output)
+            yield from _value_parts("output", node.output)
             yield "stdout", node.stdout
             yield "error", node.error or ""
         case ProposalNode():
@@ -120,18 +148,6 @@ def _parts(state: RunState, node: Node) -> Iterator[tuple[str, str]]:
             yield from (("answer", node.answer or ""), ("stdout", node.stdout), ("error", node.error or ""))
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False, default=repr)
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]} … {len(line) - MAX_LINE:,} more"
-
-
-def _unified(old: str, new: str) -> str:
-    cut = [[_cut(line) for line in text[:MAX_CHARS].splitlines()] for text in (old, new)]
-    lines = difflib.unified_diff(cut[0][:MAX_LINES], cut[1][:MAX_LINES], lineterm="", n=2)
-    text = "\n".join(list(lines)[2:])  # without the two lines that name files
-    if len(old) > MAX_CHARS or len(new) > MAX_CHARS or max(map(len, cut)) > MAX_LINES:
-        text += f"\n… compared up to line {MAX_LINES} and character {MAX_CHARS:,}"
-    return text
+def _value_parts(what: str, value: Any) -> Iterator[tuple[str, str]]:
+    if value:
+        yield from ((f"{what} {part.title}".rstrip(), part.text) for part in parts_of(value))

@@ -25,6 +25,7 @@ from tui.trace.nodes import (
 )
 from tui.trace.outline import cells, test_results
 from tui.trace.state import RunState
+from tui.value_parts import parts_of
 
 VALUE_CHARS = 20_000
 TABS = ("Event", "Overview", "Prompt", "Response", "Code", "Stdout", "Files", "Diff", "Error")
@@ -283,8 +284,11 @@ def _cost_facts(node: Node) -> list[tuple[str, str]]:
 def _fields(data: Mapping[str, Any], limit: int | None) -> str:
     parts = []
     for name, value in data.items():
-        text = pretty(value, limit)
-        parts.append(f"  {name}: {text}" if "\n" not in text else f"  {name}:\n" + _indent(text, 4))
+        bounded = value if limit is None or isinstance(value, str) else _bounded(value, [limit])
+        for part in parts_of({name: bounded}):
+            text = pretty(part.text, limit)
+            head = f"  {part.title}:"
+            parts.append(f"{head} {text}" if "\n" not in text else f"{head}\n" + _indent(text, 4))
     return "\n".join(parts)
 
 

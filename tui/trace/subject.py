@@ -68,6 +68,15 @@ def subject_of(state: RunState, selected: Key | None) -> Subject:
     return Subject(number, reasoning, code, prompts, None, writing)
 
 
+def as_written(state: RunState, proposal: Key) -> str:
+    """The code of a proposal's workflow before it was repaired; "" where no completion of it is known."""
+    owner = state.tree.nodes[proposal].parent
+    siblings = state.tree.nodes[owner].children if owner else state.tree.roots
+    above = [state.tree.nodes[key] for key in siblings[: siblings.index(proposal)]]
+    call = next((n for n in reversed(above) if isinstance(n, CallNode) and n.role == "meta"), None)
+    return _split(call.text.text).code if call is not None else ""
+
+
 @lru_cache(maxsize=2)
 def _split(text: str) -> Parts:
     """A completion may be megabytes long, and is asked for at every move of the cursor."""

@@ -9,6 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from tui.trace.marks import Piece
 
@@ -81,24 +82,29 @@ class LineView(ScrollView, can_focus=True):
         return style
 
     def overlay(self, name: str) -> Style:
-        """What the ink says and no more, with translucent text mixed into the background."""
-        ink = self.app.stylesheet.parse_style(INKS[name])
-        color, background = ink.foreground, ink.background
-        if color is not None and color.a < 1 and color.ansi is None:
-            color = self.background_colors[1] + color
-        return Style(
-            color=color.rich_color if color else None,
-            bgcolor=background.rich_color if background and background.a else None,
-            bold=ink.bold,
-            italic=ink.italic,
-            underline=ink.underline,
-        )
+        """What the ink says and no more."""
+        return overlay(self, name)
 
     def strip(self, pieces: Iterable[Piece], width: int, over: Style | None = None) -> Strip:
         """Pieces as one line of exactly `width` cells; `over` is laid on top (a cursor)."""
         over = over or Style.null()
         segments = [Segment(text, self.ink(ink) + over) for text, ink in pieces if text]
         return Strip(segments).adjust_cell_length(width, self.ink("") + over)
+
+
+def overlay(widget: Widget, name: str) -> Style:
+    """What an ink says and no more, with translucent text mixed into the widget's background."""
+    ink = widget.app.stylesheet.parse_style(INKS[name])
+    color, background = ink.foreground, ink.background
+    if color is not None and color.a < 1 and color.ansi is None:
+        color = widget.background_colors[1] + color
+    return Style(
+        color=color.rich_color if color else None,
+        bgcolor=background.rich_color if background and background.a else None,
+        bold=ink.bold,
+        italic=ink.italic,
+        underline=ink.underline,
+    )
 
 
 def fit(pieces: list[Piece], width: int) -> tuple[list[Piece], int]:

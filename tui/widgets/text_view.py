@@ -18,7 +18,7 @@ from tui.highlight import Span, paint, paint_report
 from tui.safe import MAX_CHARS, shown
 from tui.trace.matches import Query
 from tui.widgets.line_view import LineView
-from tui.word_diff import word_spans
+from tui.word_diff import expected_spans, word_spans
 
 GUTTER = 4
 COUNTS = 5
@@ -94,6 +94,7 @@ class TextView(LineView):
             note = f"… {hidden:,} more characters, press e to open whole"
             text = f"{note}\n{text}" if self._tail else f"{text}\n{note}"
         grew = not fresh and hidden == self._hidden and text.startswith(self._text[: self._last_line[0]])
+        grew = grew and language != "report"  # whose lines are coloured by what is above them
         self._text, self._hidden = text, hidden
         self._layout_rows(keep=grew)
         if self._tail and at_end:
@@ -216,14 +217,15 @@ class TextView(LineView):
         del self._rows[row:]
         lines = self._text[offset:].split("\n") if self._text else []
         code, diff = self._language == "python", self._language == "diff"
-        words = word_spans(lines) if diff else {}
+        report = paint_report(lines) if self._language == "report" else []
+        words = word_spans(lines) if diff else expected_spans(lines) if report else {}
         for place, line in enumerate(lines):
             start, start_quote = len(self._rows), quote
             spans: list[Span] = []
             if code:
                 spans, quote = paint(line, quote)
-            elif self._language == "report":
-                spans = paint_report(line)
+            elif report:
+                spans = [*words.get(place, ()), *report[place]]
             elif diff and line[:1] in _DIFF_INKS:
                 spans = [*words.get(place, ()), (0, len(line), _DIFF_INKS[line[:1]])]
             if number - 1 in self._words:

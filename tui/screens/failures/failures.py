@@ -380,5 +380,14 @@ class FailuresScreen(WorkbenchScreen[None]):
             ConfirmScreen(question, "Run them", "Leave it"), lambda yes: self._rerun(run_ids) if yes else None
         )
 
+    def action_fork_cluster(self) -> None:
+        """Fork the cluster's newest runs with one edit, made on the selected one."""
+        from tui.screens.failures.edit_all import fork_all
+
+        if (run := self._one()) is not None:
+            others = [other for other in self._runs if other.id != run.id]
+            runs = [run, *others[: MOST_RERUNS - 1]]
+            self.navigation.open_after(partial(fork_all, self, run, runs))
+
     def _rerun(self, run_ids: list[str]) -> None:
         self.run_worker(partial(start_again, self, run_ids), group="rerun")

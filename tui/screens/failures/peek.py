@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.events import (
     EvaluationFinished,
@@ -17,9 +16,11 @@ from engine.events import (
 )
 from engine.failures.flaws import Flaw, flaws
 from tui import format as fmt
+from tui.highlight import EXPECTED, GOT
 from tui.reports.failures import evidence_lines
 from tui.safe import clean, one_line
 from tui.trace.marks import status_mark
+from tui.value_parts import parts_of
 
 if TYPE_CHECKING:
     from store.failures import Peek
@@ -107,8 +108,8 @@ def _verdict(evaluation: EvaluationFinished, found: list[Flaw]) -> Iterator[str]
         times = f"  ×{flaw.times}" if flaw.times > 1 else ""
         yield f"✗ {one_line(flaw.error or flaw.call or 'wrong answer', 300)}{times}"
         if flaw.expected or flaw.got:
-            yield f"    expected  {one_line(flaw.expected, 300)}"
-            yield f"    got       {one_line(flaw.got, 300)}"
+            yield f"{EXPECTED}{one_line(flaw.expected, 300)}"
+            yield f"{GOT}{one_line(flaw.got, 300)}"
     if len(found) > _FLAWS:
         yield f"… and {len(found) - _FLAWS} more"
     if not found and (message := evaluation.verdict.get("message")):
@@ -140,21 +141,18 @@ def _step(events: tuple[Event, ...]) -> Iterator[str]:
                 yield ""
                 line = f", line {event.line}" if event.line else ""
                 yield f"── step {event.index}: {one_line(event.operator, 60)}{line}; enter opens the trace"
-                for name, value in event.inputs.items():
-                    yield from _value(name, value)
+                for part in parts_of(dict(event.inputs)):
+                    yield from _value(part.title, part.text)
             case StepFinished():
                 if event.error:
                     yield f"{event.status}: {one_line(event.error, 400)}"
-                output = event.output if isinstance(event.output, dict) else {"output": event.output}
-                for name, value in output.items():
-                    if value is not None:
-                        yield from _value(f"→ {name}", value)
+                for part in parts_of(event.output) if event.output is not None else ():
+                    yield from _value(f"→ {part.title or 'output'}", part.text)
             case _:
                 pass
 
 
-def _value(name: str, value: Any) -> Iterator[str]:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+def _value(name: str, text: str) -> Iterator[str]:
     lines = clean(text[:_VALUE_CHARS]).strip().split("\n")
     if len(lines) == 1:
         yield f"{one_line(name, 40)}: {lines[0][:400]}"

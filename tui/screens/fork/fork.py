@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Input, Label, TextArea
+from textual.widgets import Input, Label
 
 from tui.actions import bindings_for
-from tui.editing import edit_text
-from tui.safe import clean, one_line
+from tui.safe import one_line
 from tui.screens.drafted import DraftedScreen, text_of
 from tui.trace.nodes import StepNode
 from tui.widgets.check_box import CheckBox
 from tui.widgets.footer import Footer
+from tui.widgets.text_field import TextField
 from tui.widgets.title_bar import TitleBar
+from tui.widgets.value_fields import FieldError, ValueFields
 
 HINT = "Unchanged steps are served from the record, without a call or a cost."
 
@@ -47,9 +47,7 @@ class ForkScreen(DraftedScreen[Changes | None]):
         """`prompt` is the user's message of the step's first model call, None where there is none here."""
         super().__init__(name="fork")
         self.form = fork_form(run_id, step.key[1])
-        self._step, self._worker = step, worker
-        self._inputs = _pretty(step.inputs)
-        self._prompt = None if prompt is None else clean(prompt)
+        self._step, self._worker, self._prompt = step, worker, prompt
 
     def compose(self) -> ComposeResult:
         step = self._step
@@ -59,14 +57,10 @@ class ForkScreen(DraftedScreen[Changes | None]):
         yield Label(one_line(place, 300), id="place", markup=False)
         with Horizontal(id="panes"):
             with Vertical(id="left"):
-                inputs = TextArea(self._inputs, id="inputs")
-                inputs.border_title = "Inputs of the step, JSON"
-                yield inputs
+                yield ValueFields(dict(step.inputs), title="Inputs of the step", id="inputs")
             if self._prompt is not None:
                 with Vertical(id="right"):
-                    prompt = TextArea(self._prompt, id="prompt", soft_wrap=True)
-                    prompt.border_title = "Prompt, in place of the operator's"
-                    yield prompt
+                    yield TextField(self._prompt, title="Prompt, in place of the operator's", id="prompt")
         with Horizontal(id="options"):
             with Horizontal(classes="field"):
                 yield Label("Worker")
@@ -78,20 +72,28 @@ class ForkScreen(DraftedScreen[Changes | None]):
 
     def on_mount(self) -> None:
         self.query_one("#complaint").display = False
-        self.set_focus(self.query_one("#prompt" if self._prompt is not None else "#inputs"))
+        self.set_focus(self._inputs.first if self._prompt is None else self.query_one("#prompt"))
         if self.restore():
             self.notify("As you left it; ctrl+n starts over.")
 
+    @property
+    def _inputs(self) -> ValueFields:
+        return self.query_one("#inputs", ValueFields)
+
     def filled(self) -> dict[str, Any]:
+        prompt = None if self._prompt is None else self.query_one("#prompt", TextField).whole
         return {
-            **{area.id or "": area.text for area in self.query(TextArea)},
+            "inputs": self._inputs.filled(),
+            "prompt": prompt,
             "worker": self.query_one("#worker", Input).value,
             "everywhere": self.query_one("#everywhere", CheckBox).value,
         }
 
     def fill(self, values: dict[str, Any]) -> None:
-        for area in self.query(TextArea):
-            area.load_text(text_of(values, area.id or "", area.text))
+        self._inputs.fill(values.get("inputs"))
+        if self._prompt is not None:
+            prompt = self.query_one("#prompt", TextField)
+            prompt.fill(text_of(values, "prompt", prompt.whole))
         worker = self.query_one("#worker", Input)
         worker.value = text_of(values, "worker", worker.value)
         self.query_one("#everywhere", CheckBox).value = values.get("everywhere") is True
@@ -101,40 +103,38 @@ class ForkScreen(DraftedScreen[Changes | None]):
 
     def action_start(self) -> None:
         """Check what was changed and hand it over."""
-        text = self.query_one("#inputs", TextArea).text
         inputs: Any = None
-        if text != self._inputs:
+        if self._inputs.is_changed:
             try:
-                inputs = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                self._complain(f"The inputs are not JSON: {error}")
+                inputs = self._inputs.value
+            except FieldError as error:
+                self._complain(str(error))
                 return
             if not isinstance(inputs, dict):
                 self._complain("The inputs must be a JSON object of arguments by name.")
                 return
-        prompt = self.query_one("#prompt", TextArea).text if self._prompt is not None else None
         worker = self.query_one("#worker", Input).value.strip()
         if not worker:
             self._complain("The worker is empty.")
             return
         everywhere = self.query_one("#everywhere", CheckBox).value
-        changed = prompt if prompt != self._prompt else None
-        self.dismiss(Changes(inputs, changed, everywhere, worker))
+        prompt: str | None = None
+        if self._prompt is not None and (field := self.query_one("#prompt", TextField)).is_changed:
+            prompt = field.value
+        self.dismiss(Changes(inputs, prompt, everywhere, worker))
 
     async def action_open_editor(self) -> None:
-        area = self.focused
-        if not isinstance(area, TextArea):
-            area = self.query_one("#inputs", TextArea)
-        edited = await edit_text(self.app, area.text, ".json" if area.id == "inputs" else ".txt")
-        if edited is not None:
-            area.load_text(edited)
+        field = self.focused if isinstance(self.focused, TextField) else self._inputs.first
+        await field.open_editor()
+
+    def action_turn(self) -> None:
+        """The inputs as JSON, or as fields."""
+        try:
+            self._inputs.turn()
+        except FieldError as error:
+            self._complain(str(error))
 
     def _complain(self, text: str) -> None:
         label = self.query_one("#complaint", Label)
         label.display = True
         label.update(one_line(text, 300))
-
-
-def _pretty(value: Any) -> str:
-    """As JSON a person can edit. Control codes come out escaped; direction marks are taken out."""
-    return clean(json.dumps(value, ensure_ascii=False, indent=2))

@@ -14,6 +14,7 @@ from tui.format import cost, count, duration
 from tui.safe import one_line, shown
 from tui.trace.marks import status_mark
 from tui.trace.outline import test_results
+from tui.word_diff import unified
 
 if TYPE_CHECKING:
     from engine.playground.cells import CellState
@@ -132,6 +133,16 @@ def _output(value: Any) -> str:
     if isinstance(value, dict):
         return "\n".join(f"{name}: {item}" for name, item in value.items())
     return str(value)
+
+
+def changes_text(
+    template: str, prompt: str, recorded: Sequence[CellState], states: Sequence[CellState]
+) -> str:
+    """A prompt against the recorded one, and below it, once both were asked, the first replies of a model."""
+    told = [("prompt, against the recorded one", template, prompt)]
+    if recorded and states and recorded[0].reply and states[0].reply:
+        told.append(("reply, against the one to the recorded prompt", recorded[0].reply, states[0].reply))
+    return "\n\n".join(f"── {title} ──\n{unified(old, new) or 'no change'}" for title, old, new in told)
 
 
 def variables_text(variables: Sequence[tuple[str, str, str]], absent: Sequence[str]) -> str:

@@ -30,6 +30,7 @@ from tui.widgets.footer import Footer
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
+    from engine.playground.cells import CellState
     from engine.playground.plan import GridPlan
     from engine.playground.step import PlayedStep
 
@@ -283,12 +284,21 @@ class PlaygroundScreen(DraftedScreen[None]):
             for column, model in enumerate(models):
                 self._grid.tell(row, column, filling.states(prompt.name, model) if filling else [])
         self._grid.border_subtitle = one_line(filling.note if filling else "", 100).replace("[", "\\[")
-        heading, states = "", []
-        if chosen := self._chosen():
-            prompt, model = chosen
-            heading = f"{prompt.name} · {model}"
-            states = filling.states(prompt.name, model) if filling else []
-        self._side.show(played.template, self._prompts.row.text, heading, states)
+        shown, (heading, states, recorded) = self._prompts.row, self._cell(filling)
+        self._side.show(played.template, shown.text, heading, states, recorded)
+
+    def _cell(self, filling: GridRun | None) -> tuple[str, list[CellState], list[CellState]]:
+        """The heading of the cell under the cursor, what became of it, and of the recorded prompt there."""
+        if (chosen := self._chosen()) is None:
+            return "", [], []
+        prompt, model = chosen
+        if filling is None:
+            return f"{prompt.name} · {model}", [], []
+        return (
+            f"{prompt.name} · {model}",
+            filling.states(prompt.name, model),
+            filling.states(RECORDED, model) if prompt.name != RECORDED else [],
+        )
 
     @on(PromptEditor.Changed)
     @on(SidePane.Switched)

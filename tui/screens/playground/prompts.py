@@ -11,22 +11,18 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import TextArea
 
-from tui.editing import edit_text
-from tui.safe import clean
 from tui.widgets.tab_strip import TabStrip
+from tui.widgets.text_field import TextField
 
 RECORDED = "recorded"
-# A template above this is edited in $EDITOR: a text area would hold up the screen.
-MAX_EDITED = 100_000
 
 
 @dataclass
 class Row:
-    """A prompt: `text` is the template as edited, `shown` what of it is on the screen."""
+    """A prompt: `text` is the template as edited."""
 
     name: str
     text: str
-    shown: str
 
 
 class PromptEditor(Vertical):
@@ -46,14 +42,13 @@ class PromptEditor(Vertical):
 
     def compose(self) -> ComposeResult:
         yield TabStrip((RECORDED,), id="prompts")
-        area = TextArea("", id="template", soft_wrap=True)
-        area.border_title = "Prompt"
+        area = TextField(title="Prompt", id="template")
         area.read_only = True
         yield area
 
     @property
-    def _area(self) -> TextArea:
-        return self.query_one("#template", TextArea)
+    def _area(self) -> TextField:
+        return self.query_one("#template", TextField)
 
     @property
     def row(self) -> Row:
@@ -62,8 +57,7 @@ class PromptEditor(Vertical):
 
     def fill(self, template: str, edits: Sequence[tuple[str, str]]) -> None:
         """Take the recorded prompt and its edits by name, and show the last; without one, a first is made."""
-        self.rows = [Row(RECORDED, template, clean(template))]
-        self.rows += [Row(name, text, clean(text)) for name, text in edits]
+        self.rows = [Row(RECORDED, template), *(Row(name, text) for name, text in edits)]
         if not edits:
             self._add(template)
         self._show(len(self.rows) - 1)
@@ -82,47 +76,31 @@ class PromptEditor(Vertical):
         """Have the prompt changed in the user's editor; of the recorded one, a copy."""
         if self._at == 0:
             self.add()
-        row = self.row
-        edited = await edit_text(self.app, row.shown, ".txt")
-        if edited is not None:
-            edited = edited if row.shown.endswith("\n") else edited.removesuffix("\n")
-            if edited != row.shown:
-                row.text = row.shown = edited
-            self._show(self._at)
+        await self._area.open_editor()
 
     def _add(self, text: str) -> None:
         taken = {row.name for row in self.rows}
         number = next(n for n in range(1, len(taken) + 2) if f"edit {n}" not in taken)
-        self.rows.append(Row(f"edit {number}", text, clean(text)))
+        self.rows.append(Row(f"edit {number}", text))
 
     def _show(self, at: int) -> None:
         self._at = at
-        row, area = self.row, self._area
+        row = self.row
         strip = self.query_one(TabStrip)
         strip.names = tuple(r.name for r in self.rows)
         strip.fill(strip.names)
         strip.active = row.name
-        too_long = len(row.shown) > MAX_EDITED
-        area.load_text(row.shown[:MAX_EDITED] + "\n…" if too_long else row.shown)
-        area.read_only = at == 0 or too_long
-        why = ""
-        if at == 0:
-            why = ", as it was sent"
-        elif too_long:
-            why = ", too long to edit here: open it in $EDITOR"
-        area.border_title = f"Prompt · {row.name}{why}".replace("[", "\\[")
+        why = ", as it was sent" if at == 0 else ""
+        self._area.begin(row.text, f"Prompt · {row.name}{why}", read_only=at == 0)
         self.post_message(self.Changed())
 
     @on(TextArea.Changed, "#template")
     def _typed(self, event: TextArea.Changed) -> None:
         """Take over what was typed. A text that was not touched stays as it is, whatever is hidden of it."""
         event.stop()
-        if not self.rows:
-            return
-        row, area = self.row, self._area
-        if not area.read_only and area.text != row.shown:
-            row.text = row.shown = area.text
-        self.post_message(self.Changed())
+        if self.rows:
+            self.row.text = self._area.value
+            self.post_message(self.Changed())
 
     @on(TabStrip.Picked, "#prompts")
     def _picked(self, event: TabStrip.Picked) -> None:

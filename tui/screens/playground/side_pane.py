@@ -1,4 +1,4 @@
-"""Beside the grid: the template's variables, the message a prompt comes to, or a cell in full."""
+"""Beside the grid: the template's variables, the message of a prompt, its changes, or a cell in full."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
-from tui.screens.playground.grid import cell_text, variables_text
+from tui.screens.playground.grid import cell_text, changes_text, variables_text
 from tui.widgets.tab_strip import TabStrip
 from tui.widgets.text_view import TextView
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from engine.playground.cells import CellState
     from engine.playground.template import Template
 
-SIDES = ("Variables", "Message", "Cell")
+SIDES = ("Variables", "Message", "Changes", "Cell")
 
 
 class SidePane(Vertical):
-    """Shows one of three texts, as the strip above it says."""
+    """Shows one of four texts, as the strip above it says."""
 
     class Switched(Message):
         """Another side is wanted."""
@@ -43,8 +43,17 @@ class SidePane(Vertical):
         """Go to the next side."""
         self.query_one(TabStrip).step(1)
 
-    def show(self, template: Template, prompt: str, heading: str, states: Sequence[CellState]) -> None:
-        """Show what the side is of: the template, a prompt made from it, the cell with this heading."""
+    def show(
+        self,
+        template: Template,
+        prompt: str,
+        heading: str,
+        states: Sequence[CellState],
+        recorded: Sequence[CellState],
+    ) -> None:
+        """Show what the side is of: the template, a prompt made from it, how that and its reply differ from
+        the recorded prompt and its replies (`recorded`), or the cell with this heading.
+        """
         from engine.playground.template import TemplateError
 
         self.query_one(TabStrip).active = self._side
@@ -58,6 +67,9 @@ class SidePane(Vertical):
                 view.show(template.fill(prompt))
             except TemplateError as error:
                 view.show(f"This cannot be filled in: {error}")
+        elif self._side == "Changes":
+            view.show(changes_text(template.text, prompt, recorded, states), "diff")
+            return
         elif heading:
             view.show(cell_text(heading, states))
 

@@ -53,6 +53,7 @@ class DetailPane(Vertical):
         self._seen = -1
         self._event: Event | None = None
         self._before: dict[Key, Key | None] = {}
+        self._changes: dict[Key, bool] = {}
 
     def compose(self) -> ComposeResult:
         yield TabStrip(detail.TABS, id="detail-tabs")
@@ -67,7 +68,7 @@ class DetailPane(Vertical):
 
     def show_state(self, state: RunState) -> None:
         """Show another state of the run."""
-        self._state, self._seen, self._before = state, -1, {}
+        self._state, self._seen, self._before, self._changes = state, -1, {}, {}
 
     def show_event(self, event: Event | None) -> None:
         """Have a tab with this event's JSON, None for none."""
@@ -91,9 +92,19 @@ class DetailPane(Vertical):
         """What a tab says. Comparing takes time, so it waits until somebody looks."""
         if tab == "Event" and self._event is not None:
             return detail.Section(detail.pretty(to_json(self._event), limit))
-        if tab == "Diff" and self._key is not None and (before := self._attempt_before()) is not None:
-            return detail.Section(attempts.diff(self._state, self._key, before), "diff")
+        if tab == "Diff" and self._key is not None and self._has_diff:
+            return detail.Section(attempts.diff(self._state, self._key, self._attempt_before()), "diff")
         return found.get(tab, detail.Section(""))
+
+    @property
+    def _has_diff(self) -> bool:
+        """Whether there is something to set against the row: what it changed, or an attempt before it."""
+        node = self._state.tree.nodes.get(self._key) if self._key else None
+        if node is None or node.status == RUNNING:
+            return False
+        if node.key not in self._changes:  # what has ended stays as it is
+            self._changes[node.key] = attempts.has_changes(self._state, node.key)
+        return self._changes[node.key] or self._attempt_before() is not None
 
     def _attempt_before(self) -> Key | None:
         """The attempt before the row that is shown; None while it runs, or where it is the first."""
@@ -110,7 +121,7 @@ class DetailPane(Vertical):
         found = list(sections)
         if self._event is not None:
             found.insert(0, "Event")
-        if self._attempt_before() is not None:
+        if self._has_diff:
             found.append("Diff")
         strip, text = self.query_one(TabStrip), self.query_one(DetailText)
         strip.fill(found)

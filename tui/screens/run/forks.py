@@ -53,6 +53,14 @@ def fork_at(
     screen.app.push_screen(ForkScreen(state.run_id, step, _prompt_of(state, step), state.worker), take)
 
 
+def parent_of(screen: Screen[None], state: RunState) -> str | None:
+    """The run that this one was forked from; None after saying that there is none."""
+    if (parent := state.origin.get("parent")) is None:
+        screen.notify("This run was not forked from another.")
+        return None
+    return str(parent)
+
+
 def _request(store: Path, run_id: str, step_id: str, changes: Changes) -> NewFork:
     """Raises ExpectedError where the record does not allow this fork."""
     from tui.service.asked.fork import check_fork, read_record

@@ -17,7 +17,7 @@ from tui.actions import bindings_for
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.run.detail_pane import DetailPane
-from tui.screens.run.forks import fork_at
+from tui.screens.run.forks import fork_at, parent_of
 from tui.screens.run.hits import to_hit
 from tui.screens.run.not_begun import NotBegun
 from tui.screens.run.pages import Pages
@@ -376,11 +376,12 @@ class RunScreen(WorkbenchScreen[None]):
             self.app.push_screen(found)
 
     def action_parent(self) -> None:
-        parent = self.session.state.origin.get("parent")
-        if parent:
-            self.navigation.open_trace(str(parent))
-        else:
-            self.notify("This run was not forked from another.")
+        if (parent := parent_of(self, self.session.state)) is not None:
+            self.navigation.open_trace(parent)
+
+    def action_against_parent(self) -> None:
+        if (parent := parent_of(self, self.session.state)) is not None:
+            self.navigation.open_comparison((parent, self.session.state.run_id))
 
     def action_replay(self) -> None:
         session = self.session

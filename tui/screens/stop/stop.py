@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Label, TextArea
+from textual.widgets import Label
 
 from tui.actions import bindings_for
-from tui.editing import edit_text
-from tui.safe import clean, one_line
-from tui.screens.drafted import DraftedScreen, text_of
+from tui.safe import one_line
+from tui.screens.drafted import DraftedScreen
+from tui.value_parts import parts_of
 from tui.widgets.footer import Footer
+from tui.widgets.text_field import TextField
 from tui.widgets.text_view import TextView
 from tui.widgets.title_bar import TitleBar
+from tui.widgets.value_fields import FieldError, ValueFields
 
 _PASSES = {
     "before": "Inputs of the step",
@@ -26,6 +27,8 @@ _PASSES = {
     "error": "Output to use instead of the error",
 }
 NOTHING = "There is no value to change here."
+UNKNOWN = "The variables are not known here."
+OUTPUT = {"response": ""}  # what most operators give
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,6 @@ class StopScreen(DraftedScreen[Decision | None]):
         super().__init__(name="stop")
         self.form = ":".join(str(stop.get(part)) for part in ("run", "where", "operator", "line", "step_id"))
         self._stop = stop
-        self._before = _pretty(stop.get("value"))
         self._skipping = False
 
     def compose(self) -> ComposeResult:
@@ -58,32 +60,48 @@ class StopScreen(DraftedScreen[Decision | None]):
         yield Label(one_line(why, 300), id="place", markup=False)
         with Horizontal(id="panes"):
             with Vertical(id="left"):
-                value = TextArea(self._before if self._editable else NOTHING, id="value")
-                value.read_only = not self._editable
-                value.border_title = _PASSES.get(str(where), "Here")
-                yield value
+                if self._editable:
+                    yield ValueFields(stop.get("value"), title=_PASSES[str(where)], id="value")
+                    yield ValueFields(OUTPUT, title="Output to use; the step is not run", id="output")
+                else:
+                    yield Label(NOTHING, id="nothing")
                 yield Label("", id="complaint", markup=False)
             with Vertical(id="right"):
-                shown = TextView(id="locals", classes="pane", empty="The variables are not known here.")
+                shown = TextView(
+                    id="locals", classes="pane", language="report", empty="The variables are not known here."
+                )
                 shown.border_title = "Variables of the workflow"
                 yield shown
         yield Footer()
 
     def on_mount(self) -> None:
-        variables = self._stop.get("locals")
-        self.query_one("#locals", TextView).show(_pretty(variables) if variables else "")
-        self.set_focus(self.query_one("#value"))
-        if self._editable and self.restore():
-            self.notify("As you left it; ctrl+n starts over.")
+        self.query_one("#locals", TextView).show(_variables(self._stop.get("locals")))
+        if not self._editable:
+            self.set_focus(self.query_one("#locals"))
+        else:
+            self._show(skipping=False)
+            if self.restore():
+                self.notify("As you left it; ctrl+n starts over.")
 
     def filled(self) -> dict[str, Any]:
-        return {"value": self.query_one("#value", TextArea).text, "skipping": self._skipping}
+        fields = {name: self.query_one(f"#{name}", ValueFields).filled() for name in ("value", "output")}
+        return {**fields, "skipping": self._skipping}
 
     def fill(self, values: dict[str, Any]) -> None:
-        area = self.query_one("#value", TextArea)
-        if self._skipping != (values.get("skipping") is True):
-            self.action_skip()
-        area.load_text(text_of(values, "value", area.text))
+        for name in ("value", "output"):
+            self.query_one(f"#{name}", ValueFields).fill(values.get(name))
+        self._show(skipping=values.get("skipping") is True)
+
+    def _show(self, *, skipping: bool) -> None:
+        """What passes here, or the output to give instead of running the step."""
+        self._skipping = skipping
+        for name in ("value", "output"):
+            self.query_one(f"#{name}").display = (name == "output") == skipping
+        self.set_focus(self._fields.first)
+
+    @property
+    def _fields(self) -> ValueFields:
+        return self.query_one("#output" if self._skipping else "#value", ValueFields)
 
     def action_reset(self) -> None:
         self.start_over()
@@ -96,14 +114,13 @@ class StopScreen(DraftedScreen[Decision | None]):
         return action != "skip" or self._stop.get("where") == "before"
 
     def action_go_on(self) -> None:
-        text = self.query_one("#value", TextArea).text
-        if not self._editable or (text == self._before and not self._skipping):
+        if not self._editable or not (self._skipping or self._fields.is_changed):
             self.dismiss(Decision((("continue", {}),)))
             return
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            self.query_one("#complaint", Label).update(one_line(f"This is not JSON: {error}", 200))
+            value = self._fields.value
+        except FieldError as error:
+            self._complain(str(error))
             return
         if self._skipping:
             self.dismiss(Decision((("skip", {"output": value}),)))
@@ -111,19 +128,26 @@ class StopScreen(DraftedScreen[Decision | None]):
             self.dismiss(Decision((("edit", {"value": value}), ("continue", {}))))
 
     def action_skip(self) -> None:
-        """Turn the text into the output to give instead of running the step, or back into its inputs."""
-        self._skipping = not self._skipping
-        area = self.query_one("#value", TextArea)
-        area.load_text('{"response": ""}' if self._skipping else self._before)
-        area.border_title = "Output to use; the step is not run" if self._skipping else _PASSES["before"]
+        """Give an output instead of running the step, or run it after all."""
+        self._show(skipping=not self._skipping)
 
     async def action_open_editor(self) -> None:
-        area = self.query_one("#value", TextArea)
-        edited = await edit_text(self.app, area.text, ".json") if self._editable else None
-        if edited is not None:
-            area.load_text(edited)
+        if self._editable:
+            field = self.focused if isinstance(self.focused, TextField) else self._fields.first
+            await field.open_editor()
+
+    def action_turn(self) -> None:
+        """The value as JSON, or as fields."""
+        if self._editable:
+            try:
+                self._fields.turn()
+            except FieldError as error:
+                self._complain(str(error))
+
+    def _complain(self, text: str) -> None:
+        self.query_one("#complaint", Label).update(one_line(text, 200))
 
 
-def _pretty(value: Any) -> str:
-    """As JSON a person can edit. Control codes come out escaped; direction marks are taken out."""
-    return clean(json.dumps(value, ensure_ascii=False, indent=2))
+def _variables(found: object) -> str:
+    """The workflow's variables, each text as itself."""
+    return "\n\n".join(f"── {part.title}\n{part.text}" for part in parts_of(found)) if found else ""

@@ -1,0 +1,175 @@
+"""One edit for all runs of a cluster: carried over where it fits, and said where it does not."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from engine import events as ev
+from tests.tui.pilots import SMALL, WIDE, app_of, record, told, until
+from tests.tui.scripted import CODE, RUN_ID, ScriptedWorkbench, failing_run, mid_stream_run, passing_run
+from tests.tui.test_tui_forks import forkable
+from tui.screens.compare.compare import CompareScreen
+from tui.screens.failures.edit_all import EditAllScreen
+from tui.screens.failures.failures import FailuresScreen
+from tui.screens.failures.paired import PairedScreen
+from tui.screens.run.run import RunScreen
+from tui.service.asked.edit_all import EditError, carried, carried_inputs
+from tui.service.requests import NewFork
+from tui.widgets.table_view import TableView
+from tui.widgets.text_field import TextField
+from tui.widgets.text_view import TextView
+from tui.widgets.value_fields import ValueFields
+
+INNER = "a = 1\nb = 2\nfor i in x:\n    b = 3\nreturn b\n"
+MORE = "a = 1\nb = 2\nfor i in x:\n    b = 2\nb += 1\nreturn b\n"
+OLD = "a = 1\nb = 2\nfor i in x:\n    b = 2\nreturn b\n"
+
+
+@pytest.mark.parametrize(
+    ("new", "other", "wanted"),
+    [
+        (OLD.replace("a = 1", "a = 9"), OLD, OLD.replace("a = 1", "a = 9")),
+        (OLD.replace("a = 1", "a = 9"), "# top\na = 1\nz", "# top\na = 9\nz"),
+        (OLD.replace("a = 1", "a = 9"), "a = 1  \nz\n", "a = 9\nz\n"),  # spaces at a line's end are none
+        (INNER, "b = 2\nfor i in x:\n    b = 2\n", "b = 2\nfor i in x:\n    b = 3\n"),
+        (OLD.replace("a = 1\n", ""), "a = 1\nq", "q"),
+        (MORE, "y\n    b = 2\nreturn b", "y\n    b = 2\nb += 1\nreturn b"),
+        (f"{OLD}end\n", "q\nreturn b\n", "q\nreturn b\nend\n"),
+        (f"# first\n{OLD}", "a = 1\nq", "# first\na = 1\nq"),
+        (OLD.replace("a = 1", "a = 9").replace("return b", "return 0"), "a = 1\nreturn b", "a = 9\nreturn 0"),
+        (OLD, "unlike\r\n", "unlike\r\n"),
+    ],
+)  # fmt: skip
+def test_an_edit_is_carried_to_a_text_that_has_its_lines(new: str, other: str, wanted: str) -> None:
+    assert carried(OLD, new, other, "workflow") == wanted
+
+
+@pytest.mark.parametrize(
+    ("new", "other", "why"),
+    [
+        (OLD.replace("a = 1", "a = 9"), "b = 2\n", "line 1, `a = 1`, nowhere"),
+        (OLD.replace("a = 1", "a = 9"), "  a = 1\n", "nowhere"),  # another indentation is another block
+        (OLD.replace("a = 1", "a = 9"), "a = 1\nz\na = 1\n", "more than once"),
+        (OLD.replace("a = 1", "a = 9"), "a = 1\nb = 2\na = 1\nb = 2\n", "more than once"),
+        (OLD.replace("return b", "b += 1\nreturn b"), "return b", "nowhere"),
+        (OLD.replace("a = 1", "a = 9"), "", "nowhere"),
+        (OLD.replace("a = 1", "a = 9"), "x\n" * 3_000, "more than 2,000 lines"),
+    ],
+)
+def test_an_edit_that_does_not_fit_says_what_is_not_there(new: str, other: str, why: str) -> None:
+    with pytest.raises(EditError, match=why):
+        carried(OLD, new, other, "workflow")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "other", "wanted"),
+    [
+        ({"a": "x", "n": 1}, {"a": "y", "n": 1}, {"a": "x", "n": 5}, {"a": "y", "n": 5}),
+        ({"n": 1}, {"n": 2}, {"n": 1}, {"n": 2}),
+        ({"n": 1}, {"n": 2}, {"n": 3}, "input n is another one"),
+        ({"a": "x"}, {"a": "x", "more": 1}, {"a": "q"}, {"a": "q", "more": 1}),
+        ({"a": "x", "b": 1}, {"a": "x"}, {"a": "q", "b": 2}, {"a": "q"}),
+        ({"a": "x"}, {"a": "y"}, {}, "no input a"),
+        ({"s": ["p", "q"]}, {"s": ["p", "r"]}, {"s": ["other", "q"]}, {"s": ["other", "r"]}),
+        ({"s": ["p", "q"]}, {"s": ["p"]}, {"s": ["z", "q"]}, "input s is another one"),
+        ({"t": "one\ntwo"}, {"t": "one\n2"}, {"t": "zero\ntwo"}, {"t": "zero\n2"}),
+    ],
+)  # fmt: skip
+def test_inputs_are_carried_argument_by_argument(
+    old: dict[str, Any], new: dict[str, Any], other: dict[str, Any], wanted: Any
+) -> None:
+    if isinstance(wanted, str):
+        with pytest.raises(EditError, match=wanted):
+            carried_inputs(old, new, other)
+    else:
+        assert carried_inputs(old, new, other) == wanted
+
+
+def with_workflow(events: list[ev.Event], code: str) -> list[ev.Event]:
+    return [dataclasses.replace(e, code=code) if isinstance(e, ev.WorkflowProposed) else e for e in events]
+
+
+@pytest.fixture
+async def cluster(store: Path) -> Path:
+    """Three runs that failed alike; the first has another workflow."""
+    code = f"import asyncio\n\n\n{CODE}".replace("self.revise(", "self.revise(problem=problem, ")
+    codes = [code.replace("for _ in range(3)", "for attempt in range(3)"), code, code]
+    runs = [forkable(failing_run(f"{RUN_ID}{n}", 1.78e9 + n * 977)) for n in range(3)]
+    await record(store, [with_workflow(*one) for one in zip(runs, codes, strict=True)])
+    return store
+
+
+async def opened(pilot: Pilot[Any], app: Any) -> EditAllScreen:
+    await pilot.press("4")
+    await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
+    await until(pilot, lambda: app.screen.query_one("#runs", TableView).count == 3)
+    await pilot.press("F")
+    await until(pilot, lambda: isinstance(app.screen, EditAllScreen) and app.focused is not None)
+    return app.screen
+
+
+async def test_a_workflow_is_edited_once_and_all_that_fit_are_forked(cluster: Path) -> None:
+    workbench = ScriptedWorkbench(cluster, forkable(passing_run("01child"), origin={"parent": f"{RUN_ID}2"}))
+    app = app_of(workbench)
+    async with app.run_test(size=WIDE) as pilot:
+        form = await opened(pilot, app)
+        assert "One edit for 3 runs" in str(form.query_one("#place").render())
+        await pilot.press("ctrl+r")
+        assert "Nothing is edited" in str(form.query_one("#complaint").render())
+        code = form.query_one("#code", TextField)
+        code.fill(code.text.replace("for _ in range(3)", "for _ in range(5)"))
+        inputs = form.query_one("#inputs", ValueFields)
+        inputs.first.fill("Other.")
+        await pilot.press("ctrl+r")
+        assert "both are two forks" in str(form.query_one("#complaint").render())
+        await pilot.press("escape", "F")  # what was edited is still there
+        await until(pilot, lambda: isinstance(app.screen, EditAllScreen) and app.focused is not None)
+        form = app.screen
+        assert "range(5)" in form.query_one("#code", TextField).text
+        form.query_one("#inputs", ValueFields).fill({})
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: isinstance(app.screen, PairedScreen))
+        table = app.screen.query_one("#forks", TableView)
+        await until(pilot, lambda: "2 of 2 forks pass now" in str(table.border_subtitle))
+        assert "1 run not forked" in str(table.border_subtitle)
+        assert "nowhere" in table.plain_text and "not forked" in table.plain_text
+        forks = [r for r in workbench.requests if isinstance(r, NewFork)]
+        assert {r.parent for r in forks} == {f"{RUN_ID}1", f"{RUN_ID}2"}
+        assert all(r.workflow and "range(5)" in r.workflow[0] and r.inputs is None for r in forks)
+        assert app.memory.draft(form.form) is None
+        await record(cluster, [forkable(passing_run("01child"), origin={"parent": f"{RUN_ID}2"})])
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen))
+        await until(pilot, lambda: "01child" in app.screen.query_one("#summary", TextView).whole)
+
+
+async def test_a_steps_input_is_edited_once(cluster: Path) -> None:
+    workbench = ScriptedWorkbench(cluster, mid_stream_run(), hold=True)
+    app = app_of(workbench)
+    async with app.run_test(size=SMALL) as pilot:
+        form = await opened(pilot, app)
+        form.query_one("#inputs", ValueFields).shown[1].fill("median_of")
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: isinstance(app.screen, PairedScreen))
+        await until(pilot, lambda: len(workbench.requests) == 3)
+        assert all(r.workflow is None and r.inputs["entry_point"] == "median_of" for r in workbench.requests)
+        assert len({r.parent for r in workbench.requests}) == 3 and all(r.at for r in workbench.requests)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+
+
+async def test_a_run_without_a_workflow_says_so(store: Path) -> None:
+    events = [e for e in failing_run() if e.kind in ("run_started", "run_finished")]
+    await record(store, [events])
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
+        await until(pilot, lambda: app.screen.query_one("#runs", TableView).count == 1)
+        await pilot.press("F")
+        await until(pilot, lambda: any("it has no workflow" in text for text in told(app)))
