@@ -1,0 +1,171 @@
+"""`training.jobs.ray.ranks RUN_DIR COMMAND…`: have a Ray cluster run a job's ranks, each as COMMAND.
+
+It runs on the head node, under the job's supervisor. Ray Train places a worker for each rank, and starts all
+of them again when one is lost; the trainer then continues from its newest checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sandbox.errors import ExpectedError, UnavailableError
+from training.jobs.directory import description
+from training.jobs.host.processes import MARK
+from training.jobs.host.status import write
+from training.jobs.ray import rank
+from training.trainers.progress import Progress
+
+RESTARTS = 5
+"""So often a lost worker is replaced in one attempt."""
+HEAD = "node:__internal_head__"  # a resource of the head node and no other
+_ASK_S = 2.0  # between looks at what is free
+
+
+def main(run_dir: Path, argv: list[str]) -> int:
+    """The program; returns its exit code."""
+    job = description(run_dir)
+    try:
+        return _train(run_dir, job, argv)
+    except ExpectedError as error:
+        sys.stderr.write(f"{error}\n")
+        progress = Progress(run_dir / "progress.jsonl", job["attempt"])
+        progress.write("end", status="failed", error=str(error))
+        progress.close()
+        return error.exit_code
+
+
+def _train(run_dir: Path, job: Mapping[str, Any], argv: list[str]) -> int:
+    """Raises UnavailableError: the cluster cannot do it, or did not."""
+    import ray
+    from ray import cloudpickle
+
+    warnings.filterwarnings("ignore", module=r"ray\.")
+    ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not Ray's handler: nothing is under way yet
+    cloudpickle.register_pickle_by_value(rank)
+    each = {"CPU": 1.0, **({"GPU": 1.0} if job["on_gpus"] else {}), **_where(ray, run_dir, job)}
+    _wait_for(ray, run_dir, job, each)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the ranks look for the file `stop` themselves
+    code = _fit(run_dir, job, argv, each)
+    for left in run_dir.glob(".failed-*"):
+        left.unlink(missing_ok=True)
+    return code
+
+
+def _fit(run_dir: Path, job: Mapping[str, Any], argv: list[str], each: dict[str, float]) -> int:
+    """The exit code of the training. Raises UnavailableError: it was lost too often."""
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    trainer = TorchTrainer(
+        rank.carry,
+        train_loop_config={
+            "run_dir": str(run_dir),
+            "argv": argv,
+            "mark": MARK,
+            "id": job["id"],
+            "attempt": job["attempt"],
+            "grace_s": job["grace_s"],
+        },
+        # Ray's workers only meet; the trainers make a group of their own, over NCCL where they have GPUs.
+        torch_config=TorchConfig(backend="gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=job["ranks"], use_gpu=job["on_gpus"], resources_per_worker=each
+        ),
+        run_config=RunConfig(
+            name=f"attempt-{job['attempt']}",
+            storage_path=str(run_dir / ".ray"),
+            failure_config=FailureConfig(max_failures=RESTARTS),
+        ),
+    )
+    try:
+        result = trainer.fit()
+    except Exception as error:  # noqa: BLE001  the edge to a library that raises a dozen kinds
+        if (run_dir / "stop").exists():
+            return 0
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise UnavailableError(
+            f"the cluster's workers were lost {RESTARTS + 1} times, or did not start "
+            f"({(lines or [type(error).__name__])[-1][:200]}); the checkpoints so far are whole: resume once "
+            "the cluster is well"
+        ) from None
+    return int(result.return_value or 0)
+
+
+def _where(ray: Any, run_dir: Path, job: Mapping[str, Any]) -> dict[str, float]:
+    """What keeps the ranks on nodes that have the job's directory: nothing where all nodes have it.
+
+    Raises UnavailableError: the cluster, or its head where only that one has it, has too little for them.
+    """
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nonce = secrets.token_hex(8)
+    (run_dir / ".nonce").write_text(nonce, "ascii")
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    look = ray.remote(num_cpus=0)(rank.sees)
+    places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    asked = [look.options(scheduling_strategy=place).remote(str(run_dir), nonce) for place in places]
+    blind = [name for name, same in ray.get(asked) if not same]
+    head = next(node for node in nodes if HEAD in node["Resources"])
+    return allowed(job["ranks"], job["on_gpus"], [n["Resources"] for n in nodes], head["Resources"], blind)
+
+
+def allowed(
+    ranks: int,
+    on_gpus: bool,
+    nodes: list[Mapping[str, float]],
+    head: Mapping[str, float],
+    blind: list[str],
+) -> dict[str, float]:
+    """The resources, besides a CPU or a GPU, that a rank asks for; `blind` are the nodes that do not have the
+    job's directory. Raises UnavailableError: there is too little for the ranks.
+    """
+    name = "GPU" if on_gpus else "CPU"
+    usable = [head] if blind else nodes
+    count = int(sum(node.get(name, 0) for node in usable))
+    if ranks <= count:
+        return {HEAD: 0.001} if blind else {}
+    if blind and ranks <= sum(node.get(name, 0) for node in nodes):
+        raise UnavailableError(
+            f"the job's directory is not shared: {', '.join(blind[:4])} cannot see it, and the head node has "
+            f"{count} {name}s for {ranks} ranks: set the host's workdir to a folder that all nodes share"
+        )
+    raise UnavailableError(
+        f"the recipe has hardware.processes = {ranks}, a {name} for each, and the cluster has {count}: "
+        "set fewer, or add nodes"
+    )
+
+
+def _wait_for(ray: Any, run_dir: Path, job: Mapping[str, Any], each: Mapping[str, float]) -> None:
+    """Wait until the ranks have room. Meanwhile the job's state says what it waits for."""
+    said, file = "", run_dir / "waits.json"
+    while True:
+        free = ray.available_resources()
+        lacking = {
+            name: (share * job["ranks"], free.get(name, 0))
+            for name, share in each.items()
+            if name != HEAD and free.get(name, 0) < share * job["ranks"]
+        }
+        if not lacking:
+            file.unlink(missing_ok=True)
+            return
+        words = [
+            f"{wanted:.0f} {name}s, of which {there:.0f} are free"
+            for name, (wanted, there) in lacking.items()
+        ]
+        if (text := f"{' and '.join(words)} on the cluster") != said:
+            write(file, {"attempt": job["attempt"], "for": text})
+            said = text
+        time.sleep(_ASK_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]).absolute(), sys.argv[2:]))
