@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from training.jobs.directory import RUN_DIR, JobError, JobSpec, JobStatus, Report, description, ours
 from training.jobs.ray.link import RayLink, entry_point
+from training.jobs.ray.ranks import counted
 from training.jobs.remote.errors import HostError
 from training.jobs.remote.hosts import PROOF, HostReport, check
 from training.jobs.remote.remote_job import RemoteJob, place
@@ -84,8 +85,8 @@ async def check_cluster(link: RayLink, ranks: int = 0, *, on_gpus: bool = False)
     problems = list(report.problems)
     if ranks > count:
         problems.append(
-            f"{link.name} has {count} {name}s on {found['nodes']} nodes, and the recipe has "
-            f"hardware.processes = {ranks}, a {name} for each: set fewer, or add nodes"
+            f"{link.name} has {counted(count, name)} on {counted(found['nodes'], 'node')}, and the recipe "
+            f"has hardware.processes={ranks}, a {name} for each: set fewer, or add nodes"
         )
     return replace(
         report,

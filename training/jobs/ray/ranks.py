@@ -135,11 +135,11 @@ def allowed(
         return {HEAD: 0.001} if blind else {}
     if blind and ranks <= sum(node.get(name, 0) for node in nodes):
         raise UnavailableError(
-            f"the job's directory is not shared: {', '.join(blind[:4])} cannot see it, and the head node has "
-            f"{count} {name}s for {ranks} ranks: set the host's workdir to a folder that all nodes share"
+            f"{', '.join(blind[:4])} cannot see the job's directory, and the head node has "
+            f"{counted(count, name)} for {ranks} ranks: set the host's workdir to a folder that all share"
         )
     raise UnavailableError(
-        f"the recipe has hardware.processes = {ranks}, a {name} for each, and the cluster has {count}: "
+        f"the recipe has hardware.processes={ranks}, a {name} for each, and the cluster has {count}: "
         "set fewer, or add nodes"
     )
 
@@ -157,14 +157,17 @@ def _wait_for(ray: Any, run_dir: Path, job: Mapping[str, Any], each: Mapping[str
         if not lacking:
             file.unlink(missing_ok=True)
             return
-        words = [
-            f"{wanted:.0f} {name}s, of which {there:.0f} are free"
-            for name, (wanted, there) in lacking.items()
-        ]
-        if (text := f"{' and '.join(words)} on the cluster") != said:
+        name, (wanted, there) = next(iter(lacking.items()))
+        text = f"{counted(wanted, name)} of the cluster, which has {there:.0f} free"
+        if text != said:
             write(file, {"attempt": job["attempt"], "for": text})
             said = text
         time.sleep(_ASK_S)
+
+
+def counted(number: float, noun: str) -> str:
+    """A number and what is counted, which takes an s."""
+    return f"{number:.0f} {noun}{'s' * (number != 1)}"
 
 
 if __name__ == "__main__":
