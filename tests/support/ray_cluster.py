@@ -36,9 +36,12 @@ class RayCluster:
         self.token = self.folder / "token"
         self.token.write_text(TOKEN)
         self.client, self.dashboard = free_port(), free_port()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        others = ("RAY_", "FLOWREASONER_")  # settings of this process
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         environment |= {"RAY_TMPDIR": str(self.folder), "RAY_USAGE_STATS_ENABLED": "0"}
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+        # On a busy machine, the process that Ray starts for each client takes longer than its default.
+        environment |= {"RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "300"}
         command = [Path(sys.executable).parent / "ray", "start", "--head", "--block", "--port=0"]
         command += ["--num-cpus=2", "--object-store-memory=80000000", f"--temp-dir={self.folder}"]
         command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={self.dashboard}"]
@@ -62,7 +65,7 @@ class RayCluster:
 
     def _wait(self) -> None:
         """Until its dashboard answers, if only that it wants a token, and its client server does."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             assert self._head.poll() is None, self.output.read_text()
             with contextlib.suppress(urllib.error.URLError, ConnectionError):
@@ -77,13 +80,20 @@ class RayCluster:
 
     def clean(self) -> None:
         """End it, and delete what it has written."""
-        mark = f"RAY_TMPDIR={self.folder}\0".encode()
+        while pids := self._pids():  # one that is killed may have started another
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self._head.wait()
+        shutil.rmtree(self.folder)
+
+    def _pids(self) -> list[int]:
+        mark, found = f"RAY_TMPDIR={self.folder}\0".encode(), []
         for process in Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError):
                 if mark in (process / "environ").read_bytes():
-                    os.kill(int(process.name), signal.SIGKILL)
-        self._head.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+                    found.append(int(process.name))
+        return found
 
 
 class Tunnel:

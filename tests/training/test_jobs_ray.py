@@ -15,6 +15,8 @@ import pytest
 pytest.importorskip("ray")
 pytest.importorskip("trl")
 
+from engine.config import Settings
+from engine.host_config import Host
 from engine.models.checkpoints import content_of
 from tests.support import training as support
 from tests.support.jobs import TRAINER, WORKER, alive, pids, program, reaches, until
@@ -22,11 +24,15 @@ from tests.support.ray_cluster import RayCluster, Tunnel
 from training.jobs import directory
 from training.jobs.directory import CODE, PYTHON, RUN_DIR, JobError, JobSpec
 from training.jobs.job import Job, submit
+from training.jobs.ray import access
+from training.jobs.ray import link as link_module
 from training.jobs.ray.cluster import check_cluster
 from training.jobs.ray.link import RayLink
 from training.jobs.remote.errors import HostError
 from training.trainers.run_directory import RunDirectory
 from training.trainers.train import train
+from tui.headless.train import dry_run
+from tui.service.jobs.launch import Launch
 
 LONG_S = 400  # Ray starts several processes for a job
 long = pytest.mark.skipif(not os.environ.get("FLOWREASONER_LONG"), reason="minutes: FLOWREASONER_LONG=1")
@@ -40,6 +46,8 @@ import torch
 from training.trainers.progress import Progress
 from training.trainers.run_directory import RunDirectory
 from training.trainers.train import train
+from tui.headless.train import dry_run
+from tui.service.jobs.launch import Launch
 torch.set_num_threads(1)
 folder = pathlib.Path(sys.argv[2])
 write = Progress.write
@@ -52,6 +60,13 @@ def written(self, kind, **values):
 Progress.write = written
 train(RunDirectory.open(folder))
 """
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster that shares two processors with the other tests is slow, and not away."""
+    monkeypatch.setattr(access, "REACH_S", 120.0)
+    monkeypatch.setattr(link_module, "_CONNECT_S", 300.0)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +87,9 @@ def lesson(folder: Path) -> Path:
     model, rows = support.small_model(folder / "model"), support.sft_set(folder / "rows")
     changes = ("max_steps=4", "checkpoints.every=1", "checkpoints.keep=9", "optimizer.learning_rate=1e-3")
     here = support.run_directory(folder / "here", "sft-embedded", model, rows, *changes)
-    train(RunDirectory.open(here))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("FLOWREASONER_LONG", raising=False)  # read by now, and no setting
+        train(RunDirectory.open(here))
     return here
 
 
@@ -156,6 +173,19 @@ async def test_a_cluster_that_cannot_take_the_job_is_said(cluster: RayCluster, f
     (folder / "token").write_text("f" * 64)
     with pytest.raises(HostError, match="does not accept the token"):
         await submit(program("pass"), folder / "jobs", ("mine", cluster.host(token=folder / "token")))
+
+
+def test_a_dry_run_says_what_the_cluster_would_run(
+    folder: Path, lesson: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = Host(address="ray://127.0.0.1:1")  # which is not asked
+    settings = Settings(store=folder / "store.db", endpoints={}, hosts={"mine": host})
+    two = (("hardware.processes", "2"), ("batch.rows_at_once", "2"))
+    launch = Launch(recipe=str(lesson / "recipe.toml"), changes=two, host="mine")
+    assert dry_run(settings, launch, as_json=False) == 0
+    said = capsys.readouterr().out
+    assert "CODE/flowreasoner.py training.jobs.ray.ranks RUN_DIR PYTHON -P CODE/flowreasoner.py" in said
+    assert "a job at ray://127.0.0.1:1; 2 × a CPU" in said
 
 
 @long

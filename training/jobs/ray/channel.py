@@ -99,7 +99,7 @@ def main(client: str, dashboard: str) -> int:
     try:
         cluster = Cluster(client, dashboard)
     except Exception as error:  # noqa: BLE001  the edge to a library that raises a dozen kinds
-        say({"error": "connect", "text": _words(error)})
+        say({"error": "connect", "text": " ".join(str(error).split())[:1000]})
         return 1
     say({"value": cluster.about})
     while (request := read_frame(sys.stdin.buffer)) is not None:

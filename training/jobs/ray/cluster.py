@@ -110,9 +110,9 @@ async def submit_to_cluster(spec: JobSpec, folder: Path, name: str, host: Host, 
     link = job.link
 
     async def python() -> str:
-        if not await link.has(PROOF[spec.needs]):
+        if lacking := [module for module in (PROOF[spec.needs], "ray") if not await link.has(module)]:
             raise HostError(
-                f"{link.python} of {name} lacks {PROOF[spec.needs]}: install "
+                f"{link.python} of {name} lacks {' and '.join(lacking)}: install "
                 f"'flowreasoner[{spec.needs},ray]' on every node, or set hosts.{name}.environment"
             )
         return link.python

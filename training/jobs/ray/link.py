@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shlex
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -153,6 +154,13 @@ class RayLink(HostLink):
     async def _connect(self) -> None:
         way = access(self.name, self.host)
         await check_access(way)
+        try:
+            await self._open(way)
+        except LinkError:  # Ray gives up early where the head node is busy
+            await self._open(way)
+
+    async def _open(self, way: Access) -> None:
+        """Start the channel. Raises LinkError and HostError."""
         inherited = {k: v for k, v in os.environ.items() if k != MARK and not k.startswith("RAY_")}
         self._process = await asyncio.create_subprocess_exec(
             *flowreasoner.command("training.jobs.ray.channel", way.client, way.dashboard),
@@ -210,9 +218,13 @@ class _Source:
 
 def _refusal(way: Access, text: str) -> HostError:
     """The sentence for why Ray's client could not connect."""
-    if "ython" in text and "version" in text:
-        return HostError(f"{way.name} and this machine have different versions of Python: {text}")
-    return LinkError(f"the client server of {way.name} ({way.client}) cannot be used: {text}")
+    versions = re.findall(r"Python: (\d+\.\d+)", text)
+    if len(set(versions)) == 2:
+        there, here = versions[:2]
+        return HostError(
+            f"{way.name} runs Python {there}, and here is {here}: use the same one on both, as Ray requires"
+        )
+    return LinkError(f"the client server of {way.name} ({way.client}) cannot be used: {text[:300]}")
 
 
 def entry_point(python: str, tool: str, run_dir: str) -> str:

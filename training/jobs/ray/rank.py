@@ -141,7 +141,12 @@ def _take_up(run_dir: Path, attempt: int) -> None:
     names = [path.name for path in (run_dir / "checkpoints").glob("step-*")]
     where = f"continues from {max(names)}" if names else "begins again"
     text = f"a worker of the cluster was lost; training {where}"
-    line = {"kind": "alert", "time": time.time(), "attempt": attempt, "name": "worker_lost", "text": text}
+    tell(run_dir, attempt, "alert", name="worker_lost", text=text)
+
+
+def tell(run_dir: Path, attempt: int, kind: str, **values: Any) -> None:
+    """Add a line to the job's progress, while no trainer writes to it. Raises OSError."""
+    line = {"kind": kind, "time": time.time(), "attempt": attempt, **values}
     with (run_dir / "progress.jsonl").open("a+b") as progress:
         progress.seek(0)
         progress.truncate(progress.read().rfind(b"\n") + 1)  # a line that was cut off

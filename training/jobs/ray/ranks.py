@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,11 @@ from training.jobs.directory import description
 from training.jobs.host.processes import MARK
 from training.jobs.host.status import write
 from training.jobs.ray import rank
-from training.trainers.progress import Progress
 
 RESTARTS = 5
 """So often a lost worker is replaced in one attempt."""
 HEAD = "node:__internal_head__"  # a resource of the head node and no other
+_WITH_STORE = ("grpo", "maas")  # kinds of jobs with rollouts
 _ASK_S = 2.0  # between looks at what is free
 
 
@@ -36,9 +36,7 @@ def main(run_dir: Path, argv: list[str]) -> int:
         return _train(run_dir, job, argv)
     except ExpectedError as error:
         sys.stderr.write(f"{error}\n")
-        progress = Progress(run_dir / "progress.jsonl", job["attempt"])
-        progress.write("end", status="failed", error=str(error))
-        progress.close()
+        rank.tell(run_dir, job["attempt"], "end", status="failed", error=str(error))
         return error.exit_code
 
 
@@ -101,9 +99,9 @@ def _fit(run_dir: Path, job: Mapping[str, Any], argv: list[str], each: dict[str,
 
 
 def _where(ray: Any, run_dir: Path, job: Mapping[str, Any]) -> dict[str, float]:
-    """What keeps the ranks on nodes that have the job's directory: nothing where all nodes have it.
+    """What keeps the ranks on nodes where they can work: nothing where they can on all.
 
-    Raises UnavailableError: the cluster, or its head where only that one has it, has too little for them.
+    Raises UnavailableError: those nodes have too little for them.
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -114,34 +112,37 @@ def _where(ray: Any, run_dir: Path, job: Mapping[str, Any]) -> dict[str, float]:
     places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
     asked = [look.options(scheduling_strategy=place).remote(str(run_dir), nonce) for place in places]
     blind = [name for name, same in ray.get(asked) if not same]
-    head = next(node for node in nodes if HEAD in node["Resources"])
-    return allowed(job["ranks"], job["on_gpus"], [n["Resources"] for n in nodes], head["Resources"], blind)
+    why = ""
+    if blind:
+        why = f"{', '.join(blind[:4])} cannot see the job's directory; set workdir to a folder that all share"
+    elif job["kind"] in _WITH_STORE:
+        why = "rollouts are recorded in a file of SQLite, which one machine alone may use"
+    return allowed(job["ranks"], job["on_gpus"], [node["Resources"] for node in nodes], why)
 
 
 def allowed(
-    ranks: int,
-    on_gpus: bool,
-    nodes: list[Mapping[str, float]],
-    head: Mapping[str, float],
-    blind: list[str],
+    ranks: int, on_gpus: bool, nodes: Sequence[Mapping[str, float]], why_head: str
 ) -> dict[str, float]:
-    """The resources, besides a CPU or a GPU, that a rank asks for; `blind` are the nodes that do not have the
-    job's directory. Raises UnavailableError: there is too little for the ranks.
+    """The resources, besides a CPU or a GPU, that a rank asks for, given those of all nodes.
+
+    `why_head` is why ranks must be on the head node, "" where any node will do.
+
+    Raises UnavailableError: there is too little for them.
     """
     name = "GPU" if on_gpus else "CPU"
-    usable = [head] if blind else nodes
-    count = int(sum(node.get(name, 0) for node in usable))
-    if ranks <= count:
-        return {HEAD: 0.001} if blind else {}
-    if blind and ranks <= sum(node.get(name, 0) for node in nodes):
+    everywhere = sum(node.get(name, 0) for node in nodes)
+    if ranks > everywhere:
         raise UnavailableError(
-            f"{', '.join(blind[:4])} cannot see the job's directory, and the head node has "
-            f"{counted(count, name)} for {ranks} ranks: set the host's workdir to a folder that all share"
+            f"the recipe has hardware.processes={ranks}, a {name} for each, and the cluster has "
+            f"{everywhere:.0f}: set fewer, or add nodes"
         )
-    raise UnavailableError(
-        f"the recipe has hardware.processes={ranks}, a {name} for each, and the cluster has {count}: "
-        "set fewer, or add nodes"
-    )
+    on_head = sum(node.get(name, 0) for node in nodes if HEAD in node)
+    if why_head and ranks > on_head:
+        raise UnavailableError(
+            f"the head node has {counted(on_head, name)} for hardware.processes={ranks}, and no other node "
+            f"will do: {why_head}"
+        )
+    return {HEAD: 0.001} if why_head else {}
 
 
 def _wait_for(ray: Any, run_dir: Path, job: Mapping[str, Any], each: Mapping[str, float]) -> None:
