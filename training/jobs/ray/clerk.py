@@ -6,7 +6,6 @@ the standard library there.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,19 +20,12 @@ class Clerk:
 
     def run(self, command: list[str], given: bytes) -> tuple[int, bytes, bytes]:
         """Exit status, output and errors of a command that gets `given` as its input. Raises OSError."""
-        # What Ray has put there for its workers is not for others.
-        names = ("PYTHONPATH", "RAY_JOB_CONFIG_JSON_ENV_VAR")
-        environment = {name: value for name, value in os.environ.items() if name not in names}
-        done = subprocess.run(command, input=given, capture_output=True, env=environment, check=False)
+        done = subprocess.run(command, input=given, capture_output=True, check=False)
         return done.returncode, done.stdout, done.stderr
 
     def is_folder(self, path: str) -> bool:
         """Whether there is such a folder."""
         return Path(path).is_dir()
-
-    def is_file(self, path: str) -> bool:
-        """Whether there is such a file."""
-        return Path(path).is_file()
 
     def listed(self, path: str) -> list[str]:
         """The names in a folder; [] where there is none."""

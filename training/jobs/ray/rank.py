@@ -112,8 +112,6 @@ def _grace(stop: Path, default: float) -> float:
 def _environment(world_size: int, job: dict[str, Any]) -> dict[str, str]:
     """The rank's environment. Ray Train has put into ours what torchrun would: RANK, WORLD_SIZE and so on."""
     environment = {**os.environ, job["mark"]: job["id"]}
-    for name in ("PYTHONPATH", "RAY_JOB_CONFIG_JSON_ENV_VAR", "RAY_CLIENT_MODE"):
-        environment.pop(name, None)
     if world_size > 1:
         # The ranks meet at the store that Ray's worker 0 has opened, under names of their own.
         return environment | {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
