@@ -92,9 +92,9 @@ async def until(holds: Callable[[], object]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def reaches(job: Job, *states: str) -> JobStatus:
-    """The job's status once it is in one of these states."""
-    async with asyncio.timeout(90):
+async def reaches(job: Job, *states: str, seconds: float = 90) -> JobStatus:
+    """The job's status once it is in one of these states, which may take so many seconds."""
+    async with asyncio.timeout(seconds):
         while (status := await job.status()).state not in states:
             assert not status.has_ended, (status, await job.log())
             await asyncio.sleep(0.02)

@@ -24,7 +24,7 @@ from training.jobs import directory
 from training.jobs.directory import JobError, JobSpec, JobStatus, ours
 from training.jobs.host.gpus import LOCKS
 from training.jobs.job import Job, open_job, submit
-from training.jobs.remote import hosts, ssh
+from training.jobs.remote import host_link, hosts, remote_job
 from training.jobs.remote import link as links
 from training.jobs.remote.errors import HostError, LinkError
 from training.jobs.remote.hosts import check
@@ -49,7 +49,7 @@ def home(server: SSHServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("HOME", str(server.home))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     monkeypatch.setenv(LOCKS, str(server.folder / "locks"))
-    monkeypatch.setattr(links, "BACK_OFF_S", (0.05,) * 6)
+    monkeypatch.setattr(host_link, "BACK_OFF_S", (0.05,) * 6)
     yield
     server.authorise("user")
     server.know("host")
@@ -168,7 +168,7 @@ async def test_a_frozen_link_is_noticed_and_is_not_the_jobs_state(
 ) -> None:
     assert links.KEEPALIVE_S * (links.KEEPALIVE_COUNT + 1) <= 15
     monkeypatch.setattr(links, "KEEPALIVE_S", 0.3)
-    monkeypatch.setattr(ssh, "_ASK_S", 0.0)  # else nothing might be asked while it is frozen
+    monkeypatch.setattr(remote_job, "_ASK_S", 0.0)  # else nothing might be asked while it is frozen
     async with submitted(program(WORKER), server, host) as job:
         await reaches(job, "running")
         server.to_connections(signal.SIGSTOP)

@@ -6,10 +6,11 @@
 | `recipe.toml` | whoever submits it | the recipe, every field of it |
 | `state.json`, `end.json`, `lock`, `supervisor.log` | the supervisor | the state, and how it ended |
 | `stop` | whoever wants it to end | the grace |
+| `waits.json` | the job, on a Ray cluster | what of the cluster it waits for |
 | `log` | the job | what it prints |
 | `progress.jsonl` | the trainer | one JSON object a line |
 | `checkpoints/step-000040/` | the trainer | a model, whole: it is renamed when it is |
-| `link.json` | `ssh`, here, for a job elsewhere | the state there, and whether the host answers |
+| `link.json` | `remote`, here, for a job elsewhere | the state there, and whether the host answers |
 """
 
 from __future__ import annotations
@@ -80,6 +81,10 @@ class JobSpec:
     """The extra of our package that is to be there."""
     port: int | None = None
     """The port on which it listens, which must be free."""
+    ranks: int = 1
+    """Processes that train together. A Ray cluster starts them; elsewhere the trainer does."""
+    on_gpus: bool = False
+    """Whether each rank has a GPU."""
     id: str = field(default_factory=new_id)
 
 

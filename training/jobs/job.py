@@ -74,6 +74,10 @@ async def submit(
     """
     if host is None:
         return await submit_here(spec, folder)
+    if host[1].is_ray:
+        from training.jobs.ray.cluster import submit_to_cluster
+
+        return await submit_to_cluster(spec, folder, *host, report)
     from training.jobs.remote.ssh import submit_there
 
     return await submit_there(spec, folder, *host, report)
@@ -89,6 +93,10 @@ def open_job(run_dir: Path, hosts: Mapping[str, Host]) -> Job:
         return LocalJob(run_dir)
     if name not in hosts:
         raise JobError(f"job {run_dir.name} runs on {name!r}, and the config file has no [hosts.{name}]")
+    if hosts[name].is_ray:
+        from training.jobs.ray.cluster import RayJob
+
+        return RayJob(run_dir, name, hosts[name])
     from training.jobs.remote.ssh import SSHJob
 
     return SSHJob(run_dir, name, hosts[name])

@@ -33,7 +33,8 @@ def training_spec(
     that a base of `job:ID` is looked for in.
 
     Raises:
-        JobError: packages or the data set are missing, or there are fewer GPUs than processes.
+        JobError: packages or the data set are missing, there are fewer GPUs than processes, or a Ray cluster
+            is to divide the model.
         ModelError: the base names a checkpoint that is not there.
     """
     from training.recipes.kinds import ModelRecipe, Trained  # a recipe's parts take a while to load
@@ -44,6 +45,11 @@ def training_spec(
     if isinstance(recipe, Trained | MaASRecipe) and not expanded(recipe.data.path or "/no/data").is_dir():
         missing = f"{recipe.data.path} is no folder" if recipe.data.path else "the recipe names no data set"
         raise JobError(f"{missing}: make one with `flowreasoner dataset build`, and name it with --data DIR")
+    if host is not None and host.is_ray and recipe.hardware.sharding != "none":
+        raise JobError(
+            f"a Ray cluster cannot divide a model (hardware.sharding={recipe.hardware.sharding}): set it to "
+            "none, with lora.enabled=true for a large model, or train on one host"
+        )
     sends: list[Path] = []
     if host is not None:  # what it reads here is to be there, too
         places = [recipe.data.path]
@@ -60,6 +66,8 @@ def training_spec(
         dataset=recipe.data.path or None,
         base=recipe.model.base if isinstance(recipe, ModelRecipe) else None,
         recipe=recipe.to_toml(),
+        ranks=recipe.hardware.processes,
+        on_gpus=recipe.hardware.device == "cuda",
         sends=tuple(sends),
     )
 
@@ -77,9 +85,12 @@ def _with_folder(recipe: ModelRecipe, jobs: Path | None) -> ModelRecipe:
 
 def gpus_for(recipe: Recipe, asked: tuple[int, ...] | None, host: Host | None) -> tuple[int, ...]:
     """The numbers of the GPUs a job takes: none on a CPU, else those asked for, the host's, or the first.
+    A Ray cluster chooses by itself.
 
     Raises JobError where there are fewer than the recipe has processes.
     """
+    if host is not None and host.is_ray:
+        return asked or ()  # which are refused
     if recipe.hardware.device != "cuda":
         return ()
     count = recipe.hardware.processes

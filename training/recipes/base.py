@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from engine.config import Settings
@@ -115,7 +116,8 @@ def check_device(recipe: Recipe) -> None:
     if recipe.hardware.device != "cuda":
         return
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if there < recipe.hardware.processes:
+    # Of several machines, each has some of the processes.
+    if there < int(os.environ.get("LOCAL_WORLD_SIZE", recipe.hardware.processes)):
         count = "no GPU" if there == 0 else f"only {there}"
         raise UnavailableError(
             f"the recipe asks for {recipe.hardware.processes} GPU(s) and there is {count} here: run it on "

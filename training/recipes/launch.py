@@ -20,7 +20,7 @@ def argv(run_folder: str) -> list[str]:
 
 
 def start_ranks(recipe: Recipe, run_folder: Path) -> None:
-    """Become what starts the recipe's processes. Returns where this process is the only one.
+    """Become what starts the recipe's processes. Returns where this process is the only one, or one of them.
 
     On a CPU it starts itself again, once, with the memory settings of `training.pocket.environment`.
     """
@@ -29,7 +29,7 @@ def start_ranks(recipe: Recipe, run_folder: Path) -> None:
         # By itself Accelerate names the CPU of several ranks "cpu:0", and torch.load knows no such place:
         # no rank could load the state of its optimizer.
         environment |= VARIABLES | {"ACCELERATE_TORCH_DEVICE": "cpu"}
-    program = ranks(recipe, run_folder)
+    program = None if "LOCAL_RANK" in os.environ else ranks(recipe, run_folder)
     if program is None:
         if environment == dict(os.environ):
             return

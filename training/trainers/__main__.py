@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -28,8 +27,7 @@ def run(path: Path) -> None:
     from training.trainers.run_directory import RunDirectory
 
     directory = RunDirectory.open(path)
-    if "LOCAL_RANK" not in os.environ:
-        start_ranks(directory.recipe, path)  # does not return where there are to be several
+    start_ranks(directory.recipe, path)  # does not return where there are to be several
     from training.trainers.train import train
 
     train(directory)

@@ -57,6 +57,9 @@ def dry_run(settings: Settings, launch: Launch, *, as_json: bool) -> int:
     lines.append(f"# {'command':<12}{shlex.join(_command(host))}")
     if gpus:
         lines.append(f"# {'GPUs':<12}{', '.join(map(str, gpus))}")
+    if host is not None and host[1].is_ray:
+        each = "a GPU and a CPU" if recipe.hardware.device == "cuda" else "a CPU"
+        lines.append(f"# {'Ray':<12}a job at {host[1].address}; {recipe.hardware.processes} × {each}")
     emit(None, "\n".join(lines), False)
     return PASSED
 
@@ -65,7 +68,12 @@ def _command(host: tuple[str, Host] | None) -> list[str]:
     """What the job will run, but for the names of folders that are made when it starts."""
     if host is None:
         return command(*TRAINER[3:-1], "RUN_DIR")
-    return directory.filled_in(TRAINER, host[1].environment or "PYTHON", "CODE/flowreasoner.py", "RUN_DIR")
+    argv = TRAINER
+    if host[1].is_ray:
+        from training.jobs.ray.cluster import on_cluster
+
+        argv = on_cluster(TRAINER)
+    return directory.filled_in(argv, host[1].environment or "PYTHON", "CODE/flowreasoner.py", "RUN_DIR")
 
 
 async def start(

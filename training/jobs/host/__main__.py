@@ -1,4 +1,6 @@
-"""`launch DIR`, `stop DIR [SECONDS]`, `status DIR…`, and the errands of a host. Answers are JSON."""
+"""`launch DIR`, `supervise DIR`, `stop DIR [SECONDS]`, `status DIR…`, and the errands of a host. Answers are
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,14 @@ def main(action: str, *words: str) -> int:
     if action == "status":  # every few seconds: nothing else is loaded for it
         return _answer([status(Path(word).absolute()) for word in words])
     from .errands import errand
-    from .supervisor import launch, stop
+    from .supervisor import launch, stop, supervise
 
-    if action in ("launch", "stop"):
+    if action in ("launch", "supervise", "stop"):
         folder = Path(words[0]).absolute()
         if action == "launch":
             problem = launch(folder)
+        elif action == "supervise":
+            problem = supervise(folder)
         else:
             problem = stop(folder, float(words[1]) if words[1:] else None)
         return _refuse(problem) if problem else 0

@@ -52,8 +52,12 @@ def status(folder: Path) -> dict[str, Any]:
     if state.get("attempt") != attempt:
         return _told({"state": "starting" if _just_submitted(folder) else "lost", "attempt": attempt})
     if alive:
-        stopping = state["state"] == "running" and (folder / "stop").exists()
-        return _told({**state, "state": "stopping"} if stopping else state)
+        if state["state"] == "running":
+            if (folder / "stop").exists():
+                return _told({**state, "state": "stopping"})
+            if (waits := read(folder / "waits.json")).get("attempt") == attempt:
+                return _told({**state, "state": "queued", "waits_for": waits.get("for")})
+        return _told(state)
     if state.get("boot") == boot_id() and members(str(job.get("id")), *leader(state)):
         return _told({**state, "state": "unsupervised"})
     return _told(_last_word(folder, attempt) or {**state, "state": "lost"})

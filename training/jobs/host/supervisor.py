@@ -26,6 +26,7 @@ _ORPHANS_S = 2.0  # how long processes that outlive the leader have to end by th
 _DISK_S = 600.0  # how long to wait for space on a full disk before the end of a job is lost
 _POLL_S = 0.5
 _GPU_POLL_S = 2.0  # nvidia-smi takes a while each time
+_TWO = "the job has a supervisor already: two cannot run in one directory"
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
 
 
@@ -253,6 +254,21 @@ def launch(folder: Path, kind: type[Supervisor] = Supervisor) -> str:
     return "" if answer == "ok" else answer or "the supervisor ended at once"
 
 
+def supervise(folder: Path) -> str:
+    """Be the supervisor, from the start of the job to its end, for whoever starts one as a process of its
+    own. Returns how the job failed, or why it cannot be started, or "".
+    """
+    try:
+        supervisor = Supervisor(folder)
+    except BlockingIOError:
+        return _TWO
+    os.chdir(folder)
+    supervisor.begin()
+    supervisor.run()
+    end = status(folder)
+    return f"the job has failed: {end['error'] or 'see its log'}" if end["state"] == "failed" else ""
+
+
 def stop(folder: Path, grace: float | None) -> str:
     """Ask a job to end, which it then does by itself. Returns why there is nothing to stop, or "".
 
@@ -277,7 +293,7 @@ def _supervise(folder: Path, kind: type[Supervisor], answer_fd: int) -> NoReturn
         try:
             supervisor = kind(folder)
         except BlockingIOError:
-            os.write(answer_fd, b"the job has a supervisor already: two cannot run in one directory")
+            os.write(answer_fd, _TWO.encode())
             os._exit(1)
         supervisor.begin()
         os.write(answer_fd, b"ok")

@@ -13,14 +13,14 @@ from training.jobs.directory import Checkpoint, Report
 from training.jobs.host.blobs import sha256
 from training.jobs.host.status import read
 from training.jobs.remote.errors import HostError
-from training.jobs.remote.link import Link
+from training.jobs.remote.host_link import HostLink
 
 _STEP = re.compile(r"step-(\d{1,12})")
 _TRIES = 2
 
 
 async def fetch_checkpoints(
-    link: Link, there: str, here: Path, steps: Sequence[int] | None, report: Report
+    link: HostLink, there: str, here: Path, steps: Sequence[int] | None, report: Report
 ) -> list[Checkpoint]:
     """Copy checkpoints of the job `there` into the directory `here`; all of them where `steps` is None.
 
@@ -39,7 +39,7 @@ async def fetch_checkpoints(
     return fetched
 
 
-async def fetch_store(link: Link, there: str, here: Path) -> bool:
+async def fetch_store(link: HostLink, there: str, here: Path) -> bool:
     """Copy the job's own store here, as it is now; returns whether it has one. Raises HostError."""
     if not await link.run("snapshot", there):
         return False
@@ -50,17 +50,13 @@ async def fetch_store(link: Link, there: str, here: Path) -> bool:
     return True
 
 
-async def _steps(link: Link, run_dir: str) -> list[tuple[int, str]]:
+async def _steps(link: HostLink, run_dir: str) -> list[tuple[int, str]]:
     """The complete checkpoints of a job there, newest first: step and name. Raises HostError."""
-    sftp = await link.sftp()
-    async with link.told():
-        if not await sftp.isdir(f"{run_dir}/checkpoints"):
-            return []
-        names = [str(name) for name in await sftp.listdir(f"{run_dir}/checkpoints")]
+    names = await link.listed(f"{run_dir}/checkpoints")
     return sorted(((int(step[1]), name) for name in names if (step := _STEP.fullmatch(name))), reverse=True)
 
 
-async def _fetch_folder(link: Link, there: str, target: Path) -> None:
+async def _fetch_folder(link: HostLink, there: str, target: Path) -> None:
     """Fetch a folder that does not change any more; it has its name once all of it is here and right."""
     hashes: dict[str, tuple[str, int]] = await link.run("hashes", there)
     try:
@@ -83,7 +79,7 @@ async def _fetch_folder(link: Link, there: str, target: Path) -> None:
     draft.rename(target)
 
 
-async def _fetch_verified(link: Link, there: str, path: Path, digest: str) -> None:
+async def _fetch_verified(link: HostLink, there: str, path: Path, digest: str) -> None:
     for _ in range(_TRIES):
         await link.bring(there, path)
         if await asyncio.to_thread(_keep_if, path, digest):

@@ -18,13 +18,14 @@ from engine.paths import expanded
 from sandbox.errors import UsageError
 from training.jobs.directory import Report
 from training.jobs.remote.errors import HostError
+from training.jobs.remote.host_link import HostLink
 from training.jobs.remote.link import Link
 from training.jobs.remote.sending import files_of, send
 
 _CLOCK_S = 30.0  # times of a job are compared with times here
 _DISK = 10 << 30  # code, environment, a checkpoint or two of a small model
 _GLIBC = (2, 28)  # what PyTorch's wheels ask for
-_PROOF = {"train": "trl", "vllm": "vllm"}  # by extra: what is there once it is installed
+PROOF = {"train": "trl", "vllm": "vllm"}  # by extra: what is there once it is installed
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)")
 
 
@@ -47,7 +48,7 @@ class HostReport:
     warnings: tuple[str, ...]
 
 
-async def check(link: Link, gpus: Iterable[int] = ()) -> HostReport:
+async def check(link: HostLink, gpus: Iterable[int] = ()) -> HostReport:
     """Ask a host for what jobs need; `gpus` are those that a job is to have.
 
     Raises HostError where it cannot be asked; what it lacks is in the report.
@@ -59,7 +60,7 @@ async def check(link: Link, gpus: Iterable[int] = ()) -> HostReport:
     clock_s = facts["time"] - min(max(facts["time"], asked), time.time())
     there = None if facts["gpus"] is None else {int(gpu): why for gpu, why in facts["gpus"].items()}
     problems, warnings, name = [], [], link.name
-    if link.host.environment is None:
+    if link.host.environment is None and not link.host.is_ray:  # an environment is to be made
         problems += _glibc(link, tuple(facts["glibc"]), facts["machine"])
     if wanted := sorted(set(gpus) - set(there or ())):
         has = "nvidia-smi does not answer there" if there is None else f"it has {len(there)}"
@@ -87,7 +88,7 @@ async def check(link: Link, gpus: Iterable[int] = ()) -> HostReport:
     )
 
 
-def _glibc(link: Link, glibc: tuple[int, ...], machine: str) -> list[str]:
+def _glibc(link: HostLink, glibc: tuple[int, ...], machine: str) -> list[str]:
     """What of a host's system does not go with the wheels that its environment is made of."""
     wheels = sorted(_wheels(link, link.host.wheels).glob("*.whl")) if link.host.wheels else []
     if link.host.wheels and not wheels:
@@ -104,7 +105,7 @@ def _glibc(link: Link, glibc: tuple[int, ...], machine: str) -> list[str]:
     return [f"{other} is not for {machine}, which {link.name} is"] if other else []
 
 
-def _wheels(link: Link, folder: Path) -> Path:
+def _wheels(link: HostLink, folder: Path) -> Path:
     try:
         return expanded(folder)
     except UsageError as error:
@@ -118,7 +119,7 @@ async def environment(link: Link, extra: str, report: Report) -> str:
     where the host's own environment lacks it, and JobError where an installer fails.
     """
     if (own := link.host.environment) is not None:
-        module = _PROOF[extra]
+        module = PROOF[extra]
         program = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"
         code, _ = await link.shell(shlex.join([own, "-P", "-c", program]))
         if code != 0:

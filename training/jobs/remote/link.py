@@ -1,4 +1,4 @@
-"""The connection to a host: made when it is needed, and again after it was lost.
+"""The connection to a host over SSH: made when it is needed, and again after it was lost.
 
 asyncssh reads the user's own SSH configuration, with its keys, agent, known hosts and jump hosts.
 """
@@ -10,13 +10,14 @@ import contextlib
 import importlib
 import json
 import shlex
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from training.jobs.directory import JobError, Report, silent
 from training.jobs.remote.archive import Archive
 from training.jobs.remote.errors import HostError, LinkError, why
+from training.jobs.remote.host_link import HostLink
 
 if TYPE_CHECKING:
     import asyncssh
@@ -26,17 +27,15 @@ if TYPE_CHECKING:
 # A silent link is noticed after three intervals, whoever is silent: by default SSH would wait for ever.
 KEEPALIVE_S, KEEPALIVE_COUNT = 4, 2
 _CONNECT_S, _LOGIN_S = 10, 20
-BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # between tries to reach a host again
 _PIECE = 4 << 20
-T = TypeVar("T")
 OLDEST_PYTHON = (3, 11)
 
 
-class Link:
-    """One host, by its name in the config file."""
+class Link(HostLink):
+    """A host over SSH."""
 
     def __init__(self, name: str, host: Host) -> None:
-        self.name, self.host = name, host
+        super().__init__(name, host)
         self._connection: asyncssh.SSHClientConnection | None = None
         self._sftp: asyncssh.SFTPClient | None = None
         self._lock = asyncio.Lock()
@@ -171,63 +170,64 @@ class Link:
         archive = Archive.of_host_tool()
         tool = f"{self.workdir}/bin/{archive.name}.pyz"
         async with self.told():
-            if not await sftp.exists(tool):
-                await sftp.makedirs(f"{self.workdir}/bin", exist_ok=True)
-                await self.write(tool, archive.data)
+            there = await sftp.exists(tool)
+        if not there:
+            await self.write(tool, archive.data)
         self._tool = tool
         return tool
 
-    async def bring(self, there: str, here: Path) -> None:
-        """Bring what the file here lacks at its end; nothing where there is none there.
-
-        What is longer here than there is another file's, and makes room. Raises HostError, and JobError where
-        it cannot be written here.
-        """
+    async def is_folder(self, path: str) -> bool:
+        """As `HostLink.is_folder`."""
         sftp = await self.sftp()
         async with self.told():
-            if not await sftp.exists(there):
-                return
-            source = await sftp.open(there, "rb")
-        try:
-            here.parent.mkdir(parents=True, exist_ok=True)
-            with here.open("ab") as target:
-                async with self.told():
-                    # Not beyond: pieces of a piece are read at once, and the file may grow in between.
-                    size = (await source.stat()).size or 0
-                if target.tell() > size:
-                    target.truncate(0)
-                while (place := target.tell()) < size:
-                    async with self.told():
-                        piece = await source.read(min(_PIECE, size - place), place)
-                    if not piece:
-                        return
-                    target.write(piece)
-        except OSError as error:
-            raise JobError(f"{here} cannot be written: {error.strerror}") from None
-        finally:
-            if self._connection is not None:
-                await source.close()
+            return await sftp.isdir(path)
 
-    async def persistently(self, do: Callable[[], Awaitable[T]], report: Report) -> T:
-        """Do what can be continued, again and again while the link is lost.
-
-        Raises what `do` raises in the end.
-        """
-        for wait in BACK_OFF_S:
-            try:
-                return await do()
-            except LinkError as error:
-                report(f"{error}; trying again in {wait:.0f} s")
-            await asyncio.sleep(wait)
-        return await do()
+    async def listed(self, folder: str) -> list[str]:
+        """As `HostLink.listed`."""
+        sftp = await self.sftp()
+        async with self.told():
+            return [str(name) for name in await sftp.listdir(folder)] if await sftp.isdir(folder) else []
 
     async def write(self, path: str, data: bytes) -> None:
-        """Replace a file there, whole or not at all. Raises HostError where it cannot be written."""
+        """As `HostLink.write`."""
         sftp = await self.sftp()
         async with self.told():
+            await sftp.makedirs(path.rpartition("/")[0], exist_ok=True)
             async with sftp.open(f"{path}.tmp", "wb") as file:
                 await file.write(data)
             await sftp.posix_rename(f"{path}.tmp", path)
+
+    async def append(self, path: str, source: Path, offset: int) -> None:
+        """As `HostLink.append`."""
+        sftp = await self.sftp()
+        async with self.told(), sftp.open(path, "ab") as target:
+            with source.open("rb") as file:
+                file.seek(offset)
+                while piece := await asyncio.to_thread(file.read, _PIECE):
+                    await target.write(piece)
+
+    async def delete(self, path: str) -> None:
+        """As `HostLink.delete`."""
+        sftp = await self.sftp()
+        async with self.told():
+            if await sftp.exists(path):
+                await sftp.remove(path)
+
+    @contextlib.asynccontextmanager
+    async def reading(self, path: str) -> AsyncGenerator[_Source | None, None]:
+        """As `HostLink.reading`."""
+        sftp = await self.sftp()
+        async with self.told():
+            file = await sftp.open(path, "rb") if await sftp.exists(path) else None
+            size = 0 if file is None else (await file.stat()).size or 0
+        if file is None:
+            yield None
+            return
+        try:
+            yield _Source(self, file, size)
+        finally:
+            if self._connection is not None:
+                await file.close()
 
     async def _check_python(self) -> None:
         program = "import sys; print(*sys.version_info[:2])"
@@ -240,6 +240,18 @@ class Link:
             wanted = ".".join(map(str, OLDEST_PYTHON))
             has = f"{self.python} of {self.name} is Python {'.'.join(numbers)}"
             raise HostError(f"{has}, and {wanted} or newer is needed: set {setting}")
+
+
+class _Source:
+    """A `host_link.Source`."""
+
+    def __init__(self, link: Link, file: Any, size: int) -> None:
+        self._link, self._file, self.size = link, file, size
+
+    async def read(self, count: int, offset: int) -> bytes:
+        """As `Source.read`."""
+        async with self._link.told():
+            return await self._file.read(count, offset)
 
 
 async def _lines(stream: Any, report: Report) -> str:

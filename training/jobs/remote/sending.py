@@ -13,14 +13,13 @@ from pathlib import Path
 from training.jobs.directory import Report
 from training.jobs.host.blobs import PART, sha256
 from training.jobs.remote.errors import HostError
-from training.jobs.remote.link import Link
+from training.jobs.remote.host_link import HostLink
 
 _SMALL = 1 << 20  # smaller files go together
-_PIECE = 4 << 20  # of a file that goes alone; what has arrived of it counts after a broken link
 _TRIES = 2
 
 
-async def send(link: Link, kind: str, files: Mapping[str, Path], report: Report) -> str:
+async def send(link: HostLink, kind: str, files: Mapping[str, Path], report: Report) -> str:
     """Copy these files into a folder on the host, below `kind` and named by its content; returns its path.
 
     Raises HostError where a file cannot be read here, or does not arrive.
@@ -29,10 +28,8 @@ async def send(link: Link, kind: str, files: Mapping[str, Path], report: Report)
     listing = json.dumps(sorted(hashes.items())).encode()
     await link.connect()
     folder = f"{link.workdir}/{kind}/{hashlib.sha256(listing).hexdigest()[:16]}"
-    sftp = await link.sftp()
-    async with link.told():
-        if await sftp.isdir(folder):  # made whole, under a name that is its content
-            return folder
+    if await link.is_folder(folder):  # made whole, under a name that is its content
+        return folder
     blobs = f"{link.workdir}/blobs"
     by_hash = {digest: files[name] for name, digest in hashes.items()}
     for _ in range(_TRIES):
@@ -64,23 +61,20 @@ def _hashes(files: Mapping[str, Path]) -> dict[str, str]:
         raise HostError(f"{error.filename} cannot be read, and is to be sent: {error.strerror}") from None
 
 
-async def _send_blobs(link: Link, blobs: str, wanted: dict[str, tuple[Path, int]], report: Report) -> None:
+async def _send_blobs(
+    link: HostLink, blobs: str, wanted: dict[str, tuple[Path, int]], report: Report
+) -> None:
     """Send files, each from where it was broken off."""
     small = {digest: path for digest, (path, _) in wanted.items() if path.stat().st_size < _SMALL}
     if small:
         report(f"sending {len(small)} file{'s' * (len(small) > 1)} to {link.name}")
         await link.run("unpack", blobs, given=await asyncio.to_thread(_tar, small))
-    sftp = await link.sftp()
     for digest, (path, there) in wanted.items():
         if digest in small:
             continue
         size = path.stat().st_size
         report(f"sending {path.name} to {link.name}: {size >> 20} MiB, of which {there >> 20} are there")
-        async with link.told(), sftp.open(f"{blobs}/{digest}{PART}", "ab") as target:
-            with path.open("rb") as source:
-                source.seek(min(there, size))
-                while piece := await asyncio.to_thread(source.read, _PIECE):
-                    await target.write(piece)
+        await link.append(f"{blobs}/{digest}{PART}", path, min(there, size))
 
 
 def _tar(files: Mapping[str, Path]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from textual import on
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 _FIELDS = (
     ("name", "Name, as in --on NAME"),
-    ("address", "Address, or an alias of ~/.ssh/config"),
+    ("address", "Address, an alias of ~/.ssh/config, or a Ray cluster as ray://HOST:PORT"),
     ("user", "User, unless the SSH configuration says"),
     ("port", "Port, unless the SSH configuration says"),
     ("gpus", "GPUs that a job takes if it does not say which, as in 0,1"),
+    ("dashboard", "Port of a Ray cluster's dashboard, unless it is 8265"),
+    ("token", "File with a Ray cluster's token, unless it is where Ray looks for it"),
 )
+_EXAMPLES = {"port": "22", "gpus": "0,1", "dashboard": "8265"}
 
 
 class Added(NamedTuple):
@@ -102,19 +106,23 @@ def host_of(given: Mapping[str, str], known: Mapping[str, Host]) -> tuple[str, H
         raise ValueError("name: letters, digits, dots and dashes, and not local")
     if name in known:
         raise ValueError(f"name: {name} is there already; choose another")
-    for field in ("port", "gpus"):
+    for field in ("port", "gpus", "dashboard"):
         if not re.fullmatch(
             r"\d{1,5}(\s*,\s*\d{1,5})*" if field == "gpus" else r"\d{1,5}", given[field] or "0"
         ):
-            raise ValueError(f"{field}: whole numbers, as in {'0,1' if field == 'gpus' else '22'}")
+            raise ValueError(f"{field}: whole numbers, as in {_EXAMPLES[field]}")
     values = {
         "address": given["address"],
         "user": given["user"] or None,
         "port": int(given["port"]) if given["port"] else None,
         "gpus": [int(word) for word in given["gpus"].split(",") if word],
+        "token": Path(given["token"]) if given["token"] else None,
     }
+    if given["dashboard"]:
+        values["dashboard"] = int(given["dashboard"])
     try:
         return name, Host.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise ValueError(f"{first['loc'][0]}: {first['msg'].removeprefix('Value error, ')}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ValueError(": ".join([*map(str, first["loc"]), message])) from None

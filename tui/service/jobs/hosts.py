@@ -11,6 +11,15 @@ if TYPE_CHECKING:
 
 async def check_host(name: str, host: Host) -> HostReport:
     """How a host is now, and whether a job can run there. Raises HostError: it cannot be asked."""
+    if host.is_ray:
+        from training.jobs.ray.cluster import check_cluster
+        from training.jobs.ray.link import RayLink
+
+        cluster = RayLink(name, host)
+        try:
+            return await check_cluster(cluster)
+        finally:
+            await cluster.close()
     from training.jobs.remote.hosts import check
     from training.jobs.remote.link import Link
 

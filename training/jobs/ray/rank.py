@@ -1,0 +1,151 @@
+"""What Ray Train's workers do: each starts one rank of the training and watches it, as torchrun's agent does.
+
+The trainer is a process of its own, the same program as everywhere, so that it can be sent TERM, and so that
+nothing of Ray's is in it. This module reaches the cluster by value and imports none of ours.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+_POLL_S = 0.2
+_LET_GO_S = 30.0  # for a trainer whose worker was killed to be gone
+# Becomes its arguments, which end when the process that is named first does, whatever ended that.
+_END_WITH_PARENT = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+class LostRankError(Exception):
+    """A rank was killed: Ray Train starts all of them again."""
+
+
+def sees(run_dir: str, nonce: str) -> tuple[str, bool]:
+    """The name of this node, and whether it has the job's directory as the head has it."""
+    try:
+        same = (Path(run_dir) / ".nonce").read_text("ascii") == nonce
+    except OSError:
+        same = False
+    return socket.gethostname(), same
+
+
+def carry(job: dict[str, Any]) -> int:
+    """Run one rank to its end. `job` has `run_dir`, `argv`, `mark`, `id`, `attempt` and `grace_s`.
+
+    Returns the exit status of the training: 0, or that of the first rank that failed. Raises LostRankError
+    where this one was killed.
+    """
+    import ray.train
+    from ray.train.collective import broadcast_from_rank_zero
+
+    context = ray.train.get_context()
+    first, run_dir = context.get_world_rank() == 0, Path(job["run_dir"])
+    if first:
+        _take_up(run_dir, job["attempt"])
+    # The same for all ranks of this start, and different in the next: it also lets rank 0 go first.
+    failed = run_dir / f".failed-{broadcast_from_rank_zero(os.urandom(4).hex() if first else None)}"
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    # A program of its own in between, because code between fork and exec could wait for Ray's threads.
+    program = [sys.executable, "-I", "-S", "-c", _END_WITH_PARENT, str(os.getpid())]
+    with (run_dir / "log").open("ab") as log:
+        rank = subprocess.Popen(
+            [*program, *job["argv"]],
+            cwd=run_dir,
+            env=_environment(context.get_world_size(), job),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        code = _watch(rank, run_dir / "stop", failed, float(job["grace_s"]))
+    finally:
+        rank.kill()
+        rank.wait()
+    try:
+        return int(failed.read_text("ascii"))
+    except (OSError, ValueError):
+        pass
+    if code < 0 and not (run_dir / "stop").exists():
+        raise LostRankError(f"rank {context.get_world_rank()} was ended by signal {-code}")
+    if code > 0:
+        failed.write_text(str(code), "ascii")
+    return max(code, 0)
+
+
+def _watch(rank: subprocess.Popen[bytes], stop: Path, failed: Path, grace_s: float) -> int:
+    """Until the rank has ended; its exit status. One that is to stop gets TERM, and KILL after its grace;
+    one whose fellow has failed would wait for it for ever.
+    """
+    asked = None
+    while (code := rank.poll()) is None:
+        if failed.exists():
+            rank.kill()
+        elif asked is None and stop.exists():
+            asked = time.monotonic()
+            grace_s = _grace(stop, grace_s)
+            rank.terminate()
+        elif asked is not None and time.monotonic() - asked > grace_s:
+            rank.kill()
+        time.sleep(_POLL_S)
+    return code
+
+
+def _grace(stop: Path, default: float) -> float:
+    try:
+        return float(json.loads(stop.read_text("utf-8"))["grace_s"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return default
+
+
+def _environment(world_size: int, job: dict[str, Any]) -> dict[str, str]:
+    """The rank's environment. Ray Train has put into ours what torchrun would: RANK, WORLD_SIZE and so on."""
+    environment = {**os.environ, job["mark"]: job["id"]}
+    if world_size > 1:
+        # The ranks meet at the store that Ray's worker 0 has opened, under names of their own.
+        return environment | {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "MASTER_ADDR"):
+        environment.pop(name, None)
+    return environment
+
+
+def _take_up(run_dir: Path, attempt: int) -> None:
+    """As rank 0, before any rank starts: wait for a trainer that is being killed, and say that a start is not
+    the attempt's first.
+    """
+    deadline = time.monotonic() + _LET_GO_S
+    with (run_dir / "trainer.lock").open("a") as lock:
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(_POLL_S)
+    begun = run_dir / f".begun-{attempt}"
+    if not begun.exists():
+        begun.touch()
+        return
+    names = [path.name for path in (run_dir / "checkpoints").glob("step-*")]
+    where = f"continues from {max(names)}" if names else "begins again"
+    text = f"a worker of the cluster was lost; training {where}"
+    tell(run_dir, attempt, "alert", name="worker_lost", text=text)
+
+
+def tell(run_dir: Path, attempt: int, kind: str, **values: Any) -> None:
+    """Add a line to the job's progress, while no trainer writes to it. Raises OSError."""
+    line = {"kind": kind, "time": time.time(), "attempt": attempt, **values}
+    with (run_dir / "progress.jsonl").open("a+b") as progress:
+        progress.seek(0)
+        progress.truncate(progress.read().rfind(b"\n") + 1)  # a line that was cut off
+        progress.write(json.dumps(line).encode() + b"\n")
