@@ -82,7 +82,8 @@ def made_rows(count: int, seed: int) -> list[TrainedRow]:
         parts = [draw.randrange(2, 6) for _ in range(3)]
         mask = [1] * parts[0] + [0] * parts[1] + [1] * parts[2]
         advantages = [1.5] * parts[0] + [9.0] * parts[1] + [draw.uniform(-3, 0)] * parts[2]
-        rows.append(TrainedRow(prompt, [draw.randrange(4, 250) for _ in mask], advantages, mask))
+        completion, logps = [draw.randrange(4, 250) for _ in mask], [-5.5] * len(mask)
+        rows.append(TrainedRow(prompt, completion, advantages, mask, logps))
     return rows
 
 
@@ -165,7 +166,7 @@ def test_the_gradient_is_that_of_the_advantages_and_zero_elsewhere(tmp_path, mod
 def test_per_rollout_is_a_mean_of_means():
     from training.trainers.collecting import per_rollout
 
-    rollouts = [made_rows(1, 1), made_rows(3, 2), [TrainedRow([1], [2, 3], [4.0, 4.0], [0, 0])]]
+    rollouts = [made_rows(1, 1), made_rows(3, 2), [TrainedRow([1], [2, 3], [4.0, 4.0], [0, 0], [0.0, 0.0])]]
     tokens = sum(sum(row.mask) for rows in rollouts for row in rows)
     weighed = [per_rollout(rows, tokens, 2) for rows in rollouts]
 
