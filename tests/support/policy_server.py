@@ -14,6 +14,8 @@ import threading
 from pathlib import Path
 from typing import Any, Self
 
+import torch
+
 from engine.models.base import Sampling
 from tests.support.openai_server import OpenAIServer, Reply, failure
 from training.rollouts.generators import EmbeddedGenerator
@@ -34,6 +36,8 @@ class PolicyServerDouble:
 
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         self.model: Any = AutoModelForCausalLM.from_pretrained(folder)
+        if stale_head:
+            self.model.lm_head.weight = torch.nn.Parameter(self.model.lm_head.weight.detach().clone())
         self.says: dict[str, Reply] = {}
         self.loaded: list[Path] = []
         self.versions: list[str] = ["default"]
@@ -93,7 +97,7 @@ class PolicyServerDouble:
             return failure(500, "Worker failed with error 'no weights there'")
         state = load_file(folder / "model.safetensors")
         if self._stale_head:
-            state.pop("lm_head.weight")
+            state.pop("lm_head.weight", None)
         self.model.load_state_dict(state, strict=False)
         self.loaded.append(folder)
         return json_reply({"results": [None]})

@@ -71,6 +71,7 @@ class Gate:
         """Let no further call pass, and block until those that did have ended."""
         with self._changed:
             self._is_held = True
+            self._changed.notify_all()
             self._changed.wait_for(lambda: not self._passing)
 
     def open(self, version: int | None) -> None:
