@@ -105,22 +105,6 @@ def test_rollouts_of_the_next_step_begin_with_the_weights_before_it(tmp_path, pr
     assert sorted(_steps_of_calls(folder / "store.db")) == sorted(_without_one_each(answered))
 
 
-def test_without_staleness_a_step_waits_for_its_own_weights(tmp_path, problems, server):
-    folder = directory(tmp_path / "run", problems, server, "generation.max_staleness=0")
-    train(RunDirectory.open(folder))
-    assert weights(folder, 1) == [[0, 0]] * 2
-    assert weights(folder, 2) == [[1, 1]] * 2
-    assert support.values(folder, "sampling_gap") == pytest.approx([0.0, 0.0], abs=1e-4)
-
-
-def test_weights_that_are_sent_less_often_are_as_old_as_allowed(tmp_path, problems, server):
-    changes = ("steps=3", "generation.every=2", "generation.max_staleness=1")
-    folder = directory(tmp_path / "run", problems, server, *changes)
-    train(RunDirectory.open(folder))
-    assert [path.name for path in server.loaded] == ["check", "step-000000", "step-000002"]
-    assert [weights(folder, step)[0] for step in (1, 2, 3)] == [[0, 0], [0, 0], [2, 2]]
-
-
 def test_rollouts_from_weights_that_are_too_old_are_not_learned_from(tmp_path, problems, server, monkeypatch):
     """Updates that do not come to pass are the only way to get there."""
     send = ServedPolicy.update
@@ -129,7 +113,7 @@ def test_rollouts_from_weights_that_are_too_old_are_not_learned_from(tmp_path, p
         return send(self, step) if step == 0 else None
 
     monkeypatch.setattr(ServedPolicy, "update", first_only)
-    folder = directory(tmp_path / "run", problems, server, "steps=3")
+    folder = directory(tmp_path / "run", problems, server, "steps=3", "rollouts.rounds=1")
     train(RunDirectory.open(folder))
     assert support.values(folder, "stale_rollouts") == [0.0, 0.0, 2.0]
     assert support.values(folder, "dropped_rollouts") == [0.0, 0.0, 2.0]
@@ -142,7 +126,8 @@ def test_rollouts_from_weights_that_are_too_old_are_not_learned_from(tmp_path, p
 def test_a_server_that_dies_ends_the_run_with_a_checkpoint_and_another_goes_on(tmp_path, problems):
     begun = PolicyServerDouble(pocket_weights("pocket-meta"))
     with begun:
-        folder = directory(tmp_path / "run", problems, begun, "generation.max_staleness=0")
+        changes = ("generation.max_staleness=0", "rollouts.rounds=1")
+        folder = directory(tmp_path / "run", problems, begun, *changes)
         stop_at_second_step(begun)
         with pytest.raises(ServerError, match=r"does not answer.*checkpoints so far are whole.*resume"):
             train(RunDirectory.open(folder))
@@ -155,7 +140,9 @@ def test_a_server_that_dies_ends_the_run_with_a_checkpoint_and_another_goes_on(t
         train(RunDirectory.open(folder))
     steps = [(line["step"], line["attempt"]) for line in support.progress(folder, "step")]
     assert steps == [(1, 1), (2, 2)]
-    assert weights(folder, 2)[0] == [1, 1]
+    # Without staleness a step waits for its own weights.
+    assert [weights(folder, step) for step in (1, 2)] == [[[0, 0]] * 2, [[1, 1]] * 2]
+    assert support.values(folder, "sampling_gap") == pytest.approx([0.0, 0.0], abs=1e-4)
 
 
 def stop_at_second_step(server: PolicyServerDouble) -> None:
@@ -293,6 +280,15 @@ def test_prefixes_of_calls_that_are_not_the_trainings_keep_it_from_beginning(tmp
     monkeypatch.setattr("training.rollouts.server._IDLE_S", 0.0)
     server.says["/reset_prefix_cache"] = json_reply({"success": False})
     refused(tmp_path, server.address, "busy with calls that are not this training's")
+
+
+def test_weights_are_sent_as_often_as_asked(tmp_path, server):
+    with served(tmp_path, server.address, "generation.every=2") as policy:
+        gaps = [policy.update(step) for step in range(5)]
+        assert [gap is None for gap in gaps] == [False, True, False, True, False]
+        assert policy.door.gate.version == 4
+    names = ["check", "step-000000", "step-000002", "step-000004"]
+    assert [path.name for path in server.loaded] == names
 
 
 def test_a_folder_that_cannot_be_made(tmp_path, server):
