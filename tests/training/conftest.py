@@ -17,8 +17,9 @@ from training.data import BuildOptions, Kind, Report, Source, build
 
 @pytest.fixture(autouse=True)
 def only_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """FLOWREASONER_LONG has been read when tests were collected; a trainer refuses what is no setting."""
-    monkeypatch.delenv("FLOWREASONER_LONG", raising=False)
+    """These have been read when tests were collected; a trainer refuses what is no setting."""
+    for name in ("FLOWREASONER_LONG", "FLOWREASONER_VLLM"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @dataclass

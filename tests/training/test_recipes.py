@@ -187,3 +187,17 @@ def test_what_training_needs_is_said_before_a_job_is_made(monkeypatch: pytest.Mo
     monkeypatch.setattr(specs, "find_spec", lambda name: None if name in ("trl", "peft") else name)
     with pytest.raises(JobError, match=r"^training needs trl, peft: pip install 'flowreasoner\[train\]'$"):
         specs.training_spec(recipes.load("sft-embedded"), "first")
+
+
+def test_a_plan_says_what_a_policys_server_needs():
+    changes = ["generation.backend=vllm-server", "generation.server=http://gpu:9000/v1"]
+    given = recipes.load("grpo-embedded", [*changes, "generation.weights=/net/policy"])
+    guesses = recipes.plan(given, "RUN", Settings()).estimates
+    # The newest three checkpoints, the best and one being written, each with two moments.
+    assert guesses["weights"].value == pytest.approx(guesses["disk"].value / (5 * 3))
+    basis = guesses["weights"].basis
+    assert "written to /net/policy for the server at http://gpu:9000 after each step" in basis
+    assert "VLLM_SERVER_DEV_MODE=1 vllm serve pocket-meta" in basis
+    assert "--max-model-len 2048 --host gpu --port 9000" in basis
+    embedded = recipes.plan(recipes.load("grpo-embedded"), "RUN", Settings())
+    assert "weights" not in embedded.estimates

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,8 @@ def test_what_is_only_named_in_the_source_is_still_there():
         "self._last_loaded_step",
         'pop("env_mask"',
         "self.eos_token_ids",
+        'per_token_loss * inputs["importance_sampling_ratio"]',
+        "if self.use_vllm and self.vllm_importance_sampling_correction",
     ):
         assert words in source
     source = inspect.getsource(DPOTrainer)
@@ -82,11 +85,20 @@ def made_rows(count: int, seed: int) -> list[TrainedRow]:
         parts = [draw.randrange(2, 6) for _ in range(3)]
         mask = [1] * parts[0] + [0] * parts[1] + [1] * parts[2]
         advantages = [1.5] * parts[0] + [9.0] * parts[1] + [draw.uniform(-3, 0)] * parts[2]
-        rows.append(TrainedRow(prompt, [draw.randrange(4, 250) for _ in mask], advantages, mask))
+        completion, logps = [draw.randrange(4, 250) for _ in mask], [-5.5] * len(mask)
+        rows.append(TrainedRow(prompt, completion, advantages, mask, logps))
     return rows
 
 
-def trainer_of(model: Path, folder: Path, rows: list[TrainedRow], beta: float = 0.0) -> Any:
+def trainer_of(
+    model: Path,
+    folder: Path,
+    rows: list[TrainedRow],
+    beta: float = 0.0,
+    *,
+    corrects: bool = False,
+    **more: Any,
+) -> Any:
     from datasets import Dataset
     from trl import GRPOConfig
 
@@ -108,8 +120,9 @@ def trainer_of(model: Path, folder: Path, rows: list[TrainedRow], beta: float = 
         disable_tqdm=True,
         gradient_checkpointing=False,
         max_grad_norm=0.0,
+        **more,
     )
-    return rows_trainer(lambda inputs: rows)(
+    return rows_trainer(lambda inputs: rows, corrects=corrects)(
         model=AutoModelForCausalLM.from_pretrained(model),
         processing_class=AutoTokenizer.from_pretrained(model),
         args=arguments,
@@ -162,10 +175,38 @@ def test_the_gradient_is_that_of_the_advantages_and_zero_elsewhere(tmp_path, mod
         assert torch.allclose(found[name], parameter.grad, atol=1e-4, rtol=1e-3), name
 
 
+@pytest.mark.parametrize("level", ["token", "sequence"])
+def test_what_another_policy_sampled_is_weighed_by_the_ratio_cut_at_its_most(tmp_path, model, level):
+    """-sum min(pi / mu, cap) A, at the sampling temperature, over the tokens that the policy wrote."""
+    more = {
+        "vllm_importance_sampling_mode": f"{level}_truncate",
+        "vllm_importance_sampling_clip_max": 1.5,
+    }
+    plain, draw = AutoModelForCausalLM.from_pretrained(model), random.Random(3)
+    rows, weighed, cut = [], 0.0, 0
+    for row in made_rows(4, 9):
+        ids = torch.tensor([[*row.prompt, *row.completion]])
+        with torch.no_grad():
+            logs = (plain(ids).logits[0, len(row.prompt) - 1 : -1] / 0.8).log_softmax(-1)
+        mine = logs[range(len(row.completion)), list(row.completion)]
+        mask = torch.tensor(row.mask)
+        gaps = torch.tensor([draw.uniform(-0.7, 0.7) for _ in row.mask])
+        rows.append(replace(row, logps=(mine - gaps).tolist()))
+        ratios = (gaps if level == "token" else (gaps * mask).sum().expand(len(mask))).exp()
+        cut += int((ratios * mask > 1.5).sum())
+        weighed += float((ratios.clamp(max=1.5) * torch.tensor(row.advantages) * mask).sum())
+    trainer = trainer_of(model, tmp_path, rows, corrects=True, **more)
+    trainer.train()
+    tokens = sum(sum(row.mask) for row in rows)
+    loss = next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
+    assert loss == pytest.approx(-weighed / tokens, rel=1e-4)
+    assert 0 < cut < tokens, "the sample should have ratios that are cut, and others"
+
+
 def test_per_rollout_is_a_mean_of_means():
     from training.trainers.collecting import per_rollout
 
-    rollouts = [made_rows(1, 1), made_rows(3, 2), [TrainedRow([1], [2, 3], [4.0, 4.0], [0, 0])]]
+    rollouts = [made_rows(1, 1), made_rows(3, 2), [TrainedRow([1], [2, 3], [4.0, 4.0], [0, 0], [0.0, 0.0])]]
     tokens = sum(sum(row.mask) for rows in rollouts for row in rows)
     weighed = [per_rollout(rows, tokens, 2) for rows in rollouts]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from training.recipes.sections import (
     About,
@@ -253,10 +254,42 @@ class Objective(Section):
 class Generation(Section):
     """What decodes the policy."""
 
-    backend: Literal["embedded", "vllm-colocate"] = "embedded"
-    """`embedded`: this project's decoder on the trainer's weights; `vllm-colocate`: vLLM on the same GPUs."""
+    backend: Literal["embedded", "vllm-colocate", "vllm-server"] = "embedded"
+    """`embedded`: this project's decoder on the trainer's weights; `vllm-colocate`: vLLM on the same GPUs;
+    `vllm-server`: a vLLM server, which gets the weights after each step and answers each call by itself."""
     memory: Annotated[Share, About("share of a GPU")] = 0.3
     """GPU memory that vLLM takes (`vllm-colocate`)."""
+    server: str = "http://127.0.0.1:8000"
+    """Address of the server, which is to serve this training alone (`vllm-server`). A key that it wants is
+    taken from the environment variable VLLM_API_KEY."""
+    weights: str = ""
+    """Folder through which the server gets the weights, and which it sees under the same path; by default the
+    job's own (`vllm-server`)."""
+    every: Annotated[Count, About("steps")] = 1
+    """Send the weights each time this many steps are done (`vllm-server`)."""
+    max_staleness: Annotated[int, Field(ge=0), About("steps")] = 1
+    """A rollout with tokens from weights that are more steps old is discarded. If this leaves room, the next
+    step's rollouts begin while the optimizer works (`vllm-server`)."""
+    correct: Annotated[Literal["token", "sequence"], About(source="TRL")] = "token"
+    """Importance weights of the policy in training against the one that was sampled: for each token, or for
+    each row (`vllm-*`)."""
+    correct_max: Annotated[Positive, About(source="TRL: 3")] = 3.0
+    """Importance weights are cut to this size (`vllm-*`)."""
+
+    @field_validator("server")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+            raise ValueError("must be an address such as http://127.0.0.1:8000")
+        if parts.username or parts.password:
+            raise ValueError("must not hold a user or password: set VLLM_API_KEY in the environment")
+        return value.rstrip("/").removesuffix("/v1")
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether a step's rollouts begin one step early, with weights that will be up to `every` old."""
+        return self.backend == "vllm-server" and self.max_staleness >= self.every
 
 
 class Probe(Section):
@@ -328,4 +361,21 @@ class GRPORecipe(ModelRecipe):
             raise ValueError("rollouts.held_out needs rollouts.variant = 'metaflow': set one or the other")
         if name in trained:
             raise ValueError(f"rollouts.held_out ({name}) is among rollouts.operators: take it out of them")
+        return self
+
+    @model_validator(mode="after")
+    def _server_can_serve(self) -> Self:
+        given = self.generation
+        if given.backend != "vllm-server":
+            return self
+        if self.rollouts.top_p < 1:
+            raise ValueError(
+                "generation.backend = 'vllm-server' needs rollouts.top_p = 1: vLLM's log-probabilities are "
+                "those of the nucleus, and training's of the whole vocabulary"
+            )
+        if given.every > given.max_staleness + 1:
+            raise ValueError(
+                f"generation.every ({given.every}) lets weights grow older than generation.max_staleness "
+                f"({given.max_staleness}) allows: set it to {given.max_staleness + 1} or less"
+            )
         return self

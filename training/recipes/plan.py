@@ -12,6 +12,7 @@ from engine.config import load as load_settings
 from training.recipes.kinds import DPORecipe, GRPORecipe, ModelRecipe, Recipe, SFTRecipe, Trained
 from training.recipes.launch import argv
 from training.recipes.maas import MaASRecipe
+from training.rollouts.server import command
 
 _BYTES = {"float32": 4, "bfloat16": 2}
 _A100 = 312e12  # dense bf16 FLOP/s, NVIDIA's data sheet
@@ -65,7 +66,21 @@ def plan(recipe: Recipe, run_folder: str = "RUN_DIR", settings: Settings | None 
     if steps is not None and tokens is not None and isinstance(recipe, Trained):
         passes = recipe.epochs if recipe.max_steps is None else steps * recipe.batch.rows / (rows or 1)
         estimates["time"] = _time(recipe, model, tokens * passes)
+    if isinstance(recipe, GRPORecipe) and recipe.generation.backend == "vllm-server":
+        estimates["weights"] = _sent(recipe, model, run_folder)
     return Plan(recipe, argv(run_folder), steps, rows, tokens, longest, estimates)
+
+
+def _sent(recipe: GRPORecipe, model: _Shape, run_folder: str) -> Estimate:
+    """The policy's weights on their way to its server."""
+    given, size = recipe.generation, model.parameters * _BYTES[recipe.model.weights] / 1e9
+    how = command(recipe.model.base.removeprefix("hf:"), recipe.data.max_length, given.server)
+    steps = "each step" if given.every == 1 else f"each {given.every} steps"
+    basis = (
+        f"written to {given.weights or run_folder} for the server at {given.server} after {steps}; twice as "
+        f"much disk while it reads them; start it with: {how}"
+    )
+    return Estimate(size, "GB", basis)
 
 
 def _lengths(recipe: Recipe, settings: Settings) -> list[int]:

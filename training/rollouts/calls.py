@@ -21,7 +21,8 @@ class Call:
     `prompt` and `completion` are token ids, the completion's with the token that ended it; `logps` the
     log-probability of each token of the completion at `temperature`, over the whole vocabulary. `turn` is
     "repair" for the reply to a diagnosis. `valid` says whether a workflow that can run came of it, None
-    where the run ended before anybody looked. `thought` is whether it reasoned before it answered.
+    where the run ended before anybody looked. `thought` is whether it reasoned before it answered. `version`
+    is how many optimizer steps the weights had that wrote it, where a server did.
     """
 
     round: int
@@ -32,6 +33,7 @@ class Call:
     turn: Turn = "reply"
     valid: bool | None = None
     thought: bool = False
+    version: int | None = None
 
 
 @dataclass

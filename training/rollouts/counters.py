@@ -17,7 +17,8 @@ def counters(rollouts: Sequence[Rollout], rewards: Sequence[Reward]) -> dict[str
       numbers (1 - different / all)
     - `empty_thinking_share`: of all replies, those that reasoned nothing before they answered
     - `completion_tokens`: mean length of a reply
-    - `dropped_rollouts`: how many have no reward, because a sandbox or a model failed
+    - `dropped_rollouts`: how many have no reward, because a sandbox or a model failed, or because they are
+      among the `stale_rollouts`, whose weights were too old
 
     Of workflows that are run on instances of a task there are also:
 
@@ -29,6 +30,7 @@ def counters(rollouts: Sequence[Rollout], rewards: Sequence[Reward]) -> dict[str
     shapes = [skeleton(r.code) for rollout in rollouts for r in rollout.rounds if r.valid]
     scores = [instance.score for rollout in rollouts for instance in rollout.instances]
     judged = [float(score < 1.0) for score in scores if score is not None]
+    served = any(call.version is not None for call in calls)
     of_instances = {"wrong_share": _mean(judged), "masked_instances": float(scores.count(None))}
     return {
         **(of_instances if scores else {}),
@@ -37,6 +39,7 @@ def counters(rollouts: Sequence[Rollout], rewards: Sequence[Reward]) -> dict[str
         "empty_thinking_share": _mean([float(not call.thought) for call in calls]),
         "completion_tokens": _mean([float(len(call.completion)) for call in calls]),
         "dropped_rollouts": float(sum(bool(reward.dropped) for reward in rewards)),
+        **({"stale_rollouts": float(sum(reward.is_stale for reward in rewards))} if served else {}),
     }
 
 

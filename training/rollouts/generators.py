@@ -16,13 +16,15 @@ class Generated:
     """A completion in tokens. `ids` include the token that ended it.
 
     `logps` are their log-probabilities at `temperature` over the whole vocabulary. Empty where the prompt
-    left no room.
+    left no room. `version` is how many optimizer steps the weights had that a server drew it with, None where
+    they are those in training.
     """
 
     ids: list[int]
     logps: list[float]
     temperature: float
     finish: Literal["stop", "length"] = "stop"
+    version: int | None = None
 
 
 class Generator(Protocol):

@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine.models.base import Completion, Message, Queued, Sampling
 from engine.models.local.chat import Chat, completion_of
@@ -62,7 +62,9 @@ class PolicyModel:
                 text.feed(token)
         text.close()
         self.calls[number] = Asked(prompt, generated, bool(text.reasoning.strip()))
-        sampled = {**sampling.to_json(), "temperature": generated.temperature}
+        sampled: dict[str, Any] = {**sampling.to_json(), "temperature": generated.temperature}
+        if generated.version is not None:
+            sampled["weights_step"] = generated.version
         yield completion_of(text, generated.finish, len(prompt), len(generated.ids), sampled)
 
     async def aclose(self) -> None:

@@ -11,6 +11,7 @@ is here is our reading: pass rate, less complexity, plus distinctness.
 | its repair turn | the round's: of the workflow, where it can run, else `invalid` |
 | a round that the run's budget cut short | `cut` |
 | the sandbox or a model failed, or the run was cancelled | none: the rollout is dropped and counted |
+| tokens of it are from weights that are too old | none, too |
 """
 
 from __future__ import annotations
@@ -57,12 +58,13 @@ class Reward:
     """A rollout's rewards by round, NaN where none was played.
 
     All are NaN where the rollout is `dropped`, which says why in a few words, else "". `words` say for each
-    round what it was rewarded for.
+    round what it was rewarded for. `is_stale` tells those that were dropped for the age of their weights.
     """
 
     rounds: tuple[float, ...]
     words: tuple[str, ...]
     dropped: str = ""
+    is_stale: bool = False
 
 
 def reward(rollout: Rollout, rounds: int, settings: RewardSettings = RewardSettings()) -> Reward:
@@ -84,6 +86,11 @@ def reward(rollout: Rollout, rounds: int, settings: RewardSettings = RewardSetti
         values[cut - 1] = settings.cut
         words.append(f"round {cut}: cut short by the run's budget")
     return Reward(tuple(values), tuple(words))
+
+
+def stale(given: Reward, steps: int) -> Reward:
+    """The reward of a rollout with tokens from weights that are too many `steps` old: none."""
+    return Reward((_NONE,) * len(given.rounds), (), f"its weights are {steps} steps old", is_stale=True)
 
 
 def pass_share(instances: Sequence[InstanceOutcome]) -> float | None:

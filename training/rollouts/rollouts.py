@@ -293,6 +293,7 @@ class Reading:
                     (proposal.turn if proposal else None) or "reply",
                     None if proposal is None else proposal.workflow_id is not None,
                     asked.thought,
+                    generated.version,
                 )
             )
         return out

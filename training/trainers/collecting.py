@@ -1,11 +1,15 @@
-"""One step's rollouts: from problems to rows with advantages, and what is told of them."""
+"""One step's rollouts: from problems to rows with advantages, and what is told of them.
+
+With a server, the next step's rollouts are under way while the optimizer works.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.ids import derived_seed
@@ -24,22 +28,30 @@ from training.rollouts.advantages import (
     process_advantages,
 )
 from training.rollouts.calls import rows
-from training.rollouts.generators import Generator
-from training.rollouts.meter import Meter
-from training.rollouts.policy import Desk, PolicyModel
-from training.rollouts.rewards import Reward, RewardSettings, reward
-from training.rollouts.rollouts import GymThread, Request, Rollout, RolloutRequest
+from training.rollouts.policy import PolicyModel
+from training.rollouts.rewards import Reward, RewardSettings, reward, stale
+from training.rollouts.rollouts import Request, Rollout, RolloutRequest
 from training.rollouts.tasks import TaskRequest, draw_instances
+from training.trainers.generation import Generation, Seconds
 from training.trainers.hooks import Hooks
 from training.trainers.probe import ProbeRequest
 from training.trainers.step_report import Told, groups_json, mean, step_values
-from training.trainers.subjects import OperatorSets
+from training.trainers.subjects import OperatorSets, places
 from training.trainers.trl_points import TrainedRow
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A step's rollouts under way; `places` are each one's group and candidate."""
+
+    requests: Sequence[RolloutRequest | TaskRequest]
+    places: Sequence[tuple[int, int]]
+    rollouts: Future[list[Rollout]]
 
 
 @dataclass
 class Collector:
-    """Makes rows of a step's inputs: `subjects[input["number"]]` once for each candidate.
+    """Makes a step's rows. Its inputs say no more than how many candidates are this rank's part.
 
     A subject is a problem, or a task that one workflow is written for.
     """
@@ -48,34 +60,47 @@ class Collector:
     job: str
     subjects: Sequence[Problem] | Sequence[Task]
     operators: OperatorSets
-    gym: GymThread
-    desk: Desk
+    generation: Generation
     probe: Sequence[Problem]
     chat: Chat
-    generator: Generator
     hooks: Hooks
-    meter: Meter
+    begun: dict[int, Begun] = field(default_factory=dict)
+    """By step."""
 
     def __call__(self, inputs: Sequence[Mapping[str, Any]]) -> list[TrainedRow]:
         """Collective: every rank calls it. Raises ExpectedError."""
-        trainer = self.hooks.trainer
-        step, rank = trainer.state.global_step, trainer.accelerator.process_index
-        places = [divmod(rank * len(inputs) + n, self.recipe.rollouts.group) for n in range(len(inputs))]
-        requests = [
-            self._request(self.subjects[one["number"]], step, *place)
-            for one, place in zip(inputs, places, strict=True)
-        ]
+        step = self.hooks.trainer.state.global_step
+        spent = self.generation.update(step)
         watched = self._probe(step) | self._held_out(step)
-        rollouts, seconds = self._carry_out(requests)
+        begun = self.begun.pop(step, None) or self._begin(step, len(inputs))
+        rollouts, seconds = self._finish(begun.rollouts)
+        self.generation.confirm()
+        if self.generation.is_ahead and step + 1 < self.recipe.steps and not self.hooks.stopping:
+            self.begun[step + 1] = self._begin(step + 1, len(inputs))
         self.hooks.values |= watched
         began = time.perf_counter()
-        rewards = [reward(r, self.recipe.rollouts.rounds, self.reward_settings) for r in rollouts]
+        rewards = [self._reward(r, step) for r in rollouts]
         groups = self._groups(rewards)
-        out, long = self._rows(rollouts, rewards, groups, places)
-        self._tell(step, requests, rollouts, rewards, groups, long)
-        seconds["seconds_other"] = time.perf_counter() - began
-        self.hooks.values |= seconds
+        out, long = self._rows(rollouts, rewards, groups, begun.places)
+        self._tell(step, begun.requests, rollouts, rewards, groups, long)
+        seconds["seconds_other"] = time.perf_counter() - began + (spent.get("seconds_weights") or 0.0)
+        self.hooks.values |= spent | seconds
         return out
+
+    def _begin(self, step: int, count: int) -> Begun:
+        """Begin this rank's rollouts of a step, `count` of them."""
+        group, rank = self.recipe.rollouts.group, self.hooks.trainer.accelerator.process_index
+        numbers = places(step, len(self.subjects), self.recipe.rollouts.queries, self.recipe.seed)
+        mine = [divmod(rank * count + n, group) for n in range(count)]
+        requests = [self._request(self.subjects[numbers[place[0]]], step, *place) for place in mine]
+        return Begun(requests, mine, self.generation.start(requests))
+
+    def _reward(self, rollout: Rollout, step: int) -> Reward:
+        """What a rollout is worth for the step that trains on it; nothing where its weights are too old."""
+        versions = [call.version for call in rollout.calls if call.version is not None]
+        given = reward(rollout, self.recipe.rollouts.rounds, self.reward_settings)
+        age = step - min(versions, default=step)
+        return stale(given, age) if age > self.recipe.generation.max_staleness else given
 
     @property
     def reward_settings(self) -> RewardSettings:
@@ -123,7 +148,7 @@ class Collector:
         return TaskRequest(task, instances, self._policy(), config, origin)
 
     def _policy(self) -> PolicyModel:
-        return PolicyModel(f"job:{self.job}", self.chat, self.desk)
+        return PolicyModel(f"job:{self.job}", self.chat, self.generation.source)
 
     def _config(self, operators: OperatorSet, seed: int, worker_seed: int | None = None) -> RunConfig:
         rollouts = self.recipe.rollouts
@@ -190,30 +215,17 @@ class Collector:
             "held_out_valid_share": mean([valid for _, valid in known]),
         }
 
-    def _carry_out(self, requests: Sequence[Request]) -> tuple[list[Rollout], dict[str, float | None]]:
-        """The rollouts, and the seconds that this thread decoded and waited."""
-        decoding = waiting = 0.0
-        done = self.gym.start(requests, self.recipe.rollouts.at_once)
+    def _carry_out(self, requests: Sequence[Request]) -> tuple[list[Rollout], Seconds]:
+        """Begin and finish rollouts."""
+        return self._finish(self.generation.start(requests))
+
+    def _finish(self, started: Future[list[Rollout]]) -> tuple[list[Rollout], Seconds]:
         try:
             with self.hooks.can_leave():
-                while True:
-                    began = time.perf_counter()
-                    asks = self.desk.next_batch()
-                    waiting += time.perf_counter() - began
-                    if not asks:
-                        break
-                    began = time.perf_counter()
-                    with self.meter.policy():
-                        made = self.generator.generate([a.prompt for a in asks], [a.sampling for a in asks])
-                    decoding += time.perf_counter() - began
-                    self.desk.answer(asks, made)
-                began = time.perf_counter()
-                rollouts = done.result()
-                waiting += time.perf_counter() - began
+                return self.generation.finish(started)
         except BaseException:
-            done.cancel()
+            started.cancel()
             raise
-        return rollouts, {"seconds_wait_generation": decoding, "seconds_execution": waiting}
 
     def _groups(self, rewards: Sequence[Reward]) -> list[Advantages]:
         """The advantages of all groups of the step, whatever ranks their candidates are on."""
@@ -247,7 +259,7 @@ class Collector:
                     long += 1
                     continue
                 mask = [0 if owner is None else 1 for owner in row.owners]
-                own.append(TrainedRow(row.prompt, row.completion, row.of_calls(values), mask))
+                own.append(TrainedRow(row.prompt, row.completion, row.of_calls(values), mask, row.logps))
             made.append(own)
         if self.recipe.objective.per == "rollout":
             made = self._by_rollout(made)
@@ -295,9 +307,7 @@ def per_rollout(rows: list[TrainedRow], tokens: float, count: float) -> list[Tra
     """
     own = _learned(rows)
     factor = tokens / (count * own) if own else 1.0
-    return [
-        TrainedRow(row.prompt, row.completion, [a * factor for a in row.advantages], row.mask) for row in rows
-    ]
+    return [replace(row, advantages=[advantage * factor for advantage in row.advantages]) for row in rows]
 
 
 def _learned(rows: Sequence[TrainedRow]) -> int:

@@ -30,8 +30,10 @@ from training.rollouts.policy import Desk
 from training.rollouts.rollouts import Gym, GymThread
 from training.trainers.arguments import common, warm_up_steps
 from training.trainers.collecting import Collector
+from training.trainers.generation import AtServer, Generation, InProcess
 from training.trainers.hooks import Hooks
 from training.trainers.probe import probe_of
+from training.trainers.served import ServedPolicy
 from training.trainers.subjects import OperatorSets, refuse_reported, reported_problems
 from training.trainers.trl_points import ColocatedGenerator, rows_trainer
 
@@ -67,7 +69,9 @@ def make(
     operators = OperatorSets.of(recipe.rollouts, recipe.seed)
     model = load_model(recipe, source_of(recipe.model, settings), tokenizer)
     collectors: list[Collector] = []  # the trainer needs it, and it needs the trainer's model
-    trainer: Any = rows_trainer(lambda inputs: collectors[0](inputs))(  # noqa: PLW0108  there is none yet
+    served = _served(recipe, run_folder, tokenizer, hooks, stack)
+    collect = lambda inputs: collectors[0](inputs)  # noqa: E731, PLW0108  there is none yet
+    trainer: Any = rows_trainer(collect, corrects=served is not None)(
         model=model,
         processing_class=tokenizer,
         args=_arguments(recipe, run_folder),
@@ -84,21 +88,14 @@ def make(
     )
     thread = stack.enter_context(GymThread(gym))
     hooks.meter = stack.enter_context(Meter(thread))
-    collectors.append(
-        Collector(
-            recipe,
-            run_folder.name,
-            subjects,
-            operators,
-            thread,
-            Desk(),
-            probe,
-            Chat(recipe.model.base, tokenizer),
-            decoder(_generator(recipe, trainer, tokenizer)),
-            hooks,
-            hooks.meter,
-        )
-    )
+    at_once = recipe.rollouts.at_once
+    if served is None:
+        generator = decoder(_generator(recipe, trainer, tokenizer))
+        generation: Generation = InProcess(thread, generator, hooks.meter, at_once, Desk())
+    else:
+        generation = AtServer(thread, served, at_once, recipe.generation.is_ahead)
+    chat = Chat(recipe.model.base, tokenizer)
+    collectors.append(Collector(recipe, run_folder.name, subjects, operators, generation, probe, chat, hooks))
     trainer.save = hooks.save
     trainer.args.warmup_steps = warm_up_steps(recipe, recipe.steps)
     hooks.trainer = trainer
@@ -168,7 +165,8 @@ def _arguments(recipe: GRPORecipe, run_folder: Path) -> Any:
     return GRPOConfig(
         **common(recipe, str(run_folder)),
         **(vllm if colocated else {}),
-        vllm_importance_sampling_mode="token_truncate",
+        vllm_importance_sampling_mode=f"{recipe.generation.correct}_truncate",
+        vllm_importance_sampling_clip_max=recipe.generation.correct_max,
         per_device_train_batch_size=recipe.candidates_at_once,
         steps_per_generation=passes,
         gradient_accumulation_steps=passes,
@@ -184,12 +182,21 @@ def _arguments(recipe: GRPORecipe, run_folder: Path) -> Any:
     )
 
 
+def _served(
+    recipe: GRPORecipe, run_folder: Path, tokenizer: Any, hooks: Hooks, stack: contextlib.ExitStack
+) -> ServedPolicy | None:
+    """The policy's copy at a server, where the recipe has one. Raises ServerError and ModelError."""
+    if recipe.generation.backend != "vllm-server":
+        return None
+    return ServedPolicy(recipe, run_folder, Chat(recipe.model.base, tokenizer), hooks, stack)
+
+
 def _generator(recipe: GRPORecipe, trainer: Any, tokenizer: Any) -> Generator:
     if recipe.generation.backend == "vllm-colocate":
         return ColocatedGenerator(trainer)
     if recipe.hardware.sharding != "none":
         raise UsageError(
             "generation.backend=embedded needs whole weights on each GPU: "
-            "set hardware.sharding=none, or generation.backend=vllm-colocate"
+            "set hardware.sharding=none, or generation.backend=vllm-server or vllm-colocate"
         )
     return EmbeddedGenerator(trainer.accelerator.unwrap_model(trainer.model), tokenizer)

@@ -30,6 +30,10 @@ _NAMES = {
     "entropy": "entropy",
     "kl": "kl",
     "eval_loss": "val_loss",
+    "sampling/sampling_logp_difference/mean": "sampling_gap",
+    "sampling/importance_sampling_ratio/mean": "importance_mean",
+    "sampling/importance_sampling_ratio/min": "importance_min",
+    "sampling/importance_sampling_ratio/max": "importance_max",
     "rewards/margins": "reward_margin",
     "rewards/accuracies": "preference_accuracy",
 }

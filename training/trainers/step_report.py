@@ -41,7 +41,11 @@ class Told:
         return scores[-1] if scores else None
 
     def to_json(self, advantages: Sequence[float]) -> dict[str, Any]:
-        """As `progress.jsonl` has it. The reward is the last round's, which one that stopped early holds."""
+        """As `progress.jsonl` has it. The reward is the last round's, which one that stopped early holds.
+
+        `weights` are the fewest and the most steps that the weights had which a server sampled it with.
+        """
+        versions = [call.version for call in self.rollout.calls if call.version is not None]
         return {
             "run": self.rollout.run_id,
             "score": self.score,
@@ -49,6 +53,7 @@ class Told:
             "rounds": self.rewards,
             "advantages": [float(a) for a in advantages[: len(self.rewards)]],
             "words": self.reward.dropped or "; ".join(self.reward.words),
+            **({"weights": [min(versions), max(versions)]} if versions else {}),
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,23 @@ class OperatorSets:
         if random.random() >= self.share:
             return self.trained[place]
         return renamed(self.others[place], random.randrange(10**9))
+
+
+def places(step: int, count: int, queries: int, seed: int) -> list[int]:
+    """Which of `count` subjects step `step` (from 0) takes: each pass over them in an order of its own.
+
+    A pass leaves out what is left of it when it does not fill a step. It is the order in which TRL goes over
+    a data set in a run that is not interrupted, but depends on the step alone.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    numbers = list(range(count)) * math.ceil(queries / count)  # fewer than a step takes come again in it
+    number, at = divmod(step, len(numbers) // queries)
+    for _ in range(number):
+        torch.randperm(len(numbers), generator=generator)
+    order = torch.randperm(len(numbers), generator=generator).tolist()
+    return [numbers[place] for place in order[at * queries : (at + 1) * queries]]
 
 
 def reported_problems(names: Sequence[str], data: Path | None) -> frozenset[str]:

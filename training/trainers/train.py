@@ -13,6 +13,7 @@ from engine.config import Settings
 from engine.config import load as load_settings
 from sandbox.errors import ExpectedError, UnavailableError
 from training.recipes import DPORecipe, GRPORecipe, MaASRecipe, ModelRecipe, SFTRecipe
+from training.rollouts.server import ServerError
 from training.trainers.checkpoints import TRAINER, clean, folder_of
 from training.trainers.hooks import Hooks, StoppedError
 from training.trainers.progress import Progress
@@ -63,10 +64,12 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
         newest = directory.newest_checkpoint()
         try:
             trainer.train(resume_from_checkpoint=str(newest / TRAINER) if newest else None)
-        except StoppedError:
+        except (StoppedError, ServerError) as error:  # between two steps: the weights are whole
             step = trainer.state.global_step
             if step and not folder_of(directory.path, step).exists():
                 hooks.save()
+            if isinstance(error, ServerError):
+                raise
     return hooks.stopping and trainer.state.global_step < trainer.state.max_steps
 
 

@@ -166,24 +166,32 @@ def preference_collator(pad_token_id: int) -> Any:
 
 @dataclass(frozen=True)
 class TrainedRow:
-    """A sequence to train on: for each token of `completion` its advantage, and 0 in `mask` where the policy
-    did not write it.
+    """A sequence to train on: for each token of `completion` its advantage, 0 in `mask` where the policy did
+    not write it, and the log-probability it was sampled with.
     """
 
     prompt: Sequence[int]
     completion: Sequence[int]
     advantages: Sequence[float]
     mask: Sequence[int]
+    logps: Sequence[float]
 
 
-def rows_trainer(collect: Callable[[list[dict[str, Any]]], list[TrainedRow]]) -> type:
+def rows_trainer(
+    collect: Callable[[list[dict[str, Any]]], list[TrainedRow]], *, corrects: bool = False
+) -> type:
     """A `GRPOTrainer` that trains on the rows that `collect` makes of a step's inputs.
 
     `inputs` are this rank's part of the step, each data set row as often as there are candidates; every rank
     may make another number of rows. Rows that only fill up have nothing unmasked and count for nothing.
 
+    `corrects` weighs the loss by the ratio of the policy in training to the one that was sampled, cut off as
+    `vllm_importance_sampling_mode` and `vllm_importance_sampling_clip_max` say.
+
     Relies on `rollout_func` and its `env_mask`, on `_generate_and_score_completions(inputs)`, whose
-    "advantages" may be (rows, tokens), and on `_compute_loss` taking those.
+    "advantages" may be (rows, tokens), and on `_compute_loss` taking those. To correct, on `use_vllm`, which
+    besides has TRL send weights where `_last_loaded_step` is another step; both are set here, once TRL has
+    not started vLLM itself.
     """
     import torch
     from trl.trainer.grpo_trainer import GRPOTrainer
@@ -194,6 +202,7 @@ def rows_trainer(collect: Callable[[list[dict[str, Any]]], list[TrainedRow]]) ->
             os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # that this may change is why it is here
             super().__init__(reward_funcs=nothing, rollout_func=_held_rows, **kwargs)
             self.held: list[TrainedRow] = []
+            self.use_vllm = self.use_vllm or corrects
 
         def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
             tokenizer: Any = self.processing_class
@@ -202,7 +211,9 @@ def rows_trainer(collect: Callable[[list[dict[str, Any]]], list[TrainedRow]]) ->
             mine = torch.tensor([max(1, -(-len(rows) // unit)) * unit], device=self.accelerator.device)
             count = int(_gathered(self, mine).max())
             end: list[int] = [tokenizer.eos_token_id]
-            self.held = [*rows, *[TrainedRow(end, end, [0.0], [0])] * (count - len(rows))]
+            self.held = [*rows, *[TrainedRow(end, end, [0.0], [0], [0.0])] * (count - len(rows))]
+            if corrects:
+                self._last_loaded_step = self.state.global_step  # `collect` has sent them
             out: dict[str, Any] = super()._generate_and_score_completions([{"prompt": ""}] * count)
             advantages = torch.zeros(out["completion_ids"].shape, dtype=torch.float32)
             for line, row in zip(advantages, self.held, strict=True):
@@ -227,7 +238,7 @@ def _held_rows(prompts: list[Any], trainer: Any) -> dict[str, Any]:
     return {
         "prompt_ids": [list(row.prompt) for row in trainer.held],
         "completion_ids": [list(row.completion) for row in trainer.held],
-        "logprobs": None,
+        "logprobs": [list(row.logps) for row in trainer.held],
         "env_mask": [list(row.mask) for row in trainer.held],
     }
 
