@@ -99,6 +99,11 @@ class Problem:
         return bool(tests) and as_program_test(tests[0]) is not None
 
     @property
+    def asks_for_class(self) -> bool:
+        """Whether `entry_point` is asked for as a method of a class, as LeetCode does."""
+        return bool(self.metadata.get("class"))
+
+    @property
     def cpu_s(self) -> float | None:
         """The CPU time that each test may take, in processes of its own; None where all share a limit."""
         value = self.metadata.get("cpu_s")
@@ -160,6 +165,9 @@ def parse_problem(data: object, where: str) -> Problem:
     _check_choice(metadata, "mode", get_args(ModeChoice), where)
     _check_choice(metadata, "metric", get_args(Metric), where)
     _check_tolerance(metadata.get("tolerance"), where)
+    class_name = metadata.get("class")
+    if class_name is not None and not (isinstance(class_name, str) and is_python_name(class_name)):
+        raise ProblemError(f"{where}: metadata.class is {class_name!r}, not a Python name")
     _check_seconds(metadata.get("cpu_s"), where)
     _check_forms(entry_point, tests, where)
     if entry_point is None and any(_NEEDS_ENTRY.search(t) for s in SPLITS for t in getattr(tests, s)):
@@ -249,7 +257,10 @@ def _parse_test(item: object, where: str) -> str:
         raise ProblemError(f"{where} is not a list of test sources")
     if set(item) != {"stdin", "stdout"}:
         raise ProblemError(f'{where}: a test of a program is {{"stdin": TEXT, "stdout": TEXT}}')
-    return str(program_test(item["stdin"], item["stdout"], where))
+    test = program_test(item["stdin"], item["stdout"], where)
+    if test.too_large:
+        raise ProblemError(f"{where}: {test.too_large}; leave the test out")
+    return str(test)
 
 
 def _infer_kind(entry_point: str | None, tests: Tests, answer: str | None) -> Kind:

@@ -1,5 +1,6 @@
 """Divisions of a benchmark's problems by name: `all`, `official`, `aflow-1:4`, `flowreasoner`.
 
+A window of dates, `2024-08..2025-01`, is a division of problems that have a date.
 `NAME/val` and `NAME/test` are a division's parts, `NAME` is both. Sizes are the papers'. Not all papers
 publish which problems are in which part, so here the parts follow from the seed and the problems' ids alone:
 problems are ordered by SHA-256 of "SEED:ID", and each part takes its number from that order. The same seed
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +25,9 @@ _AFLOW_SUBJECTS = ("counting & probability", "number theory", "prealgebra", "pre
 FLOWREASONER_BIGCODEBENCH = 300  # test problems behind the paper's Tables 1 and 2
 # MBPP's own test part: task ids 11 to 510 (Austin et al. 2021, Section 2.1).
 _MBPP_TEST = range(11, 511)
+_DATE = r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?"
+_WINDOW = re.compile(rf"(?=.*\d)(?P<first>{_DATE})?\.\.(?P<last>{_DATE})?", re.ASCII)
+WINDOW = ("FROM..TO", "LiveCodeBench: contests in these months or days as test, older ones as val")
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,14 @@ def divide(problems: Sequence[Problem], division: str, seed: int = 0) -> Parts:
     Raises:
         ProblemError: there is no such division, or it does not apply to this benchmark.
     """
+    if (window := _WINDOW.fullmatch(division)) is not None:
+        return _dated(problems, window["first"] or "", window["last"] or "")
     if division not in DIVISIONS:
         names = ", ".join(DIVISIONS)
-        raise ProblemError(f"there is no split {division!r}; there are {names}, and their /val and /test")
+        raise ProblemError(
+            f"there is no split {division!r}; there are {names}, dates as in 2024-08..2025-01, and their "
+            "/val and /test"
+        )
     return DIVISIONS[division][0](problems, seed)
 
 
@@ -101,6 +111,21 @@ def _flowreasoner(problems: Sequence[Problem], seed: int) -> Parts:
             f"the FlowReasoner paper does not use {_benchmark(problems)}; choose another split"
         )
     return _aflow(problems, seed)
+
+
+def _dated(problems: Sequence[Problem], first: str, last: str) -> Parts:
+    """Contests from `first` to `last`, both included, are `test`; those before are `val`, so that what a
+    search learns from is older than what is reported.
+    """
+    dates = [str(p.metadata.get("contest_date", "")) for p in problems]
+    if not all(dates):
+        raise ProblemError(f"{_benchmark(problems) or 'these problems'} have no dates; choose another split")
+    if last and last[: len(first)] < first[: len(last)]:
+        raise ProblemError(f"the split {first}..{last} ends before it begins; write EARLIER..LATER")
+    pairs = list(zip(problems, dates, strict=True))
+    val = tuple(p for p, date in pairs if first and date[: len(first)] < first)
+    test = (p for p, date in pairs if date[: len(first)] >= first and (not last or date[: len(last)] <= last))
+    return Parts(val, tuple(test))
 
 
 Division = Callable[[Sequence[Problem], int], Parts]
