@@ -24,7 +24,7 @@ __all__ = ["CATALOGUE", "Benchmark", "find_problem", "load_benchmark"]
 @dataclass(frozen=True)
 class Benchmark:
     """One line of the catalogue. `size` counts its problems, `module` is its adapter, `image` the sandbox
-    image that its scoring needs.
+    image that its scoring needs, `division` what a search divides it by where nothing else is asked for.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Benchmark:
     source: str
     module: str
     image: str = "core"
+    division: str = "aflow-1:4"
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -94,7 +95,15 @@ CATALOGUE: dict[str, Benchmark] = {
         _benchmark("apps-interview", "those of interviews", 3000, "tests", "Hendrycks et al. 2021"),
         _benchmark("apps-competition", "those of competitions", 1000, "tests", "Hendrycks et al. 2021"),
         _benchmark("aime", "an examination in mathematics", 30, "last-number", "MAA, each year"),
-        _benchmark("pocket", "the embedded models' small language", 41, "tests", "shipped"),
+        Benchmark(
+            "pocket",
+            "the embedded models' small language",
+            41,
+            "tests",
+            "shipped",
+            "engine.benchmarks.pocket",
+            division="official",
+        ),
     )
 }
 

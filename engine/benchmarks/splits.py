@@ -1,10 +1,10 @@
 """Divisions of a benchmark's problems by name: `all`, `official`, `aflow-1:4`, `flowreasoner`.
 
 A window of dates, `2024-08..2025-01`, is a division of problems that have a date.
-`NAME/val` and `NAME/test` are a division's parts, `NAME` is both. Sizes are the papers'. Not all papers
-publish which problems are in which part, so here the parts follow from the seed and the problems' ids alone:
-problems are ordered by SHA-256 of "SEED:ID", and each part takes its number from that order. The same seed
-gives the same parts on every machine, whatever the order of the file.
+`NAME/train`, `NAME/val` and `NAME/test` are a division's parts, `NAME` is all of them. Sizes are the papers'.
+Not all papers publish which problems are in which part, so here the parts follow from the seed and the
+problems' ids alone: problems are ordered by SHA-256 of "SEED:ID", and each part takes its number from that
+order. The same seed gives the same parts on every machine, whatever the order of the file.
 
 This divides problems. A problem's own tests are divided by its adapter (`visible`, `val`, `test`).
 """
@@ -25,33 +25,38 @@ _AFLOW_SUBJECTS = ("counting & probability", "number theory", "prealgebra", "pre
 FLOWREASONER_BIGCODEBENCH = 300  # test problems behind the paper's Tables 1 and 2
 # MBPP's own test part: task ids 11 to 510 (Austin et al. 2021, Section 2.1).
 _MBPP_TEST = range(11, 511)
+_POCKET_SIZES = (8, 8)  # train and val; the rest is test
 _DATE = r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?"
 _WINDOW = re.compile(rf"(?=.*\d)(?P<first>{_DATE})?\.\.(?P<last>{_DATE})?", re.ASCII)
 WINDOW = ("FROM..TO", "LiveCodeBench: contests in these months or days as test, older ones as val")
 
 
+PARTS = ("train", "val", "test")
+
+
 @dataclass(frozen=True)
 class Parts:
-    """A division: `val` is what a search may learn from, `test` what is reported; both in the
-    benchmark's order.
+    """A division: `train` is for training, `val` is what a search may learn from, `test` what is reported;
+    all in the benchmark's order.
     """
 
     val: tuple[Problem, ...]
     test: tuple[Problem, ...]
+    train: tuple[Problem, ...] = ()
 
 
 def split(problems: Sequence[Problem], name: str, seed: int = 0) -> list[Problem]:
-    """The problems of a division (`NAME`) or one of its parts (`NAME/val`, `NAME/test`), in the benchmark's
-    order.
+    """The problems of a division (`NAME`) or one of its parts (`NAME/train`, `NAME/val`, `NAME/test`), in the
+    benchmark's order.
 
     Raises:
         ProblemError: there is no such division or part, it does not apply to this benchmark, or is empty.
     """
     division, _, part = name.partition("/")
-    if part not in ("", "val", "test"):
+    if part not in ("", *PARTS):
         raise ProblemError(f"there is no part {part!r} of {division}; use {division}/val or {division}/test")
     parts = divide(problems, division, seed)
-    chosen = [*(parts.val if part != "test" else ()), *(parts.test if part != "val" else ())]
+    chosen = [p for name in ([part] if part else PARTS) for p in getattr(parts, name)]
     if not chosen:
         raise ProblemError(
             f"{name} is empty for {_benchmark(problems) or 'these problems'}; use {division}/test, or all"
@@ -82,6 +87,11 @@ def _all(problems: Sequence[Problem], seed: int) -> Parts:
 
 
 def _official(problems: Sequence[Problem], seed: int) -> Parts:
+    if _benchmark(problems) == "pocket":
+        train, val = _POCKET_SIZES
+        rest = _take(problems, train, len(problems) - train, seed)
+        kept = _take(rest.test, val, len(rest.test) - val, seed)
+        return Parts(kept.val, kept.test, rest.val)
     if not _benchmark(problems).startswith("mbpp"):
         return _all(problems, seed)
     held = [p.metadata.get("task_id") in _MBPP_TEST for p in problems]
@@ -132,7 +142,10 @@ Division = Callable[[Sequence[Problem], int], Parts]
 # Name → how problems are divided, and what it is.
 DIVISIONS: dict[str, tuple[Division, str]] = {
     "all": (_all, "every problem, as test"),
-    "official": (_official, "MBPP: task ids 11 to 510 as test; elsewhere every problem"),
+    "official": (
+        _official,
+        "MBPP: task ids 11 to 510 as test; pocket: 8 train, 8 val, 25 test; elsewhere every problem",
+    ),
     "aflow-1:4": (_aflow, "AFlow's and MaAS's sizes: one part val, four parts test"),
     "flowreasoner": (_flowreasoner, "the paper's test sizes: BigCodeBench 300, HumanEval 131, MBPP 341"),
 }
