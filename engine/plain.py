@@ -10,6 +10,7 @@ import copy
 import math
 from typing import Any
 
+from engine.operators.solutions import REPAIRED
 from engine.operators.support import extract_code, parses
 from engine.problems import Problem
 
@@ -70,4 +71,5 @@ def answer_text(value: Any, problem: Problem) -> str | None:
         return None
     if problem.kind != "code" or (problem.entry_point is None and parses(value)):
         return value
-    return extract_code(value, problem.entry_point, problem.prompt)
+    code = extract_code(value, problem.entry_point, problem.prompt)
+    return code.removesuffix(REPAIRED).rstrip() if problem.asks_for_class else code

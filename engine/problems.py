@@ -1,7 +1,8 @@
 """Problems: a query with its reference answer, or its tests in three splits that never mix.
 
 A workflow sees `visible` tests, search and training see `val`, only the report sees `test`
-(invariant I6). A test is an assert statement or a source that defines `check(candidate)`.
+(invariant I6). A test is an assert statement, a source that defines `check(candidate)`, or what a whole
+program reads and must print (`engine.program_tests`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from engine.program_tests import as_program_test, program_test
 from engine.records import ProblemError
 from sandbox.types import ModeChoice
 
@@ -19,6 +21,7 @@ Kind = Literal["code", "math", "qa", "open"]
 # How an answer becomes a score; see `engine.scores.scoring` and `engine.scores.metrics`.
 Metric = Literal["tests", "math", "last-number", "exact-match", "f1", "drop-f1"]
 SPLITS = ("visible", "val", "test")
+MAX_CPU_S = 600  # of one test
 _NEEDS_ENTRY = re.compile(r"^def check\(\s*\w", re.MULTILINE)
 
 
@@ -44,7 +47,8 @@ class Problem:
 
     In `metadata`, which no model sees, `prelude` is code that the tests may rely on (HumanEval's helpers),
     `image` the sandbox image they need ("science"), `mode` how they are judged ("auto"), `tolerance` by how
-    much floats may differ, `metric` how an answer is scored and `reference` a solution that passes.
+    much floats may differ, `cpu_s` how long each of them may take, `metric` how an answer is scored and
+    `reference` a solution that passes.
     """
 
     id: str
@@ -87,6 +91,23 @@ class Problem:
     def tolerance(self) -> float:
         """By how much two floats that its tests compare may differ; see `sandbox.types.Sandbox.check`."""
         return float(self.metadata.get("tolerance") or 0.0)
+
+    @property
+    def is_program(self) -> bool:
+        """Whether a whole program is asked for, which reads its standard input and prints."""
+        tests = (*self.tests.visible, *self.tests.val, *self.tests.test)
+        return bool(tests) and as_program_test(tests[0]) is not None
+
+    @property
+    def asks_for_class(self) -> bool:
+        """Whether `entry_point` is asked for as a method of a class, as LeetCode does."""
+        return bool(self.metadata.get("class"))
+
+    @property
+    def cpu_s(self) -> float | None:
+        """The CPU time that each test may take, in processes of its own; None where all share a limit."""
+        value = self.metadata.get("cpu_s")
+        return float(value) if value else None
 
     @property
     def reference(self) -> str | None:
@@ -144,6 +165,11 @@ def parse_problem(data: object, where: str) -> Problem:
     _check_choice(metadata, "mode", get_args(ModeChoice), where)
     _check_choice(metadata, "metric", get_args(Metric), where)
     _check_tolerance(metadata.get("tolerance"), where)
+    class_name = metadata.get("class")
+    if class_name is not None and not (isinstance(class_name, str) and is_python_name(class_name)):
+        raise ProblemError(f"{where}: metadata.class is {class_name!r}, not a Python name")
+    _check_seconds(metadata.get("cpu_s"), where)
+    _check_forms(entry_point, tests, where)
     if entry_point is None and any(_NEEDS_ENTRY.search(t) for s in SPLITS for t in getattr(tests, s)):
         raise ProblemError(f'{where}: "entry_point" is missing; its tests define check(candidate)')
     problem_id = data.get("id")
@@ -173,6 +199,22 @@ def _check_tolerance(value: Any, where: str) -> None:
         raise ProblemError(f"{where}: metadata.tolerance is {value!r}; give a number from 0 to less than 1")
 
 
+def _check_seconds(value: Any, where: str) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (number and 0 < value <= MAX_CPU_S):
+        raise ProblemError(f"{where}: metadata.cpu_s is {value!r}; give seconds, at most {MAX_CPU_S}")
+
+
+def _check_forms(entry_point: str | None, tests: Tests, where: str) -> None:
+    programs = {as_program_test(test) is not None for split in SPLITS for test in getattr(tests, split)}
+    if len(programs) == 2:
+        raise ProblemError(f"{where}: some tests are of a program and some are not; use one form for all")
+    if True in programs and entry_point is not None:
+        raise ProblemError(
+            f'{where}: "entry_point" is {entry_point!r}, and its tests run a whole program; leave it out'
+        )
+
+
 def unique(problems: Iterable[Problem]) -> list[Problem]:
     """The problems as a list. Raises ProblemError where two have the same id."""
     seen: dict[str, Problem] = {}
@@ -199,13 +241,26 @@ def _parse_tests(data: object, where: str) -> Tests:
     splits: dict[str, tuple[str, ...]] = {}
     for split in SPLITS:
         items = data.get(split) or []
-        if not isinstance(items, list) or not all(isinstance(t, str) and t.strip() for t in items):
+        if not isinstance(items, list):
             raise ProblemError(f"{where}: tests.{split} is not a list of test sources")
-        splits[split] = tuple(items)
+        splits[split] = tuple(_parse_test(t, f"{where}: tests.{split}") for t in items)
     written_by = data.get("written_by", "author")
     if written_by not in ("author", "model"):
         raise ProblemError(f"{where}: tests.written_by is {written_by!r}; use author or model")
     return Tests(splits["visible"], splits["val"], splits["test"], written_by)
+
+
+def _parse_test(item: object, where: str) -> str:
+    if isinstance(item, str) and item.strip():
+        return item
+    if not isinstance(item, dict):
+        raise ProblemError(f"{where} is not a list of test sources")
+    if set(item) != {"stdin", "stdout"}:
+        raise ProblemError(f'{where}: a test of a program is {{"stdin": TEXT, "stdout": TEXT}}')
+    test = program_test(item["stdin"], item["stdout"], where)
+    if test.too_large:
+        raise ProblemError(f"{where}: {test.too_large}; leave the test out")
+    return str(test)
 
 
 def _infer_kind(entry_point: str | None, tests: Tests, answer: str | None) -> Kind:

@@ -9,6 +9,7 @@ from typing import Literal
 from engine.models.base import Message
 from engine.operators.specs import OperatorSet
 from engine.problems import Kind, Problem
+from engine.program_tests import shown_test
 from engine.tasks import Task
 
 SYSTEM = """You design workflows that solve {problems}. A workflow is a Python class whose \
@@ -75,7 +76,7 @@ def propose_messages(
     if problem.entry_point:
         parts.append(f"Entry point: {problem.entry_point}")
     if problem.tests.visible and show_tests:
-        parts.append("Visible tests:\n" + "\n".join(t.strip() for t in problem.tests.visible))
+        parts.append("Visible tests:\n" + "\n".join(map(shown_test, problem.tests.visible)))
     if history:
         best = best_round(history)
         base = next((e for e in history if e.round == parent), best)

@@ -13,6 +13,20 @@ _MAX_NAME = 200
 _SHOWN = 120
 
 
+def standard_input(text: str | None) -> str | None:
+    """What a program is to read on its standard input, for the frame that carries it.
+
+    Raises:
+        ValueError: it is larger than `MAX_INPUT_BYTES`.
+    """
+    if text is None:
+        return None
+    data = text.encode("utf-8", "replace")
+    if len(data) > MAX_INPUT_BYTES:
+        raise ValueError(f"standard input of {len(data):,} bytes: at most {MAX_INPUT_BYTES:,} can be sent")
+    return base64.b64encode(data).decode()
+
+
 class FileNameError(ValueError):
     """A name that could mean something else than a plain file in the request's own directory."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 from sandbox.backends import Prefer, choose_backends, recipe
 from sandbox.docker_backend import DockerBackend
+from sandbox.files import standard_input
 from sandbox.gate import Gate
 from sandbox.hosts import SandboxHost
 from sandbox.placing import Fleet
@@ -230,6 +231,8 @@ class Pool:
         limits: Limits | None = None,
         files: Mapping[str, bytes] | None = None,
         collect: Sequence[str] = (),
+        stdin: str | None = None,
+        prelude: str = "",
     ) -> Outcome:
         """Run a program; see `sandbox.types.Sandbox`.
 
@@ -237,7 +240,8 @@ class Pool:
             SandboxError: two fresh containers in turn failed.
             FileNameError, ValueError: names or sizes of files that cannot be sent.
         """
-        body = {"kind": "program", "code": code, "entry": entry, **with_files(files, collect)}
+        given = {"stdin": standard_input(stdin), "prelude": prelude}
+        body = {"kind": "program", "code": code, "entry": entry, **given, **with_files(files, collect)}
         bounds = limits or Limits()
         ask = _Ask(
             lambda worker: worker.outcome(body, bounds),

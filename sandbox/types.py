@@ -230,8 +230,14 @@ class Sandbox(Protocol):
         limits: Limits | None = None,
         files: Mapping[str, bytes] | None = None,
         collect: Sequence[str] = (),
+        stdin: str | None = None,
+        prelude: str = "",
     ) -> Outcome:
         """Run a program; with `entry`, its zero-argument function of that name gives the value.
+
+        Without, it is a whole program: its threads are waited for, and what it registered for its exit
+        runs. `stdin` is what it can read there, by default nothing. Of the names that `prelude` defines it
+        starts with those that it mentions.
 
         `files` (by relative name) are in its directory when it starts. What it leaves there and matches
         a pattern of `collect` ("*.png") comes back on the outcome; regular files only, within caps.

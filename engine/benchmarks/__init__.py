@@ -16,6 +16,7 @@ from typing import Any
 from engine.benchmarks.files import existing_file, load_problems
 from engine.paths import expanded
 from engine.problems import Metric, Problem, ProblemError, unique
+from engine.records import read_records
 
 __all__ = ["CATALOGUE", "Benchmark", "find_problem", "load_benchmark"]
 
@@ -23,7 +24,7 @@ __all__ = ["CATALOGUE", "Benchmark", "find_problem", "load_benchmark"]
 @dataclass(frozen=True)
 class Benchmark:
     """One line of the catalogue. `size` counts its problems, `module` is its adapter, `image` the sandbox
-    image that its scoring needs.
+    image that its scoring needs, `division` what a search divides it by where nothing else is asked for.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Benchmark:
     source: str
     module: str
     image: str = "core"
+    division: str = "aflow-1:4"
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -43,6 +45,11 @@ class Benchmark:
     def hub(self) -> Any:
         """The `sources.Hub` from which it can be loaded, or None."""
         return self._of_module("HUB")
+
+    @property
+    def shipped(self) -> bool:
+        """Whether its data come with the package."""
+        return hasattr(import_module(self.module), "shipped")
 
     def _of_module(self, constant: str) -> Any:
         value = getattr(import_module(self.module), constant)
@@ -82,7 +89,21 @@ CATALOGUE: dict[str, Benchmark] = {
         _benchmark("math", "competition mathematics", 5000, "math", "Hendrycks et al. 2021", "math"),
         _benchmark("hotpotqa", "questions over several paragraphs", 7405, "f1", "Yang et al. 2018"),
         _benchmark("drop", "arithmetic over a passage", 9536, "drop-f1", "Dua et al. 2019"),
-        _benchmark("pocket", "the embedded models' small language", 41, "tests", "shipped"),
+        _benchmark("livecodebench", "contest problems by date", 1055, "tests", "Jain et al. 2024"),
+        _benchmark("apps", "contest problems of three levels", 5000, "tests", "Hendrycks et al. 2021"),
+        _benchmark("apps-introductory", "those that ask least", 1000, "tests", "Hendrycks et al. 2021"),
+        _benchmark("apps-interview", "those of interviews", 3000, "tests", "Hendrycks et al. 2021"),
+        _benchmark("apps-competition", "those of competitions", 1000, "tests", "Hendrycks et al. 2021"),
+        _benchmark("aime", "an examination in mathematics", 30, "last-number", "MAA, each year"),
+        Benchmark(
+            "pocket",
+            "the embedded models' small language",
+            41,
+            "tests",
+            "shipped",
+            "engine.benchmarks.pocket",
+            division="official",
+        ),
     )
 }
 
@@ -100,17 +121,24 @@ def load_benchmark(name: str, data: Path | None = None) -> list[Problem]:
     """
     if name not in CATALOGUE:
         return _own(name)
-    from engine.benchmarks import pocket, sources
+    from engine.benchmarks import sources
 
     benchmark = CATALOGUE[name]
+    module = import_module(benchmark.module)
     data = expanded(data) if data is not None else None
     if data is not None and (not data.is_dir() or sources.has_data(data, benchmark.files)):
-        records = sources.from_path(data, benchmark.files, name)
+        read = getattr(module, "read", read_records)
+        records = sources.from_path(data, benchmark.files, name, read)
+    elif benchmark.shipped:
+        return module.shipped()
     elif benchmark.hub is None:
-        return pocket.shipped()
+        raise ProblemError(
+            f"{name} is read from its own files: download them ({', '.join(benchmark.files)}), and pass "
+            "--data PATH or set FLOWREASONER_DATA to their folder"
+        )
     else:
         records = sources.from_hub(benchmark.hub, name, benchmark.files)
-    return unique(import_module(benchmark.module).problems(records, name))
+    return unique(module.problems(records, name))
 
 
 def find_problem(name: str, problem_id: str, data: Path | None = None) -> Problem:

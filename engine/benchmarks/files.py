@@ -24,6 +24,8 @@ _LAYOUTS = tuple(
         ("drop", "passage question"),
         ("drop", "context ref_text"),
         ("math", "problem solution"),
+        ("livecodebench", "question_content public_test_cases private_test_cases"),
+        ("apps", "question input_output"),
     )
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,21 +27,26 @@ class Hub:
     split: str = "test"
 
 
-def from_path(path: Path, names: Iterable[str], benchmark: str) -> list[Record]:
+def from_path(
+    path: Path,
+    names: Iterable[str],
+    benchmark: str,
+    read: Callable[[Path], list[Record]] = read_records,
+) -> list[Record]:
     """The records of a file, or of the files in a folder that match one of the official `names` (globs).
 
     The first name that matches counts, with every file it matches, in the order of their paths. A record
-    comes with its place, for messages.
+    comes with its place, for messages. `read` gives those of one file.
 
     Raises:
         ProblemError: there is no such file, or it cannot be read.
     """
     if not path.is_dir():
-        return read_records(path)
+        return read(path)
     for name in names:
         files = sorted(file for file in path.glob(name) if file.is_file())
         if files:
-            return [record for file in files for record in read_records(file)]
+            return [record for file in files for record in read(file)]
     raise ProblemError(
         f"{path} holds no data of {benchmark}: it should be {', '.join(names)}, or name the file itself"
     )

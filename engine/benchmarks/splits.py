@@ -1,9 +1,10 @@
 """Divisions of a benchmark's problems by name: `all`, `official`, `aflow-1:4`, `flowreasoner`.
 
-`NAME/val` and `NAME/test` are a division's parts, `NAME` is both. Sizes are the papers'. Not all papers
-publish which problems are in which part, so here the parts follow from the seed and the problems' ids alone:
-problems are ordered by SHA-256 of "SEED:ID", and each part takes its number from that order. The same seed
-gives the same parts on every machine, whatever the order of the file.
+A window of dates, `2024-08..2025-01`, is a division of problems that have a date.
+`NAME/train`, `NAME/val` and `NAME/test` are a division's parts, `NAME` is all of them. Sizes are the papers'.
+Not all papers publish which problems are in which part, so here the parts follow from the seed and the
+problems' ids alone: problems are ordered by SHA-256 of "SEED:ID", and each part takes its number from that
+order. The same seed gives the same parts on every machine, whatever the order of the file.
 
 This divides problems. A problem's own tests are divided by its adapter (`visible`, `val`, `test`).
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,30 +25,38 @@ _AFLOW_SUBJECTS = ("counting & probability", "number theory", "prealgebra", "pre
 FLOWREASONER_BIGCODEBENCH = 300  # test problems behind the paper's Tables 1 and 2
 # MBPP's own test part: task ids 11 to 510 (Austin et al. 2021, Section 2.1).
 _MBPP_TEST = range(11, 511)
+_POCKET_SIZES = (8, 8)  # train and val; the rest is test
+_DATE = r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?"
+_WINDOW = re.compile(rf"(?=.*\d)(?P<first>{_DATE})?\.\.(?P<last>{_DATE})?", re.ASCII)
+WINDOW = ("FROM..TO", "LiveCodeBench: contests in these months or days as test, older ones as val")
+
+
+PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A division: `val` is what a search may learn from, `test` what is reported; both in the
-    benchmark's order.
+    """A division: `train` is for training, `val` is what a search may learn from, `test` what is reported;
+    all in the benchmark's order.
     """
 
     val: tuple[Problem, ...]
     test: tuple[Problem, ...]
+    train: tuple[Problem, ...] = ()
 
 
 def split(problems: Sequence[Problem], name: str, seed: int = 0) -> list[Problem]:
-    """The problems of a division (`NAME`) or one of its parts (`NAME/val`, `NAME/test`), in the benchmark's
-    order.
+    """The problems of a division (`NAME`) or one of its parts (`NAME/train`, `NAME/val`, `NAME/test`), in the
+    benchmark's order.
 
     Raises:
         ProblemError: there is no such division or part, it does not apply to this benchmark, or is empty.
     """
     division, _, part = name.partition("/")
-    if part not in ("", "val", "test"):
+    if part not in ("", *PARTS):
         raise ProblemError(f"there is no part {part!r} of {division}; use {division}/val or {division}/test")
     parts = divide(problems, division, seed)
-    chosen = [*(parts.val if part != "test" else ()), *(parts.test if part != "val" else ())]
+    chosen = [p for name in ([part] if part else PARTS) for p in getattr(parts, name)]
     if not chosen:
         raise ProblemError(
             f"{name} is empty for {_benchmark(problems) or 'these problems'}; use {division}/test, or all"
@@ -61,9 +71,14 @@ def divide(problems: Sequence[Problem], division: str, seed: int = 0) -> Parts:
     Raises:
         ProblemError: there is no such division, or it does not apply to this benchmark.
     """
+    if (window := _WINDOW.fullmatch(division)) is not None:
+        return _dated(problems, window["first"] or "", window["last"] or "")
     if division not in DIVISIONS:
         names = ", ".join(DIVISIONS)
-        raise ProblemError(f"there is no split {division!r}; there are {names}, and their /val and /test")
+        raise ProblemError(
+            f"there is no split {division!r}; there are {names}, dates as in 2024-08..2025-01, and their "
+            "/val and /test"
+        )
     return DIVISIONS[division][0](problems, seed)
 
 
@@ -72,6 +87,11 @@ def _all(problems: Sequence[Problem], seed: int) -> Parts:
 
 
 def _official(problems: Sequence[Problem], seed: int) -> Parts:
+    if _benchmark(problems) == "pocket":
+        train, val = _POCKET_SIZES
+        rest = _take(problems, train, len(problems) - train, seed)
+        kept = _take(rest.test, val, len(rest.test) - val, seed)
+        return Parts(kept.val, kept.test, rest.val)
     if not _benchmark(problems).startswith("mbpp"):
         return _all(problems, seed)
     held = [p.metadata.get("task_id") in _MBPP_TEST for p in problems]
@@ -103,11 +123,29 @@ def _flowreasoner(problems: Sequence[Problem], seed: int) -> Parts:
     return _aflow(problems, seed)
 
 
+def _dated(problems: Sequence[Problem], first: str, last: str) -> Parts:
+    """Contests from `first` to `last`, both included, are `test`; those before are `val`, so that what a
+    search learns from is older than what is reported.
+    """
+    dates = [str(p.metadata.get("contest_date", "")) for p in problems]
+    if not all(dates):
+        raise ProblemError(f"{_benchmark(problems) or 'these problems'} have no dates; choose another split")
+    if last and last[: len(first)] < first[: len(last)]:
+        raise ProblemError(f"the split {first}..{last} ends before it begins; write EARLIER..LATER")
+    pairs = list(zip(problems, dates, strict=True))
+    val = tuple(p for p, date in pairs if first and date[: len(first)] < first)
+    test = (p for p, date in pairs if date[: len(first)] >= first and (not last or date[: len(last)] <= last))
+    return Parts(val, tuple(test))
+
+
 Division = Callable[[Sequence[Problem], int], Parts]
 # Name → how problems are divided, and what it is.
 DIVISIONS: dict[str, tuple[Division, str]] = {
     "all": (_all, "every problem, as test"),
-    "official": (_official, "MBPP: task ids 11 to 510 as test; elsewhere every problem"),
+    "official": (
+        _official,
+        "MBPP: task ids 11 to 510 as test; pocket: 8 train, 8 val, 25 test; elsewhere every problem",
+    ),
     "aflow-1:4": (_aflow, "AFlow's and MaAS's sizes: one part val, four parts test"),
     "flowreasoner": (_flowreasoner, "the paper's test sizes: BigCodeBench 300, HumanEval 131, MBPP 341"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.benchmarks import CATALOGUE
 from engine.experiments.plan import Plan, PlanError
 from engine.models.registry import POCKET
 from engine.problems import Kind
@@ -52,6 +53,22 @@ def contestants(plan: Plan, budget: Budget, kind: Kind) -> dict[str, Contestant]
             does not exist.
     """
     return {label: _contestant(plan, label, spec, budget, kind) for label, spec in plan.variants.items()}
+
+
+def division_for(benchmark: str, specs: Mapping[str, str], found: str | None) -> str | None:
+    """The division of an experiment for which none is asked: where a variant has to search, the benchmark's
+    own, so that there are problems to search on; else None, and for files of a user's own.
+
+    Raises UnknownVariantError or OptionError where a spec cannot be read.
+    """
+    known = CATALOGUE.get(benchmark)
+    return known.division if known and found is None and any(map(_searches, specs.values())) else None
+
+
+def _searches(text: str) -> bool:
+    spec, _ = read_spec(text)
+    variant = load_variant(spec.name)
+    return variant.search is not None and variant.needs_problems(RunConfig(options=spec.values))
 
 
 def check_searches(plan: Plan, ready: Mapping[str, Contestant]) -> None:

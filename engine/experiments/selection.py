@@ -33,9 +33,16 @@ class Selection:
         return digest_of(self.report, self.search)
 
 
-def select(benchmark: str, data: Path | None, division: str | None, limit: int | None) -> Selection:
-    """The test part of a division to report and its val part to search on. For `NAME/val` or `NAME/test` that
-    part is reported, and there is nothing to search on. `limit` takes the first of each.
+def select(
+    benchmark: str,
+    data: Path | None,
+    division: str | None,
+    limit: int | None,
+    search_limit: int | None = None,
+) -> Selection:
+    """The test part of a division to report and its val part to search on. For a part (`NAME/val`), that is
+    reported, and there is nothing to search on. `limit` takes the first of what is reported, and
+    `search_limit`, by default the same number, of what is searched on.
 
     Raises ProblemError where the benchmark or division does not exist or cannot be loaded, or there is
     nothing to report.
@@ -47,7 +54,7 @@ def select(benchmark: str, data: Path | None, division: str | None, limit: int |
     parts = divide(problems, name)
     if not parts.test:
         raise ProblemError(f"{name} leaves no problem of {benchmark} to report on; use another split, or all")
-    return Selection(parts.test[:limit], parts.val[:limit])
+    return Selection(parts.test[:limit], parts.val[: limit if search_limit is None else search_limit])
 
 
 def reselect(plan: Plan) -> Selection:

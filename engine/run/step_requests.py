@@ -14,6 +14,7 @@ from engine.judging import judge
 from engine.models.base import Message, ModelError, Sampling, Spent
 from engine.operators.specs import OperatorSpec
 from engine.plain import jsonable, written
+from engine.program_tests import as_program_test
 from engine.run.context import RunContext
 from engine.run.control import Crossing, Where
 from engine.run.ledger import BudgetExceededError
@@ -206,8 +207,12 @@ def feedback_text(verdict: Verdict, tests: list[str], limit: int = 3) -> str:
 
 
 def _failure(test: str, result: TestResult) -> str:
-    """`assert f(3) == 6  # got 4`: a comparison's message already quotes the test."""
+    """`assert f(3) == 6  # got 4`: a comparison's message already quotes the test, as that of a program's
+    test does.
+    """
     message = result.message or result.reason or result.status
+    if as_program_test(test) is not None:
+        return message
     return f"assert {message}" if "  # got " in message else f"{test.strip()}  # {message}"
 
 

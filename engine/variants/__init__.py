@@ -107,6 +107,10 @@ VARIANTS: dict[str, tuple[str, str]] = {
         "MetaFlow: one workflow for the task, from its description",
     ),
     "top-k": ("engine.variants.top_k", "a few workflows that together solve most of the task, tried in turn"),
+    "w4s": (
+        "engine.variants.w4s",
+        "W4S: a conversation in which a weak meta-agent improves a workflow by its score",
+    ),
     "autoagents": ("engine.variants.autoagents", "a team of roles is drafted and carries out a drafted plan"),
 }
 

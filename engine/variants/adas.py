@@ -10,7 +10,6 @@ agent's call is an error rather than an empty text.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
@@ -31,7 +30,7 @@ from engine.variants.adas_prompts import (
 )
 from engine.variants.found import found_workflow, journalled, solve_found
 from engine.variants.proposal import diagnosis, emit_proposal
-from engine.variants.trials import clipped, mean, seed_of, tried
+from engine.variants.trials import at_temperature, clipped, mean, seed_of, tried
 from engine.workflows import Rejected, Workflow, build_workflow
 
 _CRASHED = 0.01  # the release takes a mean below this for a failure
@@ -72,7 +71,7 @@ async def search(search: SearchContext) -> dict[str, Any]:
     nothing that can run.
     """
     options = options_of(ADASOptions, search.run.config.options)
-    search = _at_its_temperature(search, options)
+    search = at_temperature(search, options.temperature)
     if not search.task.problems:
         raise SearchError(f"the task {search.task.name} has no problems to score agents on")
     rows: list[Row] = []
@@ -89,15 +88,6 @@ async def search(search: SearchContext) -> dict[str, Any]:
     best = max(agents, key=lambda n: (_or_below(rows[n - 1]["score"]), -n))
     found = found_workflow(agents[best], round_number=best, val_score=rows[best - 1]["score"])
     return found | {"name": rows[best - 1]["name"], "archive": rows}
-
-
-def _at_its_temperature(search: SearchContext, options: ADASOptions) -> SearchContext:
-    """The search with the meta-agent's temperature in it, unless the run has set one."""
-    config = search.run.config
-    if config.meta_sampling.temperature is not None:
-        return search
-    sampling = replace(config.meta_sampling, temperature=options.temperature)
-    return replace(search, run=replace(search.run, config=replace(config, meta_sampling=sampling)))
 
 
 async def _generation(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypedDict, TypeVar
 
 from engine.ids import derived_seed
@@ -117,6 +118,15 @@ def clipped(text: str, limit: int = MAX_TEXT) -> str:
 def seed_of(search: SearchContext, *parts: Any) -> int:
     """A seed that depends only on the run's seed, the variant and `parts`."""
     return derived_seed(search.run.config.seed, search.run.config.variant, *parts)
+
+
+def at_temperature(search: SearchContext, temperature: float | None) -> SearchContext:
+    """The search with this temperature for the meta-agent, unless the run has set one."""
+    config = search.run.config
+    if config.meta_sampling.temperature is not None:
+        return search
+    sampling = replace(config.meta_sampling, temperature=temperature)
+    return replace(search, run=replace(search.run, config=replace(config, meta_sampling=sampling)))
 
 
 async def together(jobs: Iterable[Awaitable[T]]) -> list[T]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from engine.experiments.contestants import check_searches, contestants, specs_by_label
+from engine.experiments.contestants import check_searches, contestants, division_for, specs_by_label
 from engine.experiments.plan import Plan, PlanError
+from engine.experiments.selection import select
 from engine.run.ledger import Budget
 
 PLAN = Plan("e", "b", None, None, 0, 1, 3, "meta", "worker", {}, ("p",), ("s",), "d")
@@ -33,6 +34,31 @@ def test_a_search_without_problems_is_refused_with_the_split_that_has_some(spec:
 )
 def test_what_needs_no_problems_is_not_refused(spec: str) -> None:
     check(spec, search_problems=())
+
+
+def test_where_a_variant_searches_a_benchmark_is_divided_as_it_usually_is() -> None:
+    def division(benchmark: str, *specs: str, found: str | None = None) -> str | None:
+        return division_for(benchmark, specs_by_label(specs), found)
+
+    assert division("pocket", "vanilla", "aflow") == "official"
+    assert division("humaneval", "top-k") == "aflow-1:4"
+    assert division("livecodebench", "metaflow,candidates=20") == "aflow-1:4"
+    for specs in (["vanilla", "flowreasoner"], ["metaflow"], ["maas,controller=x.pth"]):
+        assert division("pocket", *specs) is None
+    assert division("pocket", "aflow", found="earlier") is None
+    assert division("mine.jsonl", "aflow") is None
+
+
+def test_what_is_reported_and_what_is_searched_on_have_limits_of_their_own() -> None:
+    def sizes(*limits: int | None) -> tuple[int, int]:
+        chosen = select("pocket", None, "official", *limits)
+        return len(chosen.report), len(chosen.search)
+
+    assert sizes(None) == (25, 8)
+    assert sizes(3) == (3, 3)
+    assert sizes(3, 5) == (3, 5)
+    assert sizes(None, 2) == (25, 2)
+    assert sizes(30, 30) == (25, 8)
 
 
 @pytest.mark.parametrize("variant", ["aflow", "adas"])

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from engine.benchmarks import load_benchmark
 from engine.benchmarks.splits import DIVISIONS, divide, split
 from engine.problems import Problem, ProblemError
 
@@ -82,3 +83,18 @@ def test_all_and_unknown_names() -> None:
         split(everything, "aflow")
     with pytest.raises(ProblemError, match="no part 'dev' of all"):
         split(everything, "all/dev")
+
+
+def test_pocket_has_parts_of_its_own_that_share_nothing() -> None:
+    everything = load_benchmark("pocket")
+    parts = {part: {p.id for p in split(everything, f"official/{part}")} for part in ("train", "val", "test")}
+    assert {part: len(ids) for part, ids in parts.items()} == {"train": 8, "val": 8, "test": 25}
+    assert (
+        set.union(*parts.values())
+        == {p.id for p in everything}
+        == {p.id for p in split(everything, "official")}
+    )
+    again = divide([*reversed(everything)], "official")
+    assert {p.id for p in again.train} == parts["train"] and {p.id for p in again.val} == parts["val"]
+    with pytest.raises(ProblemError, match="all/train is empty for pocket"):
+        split(everything, "all/train")

@@ -112,6 +112,16 @@ class SharingSandbox:
         limits: Limits | None = None,
         files: Mapping[str, bytes] | None = None,
         collect: Sequence[str] = (),
+        stdin: str | None = None,
+        prelude: str = "",
     ) -> Outcome:
         """As `Sandbox.run_program`."""
-        return await self._sandbox.run_program(code, entry=entry, limits=limits, files=files, collect=collect)
+        return await self._sandbox.run_program(
+            code,
+            entry=entry,
+            limits=limits,
+            files=files,
+            collect=collect,
+            stdin=stdin,
+            prelude=prelude,
+        )

@@ -31,7 +31,11 @@ def bench(
     name: Annotated[str | None, typer.Option(help="The experiment's name. Default: a generated one.")] = None,
     split: Annotated[str | None, typer.Option(help="How to split the problems, such as aflow-1:4.")] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="At most this many problems of each part (val, test).")
+        int | None, typer.Option(min=1, help="At most this many problems, of those that are reported.")
+    ] = None,
+    search_limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most this many problems for searches.  [default: as --limit]"),
     ] = None,
     repeats: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Trials per variant and problem.  [default: 1]")
@@ -104,6 +108,7 @@ def bench(
         "variants": tuple(variant or ()),
         "name": name,
         "limit": limit,
+        "search_limit": search_limit,
         "split": split,
         "repeats": repeats,
         "executions": executions,

@@ -34,14 +34,13 @@ _TOLD_EVERY_S = 5.0
 def print_benchmarks(data: Path | None, *, as_json: bool) -> None:
     """`flowreasoner benchmarks`: what can be named, and what each needs that is not here."""
     from engine.benchmarks import CATALOGUE
-    from engine.benchmarks.splits import DIVISIONS
 
     rows = [
         (b.name, f"{b.size:,}", _METRICS[b.metric], b.image, b.source, _origin(b, data))
         for b in CATALOGUE.values()
     ]
     text = table(("benchmark", "problems", "metric", "image", "source", "data"), rows)
-    splits = "\n".join(f"  {name:13} {about}" for name, (_, about) in DIVISIONS.items())
+    splits = "\n".join(f"  {name:13} {about}" for name, about in _splits())
     listed = [{**_facts(b), "found": _found(b, data)} for b in CATALOGUE.values()]
     emit(listed, f"{text}\n\nsplits, each with /val and /test:\n{splits}", as_json)
 
@@ -55,7 +54,7 @@ def markdown_table() -> str:
         (
             f"`{b.name}`",
             f"{b.size:,}",
-            f"{b.about} ({b.source})" if b.hub else f"{b.about} (with the package)",
+            f"{b.about} ({'with the package' if b.shipped else b.source})",
             _METRICS[b.metric],
             f"`{b.image}`",
             f"`{b.hub.name}`" if b.hub else "–",
@@ -68,10 +67,14 @@ def markdown_table() -> str:
 
 def split_table() -> str:
     """The divisions for the docs."""
-    from engine.benchmarks.splits import DIVISIONS
-
-    rows = [(f"`{name}`", about) for name, (_, about) in DIVISIONS.items()]
+    rows = [(f"`{name}`", about) for name, about in _splits()]
     return "\n".join(f"| {' | '.join(row)} |" for row in (("Split", "What"), ("---", "---"), *rows))
+
+
+def _splits() -> list[tuple[str, str]]:
+    from engine.benchmarks.splits import DIVISIONS, WINDOW
+
+    return [*((name, about) for name, (_, about) in DIVISIONS.items()), WINDOW]
 
 
 def print_verify(
@@ -131,12 +134,13 @@ def _facts(benchmark: Benchmark) -> dict[str, Any]:
 def _found(benchmark: Benchmark, data: Path | None) -> bool:
     from engine.benchmarks.sources import has_data
 
-    return benchmark.hub is None or (data is not None and has_data(data, benchmark.files))
+    return benchmark.shipped or (data is not None and has_data(data, benchmark.files))
 
 
 def _origin(benchmark: Benchmark, data: Path | None) -> str:
-    if benchmark.hub is None:
+    if benchmark.shipped:
         return "with the package"
-    return (
-        f"in {data}" if _found(benchmark, data) else f"--data {benchmark.files[0]}, or {benchmark.hub.name}"
-    )
+    if _found(benchmark, data):
+        return f"in {data}"
+    by_name = f", or {benchmark.hub.name}" if benchmark.hub else ""
+    return f"--data {benchmark.files[0]}{by_name}"

@@ -123,6 +123,7 @@ class NewExperiment:
     variants: Sequence[str] = ()
     name: str | None = None
     limit: int | None = None
+    search_limit: int | None = None
     split: str | None = None
     repeats: int | None = None
     executions: int | None = None

@@ -32,6 +32,7 @@ FIELDS = {
     "split": ("Split", "As in aflow-1:4; empty for all problems"),
     "name": ("Name", "Empty: one is made"),
     "limit": ("Limit", "At most this many problems; empty for all"),
+    "search_limit": ("Search limit", "Problems for searches at most; empty: as Limit"),
     "repeats": ("Repeats", "Trials per variant and problem"),
     "executions": ("Executions", "Of a workflow in a trial"),
     "concurrency": ("Concurrency", "Trials at once"),
@@ -40,6 +41,7 @@ FIELDS = {
 }
 NUMBERS: dict[str, Validator] = {
     "limit": Integer(minimum=1),
+    "search_limit": Integer(minimum=1),
     "repeats": Integer(minimum=1, maximum=1000),
     "executions": Integer(minimum=1, maximum=100),
     "concurrency": Integer(minimum=1, maximum=10_000),
@@ -242,6 +244,7 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
             split=values["split"] or None,
             data=Path(values["data"]) if values["data"] else None,
             limit=number("limit"),
+            search_limit=number("search_limit"),
             repeats=number("repeats"),
             executions=number("executions"),
             seed=number("seed"),

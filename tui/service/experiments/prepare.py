@@ -108,7 +108,7 @@ def _stored_plan(store: Path, request: Resume) -> Plan:
 
 def _new_plan(settings: Settings, request: NewExperiment) -> tuple[Plan, Selection]:
     from engine.benchmarks import CATALOGUE
-    from engine.experiments.contestants import specs_by_label
+    from engine.experiments.contestants import division_for, specs_by_label
     from engine.experiments.plan import Plan, check_name
     from engine.experiments.selection import select
     from engine.paths import expanded
@@ -117,18 +117,20 @@ def _new_plan(settings: Settings, request: NewExperiment) -> tuple[Plan, Selecti
     if benchmark not in CATALOGUE and (own := expanded(benchmark)).exists():
         benchmark = str(own.resolve())
     data = (request.data or settings.data) if benchmark in CATALOGUE else None
-    selection = select(benchmark, data, request.split, request.limit)
+    variants = specs_by_label(request.variants or [settings.variant])
+    split = request.split or division_for(benchmark, variants, request.found)
+    selection = select(benchmark, data, split, request.limit, request.search_limit)
     plan = Plan(
         name=check_name(request.name) if request.name is not None else _free_name(benchmark),
         benchmark=benchmark,
-        split=request.split,
+        split=split,
         data=str(expanded(data).resolve()) if data else None,
         seed=request.seed or 0,
         repeats=request.repeats or 1,
         executions=request.executions or 3,
         meta_agent=request.meta_agent or settings.meta_agent,
         worker=request.worker or settings.worker,
-        variants=specs_by_label(request.variants or [settings.variant]),
+        variants=variants,
         problems=tuple(problem.id for problem in selection.report),
         search_problems=tuple(problem.id for problem in selection.search),
         digest=selection.digest,
