@@ -14,9 +14,10 @@ from textwrap import indent
 
 from engine.diagnostics import Diagnostic
 from engine.exchange.aflow_calls import CallEdits, aflow_set
-from engine.formats.catalog import NATIVE, format_of
+from engine.formats.catalog import FORMATS, NATIVE, format_of
 from engine.formats.format import FormatError
 from engine.formats.module import BOUND
+from engine.formats.reading import read_workflow
 from engine.operators.specs import OperatorSet
 from engine.source import parse
 from engine.workflows import build_workflow
@@ -83,7 +84,8 @@ def export_aflow(code: str, prompts: str, operators: OperatorSet, dataset: str) 
         raise FormatError("the workflow has no class Workflow with __call__, so it cannot be exported")
     if (fmt := format_of(tree)) is not NATIVE:
         raise FormatError(f"a workflow of {fmt.title} cannot be exported to AFlow; only native ones can")
-    export = _Export(code, tree, operators, dataset)
+    separator = FORMATS[read_workflow(code, prompts).format].separator
+    export = _Export(code, tree, operators, dataset, blank_line=separator is None)
     text = export.text()
     files = {"graph.py": text, "prompt.py": prompts.rstrip("\n") + "\n", "__init__.py": ""}
     left = [d for d in build_workflow(text, prompts, aflow_set()).diagnostics if d.severity == "error"]
@@ -95,8 +97,10 @@ def export_aflow(code: str, prompts: str, operators: OperatorSet, dataset: str) 
 class _Export(CallEdits):
     """The edits that make one workflow's code AFlow's."""
 
-    def __init__(self, code: str, tree: ast.Module, operators: OperatorSet, dataset: str) -> None:
-        super().__init__(code, tree, operators)
+    def __init__(
+        self, code: str, tree: ast.Module, operators: OperatorSet, dataset: str, *, blank_line: bool
+    ) -> None:
+        super().__init__(code, tree, operators, blank_line=blank_line)
         self._dataset = dataset
         self._uses_others = False
 

@@ -51,7 +51,7 @@ def _format(code: str, *, figure: bool) -> Format:
         return told
     if figure:
         return FIGURE
-    return (layout(tree) if tree is not None else None) or NATIVE
+    return (layout(code, tree) if tree is not None else None) or NATIVE
 
 
 def _is_code(text: str) -> bool:

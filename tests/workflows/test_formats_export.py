@@ -169,6 +169,40 @@ async def test_exported_files_execute_in_aflows_layout(sandbox: Pool, text: str)
     assert cost == 0.25
 
 
+APART = """
+class Workflow:
+    async def __call__(self, problem):
+        first = (await self.custom(problem, "Begin:"))["response"]
+        second = (await self.custom(instruction="a" + "b", input=first))["response"]
+        third = (await self.custom(input=second, instruction=""))["response"]
+        return (await self.custom(third))["response"]
+"""
+
+
+@loop
+async def test_prompts_in_aflow_keep_the_blank_line_between_instruction_and_input(sandbox: Pool) -> None:
+    exported = export(APART)
+    answer, _ = await in_aflow(sandbox, exported, '"Double x."')
+    assert answer == "||ab\n\n|Begin:\n\n|Double x."
+    told = [(d.line, d.message) for d in exported.findings if d.code == "blank-line"]
+    assert told == [
+        (4, "AFlow puts nothing between an instruction and its input; a blank line is added"),
+    ]
+    read = build_for_its_set(exported.files["round_1/graph.py"], "")
+    assert isinstance(read, Workflow)
+    assert '+ "\\n\\n" + "\\n\\n"' not in export(read.code).files["round_1/graph.py"]
+
+
+@loop
+async def test_a_call_in_a_formatted_string_is_left_as_it_is(sandbox: Pool) -> None:
+    last = """f"{(await self.custom(third, 'x'))}" """
+    text = APART.replace('(await self.custom(third))["response"]', last)
+    exported = export(text)
+    answer, _ = await in_aflow(sandbox, exported, '"Double x."')
+    assert answer == "{'response': 'x||ab\\n\\n|Begin:\\n\\n|Double x.'}"
+    assert [d.line for d in exported.findings if d.code == "blank-line-missing"] == [7]
+
+
 EVERY = """
 class Workflow:
     async def __call__(self, problem, entry_point):
