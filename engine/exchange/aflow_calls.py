@@ -84,6 +84,9 @@ class CallEdits:
                     f"it has {', '.join(sorted(aflow))}"
                 )
             self._arguments(call, spec, known)
+            if spec.name == "Programmer":
+                message = "AFlow's Programmer finds no code in any reply: its output is 'No code generated'"
+                self.note("programmer", message, call.lineno, "Mend it there, or do without")
             if spec.joins and self._blank_line:
                 self._set_apart(call, spec)
 

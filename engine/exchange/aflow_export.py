@@ -29,15 +29,17 @@ DATASETS = ("HumanEval", "MBPP", "LiveCodeBench", "GSM8K", "MATH", "HotpotQA", "
 _CODE = ("HumanEval", "MBPP", "LiveCodeBench")
 _COST = 'self.llm.get_usage_summary()["total_cost"]'
 _LITERAL = "from typing import Literal"
-# What the template module of a data set's workspace has; the other operators are in scripts/operators.py.
+# What the template module of a data set's workspace has; the other operators are in scripts/operators.py. Of
+# LiveCodeBench there is no workspace.
 _IN_TEMPLATES = {
-    **dict.fromkeys(_CODE, frozenset({"Custom", "CustomCodeGenerate", "ScEnsemble", "Test"})),
+    "LiveCodeBench": frozenset[str](),
+    **dict.fromkeys(("HumanEval", "MBPP"), frozenset({"Custom", "CustomCodeGenerate", "ScEnsemble", "Test"})),
     **dict.fromkeys(("GSM8K", "MATH"), frozenset({"Custom", "ScEnsemble", "Programmer"})),
     **dict.fromkeys(("HotpotQA", "DROP"), frozenset({"Custom", "AnswerGenerate", "ScEnsemble"})),
 }
 _HEADER = f"""\
 {_LITERAL}
-import workspace.{{dataset}}.workflows.template.operator as operator
+{{template}}\
 {{others}}\
 import workspace.{{dataset}}.workflows.round_1.prompt as prompt_custom
 from scripts.async_llm import create_llm_instance
@@ -122,7 +124,9 @@ class _Export(CallEdits):
         logs = any(isinstance(n, ast.Name) and n.id == "logger" for n in ast.walk(self.tree))
         logger = "from scripts.logs import logger\n" if logs else ""
         others = "import scripts.operators as operators\n" if self._uses_others else ""
-        header = _HEADER.format(dataset=self._dataset, logger=logger, others=others)
+        template = f"import workspace.{self._dataset}.workflows.template.operator as operator\n"
+        template = template if _IN_TEMPLATES.get(self._dataset, {""}) else ""
+        header = _HEADER.format(dataset=self._dataset, template=template, logger=logger, others=others)
         return "".join(f"{line}\n" for line in first) + f"{header}\n{rest}\n"
 
     def _signature(self) -> None:
