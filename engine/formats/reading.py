@@ -16,7 +16,7 @@ from engine.formats.native import MAX_COMPLETION_CHARS, ParsedCompletion, parse_
 from engine.source import MAX_SOURCE_BYTES, parse
 
 _TAG_OR_FENCE = re.compile(
-    r"(?:<|&lt;)/?[ \t]*(?:graph|think|thinking|modification|prompt)\b|^[ \t]*(?:```|~~~)",
+    r"(?:<|&lt;)/?[ \t]*(?:graph|think|thinking|modification|prompt|code)\b|^[ \t]*(?:```|~~~)",
     re.MULTILINE | re.IGNORECASE,
 )
 _HEADER = re.compile(r"^\s*(?:\d{1,4}\s+)?(?:class\s+\w+|(?:async\s+)?def\s+\w+)", re.MULTILINE)
