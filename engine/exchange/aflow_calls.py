@@ -23,6 +23,7 @@ _LACKING = {"Test": ("test_cases",)}
 _KEYS = {"Test": ("result", "solution")}
 # Literals to pass for arguments that AFlow's operator needs and the workflow left out.
 _LITERALS = {"instruction": '""', "feedback": '""', "entry_point": "None", "problem": '""', "solution": '""'}
+_BLANK_LINE = r'"\n\n"'
 _COMMA = re.compile(rb"\s*,")
 
 
@@ -45,16 +46,20 @@ def _as_in_aflow(spec: OperatorSpec) -> OperatorSpec:
 class CallEdits:
     """Edits of one workflow's code, and warnings of what they change (`findings`, at lines of that code).
 
-    The code must parse and have a class Workflow with its entry.
+    The code must parse and have a class Workflow with its entry. `blank_line` says that its prompts are
+    written for operators that put a blank line between an instruction and its input.
     """
 
-    def __init__(self, code: str, tree: ast.Module, operators: OperatorSet) -> None:
+    def __init__(
+        self, code: str, tree: ast.Module, operators: OperatorSet, *, blank_line: bool = False
+    ) -> None:
         cls, call = class_of(tree), call_method(tree)
         assert cls is not None and call is not None  # export_aflow has looked
         self.code, self.tree, self.cls, self.call = code, tree, cls, call
         self.positions = Positions(code)
         self.parents = parents(tree)
         self.operators = operators_of(tree, operators)
+        self._blank_line = blank_line
         self.edits: list[Edit] = []
         self.findings: list[Diagnostic] = []
 
@@ -79,6 +84,11 @@ class CallEdits:
                     f"it has {', '.join(sorted(aflow))}"
                 )
             self._arguments(call, spec, known)
+            if spec.name == "Programmer":
+                message = "AFlow's Programmer finds no code in any reply: its output is 'No code generated'"
+                self.note("programmer", message, call.lineno, "Mend it there, or do without")
+            if spec.joins and self._blank_line:
+                self._set_apart(call, spec)
 
     def _arguments(self, call: ast.Call, spec: OperatorSpec, known: OperatorSpec) -> None:
         ours, theirs = [p.name for p in spec.parameters], [p.name for p in known.parameters]
@@ -113,6 +123,27 @@ class CallEdits:
                 if name not in gone:
                     start = self.positions.start(node)
                     self.edits.append(Edit(start, start, f"{name}="))
+
+    def _set_apart(self, call: ast.Call, spec: OperatorSpec) -> None:
+        """End the call's instruction with the blank line that AFlow's operators do not put after it."""
+        names = [p.name for p in spec.parameters]
+        given = [*zip(names, call.args, strict=False), *((k.arg, k.value) for k in call.keywords)]
+        value = dict(given).get("instruction")
+        if value is None or (isinstance(value, ast.Constant) and not value.value):
+            return
+        told = any(d.code == "blank-line" for d in self.findings)
+        if in_formatted_string(call, self.parents):
+            message = "AFlow puts no blank line between this instruction and its input"
+            self.note("blank-line-missing", message, call.lineno, "End the instruction with one")
+            return
+        start, end = self.positions.start(value), self.positions.end(value)
+        if isinstance(value, ast.Constant | ast.Name | ast.Attribute | ast.Call | ast.Subscript):
+            self.edits.append(Edit(end, end, f" + {_BLANK_LINE}"))
+        else:
+            self.edits += [Edit(start, start, "("), Edit(end, end, f") + {_BLANK_LINE}")]
+        if not told:
+            message = "AFlow puts nothing between an instruction and its input; a blank line is added"
+            self.note("blank-line", message, call.lineno, "Nothing has to be done")
 
     def _standing_for(self, name: str, call: ast.Call) -> str:
         """The parameter of that name where the call can see one, else an empty literal."""

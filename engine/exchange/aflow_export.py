@@ -14,9 +14,10 @@ from textwrap import indent
 
 from engine.diagnostics import Diagnostic
 from engine.exchange.aflow_calls import CallEdits, aflow_set
-from engine.formats.catalog import NATIVE, format_of
+from engine.formats.catalog import FORMATS, NATIVE, format_of
 from engine.formats.format import FormatError
 from engine.formats.module import BOUND
+from engine.formats.reading import read_workflow
 from engine.operators.specs import OperatorSet
 from engine.source import parse
 from engine.workflows import build_workflow
@@ -28,15 +29,17 @@ DATASETS = ("HumanEval", "MBPP", "LiveCodeBench", "GSM8K", "MATH", "HotpotQA", "
 _CODE = ("HumanEval", "MBPP", "LiveCodeBench")
 _COST = 'self.llm.get_usage_summary()["total_cost"]'
 _LITERAL = "from typing import Literal"
-# What the template module of a data set's workspace has; the other operators are in scripts/operators.py.
+# What the template module of a data set's workspace has; the other operators are in scripts/operators.py. Of
+# LiveCodeBench there is no workspace.
 _IN_TEMPLATES = {
-    **dict.fromkeys(_CODE, frozenset({"Custom", "CustomCodeGenerate", "ScEnsemble", "Test"})),
+    "LiveCodeBench": frozenset[str](),
+    **dict.fromkeys(("HumanEval", "MBPP"), frozenset({"Custom", "CustomCodeGenerate", "ScEnsemble", "Test"})),
     **dict.fromkeys(("GSM8K", "MATH"), frozenset({"Custom", "ScEnsemble", "Programmer"})),
     **dict.fromkeys(("HotpotQA", "DROP"), frozenset({"Custom", "AnswerGenerate", "ScEnsemble"})),
 }
 _HEADER = f"""\
 {_LITERAL}
-import workspace.{{dataset}}.workflows.template.operator as operator
+{{template}}\
 {{others}}\
 import workspace.{{dataset}}.workflows.round_1.prompt as prompt_custom
 from scripts.async_llm import create_llm_instance
@@ -83,7 +86,8 @@ def export_aflow(code: str, prompts: str, operators: OperatorSet, dataset: str) 
         raise FormatError("the workflow has no class Workflow with __call__, so it cannot be exported")
     if (fmt := format_of(tree)) is not NATIVE:
         raise FormatError(f"a workflow of {fmt.title} cannot be exported to AFlow; only native ones can")
-    export = _Export(code, tree, operators, dataset)
+    separator = FORMATS[read_workflow(code, prompts).format].separator
+    export = _Export(code, tree, operators, dataset, blank_line=separator is None)
     text = export.text()
     files = {"graph.py": text, "prompt.py": prompts.rstrip("\n") + "\n", "__init__.py": ""}
     left = [d for d in build_workflow(text, prompts, aflow_set()).diagnostics if d.severity == "error"]
@@ -95,8 +99,10 @@ def export_aflow(code: str, prompts: str, operators: OperatorSet, dataset: str) 
 class _Export(CallEdits):
     """The edits that make one workflow's code AFlow's."""
 
-    def __init__(self, code: str, tree: ast.Module, operators: OperatorSet, dataset: str) -> None:
-        super().__init__(code, tree, operators)
+    def __init__(
+        self, code: str, tree: ast.Module, operators: OperatorSet, dataset: str, *, blank_line: bool
+    ) -> None:
+        super().__init__(code, tree, operators, blank_line=blank_line)
         self._dataset = dataset
         self._uses_others = False
 
@@ -118,7 +124,9 @@ class _Export(CallEdits):
         logs = any(isinstance(n, ast.Name) and n.id == "logger" for n in ast.walk(self.tree))
         logger = "from scripts.logs import logger\n" if logs else ""
         others = "import scripts.operators as operators\n" if self._uses_others else ""
-        header = _HEADER.format(dataset=self._dataset, logger=logger, others=others)
+        template = f"import workspace.{self._dataset}.workflows.template.operator as operator\n"
+        template = template if _IN_TEMPLATES.get(self._dataset, {""}) else ""
+        header = _HEADER.format(dataset=self._dataset, template=template, logger=logger, others=others)
         return "".join(f"{line}\n" for line in first) + f"{header}\n{rest}\n"
 
     def _signature(self) -> None:

@@ -77,16 +77,30 @@ def agent_names(tree: ast.Module) -> set[str]:
 
 def _turns(loop: ast.For | ast.comprehension, made: set[str]) -> list[str]:
     """The name that a loop over agents gives each of them."""
-    match loop.iter, loop.target:
+    match _without_values(loop.iter), loop.target:
         case ast.Name(id=agents), ast.Name(id=agent) if agents in made:
             return [agent]
         case (
-            ast.Call(func=ast.Name(id="enumerate"), args=[ast.Name(id=agents), *_]),
+            ast.Call(func=ast.Name(id="enumerate"), args=[agents, *_]),
+            ast.Tuple(elts=[_, ast.Name(id=agent)]),
+        ) if getattr(_without_values(agents), "id", None) in made:
+            return [agent]
+        case (
+            ast.Call(func=ast.Attribute(value=ast.Name(id=agents), attr="items")),
             ast.Tuple(elts=[_, ast.Name(id=agent)]),
         ) if agents in made:
             return [agent]
         case _:
             return []
+
+
+def _without_values(collection: ast.expr) -> ast.expr:
+    """`agents` of `agents.values()`."""
+    match collection:
+        case ast.Call(func=ast.Attribute(value=value, attr="values"), args=[]):
+            return value
+        case _:
+            return collection
 
 
 def _makes_agents(value: ast.expr) -> bool:

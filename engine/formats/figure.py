@@ -6,11 +6,15 @@ import re
 
 from engine.formats.lexing import string_lines
 
-_HEADER = re.compile(r"^([ \t]*)(?:async[ \t]+)?def[ \t]+__call__[ \t]*\(")
-_CLASS = re.compile(r"^([ \t]*)class[ \t]+\w+")
-_STATEMENT = re.compile(r"^([ \t]*)[^\s#]")
+# A line may begin with its number, and the name may have lost its underscores.
+_HEADER = re.compile(
+    r"^\s*(?:\d{1,4}\s+)?(?:async\s+)?def\s+(?:__call__|_{0,2}[ ]?call[ ]?_{0,2}(?=\s*\(\s*self\b))\s*\("
+)
+_CLASS = re.compile(r"^\s*(?:\d{1,4}\s+)?class\s+\w+")
+_STATEMENT = re.compile(r"^\s*[^\s#]")
 _MARGIN_NUMBER = re.compile(r"^\s*\d+\s*$")
 INDENT = "    "
+SHIFT = 2  # columns that a line of a typeset page is off at most
 
 
 def as_class(code: str) -> str:
@@ -27,7 +31,7 @@ def as_class(code: str) -> str:
     margin = _width(lines[first])
     body = _body_margin(lines, first)
     text = set(string_lines(code))
-    if margin == 0 and body is not None and body <= len(INDENT):
+    if margin == 0 and body is not None and body <= len(INDENT) + SHIFT:
         lines = [
             INDENT + line if line.strip() and i not in text and i >= first else line
             for i, line in enumerate(lines)
@@ -60,7 +64,7 @@ def _dedent(lines: list[str]) -> str:
 
 
 def _width(line: str) -> int:
-    return len(line) - len(line.lstrip(" \t"))
+    return len(line) - len(line.lstrip())
 
 
 def _body_margin(lines: list[str], header: int) -> int | None:

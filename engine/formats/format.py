@@ -33,9 +33,11 @@ class Format:
     `entry` is the method, or the function at module level, that is the workflow; `call_parameters` and
     `init_parameters` are what it and the constructor may require. `names` are bound in the module besides
     `PROVIDED_NAMES`, `attributes` on `self`. `agents` says that steps are calls of `LLMAgentBase` objects
-    rather than of operators on `self`, `fenced` that a reply has its code in a fence and no tags. `sets` are
-    operator sets to prefer, `shim` is the guest module that provides what only this format needs, and `notes`
-    gives diagnostics of what is adapted or refused, with lines.
+    rather than of operators on `self`, `fenced` that a reply has its code in a fence and no tags.
+    `separator` is what stands between an instruction and its input in a prompt; None is a blank line, and
+    nothing where either is empty. `sets` are operator sets to prefer, `shim` is the guest module that
+    provides what only this format needs, and `notes` gives diagnostics of what is adapted or refused, with
+    lines.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Format:
     attributes: frozenset[str] = frozenset()
     agents: bool = False
     fenced: bool = False
+    separator: str | None = None
     sets: tuple[str, ...] = ()
     shim: str | None = None
     notes: Callable[[ast.Module], list[Diagnostic]] = _nothing

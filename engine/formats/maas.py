@@ -51,6 +51,7 @@ MAAS = Format(
     init_parameters=("name", "llm_config", "dataset", "controller", "operator_embeddings"),
     names=NAMES,
     sets=("maas-graph", "maas-math-graph"),
+    separator="",
     shim="engine.guest.maas",
     notes=notes,
 )

@@ -22,7 +22,13 @@ from engine.operators.fences import blocks
 from engine.operators.loose_code import loose_code
 
 MAX_COMPLETION_CHARS = 2_000_000
-_HEADER = re.compile(r"^[ \t]*(?:class[ \t]+Workflow\b|(?:async[ \t]+)?def[ \t]+__call__\b)", re.MULTILINE)
+# A class Workflow, a bare `__call__`, or ADAS's `forward` of an agent system and a task.
+_HEADER = re.compile(
+    r"^[ \t]*(?:class[ \t]+Workflow\b|(?:async[ \t]+)?def[ \t]+(?:__call__\b"
+    r"|forward[ \t]*\([ \t]*\w+[ \t]*,[ \t]*taskInfo\b))",
+    re.MULTILINE,
+)
+_RUN_WORKFLOW = re.compile(r"^[ \t]+async[ \t]+def[ \t]+run_workflow\b", re.MULTILINE)
 _METHOD = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]", re.MULTILINE)
 _ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*[ \t]*(?::[^\n=]+)?=", re.MULTILINE)
 _FENCE_LINE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^\n`]*$")
@@ -52,7 +58,10 @@ def parse_completion(text: str) -> ParsedCompletion:
     if len(text) > MAX_COMPLETION_CHARS:
         message = f"the completion is longer than {MAX_COMPLETION_CHARS:,} characters"
         return ParsedCompletion("", "", "", (error("completion-too-large", message, None, "Shorten it"),))
-    text = strip_thinking(without_end(tidy(text)))
+    whole = without_end(tidy(text))
+    text = strip_thinking(whole)
+    if not text.strip() and (found := _in_thinking(whole)) is not None:
+        return found
     if "&lt;" in text and TAG.search(text) is None:
         text = html.unescape(text)
     with allowance():
@@ -63,6 +72,21 @@ def parse_completion(text: str) -> ParsedCompletion:
         if graph is None:
             return _from_json(text) or _without_graph(text, parts)
         return _around(text, graph, parts)
+
+
+def _in_thinking(text: str) -> ParsedCompletion | None:
+    """The workflow of a reply that never closes its thinking, where it has `run_workflow`: MetaFlow's own
+    reader takes the fenced block wherever it stands.
+    """
+    with allowance():
+        codes = [_trim(b.body) for b in blocks(text) if b.closed and (b.is_python or not b.language)]
+        codes = [code for code in codes if _RUN_WORKFLOW.search(code) and parses(code)]
+    if not codes:
+        return None
+    note = warning(
+        "thinking-unclosed", "the thinking never ends; the workflow in it is used", None, "Close it"
+    )
+    return ParsedCompletion("", codes[-1], "", (note,))
 
 
 def _graph(text: str, parts: list[Section]) -> Section | None:

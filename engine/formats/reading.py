@@ -13,14 +13,13 @@ from engine.formats.figure import as_class, is_bare
 from engine.formats.format import Format
 from engine.formats.module import PROVIDED_NAMES, without_provided_imports
 from engine.formats.native import MAX_COMPLETION_CHARS, ParsedCompletion, parse_completion
-from engine.formats.tags import TAG
 from engine.source import MAX_SOURCE_BYTES, parse
 
 _TAG_OR_FENCE = re.compile(
-    r"(?:<|&lt;)/?[ \t]*(?:graph|think|thinking|modification|prompt)\b|^[ \t]*(?:```|~~~)",
+    r"(?:<|&lt;)/?[ \t]*(?:graph|think|thinking|modification|prompt|code)\b|^[ \t]*(?:```|~~~)",
     re.MULTILINE | re.IGNORECASE,
 )
-_HEADER = re.compile(r"^[ \t]*(?:class[ \t]+\w+|(?:async[ \t]+)?def[ \t]+\w+)", re.MULTILINE)
+_HEADER = re.compile(r"^\s*(?:\d{1,4}\s+)?(?:class\s+\w+|(?:async\s+)?def\s+\w+)", re.MULTILINE)
 
 
 def read_workflow(text: str, prompts: str = "") -> ParsedCompletion:
@@ -33,7 +32,7 @@ def read_workflow(text: str, prompts: str = "") -> ParsedCompletion:
             "", "", prompts, (error("completion-too-large", message, None, "Shorten it"),)
         )
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    if (prompts and TAG.search(text) is None) or _is_code(text):
+    if (prompts and _TAG_OR_FENCE.search(text) is None) or _is_code(text):
         parsed = ParsedCompletion("", text, prompts)
     else:
         parsed = parse_completion(text)
@@ -51,7 +50,7 @@ def _format(code: str, *, figure: bool) -> Format:
         return told
     if figure:
         return FIGURE
-    return (layout(tree) if tree is not None else None) or NATIVE
+    return (layout(code, tree) if tree is not None else None) or NATIVE
 
 
 def _is_code(text: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.operators.support import Host, ask, join
+from engine.operators.support import Host, ask, instructed
 
 
-async def run(host: Host, *, input: str, instruction: str = "") -> dict[str, Any]:
-    """{response}: the whole reply, without its reasoning."""
-    return {"response": await ask(host, join(instruction, input))}
+async def run(
+    host: Host, *, input: str, instruction: str = "", separator: str | None = None
+) -> dict[str, Any]:
+    """{response}: the whole reply, without its reasoning. `separator` is that of `instructed`."""
+    return {"response": await ask(host, instructed(instruction, input, separator))}

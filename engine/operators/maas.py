@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.guest.syntax import DEFINITIONS, parsed
 from engine.operators.custom_code_generate import prompt as code_prompt
-from engine.operators.support import Host, ask, code_in, extract_code, join
+from engine.operators.support import Host, ask, code_in, extract_code, instructed, join
 
 THINK = "Work it out step by step: what is asked, what is given, which cases there are. Then give the answer."
 CRITIQUE = (
@@ -21,13 +21,21 @@ TIMES = 3  # MaAS's
 
 
 async def generate(
-    host: Host, *, problem: str = "", input: str = "", entry_point: str | None = None, instruction: str = ""
+    host: Host,
+    *,
+    problem: str = "",
+    input: str = "",
+    entry_point: str | None = None,
+    instruction: str = "",
+    separator: str | None = None,
 ) -> dict[str, Any]:
-    """{response}: the reply; where there is an entry point, the code in it."""
+    """{response}: the reply; where there is an entry point, the code in it. `separator` is that of
+    `instructed`.
+    """
     task = problem or input
     if entry_point is None:
-        return {"response": await ask(host, join(instruction, task))}
-    reply = await ask(host, code_prompt(task, entry_point, instruction))
+        return {"response": await ask(host, instructed(instruction, task, separator))}
+    reply = await ask(host, code_prompt(task, entry_point, instruction, separator))
     return {"response": await code_in(host, reply, entry_point, task)}
 
 

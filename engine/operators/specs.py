@@ -57,6 +57,8 @@ class OperatorSpec:
     parameter; their text is appended to the prompt and the leniency recorded as a repair.
     `bound` are those of `RUN_INPUTS` that the run gives the operator and no workflow passes.
     `source` is the module's own text where the module is a user's: it travels with each step.
+    `joins` says that its prompt begins with an instruction and what that is about, between which a workflow's
+    format may have a separator of its own, which the run gives it.
     A call of a `tempered` one may name the `temperature` of its model calls: the host takes it, the
     operator's code never sees it.
     """
@@ -73,6 +75,7 @@ class OperatorSpec:
     source: str | None = None
     tempered: bool = False
     also: tuple[str, ...] = ()
+    joins: bool = False
 
     @property
     def keys(self) -> dict[str, str]:

@@ -19,6 +19,7 @@ __all__ = [
     "defines",
     "extract_code",
     "field",
+    "instructed",
     "join",
     "letter",
     "note",
@@ -50,6 +51,13 @@ async def ask(host: Host, prompt: str) -> str:
 def join(*parts: str | None) -> str:
     """The non-empty parts, with a blank line between them."""
     return "\n\n".join(p.strip("\n") for p in parts if p and p.strip())
+
+
+def instructed(instruction: str, text: str, separator: str | None) -> str:
+    """The instruction and what it is about, with the separator of the workflow's format between them; with
+    None, as `join`.
+    """
+    return join(instruction, text) if separator is None else f"{instruction}{separator}{text}"
 
 
 async def ask_for(

@@ -105,7 +105,8 @@ async def _in_session(
         )
     )
     seed = derived_seed(context.config.draws_from, purpose, round_number, repeat)
-    broker = StepBroker(context, workflow.operators, session, execution_id, seed)
+    separator = FORMATS[workflow.format].separator
+    broker = StepBroker(context, workflow.operators, session, execution_id, seed, separator)
     outcome: Outcome | None = None
     status, answer, error = "cancelled", None, "cancelled"
     try:

@@ -91,17 +91,24 @@ class StepBroker:
     A spent budget or `allowance` (the execution's own limits), a model that cannot be reached and a lost
     sandbox end the execution: the error is put on `aborted`, so that a workflow which catches every exception
     cannot go on regardless. `last_output` is the output of the last step that succeeded, `refused` the last
-    refusal of a model, which does not end the execution.
+    refusal of a model, which does not end the execution. `separator` is that of the workflow's format.
     """
 
     def __init__(
-        self, context: RunContext, operators: OperatorSet, session: Session, execution_id: str, seed: int
+        self,
+        context: RunContext,
+        operators: OperatorSet,
+        session: Session,
+        execution_id: str,
+        seed: int,
+        separator: str | None = None,
     ) -> None:
         self._context = context
         self._operators = operators
         self._session = session
         self._execution_id = execution_id
         self._seed = seed
+        self._separator = separator
         self._seen: Counter[str] = Counter()
         self._index = 0
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_STEPS)
@@ -192,6 +199,8 @@ class StepBroker:
             raise CallbackError("usage", f"unknown operator {args['operator']!r}")
         # What the run gives is not the workflow's to choose.
         kwargs = {**args["kwargs"], **{name: self._context.problem.inputs[name] for name in spec.bound}}
+        if spec.joins and self._separator is not None:
+            kwargs["separator"] = self._separator
         return await self._step(spec, kwargs, line, self._sampling(args.get("temperature")), request)
 
     async def _step(

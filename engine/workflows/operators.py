@@ -77,7 +77,9 @@ def operators_of(tree: ast.Module, operator_set: OperatorSet) -> Operators:
 
 
 def _base_name(function: ast.expr) -> str | None:
-    """`x` of `x(…)` and `x[i](…)`."""
+    """`x` of `x(…)`, `x[i](…)`, and their `.query(…)`, which is how ADAS's agents are called as well."""
+    if isinstance(function, ast.Attribute) and function.attr == "query":
+        function = function.value
     function = function.value if isinstance(function, ast.Subscript) else function
     return function.id if isinstance(function, ast.Name) else None
 

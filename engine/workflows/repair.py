@@ -22,6 +22,9 @@ from engine.workflows.tree import call_method
 Fix = Callable[[str, ast.Module, OperatorSet], tuple[str, list[Repair]]]
 
 _LOST_VALUE = re.compile(r"[ \t]*([A-Za-z_][\w .]{0,80}?)[ \t]*=[ \t]*(?:#.*)?")
+_LOST_ARGUMENT = re.compile(r"(?:[(,]|^)[ \t]*([A-Za-z_]\w{0,80})[ \t]*=[ \t]*[,)]")
+# Repairs that only text of a page needs.
+_OF_A_PAGE = ("margin-numbers", "latex-escape", "typography", "page-text")
 # Awaits come before extras: both edit calls, and each starts from text that parses.
 _FIXES: tuple[Fix, ...] = (add_awaits, move_extras, bind_entry_point, add_imports)
 
@@ -84,20 +87,27 @@ def _readable(code: str, operator_set: OperatorSet) -> tuple[str, list[Repair], 
             return text, repairs, None
         if (merged := merge_headers(text)) and parse(merged[0]).tree is not None:
             return merged[0], [*repairs, _unwrapped(merged[1])], None
-    pasted = any(r.code in ("margin-numbers", "latex-escape") for r in repairs)
-    return code, [], _left(text) if pasted else None
+    pasted = any(r.code in _OF_A_PAGE for r in repairs)
+    return code, [], _left(text, pasted=pasted)
 
 
-def _left(text: str) -> Diagnostic | None:
-    """The first thing wrong with a text, in words where a page lost a value."""
+def _left(text: str, *, pasted: bool) -> Diagnostic | None:
+    """The first thing wrong with a text, in words where a page lost a value; nothing else where it is not
+    `pasted`, as it was changed then.
+    """
     problem = parse(text).problem
     if problem is None or problem.line is None:
-        return problem
-    line = text.split("\n")[problem.line - 1]
-    if (lost := _LOST_VALUE.fullmatch(line)) is None:
-        return problem
+        return problem if pasted else None
+    lines = text.split("\n")[: problem.line]
+    before = [n for n, line in enumerate(lines[:-1]) if line.strip()][-1:]
+    for number in (len(lines) - 1, *before):
+        lost = _LOST_VALUE.fullmatch(lines[number]) or _LOST_ARGUMENT.search(lines[number])
+        if lost is not None:
+            break
+    else:
+        return problem if pasted else None
     message = f"the value of {lost[1].strip()} is lost: nothing stands after the ="
-    return replace(problem, message=message, fix="Write the value that the page has there")
+    return replace(problem, line=number + 1, message=message, fix="Write the value that the page has there")
 
 
 def _unwrapped(line: int) -> Repair:

@@ -8,13 +8,23 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import pairwise
+from textwrap import dedent
 
+from engine.formats.figure import INDENT, SHIFT
 from engine.formats.lexing import Token, layout, tokens
+from engine.workflows.typography import without_page_text, without_typography
 
 _NUMBER_LINE = re.compile(r"^[ \t]*\d{1,4}[ \t]*$", re.MULTILINE)
-_NUMBER_PREFIX = re.compile(r"^[ \t]*\d{1,4}(?=[ \t]{2})", re.MULTILINE)
+_NUMBER_PREFIX = re.compile(r"^[ \t]*\d{1,4}(?=[ \t]|$)", re.MULTILINE)
+_NUMBER_SUFFIX = re.compile(r"[ \t]{2,}\d{1,4}[ \t]*$", re.MULTILINE)
+# A value that stands on the line after its `=`, no less deep.
+_VALUE_BELOW = re.compile(r"^([ \t]+)([A-Za-z_][\w.]*[ \t]*=)[ \t]*\n(\1[ \t]*\d{1,9})[ \t]*$", re.MULTILINE)
 _LATEX = re.compile(r"\\ensuremath\{\\text\{\\(.)\}\}")
 _SNAKE = re.compile(r"\b[A-Za-z]+(?:_[A-Za-z0-9]+)+\b")
+_BARE_CALL = re.compile(r"\b(def[ \t]+)_{0,2} ?call ?_{0,2}[ \t]*\([ \t]*self\b")
+_FIELD = re.compile(r"\{[^{}\n]*\}")
 _SPACED_PROMPT = re.compile(r"(?<=\bprompt_custom\.)[A-Z][A-Z0-9_]*(?: [A-Z0-9_]+)+\b")
 _KNOWN = ("prompt_custom", "entry_point", "test_cases", "question_id", "cost_manager", "total_cost")
 # What begins a line that no text of a prompt runs on into.
@@ -22,7 +32,7 @@ _STATEMENT = re.compile(
     r"(?:return|if|elif|else|for|while|try|except|with|async|def|class|break|continue|raise)\b|[)\]}#]"
     r"|[A-Za-z_][\w.]*[ \t]*[+|]?=(?!=)"
 )
-_SHIFT = 2  # columns that a line of a typeset page is off at most
+_CALL_HEADER = re.compile(r"(?:async[ \t]+)?def[ \t]+__call__\b")
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 MAX_JOINS = 60
 MAX_NAMES = 300
@@ -35,23 +45,26 @@ def steps(names: Iterable[str]) -> list[Step]:
     known = (*_KNOWN, *names)
     return [
         ("margin-numbers", "removed line numbers from the margin", without_margin_numbers),
+        ("typography", "replaced typographic characters by those of code", without_typography),
+        ("page-text", "removed captions and running heads of the page", without_page_text),
         ("latex-escape", "replaced LaTeX escapes by the characters they stand for", without_latex),
         ("broken-string", "joined strings that were broken over lines", with_joined_strings),
         ("spaced-name", "put the underscores back into names", lambda text: with_underscores(text, known)),
         ("lost-bracket", "closed brackets whose closing line was lost", with_closed_brackets),
         ("shifted-column", "moved lines back into their column", with_straight_columns),
+        ("flush-body", "moved the body in under its header", with_body_under_header),
     ]
 
 
 def without_margin_numbers(text: str) -> str:
-    """The text without line numbers: lines that are only one, and the beginnings of lines where half
+    """The text without line numbers: lines that are only one, and the beginnings or ends of lines where half
     have one.
     """
-    text = _NUMBER_LINE.sub("", text)
+    text = _NUMBER_LINE.sub("", _VALUE_BELOW.sub(r"\1\2\3\n", text))
     filled = sum(1 for line in text.split("\n") if line.strip())
-    if 2 * len(_NUMBER_PREFIX.findall(text)) < filled:
-        return text
-    return _NUMBER_PREFIX.sub(lambda m: " " * len(m.group()), text)
+    if 2 * len(_NUMBER_PREFIX.findall(text)) >= filled:
+        return dedent(_NUMBER_PREFIX.sub(lambda m: " " * len(m.group()), text))
+    return _NUMBER_SUFFIX.sub("", text) if 2 * len(_NUMBER_SUFFIX.findall(text)) >= filled else text
 
 
 def without_latex(text: str) -> str:
@@ -120,8 +133,10 @@ def _with_next_line(text: str, broken: Token) -> str | None:
 
 def with_underscores(text: str, known: Iterable[str]) -> str:
     """The text with the underscores of `known` names, and of names used elsewhere in it, put back where they
-    became blanks; strings and comments are left alone.
+    became blanks. Comments and strings are left alone, but for the fields of f-strings.
     """
+    if "__call__" not in text:
+        text = _BARE_CALL.sub(r"\1__call__(self", text)
     code = list(tokens(text))
     used = _SNAKE.findall(" ".join(t.text for t in code if t.kind == "word"))
     names = sorted({*known, *used[:MAX_NAMES]}, key=len, reverse=True)
@@ -132,9 +147,15 @@ def with_underscores(text: str, known: Iterable[str]) -> str:
     position = 0
     for token in opaque:
         pieces.append(_respelled(pattern, text[position : token.start]))
-        pieces.append(text[token.start : token.end])
+        formatted = token.kind == "string" and "f" in token.text[:2].lower()
+        spell = partial(_respelled_field, pattern)
+        pieces.append(_FIELD.sub(spell, token.text) if formatted else token.text)
         position = token.end
     return "".join(pieces) + _respelled(pattern, text[position:])
+
+
+def _respelled_field(names: re.Pattern[str], field: re.Match[str]) -> str:
+    return _respelled(names, field.group())
 
 
 def _respelled(names: re.Pattern[str], text: str) -> str:
@@ -144,6 +165,16 @@ def _respelled(names: re.Pattern[str], text: str) -> str:
 
 def _underscored(match: re.Match[str]) -> str:
     return match.group().replace(" ", "_")
+
+
+def with_body_under_header(text: str) -> str:
+    """The text with everything after the header of `__call__` moved in, where that stands no deeper."""
+    lines = layout(text + "\n").lines
+    for header, following in pairwise(lines):
+        if _CALL_HEADER.match(text, header.start) and following.indent <= header.indent:
+            at = text.rfind("\n", 0, following.start) + 1
+            return text[:at] + re.sub(r"^(?=[^\n])", INDENT, text[at:], flags=re.MULTILINE)
+    return text
 
 
 def with_closed_brackets(text: str) -> str:
@@ -182,7 +213,7 @@ def with_straight_columns(text: str) -> str:
         if opened and line.indent > columns[-1]:
             columns.append(line.indent)
         column = min(columns, key=lambda c: (abs(c - line.indent), -c))
-        if column != line.indent and abs(column - line.indent) <= _SHIFT:
+        if column != line.indent and abs(column - line.indent) <= SHIFT:
             begin = text.rfind("\n", 0, line.start) + 1
             pieces += [text[position:begin], " " * column]
             position = line.start

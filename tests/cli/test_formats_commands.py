@@ -149,6 +149,35 @@ async def test_mistakes_are_told_in_one_sentence(
     assert ended.err.count("\n") == 1
 
 
+FIGURE = """212
+async def __call__(self, problem: str, test_cases: list):
+    tries =
+    made = await self.custom(input=problem)
+    return made["response"], self.llm.cost_manager.total_cost
+"""
+REPLY = f"A thought.\n\n```python\n{samples.METAFLOW.replace('contexts_list=drafts', 'texts=drafts')}```\n"
+CALLS = "class Workflow:\n    async def __call__(self, problem):\n        return prompt_custom.A\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"graph.py": FIGURE}, "graph.py:3: the value of tries is lost"),
+        ({"graph.py": REPLY}, "graph.py:18: ensemble needs 'contexts'"),
+        ({"graph.py": CALLS, "prompt.py": "B = 1\n\nA = (\n"}, "prompt.py:3: the prompt is not valid Python"),
+        ({"graph.py": f"\n\n{CALLS}", "prompt.py": "B = 1\n"}, "graph.py:5: prompt_custom.A is not among"),
+    ],
+    ids=["figure", "reply", "prompts", "missing prompt"],
+)
+async def test_a_mistake_is_told_with_its_line_in_the_file(
+    shell: Shell, problem_file: Path, files: dict[str, str], told: str
+) -> None:
+    for name, text in files.items():
+        (shell.home / name).write_text(text)
+    ended = await shell("run-workflow", "graph.py", "--problem", str(problem_file))
+    assert (ended.code, told in ended.err) == (2, True), ended.err
+
+
 async def test_a_model_answers_an_adas_function(shell: Shell, models: Models) -> None:
     models.replies["worker"] = answer('{"thinking": "t", "answer": "4"}')
     (shell.home / "agent.py").write_text(samples.ADAS)

@@ -23,10 +23,11 @@ from tui.screens.run.search_bar import SearchBar
 from tui.trace import attempts, bars, detail
 from tui.trace.bars import Window
 from tui.trace.filter import TraceFilter, kept
+from tui.trace.graph import draw
 from tui.trace.matches import Query, hits
 from tui.trace.nodes import StepNode
 from tui.trace.state import RunState
-from tui.trace.subject import lines_run, node_counts, node_marks, subject_of
+from tui.trace.subject import graph_that_ran, lines_run, node_counts, node_marks, subject_of
 from tui.widgets.events_view import EventsView
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.tab_strip import TabStrip
@@ -326,6 +327,38 @@ def test_the_source_has_hits_and_the_graph_counts() -> None:
     assert nodes == {"n0": 1, "n3": 3, "n4": 1} and nodes.words == "1 running · 3 done · 1 failed"
     marks = node_marks(state, subject, subject.proposal.graph)
     assert marks["n3"][1] == "error" and marks["n4"][1] == "accent"
+
+
+def test_the_graph_has_the_operators_that_were_chosen_at_run_time() -> None:
+    """As of MaAS's graphs, where one line calls whatever the controller chose."""
+    script = Script()
+    script.start()
+    script.add(ev.RoundStarted(round=1))
+    script.propose(1)
+    state = reduced(script.events)
+    subject = subject_of(state, None)
+    assert subject.proposal is not None
+    graph = subject.proposal.graph
+    assert graph_that_ran(state, subject, graph) == graph
+    script.execution("e", 1)
+    script.step("e", 0, "generate", 40)
+    script.step("e", 1, "generate_cot", 40, status="error")
+    script.step("e", 2, "self_refine", 42)
+    script.step("e", 3, "generate", 40)
+    script.step("e", 4, "test", 10)
+    state = reduced(script.events)
+    ran = graph_that_ran(state, subject, graph)
+    names = {str(node["id"]): node["operator"] for node in ran["nodes"]}
+    chosen = ["generate@40", "generate_cot@40", "self_refine@42"]
+    assert list(names)[:3] == chosen and set(names) - set(chosen) == {n["id"] for n in graph["nodes"]}
+    assert [names[id] for id in chosen] == ["generate", "generate_cot", "self_refine"]
+    edges = {(e["source"], e["target"]) for e in ran["edges"]}
+    assert {tuple(chosen[:2]), tuple(chosen[1:]), ("generate@40", "n3")} <= edges
+    counts = node_counts(state, subject, ran)
+    assert counts == {"generate@40": 2, "generate_cot@40": 1, "self_refine@42": 1, "n3": 1}
+    assert node_marks(state, subject, ran)["generate_cot@40"][1] == "error"
+    drawn = "".join(text for line in draw(ran, {}, counts) for text, _ in line)
+    assert re.search("generate ×2.*generate_cot.*self_refine", drawn, re.DOTALL)
 
 
 def test_files_that_programs_left_are_shown() -> None:

@@ -123,8 +123,8 @@ def create_llm_instance(config):
 RUNNER = """
 import asyncio, json, sys
 sys.path.insert(0, ".")
-from workspace.HumanEval.workflows.round_1.graph import Workflow
-graph = Workflow(name="HumanEval", llm_config={{"model": "m"}}, dataset="HumanEval")
+from workspace.{dataset}.workflows.round_1.graph import Workflow
+graph = Workflow(name="{dataset}", llm_config={{"model": "m"}}, dataset="{dataset}")
 answer, cost = asyncio.run(graph({arguments}))
 print(json.dumps([answer, cost]))
 """
@@ -136,19 +136,25 @@ def export(text: str, prompts: str = "", dataset: str = "HumanEval") -> Exported
     return export_aflow(built.code, built.prompts, built.operators, dataset)
 
 
-async def in_aflow(sandbox: Pool, exported: Exported, arguments: str) -> tuple[str, float]:
+async def in_aflow(
+    sandbox: Pool, exported: Exported, arguments: str, dataset: str = "HumanEval"
+) -> tuple[str, float]:
     """What AFlow's runner would get, in a tree of its packages."""
-    place = "workspace/HumanEval/workflows"
+    place = f"workspace/{dataset}/workflows"
     files = {f"{place}/{name}": text for name, text in exported.files.items()}
     files |= {
-        f"{place}/template/operator.py": OPERATORS,
         "scripts/operators.py": ALL_OPERATORS,
         "scripts/async_llm.py": LLM,
         "scripts/evaluator.py": "DatasetType = str\n",
         "scripts/logs.py": "import logging\nlogger = logging.getLogger('aflow')\n",
     }
+    if dataset == "LiveCodeBench":  # which has no workspace of its own there
+        files["scripts/operators.py"] = ALL_OPERATORS + OPERATORS
+    else:
+        files[f"{place}/template/operator.py"] = OPERATORS
     outcome = await sandbox.run_program(
-        RUNNER.format(arguments=arguments), files={name: text.encode() for name, text in files.items()}
+        RUNNER.format(arguments=arguments, dataset=dataset),
+        files={name: text.encode() for name, text in files.items()},
     )
     assert outcome.status == "passed", (outcome.message, outcome.stderr)
     answer, cost = json.loads(outcome.stdout.splitlines()[-1])
@@ -167,6 +173,49 @@ async def test_exported_files_execute_in_aflows_layout(sandbox: Pool, text: str)
     answer, cost = await in_aflow(sandbox, exported, '"Double x.", "f"')
     assert answer == "def f(x): return x * 2"
     assert cost == 0.25
+
+
+APART = """
+class Workflow:
+    async def __call__(self, problem):
+        first = (await self.custom(problem, "Begin:"))["response"]
+        second = (await self.custom(instruction="a" + "b", input=first))["response"]
+        third = (await self.custom(input=second, instruction=""))["response"]
+        return (await self.custom(third))["response"]
+"""
+
+
+@loop
+async def test_prompts_in_aflow_keep_the_blank_line_between_instruction_and_input(sandbox: Pool) -> None:
+    exported = export(APART)
+    answer, _ = await in_aflow(sandbox, exported, '"Double x."')
+    assert answer == "||ab\n\n|Begin:\n\n|Double x."
+    told = [(d.line, d.message) for d in exported.findings if d.code == "blank-line"]
+    assert told == [
+        (4, "AFlow puts nothing between an instruction and its input; a blank line is added"),
+    ]
+    read = build_for_its_set(exported.files["round_1/graph.py"], "")
+    assert isinstance(read, Workflow)
+    assert '+ "\\n\\n" + "\\n\\n"' not in export(read.code).files["round_1/graph.py"]
+
+
+@loop
+async def test_a_call_in_a_formatted_string_is_left_as_it_is(sandbox: Pool) -> None:
+    last = """f"{(await self.custom(third, 'x'))}" """
+    text = APART.replace('(await self.custom(third))["response"]', last)
+    exported = export(text)
+    answer, _ = await in_aflow(sandbox, exported, '"Double x."')
+    assert answer == "{'response': 'x||ab\\n\\n|Begin:\\n\\n|Double x.'}"
+    assert [d.line for d in exported.findings if d.code == "blank-line-missing"] == [7]
+
+
+@loop
+@pytest.mark.parametrize("text", [NATIVE, samples.AFLOW], ids=["native", "aflow"])
+async def test_of_livecodebench_every_operator_comes_from_aflows_scripts(sandbox: Pool, text: str) -> None:
+    exported = export(text, samples.AFLOW_PROMPTS, "LiveCodeBench")
+    answer, _ = await in_aflow(sandbox, exported, '"Double x.", "f", "q1"', "LiveCodeBench")
+    assert answer == "def f(x): return x * 2"
+    assert "template" not in exported.files["round_1/graph.py"]
 
 
 EVERY = """

@@ -9,6 +9,7 @@ from engine.operators.sets import PAPER, SETS
 from engine.workflows import Rejected, Workflow, build_workflow
 from engine.workflows.choice import build_for_its_set
 from tests.workflows import format_samples as samples
+from tests.workflows.workflow_samples import GOOD
 
 FIGURE = """
 async def __call__(self, problem: str, test_cases: list):
@@ -64,6 +65,53 @@ def test_other_names_of_metaflow_are_read_and_told() -> None:
         "other-name",
         "self.self_consistency is read as self.selfconsistency",
     )
+
+
+FENCED = f"```python\n{samples.METAFLOW}```\n"
+BARE_METAFLOW = """class Workflow:
+    async def run_workflow(self):
+        draft = await self.generate(instruction="Solve it.", context="")
+        return await self.summarize(instruction="Give the answer.", context=draft)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "nodes"),
+    [
+        (f"<think>\nFirst two drafts.\n{FENCED}", "metaflow", 5),
+        (f"</think>\n{FENCED}That is all.", "metaflow", 5),
+        (f"```python\nways = 2\n```\nso:\n{FENCED}", "metaflow", 5),
+        (f"<code>\n{samples.METAFLOW}</code>", "metaflow", 5),
+        (BARE_METAFLOW, "metaflow", 2),
+        (f"```python\n{samples.ADAS}```", "adas", 2),
+        (samples.ADAS.replace("= decider([", "= decider.query(["), "adas", 2),
+        (
+            samples.ADAS.replace("agents = [", "agents = {role: ")
+            .replace('"Engineer")]', '"Engineer")}')
+            .replace("enumerate(agents)", "enumerate(agents.values())"),
+            "adas",
+            2,
+        ),
+    ],
+    ids=[
+        *("thinking without end", "thinking without beginning", "two fences", "code tags", "no constructor"),
+        *("an agent in a fence", "an agent asked by query", "agents by name"),
+    ],
+)
+def test_replies_are_read_as_their_projects_read_them(text: str, name: str, nodes: int) -> None:
+    built = build_for_its_set(text, "")
+    assert isinstance(built, Workflow), built.diagnostics
+    assert (built.format, len(built.graph.nodes), built.strict_ok) == (name, nodes, True)
+
+
+def test_a_draft_in_thinking_that_never_ends_is_not_taken_for_the_workflow() -> None:
+    for text in (
+        FENCED.replace("        best = await self.ensemble", "        best = await ("),
+        FENCED[:-5],
+        GOOD,
+    ):
+        built = build_workflow(f"<think>\nPerhaps:\n{text}", "", PAPER)
+        assert isinstance(built, Rejected)
 
 
 def test_what_is_stored_is_read_again_as_the_same_workflow() -> None:

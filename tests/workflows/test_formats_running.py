@@ -67,6 +67,54 @@ async def test_an_argument_by_its_other_name_reaches_the_operator(sandbox: Pool)
     assert len(chosen.inputs["contexts"]) == 2
 
 
+WIRED = """
+class Workflow:
+    def __init__(self, name, llm_config, dataset):
+        self.llm = create_llm_instance(llm_config)
+        self.custom = operator.Custom(self.llm)
+
+    async def __call__(self, problem):
+        made = await self.custom(input=problem, instruction="Solve:\\n")
+        return made["response"], self.llm.get_usage_summary()["total_cost"]
+"""
+PLAIN = """
+class Workflow:
+    async def __call__(self, problem):
+        return (await self.custom(input=problem, instruction="Solve:\\n"))["response"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt"),
+    [
+        (WIRED, "Solve:\nWhat is 2 + 3?"),
+        ("import scripts.operators as operator\n" + PLAIN, "Solve:\nWhat is 2 + 3?"),
+        (WIRED.replace("Solve:\\n", ""), "What is 2 + 3?"),
+        (PLAIN, "Solve:\n\nWhat is 2 + 3?"),
+        (PLAIN.replace("Solve:\\n", ""), "What is 2 + 3?"),
+    ],
+    ids=["aflow's constructor", "aflow's imports", "no instruction", "native", "native without instruction"],
+)
+async def test_what_stands_between_instruction_and_input_is_the_formats(
+    sandbox: Pool, text: str, prompt: str
+) -> None:
+    workflow = build(text)
+    again = build(workflow.code)  # as a fork reads it, whose imports are comments
+    for read in (workflow, again):
+        worker = ScriptedModel("w", "5")
+        services = Services(ScriptedModel("m", ""), worker, sandbox)
+        await run_events(sandbox, workflow=read, problem=SUM, services=services)
+        assert worker.calls == [[{"role": "user", "content": prompt}]]
+
+
+async def test_code_is_asked_for_right_after_aflows_instruction(sandbox: Pool) -> None:
+    worker = ScriptedModel("w", RIGHT)
+    services = Services(ScriptedModel("m", ""), worker, sandbox)
+    workflow = build(samples.AFLOW, samples.AFLOW_PROMPTS)
+    await run_events(sandbox, workflow=workflow, services=services)
+    assert worker.calls[0][0]["content"].startswith(f"Mind the edge cases.{DOUBLE.prompt}")
+
+
 async def test_the_run_says_which_format_was_read(sandbox: Pool) -> None:
     events = await run_events(sandbox, workflow=build(samples.SCOREFLOW), worker=RIGHT)
     assert "The workflow is read as ScoreFlow, with the operators scoreflow." in [

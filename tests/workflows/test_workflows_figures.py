@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 
 from engine.operators.sets import PAPER
@@ -166,7 +168,7 @@ def test_lost_value_is_left_to_the_author() -> None:
     assert isinstance(rejected, Rejected)
     (syntax,) = rejected.diagnostics
     assert (syntax.code, syntax.line) == ("graph-syntax", 3)
-    assert "tries =" in syntax.message
+    assert syntax.message == "the value of tries is lost: nothing stands after the ="
     assert rejected.repairs == ()
 
 
@@ -212,3 +214,84 @@ def test_repairing_twice_changes_nothing_more(code: str) -> None:
     if isinstance(result, Workflow):
         assert again.code == result.code
         assert not [d for d in lint(result.code, PROMPTS, PAPER) if d.severity == "error"]
+
+
+# What else pages and readers of pages do to the lines of CANDIDATES, PLANNED and their like.
+FIGURE = """
+async def __call__(self, problem: str, test_cases: list):
+    plan = await self.custom(
+        input=problem,
+        instruction=prompt_custom.PLAN
+    )
+    made = {"response": ""}
+    for turn in range(3):
+        made = await self.custom_code_generate(
+            problem=problem + plan["response"],
+            instruction=f"Mind the tests:\\n{test_cases}"
+        )
+    return made["response"], self.llm.cost_manager.total_cost
+""".strip("\n")
+LINES = FIGURE.split("\n")
+IN_CLASS = "class Workflow:\n" + textwrap.indent(FIGURE, "    ")
+DAMAGED = {
+    "numbers before the lines": "\n".join(f"{n} {line}" for n, line in enumerate(LINES, 101)),
+    "numbers set to the right": "\n".join(f"{n:>4}  {line}" for n, line in enumerate(LINES, 97)),
+    "numbers after the lines": "\n".join(f"{line}   {n}" for n, line in enumerate(LINES, 101)),
+    "numbers before a class": "\n".join(f"{n:>2} {line}" for n, line in enumerate(IN_CLASS.split("\n"), 9)),
+    "a value below its name": FIGURE.replace("range(3)", "range(many)").replace(
+        '    made = {"response": ""}', "    many =\n    3\n    made = None"
+    ),
+    "curly quotes": FIGURE.replace('"response"', "\u201cresponse\u201d"),
+    "a curly string": FIGURE.replace('"Mind', "\u201cDon't mind").replace('cases}"', "cases}\u201d"),
+    "primes and backquotes": FIGURE.replace('"response"', "`response\u2019"),
+    "hard blanks": FIGURE.replace("    ", "\u00a0" * 4),
+    "characters without width": FIGURE.replace("await", "aw\u200bait").replace("_code", "\u00ad_code"),
+    "a minus sign": FIGURE.replace("range(3)", "range(4 \u2212 1)"),
+    "no underscores": FIGURE.replace("_", " "),
+    "a running head": FIGURE.replace("    for turn", "Under review as a conference paper at X\n    for turn"),
+    "a caption": f"{FIGURE}\nFigure 5: What was found for MBPP.",
+    "every other line shifted": "\n".join(" " * (n % 2) + line for n, line in enumerate(LINES)),
+    "a body beside its header": "\n".join(line.removeprefix("    ") for line in LINES),
+    "all at once": "\n".join(
+        f"{n} {line}"
+        for n, line in enumerate(
+            FIGURE.replace('"response"', "\u201cresponse\u201d").replace("_", " ").split("\n")
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("text", DAMAGED.values(), ids=DAMAGED)
+def test_what_a_page_does_to_a_figure_is_undone(text: str) -> None:
+    workflow = built(text)
+    assert not workflow.strict_ok and workflow.repairs
+    assert [n.attribute for n in workflow.graph.nodes] == ["custom", "custom_code_generate"]
+    assert workflow.graph.nodes[1].in_loop
+    assert 'made["response"]' in workflow.code.replace("'", '"')
+    again = built(workflow.code)
+    assert again.code == workflow.code and again.repairs == ()
+
+
+def test_typographic_characters_in_strings_stay() -> None:
+    text = FIGURE.replace("Mind the", "Don\u2019t \u201cguess\u201d \u2212 mind the").replace(
+        "range(3)", "range(4\u22121)"
+    )
+    assert "Don\u2019t \u201cguess\u201d \u2212 mind the" in built(text).code
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ('made = {"response": ""}', "max tries =", "max tries"),
+        ("input=problem,", "input=,", "input"),
+        ("instruction=prompt_custom.PLAN\n    )", "instruction=)", "instruction"),
+        ('f"Mind the tests:\\n{test_cases}"', "", "instruction"),
+    ],
+    ids=["assignment", "argument", "last argument", "argument of the last line"],
+)
+def test_a_lost_value_is_named(old: str, new: str, name: str) -> None:
+    text = FIGURE.replace(old, new)
+    assert text != FIGURE
+    rejected = build_workflow(text, PROMPTS, PAPER)
+    assert isinstance(rejected, Rejected)
+    assert rejected.diagnostics[0].message == f"the value of {name} is lost: nothing stands after the ="

@@ -98,6 +98,39 @@ def node_marks(state: RunState, subject: Subject, graph: Mapping[str, Any]) -> d
     return marks
 
 
+def graph_that_ran(state: RunState, subject: Subject, graph: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The graph with the operators that the round's newest execution chose as it ran, as MaAS's graphs do:
+    one node for each operator at a line where the source names none, after what ran before it.
+    """
+    steps = [s for s in _steps_of(_newest_execution(state, subject), state) if s.line is not None]
+    known = list(_per_node(graph, _by_line(steps)))
+    place = {step.key: str(node.get("id")) for node, found in known for step in found}
+    if len(place) == len(steps):
+        return graph
+    nodes: dict[str, Mapping[str, Any]] = {str(node.get("id")): node for node, _ in known}
+    order = list(nodes)
+    edges: dict[tuple[str, str], Mapping[str, Any]] = {}
+    before: str | None = None
+    for step in steps:
+        here = place.get(step.key) or f"{step.operator}@{step.line}"
+        if here not in nodes:
+            nodes[here] = {
+                "id": here,
+                "attribute": step.operator,
+                "operator": step.operator,
+                "line": step.line,
+                "chosen": True,
+            }
+            order.insert(order.index(before) + 1 if before else 0, here)
+        chosen = step.key not in place or (before is not None and nodes[before].get("chosen"))
+        if before and before != here and chosen:
+            edges[before, here] = {"source": before, "target": here, "kind": "next"}
+        before = here
+    written = graph.get("edges")
+    written = written if isinstance(written, list | tuple) else ()
+    return {**graph, "nodes": [nodes[id] for id in order], "edges": [*written, *edges.values()]}
+
+
 class NodeCounts(dict[str, int]):
     """How often each node of the graph has run, by its id, and all of it in `words`."""
 
@@ -165,7 +198,10 @@ def _per_node(
         if isinstance(start, int):
             end = node.get("end_line")
             end = end if isinstance(end, int) else start
-            yield node, [step for line in steps if start <= line <= end for step in steps[line]]
+            found = [step for line in steps if start <= line <= end for step in steps[line]]
+            if node.get("chosen"):  # several operators may be called from one line
+                found = [step for step in found if step.operator == node.get("attribute")]
+            yield node, found
 
 
 def _worse(before: str | None, now: str) -> str:

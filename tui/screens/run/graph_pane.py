@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from tui.trace.state import RunState
-from tui.trace.subject import Subject, node_counts, node_marks
+from tui.trace.subject import Subject, graph_that_ran, node_counts, node_marks
 from tui.widgets.graph_view import GraphView
 
 
@@ -28,8 +28,9 @@ class GraphPane(GraphView):
             self._graph_of = subject.code
             parse = partial(self._parse, subject.code, state.config)
             self.run_worker(parse, group="graph", exclusive=True)
-        counts = node_counts(state, subject, self._graph)
-        self.show(self._graph, node_marks(state, subject, self._graph), counts)
+        graph = graph_that_ran(state, subject, self._graph)
+        counts = node_counts(state, subject, graph)
+        self.show(graph, node_marks(state, subject, graph), counts)
         self.border_subtitle = counts.words
 
     async def _parse(self, code: str, config: Mapping[str, Any]) -> None:

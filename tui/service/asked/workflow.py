@@ -39,10 +39,31 @@ def load_workflow(path: Path, operators: OperatorSet | None = None) -> Workflow:
         return replace(built, diagnostics=(*built.diagnostics, *_operators_beside(path)))
     errors = [d for d in built.diagnostics if d.severity == "error"] or list(built.diagnostics)
     first = errors[0]
-    where = f"{path}:{first.line}" if first.line else str(path)
+    where = _place(path, text, built.code, first)
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     read_as = f" (read as {FORMATS[built.format].title})" if built.format != "native" else ""
-    raise WorkflowFileError(f"{where}: {first.message}; {first.fix}{more}{read_as}")
+    fix = f"; {first.fix}" if first.fix else ""
+    raise WorkflowFileError(f"{where}: {first.message}{fix}{more}{read_as}")
+
+
+def _place(path: Path, text: str, code: str, found: Diagnostic) -> str:
+    """The file and line that a diagnostic is about; `code` is what was read out of the `text` of `path`."""
+    if found.line is None:
+        return str(path)
+    if found.code.startswith("prompt-"):
+        beside = _prompts_file(path)
+        return f"{beside}:{found.line}" if beside else str(path)
+    return f"{path}:{_line_in(text, code, found.line)}"
+
+
+def _line_in(text: str, code: str, line: int) -> int:
+    """The line of a file for a line of the code that was read out of it, which a reply has text around, and a
+    figure gets a class for.
+    """
+    lines = [each.strip() for each in code.split("\n")[:line]]
+    same = [n for n, each in enumerate(text.splitlines(), 1) if each.strip() == lines[-1]]
+    nth = lines.count(lines[-1])
+    return same[nth - 1] if nth <= len(same) else line
 
 
 def read_workflow_file(path: Path) -> tuple[str, str]:
@@ -51,10 +72,14 @@ def read_workflow_file(path: Path) -> tuple[str, str]:
 
 
 def _prompts_beside(path: Path) -> str:
-    """AFlow has them beside the graph, MaAS in a folder beside it."""
+    file = _prompts_file(path)
+    return _read(file) if file is not None else ""
+
+
+def _prompts_file(path: Path) -> Path | None:
+    """AFlow has the prompts beside the graph, MaAS in a folder beside it."""
     siblings = (path.with_name("prompt.py"), path.parent / "template" / "prompt.py")
-    prompts_file = next((s for s in siblings if s != path and s.is_file()), None)
-    return _read(prompts_file) if prompts_file is not None else ""
+    return next((s for s in siblings if s != path and s.is_file()), None)
 
 
 def _operators_beside(path: Path) -> list[Diagnostic]:
