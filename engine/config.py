@@ -124,6 +124,9 @@ class Settings(BaseSettings):
     """Keys of your own, by action: `"run.start" = "f5"`."""
     endpoints: dict[str, Endpoint] = Field(default_factory=dict, validate_default=True)
     """OpenAI-compatible servers by name; `openai` is built in."""
+    local_servers: bool = True
+    """Whether model servers at their usual ports of this machine (Ollama, llama.cpp, LM Studio, vLLM, SGLang)
+    are looked for and can be named."""
     hosts: dict[str, Host] = {}
     """Machines that jobs run on, by name."""
     alert_webhook: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
@@ -181,6 +184,10 @@ class Settings(BaseSettings):
         Raises UsageError where it begins with the home folder of a user nobody knows.
         """
         return store_at(self.store)
+
+    def models_path(self) -> Path:
+        """The folder of all pulled models, beside the store; it need not exist."""
+        return self.store_path().parent / "models"
 
     def jobs_path(self) -> Path:
         """The folder of all training jobs, beside the store; it need not exist."""

@@ -18,6 +18,7 @@ from tui.commands import (
     jobs,
     live,
     machine,
+    models,
     playground,
     runs,
     stored,
@@ -46,6 +47,7 @@ for commands in (
     exchange,
     dataset,
     web,
+    models,
     catalog,
     machine,
 ):

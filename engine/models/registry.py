@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Literal
 from engine.models.base import ChatModel, ModelError
 from engine.models.checkpoints import SCHEME as JOB
 from engine.models.checkpoints import checkpoint_folder, jobs_with_checkpoints
+from engine.models.pulls import shelf
+from engine.models.pulls.catalogue import CATALOGUE
+from engine.models.servers import running, usual
 from engine.paths import expanded
 from sandbox.errors import UsageError
 
@@ -31,7 +34,7 @@ class ModelInfo:
     """
 
     name: str
-    kind: Literal["embedded", "checkpoint", "endpoint"]
+    kind: Literal["embedded", "pulled", "checkpoint", "endpoint", "server"]
     where: str
     note: str
 
@@ -50,10 +53,11 @@ class UnknownModelError(ModelError):
 def open_model(name: str, settings: Settings) -> ChatModel:
     """The model called `name`.
 
-    `name` is `pocket-worker` or `pocket-meta`, `hf:FOLDER` or `hf:ID` for a Transformers model in this
-    process, `job:ID` or `job:ID@STEP` for a checkpoint of a training job, `ENDPOINT/MODEL`, or the bare
-    model name. A bare name means the only usable endpoint that lists it; where none does, the only usable
-    endpoint. An endpoint is usable where it has the key that it needs.
+    `name` is `pocket-worker` or `pocket-meta`, a pulled model's, `hf:FOLDER` or `hf:ID` for a Transformers
+    model in this process, `job:ID` or `job:ID@STEP` for a checkpoint of a training job, `ENDPOINT/MODEL`, or
+    the bare model name. A bare name means the only usable endpoint that lists it; where none does, the only
+    usable endpoint, if it is no name of the catalogue. An endpoint is usable where it has the key that it
+    needs. A server at its usual port of this machine is an endpoint, as in `ollama/MODEL`.
 
     Raises:
         UnknownModelError: there is no such model or endpoint.
@@ -62,12 +66,13 @@ def open_model(name: str, settings: Settings) -> ChatModel:
     source = local_source(name, settings)
     if source is not None:
         return _local(name, source, device="cpu" if name in POCKET else "auto")
+    endpoints = {**usual(settings), **settings.endpoints}
     endpoint_name, slash, model = name.partition("/")
-    if not (slash and model and endpoint_name in settings.endpoints):
+    if not (slash and model and endpoint_name in endpoints):
         endpoint_name, model = _only_endpoint(name, settings), name
     from engine.models.endpoint import EndpointModel
 
-    return EndpointModel(name, model, endpoint_name, settings.endpoints[endpoint_name])
+    return EndpointModel(name, model, endpoint_name, endpoints[endpoint_name])
 
 
 def local_source(name: str, settings: Settings) -> str | None:
@@ -84,12 +89,13 @@ def local_source(name: str, settings: Settings) -> str | None:
         return _source(name, rest)
     if scheme == JOB and rest:
         return str(checkpoint_folder(name, settings.jobs_path()))
-    return None
+    pulled = shelf.folder_of(name, settings.models_path())
+    return str(pulled) if pulled is not None else None
 
 
 def available(settings: Settings) -> list[ModelInfo]:
-    """The names that can be typed: the embedded models, jobs with a checkpoint, then each endpoint's listed
-    models.
+    """The names that can be typed: the embedded models, those that were pulled, jobs with a checkpoint, then
+    each endpoint's listed models.
 
     An endpoint that lists none appears as `NAME/MODEL`. Nothing is contacted or loaded.
     """
@@ -104,6 +110,8 @@ def available(settings: Settings) -> list[ModelInfo]:
             )
         )
     where = "in this process"
+    models = settings.models_path()
+    infos += [ModelInfo(name, "pulled", where, missing) for name in shelf.pulled_names(models)]
     infos += [
         ModelInfo(job, "checkpoint", where, missing) for job in jobs_with_checkpoints(settings.jobs_path())
     ]
@@ -114,6 +122,15 @@ def available(settings: Settings) -> list[ModelInfo]:
             for model in endpoint.models or ["MODEL"]
         ]
     return infos
+
+
+def found_servers(settings: Settings) -> list[ModelInfo]:
+    """The models of servers that answer on this machine now (`engine.models.servers`)."""
+    return [
+        ModelInfo(f"{name}/{model}", "server", endpoint.base_url, "")
+        for name, endpoint in running(settings).items()
+        for model in endpoint.models
+    ]
 
 
 def pocket_weights(name: str) -> Path:
@@ -175,13 +192,20 @@ def _only_endpoint(name: str, settings: Settings) -> str:
     """The endpoint that a name without one means. Raises UnknownModelError where it may mean several, or
     none.
     """
+    entry = CATALOGUE.get(name)
     usable = [e for e, values in settings.endpoints.items() if not values.key_problem(e)]
-    candidates = [e for e in usable if name in settings.endpoints[e].models] or usable
+    listing = [e for e in usable if name in settings.endpoints[e].models]
+    if entry is not None and not listing:
+        raise ModelError(
+            "not-found",
+            f"{name} is not on this machine: `flowreasoner models pull {name}` ({entry.gigabytes:g} GB)",
+        )
+    candidates = listing or usable
     # A bare word near an embedded name is a slip, not a model of some endpoint.
     bare = "/" not in name and ":" not in name and not _near(name, list(POCKET), 0.7)
     if bare and len(candidates) == 1:
         return candidates[0]
-    names = [info.name for info in available(settings)]
+    names = [*(info.name for info in available(settings)), *CATALOGUE]
     if bare and candidates:
         raise UnknownModelError(name, names, f" without an endpoint, as in {candidates[0]}/{name}")
     raise UnknownModelError(name, names)

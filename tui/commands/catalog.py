@@ -1,4 +1,4 @@
-"""Commands that list what can be named: models, variants, operators, benchmarks."""
+"""Commands that list what can be named: variants, operators, benchmarks."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ import typer
 from tui.commands.options import Data, JsonFlag
 
 app = typer.Typer(rich_markup_mode=None)
-
-
-@app.command()
-def models(json: JsonFlag = False) -> None:
-    """List the models you can name."""
-    from engine.config import load
-    from tui.reports.tables import print_models
-
-    print_models(load(), as_json=json)
 
 
 @app.command()

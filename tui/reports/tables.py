@@ -87,15 +87,6 @@ def print_prune(
     emit(dataclasses.asdict(report), text, as_json)
 
 
-def print_models(settings: Settings, *, as_json: bool) -> None:
-    """`flowreasoner models`."""
-    from engine.models.registry import available
-
-    infos = available(settings)
-    rows = [(m.name, m.kind, m.where, m.note) for m in infos]
-    emit([dataclasses.asdict(m) for m in infos], table(("model", "kind", "where", "note"), rows), as_json)
-
-
 def print_settings(settings: Settings, *, as_json: bool) -> None:
     """`flowreasoner config show`: one `key = value` a line, keys redacted."""
     from engine.config import show

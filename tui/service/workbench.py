@@ -83,11 +83,14 @@ class EngineWorkbench:
             return None  # Home says what is wrong with it
 
     def models(self) -> list[tuple[str, str]]:
-        """(name, what it is, where, and what it lacks) of each model that can be named."""
-        from engine.models.registry import available
+        """(name, what it is, where, and what it lacks) of each model that can be named.
 
-        available_models = available(self.settings)
-        return [(m.name, " · ".join(filter(None, (m.kind, m.where, m.note)))) for m in available_models]
+        Takes up to half a second where servers of this machine are slow to answer.
+        """
+        from engine.models.registry import available, found_servers
+
+        models = [*available(self.settings), *found_servers(self.settings)]
+        return [(m.name, " · ".join(filter(None, (m.kind, m.where, m.note)))) for m in models]
 
     async def check(self, *models: str) -> str:
         """Why no run with these models can begin; "" where no reason is known."""

@@ -1,0 +1,103 @@
+"""GGUF files: converted once to a folder of safetensors, which loads faster.
+
+Run as a program, by `convert`, so that a file that takes too much memory ends that process alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import flowreasoner
+
+from engine.models.faults import clip
+from sandbox.errors import UnavailableError, UsageError
+
+_MAGIC = b"GGUF"
+
+
+def check(path: Path) -> None:
+    """Raises UsageError where this is no GGUF file, or a part of one that is split over several."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    if magic != _MAGIC:
+        raise UsageError(f"{path} is no GGUF file: name a .gguf file, or the folder of a model")
+    if "-of-0" in path.stem and not path.stem.endswith("-of-00001"):
+        raise UsageError(f"{path} is a part of a model: join the parts first (llama-gguf-split --merge)")
+
+
+def convert(source: Path, folder: Path, called: str) -> None:
+    """Write the model of a GGUF file into `folder` as safetensors, with its configuration and tokenizer.
+
+    `called` is what messages call the file.
+
+    Raises:
+        UsageError: Transformers cannot read the file.
+        UnavailableError: PyTorch or the `gguf` package is missing, or memory or disk did not suffice.
+    """
+    command = flowreasoner.command("engine.models.pulls.gguf", str(source.absolute()), str(folder.absolute()))
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
+    if ended.returncode == 0:
+        return
+    if ended.returncode < 0:
+        raise UnavailableError(
+            f"{called}: its conversion was ended by signal {-ended.returncode}, most likely out of memory"
+        )
+    with contextlib.suppress(ValueError, TypeError):
+        why = json.loads(ended.stdout)["error"]
+        raise (UnavailableError if ended.returncode == 3 else UsageError)(f"{called}: {clip(str(why))}")
+    last = (ended.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+    raise UsageError(f"{called}: cannot be converted: {clip(last)}")
+
+
+def _convert(source: Path, folder: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    kind: Any = AutoModelForCausalLM
+    model = kind.from_pretrained(source.parent, gguf_file=source.name, dtype="auto")
+    tokenizer: Any = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    try:
+        model.save_pretrained(folder)
+    except (NotImplementedError, RuntimeError, ValueError, TypeError):
+        # Some models cannot undo how their weights were laid out at loading: their tensors as they are do.
+        _save_tensors(model, folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _save_tensors(model: Any, folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    shared, tensors = set(), {}
+    for name, tensor in model.state_dict().items():
+        if tensor.data_ptr() not in shared:  # tied weights are tied again at loading
+            shared.add(tensor.data_ptr())
+            tensors[name] = tensor.contiguous()
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    model.config.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
+
+
+def _main(source: str, folder: str) -> int:
+    try:
+        _convert(Path(source), Path(folder))
+    except ImportError as error:
+        why, code = f"{error}: pip install 'flowreasoner[local]'", 3
+    except (MemoryError, OSError) as error:
+        why, code = f"{error or 'out of memory'}", 3
+    except (ValueError, KeyError, RuntimeError, IndexError, NotImplementedError) as error:
+        why, code = f"Transformers cannot read it: {error}", 2
+    else:
+        return 0
+    sys.stdout.write(json.dumps({"error": why}))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(_main(*sys.argv[1:]))
