@@ -4,8 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# Python keeps what it has compiled, also where the environment says not to: the tests start hundreds of
+# processes, and each would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
+CHECKS := check-types check-tests check-style check-imports check-docs
+
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench lock setup-sandbox clean
+.PHONY: help run test lint docs bench lock setup-sandbox clean $(CHECKS)
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s:
@@ -18,11 +24,25 @@ test: $(VENV)/.test setup-sandbox lint  ## Set everything up and run every check
 	@$(BIN)/python -m pytest -n 4 --dist worksteal
 
 lint: $(VENV)/.test
-	@echo "checks: ruff, pyright, import contracts, generated docs"
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
+	@echo "checks: ruff, pyright, import contracts, generated docs, collection of the tests"
+	@$(MAKE) --no-print-directory -j2 $(CHECKS)
+
+check-types:
 	@$(BIN)/pyright
+
+check-style:
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
+
+check-imports:
 	@$(BIN)/lint-imports --no-logo
+
+check-docs:
 	@$(BIN)/cog --check docs/*.md README.md
+
+# Beside pyright, which takes longest. It also compiles the test files: each process of `make test` would
+# otherwise do so for itself, all at the same time.
+check-tests:
+	@found=$$($(BIN)/python -m pytest --collect-only -q) || { echo "$$found"; exit 1; }
 
 docs: $(VENV)/.test  ## Regenerate the generated parts of the docs
 	@$(BIN)/cog -r docs/*.md README.md

@@ -14,6 +14,7 @@ from urllib.parse import urlparse
 from engine.records import NEEDS_PYARROW, ProblemError, Record, plain_row, read_records
 
 _HUB = "https://huggingface.co"
+_OFFLINE = "its name does not resolve, or HF_HUB_OFFLINE is set"
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,9 @@ def from_hub(hub: Hub, benchmark: str, names: Iterable[str]) -> list[Record]:
         f"{benchmark} is not on this machine: download {hub.name} ({', '.join(names)}), pass --data PATH "
         "or set FLOWREASONER_DATA to its folder"
     )
-    online = _answers(os.environ.get("HF_ENDPOINT", _HUB))
+    online = not _is_set("HF_HUB_OFFLINE") and _answers(os.environ.get("HF_ENDPOINT", _HUB))
     if not online:
-        os.environ.setdefault(
-            "HF_HUB_OFFLINE", "1"
-        )  # so that the client asks its cache only, and fails at once
+        os.environ["HF_HUB_OFFLINE"] = "1"  # so that the client asks its cache only, and fails at once
     try:
         import datasets
     except ImportError:
@@ -84,7 +83,7 @@ def from_hub(hub: Hub, benchmark: str, names: Iterable[str]) -> list[Record]:
         try:
             table = datasets.load_dataset(hub.name, configuration, split=hub.split)
         except (OSError, ValueError) as error:  # offline, unknown name or split, damaged files
-            reason = str(error).strip().partition("\n")[0][:200] if online else "its name does not resolve"
+            reason = str(error).strip().partition("\n")[0][:200] if online else _OFFLINE
             raise ProblemError(f"{hint} (the hub: {reason})") from None
         place = f"{hub.name}{f'/{configuration}' if configuration else ''}"
         records += [(plain_row(row), f"{place}, row {n}") for n, row in enumerate(table, 1)]
@@ -125,6 +124,11 @@ def fields(record: object, where: str) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ProblemError(f"{where}: a record is a JSON object, this is a {type(record).__name__}")
     return record
+
+
+def _is_set(name: str) -> bool:
+    """Whether a switch of the hub's client is on, as it reads it."""
+    return os.environ.get(name, "").upper() in ("1", "ON", "TRUE", "YES")
 
 
 def _answers(endpoint: str) -> bool:

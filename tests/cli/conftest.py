@@ -70,7 +70,8 @@ class Shell:
 
 def kept() -> dict[str, str]:
     """What a command of the tests sees of the environment that the tests are run in."""
-    return {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "DOCKER_HOST")}
+    names = ("PATH", "LANG", "DOCKER_HOST", "OMP_NUM_THREADS")
+    return {k: v for k, v in os.environ.items() if k in names}
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from engine.config import load
 from tests.cli.conftest import Shell
 from tests.support.jobs import TRAINER, WORKER, program, reaches
 from tests.support.leftovers import Guard
+from tests.support.ports import unused_port
 from tests.support.sshd import PROGRAM, SSHServer
 from training.jobs import directory
 from training.jobs.host.gpus import LOCKS
@@ -143,12 +144,6 @@ def server_program(tmp_path: Path) -> Path:
     return tmp_path / "packages"
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
 def made(jobs: Path) -> bool:
     return jobs.exists()
 
@@ -162,7 +157,7 @@ async def answers(port: int) -> bytes:
 
 
 async def test_a_model_is_served_as_an_endpoint(shell: Shell, jobs: Path, server_program: Path) -> None:
-    model, port = shell.home / "model", free_port()
+    model, port = shell.home / "model", unused_port()
     model.mkdir()
     args = ("serve-model", str(model), "--name", "mine", "--port", str(port))
     ended = await shell(*args)
@@ -203,7 +198,7 @@ async def test_a_host_is_checked_and_serves_through_a_forwarded_port(
         checked = await shell("hosts", "box", "--json")
         assert checked.code == 0, checked.err
         assert json.loads(checked.out)["problems"] == []
-        model, port = shell.home / "model", free_port()
+        model, port = shell.home / "model", unused_port()
         model.mkdir()
         (model / "config.json").write_text("{}")
         # Its job, first, as an earlier command left it: here, both ends of a port would be the same port.
@@ -213,7 +208,7 @@ async def test_a_host_is_checked_and_serves_through_a_forwarded_port(
         spec = serving_spec(str(model), "far", port, (), host=host, jobs=jobs)
         job = await submit(spec, jobs, ("box", host))
         await job.close()
-        other = free_port()
+        other = unused_port()
         serving = await shell.start(
             "serve-model", str(model), "--name", "far", "--on", "box", "--port", str(other)
         )

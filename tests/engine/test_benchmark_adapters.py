@@ -269,8 +269,11 @@ def test_without_data_and_network_one_sentence_says_what_to_do(
     monkeypatch.setenv("HF_ENDPOINT", "https://hub.invalid")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
+    asked: list[object] = []
+    monkeypatch.setattr("socket.getaddrinfo", lambda *name: asked.append(name))
     with pytest.raises(ProblemError) as caught:
         load_benchmark("gsm8k", tmp_path)  # a folder without it
+    assert not asked  # a name server that does not answer would be waited for
     said = str(caught.value)
     assert "download openai/gsm8k" in said
     assert "--data PATH" in said

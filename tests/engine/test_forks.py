@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -190,8 +191,6 @@ class Jumbled(ScriptedModel):
     """Lets concurrent calls answer in an order that has nothing to do with when they were asked."""
 
     async def stream(self, messages, sampling):  # type: ignore[no-untyped-def, override]
-        import asyncio
-
         for _ in range((sampling.seed or 0) % 7):
             await asyncio.sleep(0.004)
         async for item in super().stream(messages, sampling):
@@ -434,14 +433,15 @@ async def test_a_workflow_that_does_something_else_is_not_waited_for(sandbox: Po
     gather = 'import asyncio\nboth = await asyncio.gather({})\nreturn both[0]["response"]'
     first, second = 'self.custom(input="first")', 'self.custom(input="second")'
 
+    answered = asyncio.Event()
+
     class SecondFirst(ScriptedModel):
         async def stream(self, messages, sampling):  # type: ignore[no-untyped-def, override]
-            import asyncio
-
             if "first" in messages[-1]["content"]:
-                await asyncio.sleep(0.2)
+                await answered.wait()
             async for item in super().stream(messages, sampling):
                 yield item
+            answered.set()
 
     services = Services(ScriptedModel("meta", ""), SecondFirst("worker", "text"), sandbox)
     problem = Problem("q", "Ask.", kind="open")

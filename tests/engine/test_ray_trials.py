@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from engine.events import Event, ModelCallFinished, ModelCallStarted, RunFinished, RunStarted
 from engine.experiments.cluster_error import ClusterError
-from engine.experiments.ray.cluster import LostWorkerError, Member
+from engine.experiments.ray.cluster import STARTS, LostWorkerError, Member, connected
 from engine.experiments.ray.trials import RemoteRun
 from engine.experiments.ray.worker import TrialWorker
 from engine.experiments.trials import TrialRequest
@@ -181,6 +181,28 @@ async def test_what_a_worker_cannot_do_is_told_with_its_host(
     with pytest.raises(ClusterError, match=r"^on here: ") as error:
         await events_of(run)
     assert told in str(error.value)
+
+
+async def test_a_cluster_that_is_slow_to_start_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    ends = [Exception("The current node timed out during startup. Sorry."), None, Exception("no space left")]
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", lambda address, **_: _raise(ends.pop(0)))
+    async with connected("ray"):
+        assert len(ends) == 1
+    with pytest.raises(ClusterError, match="no space left"):
+        async with connected("ray"):
+            pass
+    ends = [Exception("The current node timed out during startup.")] * STARTS
+    with pytest.raises(ClusterError, match="timed out during startup"):
+        async with connected("ray"):
+            pass
+    assert not ends
+
+
+def _raise(error: Exception | None) -> None:
+    if error:
+        raise error
 
 
 def test_a_request_crosses_whole(tmp_path: Path) -> None:

@@ -1,8 +1,13 @@
-"""One real sandbox of each kind for the whole run; a kind that is absent is skipped, with the reason."""
+"""One real sandbox of each kind for the whole run; a kind that is absent is skipped, with the reason.
+
+A test marked `either_backend` is about guest code, which is the same everywhere: each of its cases has its
+turn on one backend, by its name. FLOWREASONER_LONG=1 tries all on both.
+"""
 
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +18,7 @@ from sandbox import Limits, Pool, SandboxError, open_sandbox
 from tests.support.missing import skip_where_missing
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+BACKENDS = ("docker", "bwrap")
 
 GUEST_MODULES = {
     "steps": """
@@ -53,7 +59,25 @@ async def raises(host, args):
 }
 
 
-@pytest_asyncio.fixture(params=["docker", "bwrap"], scope="session", loop_scope="session")
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get("FLOWREASONER_LONG"):
+        return
+    others = [item for item in items if isinstance(item, pytest.Function) and not _has_its_turn(item)]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        left_out = set(others)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _has_its_turn(item: pytest.Function) -> bool:
+    if item.get_closest_marker("either_backend") is None or "sandbox" not in item.fixturenames:
+        return True
+    backend = item.callspec.params["sandbox"]
+    case = item.nodeid.replace(f"[{backend}-", "[").removesuffix(f"[{backend}]")
+    return BACKENDS[zlib.crc32(case.encode()) % len(BACKENDS)] == backend
+
+
+@pytest_asyncio.fixture(params=BACKENDS, scope="session", loop_scope="session")
 async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
     """A pool of one backend, with `GUEST_MODULES` preloaded."""
     try:

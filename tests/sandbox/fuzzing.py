@@ -186,7 +186,7 @@ class Ends:
             report = {**running.report(), "clean": True}
             running.output.close()
             self.to_host(report, running.value if report["status"] == "passed" else b"")
-            ended = await asyncio.wait_for(asked, 5)
+            ended = await asyncio.wait_for(asked, 120)
             assert not self.channel.lost
             assert ended.head["status"] in _ENDINGS
         await self.channel.close()

@@ -10,7 +10,7 @@ from sandbox import Limits, Pool
 from sandbox.types import ModeChoice
 from tests.sandbox.helpers import assert_healthy
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.either_backend]
 
 LIMITS = Limits(cpu_s=2, wall_s=20, processes=24)
 MODES: list[ModeChoice] = ["split", "objects", "in-process"]

@@ -10,7 +10,7 @@ from sandbox import Limits, Pool
 from sandbox.types import ModeChoice
 from tests.sandbox.helpers import assert_healthy
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.either_backend]
 
 LIMITS = Limits(cpu_s=1, wall_s=15, processes=24, memory_mb=256)
 TESTS = [

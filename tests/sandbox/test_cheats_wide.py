@@ -1,6 +1,6 @@
 """Cheats at what tests in one process judge with; each is noticed there, and none matters in two processes.
 
-In one process each is tried on the first of its tests, on one backend; FLOWREASONER_LONG=1 tries all on both.
+In one process each is tried on the first of its tests; FLOWREASONER_LONG=1 tries all.
 """
 
 # ruff: noqa: E501 - guest programs read best with a statement a line
@@ -14,7 +14,7 @@ import pytest
 from sandbox import Limits, Pool
 from sandbox.types import ModeChoice
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.either_backend]
 
 LONG = bool(os.environ.get("FLOWREASONER_LONG"))
 LIMITS = Limits(cpu_s=2, wall_s=8, processes=24)
@@ -252,9 +252,6 @@ CHEATS = {
 @pytest.mark.parametrize("name", CHEATS)
 async def test_it_is_noticed_in_one_process(sandbox: Pool, name: str) -> None:
     code, aims = CHEATS[name]
-    turn = ("docker", "bwrap")[list(CHEATS).index(name) % 2]
-    if not LONG and sandbox.name != turn:
-        pytest.skip("it has its turn on the other backend")
     for aim in aims.split("|")[: None if LONG else 1]:
         tests = [TESTS[aim]]
         verdict = await sandbox.check(code, tests, entry_point="f", limits=LIMITS, mode="in-process")

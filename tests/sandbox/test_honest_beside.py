@@ -8,7 +8,7 @@ import pytest
 
 from sandbox import Limits, Pool
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.either_backend]
 
 # name: (solution, test, prelude)
 HONEST = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from sandbox.docker_backend import connect
 from tests.sandbox.daemon import MAIN_HOST, Daemon
 from tests.sandbox.helpers import assert_healthy, at_work, until
 from tests.support.missing import skip_where_missing
+from tests.support.ports import unused_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,9 +59,7 @@ def host(certificates: Path) -> Iterator[str]:
     why = Daemon.missing()
     if why is not None:
         pytest.skip(why)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    address = f"tcp://127.0.0.1:{unused_port()}"
     keys = (f"--tlscert={certificates}/server-cert.pem", f"--tlskey={certificates}/server-key.pem")
     daemon = Daemon(listen=("--tlsverify", f"--tlscacert={certificates}/ca.pem", *keys, "-H", address))
     try:

@@ -100,6 +100,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.either_backend
 @pytest.mark.parametrize("name", CASES)
 async def test_a_right_one_passes_and_a_wrong_one_does_not(sandbox: Pool, name: str) -> None:
     code, test, (part, other) = CASES[name]

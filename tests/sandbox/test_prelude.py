@@ -7,7 +7,7 @@ import pytest
 from sandbox import Pool
 from sandbox.types import ModeChoice
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.either_backend]
 
 PRELUDE = """
 import math

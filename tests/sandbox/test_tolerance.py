@@ -7,7 +7,7 @@ import pytest
 from sandbox import Pool
 from sandbox.types import Mode
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.either_backend]
 
 NEAR = [
     ("6.1000004", "f() == 6.1"),

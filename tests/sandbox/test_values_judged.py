@@ -13,7 +13,7 @@ import pytest
 from sandbox import Limits, Pool
 from tests.sandbox.helpers import assert_healthy
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.either_backend]
 
 LIMITS = Limits(cpu_s=5)
 Case = tuple[str, str, str, tuple[str, str]]

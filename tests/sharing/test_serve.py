@@ -38,7 +38,7 @@ class Served:
         return urlsplit(self.address).port or 0
 
     def get(self, path: str, **headers: str) -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         connection.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
         return connection.getresponse()
 
@@ -62,7 +62,7 @@ def serving(home: Path, *options: str) -> Iterator[Served]:
         yield Served(process.stdout.readline().strip())
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 @pytest.fixture(scope="module")

@@ -168,7 +168,7 @@ async def test_a_run_that_met_a_full_filesystem_is_ended_when_there_is_room_agai
                 # The end of a run is short: it may have found room by now.
                 assert reader.run("r1").status in ("running", "interrupted")
             ballast.unlink()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 while True:
                     with Reader(path) as reader:
                         if reader.run("r1").status == "interrupted":

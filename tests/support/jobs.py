@@ -87,14 +87,14 @@ def program(text: str, *arguments: str, name: str = "test", **more: object) -> J
 
 async def until(holds: Callable[[], object]) -> None:
     """Wait until something holds; a test that waits in vain fails."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(300):
         while not holds():  # noqa: ASYNC110  what it waits for is another process's
             await asyncio.sleep(0.02)
 
 
-async def reaches(job: Job, *states: str, seconds: float = 90) -> JobStatus:
-    """The job's status once it is in one of these states, which may take so many seconds."""
-    async with asyncio.timeout(seconds):
+async def reaches(job: Job, *states: str) -> JobStatus:
+    """The job's status once it is in one of these states."""
+    async with asyncio.timeout(300):
         while (status := await job.status()).state not in states:
             assert not status.has_ended, (status, await job.log())
             await asyncio.sleep(0.02)

@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.leftovers import Guard
+from tests.support.ports import unused_port
 
 PROGRAM = Path("/usr/sbin/sshd")
 
@@ -24,7 +26,7 @@ class SSHServer:
         (self.home / ".ssh").mkdir(parents=True, mode=0o700)
         for name in ("host", "user"):
             self.new_key(name)
-        self.port = _free_port()
+        self.port = unused_port()
         (folder / "sshd_config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\n"
             f"AuthorizedKeysFile {folder}/authorized_keys\nPidFile {folder}/pid\n"
@@ -65,31 +67,46 @@ class SSHServer:
         """The server's processes for the connections there are."""
         found, todo = [], [self._process.pid]
         while todo:
-            children = Path(f"/proc/{(pid := todo.pop())}/task/{pid}/children").read_text().split()
-            found += [int(child) for child in children if _is_sshd(int(child))]
-            todo += [int(child) for child in children if _is_sshd(int(child))]
+            children = [child for child in _children(todo.pop()) if _is_sshd(child)]
+            found += children
+            todo += children
         return found
 
     def to_connections(self, number: signal.Signals) -> None:
         for pid in self.connections():
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(pid, number)
 
     def new_key(self, name: str) -> None:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / name], check=True)
 
     def authorise(self, key: str) -> None:
-        (self.folder / "authorized_keys").write_text((self.folder / f"{key}.pub").read_text())
+        _replace(self.folder / "authorized_keys", (self.folder / f"{key}.pub").read_text())
 
     def know(self, key: str) -> None:
         """Take it that the host showed this key before."""
         kind, public = (self.folder / f"{key}.pub").read_text().split()[:2]
-        (self.home / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{self.port} {kind} {public}\n")
+        _replace(self.home / ".ssh/known_hosts", f"[127.0.0.1]:{self.port} {kind} {public}\n")
 
     def clean(self) -> None:
-        for pid in self.connections():
-            os.kill(pid, signal.SIGCONT)
+        self.to_connections(signal.SIGCONT)
         self.stop()
         self._guard.clean()
+
+
+def _replace(file: Path, text: str) -> None:
+    """In one piece: a server or a client may read it at any time."""
+    new = file.with_name(f"{file.name}.new")
+    new.write_text(text)
+    new.chmod(0o600)
+    new.replace(file)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:  # it has ended meanwhile
+        return []
 
 
 def _is_sshd(pid: int) -> bool:
@@ -97,9 +114,3 @@ def _is_sshd(pid: int) -> bool:
         return b"sshd" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]

@@ -91,7 +91,7 @@ def values(path: Path, name: str) -> list[float]:
 def killed_after(folder: Path, kind: str, step: int) -> int:
     """Train in a process of its own that is killed (-9) once it has written a line; its return code."""
     code = (
-        "import os, signal, sys, pathlib, torch; torch.set_num_threads(1)\n"
+        "import os, signal, sys, pathlib\n"
         "from training.trainers.progress import Progress\n"
         "from training.trainers.run_directory import RunDirectory\n"
         "from training.trainers.train import train\n"

@@ -115,7 +115,7 @@ async def test_training_goes_on_from_its_checkpoint_when_a_worker_is_killed(
         sends=(folder / "model", folder / "rows"),
     )
     async with submitted(spec, folder, cluster) as job:
-        status = await reaches(job, "done", seconds=LONG_S)
+        status = await reaches(job, "done")
         assert (status.rc, status.error, status.link) == (0, None, None)
         (lost,) = [line for line in support.progress(job.run_dir, "alert") if line["name"] == "worker_lost"]
         assert "continues from step-000002" in lost["text"]
@@ -138,7 +138,7 @@ async def test_a_link_that_is_down_is_not_the_jobs_state_and_a_job_can_be_stoppe
     async with Tunnel(cluster.client) as client, Tunnel(cluster.dashboard) as dashboard:
         there = {"address": f"ray://127.0.0.1:{client.port}", "dashboard": dashboard.port}
         async with submitted(program(WORKER), folder, cluster, **there) as job:
-            await reaches(job, "running", seconds=LONG_S)
+            await reaches(job, "running")
             await until_started(job)
             await client.cut()
             await dashboard.cut()
@@ -149,7 +149,7 @@ async def test_a_link_that_is_down_is_not_the_jobs_state_and_a_job_can_be_stoppe
             await dashboard.mend()
             assert (await link_is(job, up=True)).state == "running"
             await job.stop(grace=20)
-            await reaches(job, "stopped", seconds=LONG_S)
+            await reaches(job, "stopped")
             await until(lambda: not alive(pids(job.run_dir)))
 
 
@@ -195,24 +195,24 @@ async def test_two_ranks_train_as_one_does(cluster: RayCluster, folder: Path, le
     recipe = (lesson / "recipe.toml").read_text().replace("processes = 1", "processes = 2")
     spec = JobSpec("sft", "two", TRAINING, recipe=recipe, sends=(folder / "model", folder / "rows"), ranks=2)
     async with submitted(spec, folder, cluster) as job:
-        await reaches(job, "done", seconds=LONG_S)
+        await reaches(job, "done")
         assert support.values(job.run_dir, "loss") == pytest.approx(support.values(lesson, "loss"), abs=1e-4)
 
 
 @long
 async def test_jobs_take_turns_and_are_resumed(cluster: RayCluster, folder: Path) -> None:
     async with submitted(replace(program(WORKER), ranks=2), folder, cluster) as first:
-        await reaches(first, "running", seconds=LONG_S)
+        await reaches(first, "running")
         await until_started(first)
         async with submitted(program(TRAINER, "5"), folder, cluster) as second:
-            status = await reaches(second, "queued", seconds=LONG_S)
+            status = await reaches(second, "queued")
             assert status.waits_for == "1 CPU of the cluster, which has 0 free"
             await second.stop()
-            await reaches(second, "stopped", seconds=LONG_S)
+            await reaches(second, "stopped")
             await first.stop()
-            await reaches(first, "stopped", seconds=LONG_S)
+            await reaches(first, "stopped")
             await second.resume()
-            assert (await reaches(second, "done", seconds=LONG_S)).attempt == 2
+            assert (await reaches(second, "done")).attempt == 2
             lines = (second.run_dir / "progress.jsonl").read_text().splitlines()
             assert {json.loads(line)["attempt"] for line in lines} == {2}
 

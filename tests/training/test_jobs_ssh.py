@@ -87,7 +87,7 @@ async def ended(server: SSHServer, host: Host) -> AsyncIterator[Job]:
 
 async def link_is(job: Job, *, up: bool) -> JobStatus:
     """The job's status once its link is as wanted."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(300):
         while True:
             status = await job.status()
             if (status.link is None) == up:
@@ -150,7 +150,7 @@ async def test_a_broken_link_is_made_again_and_reading_goes_on(server: SSHServer
     async with submitted(program(TRAINER, "150"), server, host) as job:
         for _ in range(3):
             before = len(steps(job.run_dir)) if (job.run_dir / "progress.jsonl").exists() else 0
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):
                 while not (job.run_dir / "log").exists() or len(steps(job.run_dir)) <= before:
                     status = await job.status()
                     if status.has_ended:

@@ -7,13 +7,11 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import torch
 
 from training.pocket import batches, loop, model, tokens, worker
 from training.pocket.courses import WorkerCourse
 from training.pocket.generate import generate
 
-torch.set_num_threads(1)
 TINY = model.Shape(32, 1, 2, 64, 512, 512, temperature=0.8, new_tokens=20)
 
 

@@ -33,9 +33,6 @@ EASY = {
 }
 
 
-torch.set_num_threads(1)  # tests share the machine: two threads of so small a model wait for each other
-
-
 @pytest.fixture(scope="module")
 def worker_model():
     return model.load(model.WEIGHTS / "worker")

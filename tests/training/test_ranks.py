@@ -10,14 +10,11 @@ import pytest
 
 pytest.importorskip("trl")
 
-import torch
 
 from engine.models.checkpoints import content_of
 from tests.support import training as support
 from training.trainers.run_directory import RunDirectory
 from training.trainers.train import train
-
-torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

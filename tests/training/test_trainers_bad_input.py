@@ -22,8 +22,6 @@ from training.trainers.checkpoints import damaged, prune, replacing, seal
 from training.trainers.run_directory import RunDirectory
 from training.trainers.train import train
 
-torch.set_num_threads(1)
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:

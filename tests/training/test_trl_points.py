@@ -19,8 +19,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.support import training as support
 from training.trainers.trl_points import TrainedRow, rows_trainer
 
-torch.set_num_threads(1)
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:

@@ -310,8 +310,8 @@ async def test_both_sides_of_a_step_are_beside_each_other(full: Path) -> None:
         assert app.screen.query_one("#step-a", TextView).plain_text == ""
         assert "[b]no[/b]" in app.screen.query_one("#step-b", TextView).plain_text
         await pilot.press("j")
-        await pilot.pause()
-        assert "── output result\ntrue" in app.screen.query_one("#step-a", TextView).plain_text
+        shown = app.screen.query_one("#step-a", TextView)
+        await until(pilot, lambda: "── output result\ntrue" in shown.plain_text)
         diff = app.screen.query_one("#workflow", TextView).plain_text
         assert "+        return await self.custom_code_generate(" in diff
 

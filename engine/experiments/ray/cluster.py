@@ -21,6 +21,7 @@ from engine.experiments.ray.actor import actor
 REACH_S = 10.0  # to open a connection to a cluster's port
 PATIENCE_S = 20.0  # wait for a free processor before the user is told about it
 CLOSE_S = 30.0  # for a worker to remove its containers
+STARTS = 3  # of a cluster on this machine: Ray gives up on one after 30 s, which a busy machine may take
 
 
 class LostWorkerError(Exception):
@@ -232,7 +233,15 @@ def _connect(ray: Any, address: str) -> None:
         # Workers see the GPUs, for models that run in their process.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         options["include_dashboard"] = False
-    ray.init(address, **options)
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(address, **options)
+            return
+        except Exception as error:  # what Ray raises has no kind of its own
+            if not left or "timed out during startup" not in str(error):
+                raise
+        # What has been started of the cluster ends with this process.
+        ray.shutdown()
 
 
 async def _reach(where: str) -> None:
