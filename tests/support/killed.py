@@ -25,7 +25,9 @@ def write_until(final: Path, text: str, step: int) -> bool:
     """`write` in another process, killed with -9 just before its step `step` on the disk, counted from 0;
     returns whether it had as many.
     """
-    process = get_context("forkserver").Process(target=_write_until, args=(final, text, step))
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    process = context.Process(target=_write_until, args=(final, text, step))
     process.start()
     process.join()
     if process.exitcode not in (0, -signal.SIGKILL):

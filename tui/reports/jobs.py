@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.trainers.progress import step_words
 from tui.format import day_time, duration
 from tui.reports.tables import emit, table
 from tui.safe import clean, one_line
@@ -17,20 +18,6 @@ if TYPE_CHECKING:
     from training.jobs.directory import JobStatus
 
 WIDTH = 200
-# Of a step's values, what a line of progress has room for, in this order.
-_TOLD = (
-    "loss",
-    "reward_mean",
-    "reward_std",
-    "val_score_mean",
-    "valid_share",
-    "same_workflow_share",
-    "empty_thinking_share",
-    "kl",
-    "entropy",
-    "tokens_per_s",
-    "gpu_memory_mb",
-)
 
 
 def state_words(status: JobStatus) -> str:
@@ -126,35 +113,6 @@ def last_step(run_dir: Path) -> dict[str, Any] | None:
     except OSError:
         return None
     return found[-1] if found else None
-
-
-def progress_words(line: Mapping[str, Any], total: object = None) -> str:
-    """A line of progress for people; "" for one that says nothing a reader waits for."""
-    match line.get("kind"):
-        case "start":
-            parts = (
-                f"{name} {line[name]}" for name in ("rows", "tokens", "base", "dataset") if line.get(name)
-            )
-            words = f"{line.get('total_steps')} steps: {', '.join(parts)}"
-        case "step":
-            words = step_words(line, total)
-        case "checkpoint":
-            words = f"checkpoint {line.get('step')}: {line.get('folder')}"
-        case "alert":
-            words = f"alert: {line.get('text')}"
-        case "end":
-            words = f"{line.get('status')}{': ' if line.get('error') else ''}{line.get('error') or ''}"
-        case _:
-            return ""
-    return one_line(words, WIDTH)
-
-
-def step_words(line: Mapping[str, Any], total: object = None) -> str:
-    """A step's number and the values of it that matter most."""
-    values = line.get("values")
-    known = values if isinstance(values, dict) else {}
-    parts = [f"{name} {known[name]:.4g}" for name in _TOLD if isinstance(known.get(name), int | float)]
-    return f"step {line.get('step')}{f'/{total}' if total else ''}{': ' if parts else ''}{', '.join(parts)}"
 
 
 def profile_table(run_dir: Path) -> str:
