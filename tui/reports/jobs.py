@@ -116,7 +116,10 @@ def last_step(run_dir: Path) -> dict[str, Any] | None:
 
 
 def profile_table(run_dir: Path) -> str:
-    """Where the time of the steps went, as means over those that say so; "" where none does."""
+    """Where the time of the steps went, as means over those that say so; "" where none does.
+
+    Below, what carrying out and recording rollouts has of the CPU time, containers' included.
+    """
     sums: dict[str, list[float]] = {}
     for line in progress_lines((run_dir / "progress.jsonl").read_bytes()):
         values = line.get("values")
@@ -131,7 +134,19 @@ def profile_table(run_dir: Path) -> str:
         for name, mean in sorted(there.items(), key=lambda pair: -pair[1]):
             share = f"{100 * mean / whole:.0f} %"
             rows.append((unit, name.removeprefix(prefix).replace("_", " "), f"{mean:.2f} s", share))
-    return table(("time", "part", "mean of a step", "share"), rows) if rows else ""
+    if not rows:
+        return ""
+    text = table(("time", "part", "mean of a step", "share"), rows)
+    cpu = {name.removeprefix("cpu_"): mean for name, mean in means.items() if name.startswith("cpu_")}
+    if not cpu.keys() >= {"engine", "recorder", "containers"}:
+        return text  # of no rollouts
+    hundred = (sum(cpu.values()) or 1.0) / 100
+    ours = (cpu["engine"] + cpu["recorder"] + cpu["containers"]) / hundred
+    recorder = cpu["recorder"] / hundred
+    return (
+        f"{text}\nengine, recorder and containers: {ours:.1f} % of the CPU time; "
+        f"the recorder alone: {recorder:.1f} %"
+    )
 
 
 class LogText:
