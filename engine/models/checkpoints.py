@@ -58,6 +58,21 @@ def checkpoint_folder(name: str, jobs: Path) -> Path:
     return folder
 
 
+def check_is_model(name: str, folder: Path) -> Path:
+    """The folder, which `name` names.
+
+    Raises:
+        ModelError: it holds a controller of MaAS, which is no language model.
+    """
+    if _is_controller(folder):
+        raise ModelError(
+            "not-found",
+            f"{name} is a controller of MaAS: it chooses operators for a query and writes no text, so it "
+            f"cannot be asked or served; use it with --variant maas,controller={name.removeprefix('hf:')}",
+        )
+    return folder
+
+
 def jobs_with_checkpoints(jobs: Path) -> list[str]:
     """`job:ID` of every job whose newest complete checkpoint is a language model, newest job first."""
     newest = ((ident, checkpoints(jobs / ident)[-1:]) for ident in reversed(_names(jobs)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.models.base import ChatModel, ModelError
 from engine.models.checkpoints import SCHEME as JOB
-from engine.models.checkpoints import checkpoint_folder, jobs_with_checkpoints
+from engine.models.checkpoints import check_is_model, checkpoint_folder, jobs_with_checkpoints
 from engine.models.pulls import shelf
 from engine.models.pulls.catalogue import CATALOGUE
 from engine.models.servers import running, usual
@@ -88,7 +88,7 @@ def local_source(name: str, settings: Settings) -> str | None:
     if scheme == "hf" and rest:
         return _source(name, rest)
     if scheme == JOB and rest:
-        return str(checkpoint_folder(name, settings.jobs_path()))
+        return str(check_is_model(name, checkpoint_folder(name, settings.jobs_path())))
     pulled = shelf.folder_of(name, settings.models_path())
     return str(pulled) if pulled is not None else None
 
@@ -169,7 +169,7 @@ def _source(name: str, source: str) -> str:
     if not path.is_dir():
         what = "is a file, not a folder" if path.exists() else "does not exist"
         raise ModelError("not-found", f"{name}: {path} {what}: name the folder of a model, or a hub ID")
-    if not (path / "config.json").is_file():
+    if not (check_is_model(name, path) / "config.json").is_file():
         raise ModelError(
             "not-found", f"{name}: the folder {path} holds no model (no config.json): name another"
         )

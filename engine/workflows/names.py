@@ -47,6 +47,8 @@ def undefined_names(code: str, tree: ast.Module) -> list[Diagnostic]:
     fmt = format_of(tree)
     defined = BUILTIN_NAMES | PROVIDED_NAMES | fmt.names | _module_names(table)
     undefined = {name for name in _globals_used(table) if name not in defined}
+    if not undefined:
+        return []
     lines: dict[str, int] = {}
     _find_first_uses(tree, undefined, lines)
     choices = sorted(defined | _names_in_call(tree))[:MAX_CHOICES]

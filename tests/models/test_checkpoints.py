@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from engine.models.base import Completion, Message, ModelError, Sampling
 from engine.models.checkpoints import content_hash, content_of, file_hash
 from engine.models.registry import available, local_source, open_model
 from tests.support.tiny_llama import make_tiny_llama
+from training.jobs.serving import serving_spec
 
 
 @pytest.fixture
@@ -72,6 +74,23 @@ def test_what_is_no_checkpoint_is_said(settings, name, words):
     with pytest.raises(ModelError) as caught:
         open_model(name, settings)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["job:01k0ctl", "job:01k0ctl@4", "hf:{folder}"])
+def test_a_controller_is_no_model_and_its_use_is_said(settings, name):
+    folder = settings.jobs_path() / "01k0ctl" / "checkpoints" / "step-000004"
+    folder.mkdir(parents=True)
+    for file in ("checkpoint.json", "controller.json"):
+        (folder / file).write_text("{}")
+    name = name.format(folder=folder)
+    used = name.removeprefix("hf:")
+    with pytest.raises(ModelError, match="is a controller of MaAS") as caught:
+        open_model(name, settings)
+    assert f"use it with --variant maas,controller={used}" in str(caught.value)
+    for served in (name, used):
+        with pytest.raises(ModelError, match=f"variant maas,controller={re.escape(used)}"):
+            serving_spec(served, "name", 8000, None, host=None, jobs=settings.jobs_path())
+    assert name not in [info.name for info in available(settings)]
 
 
 def test_jobs_with_a_checkpoint_are_listed(settings):

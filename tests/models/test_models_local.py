@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import shutil
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -235,6 +236,29 @@ def test_characters_of_several_tokens_stay_whole() -> None:
     pieces = [delta.text for token in raw for delta in stream.feed(token)]
     pieces += [delta.text for delta in stream.close()]
     assert pieces == ["n", "é", " ", "😀", "!"]
+
+
+@pytest.mark.parametrize("stops", [(), ("STOP",), ("é!", "</think>x")])
+@pytest.mark.parametrize("thinking", [False, True])
+def test_tokens_that_come_at_once_make_the_text_of_those_that_come_one_by_one(
+    stops: tuple[str, ...], thinking: bool
+) -> None:
+    draw = random.Random(1)
+    words = ["né ", "😀", "!", "<think>", "</think>", "x", "STOP", "STO", "\n", "é!", "𝄞", "<", "</thi"]
+    for _ in range(200):
+        raw = "".join(draw.choices(words, k=draw.randrange(30))).encode()
+        raw = raw[: draw.randrange(len(raw) + 1)]  # the last character may be cut
+        one, whole = (
+            TextStream(lambda tokens: bytes(tokens).decode("utf-8", "replace"), stops, thinking=thinking)
+            for _ in range(2)
+        )
+        for token in raw:
+            if not one.stopped:
+                one.feed(token)
+        whole.feed_all(raw)
+        for stream in (one, whole):
+            stream.close()
+        assert (whole.text, whole.reasoning, whole.stopped) == (one.text, one.reasoning, one.stopped), raw
 
 
 @pytest.mark.parametrize(

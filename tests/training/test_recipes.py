@@ -201,3 +201,18 @@ def test_a_plan_says_what_a_policys_server_needs():
     assert "--max-model-len 2048 --host gpu --port 9000" in basis
     embedded = recipes.plan(recipes.load("grpo-embedded"), "RUN", Settings())
     assert "weights" not in embedded.estimates
+
+
+@pytest.mark.parametrize("preset", ["sft-embedded", "dpo-embedded", "grpo-embedded", "maas"])
+def test_forms_and_files_begin_with_what_is_trained_and_on_what(preset):
+    """Then the own settings of the method, then how and where; in a file single values come first."""
+    recipe = recipes.load(preset)
+    sections = list(dict.fromkeys(name.split(".")[0] for name in (f.name for f in recipes.fields(recipe))))
+    assert sections[: sections.index("data") + 1] in (["model", "lora", "data"], ["data"])
+    assert sections[-4:] == ["checkpoints", "hardware", "alerts", "seed"]
+    shared = {"model", "lora", "data", "optimizer", "checkpoints", "hardware", "alerts", "seed"}
+    own = [name for name in sections if name not in shared]
+    assert own == [name for name in type(recipe).model_fields if name in own]  # as they are declared
+    assert set(sections) == set(type(recipe).model_fields) - {"kind"}
+    tables = [line[1:-1] for line in recipe.to_toml().splitlines() if line.startswith("[")]
+    assert [t for t in tables if "." not in t] == [s for s in sections if s in tables]

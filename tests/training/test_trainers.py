@@ -43,7 +43,7 @@ def run(folder: Path) -> Path:
     return folder
 
 
-def test_sft_gets_better_on_its_own_rows_and_leaves_a_model(tmp_path, model, rows):
+def test_sft_gets_better_on_its_own_rows_and_leaves_a_model(tmp_path, model, rows, capsys):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = run(
@@ -53,8 +53,13 @@ def test_sft_gets_better_on_its_own_rows_and_leaves_a_model(tmp_path, model, row
     )
     losses = support.values(folder, "loss")
     assert losses[-1] < 0.5 * losses[0]
+    assert support.values(folder, "learning_rate")[:2] == pytest.approx([0.5e-2, 1e-2])  # two steps warm up
     assert len(losses) == support.progress(folder, "start")[0]["total_steps"] == 30
     assert support.progress(folder, "end")[0]["status"] == "done"
+    log = capsys.readouterr().out.splitlines()
+    assert log[0].startswith("30 steps: rows 12, tokens ")
+    assert log[1].startswith(f"step 1/30: loss {losses[0]:.4g}, ")
+    assert log[-2:] == ["checkpoint 30: checkpoints/step-000030", "done"]
     last = folder / support.progress(folder, "checkpoint")[-1]["folder"]
     assert damaged(last) == ""
     assert content_of(last) == support.progress(folder, "checkpoint")[-1]["content"] != content_of(model)

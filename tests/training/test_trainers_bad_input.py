@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
+import os
 import resource
 import shutil
 from pathlib import Path
@@ -14,11 +17,12 @@ pytest.importorskip("trl")
 import torch
 
 from sandbox.errors import ExpectedError, UnavailableError, UsageError
+from tests.support import killed
 from tests.support import training as support
 from tests.support.tiny_llama import make_tiny_llama
 from training import recipes
 from training.trainers import __main__ as program
-from training.trainers.checkpoints import damaged, prune, replacing, seal
+from training.trainers.checkpoints import clean, damaged, prune, replacing, seal
 from training.trainers.run_directory import RunDirectory
 from training.trainers.train import train
 
@@ -192,6 +196,48 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     assert damaged(final) == ""
     (final / "model.safetensors").write_text("four")
     assert damaged(final) == "model.safetensors"
+
+
+def test_a_trainer_killed_at_any_step_of_replacing_a_checkpoint_loses_none(tmp_path):
+    """The one of before or the new one, whole, and nothing beside it."""
+    seen = []
+    for step in itertools.count():
+        final = tmp_path / str(step) / "checkpoints" / "step-000001"
+        killed.write(final, "before")
+        was_killed = killed.write_until(final, "after", step)
+        clean(final.parent.parent)
+        assert damaged(final) == ""
+        assert [p.name for p in final.parent.iterdir()] == ["step-000001"]
+        seen.append((final / "model.safetensors").read_text())
+        killed.write(final, "once more")
+        assert (final / "model.safetensors").read_text() == "once more"
+        if not was_killed:
+            break
+    changed = seen.index("after")
+    assert seen == ["before"] * changed + ["after"] * (len(seen) - changed)
+    assert changed >= 6
+    assert len(seen) > changed + 1  # killed before the new one had its name, and after
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_rename_that_fails_leaves_the_checkpoint_of_before(tmp_path, monkeypatch, number):
+    """The first moves it aside, the second gives the new one its name."""
+    final = tmp_path / "step-000001"
+    killed.write(final, "before")
+    renames = itertools.count(1)
+    rename = Path.rename
+
+    def refused(self: Path, target: Path) -> Path:
+        if next(renames) == number:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(OSError, match="Input/output error"):
+        killed.write(final, "after")
+    assert damaged(final) == ""
+    assert (final / "model.safetensors").read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["step-000001"]
 
 
 def test_the_newest_and_the_best_are_kept(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import random
 from dataclasses import replace
 from importlib.metadata import version
@@ -14,10 +15,10 @@ import pytest
 pytest.importorskip("trl")
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
 
 from tests.support import training as support
-from training.trainers.trl_points import TrainedRow, rows_trainer
+from training.trainers.trl_points import Checkpointing, TrainedRow, rows_trainer
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,7 @@ def test_the_release_is_the_one_that_was_read():
     [
         ("transformers", "Trainer", "_save_checkpoint", ["self", "model", "trial"]),
         ("transformers", "Trainer", "_load_from_checkpoint", ["self", "resume_from_checkpoint", "model"]),
+        ("transformers", "Trainer", "create_scheduler", ["self", "num_training_steps", "optimizer"]),
         ("trl", "GRPOTrainer", "_generate_and_score_completions", ["self", "inputs"]),
         ("trl", "GRPOTrainer", "_compute_loss", ["self", "model", "inputs"]),
         (
@@ -49,6 +51,40 @@ def test_the_release_is_the_one_that_was_read():
 def test_a_point_is_where_it_was(module, owner, name, parameters):
     method = getattr(getattr(__import__(module), owner), name)
     assert list(inspect.signature(method).parameters) == parameters
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "linear"])
+@pytest.mark.parametrize(("steps", "warm_up"), [(1, 0), (2, 1), (10, 0), (10, 1), (10, 4), (10, 9)])
+def test_no_step_has_a_rate_of_zero(tmp_path, schedule, steps, warm_up):
+    """Warm-up in equal parts to the full rate, then the curve, which is zero only after the last step."""
+
+    class Bare(Checkpointing, Trainer):
+        pass
+
+    kind = {"constant": "constant_with_warmup"}.get(schedule, schedule)
+    arguments: Any = {"warmup_steps": warm_up, "lr_scheduler_type": kind, "learning_rate": 2.0}
+    trainer = Bare(
+        torch.nn.Linear(1, 1), TrainingArguments(str(tmp_path), use_cpu=True, report_to=[], **arguments)
+    )
+    trainer.create_optimizer()
+    scheduler = trainer.create_scheduler(steps)
+    assert trainer.create_scheduler(steps) is scheduler
+    rates = []
+    for _ in range(steps):
+        rates.append(scheduler.get_last_lr()[0])
+        trainer.optimizer.step()
+        scheduler.step()
+    peak = max(warm_up, 1) - 1  # the first step at the full rate, from 0
+
+    def share(step: int) -> float:
+        if step <= peak:
+            return (step + 1) / (peak + 1)
+        gone = (step - peak) / (steps - peak)
+        curves = {"constant": 1.0, "linear": 1 - gone, "cosine": 0.5 + 0.5 * math.cos(math.pi * gone)}
+        return curves[schedule]
+
+    assert rates == pytest.approx([2 * share(step) for step in range(steps)])
+    assert min(rates) > 0
 
 
 def test_what_is_only_named_in_the_source_is_still_there():

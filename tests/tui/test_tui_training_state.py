@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from training.recipes import RecipeError, load
 from training.recipes.fields import fields
 from tui.jobs.curves import PlotView, curve, extent, matching, ordered, smoothed, ticks, value_text
 from tui.jobs.fields import choices_of, kind_of, text_of
+from tui.reports.jobs import profile_table
 from tui.screens.training.rows import job_row, time_bar
 from tui.service.jobs.evaluation import contestants
 from tui.service.jobs.launch import Launch, differences
@@ -254,3 +256,18 @@ def test_numbers_that_are_no_numbers_do_not_reach_a_plot() -> None:
     points = [Point(step, float(step), value) for step, value in enumerate((1e308, -1e308, 5e-324))]
     drawn = curve(points, PlotView(smoothing=0.6), 0.0)
     assert all(map(math.isfinite, drawn.ys))
+
+
+def test_a_profile_says_what_rollouts_cost_beside_the_models(tmp_path: Path) -> None:
+    steps = [
+        {"cpu_train": 4.0, "cpu_policy": 3.0, "cpu_engine": 0.5, "cpu_recorder": 0.2, "cpu_containers": 1.0},
+        {"cpu_train": 6.0, "cpu_policy": 1.0, "cpu_engine": 0.5, "cpu_recorder": 0.0, "cpu_containers": 2.0},
+    ]
+    lines = [json.dumps({"kind": "step", "step": n, "values": values}) for n, values in enumerate(steps)]
+    (tmp_path / "progress.jsonl").write_text("\n".join(lines) + "\n")
+    *_, last = profile_table(tmp_path).splitlines()
+    assert last == "engine, recorder and containers: 23.1 % of the CPU time; the recorder alone: 1.1 %"
+    (tmp_path / "progress.jsonl").write_text(
+        json.dumps({"kind": "step", "values": {"cpu_train": 4.0}}) + "\n"
+    )
+    assert "recorder" not in profile_table(tmp_path)

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.models.checkpoints import check_is_model, checkpoint_folder
 from training.jobs.directory import PYTHON, JobError, JobSpec, Report, description
 
 if TYPE_CHECKING:
@@ -25,16 +26,14 @@ def serving_spec(
     """The job that serves a model: `job:ID[@STEP]`, a folder, or a hub's ID. By default it takes one GPU.
 
     Raises:
-        ModelError: there is no such checkpoint.
+        ModelError: there is no such checkpoint, or it is no language model's.
         JobError: vLLM is missing here, or the port is taken.
     """
     source, sends = model.removeprefix("hf:"), ()
     if model.startswith("job:"):
-        from engine.models.checkpoints import checkpoint_folder
-
         source = str(checkpoint_folder(model, jobs))
     if Path(source).is_dir():
-        source = str(Path(source).absolute())
+        source = str(check_is_model(model, Path(source).absolute()))
         sends = (Path(source),)
     if host is None:
         if find_spec("vllm") is None:

@@ -77,9 +77,9 @@ def _with_folder(recipe: ModelRecipe, jobs: Path | None) -> ModelRecipe:
     base = recipe.model.base
     if not base.startswith("job:") or jobs is None:
         return recipe
-    from engine.models.checkpoints import checkpoint_folder
+    from engine.models.checkpoints import check_is_model, checkpoint_folder
 
-    update = {"base": f"hf:{checkpoint_folder(base, jobs)}"}
+    update = {"base": f"hf:{check_is_model(base, checkpoint_folder(base, jobs))}"}
     return recipe.model_copy(update={"model": recipe.model.model_copy(update=update)})
 
 

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from training.recipes.load import section_of
-from training.recipes.sections import About
+from training.recipes.sections import About, Section
 
 _TYPES: dict[Any, str] = {bool: "bool", int: "int", float: "float", str: "text"}
 
@@ -33,11 +31,11 @@ class RecipeField:
     source: str = ""
 
 
-def fields(recipe: BaseModel, above: str = "") -> Iterator[RecipeField]:
+def fields(recipe: Section, above: str = "") -> Iterator[RecipeField]:
     """Every value of a recipe but its kind, in the order of its file; `default` is what the recipe has."""
-    for name, field in type(recipe).model_fields.items():
-        value = getattr(recipe, name)
-        if section_of(field.annotation):
+    for name in recipe.in_order():
+        field, value = type(recipe).model_fields[name], getattr(recipe, name)
+        if isinstance(value, Section):
             yield from fields(value, f"{above}{name}.")
         elif above or name != "kind":
             yield _field(f"{above}{name}", field, value)

@@ -25,6 +25,9 @@ from training.recipes.sections import (
     Share,
 )
 
+_FIRST = ("kind", "model", "lora", "data")
+_LAST = ("optimizer", "checkpoints", "hardware", "alerts", "seed")
+
 
 class Recipe(Section):
     """What every kind has. `kind` says which one a file is."""
@@ -41,6 +44,12 @@ class Recipe(Section):
     """Where it runs."""
     alerts: Alerts = Alerts()
     """When numbers become events."""
+
+    @classmethod
+    def in_order(cls) -> list[str]:
+        """What is trained and on what, then what belongs to the kind, then how and where."""
+        own = [name for name in cls.model_fields if name not in _FIRST + _LAST]
+        return [name for name in (*_FIRST, *own, *_LAST) if name in cls.model_fields]
 
     def to_toml(self) -> str:
         """The recipe as a file, every field with its description; `recipes.load` reads it back."""

@@ -29,6 +29,11 @@ class Section(BaseModel):
         extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, validate_default=True
     )
 
+    @classmethod
+    def in_order(cls) -> list[str]:
+        """The names of the fields in the order in which forms and files have them."""
+        return list(cls.model_fields)
+
 
 class Model(Section):
     """What is trained."""
@@ -70,7 +75,7 @@ class Optimizer(Section):
     schedule: Literal["constant", "cosine", "linear"] = "cosine"
     """What the learning rate does after warm-up."""
     warm_up: Share = 0.05
-    """Part of all steps during which the learning rate rises from zero."""
+    """Part of all steps during which the learning rate rises to its peak, in equal parts from the first."""
     weight_decay: NotNegative = 0.0
     """Decoupled weight decay."""
     max_grad_norm: NotNegative = 1.0

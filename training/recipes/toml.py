@@ -6,21 +6,21 @@ import json
 import textwrap
 from typing import Any
 
-from pydantic import BaseModel
+from training.recipes.sections import Section
 
 
-def write(recipe: BaseModel) -> str:
+def write(recipe: Section) -> str:
     """A recipe as TOML: every field under its description; one that is unset is a comment."""
     lines: list[str] = [f"# {(type(recipe).__doc__ or '').splitlines()[0]}"]
     _table(recipe, (), lines)
     return "\n".join(lines) + "\n"
 
 
-def _table(section: BaseModel, path: tuple[str, ...], lines: list[str]) -> None:
+def _table(section: Section, path: tuple[str, ...], lines: list[str]) -> None:
     tables = []
-    for name, field in type(section).model_fields.items():
-        value = getattr(section, name)
-        if isinstance(value, BaseModel):
+    for name in section.in_order():
+        field, value = type(section).model_fields[name], getattr(section, name)
+        if isinstance(value, Section):
             tables.append((name, value))
             continue
         lines += textwrap.wrap(

@@ -57,9 +57,7 @@ class PolicyModel:
         yield Queued()
         generated = await self.source.ask(prompt, sampling)
         text = TextStream(self._chat.decode, sampling.stop, thinking=thinking)
-        for token in generated.ids:
-            if not text.stopped:
-                text.feed(token)
+        text.feed_all(generated.ids)
         text.close()
         self.calls[number] = Asked(prompt, generated, bool(text.reasoning.strip()))
         sampled: dict[str, Any] = {**sampling.to_json(), "temperature": generated.temperature}

@@ -36,7 +36,7 @@ def common(recipe: ModelRecipe, output: str) -> dict[str, Any]:
 
 
 def warm_up_steps(recipe: ModelRecipe, steps: int) -> int:
-    """Steps of warm-up; at least one step has the full rate."""
+    """Steps until the full rate, which the last of them has."""
     return min(round(recipe.optimizer.warm_up * steps), steps - 1)
 
 

@@ -15,6 +15,7 @@ from engine.models.checkpoints import MANIFEST, checkpoints, content_hash, file_
 from sandbox.errors import UnavailableError
 
 TRAINER = "trainer"  # the subfolder with what resuming needs and a model does not
+_BEFORE = ".before"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -32,18 +33,24 @@ def fresh_of(final: Path) -> Path:
 def replacing(final: Path) -> Iterator[Path]:
     """A fresh folder to write to, which becomes `final` when the block ends without an error.
 
+    A `final` of before, of the same step of an earlier attempt, is moved aside and not removed until the new
+    one has its name. Where the process is killed in between, `clean` moves it back.
+
     Raises:
         UnavailableError: the disk is full; nothing of the folder stays and what was there before does.
     """
-    fresh = fresh_of(final)
+    fresh, before = fresh_of(final), _before_of(final)
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         fresh.mkdir(parents=True)
         yield fresh
         _sync(fresh)
-        shutil.rmtree(final, ignore_errors=True)  # of this step, before the run was resumed
+        if final.exists():
+            _remove(before)
+            final.rename(before)
         fresh.rename(final)
     except BaseException as error:
+        _restore(before)
         shutil.rmtree(fresh, ignore_errors=True)
         if isinstance(error, Exception) and _is_full(error, final.parent):
             raise UnavailableError(
@@ -51,6 +58,28 @@ def replacing(final: Path) -> Iterator[Path]:
                 f"whole: free space in {final.parent} and resume"
             ) from None
         raise
+    _remove(before)
+
+
+def _before_of(final: Path) -> Path:
+    """Where the folder that had the name waits until the fresh one has it."""
+    return final.with_name(f".{final.name}{_BEFORE}")
+
+
+def _restore(before: Path) -> None:
+    """Give a folder that was moved aside its name back, unless a new one has it."""
+    final = before.with_name(before.name.removeprefix(".").removesuffix(_BEFORE))
+    if before.exists() and not final.exists():
+        before.rename(final)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder. Renamed first: under its own name it is there whole or not at all."""
+    if folder.exists():
+        gone = folder.with_name(f".{folder.name.removeprefix('.')}.gone")
+        shutil.rmtree(gone, ignore_errors=True)
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def seal(folder: Path, values: Mapping[str, Any]) -> str:
@@ -88,14 +117,13 @@ def prune(run_folder: Path, keep: int, merit: Callable[[dict[str, Any]], float |
     best = found[max(judged)[1]] if judged else None
     for folder in found[:-keep]:
         if folder != best:
-            # Renamed first: a reader sees a whole checkpoint or none.
-            gone = folder.with_name(f".{folder.name}.gone")
-            folder.rename(gone)
-            shutil.rmtree(gone, ignore_errors=True)
+            _remove(folder)
 
 
 def clean(run_folder: Path) -> None:
-    """Remove what a killed trainer left half-written."""
+    """Remove what a killed trainer left half-written, and name again what it was replacing."""
+    for before in (run_folder / "checkpoints").glob(f".step-*{_BEFORE}"):
+        _restore(before)
     for left in (run_folder / "checkpoints").glob(".step-*"):
         shutil.rmtree(left, ignore_errors=True)
 

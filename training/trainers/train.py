@@ -45,6 +45,8 @@ def train(directory: RunDirectory) -> None:
 
 def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
     """Returns whether it was stopped before its end."""
+    from transformers import PrinterCallback
+
     _quiet()
     recipe = directory.recipe
     if isinstance(recipe, MaASRecipe):
@@ -61,6 +63,7 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
         contextlib.ExitStack() as stack,
     ):
         trainer = _make(recipe, directory.path, load_settings(), hooks, stack)
+        trainer.remove_callback(PrinterCallback)  # the log has the steps in words, progress.jsonl all numbers
         newest = directory.newest_checkpoint()
         try:
             trainer.train(resume_from_checkpoint=str(newest / TRAINER) if newest else None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +38,12 @@ _PREFIX = "checkpoint-"
 
 
 class Checkpointing(_Base):
-    """Mixed into a TRL trainer: its checkpoints are made by `save`, in a folder that `save` gives.
+    """Mixed into a TRL trainer: its checkpoints are made by `save`, in a folder that `save` gives, and its
+    first step has a learning rate.
 
-    Relies on `_save_checkpoint(model, trial)`, which writes `checkpoint-STEP` under `args.output_dir`, and on
-    `_load_from_checkpoint(folder, model)`, which loads weights or an adapter from a folder.
+    Relies on `_save_checkpoint(model, trial)`, which writes `checkpoint-STEP` under `args.output_dir`, on
+    `_load_from_checkpoint(folder, model)`, which loads weights or an adapter from a folder, and on
+    `create_scheduler(steps, optimizer)`, which reads `args.warmup_steps`.
     """
 
     save: Callable[[], None]
@@ -49,6 +52,17 @@ class Checkpointing(_Base):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.save()
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Transformers' schedule, one step ahead: by itself its warm-up begins with a step at rate 0."""
+        if self.lr_scheduler is not None:
+            return self.lr_scheduler
+        self.args.warmup_steps = max(1, self.args.warmup_steps)
+        scheduler = super().create_scheduler(num_training_steps + 1, optimizer)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that the optimizer has not made its step yet
+            scheduler.step()
+        return scheduler
 
     def write_state(self, folder: Path) -> None:
         """Write model, tokenizer and the state for resuming into `folder`, which one rank has made.

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, TypeVar
 from training.jobs import directory
 from training.jobs.directory import JobError, JobStatus, jobs_folder
 from training.jobs.job import Job, open_job
+from training.trainers.progress import progress_words
 from tui.reports.jobs import (
+    WIDTH,
     LogText,
     job_data,
     last_step,
     print_job,
     print_jobs,
     progress_lines,
-    progress_words,
     state_words,
 )
 from tui.reports.tables import emit
+from tui.safe import one_line
 from tui.service.errors import FAILED, INTERRUPTED, PASSED, UNAVAILABLE, say
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ async def follow_progress(job: Job, *, as_json: bool) -> int:
             whole, _, rest = (rest + raw).rpartition(b"\n")
             for line in progress_lines(whole):
                 total = line.get("total_steps", total)
-                words = progress_words(line, total)
+                words = one_line(progress_words(line, total), WIDTH)
                 if as_json or words:
                     emit(line, words, as_json)
         if not as_json and status.state != state and status.state != "running" and not status.has_ended:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.trainers.progress import step_words
 from tui.format import day_time, duration
 from tui.reports.tables import emit, table
 from tui.safe import clean, one_line
@@ -17,20 +18,6 @@ if TYPE_CHECKING:
     from training.jobs.directory import JobStatus
 
 WIDTH = 200
-# Of a step's values, what a line of progress has room for, in this order.
-_TOLD = (
-    "loss",
-    "reward_mean",
-    "reward_std",
-    "val_score_mean",
-    "valid_share",
-    "same_workflow_share",
-    "empty_thinking_share",
-    "kl",
-    "entropy",
-    "tokens_per_s",
-    "gpu_memory_mb",
-)
 
 
 def state_words(status: JobStatus) -> str:
@@ -128,37 +115,11 @@ def last_step(run_dir: Path) -> dict[str, Any] | None:
     return found[-1] if found else None
 
 
-def progress_words(line: Mapping[str, Any], total: object = None) -> str:
-    """A line of progress for people; "" for one that says nothing a reader waits for."""
-    match line.get("kind"):
-        case "start":
-            parts = (
-                f"{name} {line[name]}" for name in ("rows", "tokens", "base", "dataset") if line.get(name)
-            )
-            words = f"{line.get('total_steps')} steps: {', '.join(parts)}"
-        case "step":
-            words = step_words(line, total)
-        case "checkpoint":
-            words = f"checkpoint {line.get('step')}: {line.get('folder')}"
-        case "alert":
-            words = f"alert: {line.get('text')}"
-        case "end":
-            words = f"{line.get('status')}{': ' if line.get('error') else ''}{line.get('error') or ''}"
-        case _:
-            return ""
-    return one_line(words, WIDTH)
-
-
-def step_words(line: Mapping[str, Any], total: object = None) -> str:
-    """A step's number and the values of it that matter most."""
-    values = line.get("values")
-    known = values if isinstance(values, dict) else {}
-    parts = [f"{name} {known[name]:.4g}" for name in _TOLD if isinstance(known.get(name), int | float)]
-    return f"step {line.get('step')}{f'/{total}' if total else ''}{': ' if parts else ''}{', '.join(parts)}"
-
-
 def profile_table(run_dir: Path) -> str:
-    """Where the time of the steps went, as means over those that say so; "" where none does."""
+    """Where the time of the steps went, as means over those that say so; "" where none does.
+
+    Below, what carrying out and recording rollouts has of the CPU time, containers' included.
+    """
     sums: dict[str, list[float]] = {}
     for line in progress_lines((run_dir / "progress.jsonl").read_bytes()):
         values = line.get("values")
@@ -173,7 +134,19 @@ def profile_table(run_dir: Path) -> str:
         for name, mean in sorted(there.items(), key=lambda pair: -pair[1]):
             share = f"{100 * mean / whole:.0f} %"
             rows.append((unit, name.removeprefix(prefix).replace("_", " "), f"{mean:.2f} s", share))
-    return table(("time", "part", "mean of a step", "share"), rows) if rows else ""
+    if not rows:
+        return ""
+    text = table(("time", "part", "mean of a step", "share"), rows)
+    cpu = {name.removeprefix("cpu_"): mean for name, mean in means.items() if name.startswith("cpu_")}
+    if not cpu.keys() >= {"engine", "recorder", "containers"}:
+        return text  # of no rollouts
+    hundred = (sum(cpu.values()) or 1.0) / 100
+    ours = (cpu["engine"] + cpu["recorder"] + cpu["containers"]) / hundred
+    recorder = cpu["recorder"] / hundred
+    return (
+        f"{text}\nengine, recorder and containers: {ours:.1f} % of the CPU time; "
+        f"the recorder alone: {recorder:.1f} %"
+    )
 
 
 class LogText:

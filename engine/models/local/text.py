@@ -50,6 +50,13 @@ class TextStream:
         self._context, self._read = self._read, len(self._tokens)
         return self._splitter.feed(self._scanner.feed(new))
 
+    def feed_all(self, tokens: Sequence[int]) -> list[Delta]:
+        """The deltas of tokens that are all known. They are decoded at once: one by one that takes long."""
+        self._tokens += tokens
+        new = self._new_text()
+        self._context, self._read = self._read, len(self._tokens)
+        return self._splitter.feed(self._scanner.feed(new))
+
     def close(self) -> list[Delta]:
         """The deltas that were held back, now that the row is over."""
         out = self._splitter.feed(self._scanner.feed(self._new_text()))
