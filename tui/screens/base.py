@@ -42,6 +42,8 @@ class WorkbenchScreen(Screen[ScreenResultType]):
         as a timer asks, it is left out. A read that took longer than the time between two of them would
         otherwise never come to its end. What is wrong with the store is told in a sentence, once.
         """
+        if not self.display:
+            return  # it is being closed: its widgets may be gone before the read comes back
         if what in self._reading:
             if again:
                 self._reading[what] = load
