@@ -120,6 +120,9 @@ class Settings(BaseSettings):
     """What one run may spend at most."""
     theme: Annotated[str, Field(min_length=1)] = "flowreasoner"
     """The colour theme of the screens."""
+    notices: Literal["off", "bell", "desktop"] = "off"
+    """What the terminal does once a run of half a minute or more, an experiment or a training job has ended:
+    ring its `bell`, or show a notification on the `desktop`."""
     keymap: dict[str, str] = {}
     """Keys of your own, by action: `"run.start" = "f5"`."""
     endpoints: dict[str, Endpoint] = Field(default_factory=dict, validate_default=True)

@@ -99,6 +99,15 @@ class RoundFinished(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelLoading(Event):
+    """A model of this process is read into memory. `wall_ms` is None at the beginning, set at the end."""
+
+    kind: ClassVar[str] = "model_loading"
+    model: str
+    wall_ms: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelCallStarted(Event):
     """A call to a model begins. `messages` are {role, content}; `params` hold no key and no URL."""
 
@@ -368,6 +377,7 @@ EVENTS: dict[str, type[Event]] = {
         TestsWritten,
         RoundStarted,
         RoundFinished,
+        ModelLoading,
         ModelCallStarted,
         ModelDelta,
         ModelRetry,

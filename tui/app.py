@@ -19,6 +19,7 @@ from tui.actions import bindings_for, keymap_problems
 from tui.engines import Engines
 from tui.key_order import KeyOrder
 from tui.memory import Memory
+from tui.notices import Notifier
 from tui.palette import action_commands, commands_on
 from tui.picked_theme import PickedTheme
 from tui.places import Places
@@ -70,7 +71,10 @@ class WorkbenchApp(Places):
         super().__init__()
         self.workbench = workbench
         self.clock = clock
-        self.engines = Engines(workbench, clock, background=self.run_worker, notify=self.notify)
+        self.notifier = Notifier(lambda: workbench.settings.notices, self._write)
+        self.engines = Engines(
+            workbench, clock, background=self.run_worker, notify=self.notify, ended=self.notifier.ended
+        )
         self.records = Records(workbench.store_path)
         self.jobs = Jobs(self.records, lambda: workbench.settings.hosts)
         self.stalls = Stalls(self.records, clock)
@@ -145,6 +149,10 @@ class WorkbenchApp(Places):
         """Do work that opens something at its end; what is typed meanwhile is meant for that."""
         self._keys.wait_for(self.run_worker(work, group="open", exclusive=True))
 
+    def _write(self, sequence: str) -> None:
+        if self._driver is not None:
+            self._driver.write(sequence)
+
     def _look_for_stalls(self) -> None:
         if running := self.engines.running:
             look = partial(self.stalls.look, running)
@@ -154,6 +162,7 @@ class WorkbenchApp(Places):
         """Tell what is new about training jobs, whatever is on the screen."""
         for news in self.jobs.news.take():
             self.notify(one_line(news.text, 300), severity="warning" if news.is_bad else "information")
+            self.notifier.ended(news.text)
         if not any(worker.group == "jobs" and not worker.is_finished for worker in self.workers):
             self.run_worker(self.jobs.standings, group="jobs", exit_on_error=False)
 

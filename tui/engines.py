@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from textual.notifications import SeverityLevel
 from textual.worker import Worker, WorkerState
 
+from tui.notices import LONG_S
 from tui.ports import Workbench
 from tui.safe import one_line
+from tui.trace.marks import status_mark
 
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
@@ -36,8 +38,9 @@ class Notify(Protocol):
 class Engines:
     """What the screens have to do with engines: runs and experiments started, followed and controlled.
 
-    `background` carries work out and reports its end to `worker_changed`, as a Textual app does. No method
-    raises: the user is notified of what goes wrong.
+    `background` carries work out and reports its end to `worker_changed`, as a Textual app does. `ended` is
+    told of each run and experiment that ends, and how many seconds it took. No method raises: the user is
+    notified of what goes wrong.
     """
 
     def __init__(
@@ -47,10 +50,11 @@ class Engines:
         *,
         background: Callable[..., Worker[Any]],
         notify: Notify,
+        ended: Callable[[str, float], None] = lambda _text, _seconds: None,
     ) -> None:
         self.sessions: list[RunSession] = []
         self._workbench, self._clock = workbench, clock
-        self._background, self._notify = background, notify
+        self._background, self._notify, self._ended = background, notify, ended
         self._run_workers: dict[Worker[Any], RunSession] = {}
         self._under_way: set[str] = set()  # experiments
         self._warned: set[str] = set()
@@ -136,6 +140,9 @@ class Engines:
                 self._notify(reason, title="The run stopped", severity="error", timeout=15)
         elif state is WorkerState.SUCCESS:
             session.state.close("interrupted", "The run's events stopped before its end.")
+        if state is not WorkerState.CANCELLED:
+            state_words = status_mark(session.state.status)[2]
+            self._ended(f"{session.title}: {state_words}", session.state.elapsed_ms(0.0) / 1000)
 
     # -- control ---------------------------------------------------------------------------------
 
@@ -188,6 +195,7 @@ class Engines:
                 self._notify(
                     one_line(message, 300), severity="information" if now.end == "done" else "warning"
                 )
+                self._ended(message, LONG_S)
         self._under_way = {now.experiment for now in live}
         return live
 

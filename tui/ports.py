@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from engine.events import Event
     from engine.experiments.standing import Standing
     from engine.host_config import Host
+    from tui.notices import Notices
     from tui.service.requests import ExperimentRequest, NewRun, Placement, RunRequest
 
 
@@ -20,6 +21,9 @@ class ScreenSettings(Protocol):
     def keymap(self) -> Mapping[str, str]:
         """Action id to key (comma-separated for several), over the defaults of `tui.actions`."""
         ...
+
+    @property
+    def notices(self) -> Notices: ...
 
     @property
     def variant(self) -> str: ...

@@ -9,6 +9,7 @@ from engine.events import (
     ModelCallFinished,
     ModelCallStarted,
     ModelDelta,
+    ModelLoading,
     ModelRetry,
     RunFinished,
     RunPaused,
@@ -16,6 +17,7 @@ from engine.events import (
 )
 
 _SANDBOX = "the sandbox"
+_LOAD = "load "  # begins the key of a model that is loaded; no call's id has a space
 _STOP = ""  # the key of a stop, in place of a call's id
 
 
@@ -35,6 +37,11 @@ class Waits:
             case ModelCallStarted():
                 self._models[event.run_id, event.call_id] = event.model
                 calls[event.call_id] = event.model
+            case ModelLoading():
+                if event.wall_ms is None:
+                    calls[_LOAD + event.model] = f"{event.model} to be loaded"
+                else:
+                    calls.pop(_LOAD + event.model, None)
             case ModelRetry():
                 model = self._models.get((event.run_id, event.call_id), "a model")
                 calls[event.call_id] = f"another try of {model} ({event.reason})"

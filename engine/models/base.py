@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, Protocol, TypedDict, runtime_checkable
 
 from sandbox.errors import UnavailableError
 
@@ -127,6 +127,20 @@ class Completion:
     flags: tuple[str, ...] = field(default=())
     sampled: Mapping[str, Any] = field(default_factory=dict)
     call_id: str | None = None
+
+
+@runtime_checkable
+class Loads(Protocol):
+    """A model that is read into memory before its first call."""
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a call would begin at once; true also where it could not be loaded, which the call says."""
+        ...
+
+    async def load(self) -> None:
+        """Read it into memory, once for all who ask; returns when `is_loaded`."""
+        ...
 
 
 class ChatModel(Protocol):

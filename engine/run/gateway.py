@@ -16,6 +16,7 @@ from engine.events import (
     ModelCallFinished,
     ModelCallStarted,
     ModelDelta,
+    ModelLoading,
     ModelRetry,
     Notice,
     Role,
@@ -27,6 +28,7 @@ from engine.models.base import (
     ChatModel,
     Completion,
     Delta,
+    Loads,
     Message,
     ModelError,
     Queued,
@@ -66,6 +68,7 @@ class Gateway:
         self._ledger = ledger
         self._control = control
         self._fork = fork
+        self._loading: set[str] = set()  # names of the models that are being loaded
 
     async def call(
         self,
@@ -97,6 +100,8 @@ class Gateway:
             if served.edited:
                 edited = [dict(m) for m in messages]
                 self._emitter.emit(ValueEdited(step_id=None, what="messages", value=edited))
+        if isinstance(model, Loads) and not model.is_loaded:
+            await self._load(model.name, model)
         call_id = new_id()
         self._emitter.emit(
             ModelCallStarted(
@@ -122,6 +127,23 @@ class Gateway:
         if text := _suspicion(completion):
             self._emitter.emit(Notice(level="warning", text=f"A reply of {model.name} ({role}) {text}."))
         return replace(completion, call_id=call_id)
+
+    async def _load(self, name: str, model: Loads) -> None:
+        """Have a model loaded, which no call is charged for: the run's clock stands still meanwhile."""
+        is_first = name not in self._loading
+        self._loading.add(name)
+        begun = time.monotonic()
+        if is_first:
+            self._emitter.emit(ModelLoading(model=name, wall_ms=None))
+        self._ledger.pause()
+        try:
+            await model.load()
+        finally:
+            self._ledger.resume()
+            if is_first:
+                self._loading.discard(name)
+                wall_ms = (time.monotonic() - begun) * 1e3
+                self._emitter.emit(ModelLoading(model=name, wall_ms=wall_ms))
 
     async def _consume(
         self, model: ChatModel, messages: Sequence[Message], sampling: Sampling, stream: _Stream

@@ -14,6 +14,7 @@ from engine.events import Event
 from engine.experiments.standing import Standing
 from engine.host_config import Host
 from engine.problems import Problem, Tests
+from tui.notices import Notices
 from tui.service.requests import ExperimentRequest, NewRun, Placement
 
 RUN_ID = "01K0SCRIPTED0000000000RUN1"
@@ -508,6 +509,7 @@ def ended(script: Sequence[Event], status: str) -> Event:
 class ScriptedSettings:
     keymap: dict[str, str] = field(default_factory=dict)
     theme: str = "flowreasoner"
+    notices: Notices = "off"
     variant: str = "flowreasoner"
     meta_agent: str = "pocket-meta"
     worker: str = "pocket-worker"
@@ -536,7 +538,6 @@ class ScriptedWorkbench:
     ) -> None:
         self.store_path = store_path
         self.settings = settings or ScriptedSettings()
-        self.theme = self.settings.theme
         self.sandbox_note = note
         self.requests: list[Any] = []
         self.acts: list[tuple[str, dict[str, Any]]] = []
@@ -545,6 +546,10 @@ class ScriptedWorkbench:
         self.why_not = ""  # what `check` says
         self.checked: list[tuple[str, ...]] = []
         self._script, self._hold, self._pace, self._error = list(script), hold, pace, error
+
+    @property
+    def theme(self) -> str:
+        return self.settings.theme
 
     def default_request(self) -> NewRun:
         return NewRun(

@@ -21,6 +21,8 @@ from tui.screens.runs.runs import RunsScreen
 class LateWorkbench(ScriptedWorkbench):
     """Its settings are there once `release` is set; with `wrong`, they cannot be used."""
 
+    theme = "flowreasoner"
+
     def __init__(
         self, store_path: Path, *, settings: ScriptedSettings | None = None, wrong: str = ""
     ) -> None:

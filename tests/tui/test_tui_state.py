@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from engine import events as ev
 from tests.tui.scripted import Script, failing_run, mid_stream_run, passing_run, verdict
 from tui.trace import detail
-from tui.trace.nodes import CallNode, EvaluationNode, ExecutionNode, ProposalNode, RoundNode, StepNode
+from tui.trace.nodes import (
+    CallNode,
+    EvaluationNode,
+    ExecutionNode,
+    NoticeNode,
+    ProposalNode,
+    RoundNode,
+    StepNode,
+)
 from tui.trace.outline import cells, visible_rows
 from tui.trace.state import RunState
 from tui.trace.subject import node_marks, subject_of
@@ -246,3 +254,16 @@ def test_a_test_step_says_how_many_tests_its_solution_passed() -> None:
     state = reduced(events)
     (step,) = [n for n in state.tree.nodes.values() if isinstance(n, StepNode)]
     assert "1/3 tests" in "".join(text for text, _ in cells(state, step).label)
+
+
+def test_a_model_that_is_loaded_is_what_the_run_waits_for_and_then_a_line_of_its_own() -> None:
+    script = Script()
+    script.start()
+    script.add(ev.ModelLoading(model="hf:large", wall_ms=None))
+    wait = waiting_on(reduced(script.events))
+    assert (wait.text, wait.name) == ("loading hf:large into memory", "hf:large")
+    script.add(ev.ModelLoading(model="hf:large", wall_ms=31_400.0))
+    state = reduced(script.events)
+    assert "loading" not in waiting_on(state).text
+    (line,) = (n for n in state.tree.nodes.values() if isinstance(n, NoticeNode))
+    assert line.text == "hf:large loaded in 31.4s"

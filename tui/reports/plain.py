@@ -11,6 +11,7 @@ from engine.events import (
     Event,
     ModelCallFinished,
     ModelCallStarted,
+    ModelLoading,
     ModelRetry,
     Notice,
     RoundFinished,
@@ -58,6 +59,10 @@ class PlainTrace:
                 )
             case RoundStarted():
                 yield f"round {event.round}"
+            case ModelLoading():
+                model = one_line(event.model, WIDTH)
+                is_begin = event.wall_ms is None
+                yield f"loading {model}" if is_begin else f"{model} loaded in {duration(event.wall_ms)}"
             case ModelCallStarted():
                 self._calls[event.call_id] = event
             case ModelRetry():

@@ -62,6 +62,9 @@ def _of_call(event: ev.Event) -> list[Piece]:
         case ev.ModelCallStarted():
             prompt = event.messages[-1].get("content", "") if event.messages else ""
             return [(_line(f"{event.role} {event.model}"), ""), (f"  {_line(prompt)}", "muted")]
+        case ev.ModelLoading():
+            took = "" if event.wall_ms is None else f"  {fmt.duration(event.wall_ms)}"
+            return [(_line(event.model), ""), (took, "muted")]
         case ev.ModelDelta():
             channel = "thinks: " if event.channel == "reasoning" else ""
             return [(f"{channel}{_line(event.text)}", "muted")]

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from engine import events as ev
+from tui import format as fmt
 from tui.trace.nodes import (
     RUNNING,
     WAITING,
@@ -61,6 +62,7 @@ class RunState:
         self.evaluations: list[EvaluationNode] = []
         self.stop: StopState | None = None
         self.pauses: list[Pause] = []
+        self.loading: tuple[str, float] | None = None  # the model that is being loaded, and since when
 
         self.revision = 0
 
@@ -153,8 +155,17 @@ class RunState:
             self.pauses[-1] = replace(self.pauses[-1], ended=mono)
 
     def _notice(self, event: ev.Notice) -> None:
-        key = ("notice", str(self.revision))
-        node = NoticeNode(key, None, event.level, event.mono, level=event.level, text=event.text)
+        self._note(event.level, event.text, event.mono)
+
+    def _model_loading(self, event: ev.ModelLoading) -> None:
+        if event.wall_ms is None:
+            self.loading = (event.model, event.mono)
+        else:
+            self.loading = None
+            self._note("info", f"{event.model} loaded in {fmt.duration(event.wall_ms)}", event.mono)
+
+    def _note(self, level: str, text: str, mono: float) -> None:
+        node = NoticeNode(("notice", str(self.revision)), None, level, mono, level=level, text=text)
         self.tree.add(node, self.tree.round)
 
     def _round_started(self, event: ev.RoundStarted) -> None:
@@ -303,6 +314,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[RunState, Any], None]] = {
     ev.Notice: RunState._notice,
     ev.RoundStarted: RunState._round_started,
     ev.RoundFinished: RunState._round_finished,
+    ev.ModelLoading: RunState._model_loading,
     ev.ModelCallStarted: RunState._call_started,
     ev.ModelDelta: RunState._delta,
     ev.ModelRetry: RunState._retry,

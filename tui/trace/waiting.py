@@ -29,6 +29,9 @@ def waiting_on(state: RunState) -> Waiting:
     if state.stop is not None:
         who = "you: paused" if state.stop.reason in ("pause", "step") else "a breakpoint:"
         return Waiting("stop", "", f"{who} {state.stop.words}", state.pauses[-1].started)
+    if state.loading is not None:
+        model, since = state.loading
+        return Waiting("other", model, f"loading {model} into memory", since)
     for key in reversed(state.tree.open):
         node = state.tree.nodes[key]
         if isinstance(node, CallNode):

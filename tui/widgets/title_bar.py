@@ -105,7 +105,9 @@ class TitleBar(Widget):
         line = Content.assemble(line, " " * max(width - line.cell_length - len(right), 1), (right, style))
         if not weak:
             return line
-        return Content.assemble(line, "\n", (one_line(self.note, 400), "$text-warning"))
+        # Where rows are few, one of them has to do for the note.
+        note = one_line(self.note, 400 if self.screen.has_class("-tall") else width)
+        return Content.assemble(line, "\n", (note, "$text-warning"))
 
     def _tabs(self, labels: Sequence[Label], gap: int, here: Tab) -> Iterator[Content | tuple[str, str]]:
         self._ends = []

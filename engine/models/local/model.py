@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sampling
 from engine.models.checkpoints import content_of
-from engine.models.local.scheduler import Request, Scheduler, acquire, release
+from engine.models.local.scheduler import Request, Scheduler, acquire, is_loaded, release
 
 
 class LocalModel:
@@ -27,6 +27,24 @@ class LocalModel:
         """
         return content_of(Path(self._source)) if Path(self._source).is_dir() else ""
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a call would begin at once; true also where it could not be loaded, which the call says."""
+        if self._scheduler is not None:
+            return self._scheduler.is_ready
+        return is_loaded(self._source, self._device)
+
+    async def load(self) -> None:
+        """Read the weights into memory, once for all models that share them."""
+        loop, ready = asyncio.get_running_loop(), asyncio.Event()
+        self._started().when_ready(lambda: loop.call_soon_threadsafe(ready.set))
+        await ready.wait()
+
+    def _started(self) -> Scheduler:
+        if self._scheduler is None:
+            self._scheduler = acquire(self.name, self._source, self._device)
+        return self._scheduler
+
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling
     ) -> AsyncGenerator[Delta | Retry | Completion, None]:
@@ -35,10 +53,8 @@ class LocalModel:
         Raises:
             ModelError: the model cannot be loaded, the prompt does not fit, or memory ran out.
         """
-        if self._scheduler is None:
-            self._scheduler = acquire(self.name, self._source, self._device)
         request = Request(messages, sampling, asyncio.get_running_loop())
-        self._scheduler.submit(request)
+        self._started().submit(request)
         try:
             while True:
                 for item in await request.items.get():

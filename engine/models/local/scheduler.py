@@ -7,7 +7,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,9 +46,28 @@ class Scheduler:
         self._outbox: dict[Request, list[Item]] = {}
         self._flushed = 0.0
         self._closing = False
+        self.is_ready = False  # the weights are loaded, or could not be
+        self._readiness = threading.Lock()
+        self._wakes: list[Callable[[], object]] = []
         # A daemon: a program that ends without closing its models must not hang on an idle thread.
         self._thread = threading.Thread(target=self._run, name=f"model {name}", daemon=True)
         self._thread.start()
+
+    def when_ready(self, wake: Callable[[], object]) -> None:
+        """Call `wake` once `is_ready`, from this thread or that of the weights."""
+        with self._readiness:
+            if not self.is_ready:
+                self._wakes.append(wake)
+                return
+        wake()
+
+    def _set_ready(self) -> None:
+        with self._readiness:
+            self.is_ready = True
+            wakes, self._wakes = self._wakes, []
+        for wake in wakes:
+            with contextlib.suppress(RuntimeError):  # its event loop is closed: nobody waits any more
+                wake()
 
     def submit(self, request: Request) -> None:
         """Hand over a request. Its items come through its queue, a Completion or a ModelError last."""
@@ -66,11 +85,13 @@ class Scheduler:
             from engine.models.local.weights import Weights
 
             weights = Weights.load(self._name, self._source, self._device)
+            self._set_ready()
             while not self._closing:
                 self._decode(weights)
         # The edge of a thread: callers wait for an answer, even where a library raises SystemExit.
         except BaseException as error:  # noqa: BLE001
             failure = _as_model_error(self._name, error)
+        self._set_ready()
         while not self._closing:
             if (request := self._inbox.get()) is not None and failure is not None:
                 self._send(request, [ModelError(failure.kind, str(failure))])
@@ -215,6 +236,13 @@ def _as_model_error(name: str, error: BaseException) -> ModelError:
 
 _lock = threading.Lock()
 _open: dict[tuple[str, str], tuple[Scheduler, int]] = {}  # how many models use each scheduler
+
+
+def is_loaded(source: str, device: str) -> bool:
+    """Whether another model has had these weights loaded, and still has them."""
+    with _lock:
+        entry = _open.get(_key(source, device))
+    return entry is not None and entry[0].is_ready
 
 
 def acquire(name: str, source: str, device: str) -> Scheduler:

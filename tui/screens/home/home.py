@@ -91,9 +91,10 @@ class HomeScreen(WorkbenchScreen[None]):
         from store.errors import StoreError
 
         records = self.navigation.records
+        # At once: they may be gone, with the app, by the time the store has answered.
+        recent, failures = self.query_one("#recent", TableView), self.query_one("#failures", TableView)
         self._experiments = await self.navigation.engines.standings()
         self._jobs = await self._jobs_going_on() if self.navigation.workbench.has_settings else []
-        recent, failures = self.query_one("#recent", TableView), self.query_one("#failures", TableView)
         try:
             if not await records.changed() and not force:
                 return
