@@ -15,17 +15,16 @@ from typing import Any, Self
 
 from engine.events import Event, ModelCallFinished, ModelCallStarted
 from store import blobs, interrupted, payloads, stalls
-from store import failures as in_failures
 from store import search as fulltext
-from store.annotations import AnnotationReader, Kind
+from store.annotations import AnnotationReader
 from store.costs import CostReader
 from store.errors import AmbiguousRunError, RunNotFoundError, StoreError, no_run
 from store.experiment_reader import ExperimentReader
+from store.facets import Facets, facets
 from store.failures import FailureReader, Grouping
 from store.jobs.reading import JobReader
 from store.reading import ReadConnection
 from store.rows import (
-    FAILED,
     Cursor,
     ModelCall,
     RunFacts,
@@ -36,6 +35,8 @@ from store.rows import (
     StepRow,
     StoredWorkflow,
 )
+from store.run_conditions import conditions_of
+from store.run_filter import RunFilter
 from store.stalls import Wait
 from store.way_reader import WayReader
 
@@ -57,7 +58,6 @@ _OF_TRAJECTORY = (
     " (SELECT started_seq FROM model_calls WHERE run_id = ?2 AND role = 'meta' UNION ALL"
     " SELECT finished_seq FROM model_calls WHERE run_id = ?2 AND role = 'meta')) ORDER BY seq"
 )
-_FAILED = f"runs.status IN ({', '.join(repr(status) for status in FAILED)})"
 
 
 class Reader:
@@ -121,33 +121,8 @@ class Reader:
         `search` is words that the run's texts must hold, `cluster` a grouping and a cluster's key in it;
         `limit` counts rows.
         """
-        conditions: list[str] = [_FAILED] if failed else []
-        values: list[Any] = []
-        for column, value in (("variant", variant), ("status", status), ("benchmark", benchmark)):
-            if value is not None:
-                conditions.append(f"runs.{column} = ?")
-                values.append(value)
-        if job is not None:
-            conditions.append("runs.job = ?")
-            values.append(job)
-        elif training_set is None:
-            conditions.append("runs.job IS NULL")
-        if experiment is not None:
-            conditions.append("runs.id IN (SELECT run_id FROM origins WHERE experiment = ?)")
-            values.append(experiment)
-        annotation_values: tuple[tuple[Kind, str | None], ...] = (
-            ("label", label),
-            ("bookmark", "" if bookmark else None),
-            ("training-set", training_set),
-        )
-        clauses = [
-            in_failures.annotated(kind, value) for kind, value in annotation_values if value is not None
-        ]
-        if cluster is not None:
-            clauses.append(in_failures.condition(*cluster))
-        for clause, its_values in clauses:
-            conditions.append(clause)
-            values.extend(its_values)
+        wanted = RunFilter(search, status, variant, benchmark, experiment, job, label, training_set, bookmark)
+        conditions, values, is_plain = conditions_of(wanted, failed=failed, cluster=cluster)
         if before is not None:
             conditions.append("(runs.started_at, runs.id) < (?, ?)")
             values.extend(before)
@@ -158,12 +133,16 @@ class Reader:
                 conditions.append("runs.id IN (SELECT value FROM json_each(?))")
                 values.append(json.dumps(run_ids))
             where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-            select = _SELECT_FAILED if failed and not search and not clauses else _SELECT_RUNS
+            select = _SELECT_FAILED if failed and not search and is_plain else _SELECT_RUNS
             query = f"{select}{where} ORDER BY runs.started_at DESC, runs.id DESC LIMIT ?"
             fetched = db.execute(query, (*values, limit + 1)).fetchall()
             page = self._connection.intact(fetched[:limit], _run_row, _run_id)
         last = fetched[limit - 1] if len(fetched) > limit else None
         return RunPage(tuple(page), _cursor(last) if last else None, is_partial)
+
+    def facets(self, wanted: RunFilter, *, failed: bool = False) -> Facets:
+        """What the runs of a filter are, counted (`store.facets`)."""
+        return facets(self._connection, wanted, failed=failed)
 
     def run(self, run_id: str) -> RunRow:
         """The run of this id or unique beginning of one; "last" is the newest.

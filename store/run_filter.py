@@ -36,3 +36,11 @@ def parse_filter(text: str) -> RunFilter:
         else:
             words.append(word)
     return RunFilter(search=" ".join(words) or None, bookmark=bookmark, **values)
+
+
+def with_term(text: str, field: str, value: str) -> str:
+    """The search with this value of a field in place of another; without it where it had just this one."""
+    term = f"{field}:{value}"
+    words = text.split()
+    others = [word for word in words if not word.startswith(f"{field}:")]
+    return " ".join(others if term in words else [*others, term])

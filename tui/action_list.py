@@ -5,6 +5,7 @@ from __future__ import annotations
 from tui.action_scopes import Action
 from tui.changing_actions import CHANGING
 from tui.failure_actions import FAILURES
+from tui.filter_actions import RUNS_FILTERS
 from tui.training_actions import TRAINING
 
 ACTIONS: tuple[Action, ...] = (
@@ -148,6 +149,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("runs.search", "slash", "Search", "Search for runs by words in their texts.", "runs", True),
     Action("runs.failed", "f", "Failed only", "Show only runs that went wrong, or all runs.", "runs", True),
+    *RUNS_FILTERS,
     Action("runs.older", "n", "Older", "The next page of runs.", "runs", True),
     Action("runs.newer", "p", "Newer", "The previous page of runs.", "runs", True),
     Action("runs.import_bundle", "I", "Import", "Import the runs of a bundle into the store.", "runs"),

@@ -9,7 +9,6 @@ other first, in order, and between those, steps of the same operator.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -211,10 +210,3 @@ def _kind(first: ComparedStep | None, second: ComparedStep | None) -> Kind:
     if (first.status, first.error, first.output) != (second.status, second.error, second.output):
         return "output" if first.key == second.key else "inputs"
     return "same" if first.key == second.key else "inputs"
-
-
-def text_of(value: Any) -> str:
-    """A step's inputs or output as text: a string as it is, anything else as indented JSON."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, indent=2, default=repr)

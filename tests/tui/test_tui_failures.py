@@ -226,6 +226,25 @@ async def test_labels_notes_bookmarks_and_training_sets(full_store: Path) -> Non
         await until(pilot, lambda: any("without spaces" in said for said in told(app)))
 
 
+async def test_a_note_that_was_not_written_down_is_still_there_the_next_time(full_store: Path) -> None:
+    app = app_of(ScriptedWorkbench(full_store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        await pilot.press("n", *"half a tho", "escape")
+        await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
+    app = app_of(ScriptedWorkbench(full_store))
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen) and app.focused is not None)
+        assert app.screen.query_one("#line", Input).value == "half a tho"
+        await pilot.press(*"ught", "enter")
+        await until(pilot, lambda: "note: half a thought" in peek(app))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, AskScreen) and app.focused is not None)
+        assert app.screen.query_one("#line", Input).value == ""
+
+
 async def test_labels_are_picked_with_their_meaning(full_store: Path) -> None:
     app = app_of(ScriptedWorkbench(full_store))
     async with app.run_test(size=WIDE) as pilot:

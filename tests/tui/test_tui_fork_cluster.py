@@ -141,7 +141,7 @@ async def test_a_workflow_is_edited_once_and_all_that_fit_are_forked(cluster: Pa
         forks = [r for r in workbench.requests if isinstance(r, NewFork)]
         assert {r.parent for r in forks} == {f"{RUN_ID}1", f"{RUN_ID}2"}
         assert all(r.workflow and "range(5)" in r.workflow[0] and r.inputs is None for r in forks)
-        assert app.memory.draft(form.form) is None
+        assert app.memory.draft(f"fork-all:{RUN_ID}2") is None
         await record(cluster, [forkable(passing_run("01child"), origin={"parent": f"{RUN_ID}2"})])
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from store.compare.traces import ComparedStep, RunPair, StepPair, text_of
+from store.compare.traces import ComparedStep, RunPair, StepPair
 from tui.compare.cells import Line, lines, outcome_cells, paired_sentence, problem_name
 from tui.compare.ways import (
     USED_HEAD,
@@ -18,6 +18,7 @@ from tui.compare.ways import (
 )
 from tui.reports.tables import table
 from tui.safe import clean, one_line
+from tui.value_parts import parts_of
 
 if TYPE_CHECKING:
     from store.compare.comparison import Comparison
@@ -213,4 +214,7 @@ def kind_words(pair: StepPair, names: tuple[str, str]) -> str:
 def _output(step: ComparedStep | None) -> str:
     if step is None:
         return "–"
-    return one_line(step.error or text_of(step.output), 48)
+    parts = parts_of(step.output)
+    named = len(parts) > 1 or parts[0].is_json
+    texts = (f"{part.title}: {part.text}" if named and part.title else part.text for part in parts)
+    return one_line(step.error or "  ".join(texts), 48)

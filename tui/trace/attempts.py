@@ -97,7 +97,7 @@ def _changes(state: RunState, key: Key) -> Iterator[tuple[str, str, str]]:
             yield from _revised(step)
         case ProposalNode(repairs=repairs, code=code) if repairs:
             written = as_written(state, key)
-            if written and written != code:
+            if written and written.strip() != code.strip():
                 yield "repaired, against the workflow as written", written, code
 
 

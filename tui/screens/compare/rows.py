@@ -87,7 +87,7 @@ def step_columns(one: Pair) -> tuple[Column, ...]:
         Column("Execution", least=10, rank=3),
         Column("Step", "number"),
         Column("Operator", "name", least=12),
-        Column("Differs", least=8),
+        Column("Differs", least=14),
         Column(f"Output of {one.baseline}", least=14, most=200, rank=2),
         Column(f"Output of {one.other}", least=14, most=200, rank=1),
     )

@@ -288,7 +288,7 @@ class FailuresScreen(WorkbenchScreen[None]):
             if text is not None:
                 self._say(run, "note", text, remove=False)
 
-        self.app.push_screen(AskScreen("Note on this run"), answered)
+        self.app.push_screen(AskScreen("Note on this run", draft=f"note:{run.id}"), answered)
 
     def action_bookmark(self) -> None:
         if (run := self._one()) is not None:
@@ -325,6 +325,8 @@ class FailuresScreen(WorkbenchScreen[None]):
         except StoreError as error:
             self.notify(one_line(str(error), 300), severity="error")
             return
+        if kind == "note":
+            self.navigation.memory.drop_draft(f"note:{run.id}")
         await self._load()
 
     # -- training on them --------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from tui.marks import Marks
 from tui.run_rows import RUN_COLUMNS, run_row
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
+from tui.screens.runs.filters import Filters, RunsFilter, facet_choices
 from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
 from tui.widgets.table_view import TableView
@@ -43,6 +44,7 @@ class RunsScreen(WorkbenchScreen[None]):
         self._marks = Marks()
         self._said: dict[str, list[Annotation]] = {}
         self._part = ""
+        self._filters: Filters | None = None
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Runs")
@@ -74,6 +76,13 @@ class RunsScreen(WorkbenchScreen[None]):
     @property
     def _table(self) -> TableView:
         return self.query_one("#runs", TableView)
+
+    @property
+    def filters(self) -> Filters:
+        """The searches that were made before, and the filters with a name."""
+        if self._filters is None:
+            self._filters = Filters(self.navigation.memory)
+        return self._filters
 
     def _read(self) -> None:
         self.read_store(self._load)
@@ -147,7 +156,13 @@ class RunsScreen(WorkbenchScreen[None]):
 
     @on(Input.Submitted, "#search")
     def _submitted(self, event: Input.Submitted) -> None:
-        self._search = event.value.strip()
+        self._apply(RunsFilter(event.value.strip(), self._failed))
+
+    def _apply(self, wanted: RunsFilter) -> None:
+        """Show the runs of a filter, and remember its search."""
+        self._search, self._failed = wanted
+        self.query_one("#search", Input).value = wanted.search
+        self.filters.note(wanted.search)
         self._restart()
         self.set_focus(self._table)
 
@@ -171,6 +186,78 @@ class RunsScreen(WorkbenchScreen[None]):
 
     def action_search(self) -> None:
         self.set_focus(self.query_one("#search"))
+
+    def action_earlier_filter(self) -> None:
+        self._walk(-1)
+
+    def action_later_filter(self) -> None:
+        self._walk(1)
+
+    def _walk(self, by: int) -> None:
+        """Put another search of the history into the field, where that is being written."""
+        box = self.query_one("#search", Input)
+        if box.has_focus:
+            box.value = self.filters.walk(by, box.value)
+            box.cursor_position = len(box.value)
+
+    def action_saved(self) -> None:
+        """Pick one of the saved filters."""
+        from tui.screens.pick.pick import PickScreen
+
+        saved = self.filters.saved
+        if not saved:
+            self.notify("No filter is saved yet; S saves the one in use.")
+            return
+
+        def picked(name: str | None) -> None:
+            if name is not None:
+                self._apply(saved[name])
+
+        choices = [(name, one.words) for name, one in saved.items()]
+        self.app.push_screen(PickScreen("Show the runs of a saved filter", choices), picked)
+
+    def action_save(self) -> None:
+        """Give the filter in use a name."""
+        from tui.screens.ask.ask import AskScreen
+
+        current = RunsFilter(self._search, self._failed)
+        if current == RunsFilter():
+            self.notify("There is no filter to save: search, or show only failed runs, first.")
+            return
+
+        def named(name: str | None) -> None:
+            if name is not None:
+                self.notify(one_line(self.filters.save(name, current), 300))
+
+        question, hint = (
+            f"Save this filter as: {current.words}",
+            "A name that has just this filter is forgotten.",
+        )
+        self.app.push_screen(AskScreen(question, hint=hint, known=list(self.filters.saved)), named)
+
+    def action_facets(self) -> None:
+        """Pick a status, variant, benchmark or label, by how many of the runs shown have it."""
+        self.navigation.open_after(self._pick_facet)
+
+    async def _pick_facet(self) -> None:
+        from store.errors import StoreError
+        from store.run_filter import parse_filter, with_term
+        from tui.screens.pick.pick import PickScreen
+
+        wanted, failed, search = parse_filter(self._search), self._failed, self._search
+        try:
+            found = await self.navigation.records.read(lambda reader: reader.facets(wanted, failed=failed))
+        except StoreError as error:
+            self.notify(one_line(str(error), 300), severity="error")
+            return
+
+        def picked(term: str | None) -> None:
+            if term is not None:
+                self._apply(RunsFilter(with_term(search, *term.split(":", 1)), failed))
+
+        counted = f"the newest {found.counted:,}" if found.is_part else plural(found.counted, "run")
+        question = f"Narrow by what there is, counted over {counted}"
+        self.app.push_screen(PickScreen(question, facet_choices(found, search)), picked)
 
     def action_failed(self) -> None:
         self._failed = not self._failed
