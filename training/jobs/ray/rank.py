@@ -77,31 +77,29 @@ def carry(job: dict[str, Any]) -> int:
     finally:
         rank.kill()
         rank.wait()
-    try:
-        return int(failed.read_text("ascii"))
-    except (OSError, ValueError):
-        pass
     if code < 0 and not (run_dir / "stop").exists():
         raise LostRankError(f"rank {context.get_world_rank()} was ended by signal {-code}")
-    if code > 0:
+    if code > 0 and not failed.exists():
         failed.write_text(str(code), "ascii")
-    return max(code, 0)
+    return int(failed.read_text("ascii")) if failed.exists() else max(code, 0)
 
 
 def _watch(rank: subprocess.Popen[bytes], stop: Path, failed: Path, grace_s: float) -> int:
-    """Until the rank has ended; its exit status. One that is to stop gets TERM, and KILL after its grace;
-    one whose fellow has failed would wait for it for ever.
+    """Until the rank has ended; its exit status, 0 for one that was killed here.
+
+    One that is to stop gets TERM, and KILL after its grace. One whose fellow has failed gets KILL: it would
+    wait for ever.
     """
     asked = None
     while (code := rank.poll()) is None:
         if failed.exists():
-            rank.kill()
-        elif asked is None and stop.exists():
+            return 0
+        if asked is None and stop.exists():
             asked = time.monotonic()
             grace_s = _grace(stop, grace_s)
             rank.terminate()
         elif asked is not None and time.monotonic() - asked > grace_s:
-            rank.kill()
+            return 0
         time.sleep(_POLL_S)
     return code
 
