@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+HEAD = "node:__internal_head__"  # a resource of the head node and no other
 _POLL_S = 0.2
 _LET_GO_S = 30.0  # for a trainer whose worker was killed to be gone
 # Becomes its arguments, which end when the process that is named first does, whatever ended that.
