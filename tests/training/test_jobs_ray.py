@@ -104,15 +104,17 @@ async def submitted(
         await job.close()
 
 
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=long)])
 async def test_training_goes_on_from_its_checkpoint_when_a_worker_is_killed(
-    cluster: RayCluster, folder: Path, lesson: Path
+    cluster: RayCluster, folder: Path, lesson: Path, ranks: int
 ) -> None:
     spec = JobSpec(
         "sft",
         "deadly",
         (PYTHON, "-P", "-c", DEADLY, CODE, RUN_DIR),
-        recipe=(lesson / "recipe.toml").read_text(),
+        recipe=(lesson / "recipe.toml").read_text().replace("processes = 1", f"processes = {ranks}"),
         sends=(folder / "model", folder / "rows"),
+        ranks=ranks,
     )
     async with submitted(spec, folder, cluster) as job:
         status = await reaches(job, "done")
@@ -121,11 +123,12 @@ async def test_training_goes_on_from_its_checkpoint_when_a_worker_is_killed(
         assert "continues from step-000002" in lost["text"]
         assert [line["step"] for line in support.progress(job.run_dir, "step")] == [1, 2, 3, 4]
         for name in ("loss", "grad_norm"):
-            expected = pytest.approx(support.values(lesson, name), abs=1e-6)
+            expected = pytest.approx(support.values(lesson, name), abs=1e-6 if ranks == 1 else 1e-4)
             assert support.values(job.run_dir, name) == expected, name
         checkpoints = await job.fetch([4])
         assert [c.folder for c in checkpoints] == [job.run_dir / "checkpoints" / "step-000004"]
-        assert content_of(checkpoints[0].folder) == content_of(lesson / "checkpoints" / "step-000004")
+        if ranks == 1:
+            assert content_of(checkpoints[0].folder) == content_of(lesson / "checkpoints" / "step-000004")
         recipe = (cluster.folder / "there/jobs" / spec.id / "recipe.toml").read_text()
         assert str(cluster.folder / "there/data") in recipe  # it read what was sent
         await job.remove()
@@ -186,17 +189,6 @@ def test_a_dry_run_says_what_the_cluster_would_run(
     said = capsys.readouterr().out
     assert "CODE/flowreasoner.py training.jobs.ray.ranks RUN_DIR PYTHON -P CODE/flowreasoner.py" in said
     assert "a job at ray://127.0.0.1:1; 2 × a CPU" in said
-
-
-@long
-async def test_two_ranks_train_as_one_does(cluster: RayCluster, folder: Path, lesson: Path) -> None:
-    from training.jobs.specs import TRAINER as TRAINING
-
-    recipe = (lesson / "recipe.toml").read_text().replace("processes = 1", "processes = 2")
-    spec = JobSpec("sft", "two", TRAINING, recipe=recipe, sends=(folder / "model", folder / "rows"), ranks=2)
-    async with submitted(spec, folder, cluster) as job:
-        await reaches(job, "done")
-        assert support.values(job.run_dir, "loss") == pytest.approx(support.values(lesson, "loss"), abs=1e-4)
 
 
 @long

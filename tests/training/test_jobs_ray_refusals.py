@@ -22,7 +22,8 @@ from training.jobs.job import submit
 from training.jobs.ray.access import Access, access, check_access
 from training.jobs.ray.cluster import as_ray_has_it
 from training.jobs.ray.link import _refusal
-from training.jobs.ray.ranks import HEAD, allowed
+from training.jobs.ray.rank import HEAD
+from training.jobs.ray.ranks import allowed
 from training.jobs.remote.errors import HostError, LinkError
 
 OURS = version("ray")

@@ -184,13 +184,12 @@ async def test_a_host_is_added_once_a_check_finds_it_well(
                 ({"port": "0"}, "port: "),
                 ({"port": "", "gpus": "0;1"}, "gpus: whole numbers, as in 0,1"),
                 ({"gpus": "", "address": "127.0.0.1", "port": "1"}, "mine"),  # nobody listens there
-                ({"address": "http://127.0.0.1:8265", "port": ""}, "address: a Ray cluster is ray://"),
-                ({"address": "ray://192.0.2.1:10001"}, "there is no token for it"),
+                ({"address": "http://127.0.0.1:8265"}, "address: a Ray cluster is ray://"),
+                ({"address": "ray://192.0.2.1:10001"}, "there is no token for it"),  # and no port of SSH
                 ({"address": "ray://127.0.0.1:1", "dashboard": "x"}, "dashboard: whole numbers, as in 8265"),
                 ({"dashboard": "1"}, "nothing answers at http://127.0.0.1:1"),
                 ({"token": "no-such-file"}, "hosts.mine.token: no-such-file cannot be read"),
-                ({"address": "box"}, "a host with SSH has no setting dashboard or token"),
-                ({"dashboard": "", "token": "", "gpus": "41"}, "Not saved: "),
+                ({"address": "box", "port": "", "gpus": "41"}, "Not saved: "),
             ):
                 fill(app, **given)
                 await pilot.press("enter")

@@ -17,9 +17,9 @@ from typing import Any
 
 from training.jobs.ray import clerk
 from training.jobs.ray.frames import framed, read_frame
+from training.jobs.ray.rank import HEAD
 
 NAMESPACE = "flowreasoner"
-HEAD = "node:__internal_head__"  # a resource of the head node and no other
 _SAID = 100_000  # bytes of what a command prints on standard error
 _SEATED_S = 60.0  # for the actor to start
 

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+HEAD = "node:__internal_head__"  # a resource of the head node and no other
 _POLL_S = 0.2
 _LET_GO_S = 30.0  # for a trainer whose worker was killed to be gone
 # Becomes its arguments, which end when the process that is named first does, whatever ended that.
@@ -49,21 +50,25 @@ def carry(job: dict[str, Any]) -> int:
     """
     import ray.train
     from ray.train.collective import broadcast_from_rank_zero
+    from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]  documented
 
     context = ray.train.get_context()
     first, run_dir = context.get_world_rank() == 0, Path(job["run_dir"])
+    store = None
     if first:
         _take_up(run_dir, job["attempt"])
-    # The same for all ranks of this start, and different in the next: it also lets rank 0 go first.
-    failed = run_dir / f".failed-{broadcast_from_rank_zero(os.urandom(4).hex() if first else None)}"
-    os.environ["PYTHONUNBUFFERED"] = "1"
+        # Where the ranks meet. Ray's workers have met at another, and the keys would be the same.
+        store = TCPStore("0.0.0.0", 0, is_master=True, wait_for_workers=False)
+    meeting: Any = (store.port, os.urandom(4).hex()) if store else None
+    port, ident = broadcast_from_rank_zero(meeting)
+    failed = run_dir / f".failed-{ident}"  # of this start of all ranks
     # A program of its own in between, because code between fork and exec could wait for Ray's threads.
     program = [sys.executable, "-I", "-S", "-c", _END_WITH_PARENT, str(os.getpid())]
     with (run_dir / "log").open("ab") as log:
         rank = subprocess.Popen(
             [*program, *job["argv"]],
             cwd=run_dir,
-            env=_environment(context.get_world_size(), job),
+            env=_environment(context.get_world_size(), port, job),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -73,31 +78,29 @@ def carry(job: dict[str, Any]) -> int:
     finally:
         rank.kill()
         rank.wait()
-    try:
-        return int(failed.read_text("ascii"))
-    except (OSError, ValueError):
-        pass
     if code < 0 and not (run_dir / "stop").exists():
         raise LostRankError(f"rank {context.get_world_rank()} was ended by signal {-code}")
-    if code > 0:
+    if code > 0 and not failed.exists():
         failed.write_text(str(code), "ascii")
-    return max(code, 0)
+    return int(failed.read_text("ascii")) if failed.exists() else max(code, 0)
 
 
 def _watch(rank: subprocess.Popen[bytes], stop: Path, failed: Path, grace_s: float) -> int:
-    """Until the rank has ended; its exit status. One that is to stop gets TERM, and KILL after its grace;
-    one whose fellow has failed would wait for it for ever.
+    """Until the rank has ended; its exit status, 0 for one that was killed here.
+
+    One that is to stop gets TERM, and KILL after its grace. One whose fellow has failed gets KILL: it would
+    wait for ever.
     """
     asked = None
     while (code := rank.poll()) is None:
         if failed.exists():
-            rank.kill()
-        elif asked is None and stop.exists():
+            return 0
+        if asked is None and stop.exists():
             asked = time.monotonic()
             grace_s = _grace(stop, grace_s)
             rank.terminate()
         elif asked is not None and time.monotonic() - asked > grace_s:
-            rank.kill()
+            return 0
         time.sleep(_POLL_S)
     return code
 
@@ -109,12 +112,11 @@ def _grace(stop: Path, default: float) -> float:
         return default
 
 
-def _environment(world_size: int, job: dict[str, Any]) -> dict[str, str]:
+def _environment(world_size: int, port: int, job: dict[str, Any]) -> dict[str, str]:
     """The rank's environment. Ray Train has put into ours what torchrun would: RANK, WORLD_SIZE and so on."""
-    environment = {**os.environ, job["mark"]: job["id"]}
+    environment = {**os.environ, job["mark"]: job["id"], "PYTHONUNBUFFERED": "1"}
     if world_size > 1:
-        # The ranks meet at the store that Ray's worker 0 has opened, under names of their own.
-        return environment | {"TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
+        return environment | {"MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "MASTER_ADDR"):
         environment.pop(name, None)
     return environment

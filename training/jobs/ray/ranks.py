@@ -21,10 +21,10 @@ from training.jobs.directory import description
 from training.jobs.host.processes import MARK
 from training.jobs.host.status import write
 from training.jobs.ray import rank
+from training.jobs.ray.rank import HEAD
 
 RESTARTS = 5
 """So often a lost worker is replaced in one attempt."""
-HEAD = "node:__internal_head__"  # a resource of the head node and no other
 _WITH_STORE = ("grpo", "maas")  # kinds of jobs with rollouts
 _ASK_S = 2.0  # between looks at what is free
 

@@ -28,9 +28,11 @@ _FIELDS = (
     ("user", "User, unless the SSH configuration says"),
     ("port", "Port, unless the SSH configuration says"),
     ("gpus", "GPUs that a job takes if it does not say which, as in 0,1"),
-    ("dashboard", "Port of a Ray cluster's dashboard, unless it is 8265"),
-    ("token", "File with a Ray cluster's token, unless it is where Ray looks for it"),
+    ("dashboard", "Port of its dashboard, unless it is 8265"),
+    ("token", "File with its token, unless it is where Ray looks for it"),
 )
+# Shown for one kind of address only.
+_OF_SSH, _OF_RAY = ("user", "port", "gpus"), ("dashboard", "token")
 _EXAMPLES = {"port": "22", "gpus": "0,1", "dashboard": "8265"}
 
 
@@ -57,11 +59,24 @@ class AddHostScreen(ModalScreen[Added | None]):
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = "A host for training"
             for name, label in _FIELDS:
-                yield Label(label, markup=False)
-                yield Input(id=name, compact=True)
+                with Vertical(id=f"field-{name}", classes="field"):
+                    yield Label(label, markup=False)
+                    yield Input(id=name, compact=True)
             yield Static(id="told", markup=False)
             with Horizontal(id="answers"):
                 yield Button("Check and save", id="save", variant="primary", compact=True)
+
+    def on_mount(self) -> None:
+        self._ask_for(is_ray=False)
+
+    @on(Input.Changed, "#address")
+    def _address_changed(self, event: Input.Changed) -> None:
+        self._ask_for(is_ray=event.value.strip().startswith("ray://"))
+
+    def _ask_for(self, *, is_ray: bool) -> None:
+        for names, shown in ((_OF_SSH, not is_ray), (_OF_RAY, is_ray)):
+            for name in names:
+                self.query_one(f"#field-{name}").display = shown
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#save")
@@ -72,7 +87,7 @@ class AddHostScreen(ModalScreen[Added | None]):
         from engine.config_file import add_host
         from tui.service.jobs.hosts import check_host
 
-        given = {name: self.query_one(f"#{name}", Input).value.strip() for name, _ in _FIELDS}
+        given = {name: self._given(name) for name, _ in _FIELDS}
         try:
             name, host = host_of(given, self._known)
             self._tell(f"Asking {host.address} …")
@@ -85,6 +100,11 @@ class AddHostScreen(ModalScreen[Added | None]):
             self._tell(str(error), wrong=True)
             return
         self.dismiss(Added(name, host, found))
+
+    def _given(self, name: str) -> str:
+        """What is in a field, "" where it is not asked for."""
+        asked = self.query_one(f"#field-{name}").display
+        return self.query_one(f"#{name}", Input).value.strip() if asked else ""
 
     def _tell(self, text: str, *, wrong: bool = False) -> None:
         told = self.query_one("#told", Static)
