@@ -88,7 +88,7 @@ def weights(folder: Path, step: int) -> list[list[int]]:
 
 
 def test_rollouts_of_the_next_step_begin_with_the_weights_before_it(tmp_path, problems, server):
-    folder = directory(tmp_path / "run", problems, server, "steps=3")
+    folder = directory(tmp_path / "run", problems, server, "steps=3", "rollouts.rounds=1")
     train(RunDirectory.open(folder))
     assert support.progress(folder, "end")[0]["status"] == "done"
     assert all(pair == [0, 0] for pair in weights(folder, 1))

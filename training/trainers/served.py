@@ -193,9 +193,9 @@ class ServedPolicy:
             found = made.logps[0] if made.logps else math.nan
             if not {*made.ids} <= {*alike, likeliest} or not abs(found - expected) <= _MAX_GAP:
                 raise ServerError(
-                    f"the server at {self._server.address} did not take up the weights that it was sent (the "
-                    f"log-probability of a token is {found:.2f}, not {expected:.2f}): on CPUs vLLM 0.32 keeps "
-                    "the output layer of a model whose embeddings are tied to it"
+                    f"the server at {self._server.address} did not take up the weights that it was sent "
+                    f"(the log-probability of a token is {found:.2f}, not {expected:.2f}): on CPUs vLLM 0.32 "
+                    "keeps the output layer of a model whose embeddings are tied to it"
                 )
 
         self._on_first(arrived)
