@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.support.policy_server import NOT_FOUND, PolicyServerDouble, json_repl
 from tests.support.tiny_llama import make_tiny_llama
 from training import recipes
 from training.recipes import GRPORecipe, RecipeError
+from training.recipes.base import peft_config
 from training.rollouts.door import Gate
 from training.rollouts.server import ServerError
 from training.trainers.hooks import Hooks
@@ -88,7 +90,7 @@ def weights(folder: Path, step: int) -> list[list[int]]:
 
 
 def test_rollouts_of_the_next_step_begin_with_the_weights_before_it(tmp_path, problems, server):
-    folder = directory(tmp_path / "run", problems, server, "steps=3")
+    folder = directory(tmp_path / "run", problems, server, "steps=3", "rollouts.rounds=1")
     train(RunDirectory.open(folder))
     assert support.progress(folder, "end")[0]["status"] == "done"
     assert all(pair == [0, 0] for pair in weights(folder, 1))
@@ -145,6 +147,18 @@ def test_a_server_that_dies_ends_the_run_with_a_checkpoint_and_another_goes_on(t
     assert support.values(folder, "sampling_gap") == pytest.approx([0.0, 0.0], abs=1e-4)
 
 
+@pytest.mark.skipif(not os.environ.get("FLOWREASONER_LONG"), reason="a start of 17 s: FLOWREASONER_LONG=1")
+def test_two_ranks_ask_one_server(tmp_path, problems, server):
+    changes = ("rollouts.rounds=1", "hardware.processes=2", "steps=3")
+    folder = support.trained(directory(tmp_path / "run", problems, server, *changes))
+    assert weights(folder, 1) == [[0, 0]] * 2
+    for step in (2, 3):
+        assert all(step - 2 <= old <= new <= step - 1 for old, new in weights(folder, step))
+    assert [path.name for path in server.loaded] == ["check", "step-000000", "step-000001", "step-000002"]
+    assert support.values(folder, "sampling_gap")[0] == pytest.approx(0.0, abs=1e-4)
+    assert support.values(folder, "weights_gap") == pytest.approx([0.0] * 3, abs=1e-4)
+
+
 def stop_at_second_step(server: PolicyServerDouble) -> None:
     """Die once the weights of the first update have arrived."""
     answer = server._answer
@@ -184,7 +198,11 @@ def served(folder: Path, address: str, *changes: str) -> Iterator[ServedPolicy]:
     recipe = recipes.load("grpo-embedded", [*SMALL, f"generation.server={address}", *changes])
     assert isinstance(recipe, GRPORecipe)
     source = pocket_weights("pocket-meta")
-    model = AutoModelForCausalLM.from_pretrained(source)
+    model: Any = AutoModelForCausalLM.from_pretrained(source)
+    if recipe.lora.enabled:
+        from peft import get_peft_model
+
+        model = get_peft_model(model, peft_config(recipe))
     hooks = Hooks(recipe, folder, None)
     hooks.trainer = SimpleNamespace(accelerator=Accelerator(cpu=True), model=model, model_wrapped=model)
     with contextlib.ExitStack() as stack:
@@ -280,6 +298,19 @@ def test_prefixes_of_calls_that_are_not_the_trainings_keep_it_from_beginning(tmp
     monkeypatch.setattr("training.rollouts.server._IDLE_S", 0.0)
     server.says["/reset_prefix_cache"] = json_reply({"success": False})
     refused(tmp_path, server.address, "busy with calls that are not this training's")
+
+
+def test_adapters_arrive_merged(tmp_path, server):
+    with served(tmp_path, server.address, "lora.enabled=true") as policy:
+        trained = policy._hooks.trainer.model
+        with torch.no_grad():
+            for name, weight in trained.named_parameters():
+                if ".lora_" in name:
+                    weight.normal_(0.0, 0.2)
+        before = server.model.state_dict()["model.layers.0.self_attn.q_proj.weight"].clone()
+        assert policy.update(0) == pytest.approx(0.0, abs=1e-3)
+        after = server.model.state_dict()["model.layers.0.self_attn.q_proj.weight"]
+    assert not torch.allclose(before, after, atol=1e-2)
 
 
 def test_weights_are_sent_as_often_as_asked(tmp_path, server):

@@ -67,9 +67,9 @@ def make(
             "add problems, or set rollouts.queries lower"
         )
     operators = OperatorSets.of(recipe.rollouts, recipe.seed)
+    served = _served(recipe, run_folder, tokenizer, hooks, stack)
     model = load_model(recipe, source_of(recipe.model, settings), tokenizer)
     collectors: list[Collector] = []  # the trainer needs it, and it needs the trainer's model
-    served = _served(recipe, run_folder, tokenizer, hooks, stack)
     collect = lambda inputs: collectors[0](inputs)  # noqa: E731, PLW0108  there is none yet
     trainer: Any = rows_trainer(collect, corrects=served is not None)(
         model=model,
