@@ -1,4 +1,5 @@
-"""Reading decoded JSON into dataclasses: pydantic checks the fields, and an error is one sentence.
+"""JSON objects: read into dataclasses, where pydantic checks the fields and an error is one sentence, and
+found in a model's reply.
 
 Two kinds of data are read by hand: problems, because people write them and need a message for each field
 (`engine.problems`), and events, because a trace has tens of thousands of them (`engine.event_json`).
@@ -6,6 +7,7 @@ Two kinds of data are read by hand: problems, because people write them and need
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 T = TypeVar("T")
+_MAX_OBJECTS = 2_000  # in a text, that are looked at
 
 
 def read_object(kind: type[T], data: object, what: str, error: type[Exception] = ValueError) -> T:
@@ -35,6 +38,27 @@ def read_object(kind: type[T], data: object, what: str, error: type[Exception] =
         first = wrong.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise error(f"{what}: {where}: {first['msg']}; was it written by another version?") from None
+
+
+def last_object(text: str, key: str) -> dict[str, Any] | None:
+    """The last top-level JSON object in a text that has `key`, or None. Line breaks inside its strings are
+    forgiven.
+    """
+    decoder = json.JSONDecoder(strict=False)
+    found: dict[str, Any] | None = None
+    position = 0
+    for _ in range(_MAX_OBJECTS):
+        position = text.find("{", position)
+        if position < 0:
+            break
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            position += 1
+            continue
+        if isinstance(value, dict) and key in value:
+            found = value
+    return found
 
 
 @lru_cache

@@ -152,11 +152,11 @@ def _joined(value: Any) -> Any:
 
 
 def _call(function: str, given: Any, expected: Any, where: str) -> str | None:
-    """The test of a function: the result may be given as it is, or as the only item of a list."""
+    """The test of a function; what is expected may be the only item of a list."""
     if not isinstance(given, list):
         raise ProblemError(f"{where}: an input of {function} is not a list of arguments")
     arguments, result = [_keyed(value) for value in given], _keyed(expected)
-    if isinstance(result, list) and result:
+    if isinstance(result, list) and len(result) == 1:
         return function_test(function, arguments, result, _keyed(result[0]))
     return function_test(function, arguments, result)
 

@@ -72,11 +72,14 @@ def _searches(text: str) -> bool:
 
 
 def check_searches(plan: Plan, ready: Mapping[str, Contestant]) -> None:
-    """Raise PlanError where a search could only fail: without problems, or for want of a meta-agent."""
+    """Raise PlanError where a variant could only fail: a search without problems, or for want of a meta-agent
+    that can write what it asks for.
+    """
     for label, one in ready.items():
-        if one.variant.search is None or plan.found is not None:
+        if one.variant.search is not None and plan.found is not None:
             continue
-        if not plan.search_problems and one.variant.needs_problems(one.config):
+        searches = one.variant.search is not None and one.variant.needs_problems(one.config)
+        if searches and not plan.search_problems:
             division = plan.split or "all"
             part = division.rpartition("/")[0]
             use = f"--split {part}, without its part" if part else "--split aflow-1:4"

@@ -20,6 +20,11 @@ _ABOUT: dict[Kind, str] = {
 }
 
 
+_PROGRAMS = (
+    "Where entry_point is None, the answer is a whole Python program, which reads standard input and prints."
+)
+
+
 @dataclass(frozen=True)
 class Selection:
     """The problems that are reported, and those that searches may see; none is in both."""
@@ -77,8 +82,10 @@ def task_of(benchmark: str, selection: Selection) -> Task:
     entry = CATALOGUE.get(benchmark)
     name = benchmark if entry else Path(benchmark).stem
     kind = selection.report[0].kind
-    about = entry.about if entry else _ABOUT[kind]
-    return Task(name, f"{name}: {about}.", kind, selection.search)
+    about = f"{name}: {entry.about if entry else _ABOUT[kind]}."
+    if any(problem.is_program for problem in (*selection.report, *selection.search)):
+        about = f"{about} {_PROGRAMS}"
+    return Task(name, about, kind, selection.search)
 
 
 def _of(problems: Iterable[Problem], ids: Iterable[str]) -> tuple[Problem, ...]:

@@ -111,6 +111,10 @@ VARIANTS: dict[str, tuple[str, str]] = {
         "engine.variants.w4s",
         "W4S: a conversation in which a weak meta-agent improves a workflow by its score",
     ),
+    "flowsteer": (
+        "engine.variants.flowsteer",
+        "FlowSteer: a workflow is built on a canvas, one edit a turn, with execution feedback",
+    ),
     "autoagents": ("engine.variants.autoagents", "a team of roles is drafted and carries out a drafted plan"),
 }
 

@@ -6,14 +6,13 @@ Automated Design of Agentic Systems (Hu et al., 2024; arXiv 2408.08435), Section
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from random import Random
-from typing import Any
 
 from engine.formats.thinking import strip_thinking
+from engine.json_objects import last_object
 
 # File → name, in the order of the release.
 SEEDS = {
@@ -26,7 +25,6 @@ SEEDS = {
     "role_assignment.py": "Dynamic Assignment of Roles",
 }
 _MAX_REPLY = 200_000  # characters of a reply that are searched for JSON
-_MAX_OBJECTS = 2_000
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,7 @@ def read_draft(reply: str) -> Draft | str:
     """The draft in a reply, from its last JSON object with code in it; or a text that says why there is
     none.
     """
-    text = strip_thinking(reply[-_MAX_REPLY:])
-    data = _last_object(text)
+    data = last_object(strip_thinking(reply[-_MAX_REPLY:]), "code")
     if data is None:
         return 'the reply holds no JSON object with the keys "thought", "name" and "code"'
     code = data.get("code")
@@ -102,22 +99,3 @@ def read_draft(reply: str) -> Draft | str:
         name.strip() if isinstance(name, str) and name.strip() else "unnamed",
         code,
     )
-
-
-def _last_object(text: str) -> dict[str, Any] | None:
-    """The last top-level JSON object that has "code". Line breaks inside its strings are forgiven."""
-    decoder = json.JSONDecoder(strict=False)
-    found: dict[str, Any] | None = None
-    position = 0
-    for _ in range(_MAX_OBJECTS):
-        position = text.find("{", position)
-        if position < 0:
-            break
-        try:
-            value, position = decoder.raw_decode(text, position)
-        except (ValueError, RecursionError):
-            position += 1
-            continue
-        if isinstance(value, dict) and "code" in value:
-            found = value
-    return found

@@ -12,16 +12,16 @@ from engine.variants.trials import clipped
 from engine.workflows import Workflow
 
 SYSTEM = """You design workflows in which a stronger model solves the problems of a task. You do not solve \
-problems yourself: you decide which operators are called, with which instructions, and what is done with what
-\\ they return. A workflow is a Python class whose async method __call__ takes any of problem, entry_point and
-\\ test_cases (by these names), awaits operators on self, and returns the answer as a string.
+problems yourself: you decide which operators are called, with which instructions, and what is done with \
+what they return. A workflow is a Python class whose async method __call__ takes any of problem, entry_point \
+and test_cases (by these names), awaits operators on self, and returns the answer as a string.
 
 Operators:
 {operators}
 
 You work in turns. In each turn you read how the last workflow did on validation problems, say in a few \
-sentences what was wrong and what you change, and write a whole new workflow, which may be quite another one.
-\\ It is run on validation problems, and you are told its score and its cost.
+sentences what was wrong and what you change, and write a whole new workflow, which may be quite another \
+one. It is run on validation problems, and you are told its score and its cost.
 
 Reply with three tagged parts:
 <modification>what was wrong, and what you change</modification>
@@ -34,9 +34,9 @@ class Workflow:
 NAME = \"\"\"an instruction, used in the workflow as prompt_custom.NAME\"\"\"
 </prompt>
 
-The operators exist on self already. Await every call. Use only prompts you define. Bound every loop. Catch no
-\\ exceptions: an error is reported to you. Return the answer, never None. The workflow has to serve problems
-that \\ you have not seen, so nothing about a single one belongs in it."""
+The operators exist on self already. Await every call. Use only prompts you define. Bound every loop. Catch \
+no exceptions: an error is reported to you. Return the answer, never None. The workflow has to serve \
+problems that you have not seen, so nothing about a single one belongs in it."""
 
 
 def first_messages(

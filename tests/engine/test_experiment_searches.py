@@ -61,7 +61,7 @@ def test_what_is_reported_and_what_is_searched_on_have_limits_of_their_own() -> 
     assert sizes(30, 30) == (25, 8)
 
 
-@pytest.mark.parametrize("variant", ["aflow", "adas"])
+@pytest.mark.parametrize("variant", ["aflow", "adas", "w4s", "flowsteer"])
 def test_a_meta_agent_that_cannot_do_it_is_refused(variant: str) -> None:
     for spec, plan in ((variant, "pocket-meta"), (f"{variant},meta_agent=pocket-meta", "other")):
         with pytest.raises(PlanError, match="pocket-meta was not trained to write; name another meta-agent"):

@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
+from engine.experiments.selection import Selection, task_of
 from engine.judging import judge
 from engine.operators.sets import PAPER
 from engine.problems import Problem, ProblemError, parse_problem
 from engine.program_tests import MAX_OUTPUT_BYTES, difference, same_output, shown_test
 from engine.prompts import propose_messages
+from engine.run.context import RunConfig
 from engine.run.step_requests import feedback_text
 from engine.scores.scoring import score_answer
 from sandbox.files import MAX_INPUT_BYTES
+from tests.support.runs import TEST_AND_REVISE, end, run_events
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -191,3 +194,26 @@ async def test_tests_of_functions_have_their_time_each_where_a_problem_says_so(s
     verdict = await judge(sandbox, problem, code, problem.tests.test)
     assert (verdict.status, verdict.passed) == ("passed", 3)
     assert verdict.usage.cpu_ms > 1_400
+
+
+async def test_runs_solve_problems_of_programs(sandbox: Any) -> None:
+    wrong = "```python\nprint(3)\n```"
+
+    def worker(messages: Any, _: Any) -> str:
+        return f"```python\n{RIGHT}\n```" if "expected" in messages[-1]["content"] else wrong
+
+    events = await run_events(sandbox, meta=TEST_AND_REVISE, worker=worker, problem=_problem())
+    assert (end(events).status, end(events).score) == ("failed", 0.0)  # `print(3)` passes the visible test
+    harder = _problem(tests={**ADD["tests"], "visible": [{"stdin": "5 6\n", "stdout": "11\n"}]})
+    events = await run_events(sandbox, meta=TEST_AND_REVISE, worker=worker, problem=harder)
+    assert (end(events).status, end(events).score, end(events).answer) == ("passed", 1.0, RIGHT)
+    plain = RunConfig(variant="vanilla", repeats=1)
+    events = await run_events(sandbox, worker=f"So:\n```python\n{RIGHT}\n```", problem=harder, config=plain)
+    assert (end(events).score, end(events).answer) == (1.0, RIGHT)
+
+
+async def test_a_search_is_told_that_programs_are_asked_for() -> None:
+    told = task_of("mine.jsonl", Selection((_problem(),), ())).description
+    assert "a whole Python program, which reads standard input" in told
+    function = parse_problem({"id": "f", "prompt": "f", "entry_point": "f"}, "here")
+    assert "program, which reads" not in task_of("mine.jsonl", Selection((function,), ())).description
