@@ -12,6 +12,12 @@ from engine.ids import content_key
 RUN_INPUTS = ("problem", "entry_point", "test_cases", "question_id")
 
 
+_JOINING = frozenset(
+    {"engine.operators.custom:run", "engine.operators.custom_code_generate:run"}
+    | {f"engine.operators.maas:{name}" for name in ("generate", "generate_cot", "multi_generate_cot")}
+)
+
+
 class _Required:
     def __repr__(self) -> str:
         return "REQUIRED"
@@ -57,8 +63,6 @@ class OperatorSpec:
     parameter; their text is appended to the prompt and the leniency recorded as a repair.
     `bound` are those of `RUN_INPUTS` that the run gives the operator and no workflow passes.
     `source` is the module's own text where the module is a user's: it travels with each step.
-    `joins` says that its prompt begins with an instruction and what that is about, between which a workflow's
-    format may have a separator of its own, which the run gives it.
     A call of a `tempered` one may name the `temperature` of its model calls: the host takes it, the
     operator's code never sees it.
     """
@@ -75,7 +79,6 @@ class OperatorSpec:
     source: str | None = None
     tempered: bool = False
     also: tuple[str, ...] = ()
-    joins: bool = False
 
     @property
     def keys(self) -> dict[str, str]:
@@ -86,6 +89,13 @@ class OperatorSpec:
     def plain(self) -> bool:
         """Whether its result is plain text."""
         return self.returns == "str"
+
+    @property
+    def joins(self) -> bool:
+        """Whether its prompt begins with an instruction and what that is about, between which a workflow's
+        format may have a separator of its own, which the run gives it.
+        """
+        return self.source is None and f"{self.module}:{self.function}" in _JOINING
 
     @property
     def other_names(self) -> dict[str, str]:
