@@ -186,15 +186,23 @@ class OperatorSet:
         return "\n".join(lines)
 
     @property
+    def about(self) -> str:
+        """The description, and in brackets the part of training and testing that the set is kept for."""
+        return " ".join(filter(None, (self.description, self.part and f"({self.part})")))
+
+    @property
     def identity(self) -> str:
         """The name; for a user's own set with the hash of its contents, `NAME@HASH`."""
         return f"{self.name}@{content_key(self.to_json())}" if self.own else self.name
 
     def to_json(self) -> dict[str, Any]:
-        """The whole set. `sources` is the text of each module that is a user's."""
+        """The whole set. `sources` is the text of each module that is a user's; `part` is there where it has
+        one.
+        """
         return {
             "name": self.name,
             "description": self.description,
             "operators": [o.to_json() for o in self.operators],
             "sources": {o.module: o.source for o in self.operators if o.source is not None},
+            **({"part": self.part} if self.part else {}),
         }
