@@ -12,7 +12,7 @@ import linecache
 import sys
 import traceback
 import types
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Literal
 
 from engine.guest.inspection import LINE_HOOK, variables, with_stops
@@ -22,15 +22,20 @@ PROMPTS_NAME = "<prompt>"
 
 
 class Operator:
-    """One operator on `self`; calling it sends the call to the host and waits for its result."""
+    """One operator on `self`, by this `name`; calling it sends the call to the host and waits for its
+    result.
+    """
 
-    def __init__(self, host: Any, spec: dict[str, Any]) -> None:
+    def __init__(self, host: Any, spec: dict[str, Any], name: str) -> None:
         self._host = host
         self._spec = spec
+        self._name = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         # Not async itself: the calling line is on the stack only until the coroutine is scheduled.
-        return self._step(self._bind(args, kwargs), Place())
+        others = [key for key in kwargs if key in self._spec["other_names"]]
+        others += [self._name] if self._name != self._spec["attribute"] else []
+        return self._step(self._bind(args, kwargs), Place(), others)
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         name, names = self._spec["attribute"], self._spec["parameters"]
@@ -58,9 +63,9 @@ class Operator:
             bound["extra"] = "\n\n".join(extra)
         return bound
 
-    async def _step(self, kwargs: dict[str, Any], place: Place) -> Any:
+    async def _step(self, kwargs: dict[str, Any], place: Place, others: list[str]) -> Any:
         temperature = kwargs.pop("temperature", None) if self._spec["tempered"] else None
-        return await step(self._host, self._spec["attribute"], kwargs, place, temperature)
+        return await step(self._host, self._spec["attribute"], kwargs, place, temperature, others)
 
 
 class Place:
@@ -76,12 +81,18 @@ class Place:
 
 
 async def step(
-    host: Any, operator: str, kwargs: dict[str, Any], place: Place, temperature: float | None = None
+    host: Any,
+    operator: str,
+    kwargs: dict[str, Any],
+    place: Place,
+    temperature: float | None = None,
+    others: Sequence[str] = (),
 ) -> Any:
     """The result of one operator call, which the host carries out. Without a temperature the run's own is
-    used. Raises HostError where the step fails.
+    used; `others` are the second names that the call used. Raises HostError where the step fails.
     """
-    return await _ask(host, "step", place, operator=operator, kwargs=kwargs, temperature=temperature)
+    asked = {"operator": operator, "kwargs": kwargs, "temperature": temperature, "others": list(others)}
+    return await _ask(host, "step", place, **asked)
 
 
 async def _ask(host: Any, method: str, place: Place, **args: Any) -> Any:
@@ -141,7 +152,7 @@ class Given:
         self.inputs, self.entry, self.seed = args["inputs"], args["entry"], args["seed"]
         self.kind = args["kind"]
         self.operators = {
-            name: Operator(host, spec)
+            name: Operator(host, spec, name)
             for spec in args["operators"]
             for name in (spec["attribute"], *spec["also"])
         }

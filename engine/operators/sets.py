@@ -17,7 +17,6 @@ CUSTOM = OperatorSpec(
     (Parameter("input", "str"), Parameter("instruction", "str", "")),
     {"response": "str"},
     "engine.operators.custom",
-    joins=True,
 )
 CODE_GENERATE = OperatorSpec(
     "CustomCodeGenerate",
@@ -27,7 +26,6 @@ CODE_GENERATE = OperatorSpec(
     {"response": "str"},
     "engine.operators.custom_code_generate",
     extras=("context", "input", "analysis"),
-    joins=True,
 )
 FORMAT = OperatorSpec(
     "Format",
@@ -201,14 +199,7 @@ def _maas(name: str, attribute: str, description: str, returns: str, *, code: bo
     )
     module = "engine.operators.maas"
     return OperatorSpec(
-        name,
-        attribute,
-        description,
-        parameters,
-        {"response": returns},
-        module,
-        function=attribute,
-        joins=True,
+        name, attribute, description, parameters, {"response": returns}, module, function=attribute
     )
 
 

@@ -12,6 +12,12 @@ from engine.ids import content_key
 RUN_INPUTS = ("problem", "entry_point", "test_cases", "question_id")
 
 
+_JOINING = frozenset(
+    {"engine.operators.custom:run", "engine.operators.custom_code_generate:run"}
+    | {f"engine.operators.maas:{name}" for name in ("generate", "generate_cot", "multi_generate_cot")}
+)
+
+
 class _Required:
     def __repr__(self) -> str:
         return "REQUIRED"
@@ -57,8 +63,6 @@ class OperatorSpec:
     parameter; their text is appended to the prompt and the leniency recorded as a repair.
     `bound` are those of `RUN_INPUTS` that the run gives the operator and no workflow passes.
     `source` is the module's own text where the module is a user's: it travels with each step.
-    `joins` says that its prompt begins with an instruction and what that is about, between which a workflow's
-    format may have a separator of its own, which the run gives it.
     A call of a `tempered` one may name the `temperature` of its model calls: the host takes it, the
     operator's code never sees it.
     """
@@ -75,7 +79,6 @@ class OperatorSpec:
     source: str | None = None
     tempered: bool = False
     also: tuple[str, ...] = ()
-    joins: bool = False
 
     @property
     def keys(self) -> dict[str, str]:
@@ -86,6 +89,13 @@ class OperatorSpec:
     def plain(self) -> bool:
         """Whether its result is plain text."""
         return self.returns == "str"
+
+    @property
+    def joins(self) -> bool:
+        """Whether its prompt begins with an instruction and what that is about, between which a workflow's
+        format may have a separator of its own, which the run gives it.
+        """
+        return self.source is None and f"{self.module}:{self.function}" in _JOINING
 
     @property
     def other_names(self) -> dict[str, str]:
@@ -176,15 +186,23 @@ class OperatorSet:
         return "\n".join(lines)
 
     @property
+    def about(self) -> str:
+        """The description, and in brackets the part of training and testing that the set is kept for."""
+        return " ".join(filter(None, (self.description, self.part and f"({self.part})")))
+
+    @property
     def identity(self) -> str:
         """The name; for a user's own set with the hash of its contents, `NAME@HASH`."""
         return f"{self.name}@{content_key(self.to_json())}" if self.own else self.name
 
     def to_json(self) -> dict[str, Any]:
-        """The whole set. `sources` is the text of each module that is a user's."""
+        """The whole set. `sources` is the text of each module that is a user's; `part` is there where it has
+        one.
+        """
         return {
             "name": self.name,
             "description": self.description,
             "operators": [o.to_json() for o in self.operators],
             "sources": {o.module: o.source for o in self.operators if o.source is not None},
+            **({"part": self.part} if self.part else {}),
         }

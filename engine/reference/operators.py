@@ -14,7 +14,7 @@ def reference() -> str:
 def _section(operators: OperatorSet) -> str:
     rows = [_row(spec) for spec in operators.operators]
     head = ["| Operator | Call | What it does |", "|---|---|---|"]
-    about = _sentence(operators.description) + "."
+    about = _sentence(operators.about) + "."
     return "\n".join([f"### {operators.name}", "", about, "", *head, *rows])
 
 

@@ -36,7 +36,7 @@ class StepCall:
 
     `line` is the workflow's line it comes from, `key` its content address, `draw` what the seeds of its model
     calls are derived from. `prompt` replaces the user's message of its first model call, where a person
-    edited that.
+    edited that. `notes` are those on how it was called.
     """
 
     step_id: str
@@ -48,6 +48,7 @@ class StepCall:
     sampling: Sampling
     kwargs: dict[str, Any]
     prompt: str | None = None
+    notes: tuple[dict[str, str], ...] = ()
 
 
 class StepRequests:
@@ -58,7 +59,7 @@ class StepRequests:
     def __init__(self, context: RunContext, call: StepCall, allowance: Allowance, abort: Abort) -> None:
         self.spent = Spent()  # on its model calls
         self.calls = 0
-        self.notes: list[dict[str, str]] = []
+        self.notes: list[dict[str, str]] = list(call.notes)
         self.prompt = call.prompt  # a fork may want another one
         # The last refusal of a model. The operator and the workflow may go on without that reply.
         self.refused: ModelError | None = None

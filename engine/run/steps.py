@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,7 +26,7 @@ from engine.run.control import Crossing, ReadLocals
 from engine.run.ledger import BudgetExceededError
 from engine.run.limits import Allowance, ExecutionLimitError
 from engine.run.step_requests import StepCall, StepRequests
-from sandbox.guest.schema import Anything, Maybe, Names, Record, SchemaError, Text, Whole
+from sandbox.guest.schema import Anything, Items, Maybe, Names, Record, SchemaError, Text, Whole
 from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session
 
 # An operator waits for models, so its wall limit is generous, and kept by the run's clock, which stands
@@ -36,7 +37,10 @@ MAX_CONCURRENT_STEPS = 16
 # What a workflow's process may ask for. Generated code runs there, so nothing it sends is trusted.
 _LINE = Maybe(Whole(0, 10_000_000))
 _REQUESTS = {
-    "step": Record({"operator": Text(200), "kwargs": Names(100)}, {"line": _LINE, "temperature": Anything()}),
+    "step": Record(
+        {"operator": Text(200), "kwargs": Names(100)},
+        {"line": _LINE, "temperature": Anything(), "others": Items(Text(200), 100)},
+    ),
     "line": Record({}, {"line": _LINE}),
     "variables": Record({"token": Text(100), "variables": Anything()}),
 }
@@ -201,7 +205,8 @@ class StepBroker:
         kwargs = {**args["kwargs"], **{name: self._context.problem.inputs[name] for name in spec.bound}}
         if spec.joins and self._separator is not None:
             kwargs["separator"] = self._separator
-        return await self._step(spec, kwargs, line, self._sampling(args.get("temperature")), request)
+        sampling, notes = self._sampling(args.get("temperature")), _other_names(spec, args.get("others", ()))
+        return await self._step(spec, kwargs, line, sampling, request, notes)
 
     async def _step(
         self,
@@ -210,6 +215,7 @@ class StepBroker:
         line: int | None,
         sampling: Sampling,
         request: _Request,
+        notes: tuple[dict[str, str], ...],
     ) -> Any:
         """A step the workflow asks for: find it in the record, admit it, and carry it out."""
         identity = content_key(spec.identity, jsonable(kwargs))
@@ -224,7 +230,7 @@ class StepBroker:
             fork.depart(self._seed)
         else:
             await fork.order.turn(recorded, "start", self._is_paused)
-        call = self._admit(spec, kwargs, line, sampling, draw)
+        call = replace(self._admit(spec, kwargs, line, sampling, draw), notes=notes)
         if recorded is not None:
             fork.order.passed(recorded, "start")
         self.last_output = output = await self._finish(call, recorded, request.read_locals)
@@ -388,3 +394,10 @@ class StepBroker:
 
 def _status(outcome: Outcome) -> str:
     return "timeout" if outcome.status in ("timeout-wall", "timeout-cpu") else "error"
+
+
+def _other_names(spec: OperatorSpec, used: Sequence[str]) -> tuple[dict[str, str], ...]:
+    """A note for each second name that a call used, of the operator or of a parameter."""
+    texts = [f"self.{name} is read as self.{spec.attribute}" for name in used if name in spec.also]
+    texts += [f"{n} is read as {spec.other_names[n]}" for n in used if n in spec.other_names]
+    return tuple({"code": "other-name", "text": text} for text in texts)

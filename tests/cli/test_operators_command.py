@@ -48,6 +48,9 @@ async def test_all_sets_are_listed(shell: Shell) -> None:
     assert all(f"\n{name}: " in f"\n{ended.out}" for name in SETS)
     listed = json.loads((await shell("operators", "--json")).out)
     assert [s["name"] for s in listed] == list(SETS)
+    parts = {s["name"]: s.get("part") for s in listed}
+    assert (parts["metaflow"], parts["metaflow-both"], parts["paper"]) == ("train", "held-out", None)
+    assert "\nmetaflow-both: MetaFlow: the four, Decompose and Programmer (held-out)\n" in ended.out
 
 
 async def test_a_set_is_listed_with_its_signatures(shell: Shell) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.events import ModelCallStarted, Notice, StepStarted, WorkflowFinished
+from engine.events import ModelCallStarted, Notice, StepFinished, StepStarted, WorkflowFinished
 from engine.models.base import Message, Sampling
 from engine.problems import Problem
 from engine.run.context import RunConfig, Services
@@ -65,6 +65,25 @@ async def test_an_argument_by_its_other_name_reaches_the_operator(sandbox: Pool)
     events = await run_events(sandbox, workflow=build(text), worker=RIGHT)
     (chosen,) = [s for s in of(events, StepStarted) if s.operator == "ensemble"][:1]
     assert len(chosen.inputs["contexts"]) == 2
+
+
+async def test_other_names_are_noted_on_the_steps_that_used_them(sandbox: Pool) -> None:
+    text = samples.METAFLOW.replace("contexts_list=drafts", "**{'contexts_list': drafts}")
+    text = text.replace(
+        "        self.self_consistency = operator.SelfConsistency(self.llm, self.problem_text)\n", ""
+    )
+    events = await run_events(sandbox, workflow=build(text), worker=RIGHT)
+    operators = {s.step_id: s.operator for s in of(events, StepStarted)}
+    noted = [
+        (operators[s.step_id], note["text"])
+        for s in of(events, StepFinished)
+        for note in s.notes
+        if note["code"] == "other-name"
+    ]
+    assert noted == [
+        ("ensemble", "contexts_list is read as contexts"),
+        ("selfconsistency", "self.self_consistency is read as self.selfconsistency"),
+    ]
 
 
 WIRED = """

@@ -13,13 +13,12 @@ def print_operators(name: str | None, *, as_json: bool) -> None:
 
     if name is None:
         lines = [
-            f"{s.name}: {s.description}\n    {', '.join(o.attribute for o in s.operators)}"
-            for s in SETS.values()
+            f"{s.name}: {s.about}\n    {', '.join(o.attribute for o in s.operators)}" for s in SETS.values()
         ]
         emit([s.to_json() for s in SETS.values()], "\n".join(lines), as_json)
         return
     found = load_set(name)
-    lines = [f"{found.name}: {one_line(found.description, 200)}" if found.description else found.name]
+    lines = [f"{found.name}: {one_line(found.about, 200)}" if found.about else found.name]
     for spec in found.operators:
         lines += [f"  {one_line(spec.signature, 400)}", f"      {one_line(spec.description, 400)}"]
         if spec.bound:
