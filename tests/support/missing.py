@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import NoReturn
 
 import pytest
 
-from sandbox import SandboxError
+from sandbox import Pool, SandboxError, open_sandbox
+from sandbox.backends import Prefer
+
+
+@asynccontextmanager
+async def open_or_skip(
+    prefer: Prefer = "auto", guest_modules: Mapping[str, str] | None = None, *, size: int | None = None
+) -> AsyncIterator[Pool]:
+    """A pool of the test's own; the test is skipped where this machine has no such sandbox."""
+    try:
+        context = open_sandbox(prefer, guest_modules, size=size, build=True)
+        pool = await context.__aenter__()
+    except SandboxError as error:
+        skip_where_missing(error)
+    try:
+        yield pool
+    finally:
+        await context.__aexit__(None, None, None)
 
 
 def skip_where_missing(error: SandboxError) -> NoReturn:
