@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from typing import NoReturn
 
 import pytest
@@ -33,3 +34,12 @@ def skip_where_missing(error: SandboxError) -> NoReturn:
     if error.reason != "no-docker":
         raise error
     pytest.skip(f"no such sandbox here: {error}")
+
+
+def needs(*packages: str) -> None:
+    """Skip the test file where a package is missing. Nothing is imported: each test process reads every file,
+    and these packages take it seconds.
+    """
+    for name in packages:
+        if find_spec(name) is None:
+            pytest.skip(f"the package {name} is not installed", allow_module_level=True)

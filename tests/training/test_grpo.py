@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("trl")
-
-
 from engine.events import ModelCallFinished, ModelCallStarted, RoundStarted, RunFinished
 from engine.models.checkpoints import content_of
 from store.reader import Reader
 from tests.support import training as support
+from tests.support.missing import needs
+from tests.support.training import train
 from training import recipes
 from training.trainers.run_directory import RunDirectory
-from training.trainers.train import train
+
+needs("trl")
+
 
 SMALL = (
     *("rollouts.queries=1", "rollouts.group=2", "rollouts.rounds=3", "objective.kl=0.0", "seed=0"),

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("trl")
-
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
 from tests.support import training as support
+from tests.support.missing import needs
 from training.trainers.trl_points import TrainedRow, rows_trainer
+
+needs("trl")
+torch = pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +106,8 @@ def trainer_of(model: Path, folder: Path, rows: list[TrainedRow], beta: float = 
         gradient_checkpointing=False,
         max_grad_norm=0.0,
     )
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     return rows_trainer(lambda inputs: rows)(
         model=AutoModelForCausalLM.from_pretrained(model),
         processing_class=AutoTokenizer.from_pretrained(model),
@@ -144,6 +145,8 @@ def test_the_gradient_is_that_of_the_advantages_and_zero_elsewhere(tmp_path, mod
         found.update(
             {name: p.grad.clone() for name, p in trainer.model.named_parameters() if p.grad is not None}
         )
+
+    from transformers import AutoModelForCausalLM
 
     trainer.create_optimizer()
     trainer.optimizer.register_step_pre_hook(keep)
