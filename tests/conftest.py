@@ -6,10 +6,21 @@ import gc
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before anything imports torch. Several test processes share the machine, and a second thread of models as
 # small as these mostly waits, which costs CPU time, too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# No example fails for being slow, which depends on what else the machine does; all runs have the same ones.
+settings.register_profile(
+    "tests",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not os.environ.get("FLOWREASONER_LONG"),
+    database=None,
+)
+settings.load_profile("tests")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

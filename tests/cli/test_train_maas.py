@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 from flowreasoner import command
 
-pytest.importorskip("trl")
-
 from engine.problems import Problem, Tests
 from engine.search import SearchError
 from engine.variants.maas import MaASOptions, Supernet
@@ -28,13 +26,16 @@ from store.reader import Reader
 from tests.cli.conftest import Models, Shell
 from tests.support import training as support
 from tests.support.leftovers import Guard
+from tests.support.missing import needs
 from tests.support.openai_server import answer
 from tests.support.runs import RIGHT, WRONG
+from tests.support.training import train
 from training import recipes
 from training.jobs import directory
-from training.trainers.maas import Tried, learn
 from training.trainers.run_directory import RunDirectory
-from training.trainers.train import train
+
+needs("trl")
+
 
 SMALL = ("repetitions=2", "batch=2", "worker=local/worker", "checkpoints.every=2", "alerts.disk_free=0")
 Weights = Mapping[str, Any]  # nested lists of numbers
@@ -84,6 +85,8 @@ def plain_log_prob(weights: Weights, query: Sequence[float], one: Architecture) 
 
 def test_an_update_is_that_of_plain_python() -> None:
     """The loss, its gradient by finite differences, and Adam's first step: the rate times its sign."""
+    from training.trainers.maas import Tried, learn
+
     net = Supernet("code", MaASOptions.model_validate({"layers": 2, "hidden": 3}), 7, choices("code"))
     weights: dict[str, Any] = {
         name: w.detach().double().tolist() for name, w in net.controller.weights.items()
@@ -129,6 +132,8 @@ def test_an_update_is_that_of_plain_python() -> None:
 
 
 def test_without_a_verdict_nothing_is_learned() -> None:
+    from training.trainers.maas import Tried, learn
+
     net = Supernet("code", MaASOptions.model_validate({"layers": 1, "hidden": 3}), 7, choices("code"))
     before = net.controller.dump()
     values = learn(

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("trl")
-
 from engine.benchmarks import load_benchmark
 from engine.events import RunFinished
 from engine.operators.metaflow_sets import NotRenamableError
@@ -20,11 +18,14 @@ from store.reader import Reader
 from tests.cli.conftest import Shell
 from tests.support import training as support
 from tests.support.leftovers import Guard
+from tests.support.missing import needs
 from training import recipes
 from training.jobs import directory
 from training.jobs.host.gpus import LOCKS
 from training.recipes.kinds import Rollouts
 from training.trainers.subjects import OperatorSets, refuse_reported, reported_problems
+
+needs("trl")
 
 
 @pytest.fixture

@@ -270,7 +270,7 @@ _STATEMENTS = [
 ]
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     parts=st.lists(st.sampled_from(_STATEMENTS), min_size=1, max_size=4),
     repeats=st.sampled_from([1, 3]),

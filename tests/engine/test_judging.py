@@ -9,8 +9,8 @@ import pytest
 from engine import judging
 from engine.judging import judge
 from engine.problems import ProblemError, parse_problem
-from sandbox import Limits, SandboxError, open_sandbox
-from tests.support.missing import skip_where_missing
+from sandbox import Limits
+from tests.support.missing import open_or_skip
 
 # Processor time, so that it is the same however busy the machine is.
 BURN = """
@@ -30,13 +30,8 @@ def _problem(**metadata: Any) -> Any:
 
 @pytest.fixture
 async def sandbox() -> Any:
-    try:
-        context = open_sandbox(size=1, build=True)
-        pool = await context.__aenter__()
-    except SandboxError as error:
-        skip_where_missing(error)
-    yield pool
-    await context.__aexit__(None, None, None)
+    async with open_or_skip(size=1) as pool:
+        yield pool
 
 
 @pytest.fixture(autouse=True)

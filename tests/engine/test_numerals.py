@@ -60,11 +60,11 @@ def test_what_is_no_single_number_is_not_read_as_one(text: str) -> None:
     "unit", ["9", "1,", "1 ", "-", "$", "1/", "1.", "1 1/", "\\frac", "{", "1\u2009", "(− ", "**", "a ", "<"]
 )
 def test_no_text_takes_long(unit: str) -> None:
-    text = (unit * 100_000)[:100_000]
+    text = (unit * 40_000)[:40_000]
     begun = time.process_time()
     assert not exact_match(text, "7")
     list(map(value, NUMBER.finditer(fold(text))))
-    assert time.process_time() - begun < 20
+    assert time.process_time() - begun < 8  # a square of the length would be minutes
 
 
 SAME = [

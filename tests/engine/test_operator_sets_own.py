@@ -266,7 +266,7 @@ def test_a_damaged_record_is_said(data: Any) -> None:
         recorded_set({"operators": "x", "operator_set": data})
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(toml=st.text(), code=st.text())
 def test_any_text_is_a_set_or_an_error(tmp_path: Path, toml: str, code: str) -> None:
     for first, second in ((toml, CODE), (TOML, code)):

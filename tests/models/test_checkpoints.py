@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
-
 from engine.config import Settings
 from engine.models.base import Completion, Message, ModelError, Sampling
 from engine.models.checkpoints import content_hash, content_of, file_hash
 from engine.models.registry import available, local_source, open_model
+from tests.support.missing import needs
 from tests.support.tiny_llama import make_tiny_llama
 from training.jobs.serving import serving_spec
+
+needs("torch")
 
 
 @pytest.fixture

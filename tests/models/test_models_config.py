@@ -191,7 +191,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from([*Settings.model_fields, "other"]), VALUES, max_size=3))
 def test_any_file_gives_settings_or_one_sentence(tmp_path: Path, data: dict[str, object]) -> None:
     # Every JSON object with string keys can be written as inline TOML.

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from sandbox import Limits, Pool, SandboxError, open_sandbox
-from tests.support.missing import skip_where_missing
+from sandbox import Limits, Pool
+from tests.support.missing import open_or_skip
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BACKENDS = ("docker", "bwrap")
@@ -80,13 +80,8 @@ def _has_its_turn(item: pytest.Function) -> bool:
 @pytest_asyncio.fixture(params=BACKENDS, scope="session", loop_scope="session")
 async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
     """A pool of one backend, with `GUEST_MODULES` preloaded."""
-    try:
-        context = open_sandbox(request.param, GUEST_MODULES, size=2, build=True)
-        pool = await context.__aenter__()
-    except SandboxError as error:
-        skip_where_missing(error)
-    yield pool
-    await context.__aexit__(None, None, None)
+    async with open_or_skip(request.param, GUEST_MODULES, size=2) as pool:
+        yield pool
 
 
 @pytest.fixture

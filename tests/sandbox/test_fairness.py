@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sandbox import Limits, Pool, SandboxError, Session, open_sandbox
+from sandbox import Limits, Pool, SandboxError, Session
 from sandbox.guest import fairness
 from sandbox.guest.fairness import Shares
 from sandbox.guest.request import Request
-from tests.support.missing import skip_where_missing
+from tests.support.missing import open_or_skip
 
 CORES = os.cpu_count() or 1
 MODULES = {
@@ -38,13 +38,8 @@ async def sleep(host, args):
 @pytest_asyncio.fixture
 async def pool() -> AsyncIterator[Pool]:
     """One container, which has one core."""
-    try:
-        context = open_sandbox("docker", MODULES, size=1, build=True)
-        pool = await context.__aenter__()
-    except SandboxError as error:
-        skip_where_missing(error)
-    yield pool
-    await context.__aexit__(None, None, None)
+    async with open_or_skip("docker", MODULES, size=1) as pool:
+        yield pool
 
 
 @contextlib.contextmanager

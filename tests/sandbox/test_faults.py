@@ -17,7 +17,7 @@ from sandbox import worker as workers
 from sandbox.docker_backend import DockerBackend
 from sandbox.types import Outcome, Session
 from tests.sandbox.helpers import until
-from tests.support.missing import skip_where_missing
+from tests.support.missing import open_or_skip, skip_where_missing
 
 MODULES = {
     "steps": "import time\nasync def sleep(host, args):\n    await host.call('asleep')\n    time.sleep(600)\n"
@@ -26,13 +26,8 @@ MODULES = {
 
 @pytest_asyncio.fixture
 async def docker_pool() -> AsyncIterator[Pool]:
-    try:
-        context = open_sandbox("docker", MODULES, size=2, build=True)
-        pool = await context.__aenter__()
-    except SandboxError as error:
-        skip_where_missing(error)
-    yield pool
-    await context.__aexit__(None, None, None)
+    async with open_or_skip("docker", MODULES, size=2) as pool:
+        yield pool
 
 
 def _backend(pool: Pool) -> DockerBackend:

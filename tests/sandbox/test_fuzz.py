@@ -11,14 +11,14 @@ import os
 import struct
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.guest import codec, values
 from tests.sandbox import fuzzing
 
 _EXAMPLES = 1000 if os.environ.get("FLOWREASONER_LONG") else 300
-_MANY = settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_MANY = settings(max_examples=_EXAMPLES)
 
 
 @_MANY

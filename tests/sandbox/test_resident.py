@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sandbox import Limits, Pool, SandboxError, open_sandbox
+from sandbox import Limits, Pool
 from sandbox.docker_backend import DockerBackend
 from tests.sandbox.helpers import assert_healthy, until
-from tests.support.missing import skip_where_missing
+from tests.support.missing import open_or_skip
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -21,24 +21,14 @@ RIGHT = "def f(x):\n    return x + 1"
 
 @pytest_asyncio.fixture(params=["docker", "bwrap"], scope="module", loop_scope="module")
 async def pool(request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
-    try:
-        context = open_sandbox(request.param, size=1, build=True)
-        pool = await context.__aenter__()
-    except SandboxError as error:
-        skip_where_missing(error)
-    yield pool
-    await context.__aexit__(None, None, None)
+    async with open_or_skip(request.param, size=1) as pool:
+        yield pool
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def docker_pool() -> AsyncIterator[Pool]:
-    try:
-        context = open_sandbox("docker", size=1, build=True)
-        pool = await context.__aenter__()
-    except SandboxError as error:
-        skip_where_missing(error)
-    yield pool
-    await context.__aexit__(None, None, None)
+    async with open_or_skip("docker", size=1) as pool:
+        yield pool
 
 
 async def _check(pool: Pool, *tests: str, code: str = RIGHT, prelude: str = "", **limits: Any) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sandbox import Limits, Pool, SandboxError, open_sandbox
-from tests.support.missing import skip_where_missing
+from sandbox import Limits, Pool
+from tests.support.missing import open_or_skip
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -37,15 +37,10 @@ LIMITS = Limits(cpu_s=5.0, wall_s=600.0)
 @pytest_asyncio.fixture(params=["docker", "bwrap"], scope="module", loop_scope="session")
 async def pool(request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
     """A pool that has one container for all sessions."""
-    try:
-        context = open_sandbox(request.param, MODULES, size=1, build=True)
-        pool = await context.__aenter__()
-    except SandboxError as error:
-        skip_where_missing(error)
-    if not pool.hosts[0].backend.own_uids:
-        pytest.skip("one uid for all: sessions have a container each")
-    yield pool
-    await context.__aexit__(None, None, None)
+    async with open_or_skip(request.param, MODULES, size=1) as pool:
+        if not pool.hosts[0].backend.own_uids:
+            pytest.skip("one uid for all: sessions have a container each")
+        yield pool
 
 
 async def _quiet(method: str, arguments: dict[str, Any]) -> None:

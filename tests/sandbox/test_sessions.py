@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from sandbox import Limits, Pool, SandboxError, open_sandbox
+from sandbox import Limits, Pool, SandboxError
 from sandbox.hosts import SESSIONS_EACH
 from sandbox.pool import PooledSession
-from tests.support.missing import skip_where_missing
+from tests.support.missing import open_or_skip
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -82,15 +82,10 @@ async def echo(host, args):
 @pytest_asyncio.fixture(params=["docker", "bwrap"], scope="module", loop_scope="session")
 async def pool(request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
     """A pool that has one container for all sessions."""
-    try:
-        context = open_sandbox(request.param, MODULES, size=1, build=True)
-        pool = await context.__aenter__()
-    except SandboxError as error:
-        skip_where_missing(error)
-    if not pool.hosts[0].backend.own_uids:
-        pytest.skip("one uid for all: sessions are told apart by it")
-    yield pool
-    await context.__aexit__(None, None, None)
+    async with open_or_skip(request.param, MODULES, size=1) as pool:
+        if not pool.hosts[0].backend.own_uids:
+            pytest.skip("one uid for all: sessions are told apart by it")
+        yield pool
 
 
 class _Waiting:

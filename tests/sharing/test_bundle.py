@@ -285,7 +285,7 @@ def test_what_is_no_bundle_is_told(place: Place, tmp_path: Path) -> None:
     refused(place, tmp_path, "Is a directory")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(cut=st.floats(0, 1), flip=st.integers(1, 255))
 def test_truncated_and_flipped_files_are_told_or_harmless(place: Place, cut: float, flip: int) -> None:
     path = bundle_of(place, "good")

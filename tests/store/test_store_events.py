@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.events import EVENTS, Event, ModelCallFinished, Notice, RunStarted, StepFinished
@@ -35,7 +35,7 @@ def stored(db: sqlite3.Connection, event: Event) -> Event:
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(data=st.data())
 def test_any_event_comes_back_equal(db: sqlite3.Connection, kind: str, data: st.DataObject) -> None:
     event = data.draw(any_event(EVENTS[kind], f"run-{next(_RUN_IDS)}", 1))

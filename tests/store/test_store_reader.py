@@ -225,7 +225,7 @@ def test_a_hostile_search_is_just_words(reader: Reader, text: str) -> None:
     assert reader.runs(search=text).rows is not None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=TEXT)
 def test_any_search_is_answered(path: Path, text: str) -> None:
     with Reader(path) as reader:

@@ -17,6 +17,7 @@ from flowreasoner import command
 from tests.support.tiny_llama import make_tiny_llama
 from training import recipes
 from training.jobs.host.processes import MARK, living, variable
+from training.trainers.run_directory import RunDirectory
 
 END = "<|end|>"
 
@@ -74,6 +75,13 @@ def run_directory(path: Path, preset: str, model: Path, data: Path, *overrides: 
     recipe = recipes.load(preset, [*base, *small, *rows, *overrides])
     (path / "recipe.toml").write_text(recipe.to_toml(), "utf-8")
     return path
+
+
+def train(folder: RunDirectory) -> None:
+    """As `training.trainers.train.train`, which is imported when it is needed: with it comes Transformers."""
+    from training.trainers.train import train
+
+    train(folder)
 
 
 def progress(path: Path, kind: str) -> list[dict[str, Any]]:

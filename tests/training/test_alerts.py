@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("trl")
-
 from engine.config import ConfigError, load
 from sandbox.errors import UnavailableError
+from tests.support.missing import needs
 from training import recipes
 from training.trainers.progress import Progress
-from training.trainers.train import gpus_there
 from training.trainers.webhook import webhook
+
+needs("trl")
 
 
 @pytest.fixture
@@ -132,6 +132,8 @@ printf '0, GPU-a, 0\\n1, GPU-b, 0\\n'
 def test_a_gpu_that_is_gone_is_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, given: str, said: str | None
 ) -> None:
+    from training.trainers.train import gpus_there
+
     tool = tmp_path / "nvidia-smi"
     tool.write_text(script)
     tool.chmod(0o755)

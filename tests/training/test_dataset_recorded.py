@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-pytest.importorskip("torch")
-
 from engine.benchmarks import load_benchmark
 from engine.events import ModelCallFinished, ModelCallStarted
 from engine.guest_modules import guest_modules
@@ -28,12 +26,15 @@ from sandbox.types import SandboxError
 from store.reader import Reader
 from store.recorder import Recorder
 from store.recording import recorded
-from tests.support.missing import skip_where_missing
+from tests.support.missing import needs, skip_where_missing
 from tests.training.conftest import Desk
 from training.data import Progress
 from training.data.options import BuildOptions
 from training.data.serialise import IGNORED, tokens
 from tui.service.datasets import DatasetRequest, build_in_thread
+
+needs("torch")
+
 
 RUNS, ROUNDS = 3, 2
 

@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.support.missing import needs
 
-pytest.importorskip("trl")
+needs("trl")
+
 
 SCRIPT = Path(__file__).parents[1] / "gpu" / "grpo_breakdown.py"
 

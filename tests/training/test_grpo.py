@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytest.importorskip("trl")
-
-import torch
-from flowreasoner import command
-
 from engine.events import ModelCallFinished, ModelCallStarted, RoundStarted, RunFinished
 from engine.models.checkpoints import content_of
 from store.reader import Reader
 from tests.support import training as support
+from tests.support.missing import needs
+from tests.support.training import train
 from training import recipes
 from training.trainers.run_directory import RunDirectory
-from training.trainers.train import train
 
-torch.set_num_threads(1)
+needs("trl")
+
 
 SMALL = (
     *("rollouts.queries=1", "rollouts.group=2", "rollouts.rounds=3", "objective.kl=0.0", "seed=0"),
@@ -79,21 +75,42 @@ def test_after_kill_9_the_policy_and_the_workers_draw_what_they_would_have(tmp_p
     assert content_of(_newest(broken)) == content_of(_newest(whole)) != content_of(_base())
 
 
-def test_a_group_over_two_ranks_gives_the_loss_of_its_stored_runs(tmp_path, problems):
-    """The loss is -sum A n / sum n over the calls: at the first step every ratio is 1.
+def test_two_ranks_give_the_loss_of_their_stored_runs_and_go_on_after_kill_9(tmp_path, problems):
+    """At the first step every ratio is 1 and the KL is 0: the loss is -sum A n / sum n over the calls.
 
-    The probe is scored on `test`, and nothing else is.
+    The probe is scored on `test`, and nothing else is. Starts of two ranks are dear, so this is one test.
     """
     from training.pocket.tasks import generate
 
     probe = tmp_path / "probe.jsonl"
     probe.write_text(json.dumps(next(iter(generate(8, "train", 1))).to_json()) + "\n")
-    changes = ("steps=1", "hardware.processes=2", f"probe.path={probe}", "alerts.entropy_min=1.0")
-    folder = directory(tmp_path / "run", problems, *changes)
-    run = subprocess.run(
-        command("training.trainers", str(folder)), capture_output=True, text=True, timeout=400, check=False
+    changes = ("steps=2", "objective.kl=0.03", "hardware.processes=2", f"probe.path={probe}")
+    whole, broken = (
+        directory(tmp_path / name, problems, *changes, "alerts.entropy_min=1.0")
+        for name in ("whole", "broken")
     )
-    assert run.returncode == 0, run.stderr[-3000:]
+    support.trained(whole)
+    group = _check_first_step(whole)
+    runs = {candidate["run"] for candidate in group["candidates"]}
+    with Reader(whole / "store.db") as reader:
+        ends = [(e.score, e.val_score) for i in runs for e in reader.events_of_kind(i, RunFinished.kind)]
+        scores = [r.score for r in reader.runs(job="whole", limit=99).rows]
+    assert [score for score, _ in ends] == [None, None]
+    probed = support.progress(whole, "step")[0]["values"]["probe_test_mean"]
+    assert [score for score in scores if score is not None] == [probed]
+    assert support.progress(whole, "end")[0]["status"] == "done"
+    assert "entropy" in [line["name"] for line in support.progress(whole, "alert")]
+
+    support.trained(support.interrupted(broken))
+    assert [(x["step"], x["attempt"]) for x in support.progress(broken, "step")] == [(1, 1), (2, 2)]
+    for name in ("loss", "grad_norm", "entropy", "kl", "reward_mean", "val_score_mean", "completion_tokens"):
+        assert support.values(broken, name) == pytest.approx(support.values(whole, name), abs=1e-6), name
+    assert _told(broken) == _told(whole)
+    assert content_of(_newest(broken)) == content_of(_newest(whole)) != content_of(_base())
+
+
+def _check_first_step(folder: Path) -> dict[str, Any]:
+    """The first step's group, whose advantages and stored calls give the step's numbers."""
     (group,) = support.progress(folder, "rollouts")[0]["groups"]
     assert len(group["candidates"]) == 2
     calls = {c["run"]: _calls(folder / "store.db", c["run"]) for c in group["candidates"]}
@@ -104,29 +121,11 @@ def test_a_group_over_two_ranks_gives_the_loss_of_its_stored_runs(tmp_path, prob
             weighed += candidate["advantages"][number - 1] * count
             tokens += count
     values = support.progress(folder, "step")[0]["values"]
+    assert values["kl"] == pytest.approx(0.0, abs=1e-6)
     assert values["loss"] == pytest.approx(-weighed / tokens, abs=1e-5)
     assert values["completion_tokens"] == pytest.approx(tokens / sum(map(len, calls.values())))
     assert values["reward_mean"] == pytest.approx(sum(c["reward"] for c in group["candidates"]) / 2)
-    assert support.progress(folder, "end")[0]["status"] == "done"
-    assert [line["name"] for line in support.progress(folder, "alert")] == ["entropy"]
-    with Reader(folder / "store.db") as reader:
-        ends = [(e.score, e.val_score) for i in calls for e in reader.events_of_kind(i, RunFinished.kind)]
-        probes = [r for r in reader.runs(job="run", limit=9).rows if r.id not in calls]
-    assert [score for score, _ in ends] == [None, None]
-    assert [r.score for r in probes] == [values["probe_test_mean"]]
-    assert RunDirectory.open(folder).newest_checkpoint() is not None
-
-
-def test_two_ranks_that_are_killed_go_on_as_if_nothing_had_been(tmp_path, problems):
-    changes = ("steps=2", "rollouts.rounds=1", "objective.kl=0.03", "hardware.processes=2")
-    whole, broken = (directory(tmp_path / name, problems, *changes) for name in ("whole", "broken"))
-    support.trained(whole)
-    support.trained(support.interrupted(broken))
-    assert [(x["step"], x["attempt"]) for x in support.progress(broken, "step")] == [(1, 1), (2, 2)]
-    for name in ("loss", "grad_norm", "entropy", "kl", "reward_mean", "val_score_mean", "completion_tokens"):
-        assert support.values(broken, name) == pytest.approx(support.values(whole, name), abs=1e-6), name
-    assert _told(broken) == _told(whole)
-    assert content_of(_newest(broken)) == content_of(_newest(whole)) != content_of(_base())
+    return group
 
 
 def _told(folder: Path) -> list[Any]:

@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
-
+from tests.support.missing import needs
 from training.pocket import batches, loop, model, tokens, worker
 from training.pocket.courses import WorkerCourse
 from training.pocket.generate import generate
+
+needs("torch", "transformers")
+
 
 TINY = model.Shape(32, 1, 2, 64, 512, 512, temperature=0.8, new_tokens=20)
 

@@ -6,20 +6,19 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
-pytest.importorskip("transformers")
-
-import torch
-from safetensors import safe_open
-
 from engine.benchmarks import load_benchmark
 from engine.benchmarks.pocket import EXAMPLE_ID
 from engine.operators.sets import PAPER
 from engine.problems import Problem
 from engine.prompts import propose_messages
 from engine.workflows import Workflow, build_workflow
+from tests.support.missing import needs
 from training.pocket import meta, model, worker
 from training.pocket.generate import generate
+
+needs("torch", "transformers")
+torch = pytest.importorskip("torch")
+
 
 POCKET = Path(model.__file__).parent
 EASY = {
@@ -70,6 +69,8 @@ def test_the_meta_agent_copes_with_a_query_unlike_its_own(meta_model):
 
 @pytest.mark.parametrize(("name", "limit_mb"), [("worker", 5), ("meta", 4)])
 def test_weights_are_small_half_precision_and_complete(name, limit_mb):
+    from safetensors import safe_open
+
     folder = model.WEIGHTS / name
     assert (folder / "model.safetensors").stat().st_size < limit_mb << 20
     with safe_open(folder / "model.safetensors", framework="pt") as file:

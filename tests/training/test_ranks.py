@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("trl")
-
-
 from engine.models.checkpoints import content_of
 from tests.support import training as support
+from tests.support.missing import needs
+from tests.support.training import train
 from training.trainers.run_directory import RunDirectory
-from training.trainers.train import train
+
+needs("trl")
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("trl")
-
-import torch
-
 from engine.models.checkpoints import content_of
 from tests.support import training as support
+from tests.support.missing import needs
+from tests.support.training import train
 from training.data.rows import IGNORED, open_data, sft_rows
 from training.trainers.checkpoints import damaged
 from training.trainers.run_directory import RunDirectory
-from training.trainers.train import train
+
+needs("trl")
+torch = pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")

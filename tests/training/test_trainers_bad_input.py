@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("trl")
-
-import torch
-
 from sandbox.errors import ExpectedError, UnavailableError, UsageError
 from tests.support import killed
 from tests.support import training as support
+from tests.support.missing import needs
 from tests.support.tiny_llama import make_tiny_llama
+from tests.support.training import train
 from training import recipes
 from training.trainers import __main__ as program
 from training.trainers.checkpoints import clean, damaged, prune, replacing, seal
 from training.trainers.run_directory import RunDirectory
-from training.trainers.train import train
+
+needs("trl")
+torch = pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")

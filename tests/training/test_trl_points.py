@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("trl")
-
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
-
 from tests.support import training as support
+from tests.support.missing import needs
 from training.trainers.trl_points import Checkpointing, TrainedRow, rows_trainer
+
+needs("trl")
+torch = pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +56,8 @@ def test_a_point_is_where_it_was(module, owner, name, parameters):
 @pytest.mark.parametrize(("steps", "warm_up"), [(1, 0), (2, 1), (10, 0), (10, 1), (10, 4), (10, 9)])
 def test_no_step_has_a_rate_of_zero(tmp_path, schedule, steps, warm_up):
     """Warm-up in equal parts to the full rate, then the curve, which is zero only after the last step."""
+
+    from transformers import Trainer, TrainingArguments
 
     class Bare(Checkpointing, Trainer):
         pass
@@ -156,6 +157,8 @@ def trainer_of(
         max_grad_norm=0.0,
         **more,
     )
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     return rows_trainer(lambda inputs: rows, corrects=corrects)(
         model=AutoModelForCausalLM.from_pretrained(model),
         processing_class=AutoTokenizer.from_pretrained(model),
@@ -193,6 +196,8 @@ def test_the_gradient_is_that_of_the_advantages_and_zero_elsewhere(tmp_path, mod
         found.update(
             {name: p.grad.clone() for name, p in trainer.model.named_parameters() if p.grad is not None}
         )
+
+    from transformers import AutoModelForCausalLM
 
     trainer.create_optimizer()
     trainer.optimizer.register_step_pre_hook(keep)

@@ -203,7 +203,7 @@ def arbitrary(cls: type[ev.Event]) -> st.SearchStrategy[ev.Event]:
 EVENTS = st.one_of(*(arbitrary(cls) for cls in ev.EVENTS.values()))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(EVENTS, max_size=25))
 def test_no_order_of_events_makes_the_screens_raise(events: list[ev.Event]) -> None:
     state = reduced(events)
@@ -223,7 +223,7 @@ def test_no_order_of_events_makes_the_screens_raise(events: list[ev.Event]) -> N
     assert state.finished
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.randoms(use_true_random=False), st.integers(0, 60))
 def test_a_stored_run_may_have_lost_its_start(random: Any, lost: int) -> None:
     events = passing_run()[lost:]

@@ -145,7 +145,7 @@ NODES = st.lists(st.fixed_dictionaries({"id": ID, "operator": st.text(max_size=1
 EDGES = st.lists(st.fixed_dictionaries({"source": ID, "target": ID, "kind": st.just("next")}), max_size=14)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(NODES, EDGES)
 def test_any_graph_can_be_drawn(nodes: list[dict[str, str]], edges: list[dict[str, str]]) -> None:
     lines = lines_of({"nodes": nodes, "edges": edges})

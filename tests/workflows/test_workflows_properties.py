@@ -63,19 +63,19 @@ def survives(text: str) -> None:
 @given(st.text() | soup)
 @example("\0")
 @example("\ud800class Workflow: pass")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_gets_an_answer(text: str) -> None:
     survives(text)
 
 
 @given(mutated())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_damaged_workflow_gets_an_answer(code: str) -> None:
     survives(code)
 
 
 @given(st.sampled_from(sorted(GOOD.values())), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_comments_and_blank_lines_keep_the_identity(code: str, data: st.DataObject) -> None:
     lines = []
     for line in code.split("\n"):
