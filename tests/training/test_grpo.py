@@ -20,6 +20,7 @@ from engine.models.checkpoints import content_of
 from store.reader import Reader
 from tests.support import training as support
 from training import recipes
+from training.rollouts.gym_process import PROGRAM
 from training.trainers.run_directory import RunDirectory
 from training.trainers.train import train
 
@@ -54,22 +55,26 @@ def directory(path: Path, problems: Path, *changes: str) -> Path:
     return path
 
 
-def test_after_kill_9_the_policy_and_the_workers_draw_what_they_would_have(tmp_path, problems):
-    changes = (
-        "steps=2",
-        "rollouts.rounds=1",
-        "objective.kl=0.03",
-        "alerts.kl_max=1e-12",
-        "optimizer.warm_up=0.0",
-    )
-    whole, broken = (directory(tmp_path / name, problems, *changes) for name in ("whole", "broken"))
-    train(RunDirectory.open(whole))
+TWO_STEPS = ("steps=2", "rollouts.rounds=1", "objective.kl=0.03", "alerts.kl_max=1e-12")
+OF_A_STEP = ("loss", "grad_norm", "entropy", "kl", "reward_mean", "val_score_mean", "completion_tokens")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, problems) -> Path:
+    """Two steps of one process, undisturbed."""
+    folder = directory(tmp_path_factory.mktemp("one") / "whole", problems, *TWO_STEPS)
+    train(RunDirectory.open(folder))
+    return folder
+
+
+def test_after_kill_9_the_policy_and_the_workers_draw_what_they_would_have(tmp_path, problems, whole):
+    broken = directory(tmp_path / "broken", problems, *TWO_STEPS)
     assert support.killed_after(broken, "checkpoint", 1) == -signal.SIGKILL
     (broken / "job.json").write_text(json.dumps({"attempt": 2}))
     train(RunDirectory.open(broken))
     lines = support.progress(broken, "step")
     assert [(line["step"], line["attempt"]) for line in lines] == [(1, 1), (2, 2)]
-    for name in ("loss", "grad_norm", "entropy", "kl", "reward_mean", "val_score_mean", "completion_tokens"):
+    for name in OF_A_STEP:
         assert support.values(broken, name) == pytest.approx(support.values(whole, name), abs=1e-6), name
     first, second = support.values(whole, "kl")
     assert first == pytest.approx(0.0, abs=1e-6)
@@ -117,16 +122,25 @@ def test_a_group_over_two_ranks_gives_the_loss_of_its_stored_runs(tmp_path, prob
     assert RunDirectory.open(folder).newest_checkpoint() is not None
 
 
-def test_two_ranks_that_are_killed_go_on_as_if_nothing_had_been(tmp_path, problems):
-    changes = ("steps=2", "rollouts.rounds=1", "objective.kl=0.03", "hardware.processes=2")
-    whole, broken = (directory(tmp_path / name, problems, *changes) for name in ("whole", "broken"))
-    support.trained(whole)
-    support.trained(support.interrupted(broken))
+def test_two_ranks_that_are_killed_go_on_as_if_nothing_had_been(tmp_path, problems, whole):
+    """Undisturbed they have the numbers of one; they share one process for their rollouts.
+
+    (TRL's entropy and divergence are means over forward passes, of which each has its own.)
+    """
+    changes = (*TWO_STEPS, "hardware.processes=2")
+    both, broken = (directory(tmp_path / name, problems, *changes) for name in ("both", "broken"))
+    support.trained(both)
+    killed = support.interrupted(broken)
+    assert [name for name in killed if name == PROGRAM] == [PROGRAM]
+    assert killed.count("training.trainers") == 2
+    support.trained(broken)
     assert [(x["step"], x["attempt"]) for x in support.progress(broken, "step")] == [(1, 1), (2, 2)]
-    for name in ("loss", "grad_norm", "entropy", "kl", "reward_mean", "val_score_mean", "completion_tokens"):
-        assert support.values(broken, name) == pytest.approx(support.values(whole, name), abs=1e-6), name
-    assert _told(broken) == _told(whole)
-    assert content_of(_newest(broken)) == content_of(_newest(whole)) != content_of(_base())
+    for name in OF_A_STEP:
+        assert support.values(broken, name) == pytest.approx(support.values(both, name), abs=1e-6), name
+    for name in ("loss", "grad_norm", "reward_mean", "val_score_mean", "completion_tokens"):
+        assert support.values(both, name) == pytest.approx(support.values(whole, name), abs=1e-6), name
+    assert _told(broken) == _told(both) == _told(whole)
+    assert content_of(_newest(broken)) == content_of(_newest(both)) != content_of(_base())
 
 
 def _told(folder: Path) -> list[Any]:

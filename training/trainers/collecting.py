@@ -29,9 +29,10 @@ from training.rollouts.meter import Meter
 from training.rollouts.policy import Desk, PolicyModel
 from training.rollouts.rewards import Reward, RewardSettings, reward
 from training.rollouts.rollouts import GymThread, Request, Rollout, RolloutRequest
+from training.rollouts.shared_gym import SharedGym
 from training.rollouts.tasks import TaskRequest, draw_instances
 from training.trainers.hooks import Hooks
-from training.trainers.probe import ProbeRequest
+from training.trainers.probe import Probed, ProbeRequest
 from training.trainers.step_report import Told, groups_json, mean, step_values
 from training.trainers.subjects import OperatorSets
 from training.trainers.trl_points import TrainedRow
@@ -48,7 +49,7 @@ class Collector:
     job: str
     subjects: Sequence[Problem] | Sequence[Task]
     operators: OperatorSets
-    gym: GymThread
+    gym: GymThread | SharedGym
     desk: Desk
     probe: Sequence[Problem]
     chat: Chat
@@ -155,9 +156,9 @@ class Collector:
             )
             for problem in self.probe[accelerator.process_index :: accelerator.num_processes]
         ]
-        if requests:
-            self._carry_out(requests)
-        scores = [s for s in gather_object([r.test_score for r in requests]) if s is not None]
+        probed = self._carry_out(requests)[0] if requests else []
+        mine = [one.test_score for one in probed if isinstance(one, Probed)]
+        scores = [score for score in gather_object(mine) if score is not None]
         return {"probe_test_mean": sum(scores) / len(scores) if scores else None}
 
     def _held_out(self, step: int) -> dict[str, float | None]:

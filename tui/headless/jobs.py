@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from engine.config import Settings
 
 _POLL_S = 0.5
+_ERROR = 2000  # characters of an error, which is said whole
 _EXIT = {"done": PASSED, "failed": FAILED}
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ async def follow_progress(job: Job, *, as_json: bool) -> int:
             whole, _, rest = (rest + raw).rpartition(b"\n")
             for line in progress_lines(whole):
                 total, told = line.get("total_steps", total), line.get("error")
-                words = one_line(progress_words(line, total), WIDTH)
+                words = one_line(progress_words(line, total), _ERROR if told else WIDTH)
                 if as_json or words:
                     emit(line, words, as_json)
         if not as_json and status.state != state and status.state != "running" and not status.has_ended:
