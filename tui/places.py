@@ -85,9 +85,11 @@ class Places(App[None]):
         """Show all training jobs, with the cursor on `selected`."""
         from tui.screens.training.training import TrainingScreen
 
-        if not isinstance(self.screen, TrainingScreen):
-            self._to_home()
-            self.push_screen(TrainingScreen(selected))
+        if isinstance(self.screen, TrainingScreen):
+            self.screen.select(selected)
+            return
+        self._to_home()
+        self.push_screen(TrainingScreen(selected))
 
     def open_job(self, job_id: str, beside: Sequence[str] = ()) -> None:
         """Show a training job, with the curves of the jobs `beside` behind its own."""

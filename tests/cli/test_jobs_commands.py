@@ -122,6 +122,7 @@ async def test_a_training_job_that_fails_says_why(shell: Shell, jobs: Path) -> N
     assert "failed" in ended.err and str(empty) in ended.out + (await shell("jobs", "logs", "nothing")).out
     (run_dir,) = directory.all_jobs(jobs)
     assert f"flowreasoner jobs logs {run_dir.name}" in ended.err
+    assert (ended.out + ended.err).count(str(empty)) == 1, "it is said once"
 
 
 STAND_IN = """

@@ -134,15 +134,26 @@ def trained(folder: Path) -> Path:
     return folder
 
 
-def interrupted(folder: Path) -> Path:
-    """The folder, ready for attempt 2: all its processes were killed (-9) once there was a checkpoint."""
+def interrupted(folder: Path) -> list[str]:
+    """Train, kill (-9) all its processes once there is a checkpoint, and leave it ready for attempt 2.
+
+    Returns which of our programs they were.
+    """
     first, file = start(folder), folder / "progress.jsonl"
     while not (file.exists() and '"checkpoint"' in file.read_text()):
         assert first.poll() is None, (folder / "log").read_text()[-3000:]
         time.sleep(0.01)
     # torchrun starts its ranks in sessions of their own.
-    for pid in [pid for pid in living() if variable(pid, MARK) == str(folder)]:
+    pids = [pid for pid in living() if variable(pid, MARK) == str(folder)]
+    programs = [name for pid in pids if (name := _program(pid))]
+    for pid in pids:
         os.kill(pid, signal.SIGKILL)
     assert first.wait(60) == -signal.SIGKILL
     (folder / "job.json").write_text(json.dumps({"attempt": 2}))
-    return folder
+    return programs
+
+
+def _program(pid: int) -> str:
+    """The module of ours that a process runs; "" for another program."""
+    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    return words[3] if words[:2] == [sys.executable, "-P"] and words[2].endswith("flowreasoner.py") else ""

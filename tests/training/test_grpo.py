@@ -16,6 +16,7 @@ from tests.support import training as support
 from tests.support.missing import needs
 from tests.support.training import train
 from training import recipes
+from training.rollouts.gym_process import PROGRAM
 from training.trainers.run_directory import RunDirectory
 
 needs("trl")
@@ -50,22 +51,26 @@ def directory(path: Path, problems: Path, *changes: str) -> Path:
     return path
 
 
-def test_after_kill_9_the_policy_and_the_workers_draw_what_they_would_have(tmp_path, problems):
-    changes = (
-        "steps=2",
-        "rollouts.rounds=1",
-        "objective.kl=0.03",
-        "alerts.kl_max=1e-12",
-        "optimizer.warm_up=0.0",
-    )
-    whole, broken = (directory(tmp_path / name, problems, *changes) for name in ("whole", "broken"))
-    train(RunDirectory.open(whole))
+TWO_STEPS = ("steps=2", "rollouts.rounds=1", "objective.kl=0.03", "alerts.kl_max=1e-12")
+OF_A_STEP = ("loss", "grad_norm", "entropy", "kl", "reward_mean", "val_score_mean", "completion_tokens")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, problems) -> Path:
+    """Two steps of one process, undisturbed."""
+    folder = directory(tmp_path_factory.mktemp("one") / "whole", problems, *TWO_STEPS)
+    train(RunDirectory.open(folder))
+    return folder
+
+
+def test_after_kill_9_the_policy_and_the_workers_draw_what_they_would_have(tmp_path, problems, whole):
+    broken = directory(tmp_path / "broken", problems, *TWO_STEPS)
     assert support.killed_after(broken, "checkpoint", 1) == -signal.SIGKILL
     (broken / "job.json").write_text(json.dumps({"attempt": 2}))
     train(RunDirectory.open(broken))
     lines = support.progress(broken, "step")
     assert [(line["step"], line["attempt"]) for line in lines] == [(1, 1), (2, 2)]
-    for name in ("loss", "grad_norm", "entropy", "kl", "reward_mean", "val_score_mean", "completion_tokens"):
+    for name in OF_A_STEP:
         assert support.values(broken, name) == pytest.approx(support.values(whole, name), abs=1e-6), name
     first, second = support.values(whole, "kl")
     assert first == pytest.approx(0.0, abs=1e-6)
@@ -75,38 +80,42 @@ def test_after_kill_9_the_policy_and_the_workers_draw_what_they_would_have(tmp_p
     assert content_of(_newest(broken)) == content_of(_newest(whole)) != content_of(_base())
 
 
-def test_two_ranks_give_the_loss_of_their_stored_runs_and_go_on_after_kill_9(tmp_path, problems):
+def test_two_ranks_give_the_loss_of_their_stored_runs_and_go_on_after_kill_9(tmp_path, problems, whole):
     """At the first step every ratio is 1 and the KL is 0: the loss is -sum A n / sum n over the calls.
 
-    The probe is scored on `test`, and nothing else is. Starts of two ranks are dear, so this is one test.
+    Undisturbed they have the numbers of one process, and they share one process for their rollouts. The probe
+    is scored on `test`, and nothing else is. Starts of two ranks are dear, so this is one test. (TRL's
+    entropy and divergence are means over forward passes, of which each rank has its own.)
     """
     from training.pocket.tasks import generate
 
     probe = tmp_path / "probe.jsonl"
     probe.write_text(json.dumps(next(iter(generate(8, "train", 1))).to_json()) + "\n")
-    changes = ("steps=2", "objective.kl=0.03", "hardware.processes=2", f"probe.path={probe}")
-    whole, broken = (
-        directory(tmp_path / name, problems, *changes, "alerts.entropy_min=1.0")
-        for name in ("whole", "broken")
-    )
-    support.trained(whole)
-    group = _check_first_step(whole)
+    changes = (*TWO_STEPS, "hardware.processes=2", f"probe.path={probe}", "alerts.entropy_min=1.0")
+    both, broken = (directory(tmp_path / name, problems, *changes) for name in ("both", "broken"))
+    support.trained(both)
+    group = _check_first_step(both)
     runs = {candidate["run"] for candidate in group["candidates"]}
-    with Reader(whole / "store.db") as reader:
+    with Reader(both / "store.db") as reader:
         ends = [(e.score, e.val_score) for i in runs for e in reader.events_of_kind(i, RunFinished.kind)]
-        scores = [r.score for r in reader.runs(job="whole", limit=99).rows]
+        scores = [r.score for r in reader.runs(job="both", limit=99).rows]
     assert [score for score, _ in ends] == [None, None]
-    probed = support.progress(whole, "step")[0]["values"]["probe_test_mean"]
+    probed = support.progress(both, "step")[0]["values"]["probe_test_mean"]
     assert [score for score in scores if score is not None] == [probed]
-    assert support.progress(whole, "end")[0]["status"] == "done"
-    assert "entropy" in [line["name"] for line in support.progress(whole, "alert")]
+    assert support.progress(both, "end")[0]["status"] == "done"
+    assert "entropy" in [line["name"] for line in support.progress(both, "alert")]
 
-    support.trained(support.interrupted(broken))
+    killed = support.interrupted(broken)
+    assert [name for name in killed if name == PROGRAM] == [PROGRAM]
+    assert killed.count("training.trainers") == 2
+    support.trained(broken)
     assert [(x["step"], x["attempt"]) for x in support.progress(broken, "step")] == [(1, 1), (2, 2)]
-    for name in ("loss", "grad_norm", "entropy", "kl", "reward_mean", "val_score_mean", "completion_tokens"):
-        assert support.values(broken, name) == pytest.approx(support.values(whole, name), abs=1e-6), name
-    assert _told(broken) == _told(whole)
-    assert content_of(_newest(broken)) == content_of(_newest(whole)) != content_of(_base())
+    for name in OF_A_STEP:
+        assert support.values(broken, name) == pytest.approx(support.values(both, name), abs=1e-6), name
+    for name in ("loss", "grad_norm", "reward_mean", "val_score_mean", "completion_tokens"):
+        assert support.values(both, name) == pytest.approx(support.values(whole, name), abs=1e-6), name
+    assert _told(broken) == _told(both) == _told(whole)
+    assert content_of(_newest(broken)) == content_of(_newest(both)) != content_of(_base())
 
 
 def _check_first_step(folder: Path) -> dict[str, Any]:

@@ -221,6 +221,8 @@ def test_what_another_policy_sampled_is_weighed_by_the_ratio_cut_at_its_most(tmp
         "vllm_importance_sampling_mode": f"{level}_truncate",
         "vllm_importance_sampling_clip_max": 1.5,
     }
+    from transformers import AutoModelForCausalLM
+
     plain, draw = AutoModelForCausalLM.from_pretrained(model), random.Random(3)
     rows, weighed, cut = [], 0.0, 0
     for row in made_rows(4, 9):

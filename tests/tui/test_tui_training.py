@@ -325,6 +325,17 @@ async def test_a_form_takes_only_what_the_recipe_takes_and_says_what_it_would_ru
     assert asked[0].max_steps == 7
 
 
+async def test_a_job_that_has_just_been_started_is_under_the_cursor(store: Path, jobs: Path) -> None:
+    a_job(jobs, "01a", created=BEGUN)
+    app = app_on(store)
+    async with app.run_test(size=WIDE) as pilot:
+        await listed(pilot, app)
+        assert table(app, "jobs").selected == "01a"
+        a_job(jobs, "01b", created=BEGUN + 1)
+        app.open_training("01b")
+        await until(pilot, lambda: table(app, "jobs").selected == "01b")
+
+
 async def test_a_clone_begins_with_its_parents_recipe(store: Path, jobs: Path) -> None:
     job = a_job(jobs)
     job.recipe("sft-embedded", "max_steps=9", 'data.path="/data/of/parent"')

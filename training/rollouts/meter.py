@@ -9,13 +9,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from sandbox.cpu import container_cpu_s
-from training.rollouts.rollouts import GymThread
 
 _LOOK_EVERY_S = 0.2  # what a container uses after the last look before its end is not counted
 
@@ -56,10 +55,30 @@ class Breakdown:
         """The share of engine, recorder and sandbox in the total, from 0 to 1."""
         return (self.engine + self.recorder + self.containers) / max(self.total, 1e-9)
 
+    def plus_gym(self, far: Breakdown) -> Breakdown:
+        """With what the process of its gym used meanwhile."""
+        return replace(
+            self,
+            **{name: getattr(self, name) + getattr(far, name) for name in (*_NAMES, "containers")},
+            other=self.other + far.policy + far.train + far.other,
+        )
+
     def values(self) -> dict[str, float]:
         """CPU seconds by the names under which a training run's progress has them."""
         names = ("policy", "train", "worker", "engine", "recorder", "containers")
         return {f"cpu_{name}": getattr(self, name) for name in names}
+
+
+class Measured(Protocol):
+    """What rollouts are carried out in: threads and containers of this process, or another process."""
+
+    def containers(self) -> set[str]:
+        """The ids of the containers that are alive now and this process's."""
+        ...
+
+    def elsewhere(self) -> Breakdown | None:
+        """What another process has used since the last call."""
+        ...
 
 
 class Meter:
@@ -68,7 +87,7 @@ class Meter:
     `with meter.policy(): …` around generating, `take()` at the end of every step.
     """
 
-    def __init__(self, gym: GymThread) -> None:
+    def __init__(self, gym: Measured) -> None:
         self._gym = gym
         self._trainer = threading.get_ident()
         self._policy = 0.0
@@ -109,7 +128,7 @@ class Meter:
         # A thread that has ended is not counted any more, nor is what it used since the last time.
         by_role = {n: max(now.by_name.get(n, 0.0) - before.by_name.get(n, 0.0), 0.0) for n in _NAMES}
         process = now.process - before.process
-        return Breakdown(
+        own = Breakdown(
             policy=policy,
             train=max(trainer - policy, 0.0),
             **by_role,
@@ -117,6 +136,8 @@ class Meter:
             other=max(process - trainer - sum(by_role.values()), 0.0),
             wall=now.wall - before.wall,
         )
+        far = self._gym.elsewhere()
+        return own if far is None else own.plus_gym(far)
 
     def _times(self) -> _Times:
         by_name = dict.fromkeys(_NAMES, 0.0)

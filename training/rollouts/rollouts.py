@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
@@ -353,6 +353,13 @@ class GymThread:
             return {ident for host in pool.hosts for ident in host.containers}
 
         return self._call(ids())
+
+    def elsewhere(self) -> None:
+        """What another process has used for this gym: it has none."""
+
+    def soon(self, call: Callable[..., object], *arguments: object) -> None:
+        """Call something in the gym's thread."""
+        self._loop.call_soon_threadsafe(call, *arguments)
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

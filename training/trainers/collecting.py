@@ -34,7 +34,7 @@ from training.rollouts.rollouts import Request, Rollout, RolloutRequest
 from training.rollouts.tasks import TaskRequest, draw_instances
 from training.trainers.generation import Generation, Seconds
 from training.trainers.hooks import Hooks
-from training.trainers.probe import ProbeRequest
+from training.trainers.probe import Probed, ProbeRequest
 from training.trainers.step_report import Told, groups_json, mean, step_values
 from training.trainers.subjects import OperatorSets, places
 from training.trainers.trl_points import TrainedRow
@@ -180,9 +180,9 @@ class Collector:
             )
             for problem in self.probe[accelerator.process_index :: accelerator.num_processes]
         ]
-        if requests:
-            self._carry_out(requests)
-        scores = [s for s in gather_object([r.test_score for r in requests]) if s is not None]
+        probed = self._carry_out(requests)[0] if requests else []
+        mine = [one.test_score for one in probed if isinstance(one, Probed)]
+        scores = [score for score in gather_object(mine) if score is not None]
         return {"probe_test_mean": sum(scores) / len(scores) if scores else None}
 
     def _held_out(self, step: int) -> dict[str, float | None]:

@@ -12,6 +12,7 @@ from training.rollouts.generators import Generator
 from training.rollouts.meter import Meter
 from training.rollouts.policy import Desk, Source
 from training.rollouts.rollouts import GymThread, Request, Rollout
+from training.rollouts.shared_gym import SharedGym
 from training.trainers.served import ServedPolicy
 
 Seconds = dict[str, float | None]  # of the step, by the names that progress has them under
@@ -57,7 +58,7 @@ class Generation(Protocol):
 class InProcess:
     """Rollouts wait at a desk until all do; then this thread decodes for them."""
 
-    gym: GymThread
+    gym: GymThread | SharedGym
     generator: Generator
     meter: Meter
     at_once: int
@@ -99,7 +100,7 @@ class InProcess:
 class AtServer:
     """Each call goes to a server by itself; this thread waits for the rollouts."""
 
-    gym: GymThread
+    gym: GymThread | SharedGym
     policy: ServedPolicy
     at_once: int
     is_ahead: bool

@@ -16,7 +16,6 @@ from typing import Any
 from engine.benchmarks import CATALOGUE
 from engine.config import Settings
 from engine.models.local.chat import Chat
-from engine.models.registry import open_model
 from engine.problems import Problem, ProblemError, parse_problem
 from engine.tasks import Task
 from sandbox.backends import Prefer
@@ -25,9 +24,11 @@ from training.data.rows import open_data
 from training.recipes import GRPORecipe
 from training.recipes.base import load_model, load_tokenizer, peft_config, source_of
 from training.rollouts.generators import EmbeddedGenerator, Generator
+from training.rollouts.gym_process import gym_of
 from training.rollouts.meter import Meter
 from training.rollouts.policy import Desk
-from training.rollouts.rollouts import Gym, GymThread
+from training.rollouts.rollouts import GymThread
+from training.rollouts.shared_gym import SharedGym
 from training.trainers.arguments import common, warm_up_steps
 from training.trainers.collecting import Collector
 from training.trainers.generation import AtServer, Generation, InProcess
@@ -79,28 +80,36 @@ def make(
         peft_config=peft_config(recipe),
         callbacks=[hooks],
     )
-    gym = Gym(
-        open_model(recipe.rollouts.worker, settings),
-        run_folder / "store.db",
-        prefer=prefer or settings.sandbox.backend,
-        hosts=settings.docker_hosts,
-        runtime=settings.sandbox.runtime,
-    )
-    thread = stack.enter_context(GymThread(gym))
-    hooks.meter = stack.enter_context(Meter(thread))
+    chat = Chat(recipe.model.base, tokenizer)
+    gym = stack.enter_context(_gym(recipe, run_folder, chat, prefer, settings))
+    hooks.meter = stack.enter_context(Meter(gym))
     at_once = recipe.rollouts.at_once
     if served is None:
         generator = decoder(_generator(recipe, trainer, tokenizer))
-        generation: Generation = InProcess(thread, generator, hooks.meter, at_once, Desk())
+        generation: Generation = InProcess(gym, generator, hooks.meter, at_once, Desk())
     else:
-        generation = AtServer(thread, served, at_once, recipe.generation.is_ahead)
-    chat = Chat(recipe.model.base, tokenizer)
+        generation = AtServer(gym, served, at_once, recipe.generation.is_ahead)
     collectors.append(Collector(recipe, run_folder.name, subjects, operators, generation, probe, chat, hooks))
     trainer.save = hooks.save
     trainer.args.warmup_steps = warm_up_steps(recipe, recipe.steps)
     hooks.trainer = trainer
     hooks.facts = {"rows": len(problems), "tokens": None}
     return trainer
+
+
+def _gym(
+    recipe: GRPORecipe, run_folder: Path, chat: Chat, prefer: Prefer | None, settings: Settings
+) -> GymThread | SharedGym:
+    """A thread of a trainer that is alone on a CPU, where it waits for its rollouts; else one process for all
+    trainers of a machine, which keeps none of them from its GPU.
+    """
+    from accelerate.utils import gather_object
+
+    worker, store = recipe.rollouts.worker, run_folder / "store.db"
+    prefer = prefer or settings.sandbox.backend
+    if recipe.hardware.processes == 1 and recipe.hardware.device == "cpu":
+        return GymThread(gym_of(worker, store, prefer, settings))
+    return SharedGym(worker, store, chat, prefer, lambda mine: gather_object([mine]))
 
 
 def problems_of(data: Any) -> list[Problem]:

@@ -7,7 +7,7 @@ reported.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.benchmarks.files import load_problems
@@ -22,22 +22,28 @@ from training.rollouts.rollouts import Gym, Reading, Rollout
 _RISE = 0.05  # of the mean reward, to be called one
 
 
-@dataclass
+@dataclass(frozen=True)
+class Probed(Rollout):
+    """A run that was scored on `test`; None where there is no score."""
+
+    test_score: float | None = None
+
+
+@dataclass(frozen=True)
 class ProbeRequest:
-    """A run that is scored on `test`; `test_score` is that score, None while or where there is none."""
+    """A run to score on `test`."""
 
     problem: Problem
     policy: PolicyModel
     config: RunConfig
     origin: Origin
-    test_score: float | None = field(default=None)
 
-    async def carry_out(self, gym: Gym) -> Rollout:
+    async def carry_out(self, gym: Gym) -> Probed:
         """As the requests of `training.rollouts`. Raises StoreError where its events cannot be stored."""
         reading = Reading(self.policy)
         run_id = await gym.run(self.problem, self.policy, self.config, self.origin, reading, final=True)
-        self.test_score = reading.end.score if reading.end else None
-        return reading.rollout(run_id, self.origin)
+        score = reading.end.score if reading.end else None
+        return Probed(**vars(reading.rollout(run_id, self.origin)), test_score=score)
 
 
 def probe_of(recipe: GRPORecipe) -> list[Problem]:

@@ -13,6 +13,7 @@ from engine.config import Settings
 from engine.config import load as load_settings
 from sandbox.errors import ExpectedError, UnavailableError
 from training.recipes import DPORecipe, GRPORecipe, MaASRecipe, ModelRecipe, SFTRecipe
+from training.recipes.base import check_device
 from training.rollouts.server import ServerError
 from training.trainers.checkpoints import TRAINER, clean, folder_of
 from training.trainers.hooks import Hooks, StoppedError
@@ -55,6 +56,7 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
         assert progress is not None  # it has one process
         return maas.train(recipe, directory, load_settings(), progress)
     assert isinstance(recipe, ModelRecipe)  # there are no other kinds
+    check_device(recipe)  # before anything is looked for that only a machine with GPUs needs
     hooks = Hooks(recipe, directory.path, progress, directory.grace_s)
     with (
         hooks.listening(),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from engine.config import Settings
 
 _POLL_S = 0.5
+_ERROR = 2000  # characters of an error, which is said whole
 _EXIT = {"done": PASSED, "failed": FAILED}
 T = TypeVar("T")
 
@@ -82,14 +83,15 @@ def print_log(settings: Settings, name: str, offset: int, *, follow: bool) -> in
 async def follow_progress(job: Job, *, as_json: bool) -> int:
     """Print a job's progress until it ends; the exit code says how. Being interrupted does not end it."""
     path, place, rest, total, was, state = job.run_dir / "progress.jsonl", 0, b"", None, "", ""
+    told = None  # the error of the newest attempt that was printed
     while True:
         status = await job.status()
         while raw := directory.read_from(path, place):
             place += len(raw)
             whole, _, rest = (rest + raw).rpartition(b"\n")
             for line in progress_lines(whole):
-                total = line.get("total_steps", total)
-                words = one_line(progress_words(line, total), WIDTH)
+                total, told = line.get("total_steps", total), line.get("error")
+                words = one_line(progress_words(line, total), _ERROR if told else WIDTH)
                 if as_json or words:
                     emit(line, words, as_json)
         if not as_json and status.state != state and status.state != "running" and not status.has_ended:
@@ -97,7 +99,7 @@ async def follow_progress(job: Job, *, as_json: bool) -> int:
         state, was = status.state, _say_link(status, was)
         sys.stdout.flush()
         if status.has_ended:
-            _say_end(job, status)
+            _say_end(job, status, told)
             return _EXIT.get(status.state, UNAVAILABLE)
         await asyncio.sleep(_POLL_S)
 
@@ -188,9 +190,10 @@ def _say_link(status: JobStatus, was: str) -> str:
     return now
 
 
-def _say_end(job: Job, status: JobStatus) -> None:
+def _say_end(job: Job, status: JobStatus, told: object) -> None:
+    """How the job ended, with its error unless that is what was `told` last."""
     if status.state == "failed":
-        why = f": {status.error}" if status.error else ""
+        why = f": {status.error}" if status.error and status.error != told else ""
         say(f"job {job.run_dir.name} failed{why}; see: flowreasoner jobs logs {job.run_dir.name}")
     elif status.state != "done":
         said = f"job {job.run_dir.name} is {status.state}"

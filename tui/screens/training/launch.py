@@ -66,7 +66,7 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
                 yield Input(first.data, id="name-data", compact=True, placeholder="Folder of a data set")
             with Horizontal(classes="field"):
                 yield Label("Name", classes="name")
-                yield Input(first.name, id="name-name", compact=True, placeholder="Empty: one is made")
+                yield Input(first.name, id="name-name", compact=True, placeholder="Made if empty")
                 yield Label("Host", classes="name second")
                 yield Input("local", id="name-host", compact=True)
                 yield Label("GPUs", classes="name second")

@@ -75,6 +75,11 @@ class TrainingScreen(WorkbenchScreen[None]):
     def _selected(self) -> JobStanding | None:
         return self._jobs.get(self._table.selected or "")
 
+    def select(self, job_id: str | None) -> None:
+        """Move the cursor to a job, as soon as it is in the list."""
+        self._wanted = job_id
+        self.action_reload()
+
     # -- reading -----------------------------------------------------------------------------------
 
     def action_reload(self) -> None:
