@@ -6,6 +6,8 @@
 2. `flowreasoner runs` against importing sqlite3 and rich's console;
 3. `flowreasoner --help`, for which shell completion waits, against importing textual.app.
 
+`runs` misses its limit: typer and pydantic, which read its options and the settings, take most of its time.
+
 Prints medians of seconds, their ratio, and the same of processor time, which other programs disturb less.
 """
 
