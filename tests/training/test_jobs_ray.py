@@ -66,7 +66,7 @@ train(RunDirectory.open(folder))
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cluster that shares two processors with the other tests is slow, and not away."""
     monkeypatch.setattr(access, "REACH_S", 120.0)
-    monkeypatch.setattr(link_module, "_CONNECT_S", 300.0)
+    monkeypatch.setattr(link_module, "_CONNECT_S", 150.0)
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,9 @@ from training.jobs.remote.host_link import HostLink
 if TYPE_CHECKING:
     from engine.host_config import Host
 
-_CONNECT_S = 90.0  # Ray starts a process for each client
+# Ray starts a process for each client. On a busy head node it may come too late, or crash; the client is then
+# told so, or waits for ever.
+_CONNECT_S, _TRIES = 90.0, 3
 _SILENT_S = 5.0  # without an answer, before the dashboard is asked whether the cluster is there at all
 _PIECE = 4 << 20
 _LINE = 4 << 20  # bytes, without those of a file
@@ -154,10 +156,13 @@ class RayLink(HostLink):
     async def _connect(self) -> None:
         way = access(self.name, self.host)
         await check_access(way)
-        try:
-            await self._open(way)
-        except LinkError:  # Ray gives up early where the head node is busy
-            await self._open(way)
+        for attempt in range(1, _TRIES + 1):
+            try:
+                await self._open(way)
+                return
+            except LinkError:
+                if attempt == _TRIES:
+                    raise
 
     async def _open(self, way: Access) -> None:
         """Start the channel. Raises LinkError and HostError."""
