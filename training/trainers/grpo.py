@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from training.trainers.hooks import Hooks
 from training.trainers.probe import probe_of
 from training.trainers.served import ServedPolicy
 from training.trainers.subjects import OperatorSets, refuse_reported, reported_problems
-from training.trainers.trl_points import ColocatedGenerator, rows_trainer
+from training.trainers.trl_points import ColocatedGenerator, TrainedRow, rows_trainer
 
 
 def make(
@@ -71,7 +71,10 @@ def make(
     served = _served(recipe, run_folder, tokenizer, hooks, stack)
     model = load_model(recipe, source_of(recipe.model, settings), tokenizer)
     collectors: list[Collector] = []  # the trainer needs it, and it needs the trainer's model
-    collect = lambda inputs: collectors[0](inputs)  # noqa: E731, PLW0108  there is none yet
+
+    def collect(inputs: Sequence[Mapping[str, Any]]) -> list[TrainedRow]:
+        return collectors[0](inputs)
+
     trainer: Any = rows_trainer(collect, corrects=served is not None)(
         model=model,
         processing_class=tokenizer,
