@@ -34,7 +34,8 @@ def training_spec(
 
     Raises:
         JobError: packages or the data set are missing, or there are fewer GPUs than processes.
-        ModelError: the base names a checkpoint that is not there.
+        UsageError: the base is no model with weights.
+        ModelError: the base names a folder or a checkpoint that is not there.
     """
     from training.recipes.kinds import ModelRecipe, Trained  # a recipe's parts take a while to load
     from training.recipes.maas import MaASRecipe
@@ -44,6 +45,11 @@ def training_spec(
     if isinstance(recipe, Trained | MaASRecipe) and not expanded(recipe.data.path or "/no/data").is_dir():
         missing = f"{recipe.data.path} is no folder" if recipe.data.path else "the recipe names no data set"
         raise JobError(f"{missing}: make one with `flowreasoner dataset build`, and name it with --data DIR")
+    if host is None and isinstance(recipe, ModelRecipe):
+        from engine.config import load
+        from training.recipes.base import source_of
+
+        source_of(recipe.model, load())  # refused here, no job is left that failed for it
     sends: list[Path] = []
     if host is not None:  # what it reads here is to be there, too
         places = [recipe.data.path]
