@@ -105,6 +105,7 @@ async def test_what_cannot_be_trained_is_said_before_a_job_is_made(shell: Shell,
         (["sft-embedded", "--set", "epoch=1", "--data", str(empty)], "did you mean"),
         (["sft-embedded", "--set", "epochs=many"], "epochs"),
         (["sft-embedded", "--on", "moon"], "add [hosts.moon]"),
+        (["sft-embedded", "--data", str(empty), "--set", "model.base=gpt"], "no model with weights"),
         (["sft-7b", "--data", str(empty), "--gpus", "0,0"], "as in 0,1"),
         (["sft-7b", "--data", str(empty), "--gpus", "0", "--set", "hardware.processes=2"], "name more with"),
     ):

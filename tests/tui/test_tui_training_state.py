@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tui.jobs.curves import PlotView, curve, extent, matching, ordered, smoothed
 from tui.jobs.fields import choices_of, kind_of, text_of
 from tui.reports.jobs import profile_table
 from tui.screens.training.rows import job_row, time_bar
-from tui.service.jobs.evaluation import contestants
+from tui.service.jobs.evaluation import contestants, experiments_of
 from tui.service.jobs.launch import Launch, differences
 from tui.service.jobs.log import LogTail, only_matching
 from tui.service.jobs.news import JobNews
@@ -271,3 +272,17 @@ def test_a_profile_says_what_rollouts_cost_beside_the_models(tmp_path: Path) -> 
         json.dumps({"kind": "step", "values": {"cpu_train": 4.0}}) + "\n"
     )
     assert "recorder" not in profile_table(tmp_path)
+
+
+def test_the_experiments_of_a_job_are_those_with_any_of_its_checkpoints() -> None:
+    def experiment(name: str, *labels: str) -> Any:
+        return SimpleNamespace(name=name, variants=[SimpleNamespace(label=label) for label in labels])
+
+    found = [
+        experiment("newest", "flowreasoner,meta_agent=job:01a"),
+        experiment("step", "vanilla", "flowreasoner,rounds=1,meta_agent=job:01a@40"),
+        experiment("controller", "maas,controller=job:01a@4"),
+        experiment("another", "flowreasoner,meta_agent=job:01ab", "flowreasoner,worker=job:01a"),
+        experiment("base", "flowreasoner,meta_agent=pocket-meta"),
+    ]
+    assert experiments_of(found, "01a") == ["newest", "step", "controller"]

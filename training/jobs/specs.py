@@ -35,7 +35,8 @@ def training_spec(
     Raises:
         JobError: packages or the data set are missing, there are fewer GPUs than processes, or a Ray cluster
             is to divide the model.
-        ModelError: the base names a checkpoint that is not there.
+        UsageError: the base is no model with weights.
+        ModelError: the base names a folder or a checkpoint that is not there.
     """
     from training.recipes.kinds import ModelRecipe, Trained  # a recipe's parts take a while to load
     from training.recipes.maas import MaASRecipe
@@ -50,6 +51,11 @@ def training_spec(
             f"a Ray cluster cannot divide a model (hardware.sharding={recipe.hardware.sharding}): set it to "
             "none, with lora.enabled=true for a large model, or train on one host"
         )
+    if host is None and isinstance(recipe, ModelRecipe):
+        from engine.config import load
+        from training.recipes.base import source_of
+
+        source_of(recipe.model, load())  # refused here, no job is left that failed for it
     sends: list[Path] = []
     if host is not None:  # what it reads here is to be there, too
         places = [recipe.data.path]

@@ -39,7 +39,8 @@ def load_tokenizer(model: Model, settings: Settings) -> Any:
     try:
         tokenizer = read_tokenizer(source_of(model, settings))
     except ModelError as error:
-        raise ModelError(error.kind, f"{model.base}: {error}") from None
+        named = "" if str(error).startswith(model.base) else f"{model.base}: "
+        raise ModelError(error.kind, f"{named}{error}") from None
     if model.chat_template is not None:
         tokenizer.chat_template = _template(model.chat_template)
     if not tokenizer.chat_template:

@@ -55,9 +55,21 @@ def show_job(settings: Settings, name: str, *, as_json: bool) -> None:
     async def show(job: Job) -> None:
         status = await job.status()
         steps = [c.step for c in directory.checkpoints(job.run_dir)]
-        print_job(job.run_dir, directory.description(job.run_dir), status, steps, as_json=as_json)
+        described, tried = directory.description(job.run_dir), _experiments_of(settings, job.run_dir.name)
+        print_job(job.run_dir, described, status, steps, tried, as_json=as_json)
 
     _with(settings, name, show)
+
+
+def _experiments_of(settings: Settings, job_id: str) -> list[str]:
+    """The experiments that try the job's checkpoints. Raises StoreError."""
+    from store.reader import Reader
+    from tui.service.jobs.evaluation import experiments_of
+
+    if not settings.store_path().exists():
+        return []
+    with Reader(settings.store_path()) as reader:
+        return experiments_of(reader.experiments.all(), job_id)
 
 
 def print_log(settings: Settings, name: str, offset: int, *, follow: bool) -> int:

@@ -66,12 +66,19 @@ def print_jobs(rows: list[tuple[dict[str, Any], JobStatus, str]], *, as_json: bo
 
 
 def print_job(
-    run_dir: Path, job: Mapping[str, Any], status: JobStatus, steps: list[int], *, as_json: bool
+    run_dir: Path,
+    job: Mapping[str, Any],
+    status: JobStatus,
+    steps: list[int],
+    experiments: list[str],
+    *,
+    as_json: bool,
 ) -> None:
-    """`flowreasoner jobs show`."""
+    """`flowreasoner jobs show`; `experiments` are those that try the job's checkpoints."""
     newest = last_step(run_dir)
     if as_json:
-        emit({**job_data(job, status), "checkpoints": steps, "newest_step": newest}, "", True)
+        found = {"checkpoints": steps, "experiments": experiments, "newest_step": newest}
+        emit({**job_data(job, status), **found}, "", True)
         return
     lines = [
         ("job", job["id"]),
@@ -87,6 +94,7 @@ def print_job(
         ("data set", job.get("dataset")),
         ("step", step_words(newest) if newest else None),
         ("checkpoints", ", ".join(map(str, steps))),
+        ("experiments", ", ".join(experiments)),
         ("folder", run_dir),
     ]
     emit(None, "\n".join(f"{k:12} {one_line(str(v), WIDTH)}" for k, v in lines if v), False)

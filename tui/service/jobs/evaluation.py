@@ -40,6 +40,17 @@ def compared_in(experiments: Sequence[ExperimentRow], job_id: str, step: int) ->
     return None
 
 
+def experiments_of(experiments: Sequence[ExperimentRow], job_id: str) -> list[str]:
+    """The names of those that have a checkpoint of the job, by whatever step, among their variants."""
+    model = f"job:{job_id}"
+
+    def names_it(label: str) -> bool:
+        values = (part.partition("=") for part in label.split(","))
+        return any(k in ("meta_agent", "controller") and v.partition("@")[0] == model for k, _, v in values)
+
+    return [row.name for row in experiments if any(names_it(state.label) for state in row.variants)]
+
+
 def _variant(run_dir: Path) -> str:
     """The variant that the job trains for."""
     from training.recipes import load
