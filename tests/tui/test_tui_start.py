@@ -21,8 +21,6 @@ from tui.screens.runs.runs import RunsScreen
 class LateWorkbench(ScriptedWorkbench):
     """Its settings are there once `release` is set; with `wrong`, they cannot be used."""
 
-    theme = "flowreasoner"
-
     def __init__(
         self, store_path: Path, *, settings: ScriptedSettings | None = None, wrong: str = ""
     ) -> None:
@@ -30,6 +28,10 @@ class LateWorkbench(ScriptedWorkbench):
         self.release = threading.Event()
         self.has_settings = False
         self._wrong = wrong
+
+    @property
+    def theme(self) -> str:
+        return "flowreasoner"
 
     def __getattribute__(self, name: str) -> Any:
         if name == "settings" and "release" in self.__dict__:
