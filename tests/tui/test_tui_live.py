@@ -107,7 +107,7 @@ async def test_what_passes_is_looked_at_and_changed(workbench: Standing) -> None
 
         area.load_text("{nonsense")
         await pilot.press("ctrl+r")
-        assert isinstance(app.screen, StopScreen)
+        await until(pilot, lambda: isinstance(app.screen, StopScreen))
         assert "not JSON" in str(app.screen.query_one("#complaint").render())
 
         area.load_text('{"solution": "x = 2"}')
@@ -156,7 +156,7 @@ async def test_stops_are_picked_written_and_shown_in_the_source(store: Path) -> 
         own.focus()
         own.value = "sometimes"
         await pilot.press("enter")
-        assert "is not a breakpoint" in str(app.screen.query_one("#complaint").render())
+        await until(pilot, lambda: "is not a breakpoint" in str(app.screen.query_one("#complaint").render()))
         own.value = "line  4"
         await pilot.press("enter")
         await pilot.press("escape")
