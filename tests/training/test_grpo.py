@@ -51,7 +51,7 @@ def directory(path: Path, problems: Path, *changes: str) -> Path:
     return path
 
 
-TWO_STEPS = ("steps=2", "rollouts.rounds=1", "objective.kl=0.03", "alerts.kl_max=1e-12")
+TWO_STEPS = ("steps=2", "objective.kl=0.03", "alerts.kl_max=1e-12")
 OF_A_STEP = ("loss", "grad_norm", "entropy", "kl", "reward_mean", "val_score_mean", "completion_tokens")
 
 

@@ -96,11 +96,13 @@ async def test_the_form_changes_the_request(store: Path, tmp_path: Path) -> None
         await until(pilot, lambda: app.screen.query_one("#prompt", TextArea).text == "Add numbers.")
         app.screen.query_one("#rounds", Input).value = "many"
         await pilot.press("ctrl+r")
-        assert "Rounds" in str(app.screen.query_one("#complaint").render())
+        await until(pilot, lambda: "Rounds" in str(app.screen.query_one("#complaint").render()))
         app.screen.query_one("#rounds", Input).value = "7"
         app.screen.query_one("#operators", Input).value = "scoreflw"
         await pilot.press("ctrl+r")
-        assert "did you mean scoreflow?" in str(app.screen.query_one("#complaint").render())
+        await until(
+            pilot, lambda: "did you mean scoreflow?" in str(app.screen.query_one("#complaint").render())
+        )
         app.screen.query_one("#operators", Input).value = "scoreflow"
         app.screen.query_one("#prompt", TextArea).text = "Add all numbers."
         app.screen.query_one("#keep", CheckBox).value = False
@@ -125,7 +127,7 @@ async def test_selecting_a_step_shows_it_whole(store: Path) -> None:
         for tab, words in (("Prompt", "── user ──"), ("Response", "?"), ("Error", "no letter in the answer")):
             while app.screen.query_one("#detail-tabs", TabStrip).active != tab:
                 await pilot.press("right_curly_bracket")
-            assert words in shown(app, "detail-text")
+            await until(pilot, lambda words=words: words in shown(app, "detail-text"))
         # The workflow's line that made the call is pointed out.
         assert app.screen.query_one("#workflow", TextView)._marked == 8
         await pilot.press("h")
@@ -145,13 +147,13 @@ async def test_a_run_in_progress_can_be_followed_and_cancelled(store: Path) -> N
         await until(pilot, lambda: outline.selected == ("call", "call-8"))
         assert outline.follow
         await pilot.press("k")
-        assert not outline.follow
+        await until(pilot, lambda: not outline.follow)
         await pilot.press("f")
-        assert outline.follow
+        await until(pilot, lambda: outline.follow)
         await pilot.press("X")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press("escape")
-        assert not session.state.finished
+        await until(pilot, lambda: not session.state.finished)
         await pilot.press("X", "tab", "enter")
         await until(pilot, lambda: session.state.finished)
         assert session.state.status == "cancelled"
@@ -215,9 +217,9 @@ async def test_runs_are_listed_filtered_searched_and_opened(store: Path) -> None
         assert run_screen(app).session.state.run_id == f"{RUN_ID}0001"
         assert not run_screen(app).session.live
         await pilot.press("escape")
-        assert isinstance(app.screen, RunsScreen)
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
         await pilot.press("1")
-        assert isinstance(app.screen, HomeScreen)
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
 
 
 async def test_runs_are_paged(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +289,7 @@ async def test_help_palette_jump_and_zoom(store: Path) -> None:
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         await pilot.press("escape")
-        assert isinstance(app.screen, RunScreen)
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
         titles = {c.title for c in app.get_system_commands(app.screen)}
         assert {"New run", "Next failure", "Copy", "Theme", "Quit"} <= titles
         await pilot.press("ctrl+p")
@@ -299,7 +301,7 @@ async def test_help_palette_jump_and_zoom(store: Path) -> None:
         await pilot.press("z")
         await until(pilot, lambda: app.screen.maximized is not None)
         await pilot.press("escape")
-        assert isinstance(app.screen, RunScreen) and app.screen.maximized is None
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.maximized is None)
 
 
 async def test_help_is_narrowed_by_what_is_typed(store: Path) -> None:
@@ -370,7 +372,7 @@ async def test_copy_is_capped_and_then_goes_to_a_file(store: Path) -> None:
         )
         app.screen.query_one("#tests").focus()
         await pilot.press("y")
-        assert "assert median" in app.clipboard
+        await until(pilot, lambda: "assert median" in app.clipboard)
         app.screen.query_one("#query").focus()
         await pilot.press("y")
         exports = store.parent / "exports"

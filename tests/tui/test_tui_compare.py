@@ -103,7 +103,7 @@ async def test_variants_are_marked_and_compared_down_to_a_trace(full: Path, size
         await chosen(pilot, "c")
         assert "First mark two to four rows with space." in told(app)
         await pilot.press("space", "j", "space")
-        assert table(app, "variants").border_subtitle == "2 marked, A is the baseline"
+        await until(pilot, lambda: table(app, "variants").border_subtitle == "2 marked, A is the baseline")
         await pilot.press("c")
         screen = await compared(pilot)
         assert "exact McNemar p = 0.3750" in screen.query_one("#summary", TextView).plain_text
@@ -125,7 +125,7 @@ async def test_variants_are_marked_and_compared_down_to_a_trace(full: Path, size
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.session.state.finished)
         assert app.screen.session.state.run_id == "first-flow,rounds=3-2-1"  # type: ignore[attr-defined]
         await pilot.press("escape", "escape")
-        assert app.screen is screen
+        await until(pilot, lambda: app.screen is screen)
 
 
 async def test_only_differences_regressions_baseline_and_pairs(full: Path) -> None:
@@ -135,11 +135,11 @@ async def test_only_differences_regressions_baseline_and_pairs(full: Path) -> No
         problems = table(app, "problems")
         assert (problems.count, problems.border_subtitle) == (5, "5 · only differences")
         await pilot.press("d")
-        assert problems.count == 12
+        await until(pilot, lambda: problems.count == 12)
         await pilot.press("i")
-        assert problems.plain_text.splitlines()[1:] == ["p2\tlost\tpassed\tfailed"]
+        await until(pilot, lambda: problems.plain_text.splitlines()[1:] == ["p2\tlost\tpassed\tfailed"])
         await pilot.press("i", "p")
-        assert problems.border_title == "Problems, C against A"
+        await until(pilot, lambda: problems.border_title == "Problems, C against A")
         await pilot.press("b")
         await until(pilot, lambda: screen.state.comparison.sides[0].name == "first:flow,rounds=3")  # type: ignore[union-attr]
         assert screen.state.comparison is not None
@@ -188,7 +188,7 @@ async def test_where_time_went_and_what_turned_the_verdicts(full: Path) -> None:
         assert [flip[4] for flip in flips] == ["–"] * len(flips)
         assert "B against A, 5 flips" in screen.query_one("#summary", TextView).plain_text
         await pilot.press("i")
-        assert table(app, "flips").count == 1
+        await until(pilot, lambda: table(app, "flips").count == 1)
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is not screen)
         traces = await compared(pilot)
@@ -279,7 +279,9 @@ async def test_the_cursor_stays_on_its_problem_when_more_are_shown(full: Path) -
         await pilot.press("j")
         before = table(app, "problems").selected
         await pilot.press("d")
-        assert table(app, "problems").count == 12 and table(app, "problems").selected == before
+        await until(
+            pilot, lambda: table(app, "problems").count == 12 and table(app, "problems").selected == before
+        )
 
 
 async def test_runs_are_marked_on_the_runs_screen(full: Path) -> None:
@@ -288,7 +290,7 @@ async def test_runs_are_marked_on_the_runs_screen(full: Path) -> None:
         await pilot.press("2")
         await until(pilot, lambda: table(app, "runs").count == 36)
         await pilot.press("space", "j", "space", "j", "space", "j", "space", "j", "space")
-        assert any("At most 4" in sentence for sentence in told(app))
+        await until(pilot, lambda: any("At most 4" in sentence for sentence in told(app)))
         await pilot.press("k", "space", "k", "space")
         assert [row.partition("\t")[0] for row in table(app, "runs").plain_text.splitlines()[1:3]] == [
             "A",

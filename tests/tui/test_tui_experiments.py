@@ -101,7 +101,7 @@ async def test_what_the_store_has_is_shown_with_its_trials_and_they_open(store: 
         plan = str(app.screen.query_one("#plan", Static).render())
         assert "humaneval aflow-1:4" in plan and "meta, w" in plan
         await pilot.press("f")
-        assert table(app, "trials").count == 3
+        await until(pilot, lambda: table(app, "trials").count == 3)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, TrialsScreen) and table(app, "trials").count == 8)
         await pilot.press("f")
@@ -111,7 +111,7 @@ async def test_what_the_store_has_is_shown_with_its_trials_and_they_open(store: 
         await pilot.press("escape", "escape", "escape")  # the second shows all trials again
         await until(pilot, lambda: isinstance(app.screen, ExperimentsScreen))
         await pilot.press("u")
-        assert told(app)[-1] == "All 8 trials of first are done."
+        await until(pilot, lambda: told(app)[-1:] == ["All 8 trials of first are done."])
 
 
 async def test_one_in_progress_is_shown_as_it_stands_and_controlled(
@@ -128,7 +128,7 @@ async def test_one_in_progress_is_shown_as_it_stands_and_controlled(
         await until(pilot, lambda: "2/8" in table(app, "experiments").plain_text)
         assert "1:05" in table(app, "experiments").plain_text
         await pilot.press("u")
-        assert told(app)[-1] == "first is in progress."
+        await until(pilot, lambda: told(app)[-1:] == ["first is in progress."])
         await pilot.press("p")
         await until(pilot, lambda: "paused" in table(app, "experiments").plain_text)
         await pilot.press("p")
@@ -182,7 +182,10 @@ async def test_a_form_tells_the_cost_before_it_starts_anything(store: Path) -> N
         form.query_one("#variants", TextArea).load_text("vanilla\n\naflow,rounds=2\n")
         form.query_one("#limit", Input).value = "none"
         await pilot.press("ctrl+r")
-        assert "Limit: Must be a valid integer" in str(form.query_one("#complaint", Label).render())
+        await until(
+            pilot,
+            lambda: "Limit: Must be a valid integer" in str(form.query_one("#complaint", Label).render()),
+        )
         form.query_one("#limit", Input).value = "4"
         form.query_one("#budget_usd", Input).value = "1.5"
         await pilot.press("ctrl+r")
@@ -210,7 +213,7 @@ async def test_a_name_of_a_variant_is_completed(store: Path) -> None:
         area = app.screen.query_one("#variants", TextArea)
         area.load_text("")
         await pilot.press(*"vanil", "right")
-        assert area.text == "vanilla"
+        await until(pilot, lambda: area.text == "vanilla")
 
 
 @pytest.mark.parametrize("error", [PlanError(f"no {HOSTILE}"), EngineError("the engine ended at once")])

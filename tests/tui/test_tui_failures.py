@@ -293,7 +293,7 @@ async def test_without_failures_nothing_can_be_done(store: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
         await until(pilot, lambda: table(app, "clusters").empty.startswith("No run has failed"))
         await pilot.press("l", "n", "b", "t", "R", "A", "c", "enter")
-        assert any("Select a run first" in said for said in told(app))
+        await until(pilot, lambda: any("Select a run first" in said for said in told(app)))
         assert any("no run here" in said for said in told(app))
 
 

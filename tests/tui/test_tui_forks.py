@@ -69,7 +69,7 @@ async def test_a_changed_prompt_and_inputs_become_a_fork(store: Path) -> None:
         await pilot.press("ctrl+t")
         inputs.first.load_text("{nothing")
         await pilot.press("ctrl+r")
-        assert "not JSON" in str(app.screen.query_one("#complaint").render())
+        await until(pilot, lambda: "not JSON" in str(app.screen.query_one("#complaint").render()))
         inputs.first.load_text(json.dumps({**given, "instruction": "Sort first."}))
         app.screen.query_one("#prompt", TextArea).load_text("Write median.")
         app.screen.query_one("#everywhere", Checkbox).value = True
@@ -156,7 +156,7 @@ async def test_a_trace_is_replayed_paused_and_played_again(store: Path) -> None:
         await until(pilot, lambda: "paused" in crumb(app))
         seen = session.state.last_seq
         await pilot.press("full_stop", "full_stop", "comma", *["full_stop"] * 4)
-        assert "×50" in crumb(app)
+        await until(pilot, lambda: "×50" in crumb(app))
         assert session.state.last_seq == seen < len(slow) - 1
         assert session not in app.engines.running
         await pilot.press("R")

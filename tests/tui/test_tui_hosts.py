@@ -60,7 +60,7 @@ async def test_it_shows_hosts_images_and_containers(app: WorkbenchApp, size: tup
         assert "process 7, orphaned" in rows[2]
         assert app.screen.query_one("#containers").border_subtitle == "1 orphaned"
         await pilot.press("9", "escape")
-        assert isinstance(app.screen, HomeScreen)
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
 
 
 async def test_without_docker_it_says_how_to_get_it(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ async def test_without_docker_it_says_how_to_get_it(store: Path, monkeypatch: py
         assert "DOCKER_HOST" in hosts.empty
         assert "bubblewrap" in app.screen.query_one("#containers", TableView).empty
         await pilot.press("s")
-        assert "There is no container to open a shell in." in told(app)
+        await until(pilot, lambda: "There is no container to open a shell in." in told(app))
 
 
 async def test_checks_run_beside_the_loop(app: WorkbenchApp, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,7 +157,7 @@ async def test_stops_are_picked_written_and_shown_in_the_source(store: Path) -> 
         own.focus()
         own.value = "sometimes"
         await pilot.press("enter")
-        assert "is not a breakpoint" in str(app.screen.query_one("#complaint").render())
+        await until(pilot, lambda: "is not a breakpoint" in str(app.screen.query_one("#complaint").render()))
         own.value = "line  4"
         await pilot.press("enter")
         await pilot.press("escape")

@@ -222,7 +222,7 @@ async def test_hostile_and_huge_texts_are_shown_safely_and_kept_whole(store: Pat
         # Nobody touched it, so it is not asked as an edit.
         assert len(plan_from_json(workbench.requests[0].plan).edits) == 1
         await pilot.press("right_square_bracket")
-        assert screen.query_one(PromptEditor).rows[1].text == hostile
+        await until(pilot, lambda: screen.query_one(PromptEditor).rows[1].text == hostile)
 
 
 def _with_message(event: Event, text: str) -> Event:

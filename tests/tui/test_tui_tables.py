@@ -111,12 +111,12 @@ async def test_a_table_is_sorted_among_what_is_loaded(store: Path, monkeypatch: 
         await until(pilot, lambda: table.count == 3)
         while "by Score" not in str(table.border_subtitle):
             await pilot.press("greater_than_sign")
-        assert "by Score ▼, among the 3 that are loaded" in str(table.border_subtitle)
+        await until(pilot, lambda: "by Score ▼, among the 3 that are loaded" in str(table.border_subtitle))
         await pilot.press("equals_sign", "g")
-        assert table.selected == f"{RUN_ID}1"
+        await until(pilot, lambda: table.selected == f"{RUN_ID}1")
         # What is opened and marked is the row that is seen, wherever it came.
         await pilot.press("space")
-        assert "1 marked" in str(table.border_subtitle)
+        await until(pilot, lambda: "1 marked" in str(table.border_subtitle))
         await pilot.press("less_than_sign")
         titles = [column.title for column in table.columns]
         assert f"by {titles[titles.index('Score') - 1]} " in str(table.border_subtitle)
@@ -133,7 +133,7 @@ async def test_a_title_sorts_where_it_is_clicked(store: Path) -> None:
         text = "".join(piece for piece, _ in table.header(table.scrollable_content_region.width))
         for way in ("▼", "▲"):
             await pilot.click(table, offset=(inside.x + text.index("Score") + 1, inside.y))
-            assert f"by Score {way}" in str(table.border_subtitle)
+            await until(pilot, lambda way=way: f"by Score {way}" in str(table.border_subtitle))
 
 
 async def test_cells_are_seen_whole_and_columns_chosen_for_good(store: Path) -> None:

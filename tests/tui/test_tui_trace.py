@@ -143,7 +143,7 @@ async def test_words_are_filtered_and_found_one_after_the_other(store: Path) -> 
         outline = screen.query_one(OutlineView)
         everything = outline.count
         await pilot.press("slash")
-        assert isinstance(app.focused, Input)
+        await until(pilot, lambda: isinstance(app.focused, Input))
         await pilot.press(*"no letter")
         await until(pilot, lambda: outline.count < everything and screen.finder.hits)
         await pilot.press("enter")
@@ -156,14 +156,16 @@ async def test_words_are_filtered_and_found_one_after_the_other(store: Path) -> 
         first = screen.finder.at
         for _ in range(12):
             await pilot.press("n")
-        assert {hit.key for hit in screen.finder.hits} == {("execution", "e0"), ("step", "e0-1")}
+        await until(
+            pilot, lambda: {hit.key for hit in screen.finder.hits} == {("execution", "e0"), ("step", "e0-1")}
+        )
         await pilot.press("N")
-        assert 0 <= first < len(screen.finder.hits)
+        await until(pilot, lambda: 0 <= first < len(screen.finder.hits))
         await pilot.press("slash", "escape")
         await until(pilot, lambda: outline.count >= everything)
         assert not screen.query_one(SearchBar).has_class("-open")
         await pilot.press("n")
-        assert "First search" in told(app)[-1]
+        await until(pilot, lambda: told(app) and "First search" in told(app)[-1])
 
 
 async def test_only_failures_and_only_changes(store: Path) -> None:
@@ -297,14 +299,14 @@ async def test_the_timeline_zooms_around_the_step_and_moves(store: Path) -> None
         await until(pilot, lambda: app.focused is timeline)
         whole = timeline.window
         await pilot.press("plus", "plus")
-        assert timeline.window.span == pytest.approx(whole.span / 4)
+        await until(pilot, lambda: timeline.window.span == pytest.approx(whole.span / 4))
         before = timeline.window
         await pilot.press("h")
-        assert timeline.window.start <= before.start
+        await until(pilot, lambda: timeline.window.start <= before.start)
         await pilot.press("l", "l", "minus")
-        assert timeline.window.span == pytest.approx(whole.span / 2)
+        await until(pilot, lambda: timeline.window.span == pytest.approx(whole.span / 2))
         await pilot.press("0")
-        assert timeline.window == whole
+        await until(pilot, lambda: timeline.window == whole)
         assert re.search(r"╷0\.0s.*╷", timeline.plain_text)
 
 

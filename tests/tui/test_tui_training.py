@@ -139,11 +139,11 @@ async def test_curves_are_paged_filtered_smoothed_and_inspected(store: Path, job
         await pilot.press("L", "m", "a")
         await until(pilot, lambda: "by time, smoothed 0.6, log scale, /loss|kl/" in static(app, "legend"))
         await pilot.press("a", "left", "left", "plus")
-        assert "zoomed" in static(app, "legend") and "at step" in static(app, "legend")
+        await until(pilot, lambda: "zoomed" in static(app, "legend") and "at step" in static(app, "legend"))
         await pilot.press("0")
-        assert "zoomed" not in static(app, "legend")
+        await until(pilot, lambda: "zoomed" not in static(app, "legend"))
         await pilot.press("slash", "(", "enter")
-        assert "no regular expression" in told(app)[-1]
+        await until(pilot, lambda: told(app) and "no regular expression" in told(app)[-1])
 
 
 async def test_marked_jobs_lie_behind_the_one_that_is_pinned(store: Path, jobs: Path) -> None:
@@ -177,7 +177,7 @@ async def test_rollouts_of_a_step_stand_side_by_side_and_lead_to_their_traces(
         assert "reward +1.000" in view.plain_text and "dropped" in view.plain_text
         assert "candidate 1 passed some of val" in view.plain_text
         await pilot.press("enter", "enter")
-        assert "not in the store yet" in told(app)[-1]
+        await until(pilot, lambda: told(app) and "not in the store yet" in told(app)[-1])
         await pilot.press("l", "enter")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
         await pilot.press("escape")
@@ -238,7 +238,7 @@ async def test_a_checkpoint_is_tried_against_its_base_and_then_compared(store: P
         app.screen.show_tab("Checkpoints")
         await until(pilot, lambda: table(app, "checkpoints").count == 1)
         await pilot.press("b")
-        await until(pilot, lambda: "v starts one" in told(app)[-1])
+        await until(pilot, lambda: told(app) and "v starts one" in told(app)[-1])
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, NewExperimentScreen))
         assert app.screen.query_one("#variants", TextArea).text.splitlines() == [
@@ -360,7 +360,7 @@ async def test_a_job_is_stopped_and_removed_only_when_one_says_so(store: Path, j
     async with app.run_test(size=SMALL) as pilot:
         await listed(pilot, app)
         await pilot.press("D")
-        assert "stop it first" in told(app)[-1]
+        await until(pilot, lambda: told(app) and "stop it first" in told(app)[-1])
         await pilot.press("X")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press("escape")
@@ -368,7 +368,7 @@ async def test_a_job_is_stopped_and_removed_only_when_one_says_so(store: Path, j
         job.ended_as("stopped", None)
         await until(pilot, lambda: "stopped" in table(app, "jobs").plain_text)
         await pilot.press("X")
-        assert "ended already" in told(app)[-1]
+        await until(pilot, lambda: told(app) and "ended already" in told(app)[-1])
         await pilot.press("D")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         app.screen.query_one("#yes", Button).press()

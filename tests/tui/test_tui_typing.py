@@ -175,7 +175,7 @@ async def test_names_are_picked_from_a_list(store: Path) -> None:
         await pilot.press("down")
         await until(pilot, lambda: isinstance(app.screen, PickScreen))
         await pilot.press("escape")
-        assert form.query_one("#variant", Input).value == "flowreasoner"
+        await until(pilot, lambda: form.query_one("#variant", Input).value == "flowreasoner")
 
 
 class Estimating(ScriptedWorkbench):
@@ -220,9 +220,9 @@ async def test_esc_widens_before_it_leaves(store: Path) -> None:
         await pilot.press("enter", "V")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.finder.wanted)
         await pilot.press("escape")
-        assert isinstance(app.screen, RunScreen) and not app.screen.finder.wanted
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and not app.screen.finder.wanted)
         await pilot.press("escape", "escape")
-        assert isinstance(app.screen, HomeScreen)
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
 
 
 async def test_leaving_asks_where_a_run_waits_for_you(store: Path) -> None:
