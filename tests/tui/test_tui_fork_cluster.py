@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -95,12 +96,12 @@ def with_workflow(events: list[ev.Event], code: str) -> list[ev.Event]:
 
 
 @pytest.fixture
-async def cluster(store: Path) -> Path:
+def cluster(store: Path) -> Path:
     """Three runs that failed alike; the first has another workflow."""
     code = f"import asyncio\n\n\n{CODE}".replace("self.revise(", "self.revise(problem=problem, ")
     codes = [code.replace("for _ in range(3)", "for attempt in range(3)"), code, code]
     runs = [forkable(failing_run(f"{RUN_ID}{n}", 1.78e9 + n * 977)) for n in range(3)]
-    await record(store, [with_workflow(*one) for one in zip(runs, codes, strict=True)])
+    asyncio.run(record(store, [with_workflow(*one) for one in zip(runs, codes, strict=True)]))
     return store
 
 
