@@ -439,9 +439,11 @@ async def test_a_workflow_that_does_something_else_is_not_waited_for(sandbox: Po
         async def stream(self, messages, sampling):  # type: ignore[no-untyped-def, override]
             if "first" in messages[-1]["content"]:
                 await answered.wait()
-            async for item in super().stream(messages, sampling):
-                yield item
-            answered.set()
+            try:
+                async for item in super().stream(messages, sampling):
+                    yield item
+            finally:  # nobody asks for more than the completion
+                answered.set()
 
     services = Services(ScriptedModel("meta", ""), SecondFirst("worker", "text"), sandbox)
     problem = Problem("q", "Ask.", kind="open")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from engine import failures
 from engine.events import Event, RunStarted, StepFinished, WorkflowFinished
 from store import annotations as remarks
 from store.annotations import Annotation, annotate, classify_runs, unannotate
@@ -154,7 +155,7 @@ def test_labels_are_given_once_with_their_evidence(path: Path, monkeypatch: pyte
         assert [f.label for f in reader.annotations.findings("r4")] == ["workflow-error"]
         assert [a.source for a in reader.annotations.of(["r1"])["r1"]] == ["auto"]
 
-        monkeypatch.setattr(remarks, "VERSION", remarks.VERSION + 1)
+        monkeypatch.setattr(failures, "VERSION", failures.VERSION + 1)
         assert set(reader.annotations.unclassified()) == {"r1", "r2", "r3", "r4"}
 
 
@@ -163,8 +164,8 @@ def test_a_newer_classifier_takes_back_its_own_labels_only(
 ) -> None:
     label_all(path)
     annotate(path, ["r1"], "label", "undefined-name")  # a person agrees: it is theirs now
-    monkeypatch.setattr(remarks, "VERSION", remarks.VERSION + 1)
-    monkeypatch.setattr(remarks, "examine", lambda *_: remarks.Examined())
+    monkeypatch.setattr(failures, "VERSION", failures.VERSION + 1)
+    monkeypatch.setattr(failures, "examine", lambda *_: failures.Examined())
     label_all(path)
     with Reader(path) as reader:
         assert [r.id for r in reader.runs(label="undefined-name").rows] == ["r1"]
@@ -174,7 +175,7 @@ def test_a_newer_classifier_takes_back_its_own_labels_only(
 def test_a_label_that_was_taken_away_stays_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     label_all(path)
     assert unannotate(path, ["r1"], "label", "undefined-name") == 1
-    monkeypatch.setattr(remarks, "VERSION", remarks.VERSION + 1)
+    monkeypatch.setattr(failures, "VERSION", failures.VERSION + 1)
     label_all(path)
     with Reader(path) as reader:
         assert [r.id for r in reader.runs(label="undefined-name").rows] == ["r3", "r2"]
@@ -201,7 +202,7 @@ async def test_a_run_that_cannot_be_labelled_is_recorded_all_the_same(
         raise RecursionError
 
     path = tmp_path / "store.db"
-    monkeypatch.setattr(remarks, "examine", broken)
+    monkeypatch.setattr(failures, "examine", broken)
     async with Recorder(path) as recorder:
         for event in [*failing("r1"), *failing("r2")]:
             await recorder.record(event)
@@ -218,7 +219,7 @@ def test_vanilla_with_the_same_worker_is_the_baseline(tmp_path: Path) -> None:
     with write(db):
         db.execute("UPDATE workflows SET complexity = 2")
         db.execute("UPDATE runs SET variant = 'vanilla' WHERE id = 'r2'")
-    assert remarks._baseline(db, "r1") == remarks.Baseline("r2", 2)
+    assert remarks._baseline(db, "r1") == failures.Baseline("r2", 2)
     with write(db):
         db.execute("UPDATE runs SET worker = 'another' WHERE id = 'r2'")
     assert remarks._baseline(db, "r1") is None
