@@ -65,3 +65,8 @@ def test_a_base_that_reads_less_than_the_longest_row_is_refused(preset: str, tmp
     said = refusal(preset, None, f"model.base=hf:{base}")
     assert "256 tokens" in said and "set it to 256 or less" in said
     recipes.plan(recipes.load(preset, [f"model.base=hf:{base}", "data.max_length=256"]))
+
+
+def test_the_tokens_of_problems_are_not_known_before(tmp_path: Path) -> None:
+    plan = recipes.plan(recipes.load("grpo-embedded", [f"data.path={problems(tmp_path / 'problems')}"]))
+    assert (plan.rows, plan.tokens, plan.longest) == (1, None, None)

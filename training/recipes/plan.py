@@ -31,7 +31,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Plan:
-    """`rows`, `tokens` and `longest` are None without a data set. `argv` is the job's command.
+    """`argv` is the job's command. `rows`, `tokens` and `longest` are None without a data set, the latter two
+    also with one of problems.
 
     With packing, `steps` is the least there can be. `memory` is of one device, `disk` of the run directory
     at its fullest.
@@ -59,7 +60,9 @@ def plan(recipe: Recipe, run_folder: str = "RUN_DIR", settings: Settings | None 
     rows = tokens = longest = None
     if recipe.data.path:
         lengths = _lengths(recipe, settings)
-        rows, tokens, longest = len(lengths), sum(lengths), max(lengths)
+        rows = len(lengths)
+        if isinstance(recipe, Trained):  # of problems nobody knows yet what will be written
+            tokens, longest = sum(lengths), max(lengths)
     at_once = rows
     if isinstance(recipe, SFTRecipe) and recipe.data.packing and tokens is not None:
         at_once = math.ceil(tokens / recipe.data.max_length)
