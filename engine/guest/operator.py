@@ -1,10 +1,11 @@
-"""Runs one operator step inside the sandbox, in a process of its own."""
+"""Runs operators inside the sandbox, in a process that no workflow's code runs in."""
 
 from __future__ import annotations
 
 import importlib
 import linecache
 import sys
+import time
 import types
 from typing import Any
 
@@ -12,14 +13,32 @@ OWN_MODULE = "own_operators"
 
 
 async def main(host: Any, args: dict[str, Any]) -> Any:
-    """The result of the operator; `args` are those of `OperatorSpec.to_step`. Raises TypeError where the
-    result is not of the form that its set says, and whatever the operator raises.
+    """Carry out steps, each as `OperatorSpec.to_step` has it: `args` is the first, and the host gives another
+    for the result of the one before, or None at the end.
+
+    A user's own operator has the process to itself. Its result is returned, and so is one that is too large
+    to hand over. Raises what an operator raises, and TypeError where its result is not of the form that its
+    set says: a step that fails is the last one.
     """
-    module = _module(args["module"], args["source"])
-    result = await getattr(module, args["function"])(host, **args["kwargs"])
-    wrong = _mismatch(result, args["returns"])
+    step: dict[str, Any] | None = args
+    while step is not None:
+        value = await _result(host, step)
+        if step["source"] is not None:
+            return value
+        try:
+            step = await host.call("next", value=value, cpu_ms=time.process_time() * 1000)
+        except ValueError:
+            return value
+    return None
+
+
+async def _result(host: Any, step: dict[str, Any]) -> Any:
+    """The result of one operator."""
+    module = _module(step["module"], step["source"])
+    result = await getattr(module, step["function"])(host, **step["kwargs"])
+    wrong = _mismatch(result, step["returns"])
     if wrong:
-        raise TypeError(f"{args['function']}() {wrong}")
+        raise TypeError(f"{step['function']}() {wrong}")
     return result
 
 

@@ -25,14 +25,12 @@ from engine.run.context import RunContext
 from engine.run.control import Crossing, ReadLocals
 from engine.run.ledger import BudgetExceededError
 from engine.run.limits import Allowance, ExecutionLimitError
+from engine.run.step_process import StepProcesses
 from engine.run.step_requests import StepCall, StepRequests
 from sandbox.guest.schema import Anything, Items, Maybe, Names, Record, SchemaError, Text, Whole
-from sandbox.types import CallbackError, Limits, Outcome, SandboxError, Session
+from sandbox.types import CallbackError, Outcome, SandboxError, Session
 
-# An operator waits for models, so its wall limit is generous, and kept by the run's clock, which stands
-# still while the run is paused; its own CPU use is limited in the container.
-STEP_WALL_S = 1800.0
-STEP_LIMITS = Limits(wall_s=24 * 3600.0, cpu_s=20.0)
+STEP_WALL_S = 1800.0  # by the run's clock
 MAX_CONCURRENT_STEPS = 16
 # What a workflow's process may ask for. Generated code runs there, so nothing it sends is trusted.
 _LINE = Maybe(Whole(0, 10_000_000))
@@ -109,7 +107,7 @@ class StepBroker:
     ) -> None:
         self._context = context
         self._operators = operators
-        self._session = session
+        self._processes = StepProcesses(session)
         self._execution_id = execution_id
         self._seed = seed
         self._separator = separator
@@ -178,6 +176,7 @@ class StepBroker:
             work.cancel()
         if working:
             await asyncio.wait(working)
+        await self._processes.close()
 
     async def _answer(self, request: _Request) -> dict[str, Any]:
         ends = {request.work} if request.asked.done() else {request.work, request.asked}
@@ -353,7 +352,7 @@ class StepBroker:
         recorded: RecordedStep | None,
         requests: StepRequests,
     ) -> _Ended:
-        """The step's result, from the record or from a process of its own."""
+        """The step's result, from the record or from a process in the sandbox."""
         fork = self._context.fork
         if recorded is not None and fork.serves(recorded):
             await fork.order.turn(recorded, "finish", self._is_paused)
@@ -373,14 +372,9 @@ class StepBroker:
         return _Ended(outcome.value, status, error, outcome.stdout, outcome.usage.cpu_ms)
 
     async def _run(self, call: StepCall, kwargs: dict[str, Any], requests: StepRequests) -> Outcome:
-        """One operator in a process of its own."""
+        """One operator in its process."""
         async with self._slots:
-            work = self._session.call(
-                "engine.guest.operator:main",
-                call.operator.to_step(kwargs),
-                callback=requests.callback,
-                limits=STEP_LIMITS,
-            )
+            work = self._processes.run(call.operator, kwargs, requests.callback)
             try:
                 return await within(self._context.ledger, STEP_WALL_S, work)
             except TimeoutError as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.paths import expanded
+from engine.problems import Problem, ProblemError, parse_problem
 from sandbox.errors import UsageError
 from training.data.serialise import IGNORED, RowError, tokens
 
@@ -28,7 +30,7 @@ class Row:
 
 
 def open_data(path: str) -> Any:
-    """The `datasets.Dataset` in a folder. Raises UsageError where there is none, or it cannot be read."""
+    """The `datasets.Dataset` in a folder. Raises UsageError where there is none, or none that can be used."""
     from datasets import Dataset, load_from_disk
 
     if not path:
@@ -39,13 +41,34 @@ def open_data(path: str) -> Any:
             f"data.path: {folder} is no data set: "
             "build one with `flowreasoner dataset build`, or name its folder"
         )
+    empty = UsageError(f"data.path: {folder} holds no rows: build it again, from other runs")
     try:
         data = load_from_disk(str(folder))
+    except IndexError:  # what the library raises where no file of rows is named
+        raise empty from None
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"data.path: {folder} cannot be read: {error}") from None
     if not isinstance(data, Dataset):
         raise UsageError(f"data.path: {folder} holds several data sets: name the folder of one")
+    if not len(data):
+        raise empty
     return data
+
+
+def problems_of(data: Any) -> list[Problem]:
+    """The problems of a set for GRPO. Raises UsageError: it is no such set, or a problem in it is broken."""
+    if "problem" not in data.column_names or "id" not in data.column_names:
+        raise UsageError(
+            f"the data set has columns {', '.join(data.column_names)[:200]}: it is no set of problems; "
+            "build one with `flowreasoner dataset build grpo`"
+        )
+    found = []
+    for number, text in enumerate(data["problem"]):
+        try:
+            found.append(parse_problem(json.loads(text), f"row {number}"))
+        except (ProblemError, ValueError, TypeError) as error:
+            raise UsageError(f"the data set cannot be used: {error}: build it again") from None
+    return found
 
 
 def sft_rows(data: Any, tokenizer: Any, max_length: int) -> list[Row]:

@@ -122,6 +122,14 @@ class Checkpoint:
     step: int
     folder: Path
 
+    @property
+    def made_at(self) -> float:
+        """When it was complete on this machine, in Unix seconds; 0 where that cannot be read."""
+        try:
+            return (self.folder / "checkpoint.json").stat().st_mtime
+        except OSError:
+            return 0.0
+
 
 def ours(module: str, *arguments: str) -> tuple[str, ...]:
     """The command that runs one of our modules, as `flowreasoner.command` does, wherever the job runs."""

@@ -83,14 +83,19 @@ def load_model(recipe: ModelRecipe, source: str, tokenizer: Any) -> Any:
         raise ModelError(
             "not-found", f"{recipe.model.base}: cannot load {source}: {_first_line(error)}"
         ) from None
-    context = getattr(model.config, "max_position_embeddings", None)
+    check_context(recipe, model.config)
+    model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def check_context(recipe: ModelRecipe, config: Any) -> None:
+    """Raises UsageError where rows may be longer than the base, by its configuration, can read."""
+    context = getattr(config.get_text_config(), "max_position_embeddings", None)
     if context is not None and recipe.data.max_length > context:
         raise UsageError(
             f"data.max_length ({recipe.data.max_length}) is more than the {context} tokens that "
             f"{recipe.model.base} can read: set it to {context} or less"
         )
-    model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
-    return model
 
 
 def peft_config(recipe: ModelRecipe) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.config import Settings
 from engine.config import load as load_settings
+from engine.operators.own import load_set
 from training.recipes.kinds import DPORecipe, GRPORecipe, ModelRecipe, Recipe, SFTRecipe, Trained
 from training.recipes.launch import argv
 from training.recipes.maas import MaASRecipe
@@ -30,7 +31,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Plan:
-    """`rows`, `tokens` and `longest` are None without a data set. `argv` is the job's command.
+    """`argv` is the job's command. `rows`, `tokens` and `longest` are None without a data set, the latter two
+    also with one of problems.
 
     With packing, `steps` is the least there can be. `memory` is of one device, `disk` of the run directory
     at its fullest.
@@ -48,13 +50,19 @@ class Plan:
 def plan(recipe: Recipe, run_folder: str = "RUN_DIR", settings: Settings | None = None) -> Plan:
     """Read the data set and the base's configuration, and estimate.
 
-    Loads no weights. Raises ExpectedError: the data set or the base cannot be used as the recipe says.
+    Loads no weights. Raises ExpectedError: the data set, the base or an operator set cannot be used as the
+    recipe says.
     """
     settings = settings or load_settings()
+    if isinstance(recipe, GRPORecipe):
+        for name in filter(None, (*recipe.rollouts.operators, recipe.rollouts.held_out)):
+            load_set(name)
     rows = tokens = longest = None
     if recipe.data.path:
         lengths = _lengths(recipe, settings)
-        rows, tokens, longest = len(lengths), sum(lengths), max(lengths)
+        rows = len(lengths)
+        if isinstance(recipe, Trained):  # of problems nobody knows yet what will be written
+            tokens, longest = sum(lengths), max(lengths)
     at_once = rows
     if isinstance(recipe, SFTRecipe) and recipe.data.packing and tokens is not None:
         at_once = math.ceil(tokens / recipe.data.max_length)
@@ -84,12 +92,12 @@ def _sent(recipe: GRPORecipe, model: _Shape, run_folder: str) -> Estimate:
 
 
 def _lengths(recipe: Recipe, settings: Settings) -> list[int]:
-    from training.data.rows import open_data, pairs, sft_rows
+    from training.data.rows import open_data, pairs, problems_of, sft_rows
     from training.recipes.base import load_tokenizer
 
     data = open_data(recipe.data.path)
     if not isinstance(recipe, ModelRecipe):
-        return [0] * len(data)
+        return [0] * len(problems_of(data))
     tokenizer = load_tokenizer(recipe.model, settings)
     if isinstance(recipe, SFTRecipe):
         return [len(row.ids) for row in sft_rows(data, tokenizer, recipe.data.max_length)]
@@ -98,7 +106,7 @@ def _lengths(recipe: Recipe, settings: Settings) -> list[int]:
             len(p["chosen_ids"]) + len(p["rejected_ids"]) + 2 * len(p["prompt_ids"])
             for p in pairs(data, tokenizer, recipe.data.max_length)
         ]
-    return [0] * len(data)  # queries: how long their calls are is not known before
+    return [0] * len(problems_of(data))  # queries: how long their calls are is not known before
 
 
 def _steps(recipe: Recipe, rows: int | None) -> int | None:
@@ -125,12 +133,12 @@ class _Shape:
 
     @classmethod
     def of(cls, recipe: ModelRecipe, settings: Settings) -> _Shape:
-        """From the base's configuration alone. Raises ModelError."""
+        """From the base's configuration alone. Raises ModelError and UsageError."""
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM
 
         from engine.models.base import ModelError
-        from training.recipes.base import source_of
+        from training.recipes.base import check_context, source_of
 
         source = source_of(recipe.model, settings)
         try:
@@ -142,6 +150,7 @@ class _Shape:
             raise ModelError(
                 "not-found", f"{recipe.model.base}: cannot read its configuration: {line}"
             ) from None
+        check_context(recipe, config)
         text = config.get_text_config()
         count = sum(p.numel() for p in model.parameters())
         return cls(count, text.num_hidden_layers, text.hidden_size, text.vocab_size)

@@ -7,7 +7,6 @@ of the advantage, which would not bound a negative one. Equation 4 is `training.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import Any
 from engine.benchmarks import CATALOGUE
 from engine.config import Settings
 from engine.models.local.chat import Chat
-from engine.problems import Problem, ProblemError, parse_problem
+from engine.problems import Problem
 from engine.tasks import Task
 from sandbox.backends import Prefer
 from sandbox.errors import UsageError
-from training.data.rows import open_data
+from training.data.rows import open_data, problems_of
 from training.recipes import GRPORecipe
 from training.recipes.base import load_model, load_tokenizer, peft_config, source_of
 from training.rollouts.generators import EmbeddedGenerator, Generator
@@ -113,22 +112,6 @@ def _gym(
     if recipe.hardware.processes == 1 and recipe.hardware.device == "cpu":
         return GymThread(gym_of(worker, store, prefer, settings))
     return SharedGym(worker, store, chat, prefer, lambda mine: gather_object([mine]))
-
-
-def problems_of(data: Any) -> list[Problem]:
-    """The problems of a set for GRPO. Raises UsageError: it is no such set, or a problem in it is broken."""
-    if "problem" not in data.column_names or "id" not in data.column_names:
-        raise UsageError(
-            f"the data set has columns {', '.join(data.column_names)[:200]}: it is no set of problems; "
-            "build one with `flowreasoner dataset build grpo`"
-        )
-    found = []
-    for number, text in enumerate(data["problem"]):
-        try:
-            found.append(parse_problem(json.loads(text), f"row {number}"))
-        except (ProblemError, ValueError, TypeError) as error:
-            raise UsageError(f"the data set cannot be used: {error}: build it again") from None
-    return found
 
 
 def tasks_of(data: Any, problems: Sequence[Problem], recipe: GRPORecipe) -> list[Task]:

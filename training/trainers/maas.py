@@ -31,13 +31,12 @@ from engine.variants.maas_checkpoint import read_controller, write_controller
 from engine.variants.maas_controller import Architecture, policy_loss, utility
 from engine.variants.maas_render import choices, first_instructions, render, verifies
 from sandbox.errors import UnavailableError, UsageError
-from training.data.rows import open_data
+from training.data.rows import open_data, problems_of
 from training.recipes import MaASRecipe
 from training.rollouts.rewards import NO_VERDICT
 from training.rollouts.rollouts import Gym
 from training.rollouts.tasks import scored_on
 from training.trainers.checkpoints import TRAINER, folder_of, manifest_of, prune, replacing, seal
-from training.trainers.grpo import problems_of
 from training.trainers.progress import Progress
 from training.trainers.run_directory import RunDirectory
 from training.trainers.step_report import mean

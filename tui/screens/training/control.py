@@ -76,15 +76,17 @@ class JobControl:
         # The app's, because it takes minutes: nobody has to stay on this screen.
         self._do(serve(), worker_of=self._screen.app)
 
-    async def compare(self, job_id: str, step: int) -> None:
+    async def compare(self, job: JobStanding, step: int) -> None:
         """Open the comparison of the checkpoint with its base."""
         from tui.service.jobs.evaluation import compared_in
 
-        found = compared_in(await self._screen.navigation.records.experiments(), job_id, step)
-        if found is None:
-            self._screen.notify(f"No experiment compares checkpoint {step} with its base yet; v starts one.")
+        experiments = await self._screen.navigation.records.experiments()
+        made = {one.step: one.made_at for one in await self._jobs.checkpoints(job.row.id)}
+        found = compared_in(experiments, job.row.id, step, job.row.base or "pocket-meta", made)
+        if found:
+            self._screen.navigation.open_comparison(found)
         else:
-            self._screen.navigation.open_comparison([found])
+            self._screen.notify(f"No experiment compares checkpoint {step} with its base yet; v starts one.")
 
     def _confirm(
         self,

@@ -263,8 +263,8 @@ class JobScreen(WorkbenchScreen[None]):
         self.run_worker(self._compare, group="evaluate", exclusive=True)
 
     async def _compare(self) -> None:
-        if (step := await self._step()) is not None:
-            await self._control.compare(self._id, step)
+        if (step := await self._step()) is not None and self._job is not None:
+            await self._control.compare(self._job, step)
 
     async def _step(self) -> int | None:
         """The checkpoint under the cursor, elsewhere than among checkpoints the newest."""

@@ -164,6 +164,11 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
         self.run_worker(self._read, group="recipe", exclusive=True)
         self._table.focus()
 
+    @on(Input.Blurred, "#name-recipe")
+    def _left_recipe(self) -> None:
+        """The settings are those of the recipe that is named, however its field is left."""
+        self.run_worker(self._read, group="recipe", exclusive=True)
+
     @on(Input.Changed)
     def _edited(self) -> None:
         """What was tried is no longer what would start."""

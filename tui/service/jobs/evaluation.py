@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,15 +29,47 @@ def contestants(run_dir: Path, step: int, base: str) -> tuple[str, str]:
     return f"{variant},meta_agent={base}", f"{variant},meta_agent={model_name(run_dir.name, step)}"
 
 
-def compared_in(experiments: Sequence[ExperimentRow], job_id: str, step: int) -> str | None:
-    """The name of the first of `experiments` that has the checkpoint and something to compare it with."""
-    name = model_name(job_id, step)
-    wanted = {f"meta_agent={name}", f"controller={name}"}
-    for row in experiments:
-        labels = [state.label.split(",") for state in row.variants]
-        if len(labels) > 1 and any(wanted.intersection(parts) for parts in labels):
-            return row.name
-    return None
+def compared_in(
+    experiments: Sequence[ExperimentRow], job_id: str, step: int, base: str, made: Mapping[int, float]
+) -> list[str]:
+    """The names of the experiments that compare the checkpoint with its base: the newest that has both, else
+    one with the checkpoint and one with `base` on the same problems, the base's first; none where there are
+    none.
+
+    `made` has the time at which each checkpoint was complete, by step, in Unix seconds: a variant that names
+    the job without a step had the newest of its time.
+    """
+    with_it = [row for row in experiments if _uses(row, job_id, step, made)]
+    for row in with_it:
+        if len(row.variants) > 1:
+            return [row.name]
+    for row in with_it:
+        wanted = {
+            (base, rest) for model, rest in _contestants(row) if model.partition("@")[0] == f"job:{job_id}"
+        }
+        for other in experiments:
+            same = other.plan["digest"] == row.plan["digest"] and other.name != row.name
+            if same and wanted.intersection(_contestants(other)):
+                return [other.name, row.name]
+    return []
+
+
+def _uses(row: ExperimentRow, job_id: str, step: int, made: Mapping[int, float]) -> bool:
+    """Whether one of its variants uses the checkpoint."""
+    newest = max((s for s, time in made.items() if time <= row.started_at), default=None)
+    names = {model_name(job_id, step)} | ({f"job:{job_id}"} if newest == step else set())
+    return any(model in names for model, _ in _contestants(row))
+
+
+def _contestants(row: ExperimentRow) -> list[tuple[str, str]]:
+    """What each variant uses, its meta-agent or controller, and the rest of it."""
+    found: list[tuple[str, str]] = []
+    for spec in row.plan["variants"].values():
+        parts = spec.split(",")
+        models = [p for p in parts if p.partition("=")[0] in ("meta_agent", "controller")]
+        model = models[0].partition("=")[2] if models else row.plan["meta_agent"]
+        found.append((model, ",".join(sorted(set(parts) - set(models)))))
+    return found
 
 
 def experiments_of(experiments: Sequence[ExperimentRow], job_id: str) -> list[str]:
