@@ -122,14 +122,15 @@ def trial_row(trial: TrialRow) -> TableRow:
 def active_row(now: Standing) -> TableRow:
     """An experiment in progress for Home's table of what runs."""
     rates = ", ".join(rate(state) for state in now.variants)
-    waits = f" · {', '.join(now.waits)}" if now.waits else ""
-    told = f"{now.status}, {rates}" if now.status != "running" else f"{rates}{waits}"
+    waits = f"{', '.join(now.waits)} · " if now.waits else ""
+    told = f"{now.status}, {rates}" if now.status != "running" else f"{waits}{rates}"
     return TableRow(
         f"experiment:{now.experiment}",
         (
             _MARKS.get(now.status, ("●", "accent")),
             (one_line(now.experiment, 60), ""),
-            (f"{now.done}/{now.total}"[:5], "muted"),
+            ("", ""),
+            (f"{now.done:,}/{now.total:,}", "muted"),
             (one_line(told, 200), "accent"),
             ("", ""),
             (fmt.known_cost(now.spent_usd, is_all=not now.unknown_calls), "muted"),
