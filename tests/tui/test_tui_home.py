@@ -72,7 +72,7 @@ async def test_an_experiment_in_progress_comes_before_the_newest(path: Path) -> 
     async with app.run_test(size=SMALL) as pilot:
         await until(pilot, lambda: "first" in str(table(app, "variants").border_title))
         assert row(app, "vanilla")[1:3] == ["40/40", "50%"]
-        assert len(row(app, "vanilla")[3]) == 12
+        assert len(row(app, "vanilla")[3]) == 10
         await until(pilot, lambda: "2/8" in table(app, "active").plain_text)
         await pilot.resize_terminal(*WIDE)  # the lines are longer there
         await until(pilot, lambda: len(row(app, "vanilla")[3]) == 32)

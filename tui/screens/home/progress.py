@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from store.experiment_progress import ExperimentProgress, Means
 
 POINTS = 32  # cells of a line where the terminal is wide
-NARROW_POINTS = 12
+NARROW_POINTS = 10
 PROGRESS_COLUMNS = (
-    Column("Variant", "name", least=21),
+    Column("Variant", "name", least=34),
     Column("Done", "number"),
     Column("Pass", "number"),
     Column("", "number"),  # a line: never cut
@@ -41,7 +41,7 @@ def progress_rows(progress: ExperimentProgress, points: int) -> list[TableRow]:
                 (fmt.score(variant.means[-1].pass_rate if variant.means else None), ""),
                 (sparkline([m.pass_rate for m in variant.means], 1.0, cells), "success"),
                 (_cost(variant.means), "muted"),
-                (sparkline([m.cost_usd for m in variant.means], highest, cells), "accent"),
+                (sparkline([m.cost_usd for m in variant.means], highest, cells) if highest else "", "accent"),
             ),
         )
         for variant in progress.variants
