@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from engine.experiments.keys import DONE, FOUND, TrialKey
 from engine.experiments.tally import Attempt, Tally, VariantState
 from store.errors import StoreError, no_run
+from store.experiment_progress import ExperimentProgress, read_progress
 from store.owners import Owner
 from store.reading import ReadConnection
 from store.usage import SearchUsage, Usage, operators_of, usage_of
@@ -112,6 +113,18 @@ class ExperimentReader:
                     " list them with `experiments`."
                 )
             return _experiment(db, *row)
+
+    def progress(self, name: str | None = None, *, points: int) -> ExperimentProgress | None:
+        """How each variant of an experiment has done so far, in at most `points` means; without a name, of
+        the newest. None where there is no such experiment, or it is damaged.
+        """
+        query = "SELECT name, plan FROM experiments WHERE ?1 IS NULL OR name = ?1"
+        with self._connection.taken() as db:
+            rows = db.execute(f"{query} ORDER BY started_at DESC, name LIMIT 1", (name,)).fetchall()
+            found = self._connection.intact(
+                rows, lambda row: read_progress(db, row[0], row[1], points), lambda row: row[0]
+            )
+            return found[0] if found else None
 
     def trials(self, name: str) -> list[TrialRow]:
         """The trials that were attempted, one row each, as planned: by repeat, problem and variant."""

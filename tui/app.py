@@ -97,6 +97,13 @@ class WorkbenchApp(Places):
     def get_default_screen(self) -> Screen[Any]:
         return HomeScreen()
 
+    def get_css_variables(self) -> dict[str, str]:
+        variables = super().get_css_variables()
+        if not self.current_theme.dark:
+            # The lines around panes: lighter than a light background, nobody would see them.
+            variables["panel-lighten-1"] = variables["panel-darken-3"]
+        return variables
+
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, self._picked_theme.remember)
         if self._picked_theme.problem:

@@ -45,8 +45,9 @@ FAILURE_COLUMNS = (
 )
 ACTIVE_COLUMNS = (
     Column("", least=1),
-    Column("Problem", "name", least=10),
-    Column("Round", rank=2, least=5),
+    Column("Problem", "name", least=24),
+    Column("Round", "number", rank=2),
+    Column("Done", "number", rank=2),
     Column("Waiting for", least=18, most=200),
     Column("Tokens", "number", rank=3),
     Column("Cost", "number", rank=4),
@@ -120,6 +121,7 @@ def active_row(number: int, session: RunSession, stalled: str = "") -> TableRow:
             _mark(state.status),
             (one_line(session.title, 60), ""),
             (f"{state.tree.round.number}{planned}" if state.tree.round else "", "muted"),
+            (fmt.plural(state.steps_total, "step") if state.steps_total else "", "muted"),
             (one_line(stalled or waiting_on(state).text, 120), "warning" if stalled else "accent"),
             (fmt.count(state.spent.tokens), "muted"),
             (fmt.cost(state.spent.cost_usd), "muted"),

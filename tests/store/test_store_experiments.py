@@ -140,6 +140,33 @@ def test_searches_are_no_trials_and_what_they_found_is_told_by_label(tmp_path: P
         assert reader.experiments.all()[0].runs == 2
 
 
+def test_progress_is_told_in_the_order_in_which_trials_ended_and_thinned_out(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    ids = [f"p{n}" for n in range(6)]
+    plan(path, {"variants": PLAN["variants"], "problems": ids, "repeats": 1})
+    ended = {"p0": ("failed", 60.0, 0.4), "p1": ("passed", 10.0, None), "p2": ("passed", 30.0, 0.2)}
+    ended |= {"p3": ("error", 20.0, 0.3), "p4": ("infra", 5.0, 9.0)}
+    for number, (problem_id, (status, at, usd)) in enumerate(ended.items()):
+        key = TrialKey("vanilla", problem_id, 1)
+        store(path, attempt(f"r{number}", key, status, at, cost_usd=usd))
+    store(path, attempt("again", TrialKey("vanilla", "p0", 1), "passed", 70.0, cost_usd=0.1))
+    store(path, attempt("found", TrialKey("vanilla", "p1", 1, "round-1"), "failed", 1.0, "search"))
+    with Reader(path) as reader:
+        whole = reader.experiments.progress("e", points=10)
+        thinned = reader.experiments.progress(points=2)
+        assert reader.experiments.progress("no such", points=10) is None
+    assert whole is not None and thinned is not None and thinned.name == "e"
+    vanilla, other = whole.variants
+    rates = [mean.pass_rate for mean in vanilla.means]
+    assert rates == [1.0, 1 / 2, 2 / 3, 3 / 4]  # p1, p3, p2, and p0 as it ended the second time
+    costs = [mean.cost_usd for mean in vanilla.means]
+    assert costs[0] is None and costs[1:] == pytest.approx([0.3, 0.25, 0.2])
+    assert (vanilla.done, vanilla.total, vanilla.means[-1].priced) == (4, 6, 3)
+    assert (other.label, other.done, other.means) == ("b", 0, ())
+    assert [mean.trials for mean in thinned.variants[0].means] == [2, 4]
+    assert thinned.variants[0].means[-1].pass_rate == vanilla.means[-1].pass_rate
+
+
 def test_an_unknown_experiment_is_said_so(tmp_path: Path) -> None:
     with Reader(tmp_path / "none.db") as reader:
         assert reader.experiments.all() == []

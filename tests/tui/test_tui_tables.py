@@ -65,6 +65,16 @@ def test_what_names_share_ends_at_a_joint(names: list[str], rest: str) -> None:
     assert names[0][common_prefix(names) :] == rest
 
 
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [(20, "pocket/held-out-77-1"), (19, "…held-out-77-1"), (13, "…out-77-1"), (8, "…77-1"), (3, "…1")],
+)
+def test_names_lose_no_more_of_what_they_share_than_they_must(width: int, shown: str) -> None:
+    names = ["pocket/held-out-77-1", "pocket/held-out-77-2"]
+    layout = replace(fitted((NAME,), [20], [0], width), prefixes={0: common_prefix(names, width)})
+    assert layout.cut(0, NAME, names[0], width) == shown
+
+
 @pytest.mark.parametrize("text", ["pocket/held-out-8-31", "日本語の問題/12", "abc", ""])
 @pytest.mark.parametrize("width", [1, 2, 5, 9, 40])
 def test_the_middle_goes_and_the_end_stays(text: str, width: int) -> None:

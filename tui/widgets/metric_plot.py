@@ -90,9 +90,9 @@ class MetricPlot(PlotextPlot):
         if span[0] == span[1]:
             span = (span[0] - 1, span[1] + 1)
         plot.xlim(*span)
-        # Whole steps are not labelled twice.
-        count = 3 if view.axis == "time" or span[1] - span[0] > 1 else 2
-        places, _ = ticks(*span, count, log=False)
+        places, _ = ticks(*span, 3, log=False)
+        if view.axis != "time":  # a step is a whole number, and its label stands where it is
+            places = sorted({float(step) for x in places if span[0] <= (step := round(x)) <= span[1]})
         plot.xticks(places, [_minutes(x) if view.axis == "time" else f"{x:.0f}" for x in places])
         if view.cursor is not None:
             plot.vline(view.cursor, color=self._ink(len(COLOURS)))

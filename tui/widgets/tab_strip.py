@@ -55,11 +55,17 @@ class TabStrip(Widget):
             at = candidates.index(self.active) if self.active in candidates else 0
             self.post_message(self.Picked(self, candidates[(at + by) % len(candidates)]))
 
+    @property
+    def _gap(self) -> int:
+        """How many cells lie between two names: one where they have no room otherwise."""
+        wanted = sum(len(name) + 2 for name in self.names) - 2
+        return 2 if wanted <= self.content_size.width else 1
+
     def render(self) -> RenderResult:
         parts: list[Content | tuple[str, str]] = []
         for number, name in enumerate(self.names):
             if number:
-                parts.append(("  ", ""))
+                parts.append((" " * self._gap, ""))
             if name == self.active:
                 parts.append((name, "$primary bold underline"))
             else:
@@ -72,4 +78,4 @@ class TabStrip(Widget):
         for name in self.names:
             if inside is not None and x <= inside.x < x + len(name):
                 self.post_message(self.Picked(self, name))
-            x += len(name) + 2
+            x += len(name) + self._gap

@@ -120,16 +120,19 @@ def fixed_columns(columns: Sequence[Column], chosen: Sequence[int]) -> list[int]
     return list(chosen[:1])
 
 
-def common_prefix(texts: Sequence[str]) -> int:
-    """How many characters all of the texts begin with, up to a joint (`/`, `:`, `-`, …); 0 where few."""
+def common_prefix(texts: Sequence[str], width: int = 0) -> int:
+    """How many characters to leave out that all of the texts begin with, up to a joint (`/`, `:`, `-`, …): no
+    more than it takes for the texts to fit `width` cells, or else all of them; 0 where they are few.
+    """
     distinct = set(texts) - {""}
     if len(distinct) < 2:
         return 0
     first, last = min(distinct), max(distinct)  # what these share, all share
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    joints = list(_JOINTS.finditer(first[:same]))
-    length = joints[-1].end() if joints else 0
-    return length if length >= _SHORTEST_PREFIX else 0
+    ends = [end for joint in _JOINTS.finditer(first[:same]) if (end := joint.end()) >= _SHORTEST_PREFIX]
+    # What they share is counted off in cells, so that wide characters are counted right.
+    excess = max(map(cell_len, distinct)) + cell_len(_CUT) - width
+    return next((end for end in ends if cell_len(first[:end]) >= excess), ends[-1] if ends else 0)
 
 
 def sort_key(column: Column, text: str, place: int) -> tuple[int, float, str]:

@@ -150,7 +150,7 @@ class TableView(LineList):
             else:
                 known = scrolled(self._columns, self._natural, chosen, room, self._start)
             prefixes = {
-                i: common_prefix([row.cells[i][0] for row in self._rows])
+                i: common_prefix([row.cells[i][0] for row in self._rows], wide)
                 for i, wide in known.shown
                 if self._columns[i].kind == "name" and wide < self._natural[i]
             }

@@ -22,8 +22,8 @@ EXPERIMENT_COLUMNS = (
     Column("Experiment", "name", least=12),
     Column("Started", "time", rank=4),
     Column("Benchmark", "name", least=8, rank=3),
-    Column("Progress", least=12),
-    Column("Pass rates", least=16, most=200),
+    Column("Progress", least=18),
+    Column("Pass rates", "name", least=26, most=200),  # each ends in the rate
     Column("Spent", "number", rank=2),
     Column("Left", "number", rank=1),
 )
@@ -41,7 +41,7 @@ TRIAL_COLUMNS = (
     Column("Variant", "name", least=11),
     Column("Rep.", "number", rank=3),
     Column("Score", "number"),
-    Column("What went wrong", least=12, most=400),
+    Column("What went wrong", least=15, most=400),
     Column("Tries", "number", rank=4),
     Column("Cost", "number", rank=2),
     Column("Time", "number", rank=1),
@@ -122,14 +122,15 @@ def trial_row(trial: TrialRow) -> TableRow:
 def active_row(now: Standing) -> TableRow:
     """An experiment in progress for Home's table of what runs."""
     rates = ", ".join(rate(state) for state in now.variants)
-    waits = f" · {', '.join(now.waits)}" if now.waits else ""
-    told = f"{now.status}, {rates}" if now.status != "running" else f"{rates}{waits}"
+    waits = f"{', '.join(now.waits)} · " if now.waits else ""
+    told = f"{now.status}, {rates}" if now.status != "running" else f"{waits}{rates}"
     return TableRow(
         f"experiment:{now.experiment}",
         (
             _MARKS.get(now.status, ("●", "accent")),
             (one_line(now.experiment, 60), ""),
-            (f"{now.done}/{now.total}"[:5], "muted"),
+            ("", ""),
+            (f"{now.done:,}/{now.total:,}", "muted"),
             (one_line(told, 200), "accent"),
             ("", ""),
             (fmt.known_cost(now.spent_usd, is_all=not now.unknown_calls), "muted"),

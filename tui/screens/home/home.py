@@ -15,6 +15,7 @@ from tui.actions import bindings_for
 from tui.run_rows import ACTIVE_COLUMNS, FAILURE_COLUMNS, RECENT_COLUMNS, active_row, failure_row, recent_row
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
+from tui.screens.home.progress import NARROW_POINTS, POINTS, PROGRESS_COLUMNS, progress_rows
 from tui.watching import Watches
 from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
@@ -23,10 +24,12 @@ from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
+    from store.experiment_progress import ExperimentProgress
     from tui.service.jobs.standing import JobStanding
 
 RECENT = 50
 STORE_SECONDS = 2.0
+PROGRESS_SECONDS = 10.0  # all trials of an experiment are read for it: 0.7 s where there are 100,000
 
 
 class HomeScreen(WorkbenchScreen[None]):
@@ -38,6 +41,8 @@ class HomeScreen(WorkbenchScreen[None]):
         super().__init__(name="home")
         self._experiments: list[Standing] = []
         self._jobs: list[JobStanding] = []
+        self._progress: ExperimentProgress | None = None  # of an experiment in progress, else of the newest
+        self._progress_due, self._progress_at = False, 0.0
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Home")
@@ -50,6 +55,7 @@ class HomeScreen(WorkbenchScreen[None]):
             setup = Static(id="setup", classes="box", markup=False)
             setup.border_title = "Set up"
             yield setup
+        yield TableView(PROGRESS_COLUMNS, id="variants")
         with Vertical(id="lower"):
             recent = TableView(RECENT_COLUMNS, id="recent", empty="Reading the store …")
             recent.border_title = "Recent runs"
@@ -93,21 +99,46 @@ class HomeScreen(WorkbenchScreen[None]):
         records = self.navigation.records
         # At once: they may be gone, with the app, by the time the store has answered.
         recent, failures = self.query_one("#recent", TableView), self.query_one("#failures", TableView)
+        variants = self.query_one("#variants", TableView)
         self._experiments = await self.navigation.engines.standings()
         self._jobs = await self._jobs_going_on() if self.navigation.workbench.has_settings else []
         try:
-            if not await records.changed() and not force:
-                return
-            newest = await records.runs(limit=RECENT)
-            failed = await records.runs(failed=True, limit=RECENT)
+            if changed := await records.changed() or force:
+                newest = await records.runs(limit=RECENT)
+                failed = await records.runs(failed=True, limit=RECENT)
+                recent.empty = "No run yet. They will be listed here, newest first."
+                recent.show([recent_row(run) for run in newest.rows])
+                recent.refresh()
+                failures.show([failure_row(run) for run in failed.rows])
         except StoreError as error:
             recent.empty = f"The store cannot be read: {one_line(str(error), 200)}"
             recent.refresh()
             return
-        recent.empty = "No run yet. They will be listed here, newest first."
-        recent.show([recent_row(run) for run in newest.rows])
-        recent.refresh()
-        failures.show([failure_row(run) for run in failed.rows])
+        self._progress_due = self._progress_due or changed
+        await self._load_progress(variants, at_once=force)
+
+    async def _load_progress(self, table: TableView, *, at_once: bool) -> None:
+        name = self._experiments[0].experiment if self._experiments else None
+        is_other = name is not None and (self._progress is None or self._progress.name != name)
+        now = self.navigation.clock()
+        if at_once or is_other or (self._progress_due and now - self._progress_at >= PROGRESS_SECONDS):
+            self._progress_due, self._progress_at = False, now
+            self._progress = await self.navigation.records.read(
+                lambda reader: reader.experiments.progress(name, points=POINTS)
+            )
+            self._show_progress(table)
+
+    def _show_progress(self, table: TableView) -> None:
+        progress = self._progress
+        self.set_class(progress is not None, "-experiment")
+        if progress is not None:
+            name = one_line(progress.name, 40).replace("[", "\\[")
+            table.border_title = f"Variants of {name}: pass rate and cost as trials ended"
+            table.show(progress_rows(progress, NARROW_POINTS if self.has_class("-narrow") else POINTS))
+
+    def on_resize(self) -> None:
+        # Once it is known whether it is narrow.
+        self.call_after_refresh(self._show_progress, self.query_one("#variants", TableView))
 
     async def _jobs_going_on(self) -> list[JobStanding]:
         from sandbox.errors import ExpectedError
@@ -134,9 +165,19 @@ class HomeScreen(WorkbenchScreen[None]):
             from tui.screens.training.rows import active_row as job_row
 
             rows = [*map(job_row, self._jobs), *rows]
-        self.query_one("#active", TableView).show(rows)
+        active = self.query_one("#active", TableView)
+        active.show(rows)
+        active.tell(self._gpus())
         self.set_class(bool(rows), "-busy")
         self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
+
+    def _gpus(self) -> str:
+        """What is known of the GPUs of other hosts; "" where none is set up."""
+        if not self.navigation.workbench.has_settings or not self.navigation.jobs.hosts:
+            return ""
+        from tui.screens.hosts.job_hosts import gpus_note
+
+        return gpus_note(self.navigation.jobs)
 
     def settings_read(self) -> None:
         """The settings are there: show what waited for them."""
@@ -164,7 +205,9 @@ class HomeScreen(WorkbenchScreen[None]):
         table = event.view
         if not isinstance(table, TableView) or table.selected is None:
             return
-        if table.selected.startswith("experiment:"):
+        if table.id == "variants" and self._progress is not None:
+            self.navigation.open_experiments(self._progress.name)
+        elif table.selected.startswith("experiment:"):
             self.navigation.open_experiments(table.selected.removeprefix("experiment:"))
         elif table.selected.startswith("job:"):
             self.navigation.open_job(table.selected.removeprefix("job:"))

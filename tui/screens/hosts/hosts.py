@@ -58,7 +58,8 @@ class HostsScreen(WorkbenchScreen[None]):
             table = TableView(columns, id=id, empty="Asking the daemon …")
             table.border_title = title
             yield table
-        yield JobHostsPane(self.navigation.workbench.settings.hosts, id="training")
+        app = self.navigation
+        yield JobHostsPane(app.workbench.settings.hosts, app.jobs, id="training")
         yield Footer()
 
     def on_mount(self) -> None:

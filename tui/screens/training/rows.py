@@ -91,6 +91,7 @@ def active_row(job: JobStanding) -> TableRow:
         (
             _MARKS.get(job.state, ("?", "muted")),
             (one_line(job.row.name, 60), ""),
+            ("", ""),
             (_done(job), "muted"),
             (one_line(told, 200), "warning" if job.trouble else "accent"),
             ("", ""),

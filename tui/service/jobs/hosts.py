@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from engine.host_config import Host
     from training.jobs.remote.hosts import HostReport
+
+
+class HostCheck(NamedTuple):
+    """What the last check of a host found, None where the host did not answer; `at` in Unix seconds."""
+
+    report: HostReport | None
+    at: float
 
 
 async def check_host(name: str, host: Host) -> HostReport:

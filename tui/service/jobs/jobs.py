@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from engine.host_config import Host
     from training.jobs.directory import Checkpoint
     from training.jobs.job import Job
+    from training.jobs.remote.hosts import HostReport
     from training.jobs.watch import Watch
+    from tui.service.jobs.hosts import HostCheck
     from tui.service.jobs.launch import Launch
     from tui.service.records import Records
 
@@ -43,6 +45,9 @@ class Jobs:
         self._reading = JobReading(records.path, self.folder)
         self._watch: Watch | None = None
         self.news = JobNews()
+        self.checks: dict[
+            str, HostCheck
+        ] = {}  # of hosts, by name; a host is asked only when somebody says so
 
     @property
     def problems(self) -> list[str]:
@@ -53,6 +58,29 @@ class Jobs:
     def hosts(self) -> Mapping[str, Host]:
         """The hosts of the settings, by name."""
         return self._hosts()
+
+    async def check_host(self, name: str) -> HostReport:
+        """How a host of the settings is now. Raises ExpectedError where it cannot be asked."""
+        from sandbox.errors import ExpectedError
+        from tui.service.jobs.hosts import check_host
+
+        try:
+            report = await check_host(name, self.hosts[name])
+        except ExpectedError:
+            self.note_check(name, None)
+            raise
+        self.note_check(name, report)
+        return report
+
+    def note_check(self, name: str, report: HostReport | None) -> None:
+        """Remember what a check found just now."""
+        from tui.service.jobs.hosts import HostCheck
+
+        self.checks[name] = HostCheck(report, self._clock())
+
+    def check_age_s(self, name: str) -> float | None:
+        """Seconds since the last check of a host; None where there was none."""
+        return max(self._clock() - self.checks[name].at, 0.0) if name in self.checks else None
 
     def folder_of(self, job_id: str) -> Path:
         """The folder of the job with this id, whether or not it exists."""

@@ -1,0 +1,48 @@
+"""How Compare and Failures look in a light theme and without colours. Update with `--snapshot-update`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui.pilots import app_of, until
+from tests.tui.scripted import ScriptedSettings, ScriptedWorkbench
+from tests.tui.test_tui_compare import comparing, full
+from tests.tui.test_tui_failures import NAME_ERROR, full_store, opened, peek, table
+
+__all__ = ["full", "full_store"]  # fixtures
+SIZE = (120, 36)
+Compare = Callable[..., bool]
+
+
+@pytest.fixture(params=["light", "no-colour"])
+def settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ScriptedSettings:
+    """Settings of a light theme, or of the usual one where the terminal asks for no colours."""
+    if request.param == "light":
+        return ScriptedSettings(theme="textual-light")
+    monkeypatch.setenv("NO_COLOR", "1")
+    return ScriptedSettings()
+
+
+def test_a_comparison(snap_compare: Compare, full: Path, settings: ScriptedSettings) -> None:
+    app = app_of(ScriptedWorkbench(full, settings=settings))
+
+    async def ready(pilot: Pilot[Any]) -> None:
+        await comparing(pilot, "first:vanilla", "first:flow")
+
+    assert snap_compare(app, terminal_size=SIZE, run_before=ready)
+
+
+def test_failures(snap_compare: Compare, full_store: Path, settings: ScriptedSettings) -> None:
+    app = app_of(ScriptedWorkbench(full_store, settings=settings))
+
+    async def ready(pilot: Pilot[Any]) -> None:
+        await opened(pilot)
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: table(app, "runs").count == 2 and NAME_ERROR in peek(app))
+
+    assert snap_compare(app, terminal_size=SIZE, run_before=ready)
