@@ -33,14 +33,14 @@ from typing import NamedTuple
 from tests.benchmarks.recording import fill
 
 FLOWREASONER = str(Path(sys.executable).with_name("flowreasoner"))
-WORD = b"FlowReasoner"  # in the first frame of both apps
+WORD = b"Runs"  # in the first frame of both apps
 PATIENCE_S = 60.0
 MINIMAL = """
 from textual.app import App
 from textual.widgets import Static
 class Minimal(App):
     def compose(self):
-        yield Static("FlowReasoner")
+        yield Static("Runs")
 Minimal().run()
 """
 
