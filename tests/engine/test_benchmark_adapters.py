@@ -268,6 +268,8 @@ def test_without_data_and_network_one_sentence_says_what_to_do(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_ENDPOINT", "https://hub.invalid")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for package in ("huggingface_hub.constants", "datasets.config"):  # read at their import, by another test
+        monkeypatch.setattr(f"{package}.HF_HUB_OFFLINE", True, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     asked: list[object] = []
     monkeypatch.setattr("socket.getaddrinfo", lambda *name: asked.append(name))

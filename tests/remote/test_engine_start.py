@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -49,8 +50,11 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str) -> Iter
 
 def children() -> set[int]:
     """The processes that this one has started and not waited for, those that have ended among them."""
-    tasks = Path("/proc/self/task").iterdir()
-    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
 
 
 def end(path: Path) -> None:

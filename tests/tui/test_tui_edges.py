@@ -175,12 +175,15 @@ class Slow(Records):
 async def test_a_read_that_takes_long_is_neither_cut_off_nor_joined_by_others(store: Path) -> None:
     filled(store)
     app = app_of(ScriptedWorkbench(store))
-    slow = app.records = Slow(store)
     async with app.run_test(size=WIDE) as pilot:
         await pilot.press("5")
         await until(pilot, lambda: isinstance(app.screen, ExperimentsScreen))
         screen = app.screen
         assert isinstance(screen, ExperimentsScreen)
+        table = screen.query_one("#experiments", TableView)
+        await until(pilot, lambda: table.count == 1 and not screen._reading)
+        slow = app.records = Slow(store)  # now that no other screen reads
+        screen.action_reload()
         await until(pilot, lambda: slow.begun == 1)
         for _ in range(3):
             screen._reread()  # as its timer does
@@ -189,11 +192,9 @@ async def test_a_read_that_takes_long_is_neither_cut_off_nor_joined_by_others(st
         screen.action_reload()  # what somebody asks for follows, once
         screen.action_reload()
         slow.gate.set()
-        table = screen.query_one("#experiments", TableView)
-        await until(pilot, lambda: table.count == 1)
         await until(pilot, lambda: not screen._reading)
         reads = slow.begun
-        assert reads == slow.ended and reads <= 6
+        assert reads == slow.ended and 1 < reads <= 6
 
 
 async def test_rows_that_cannot_be_read_are_told(store: Path) -> None:
