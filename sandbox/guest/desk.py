@@ -139,11 +139,13 @@ class Sitting(Process):
         """Count from here what it uses."""
         self.pid = self.resident.pid
         if self.pid:
-            self._cpu_before, self._waited_before = linux.cpu_seconds(self.pid), fairness.waited(self.pid)
+            self._cpu_before = linux.cpu_seconds(self.pid)
+            self._waited_before = fairness.shares_of([self.pid], 0.0).waited
 
     @property
     def shares(self) -> fairness.Shares:
-        return fairness.Shares(self.cpu_s, fairness.waited(self.pid) - self._waited_before, 1)
+        now = fairness.shares_of([self.pid], self.cpu_s)
+        return now._replace(waited=now.waited - self._waited_before, threads=1)
 
     @property
     def cpu_s(self) -> float:

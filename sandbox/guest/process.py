@@ -165,15 +165,15 @@ class Process:
 
     @property
     def unaccounted(self) -> bool:
-        """Whether it was gone before anyone noted what it used, and its end is not known yet either."""
-        return self.killed and self.pid > 0 and self.end is None and 0 in self.cost
+        """Whether nobody noted what it used: it was gone, or its answer came before word of its pid."""
+        return self.killed and self.end is None and 0 in self.cost
 
     def kill(self) -> None:
         """SIGKILL it, now or as soon as its pid is known."""
-        if not self.killed and self.pid and self.end is None:
-            self.cost = (linux.cpu_seconds(self.pid) * 1000, linux.peak_rss_kb(self.pid))
         self.killed = True
         if self.pid and self.end is None:
+            if 0 in self.cost:
+                self.cost = (linux.cpu_seconds(self.pid) * 1000, linux.peak_rss_kb(self.pid))
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 

@@ -56,6 +56,7 @@ class Request:
         self.began = self.started  # when the wall clock began to count
         self.deadline = self.began + float(self.limits["wall_s"])
         self._look_at = self.began + float(self.limits["cpu_s"])  # at what all it started has used
+        self._seemed_over: fairness.Shares | None = None  # what it had got when its time seemed over
         self.output = output.Output(int(self.limits["output_kept"]), int(self.limits["output_killed"]))
         self.processes: list[Process] = []
         self.stopped: Result | None = None  # why the runner ended it
@@ -203,11 +204,14 @@ class Request:
         elapsed = now - self.began
         shares = fairness.Shares(*map(sum, zip(*(process.shares for process in self.processes), strict=True)))
         lost = shares.lost(elapsed)
+        over = elapsed - lost >= wall_s
+        excused = not over or shares.waits_since(self._seemed_over)
+        self._seemed_over = shares if over else None
         if not all(process.up for process in self.processes):
             self.stop(("infra", "busy", f"no process was ready within {wall_s:g} s: the machine is too busy"))
-        elif elapsed - lost < wall_s and elapsed < wall_s * fairness.PATIENCE:
-            self.deadline = self.began + wall_s + lost
-        elif elapsed - lost < wall_s and self._starved(shares):
+        elif excused and elapsed < wall_s * fairness.PATIENCE:
+            self.deadline = now + fairness.LOOK_S if over else self.began + wall_s + lost
+        elif excused and self._starved(shares):
             got = f"it got {shares.used:.2f} s of a core in {elapsed:.1f} s"
             self.stop(("infra", "busy", f"the machine is too busy for a verdict: {got}"))
         else:

@@ -35,7 +35,7 @@ from .watching import Watched
 _READ = 1 << 18
 _INIT_WITHIN_S = 60
 _UIDS_NEEDED = 8  # by one more request
-_ACCOUNT_WITHIN_S = 0.05
+_ACCOUNT_WITHIN_S = 1.0  # the zygote is ours, and answers at once where it has a core
 _IDLE_S = 1.0  # longest sleep, so that orphans are reaped
 _STALL_S = 1.0  # a longer oversleep means the container was paused: that time is nobody's fault
 

@@ -98,7 +98,7 @@ async def test_what_others_take_is_never_a_timeout(pool: Pool) -> None:
 
 async def test_too_little_of_a_core_is_no_verdict(pool: Pool) -> None:
     async with _crowd(pool, 11):
-        with pytest.raises(SandboxError, match="too busy for a verdict") as caught:
+        with pytest.raises(SandboxError, match="the machine is too busy") as caught:
             await _call(pool, "work", wall_s=0.3, cpu_s=4)  # it has a twelfth of a core
     assert caught.value.reason == "busy"
 
@@ -148,6 +148,12 @@ def _request(shares: Shares, *, up: bool = True) -> Any:
     return request
 
 
+def _ends(request: Any, elapsed: float) -> tuple[str, str | None] | None:
+    """Status and reason by which a look after so many seconds ends it, if it does."""
+    request.check_limits(request.began + elapsed)
+    return request.stopped and request.stopped[:2]
+
+
 @pytest.mark.parametrize(
     ("elapsed", "shares", "ending"),
     [
@@ -165,10 +171,32 @@ def test_wall_time_is_over_when_its_own_part_of_it_is(
     elapsed: float, shares: Shares, ending: tuple[str, str | None] | None
 ) -> None:
     request = _request(shares)
-    wait = request.check_limits(request.began + elapsed)
-    assert (request.stopped and request.stopped[:2]) == ending
+    assert _ends(request, elapsed) == ending
     if ending is None:
-        assert wait > 0
+        assert request.deadline > request.began + elapsed
+
+
+def test_a_wait_for_a_core_counts_before_it_is_over() -> None:
+    """The kernel notes a wait when it ends: a process that is ready and gets nowhere is in one."""
+    request = _request(Shares(0.1, 1.0, 1, ready=1, noted_ns=11))
+    assert _ends(request, 12) is None  # it may be running: the next look tells
+    assert _ends(request, 12.1) is None
+    assert _ends(request, 40) == ("infra", "busy")
+
+
+def test_who_runs_is_over_time_at_the_second_look() -> None:
+    request = _request(Shares(11.0, 1.0, 1, ready=1, noted_ns=120))
+    assert _ends(request, 12) is None
+    request.processes[0].shares = Shares(11.02, 1.0, 1, ready=1, noted_ns=122)
+    assert _ends(request, 12.1) == ("timeout-wall", None)
+
+
+def test_a_wait_that_came_to_its_end_gives_more_time() -> None:
+    request = _request(Shares(0.1, 1.0, 1, ready=1, noted_ns=11))
+    assert _ends(request, 12) is None
+    request.processes[0].shares = Shares(0.2, 11.5, 1, ready=1, noted_ns=117)
+    assert _ends(request, 12.1) is None
+    assert request.deadline == request.began + 10 + 11.5
 
 
 def test_a_process_that_never_came_up_is_no_ones_timeout() -> None:
@@ -181,4 +209,5 @@ def test_this_process_has_shares_of_its_own() -> None:
     before = fairness.shares([os.getpid()], ())
     while fairness.shares([os.getpid()], ()).used < before.used + 0.02:
         pass
+    assert fairness.shares([os.getpid()], ()).ready  # the one that asks
     assert fairness.shares([2**22 + 1], ()) == Shares(0.0, 0.0, 0)  # no such process
