@@ -4,8 +4,8 @@ The screens, the store, the JSON output, rewards and replay read the same events
 cannot be told from a live one. An event is a frozen dataclass of plain data; `engine.event_json` writes
 and reads them.
 
-Times: `at` is wall time in Unix seconds, `mono` is monotonic seconds since the run started.
-Durations end in `_ms` (milliseconds), money in `_usd`; `None` for money means "unknown", never zero.
+Times: `at` is wall time in Unix seconds, `mono` is monotonic seconds since the run started, both to the
+microsecond. Durations end in `_ms` (milliseconds), money in `_usd`; `None` for money means "unknown", never zero.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""Long texts, held once: named by their hash, compressed above a threshold."""
+"""Long texts, held once: named by their hash, compressed."""
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
 
+from store import packing
 from store.errors import StoreError
 
-# Bytes. Shorter texts gain nothing from compression or from a row of their own.
+# Characters. Shorter texts gain nothing from a row of their own.
 LONG = 1024
 
 
@@ -27,8 +28,9 @@ def put(db: sqlite3.Connection, run_id: str, text: str) -> str:
     name = address(data)
     stored = db.execute("SELECT 1 FROM blobs WHERE hash = ?", (name,)).fetchone()
     if stored is None:
-        codec, stored = _pack(data)
-        db.execute("INSERT INTO blobs VALUES (?, ?, ?, ?)", (name, codec, len(data), stored))
+        packed = packing.pack(data)
+        codec, kept = ("raw", data) if packed is None else ("zstd", packed)
+        db.execute("INSERT INTO blobs VALUES (?, ?, ?, ?)", (name, codec, len(data), kept))
     db.execute("INSERT OR IGNORE INTO blob_refs VALUES (?, ?)", (run_id, name))
     return name
 
@@ -38,24 +40,8 @@ def get(db: sqlite3.Connection, name: str) -> str:
     row = db.execute("SELECT codec, data FROM blobs WHERE hash = ?", (name,)).fetchone()
     if row is None:
         raise StoreError(f"The store lacks the text {name}; it is damaged, restore a copy.")
-    return _unpack(name, *row).decode("utf-8", "surrogatepass")
-
-
-def _pack(data: bytes) -> tuple[str, bytes]:
-    if len(data) < LONG:
-        return "raw", data
-    import zstandard
-
-    packed = zstandard.ZstdCompressor(level=3).compress(data)
-    return ("zstd", packed) if len(packed) < len(data) else ("raw", data)
-
-
-def _unpack(name: str, codec: str, data: bytes) -> bytes:
-    if codec == "raw":
-        return data
-    import zstandard
-
+    codec, data = row
     try:
-        return zstandard.ZstdDecompressor().decompress(data)
-    except zstandard.ZstdError as error:
+        return (data if codec == "raw" else packing.unpack(data)).decode("utf-8", "surrogatepass")
+    except packing.UnreadableError as error:
         raise StoreError(f"The text {name} in the store is damaged ({error}); restore a copy.") from error

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from store import migrations
+from store import migrations, payloads
 from store.errors import StoreError, StoreWarning, explained
 
 LOCK_TIMEOUT_S = 30.0
@@ -64,6 +64,7 @@ def open_writer(path: Path | str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> 
         db = sqlite3.connect(path, timeout=lock_timeout_s, isolation_level=None, check_same_thread=False)
         try:
             migrations.check(db, path)
+            payloads.add_functions(db)
             _configure(db, path, lock_timeout_s)
             _migrate(db, path)
         except BaseException:
@@ -122,9 +123,11 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
 
 
 def _connect_uri(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(
+    db = sqlite3.connect(
         uri, uri=True, timeout=_READ_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
+    payloads.add_functions(db)
+    return db
 
 
 def _configure(db: sqlite3.Connection, path: Path, lock_timeout_s: float) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from engine.events import Event
-from store import blobs
+from store import blobs, packing
 from store.texts import plain
 
 _ERROR_CHARS = 500
@@ -21,9 +21,9 @@ def insert(db: sqlite3.Connection, table: str, *, ignore: bool = False, **values
     execute(db, f"{verb} INTO {table}({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
 
 
-def execute(db: sqlite3.Connection, query: str, values: Sequence[object]) -> None:
+def execute(db: sqlite3.Connection, query: str, values: Sequence[object]) -> sqlite3.Cursor:
     """Run a statement with every text made fit for a column, ids included."""
-    db.execute(query, [plain(value) if isinstance(value, str) else value for value in values])
+    return db.execute(query, [plain(value) if isinstance(value, str) else value for value in values])
 
 
 def short(error: str | None) -> str | None:
@@ -41,10 +41,13 @@ def searchable(
     if not text.strip():
         return
     text = plain(text[:_SEARCHED_CHARS])
+    data = text.encode()
     step = "(SELECT step_id FROM model_calls WHERE run_id = ? AND id = ?)"
-    execute(
+    added = execute(
         db,
         "INSERT OR IGNORE INTO search_texts(run_id, hash, kind, call_id, step_id, text)"
         f" VALUES (?, ?, ?, ?, {step}, ?)",
-        (event.run_id, blobs.address(text.encode()), kind, call_id, event.run_id, call_id, text),
+        (event.run_id, blobs.address(data), kind, call_id, event.run_id, call_id, packing.pack(data) or text),
     )
+    if added.rowcount:
+        db.execute("INSERT INTO search(rowid, text) VALUES (?, ?)", (added.lastrowid, text))

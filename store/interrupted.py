@@ -9,7 +9,7 @@ from engine.events import RunFinished
 from store import payloads
 from store.db import write
 from store.owners import Owner
-from store.projections import project
+from store.projections import add
 
 _MESSAGE = "The process that ran this ended before the run did."
 
@@ -43,9 +43,7 @@ def end_lost(db: sqlite3.Connection, run_ids: Collection[str], why: str) -> None
 
 
 def _end(db: sqlite3.Connection, run_id: str, why: str) -> None:
-    event = _ending(db, run_id, why)
-    project(db, event)
-    payloads.append(db, event)
+    add(db, [_ending(db, run_id, why)])
 
 
 def abandoned(db: sqlite3.Connection) -> list[str]:
@@ -55,13 +53,8 @@ def abandoned(db: sqlite3.Connection) -> list[str]:
 
 
 def _ending(db: sqlite3.Connection, run_id: str, why: str) -> RunFinished:
-    last = payloads.decode(
-        db,
-        db.execute(
-            "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ? ORDER BY seq DESC LIMIT 1",
-            (run_id,),
-        ).fetchone(),
-    )
+    query = f"SELECT {payloads.COLUMNS} FROM events WHERE run_id = ? ORDER BY seq DESC LIMIT 1"
+    last = payloads.expand(db, db.execute(query, (run_id,)).fetchone())[-1]
     started_at, val_score, tokens_in, tokens_out, cost_usd, model_calls, steps = db.execute(
         "SELECT started_at, val_score, tokens_in, tokens_out, cost_usd, model_calls, steps"
         " FROM runs WHERE id = ?",

@@ -307,6 +307,15 @@ CREATE TABLE rollouts ( -- runs that a training job made to learn from
 )
 
 
+# Texts are compressed from here on, which no trigger can read: `store.inserts` and `store.search` do it.
+_PACKED_TEXTS = ("DROP TRIGGER search_insert", "DROP TRIGGER search_delete")
+
+
+def _packed_texts(db: sqlite3.Connection) -> None:
+    for statement in _PACKED_TEXTS:
+        db.execute(statement)
+
+
 def _rollouts(db: sqlite3.Connection) -> None:
     for statement in _ROLLOUTS:
         db.execute(statement.strip())
@@ -338,6 +347,7 @@ _MIGRATIONS: dict[str, Callable[[sqlite3.Connection], None]] = {
     "0003_classifications": _classifications,
     "0004_rollouts": _rollouts,
     "0005_jobs": _jobs,
+    "0006_packed_texts": _packed_texts,
 }
 NAMES = tuple(_MIGRATIONS)
 

@@ -1,7 +1,8 @@
-"""Events as rows: scalar columns, and a JSON payload whose long texts are blobs.
+"""Events as rows: scalar columns, and a JSON payload, compressed, whose long texts are blobs.
 
 A long string becomes `{"$blob": hash}`. A dictionary of the event itself that happens to look like
-such a mark is wrapped as `{"$map": {...}}`, so that decoding is exact whatever the event holds.
+such a mark is wrapped as `{"$map": {...}}`, so that decoding is exact whatever the event holds. Text that
+streamed in one piece is one row (`store.streams`).
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from engine.event_json import UnknownEventError, from_json, to_json
-from engine.events import Event
-from store import blobs
+from engine.events import Event, ModelDelta
+from store import blobs, packing, streams
 from store.errors import StoreError
+from store.texts import plain
 
 _BLOB = "$blob"
 _MAP = "$map"
@@ -26,52 +28,108 @@ _COLUMNS = ("kind", "run_id", "seq", "at")
 Row = tuple[str, int, float, str, str | bytes]
 
 
-def append(db: sqlite3.Connection, event: Event) -> None:
-    """Add the event to its run inside the caller's transaction.
+COLUMNS = "run_id, seq, at, kind, payload"
+
+
+def append(db: sqlite3.Connection, events: Iterable[Event]) -> None:
+    """Add events, each run's in order, inside the caller's transaction.
 
     Raises:
         sqlite3.IntegrityError: the run is unknown, or has an event of this number.
         TypeError, ValueError, RecursionError, OverflowError: the event is not plain data.
     """
-    data = to_json(event)
-    for column in _COLUMNS:
-        del data[column]
-    payload = _dump(data, lambda text: blobs.put(db, event.run_id, text))
-    db.execute(
-        "INSERT INTO events(run_id, seq, at, kind, payload) VALUES (?, ?, ?, ?, ?)",
-        (event.run_id, event.seq, event.at, event.kind, payload),
-    )
+    for part in streams.joined(events):
+        first = part[0]
+        data = to_json(first) if len(part) == 1 else streams.to_json(part)
+        for column in _COLUMNS:
+            data.pop(column, None)
+        payload = _dump(data, lambda text, run_id=first.run_id: blobs.put(db, run_id, text))
+        row = (first.run_id, first.seq, first.at, first.kind, payload)
+        db.execute(f"INSERT INTO events({COLUMNS}) VALUES (?, ?, ?, ?, ?)", row)
+
+
+# In rows. A longer run is joined when the store is shrunk: here it would hold up recording.
+_MOST_ROWS = 20_000
+
+
+def rejoin(db: sqlite3.Connection, run_id: str) -> None:
+    """Join the streamed text of a run that has ended, of which a row was stored every moment.
+
+    Inside the caller's transaction. Raises StoreError where a row is damaged.
+    """
+    query = f"SELECT {COLUMNS} FROM events WHERE run_id = ? AND kind = ? ORDER BY seq LIMIT ?"
+    rows = db.execute(query, (run_id, ModelDelta.kind, _MOST_ROWS)).fetchall()
+    if not 1 < len(rows) < _MOST_ROWS:
+        return
+    events = [event for row in rows for event in expand(db, row)]
+    if len(list(streams.joined(events))) < len(rows):
+        db.execute("DELETE FROM events WHERE run_id = ? AND kind = ?", (run_id, ModelDelta.kind))
+        append(db, events)
 
 
 def decode(db: sqlite3.Connection, row: Row) -> Event:
-    """The event of a row (run_id, seq, at, kind, payload).
+    """The event of a row (`COLUMNS`) of another kind than streamed text.
 
     Raises:
         StoreError: the row is damaged, or of a kind this version does not know.
     """
-    run_id, seq, at, kind, payload = row
-    if isinstance(payload, bytes):
-        payload = payload.decode("utf-8", "surrogatepass")
+    return expand(db, row)[0]
+
+
+def expand(db: sqlite3.Connection, row: Row) -> Sequence[Event]:
+    """The events of a row (`COLUMNS`), in order. Raises StoreError as `decode` does."""
+    run_id, seq, at, kind, stored = row
     try:
+        payload = as_json(stored)
         data = json.loads(payload)
+        if '"$' in payload:
+            data = _restore(data, lambda name: blobs.get(db, name))
+        if kind == ModelDelta.kind and streams.is_joined(data):
+            return streams.from_json(run_id, seq, data)
         for name in _RECURRING:
             if isinstance(value := data.get(name), str):
                 data[name] = sys.intern(value)
-        if '"$' in payload:
-            data = _restore(data, lambda name: blobs.get(db, name))
-        return from_json({"kind": kind, "run_id": run_id, "seq": seq, "at": at, **data})
+        return [from_json({"kind": kind, "run_id": run_id, "seq": seq, "at": at, **data})]
     except UnknownEventError as error:
         raise StoreError(f"Event {seq} of run {run_id} cannot be read: {error}") from error
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, packing.UnreadableError) as error:
         raise StoreError(f"Event {seq} of run {run_id} is damaged ({error}); restore a copy.") from error
 
 
+def as_json(payload: str | bytes) -> str:
+    """A stored payload as JSON. Raises UnreadableError where it is damaged."""
+    if isinstance(payload, str):
+        return payload
+    if packing.is_packed(payload):
+        payload = packing.unpack(payload)
+    return payload.decode("utf-8", "surrogatepass")
+
+
+def add_functions(db: sqlite3.Connection) -> None:
+    """Give SQL `payload_json(payload)`: the fields as JSON text, NULL where they are damaged."""
+    db.create_function("payload_json", 1, _sql_json, deterministic=True)
+
+
+def _sql_json(payload: str | bytes) -> str | None:
+    try:
+        text = as_json(payload)
+        json.loads(text)
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return plain(text)
+
+
+def packed(payload: str) -> bytes | str:
+    """What is stored of a payload given as JSON: compressed where that is shorter."""
+    data = blobs.to_bytes(payload)
+    return packing.pack(data) or (payload if _is_utf8(payload) else data)
+
+
 def _dump(data: dict[str, Any], put: Callable[[str], str]) -> str | bytes:
-    """JSON as text, so that SQL can look inside; as bytes where lone surrogates rule text out."""
     text = _json(data)
     if len(text) > blobs.LONG or '"$' in text:
         text = _json(_replace(data, put))
-    return text if _is_utf8(text) else blobs.to_bytes(text)
+    return packed(text)
 
 
 def _json(data: object) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from engine.events import (
@@ -26,16 +26,25 @@ from engine.events import (
     StepStarted,
     WorkflowProposed,
 )
-from store import blobs
+from store import blobs, payloads
 from store.inserts import execute, insert, searchable, short
 from store.run_projection import run_finished, run_started
 from store.texts import plain
 
 
-def project(db: sqlite3.Connection, event: Event) -> None:
-    """Bring the tables up to date with `event`, which is about to be added."""
-    if function := _PROJECTIONS.get(type(event)):
-        function(db, event)
+def add(db: sqlite3.Connection, events: Iterable[Event]) -> None:
+    """Add events, each run's in order, and bring the tables up to date, inside the caller's transaction.
+
+    Raises what `payloads.append` does.
+    """
+    payloads.append(db, _projected(db, events))
+
+
+def _projected(db: sqlite3.Connection, events: Iterable[Event]) -> Iterator[Event]:
+    for event in events:
+        if function := _PROJECTIONS.get(type(event)):
+            function(db, event)
+        yield event
 
 
 def _round_started(db: sqlite3.Connection, event: RoundStarted) -> None:

@@ -40,7 +40,7 @@ from store.run_filter import RunFilter
 from store.stalls import Wait
 from store.way_reader import WayReader
 
-_CHUNK_EVENTS = 500
+_CHUNK_ROWS = 500
 _LAST_CHARACTER = "\U0010ffff"
 _RUN_FIELDS = tuple(f.name for f in fields(RunRow))
 _RUN_COLUMNS = ", ".join(f"runs.{f.name}" for f in fields(RunRow) if f.name not in ("config", "parent"))
@@ -51,7 +51,9 @@ _SELECT_RUNS = (
 # Left to itself SQLite prefers the index by status, and then sorts every failure there is.
 _SELECT_FAILED = _SELECT_RUNS.replace("FROM runs", "FROM runs INDEXED BY runs_failed")
 _SELECT_STEPS = f"SELECT {', '.join(f.name for f in fields(StepRow))} FROM steps"
-_SELECT_EVENTS = "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ?"
+_SELECT_EVENTS = f"SELECT {payloads.COLUMNS} FROM events WHERE run_id = ?"
+# Streamed text may be joined: the row that an event is of has its number, or is the last one before that.
+_ROW_OF = "seq >= coalesce((SELECT max(seq) FROM events WHERE run_id = ?1 AND seq <= ?2), ?2)"
 # A run's calls of its worker are most of it, and no part of its trajectory.
 _OF_TRAJECTORY = (
     " AND (kind IN ('run_started', 'workflow_proposed', 'round_finished', 'run_finished') OR seq IN"
@@ -178,16 +180,15 @@ class Reader:
         none.
         """
         of_kind = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+        query = f"{_SELECT_EVENTS.replace('?', '?1')} AND {_ROW_OF}{of_kind} ORDER BY seq LIMIT {_CHUNK_ROWS}"
         while True:
             with self._connection.taken() as db:
-                rows = db.execute(
-                    f"{_SELECT_EVENTS} AND seq > ?{of_kind} ORDER BY seq LIMIT ?",
-                    (run_id, after_seq, *kinds, _CHUNK_EVENTS),
-                ).fetchall()
+                rows = db.execute(query, (run_id, after_seq, *kinds)).fetchall()
                 # One string for all of them: a large trace has 100,000 events.
-                chunk = [payloads.decode(db, (run_id, *row[1:])) for row in rows]
+                parts = (payloads.expand(db, (run_id, *row[1:])) for row in rows)
+                chunk = [event for part in parts for event in part if event.seq > after_seq]
             yield from chunk
-            if len(chunk) < _CHUNK_EVENTS:
+            if len(rows) < _CHUNK_ROWS:
                 return
             after_seq = chunk[-1].seq
 
@@ -196,7 +197,7 @@ class Reader:
         marks = ", ".join("?" * len(kinds))
         with self._connection.taken() as db:
             rows = db.execute(f"{_SELECT_EVENTS} AND kind IN ({marks}) ORDER BY seq", (run_id, *kinds))
-            return [payloads.decode(db, row) for row in rows]
+            return [event for row in rows for event in payloads.expand(db, row)]
 
     def ended_runs(self) -> list[str]:
         """The ids of all runs that have ended, oldest first."""
@@ -223,10 +224,12 @@ class Reader:
         Raises StoreError where there is none.
         """
         with self._connection.taken() as db:
-            row = db.execute(f"{_SELECT_EVENTS} AND seq = ?", (run_id, seq)).fetchone()
-            if row is None:
-                raise StoreError(f"Run {run_id} has no event {seq} in the store {self.path}.")
-            return payloads.decode(db, row)
+            query = f"{_SELECT_EVENTS} AND seq <= ? ORDER BY seq DESC LIMIT 1"
+            rows = db.execute(query, (run_id, seq)).fetchall()
+            for event in (event for row in rows for event in payloads.expand(db, row)):
+                if event.seq == seq:
+                    return event
+        raise StoreError(f"Run {run_id} has no event {seq} in the store {self.path}.")
 
     def steps(self, run_id: str) -> tuple[StepRow, ...]:
         """The run's operator calls in the order they began, without inputs and outputs."""

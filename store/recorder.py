@@ -24,7 +24,7 @@ from store import payloads
 from store.db import LOCK_TIMEOUT_S, open_writer, write
 from store.errors import RecordError, StoreError, explain
 from store.interrupted import end_lost, mark_interrupted
-from store.projections import project
+from store.projections import add
 
 FLUSH_S = 0.15
 BATCH_EVENTS = 200
@@ -124,7 +124,7 @@ class Recorder:
             while not self._stopping:
                 if batch := self._next_batch():
                     self._commit(db, batch)
-                    self._classify(db, batch)
+                    self._round_off(db, batch)
                 self._end_lost(db)
         finally:
             db.close()
@@ -167,9 +167,7 @@ class Recorder:
             return
         try:
             with write(db):
-                for item in batch:
-                    project(db, item.event)
-                    payloads.append(db, item.event)
+                add(db, (item.event for item in batch))
         except UNSUITABLE as error:
             if len(batch) > 1:
                 for item in batch:
@@ -195,13 +193,15 @@ class Recorder:
                 end_lost(db, self._running, f"Its events could not be stored any more: {self._failure}")
                 self._running.clear()
 
-    def _classify(self, db: sqlite3.Connection, batch: list[_Item]) -> None:
-        """Label the failed runs that ended in this batch, once their ends are stored."""
+    def _round_off(self, db: sqlite3.Connection, batch: list[_Item]) -> None:
+        """Of the runs that ended in this batch, join what streamed, and label those that failed."""
         ended = [item.event for item in batch if isinstance(item.event, RunFinished)]
         for event in ended if self._failure is None else []:
             # What is said of a run must not cost its record, nor anybody else's: whatever could not be
             # labelled here is tried again when somebody looks at the failures.
             with suppress(Exception):
+                with write(db):
+                    payloads.rejoin(db, event.run_id)
                 if remarks.is_due(db, event.run_id):
                     examined = remarks.find(db, event.run_id)
                     with write(db):

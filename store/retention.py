@@ -8,8 +8,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from store import search
 from store.db import open_reader, open_writer, write
 from store.errors import StoreError, explained
+from store.shrinking import pack_runs
 
 _BATCH_RUNS = 20
 _DAY_S = 86_400.0
@@ -36,9 +38,9 @@ def prune(
 ) -> PruneReport:
     """Delete runs that started more than `older_than_days` ago and are not among the `keep` newest.
 
-    Either condition may be left out. Running runs stay. `vacuum` then shrinks the file, for which
-    it needs as much free disk again and the store to itself. With `dry_run` nothing is written and
-    `blobs` is 0, being known only afterwards.
+    Either condition may be left out. Running runs stay. `vacuum` then compresses what older versions stored
+    plainly and shrinks the file, for which it needs as much free disk again and the store to itself. With
+    `dry_run` nothing is written and `blobs` is 0, being known only afterwards.
 
     Raises:
         StoreError: neither condition is given, or the store cannot be written.
@@ -59,6 +61,7 @@ def prune(
             events = _count_events(db, run_ids)
             blobs = 0 if dry_run else _delete_runs(db, run_ids)
             if vacuum and not dry_run:
+                pack_runs(db)
                 db.execute("VACUUM")
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             free, page = (
@@ -110,6 +113,7 @@ def _delete_runs(db: sqlite3.Connection, run_ids: list[str]) -> int:
             workflows = db.execute(
                 f"SELECT DISTINCT workflow_id FROM proposals {of_batch}", (batch,)
             ).fetchall()
+            search.forget(db, of_batch, batch)
             db.execute("DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?))", (batch,))
             _delete_unused(db, "workflows", "id", "proposals", "workflow_id", workflows)
             blobs += _delete_unused(db, "blobs", "hash", "blob_refs", "hash", hashes)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from store import packing
+from store.errors import StoreError
 from store.rows import SearchHit
 from store.texts import excerpt, plain
 
@@ -42,7 +44,23 @@ def search(db: sqlite3.Connection, text: str, limit: int) -> list[SearchHit]:
         (expression, limit),
     )
     words = _words(text)
-    return [SearchHit(*where, snippet=snippet(hit_text, words)) for *where, hit_text in rows]
+    return [SearchHit(*where, snippet=snippet(searched(stored), words)) for *where, stored in rows]
+
+
+def searched(stored: str | bytes) -> str:
+    """A text of `search_texts`, which is stored compressed. Raises StoreError where it is damaged."""
+    try:
+        return stored if isinstance(stored, str) else packing.unpack(stored).decode()
+    except ValueError as error:
+        raise StoreError(f"A text of the store's search is damaged ({error}); restore a copy.") from error
+
+
+def forget(db: sqlite3.Connection, of_runs: str, value: str) -> None:
+    """Take texts that are to be deleted out of the index. `of_runs` is their condition, of one value."""
+    for rowid, stored in db.execute(f"SELECT id, text FROM search_texts {of_runs}", (value,)).fetchall():
+        db.execute(
+            "INSERT INTO search(search, rowid, text) VALUES ('delete', ?, ?)", (rowid, searched(stored))
+        )
 
 
 def snippet(text: str, words: list[str]) -> str:

@@ -12,8 +12,8 @@ from store import blobs
 from store.reading import ReadConnection
 from store.usage import UNKNOWN_COST
 
-# An event's fields for SQL; NULL where it is damaged. One with lone surrogates is stored as bytes.
-_FIELDS = "CASE WHEN json_valid(CAST(e.payload AS TEXT)) THEN CAST(e.payload AS TEXT) END"
+# An event's fields for SQL; NULL where it is damaged.
+_FIELDS = "payload_json(e.payload)"
 _BLANK = "char(9, 10, 11, 12, 13, 32)"
 
 

@@ -32,8 +32,8 @@ class Emitter:
             **{name: hide_in(getattr(event, name)) for name in content},
             run_id=self.run_id,
             seq=self._seq,
-            at=time.time(),
-            mono=time.monotonic() - self._started,
+            at=round(time.time(), 6),
+            mono=round(time.monotonic() - self._started, 6),
         )
         self._seq += 1
         self._queue.put_nowait(stamped)

@@ -18,7 +18,6 @@ from typing import Any
 
 from engine.event_json import from_json
 from engine.events import Event, RunFinished
-from store import payloads
 from store.annotations import KINDS, checked
 from store.db import open_writer, write
 from store.errors import StoreError, explained
@@ -27,7 +26,7 @@ from store.exports.bundle_shapes import BUNDLE_RUN_ID, MEMBER, ShapeError, check
 from store.exports.events import redact
 from store.exports.files import ExportError
 from store.exports.redaction import Redactor
-from store.projections import project
+from store.projections import add
 from store.reader import Reader
 from store.recorder import UNSUITABLE
 
@@ -263,12 +262,16 @@ class _Importer:
 
     def _add_run(self, db: sqlite3.Connection, run: dict[str, Any]) -> None:
         seq = 0
+
+        def counted() -> Iterator[Event]:
+            nonlocal seq
+            for event in self._bundle.events(run):
+                seq = event.seq
+                yield event
+
         try:
             with write(db):
-                for event in self._bundle.events(run):
-                    seq = event.seq
-                    project(db, event)
-                    payloads.append(db, event)
+                add(db, counted())
         except UNSUITABLE as error:
             reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise self._bundle.fail(f"event {seq} of run {run['id']} cannot be stored: {reason}") from None

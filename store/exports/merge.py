@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.events import Event, RunFinished
-from store import payloads
 from store.db import open_writer, write
 from store.errors import StoreError
 from store.exports.bundle_shapes import BUNDLE_RUN_ID, ShapeError, check_event
 from store.interrupted import mark_interrupted
-from store.projections import project
+from store.projections import add
 from store.reader import Reader
 from store.recorder import UNSUITABLE
 
@@ -78,9 +77,7 @@ def _take_over(db: sqlite3.Connection, source: Reader, run_id: str) -> bool:
     with write(db):
         if db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone():
             return False
-        for event in _checked(source.events(run_id), run_id):
-            project(db, event)
-            payloads.append(db, event)
+        add(db, _checked(source.events(run_id), run_id))
     return True
 
 

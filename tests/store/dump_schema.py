@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from store.search import searched
 from tests.store.samples import store, whole_run
 
 
@@ -34,7 +35,9 @@ def statements(db: sqlite3.Connection) -> Iterator[str]:
             continue
         yield sql
         if kind == "table":
-            yield f"INSERT INTO {name}({name}) VALUES ('rebuild')"
+            for rowid, text in db.execute("SELECT id, text FROM search_texts").fetchall():
+                (quoted,) = db.execute("SELECT quote(?)", (searched(text),)).fetchone()
+                yield f"INSERT INTO {name}(rowid, text) VALUES ({rowid}, {quoted})"
     yield "COMMIT"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sqlite3
 import types
 import typing
 from collections.abc import Iterable
@@ -31,8 +30,7 @@ from engine.events import (
     WorkflowStarted,
 )
 from store.db import open_writer, write
-from store.payloads import append
-from store.projections import project
+from store.projections import add as add
 
 LONG_PROMPT = "Write a function that sieves primes.\n" * 100
 
@@ -179,12 +177,6 @@ def store(path: Path, events: Iterable[Event]) -> None:
     with write(db):
         add(db, events)
     db.close()
-
-
-def add(db: sqlite3.Connection, events: Iterable[Event]) -> None:
-    for event in events:
-        project(db, event)
-        append(db, event)
 
 
 # Any character: NUL, line ends, lone surrogates. Some texts long enough to become blobs.

@@ -104,12 +104,13 @@ def test_a_long_text_is_held_once_and_compressed(db: sqlite3.Connection) -> None
     assert rows[0][1] < len(text) / 20
 
 
-def test_a_payload_is_json_that_sql_can_read(db: sqlite3.Connection) -> None:
+def test_sql_can_look_into_a_payload(db: sqlite3.Connection) -> None:
     with write(db):
         add(db, whole_run("sql"))
 
     query = (
-        "SELECT json_extract(payload, '$.params.temperature') FROM events WHERE run_id = 'sql' AND seq = 2"
+        "SELECT json_extract(payload_json(payload), '$.params.temperature')"
+        " FROM events WHERE run_id = 'sql' AND seq = 2"
     )
     assert db.execute(query).fetchone() == (0.5,)
 

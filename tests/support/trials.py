@@ -24,8 +24,7 @@ from engine.events import (
 )
 from engine.experiments.keys import TrialKey
 from store.db import open_writer, write
-from store.payloads import append
-from store.projections import project
+from store.projections import add
 
 CODE = """class Workflow:
     async def __call__(self, problem):
@@ -316,7 +315,5 @@ def _write(path: Path, runs: Iterable[Iterable[Event]], plan: Mapping[str, Any] 
                 "INSERT INTO experiments(name, benchmark, plan, started_at) VALUES (?, ?, ?, 1.0)", row
             )
         for events in runs:
-            for event in events:
-                project(db, event)
-                append(db, event)
+            add(db, events)
     db.close()

@@ -1,0 +1,45 @@
+"""Making a store smaller without losing anything: what older versions stored plainly is compressed.
+
+One run a transaction, and each text only where it is still plain: whoever interrupts this, by kill -9 too,
+can begin again, and what was done stays done. Others may record meanwhile.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from store import packing, payloads
+from store.db import write
+
+
+def pack_runs(db: sqlite3.Connection) -> int:
+    """Compress the texts of all runs that have ended; the number of runs that had any to compress."""
+    run_ids = db.execute("SELECT id FROM runs WHERE status <> 'running' ORDER BY id").fetchall()
+    changed = sum(_pack_run(db, run_id) for (run_id,) in run_ids)
+    _pack_blobs(db)
+    return changed
+
+
+def _pack_run(db: sqlite3.Connection, run_id: str) -> bool:
+    plain_events = "SELECT id, payload FROM events WHERE run_id = ? AND typeof(payload) = 'text'"
+    plain_texts = "SELECT id, text FROM search_texts WHERE run_id = ? AND typeof(text) = 'text'"
+    changes = db.total_changes
+    with write(db):
+        payloads.rejoin(db, run_id)
+        events = [(payloads.packed(text), id) for id, text in db.execute(plain_events, (run_id,))]
+        _update(db, "UPDATE events SET payload = ? WHERE id = ?", events)
+        texts = [(packing.pack(text.encode()) or text, id) for id, text in db.execute(plain_texts, (run_id,))]
+        _update(db, "UPDATE search_texts SET text = ? WHERE id = ?", texts)
+    return db.total_changes > changes
+
+
+def _update(db: sqlite3.Connection, query: str, rows: list[tuple[bytes | str, int]]) -> None:
+    db.executemany(query, [row for row in rows if isinstance(row[0], bytes)])
+
+
+def _pack_blobs(db: sqlite3.Connection) -> None:
+    """Those that were too short to be compressed without a dictionary."""
+    raw = db.execute("SELECT hash, data FROM blobs WHERE codec = 'raw'").fetchall()
+    packed = [(data, name) for name, data in ((name, packing.pack(data)) for name, data in raw) if data]
+    with write(db):
+        db.executemany("UPDATE blobs SET codec = 'zstd', data = ? WHERE hash = ?", packed)
