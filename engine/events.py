@@ -5,7 +5,8 @@ cannot be told from a live one. An event is a frozen dataclass of plain data; `e
 and reads them.
 
 Times: `at` is wall time in Unix seconds, `mono` is monotonic seconds since the run started, both to the
-microsecond. Durations end in `_ms` (milliseconds), money in `_usd`; `None` for money means "unknown", never zero.
+microsecond. Durations end in `_ms` (milliseconds), money in `_usd`; `None` for money means "unknown", never
+zero.
 """
 
 from __future__ import annotations

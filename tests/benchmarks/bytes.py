@@ -1,8 +1,9 @@
 """What a stored run takes on disk: `python -m tests.benchmarks.bytes --store FILE`.
 
 The runs of every second problem in a store are recorded again, into a new one, and compared with the same
-events as JSON lines: plain, as other tools write them, and by xz all together (the limit: nothing in it can be
-read alone). With `--train NUMBER.zdict` the runs of the other problems become a dictionary for `store.packing`.
+events as JSON lines: plain, as other tools write them, and by xz all together (the limit: nothing in it can
+be read alone). With `--train NUMBER.zdict` the runs of the other problems become a dictionary for
+`store.packing`.
 """
 
 from __future__ import annotations
