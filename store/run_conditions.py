@@ -40,13 +40,13 @@ class Source:
 
 
 class _Term(NamedTuple):
-    """One condition on runs. The runs that meet it come in order from an `index` of runs, or from `listed` by
+    """One condition on runs. The runs that meet it come in order from the index `ordered` of runs, or from `listed` by
     field, value and job; from neither where both are None.
     """
 
     condition: str
     values: tuple[Any, ...] = ()
-    index: str | None = None
+    ordered: str | None = None
     listed: tuple[str, str, str] | None = None
 
 
@@ -80,7 +80,7 @@ def source_of(
             "listed.run_id",
         )
     elif first is not None:
-        source.tables = f"runs INDEXED BY {first.index}"
+        source.tables = f"runs INDEXED BY {first.ordered}"
     for term in (*terms, job):
         if not (term is first and term.listed):
             source.conditions.append(term.condition)
@@ -152,7 +152,7 @@ def _of_list(wanted: RunFilter, field: str, value: str) -> _Term:
 
 def _rarest(db: sqlite3.Connection, terms: list[_Term], job: _Term) -> _Term | None:
     """The condition to begin with: that which the fewest runs meet."""
-    starts = [term for term in terms if term.index or term.listed]
+    starts = [term for term in terms if term.ordered or term.listed]
     if len(starts) < 2:
         return starts[0] if starts else None
 
@@ -161,7 +161,7 @@ def _rarest(db: sqlite3.Connection, terms: list[_Term], job: _Term) -> _Term | N
             some, values = f"SELECT 1 FROM listed WHERE {_IN_LIST}", term.listed
         else:
             where = f"{term.condition} AND {job.condition}"
-            some = f"SELECT 1 FROM runs INDEXED BY {term.index} WHERE {where}"
+            some = f"SELECT 1 FROM runs INDEXED BY {term.ordered} WHERE {where}"
             values = (*term.values, *job.values)
         return db.execute(f"SELECT count(*) FROM ({some} LIMIT {_MOST_COUNTED})", values).fetchone()[0]
 
