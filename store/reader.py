@@ -41,6 +41,7 @@ from store.stalls import Wait
 from store.way_reader import WayReader
 
 _CHUNK_EVENTS = 500
+_PAGE_RUNS = 500
 _LAST_CHARACTER = "\U0010ffff"
 _RUN_FIELDS = tuple(f.name for f in fields(RunRow))
 _RUN_COLUMNS = ", ".join(f"runs.{f.name}" for f in fields(RunRow) if f.name not in ("config", "parent"))
@@ -131,6 +132,20 @@ class Reader:
             page = self._connection.intact(fetched[:limit], _run_row, _run_id)
         last = fetched[limit - 1] if len(fetched) > limit else None
         return RunPage(tuple(page), _cursor(last) if last else None, is_partial)
+
+    def every_run(self, limit: int | None = None, **wanted: Any) -> Iterator[RunRow]:
+        """The runs that meet every condition of `runs`, newest first, a page in memory at a time.
+
+        `limit` counts rows. Runs that start meanwhile are left out.
+        """
+        before, left = None, limit
+        while left is None or left > 0:
+            size = _PAGE_RUNS if left is None else min(left, _PAGE_RUNS)
+            page = self.runs(limit=size, before=before, **wanted)
+            yield from page.rows
+            before, left = page.next_cursor, None if left is None else left - size
+            if before is None:
+                return
 
     def facets(self, wanted: RunFilter, *, failed: bool = False) -> Facets:
         """What the runs of a filter are, counted (`store.facets`)."""
@@ -277,7 +292,10 @@ class Reader:
             ]
 
     def search(self, text: str, limit: int = 50) -> list[SearchHit]:
-        """Queries, prompts, responses and reasoning that hold all words of `text`, the best `limit` first."""
+        """Queries, prompts, responses and reasoning that hold all words of `text`, the best `limit` first.
+
+        Of very frequent words, only the newest texts are looked at (`store.search.MAX_HITS`).
+        """
         with self._connection.taken() as db:
             return fulltext.search(db, text, limit)
 

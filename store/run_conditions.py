@@ -40,8 +40,8 @@ class Source:
 
 
 class _Term(NamedTuple):
-    """One condition on runs. The runs that meet it come in order from the index `ordered` of runs, or from `listed` by
-    field, value and job; from neither where both are None.
+    """One condition on runs. The runs that meet it come in order from the index `ordered` of runs, or from
+    `listed` by field, value and job; from neither where both are None.
     """
 
     condition: str

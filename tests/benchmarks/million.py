@@ -1,9 +1,9 @@
 """How reading grows with the store: `python -m tests.benchmarks.million [--runs 1000000] [--store FILE]`.
 
 Builds a store of so many runs, or uses the one at FILE again, and gives the processor time of every list,
-facet and count beside a plain look-up of one run in the same store. The runs are copies of a recorded one with
-their own place, time, status, label and text, since recording them is not the subject. A tenth of them are
-the trials of one experiment of two variants, with model calls and steps; some of the others are trials too.
+facet and count beside a plain look-up of one run in the same store. The runs are copies of a recorded one
+with their own place, time, status, label and text, since recording them is not the subject. A tenth of them
+are the trials of one experiment of two variants, with model calls and steps; some others are trials too.
 """
 
 from __future__ import annotations

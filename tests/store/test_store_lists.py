@@ -14,7 +14,8 @@ import pytest
 
 from engine.events import Event
 from store import db as store_db
-from store import migrations
+from store import migrations, search
+from store import reader as reading
 from store.annotations import annotate, classify_runs, unannotate
 from store.db import open_reader, open_writer
 from store.errors import StoreWarning
@@ -259,3 +260,27 @@ def test_a_migration_that_is_cut_off_is_undone_and_goes_on(
     with pytest.warns(StoreWarning, match="is being brought up to date, once: about 1 s for 1 runs"):
         open_writer(path).close()
     assert kept(path) == counted_afresh(path)
+
+
+def test_every_run_comes_a_page_at_a_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_PAGE_RUNS", 4)
+    with Reader(path) as reader:
+        rows = reader.runs(limit=100).rows
+        assert tuple(reader.every_run()) == rows
+        assert [row.id for row in reader.every_run(7)] == [row.id for row in rows[:7]]
+        assert list(reader.every_run(benchmark="b1")) == list(reader.runs(benchmark="b1").rows)
+        started_reading = reader.every_run()
+        first = next(started_reading)
+        store(path, [started("r99", at=1e6)])
+        assert [first, *started_reading] == list(rows)  # what starts meanwhile is not in it
+
+
+def test_of_a_frequent_word_the_newest_texts_are_ranked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "MAX_HITS", 5)
+    for n, text in enumerate(["word", *["word of many others"] * 5, "others"]):
+        store(path, [started(f"s{n}", at=1e6 + n, problem={"id": "p", "prompt": text, "metadata": {}})])
+    with Reader(path) as reader:
+        found = reader.search("word")
+        assert {hit.run_id for hit in found} == {"s1", "s2", "s3", "s4", "s5"}
+        assert reader.search("word", limit=2) == found[:2]
+        assert reader.search("nowhere") == []
