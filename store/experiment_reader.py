@@ -2,13 +2,14 @@
 
 Everything here is derived from runs; `origins` says which trial a run was an attempt at. The
 latest attempt that counts (`engine.experiments.keys.DONE`) is the one reported; without one, the latest.
+Which that is, and what comes of it for a variant, is known as it is recorded (`store.trial_tables`).
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,8 +24,21 @@ from store.usage import SearchUsage, Usage, operators_of, usage_of
 _SELECT_EXPERIMENTS = (
     "SELECT name, benchmark, plan, started_at, owner_pid, owner_start, owner_boot FROM experiments"
 )
-_REPORTED = "SELECT run_id FROM origins WHERE experiment = ? AND stage = 'final'"
-_COUNTS = f"r.status IN ({', '.join(repr(status) for status in DONE)})"
+_RUN_COLUMNS = (
+    "r.id, r.status, r.score, r.val_score, r.strict, r.error, r.error_sig, r.variant, r.started_at,"
+    " r.wall_ms, r.workflow_id, w.complexity"
+)
+_RUN_WIDTH = _RUN_COLUMNS.count(",") + 1
+_SPENT = "SELECT runs, unpriced, cost_usd, tokens_in, tokens_out FROM spent WHERE experiment = ?"
+_UNDER_WAY = (
+    "SELECT count(*), total(r.cost_usd IS NULL), total(r.cost_usd), total(r.tokens_in), total(r.tokens_out)"
+    " FROM runs r INDEXED BY runs_by_status CROSS JOIN origins o ON o.run_id = r.id"
+    " WHERE r.status = 'running' AND o.experiment = ?"
+)
+_LIVE = (
+    "SELECT t.run_id FROM trials t LEFT JOIN usage u ON u.run_id = t.run_id"
+    " WHERE t.experiment = ? AND u.run_id IS NULL"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,35 +142,23 @@ class ExperimentReader:
 
     def trials(self, name: str) -> list[TrialRow]:
         """The trials that were attempted, one row each, as planned: by repeat, problem and variant."""
-        query = f"""
-            SELECT o.trial, r.id, r.status, r.score, r.val_score, r.strict, r.error, r.error_sig, r.variant,
-              r.started_at, r.wall_ms, r.workflow_id, w.complexity, {_COUNTS}
-            FROM origins o JOIN runs r ON r.id = o.run_id LEFT JOIN workflows w ON w.id = r.workflow_id
-            WHERE o.experiment = ? AND o.stage = 'final'
-            ORDER BY r.started_at, r.id"""
-        reported: dict[str, tuple[Any, ...]] = {}
-        counts: dict[str, int] = {}
         with self._connection.taken() as db:
-            for trial, *row in db.execute(query, (name,)):
-                counts[trial] = counts.get(trial, 0) + 1
-                if trial not in reported or row[-1] or not reported[trial][-1]:
-                    reported[trial] = tuple(row)
-            used = _Used.by(db, _REPORTED, name)
-
-            def row_of(trial: str) -> TrialRow:
-                key = TrialKey.parse(trial)
-                return _trial(
-                    used, (key.label, key.problem_id, key.repeat), counts[trial], reported[trial][:-1]
-                )
-
-            rows = self._connection.intact(reported, row_of, lambda trial: (name, trial))
+            query = f"""
+                SELECT t.trial, t.label, t.problem_id, t.repeat, t.attempts, {_RUN_COLUMNS}, u.*
+                FROM trials t CROSS JOIN runs r ON r.id = t.run_id
+                LEFT JOIN workflows w ON w.id = r.workflow_id LEFT JOIN usage u ON u.run_id = t.run_id
+                WHERE t.experiment = ?"""
+            # Runs that are under way have no usage yet that would stay so.
+            live = _Used.by(db, _LIVE, name)
+            rows = self._connection.intact(
+                db.execute(query, (name,)), lambda row: _trial_row(live, row), lambda row: (name, row[0])
+            )
             return _as_planned(db, name, rows)
 
     def trial_of(self, run_id: str) -> TrialRow:
         """A run as the only trial of its variant. Raises RunNotFoundError where there is none of this id."""
-        query = """
-            SELECT r.problem_id, r.id, r.status, r.score, r.val_score, r.strict, r.error, r.error_sig,
-              r.variant, r.started_at, r.wall_ms, r.workflow_id, w.complexity
+        query = f"""
+            SELECT r.problem_id, {_RUN_COLUMNS}
             FROM runs r LEFT JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?"""
         with self._connection.taken() as db:
             row = db.execute(query, (run_id,)).fetchone()
@@ -164,7 +166,7 @@ class ExperimentReader:
                 raise no_run(run_id, self._connection.path)
             problem_id, *columns = row
             variant = columns[7]
-            return _trial(_Used.by(db, "?", run_id), (variant, problem_id, 1), 1, columns)
+            return _trial((variant, problem_id, 1), 1, columns, _Used.by(db, "?", run_id).of(run_id))
 
     def again(self, name: str) -> list[str]:
         """The names of the experiments that try flips of this one again, oldest first."""
@@ -262,30 +264,37 @@ class _Used(NamedTuple):
         """`runs` is a query for run ids, with one question mark for `value`."""
         return cls(usage_of(db, runs, value), operators_of(db, runs, value))
 
+    def of(self, run_id: str) -> tuple[Usage, Usage, dict[str, int]]:
+        """The meta-agent's calls, the worker's, and steps by operator."""
+        meta, worker = (self.calls.get((run_id, role), Usage()) for role in ("meta", "worker"))
+        return meta, worker, self.operators.get(run_id, {})
 
-def _trial(used: _Used, key: tuple[str, str, int], attempts: int, columns: Sequence[Any]) -> TrialRow:
-    """`columns` are those of the run from its id on, in the order of TrialRow but for the strict flag."""
+
+def _trial_row(live: _Used, row: Sequence[Any]) -> TrialRow:
+    """Of a row of `trials` with its run and usage. Raises ValueError where the trial has no name."""
+    trial, label, problem_id, repeat, attempts, *rest = row
+    if label is None:
+        label, problem_id, repeat, _ = TrialKey.parse(trial)
+    columns, (used_by, *kept) = rest[:_RUN_WIDTH], rest[_RUN_WIDTH:]
+    if used_by is None:
+        used = live.of(columns[0])
+    else:
+        used = Usage(*kept[:6]), Usage(*kept[6:12]), json.loads(kept[12])
+    return _trial((label, problem_id, repeat), attempts, columns, used)
+
+
+def _trial(
+    key: tuple[str, str, int],
+    attempts: int,
+    columns: Sequence[Any],
+    used: tuple[Usage, Usage, dict[str, int]],
+) -> TrialRow:
+    """`columns` are `_RUN_COLUMNS`."""
     run_id, status, score, val_score, strict, *others = columns
     error, error_sig, variant, started_at, wall_ms, workflow_id, complexity = others
-    return TrialRow(
-        *key,
-        run_id,
-        attempts,
-        status,
-        score,
-        val_score,
-        None if strict is None else bool(strict),
-        error,
-        error_sig,
-        variant,
-        started_at,
-        wall_ms,
-        workflow_id,
-        complexity,
-        used.calls.get((run_id, "meta"), Usage()),
-        used.calls.get((run_id, "worker"), Usage()),
-        used.operators.get(run_id, {}),
-    )
+    is_strict = None if strict is None else bool(strict)
+    end = (error, error_sig, variant, started_at, wall_ms, workflow_id, complexity)
+    return TrialRow(*key, run_id, attempts, status, score, val_score, is_strict, *end, *used)
 
 
 def _as_planned(db: sqlite3.Connection, name: str, rows: list[TrialRow]) -> list[TrialRow]:
@@ -301,11 +310,13 @@ def _experiment(
     db: sqlite3.Connection, name: str, benchmark: str, plan: str, started_at: float, *owner: Any
 ) -> ExperimentRow:
     is_held = owner[0] is not None and not Owner(*owner).is_gone()
-    runs, cost, known_cost, unknown, tokens_in, tokens_out = db.execute(
-        "SELECT count(*), total(r.cost_usd), total(r.cost_usd), sum(r.cost_usd IS NULL), total(r.tokens_in),"
-        " total(r.tokens_out) FROM origins o JOIN runs r ON r.id = o.run_id WHERE o.experiment = ?",
-        (name,),
-    ).fetchone()
+    runs, unpriced, cost, tokens_in, tokens_out = map(
+        sum,
+        zip(
+            *(db.execute(query, (name,)).fetchone() or (0,) * 5 for query in (_SPENT, _UNDER_WAY)),
+            strict=True,
+        ),
+    )
     data = json.loads(plan)
     return ExperimentRow(
         name,
@@ -314,35 +325,34 @@ def _experiment(
         started_at,
         owner[0] if is_held else None,
         runs,
-        None if unknown else cost,
-        known_cost,
-        int(tokens_in),
-        int(tokens_out),
+        None if unpriced else cost,
+        cost,
+        tokens_in,
+        tokens_out,
         tuple(_states(db, name, data)),
     )
 
 
 def attempts(db: sqlite3.Connection, name: str) -> dict[str, Attempt]:
     """The reported attempt of each trial that was attempted, by trial key."""
-    query = """
-        SELECT o.trial, r.id, r.status, r.score FROM origins o JOIN runs r ON r.id = o.run_id
-        WHERE o.experiment = ? AND o.stage = 'final' ORDER BY r.started_at, r.id"""
-    reported: dict[str, Attempt] = {}
-    for trial, *row in db.execute(query, (name,)):
-        attempt = Attempt(*row)
-        if attempt.supersedes(reported.get(trial)):
-            reported[trial] = attempt
-    return reported
+    query = "SELECT trial, run_id, status, score FROM trials WHERE experiment = ?"
+    return {trial: Attempt(*row) for trial, *row in db.execute(query, (name,))}
 
 
-def _states(db: sqlite3.Connection, name: str, plan: dict[str, Any]) -> Iterator[VariantState]:
+def _states(db: sqlite3.Connection, name: str, plan: dict[str, Any]) -> list[VariantState]:
+    """How far each variant is. Raises ValueError where a trial has no name."""
     total = len(plan["problems"]) * plan["repeats"]
     tallies = {label: Tally(label, total) for label in plan["variants"]}
-    for trial, attempt in attempts(db, name).items():
+    counts = "SELECT label, done, passed, errors, infra, scored, score FROM tallies WHERE experiment = ?"
+    for label, *counted in db.execute(counts, (name,)):
+        if label in tallies:
+            tallies[label] = Tally(label, total, *counted)
+    unread = "SELECT trial, run_id, status, score FROM trials INDEXED BY trials_unread"
+    for trial, *row in db.execute(f"{unread} WHERE experiment = ? AND label IS NULL", (name,)):
         if (tally := tallies.get(TrialKey.parse(trial).label)) is not None:
-            tally.add(attempt)
+            tally.add(Attempt(*row))
     searches = _searches(db, name)
-    return (tally.state(searches.get(label)) for label, tally in tallies.items())
+    return [tally.state(searches.get(label)) for label, tally in tallies.items()]
 
 
 def _searches(db: sqlite3.Connection, name: str) -> dict[str, str]:

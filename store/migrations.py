@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from store import list_tables
+from store import list_tables, trial_tables
 from store.errors import NewerSchemaError, StoreError
 from store.job_tables import JOB_TABLES
 
@@ -340,6 +340,7 @@ _MIGRATIONS: dict[str, Callable[[sqlite3.Connection], None]] = {
     "0004_rollouts": _rollouts,
     "0005_jobs": _jobs,
     "0006_lists": list_tables.make,
+    "0007_trials": trial_tables.make,
 }
 NAMES = tuple(_MIGRATIONS)
 
