@@ -9,70 +9,28 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from engine.experiments.keys import DONE, FOUND, TrialKey
+from engine.experiments.keys import FOUND, TrialKey
 from engine.experiments.tally import Attempt, Tally, VariantState
-from store.errors import StoreError, no_run
+from store import trial_rows
+from store.errors import StoreError
 from store.experiment_progress import ExperimentProgress, read_progress
 from store.owners import Owner
 from store.reading import ReadConnection
-from store.usage import SearchUsage, Usage, operators_of, usage_of
+from store.trial_rows import TrialRow
+from store.usage import SearchUsage
 
 _SELECT_EXPERIMENTS = (
     "SELECT name, benchmark, plan, started_at, owner_pid, owner_start, owner_boot FROM experiments"
 )
-_RUN_COLUMNS = (
-    "r.id, r.status, r.score, r.val_score, r.strict, r.error, r.error_sig, r.variant, r.started_at,"
-    " r.wall_ms, r.workflow_id, w.complexity"
-)
-_RUN_WIDTH = _RUN_COLUMNS.count(",") + 1
 _SPENT = "SELECT runs, unpriced, cost_usd, tokens_in, tokens_out FROM spent WHERE experiment = ?"
 _UNDER_WAY = (
     "SELECT count(*), total(r.cost_usd IS NULL), total(r.cost_usd), total(r.tokens_in), total(r.tokens_out)"
     " FROM runs r INDEXED BY runs_by_status CROSS JOIN origins o ON o.run_id = r.id"
     " WHERE r.status = 'running' AND o.experiment = ?"
 )
-_LIVE = (
-    "SELECT t.run_id FROM trials t LEFT JOIN usage u ON u.run_id = t.run_id"
-    " WHERE t.experiment = ? AND u.run_id IS NULL"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class TrialRow:
-    """A trial by its reported attempt. `attempts` counts all; scores are in [0, 1], None without a verdict.
-
-    `complexity` and `workflow_id` are of the scored workflow; `operators` counts the run's steps by operator.
-    `started_at` is Unix seconds.
-    """
-
-    label: str
-    problem_id: str
-    repeat: int
-    run_id: str
-    attempts: int
-    status: str
-    score: float | None
-    val_score: float | None
-    strict: bool | None
-    error: str | None
-    error_sig: str | None
-    variant: str
-    started_at: float
-    wall_ms: float | None
-    workflow_id: str | None
-    complexity: int | None
-    meta: Usage
-    worker: Usage
-    operators: dict[str, int]
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the run ended by itself, so that the trial counts."""
-        return self.status in DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,30 +101,12 @@ class ExperimentReader:
     def trials(self, name: str) -> list[TrialRow]:
         """The trials that were attempted, one row each, as planned: by repeat, problem and variant."""
         with self._connection.taken() as db:
-            query = f"""
-                SELECT t.trial, t.label, t.problem_id, t.repeat, t.attempts, {_RUN_COLUMNS}, u.*
-                FROM trials t CROSS JOIN runs r ON r.id = t.run_id
-                LEFT JOIN workflows w ON w.id = r.workflow_id LEFT JOIN usage u ON u.run_id = t.run_id
-                WHERE t.experiment = ?"""
-            # Runs that are under way have no usage yet that would stay so.
-            live = _Used.by(db, _LIVE, name)
-            rows = self._connection.intact(
-                db.execute(query, (name,)), lambda row: _trial_row(live, row), lambda row: (name, row[0])
-            )
-            return _as_planned(db, name, rows)
+            return trial_rows.trials(self._connection, db, name)
 
     def trial_of(self, run_id: str) -> TrialRow:
         """A run as the only trial of its variant. Raises RunNotFoundError where there is none of this id."""
-        query = f"""
-            SELECT r.problem_id, {_RUN_COLUMNS}
-            FROM runs r LEFT JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?"""
         with self._connection.taken() as db:
-            row = db.execute(query, (run_id,)).fetchone()
-            if row is None:
-                raise no_run(run_id, self._connection.path)
-            problem_id, *columns = row
-            variant = columns[7]
-            return _trial((variant, problem_id, 1), 1, columns, _Used.by(db, "?", run_id).of(run_id))
+            return trial_rows.trial_of(self._connection, db, run_id)
 
     def again(self, name: str) -> list[str]:
         """The names of the experiments that try flips of this one again, oldest first."""
@@ -251,59 +191,6 @@ class ExperimentReader:
     def found(self, name: str) -> dict[str, dict[str, Any]]:
         """What the searches of the experiment found, by the variant's label."""
         return self.recorded(name, FOUND)
-
-
-class _Used(NamedTuple):
-    """What runs used: model calls by run and role, operators by run."""
-
-    calls: dict[tuple[str, str], Usage]
-    operators: dict[str, dict[str, int]]
-
-    @classmethod
-    def by(cls, db: sqlite3.Connection, runs: str, value: str) -> _Used:
-        """`runs` is a query for run ids, with one question mark for `value`."""
-        return cls(usage_of(db, runs, value), operators_of(db, runs, value))
-
-    def of(self, run_id: str) -> tuple[Usage, Usage, dict[str, int]]:
-        """The meta-agent's calls, the worker's, and steps by operator."""
-        meta, worker = (self.calls.get((run_id, role), Usage()) for role in ("meta", "worker"))
-        return meta, worker, self.operators.get(run_id, {})
-
-
-def _trial_row(live: _Used, row: Sequence[Any]) -> TrialRow:
-    """Of a row of `trials` with its run and usage. Raises ValueError where the trial has no name."""
-    trial, label, problem_id, repeat, attempts, *rest = row
-    if label is None:
-        label, problem_id, repeat, _ = TrialKey.parse(trial)
-    columns, (used_by, *kept) = rest[:_RUN_WIDTH], rest[_RUN_WIDTH:]
-    if used_by is None:
-        used = live.of(columns[0])
-    else:
-        used = Usage(*kept[:6]), Usage(*kept[6:12]), json.loads(kept[12])
-    return _trial((label, problem_id, repeat), attempts, columns, used)
-
-
-def _trial(
-    key: tuple[str, str, int],
-    attempts: int,
-    columns: Sequence[Any],
-    used: tuple[Usage, Usage, dict[str, int]],
-) -> TrialRow:
-    """`columns` are `_RUN_COLUMNS`."""
-    run_id, status, score, val_score, strict, *others = columns
-    error, error_sig, variant, started_at, wall_ms, workflow_id, complexity = others
-    is_strict = None if strict is None else bool(strict)
-    end = (error, error_sig, variant, started_at, wall_ms, workflow_id, complexity)
-    return TrialRow(*key, run_id, attempts, status, score, val_score, is_strict, *end, *used)
-
-
-def _as_planned(db: sqlite3.Connection, name: str, rows: list[TrialRow]) -> list[TrialRow]:
-    plan = db.execute("SELECT plan FROM experiments WHERE name = ?", (name,)).fetchone()
-    data = json.loads(plan[0]) if plan else {"problems": [], "variants": []}
-    problems = {p: i for i, p in enumerate(data["problems"])}
-    labels = {v: i for i, v in enumerate(data["variants"])}
-    last = len(problems)
-    return sorted(rows, key=lambda r: (r.repeat, problems.get(r.problem_id, last), labels.get(r.label, 0)))
 
 
 def _experiment(

@@ -15,7 +15,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -160,14 +160,14 @@ def median_ms(action: Callable[[], object]) -> float:
     """
     durations: list[float] = []
     began = time.perf_counter()
-    while len(durations) < 3 or (time.perf_counter() - began < 2 and len(durations) < 15):
+    while not durations or (time.perf_counter() - began < 2 and len(durations) < 15):
         begun = time.process_time()
         action()
         durations.append((time.process_time() - begun) * 1e3)
     return statistics.median(durations)
 
 
-def measure(path: Path) -> list[Timing]:
+def measure(path: Path) -> Iterator[Timing]:
     """Every read that is to stay as fast, however large the store is."""
     with Reader(path) as reader:
         cursor = reader.runs().next_cursor
@@ -205,7 +205,8 @@ def measure(path: Path) -> list[Timing]:
             ("counts of the store", reader.stats, 100),
             ("compare its two variants", lambda: compare(reader, [_COMPARED]), 1500),
         ]
-        return [Timing(subject, median_ms(action), limit) for subject, action, limit in subjects]
+        for subject, action, limit in subjects:
+            yield Timing(subject, median_ms(action), limit)
 
 
 _VALUES = ("most", "third", "few", "rare", "none")
@@ -234,7 +235,7 @@ def main() -> None:
             build(path, args.runs)
             print(f"built {args.runs:,} runs in {time.perf_counter() - begun:.0f} s")
         for subject, ms, limit in measure(path):
-            print(f"{ms:10.1f} ms  {subject}{'' if ms <= limit else f'  (over {limit:.0f} ms)'}")
+            print(f"{ms:10.1f} ms  {subject}{'' if ms <= limit else f'  (over {limit:.0f} ms)'}", flush=True)
 
 
 if __name__ == "__main__":
