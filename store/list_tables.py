@@ -72,21 +72,26 @@ INSERT INTO counts(field, value, runs)
 )
 
 
-def _count(field: str, value: str, by: int, where: str) -> str:
-    """A statement that adds to a count, where the condition holds."""
+def _count(*changes: tuple[str, str, str]) -> str:
+    """A statement that adds to counts: the field, an expression of its value, and one of how many to add."""
+    rows = " UNION ALL ".join(
+        f"SELECT '{field}' AS f, {value} AS v, {by} AS n" for field, value, by in changes
+    )
     return (
-        f"INSERT INTO counts(field, value, runs) SELECT '{field}', {value}, {by} WHERE {where}"
+        f"INSERT INTO counts(field, value, runs) SELECT f, v, n FROM ({rows}) WHERE n <> 0"
         " ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;"
     )
 
 
-def _count_failed(row: str, by: int) -> str:
-    failed = f"{row}.job IS NULL AND {row}.status {_FAILED}"
-    return "\n  ".join(_count(field, value.format(row), by, failed) for field, value in _FIELDS.items())
+def _failed(row: str, sign: str) -> list[tuple[str, str, str]]:
+    """What a run that failed counts for."""
+    by = f"{sign}({row}.job IS NULL AND {row}.status {_FAILED})"
+    return [(field, value.format(row), by) for field, value in _FIELDS.items()]
 
 
-def _count_signature(row: str, by: int) -> str:
-    return _count("signature", f"{row}.error_sig", by, f"{row}.job IS NULL AND {row}.error_sig IS NOT NULL")
+def _signed(row: str, sign: str) -> tuple[str, str, str]:
+    by = f"{sign}({row}.job IS NULL AND {row}.error_sig IS NOT NULL)"
+    return ("signature", f"coalesce({row}.error_sig, '')", by)
 
 
 def _list(field: str, value: str, run_id: str, where: str) -> str:
@@ -115,23 +120,20 @@ _LISTED_KINDS = "IN ('label', 'training-set', 'bookmark')"
 _TRIGGERS = (
     f"""
 CREATE TRIGGER runs_insert AFTER INSERT ON runs WHEN new.status {_FAILED} OR new.error_sig IS NOT NULL BEGIN
-  {_count_failed("new", 1)}
-  {_count_signature("new", 1)}
+  {_count(*_failed("new", "+"), _signed("new", "+"))}
   {_list_unlabelled("new.id")}
 END""",
     f"""
 CREATE TRIGGER runs_fail AFTER UPDATE OF status, variant, benchmark, problem_id, job ON runs
   WHEN new.status {_FAILED} OR old.status {_FAILED} BEGIN
-  {_count_failed("old", -1)}
-  {_count_failed("new", 1)}
+  {_count(*_failed("old", "-"), *_failed("new", "+"))}
   {_unlist("'label'", "''", "old.id")}
   {_list_unlabelled("new.id")}
 END""",
     f"""
 CREATE TRIGGER runs_sign AFTER UPDATE OF error_sig, job ON runs
   WHEN new.error_sig IS NOT NULL OR old.error_sig IS NOT NULL BEGIN
-  {_count_signature("old", -1)}
-  {_count_signature("new", 1)}
+  {_count(_signed("old", "-"), _signed("new", "+"))}
 END""",
     # Before, since what the deletion takes along is listed by the run's own time.
     f"""
@@ -139,8 +141,7 @@ CREATE TRIGGER runs_delete BEFORE DELETE ON runs BEGIN
   DELETE FROM annotations WHERE run_id = old.id;
   DELETE FROM origins WHERE run_id = old.id;
   {_unlist("'label'", "''", "old.id")}
-  {_count_failed("old", -1)}
-  {_count_signature("old", -1)}
+  {_count(*_failed("old", "-"), _signed("old", "-"))}
 END""",
     f"""
 CREATE TRIGGER annotations_insert AFTER INSERT ON annotations WHEN new.kind {_LISTED_KINDS} BEGIN
@@ -164,11 +165,11 @@ CREATE TRIGGER origins_delete AFTER DELETE ON origins WHEN old.experiment IS NOT
 END""",
     f"""
 CREATE TRIGGER listed_insert AFTER INSERT ON listed WHEN new.field = 'label' AND new.job = '' BEGIN
-  {_count("label", "new.value", 1, "true")}
+  {_count(("label", "new.value", "1"))}
 END""",
     f"""
 CREATE TRIGGER listed_delete AFTER DELETE ON listed WHEN old.field = 'label' AND old.job = '' BEGIN
-  {_count("label", "old.value", -1, "true")}
+  {_count(("label", "old.value", "-1"))}
 END""",
 )
 

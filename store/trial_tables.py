@@ -162,11 +162,11 @@ def _report(experiment: str, trial: str) -> str:
 _ORIGIN = "(SELECT o.{0} FROM origins o WHERE o.run_id = new.id)"
 _TRIGGERS = (
     f"""
-CREATE TRIGGER trials_insert AFTER INSERT ON trials BEGIN
+CREATE TRIGGER trials_insert AFTER INSERT ON trials WHEN new.status <> 'running' BEGIN
   {_tally("new", "+")}
 END""",
     f"""
-CREATE TRIGGER trials_delete AFTER DELETE ON trials BEGIN
+CREATE TRIGGER trials_delete AFTER DELETE ON trials WHEN old.status <> 'running' BEGIN
   {_tally("old", "-")}
 END""",
     f"""

@@ -5,13 +5,13 @@ CREATE TABLE "_sqlite_migrations" (
    "name" TEXT,
    "applied_at" TEXT
 );
-INSERT INTO _sqlite_migrations VALUES (1, 'store', '0001_runs_and_events', '2026-11-28 18:58:10.830781+00:00');
-INSERT INTO _sqlite_migrations VALUES (2, 'store', '0002_experiments', '2026-11-28 18:58:10.831399+00:00');
-INSERT INTO _sqlite_migrations VALUES (3, 'store', '0003_classifications', '2026-11-28 18:58:10.831666+00:00');
-INSERT INTO _sqlite_migrations VALUES (4, 'store', '0004_rollouts', '2026-11-28 18:58:10.832451+00:00');
-INSERT INTO _sqlite_migrations VALUES (5, 'store', '0005_jobs', '2026-11-28 18:58:10.832762+00:00');
-INSERT INTO _sqlite_migrations VALUES (6, 'store', '0006_lists', '2026-11-28 18:58:10.850743+00:00');
-INSERT INTO _sqlite_migrations VALUES (7, 'store', '0007_trials', '2026-11-28 18:58:10.853043+00:00');
+INSERT INTO _sqlite_migrations VALUES (1, 'store', '0001_runs_and_events', '2026-11-28 19:20:59.479596+00:00');
+INSERT INTO _sqlite_migrations VALUES (2, 'store', '0002_experiments', '2026-11-28 19:20:59.479974+00:00');
+INSERT INTO _sqlite_migrations VALUES (3, 'store', '0003_classifications', '2026-11-28 19:20:59.480190+00:00');
+INSERT INTO _sqlite_migrations VALUES (4, 'store', '0004_rollouts', '2026-11-28 19:20:59.480909+00:00');
+INSERT INTO _sqlite_migrations VALUES (5, 'store', '0005_jobs', '2026-11-28 19:20:59.481208+00:00');
+INSERT INTO _sqlite_migrations VALUES (6, 'store', '0006_lists', '2026-11-28 19:20:59.499194+00:00');
+INSERT INTO _sqlite_migrations VALUES (7, 'store', '0007_trials', '2026-11-28 19:20:59.520225+00:00');
 CREATE TABLE blobs ( -- long texts, each held once
   hash TEXT PRIMARY KEY NOT NULL, -- blake2b of the text, 40 hex digits
   codec TEXT NOT NULL, -- raw or zstd
@@ -609,40 +609,24 @@ CREATE INDEX runs_failed_by_variant ON runs(variant, job, started_at, id) WHERE 
 CREATE INDEX runs_failed_by_benchmark ON runs(benchmark, job, started_at, id) WHERE status IN ('failed', 'error', 'budget', 'infra', 'interrupted');
 CREATE INDEX runs_failed_by_problem ON runs(problem_id, job, started_at, id) WHERE status IN ('failed', 'error', 'budget', 'infra', 'interrupted');
 CREATE TRIGGER runs_insert AFTER INSERT ON runs WHEN new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') OR new.error_sig IS NOT NULL BEGIN
-  INSERT INTO counts(field, value, runs) SELECT 'failed', '', 1 WHERE new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'variant', new.variant, 1 WHERE new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'benchmark', coalesce(new.benchmark, ''), 1 WHERE new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'problem', new.problem_id, 1 WHERE new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'signature', new.error_sig, 1 WHERE new.job IS NULL AND new.error_sig IS NOT NULL ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
+  INSERT INTO counts(field, value, runs) SELECT f, v, n FROM (SELECT 'failed' AS f, '' AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'variant' AS f, new.variant AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'benchmark' AS f, coalesce(new.benchmark, '') AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'problem' AS f, new.problem_id AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'signature' AS f, coalesce(new.error_sig, '') AS v, +(new.job IS NULL AND new.error_sig IS NOT NULL) AS n) WHERE n <> 0 ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
   INSERT OR IGNORE INTO listed(field, value, job, started_at, run_id) SELECT 'label', '', iif('label' = 'training-set', '', coalesce(r.job, '')), r.started_at, r.id FROM runs r WHERE r.id = new.id AND r.job IS NULL AND r.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') AND NOT EXISTS (SELECT 1 FROM annotations a WHERE a.run_id = new.id AND a.kind = 'label');
 END;
 CREATE TRIGGER runs_fail AFTER UPDATE OF status, variant, benchmark, problem_id, job ON runs
   WHEN new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') OR old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') BEGIN
-  INSERT INTO counts(field, value, runs) SELECT 'failed', '', -1 WHERE old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'variant', old.variant, -1 WHERE old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'benchmark', coalesce(old.benchmark, ''), -1 WHERE old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'problem', old.problem_id, -1 WHERE old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'failed', '', 1 WHERE new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'variant', new.variant, 1 WHERE new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'benchmark', coalesce(new.benchmark, ''), 1 WHERE new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'problem', new.problem_id, 1 WHERE new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
+  INSERT INTO counts(field, value, runs) SELECT f, v, n FROM (SELECT 'failed' AS f, '' AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'variant' AS f, old.variant AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'benchmark' AS f, coalesce(old.benchmark, '') AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'problem' AS f, old.problem_id AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'failed' AS f, '' AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'variant' AS f, new.variant AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'benchmark' AS f, coalesce(new.benchmark, '') AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'problem' AS f, new.problem_id AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n) WHERE n <> 0 ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
   DELETE FROM listed WHERE field = 'label' AND value = '' AND run_id = old.id AND started_at = (SELECT r.started_at FROM runs r WHERE r.id = old.id) AND job IN ('', (SELECT r.job FROM runs r WHERE r.id = old.id));
   INSERT OR IGNORE INTO listed(field, value, job, started_at, run_id) SELECT 'label', '', iif('label' = 'training-set', '', coalesce(r.job, '')), r.started_at, r.id FROM runs r WHERE r.id = new.id AND r.job IS NULL AND r.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') AND NOT EXISTS (SELECT 1 FROM annotations a WHERE a.run_id = new.id AND a.kind = 'label');
 END;
 CREATE TRIGGER runs_sign AFTER UPDATE OF error_sig, job ON runs
   WHEN new.error_sig IS NOT NULL OR old.error_sig IS NOT NULL BEGIN
-  INSERT INTO counts(field, value, runs) SELECT 'signature', old.error_sig, -1 WHERE old.job IS NULL AND old.error_sig IS NOT NULL ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'signature', new.error_sig, 1 WHERE new.job IS NULL AND new.error_sig IS NOT NULL ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
+  INSERT INTO counts(field, value, runs) SELECT f, v, n FROM (SELECT 'signature' AS f, coalesce(old.error_sig, '') AS v, -(old.job IS NULL AND old.error_sig IS NOT NULL) AS n UNION ALL SELECT 'signature' AS f, coalesce(new.error_sig, '') AS v, +(new.job IS NULL AND new.error_sig IS NOT NULL) AS n) WHERE n <> 0 ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
 END;
 CREATE TRIGGER runs_delete BEFORE DELETE ON runs BEGIN
   DELETE FROM annotations WHERE run_id = old.id;
   DELETE FROM origins WHERE run_id = old.id;
   DELETE FROM listed WHERE field = 'label' AND value = '' AND run_id = old.id AND started_at = (SELECT r.started_at FROM runs r WHERE r.id = old.id) AND job IN ('', (SELECT r.job FROM runs r WHERE r.id = old.id));
-  INSERT INTO counts(field, value, runs) SELECT 'failed', '', -1 WHERE old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'variant', old.variant, -1 WHERE old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'benchmark', coalesce(old.benchmark, ''), -1 WHERE old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'problem', old.problem_id, -1 WHERE old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
-  INSERT INTO counts(field, value, runs) SELECT 'signature', old.error_sig, -1 WHERE old.job IS NULL AND old.error_sig IS NOT NULL ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
+  INSERT INTO counts(field, value, runs) SELECT f, v, n FROM (SELECT 'failed' AS f, '' AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'variant' AS f, old.variant AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'benchmark' AS f, coalesce(old.benchmark, '') AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'problem' AS f, old.problem_id AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'signature' AS f, coalesce(old.error_sig, '') AS v, -(old.job IS NULL AND old.error_sig IS NOT NULL) AS n) WHERE n <> 0 ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
 END;
 CREATE TRIGGER annotations_insert AFTER INSERT ON annotations WHEN new.kind IN ('label', 'training-set', 'bookmark') BEGIN
   INSERT OR IGNORE INTO listed(field, value, job, started_at, run_id) SELECT new.kind, new.value, iif(new.kind = 'training-set', '', coalesce(r.job, '')), r.started_at, r.id FROM runs r WHERE r.id = new.run_id AND true;
@@ -661,16 +645,16 @@ CREATE TRIGGER origins_delete AFTER DELETE ON origins WHEN old.experiment IS NOT
   DELETE FROM listed WHERE field = 'experiment' AND value = old.experiment AND run_id = old.run_id AND started_at = (SELECT r.started_at FROM runs r WHERE r.id = old.run_id) AND job IN ('', (SELECT r.job FROM runs r WHERE r.id = old.run_id));
 END;
 CREATE TRIGGER listed_insert AFTER INSERT ON listed WHEN new.field = 'label' AND new.job = '' BEGIN
-  INSERT INTO counts(field, value, runs) SELECT 'label', new.value, 1 WHERE true ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
+  INSERT INTO counts(field, value, runs) SELECT f, v, n FROM (SELECT 'label' AS f, new.value AS v, 1 AS n) WHERE n <> 0 ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
 END;
 CREATE TRIGGER listed_delete AFTER DELETE ON listed WHEN old.field = 'label' AND old.job = '' BEGIN
-  INSERT INTO counts(field, value, runs) SELECT 'label', old.value, -1 WHERE true ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
+  INSERT INTO counts(field, value, runs) SELECT f, v, n FROM (SELECT 'label' AS f, old.value AS v, -1 AS n) WHERE n <> 0 ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
 END;
 CREATE INDEX trials_unread ON trials(experiment) WHERE label IS NULL;
-CREATE TRIGGER trials_insert AFTER INSERT ON trials BEGIN
+CREATE TRIGGER trials_insert AFTER INSERT ON trials WHEN new.status <> 'running' BEGIN
   INSERT INTO tallies(experiment, label, done, passed, errors, infra, scored, score) SELECT new.experiment, new.label, +(new.status IN ('passed', 'failed', 'answered', 'error', 'budget')), +(new.status = 'passed'), +(new.status IN ('error', 'budget')), +(new.status = 'infra'), +((new.status IN ('passed', 'failed', 'answered', 'error', 'budget') AND new.status <> 'answered')), +(iif((new.status IN ('passed', 'failed', 'answered', 'error', 'budget') AND new.status <> 'answered'), coalesce(new.score, 0.0), 0.0)) WHERE new.label IS NOT NULL ON CONFLICT DO UPDATE SET done = done + excluded.done, passed = passed + excluded.passed, errors = errors + excluded.errors, infra = infra + excluded.infra, scored = scored + excluded.scored, score = score + excluded.score;
 END;
-CREATE TRIGGER trials_delete AFTER DELETE ON trials BEGIN
+CREATE TRIGGER trials_delete AFTER DELETE ON trials WHEN old.status <> 'running' BEGIN
   INSERT INTO tallies(experiment, label, done, passed, errors, infra, scored, score) SELECT old.experiment, old.label, -(old.status IN ('passed', 'failed', 'answered', 'error', 'budget')), -(old.status = 'passed'), -(old.status IN ('error', 'budget')), -(old.status = 'infra'), -((old.status IN ('passed', 'failed', 'answered', 'error', 'budget') AND old.status <> 'answered')), -(iif((old.status IN ('passed', 'failed', 'answered', 'error', 'budget') AND old.status <> 'answered'), coalesce(old.score, 0.0), 0.0)) WHERE old.label IS NOT NULL ON CONFLICT DO UPDATE SET done = done + excluded.done, passed = passed + excluded.passed, errors = errors + excluded.errors, infra = infra + excluded.infra, scored = scored + excluded.scored, score = score + excluded.score;
 END;
 CREATE TRIGGER origins_try AFTER INSERT ON origins WHEN new.experiment IS NOT NULL BEGIN
