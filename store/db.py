@@ -22,6 +22,8 @@ from store.errors import StoreError, StoreWarning, explained
 LOCK_TIMEOUT_S = 30.0
 _READ_TIMEOUT_S = 5.0
 _JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
+_MANY_RUNS = 50_000  # to migrate in so short a time that nobody need be told
+_MIGRATE_S_A_RUN = 10e-6  # a step, on two cores of 2023
 _NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "9p", "afs", "ceph", "lustre"}
 
 
@@ -157,12 +159,31 @@ def _enter_wal(db: sqlite3.Connection, lock_timeout_s: float) -> str:
 
 
 def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    """Apply what is missing. The lock comes first, so that processes starting together take turns."""
-    if not migrations.check(db, path):
-        return
-    with write(db):
-        if migrations.check(db, path):
-            migrations.apply(db)
+    """Apply what is missing. The lock comes first, so that processes starting together take turns.
+
+    A store with rows is migrated one step a transaction: a step that is cut off is undone, and the next
+    opening goes on with it.
+    """
+    pending = migrations.check(db, path)
+    if len(pending) == len(migrations.NAMES):
+        steps = [pending]
+    else:
+        steps = [[name] for name in pending]
+        _tell(db, path, pending)
+    for step in steps:
+        with write(db):
+            if set(step) & set(migrations.check(db, path)):
+                migrations.apply(db, step)
+
+
+def _tell(db: sqlite3.Connection, path: Path, pending: list[str]) -> None:
+    """Say that opening takes a while, where it does."""
+    runs = db.execute("SELECT max(rowid) FROM runs").fetchone()[0] or 0 if pending else 0
+    if runs >= _MANY_RUNS:
+        message = f"The store {path} is an earlier version's and is being brought up to date, once"
+        duration = f"about {max(1, round(runs * len(pending) * _MIGRATE_S_A_RUN))} s for {runs:,} runs"
+        resumed = "Nothing is lost when it is interrupted: the next start goes on"
+        warnings.warn(f"{message}: {duration}. {resumed}.", StoreWarning, 4)
 
 
 def network_filesystem(path: Path, mountinfo: str | None = None) -> str | None:

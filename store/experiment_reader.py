@@ -2,63 +2,35 @@
 
 Everything here is derived from runs; `origins` says which trial a run was an attempt at. The
 latest attempt that counts (`engine.experiments.keys.DONE`) is the one reported; without one, the latest.
+Which that is, and what comes of it for a variant, is known as it is recorded (`store.trial_tables`).
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from engine.experiments.keys import DONE, FOUND, TrialKey
+from engine.experiments.keys import FOUND, TrialKey
 from engine.experiments.tally import Attempt, Tally, VariantState
-from store.errors import StoreError, no_run
+from store import trial_rows
+from store.errors import StoreError
 from store.experiment_progress import ExperimentProgress, read_progress
 from store.owners import Owner
 from store.reading import ReadConnection
-from store.usage import SearchUsage, Usage, operators_of, usage_of
+from store.trial_rows import TrialRow
+from store.usage import SearchUsage
 
 _SELECT_EXPERIMENTS = (
     "SELECT name, benchmark, plan, started_at, owner_pid, owner_start, owner_boot FROM experiments"
 )
-_REPORTED = "SELECT run_id FROM origins WHERE experiment = ? AND stage = 'final'"
-_COUNTS = f"r.status IN ({', '.join(repr(status) for status in DONE)})"
-
-
-@dataclass(frozen=True, slots=True)
-class TrialRow:
-    """A trial by its reported attempt. `attempts` counts all; scores are in [0, 1], None without a verdict.
-
-    `complexity` and `workflow_id` are of the scored workflow; `operators` counts the run's steps by operator.
-    `started_at` is Unix seconds.
-    """
-
-    label: str
-    problem_id: str
-    repeat: int
-    run_id: str
-    attempts: int
-    status: str
-    score: float | None
-    val_score: float | None
-    strict: bool | None
-    error: str | None
-    error_sig: str | None
-    variant: str
-    started_at: float
-    wall_ms: float | None
-    workflow_id: str | None
-    complexity: int | None
-    meta: Usage
-    worker: Usage
-    operators: dict[str, int]
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the run ended by itself, so that the trial counts."""
-        return self.status in DONE
+_SPENT = "SELECT runs, unpriced, cost_usd, tokens_in, tokens_out FROM spent WHERE experiment = ?"
+_UNDER_WAY = (
+    "SELECT count(*), total(r.cost_usd IS NULL), total(r.cost_usd), total(r.tokens_in), total(r.tokens_out)"
+    " FROM runs r INDEXED BY runs_by_status CROSS JOIN origins o ON o.run_id = r.id"
+    " WHERE r.status = 'running' AND o.experiment = ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,43 +100,13 @@ class ExperimentReader:
 
     def trials(self, name: str) -> list[TrialRow]:
         """The trials that were attempted, one row each, as planned: by repeat, problem and variant."""
-        query = f"""
-            SELECT o.trial, r.id, r.status, r.score, r.val_score, r.strict, r.error, r.error_sig, r.variant,
-              r.started_at, r.wall_ms, r.workflow_id, w.complexity, {_COUNTS}
-            FROM origins o JOIN runs r ON r.id = o.run_id LEFT JOIN workflows w ON w.id = r.workflow_id
-            WHERE o.experiment = ? AND o.stage = 'final'
-            ORDER BY r.started_at, r.id"""
-        reported: dict[str, tuple[Any, ...]] = {}
-        counts: dict[str, int] = {}
         with self._connection.taken() as db:
-            for trial, *row in db.execute(query, (name,)):
-                counts[trial] = counts.get(trial, 0) + 1
-                if trial not in reported or row[-1] or not reported[trial][-1]:
-                    reported[trial] = tuple(row)
-            used = _Used.by(db, _REPORTED, name)
-
-            def row_of(trial: str) -> TrialRow:
-                key = TrialKey.parse(trial)
-                return _trial(
-                    used, (key.label, key.problem_id, key.repeat), counts[trial], reported[trial][:-1]
-                )
-
-            rows = self._connection.intact(reported, row_of, lambda trial: (name, trial))
-            return _as_planned(db, name, rows)
+            return trial_rows.trials(self._connection, db, name)
 
     def trial_of(self, run_id: str) -> TrialRow:
         """A run as the only trial of its variant. Raises RunNotFoundError where there is none of this id."""
-        query = """
-            SELECT r.problem_id, r.id, r.status, r.score, r.val_score, r.strict, r.error, r.error_sig,
-              r.variant, r.started_at, r.wall_ms, r.workflow_id, w.complexity
-            FROM runs r LEFT JOIN workflows w ON w.id = r.workflow_id WHERE r.id = ?"""
         with self._connection.taken() as db:
-            row = db.execute(query, (run_id,)).fetchone()
-            if row is None:
-                raise no_run(run_id, self._connection.path)
-            problem_id, *columns = row
-            variant = columns[7]
-            return _trial(_Used.by(db, "?", run_id), (variant, problem_id, 1), 1, columns)
+            return trial_rows.trial_of(self._connection, db, run_id)
 
     def again(self, name: str) -> list[str]:
         """The names of the experiments that try flips of this one again, oldest first."""
@@ -251,61 +193,17 @@ class ExperimentReader:
         return self.recorded(name, FOUND)
 
 
-class _Used(NamedTuple):
-    """What runs used: model calls by run and role, operators by run."""
-
-    calls: dict[tuple[str, str], Usage]
-    operators: dict[str, dict[str, int]]
-
-    @classmethod
-    def by(cls, db: sqlite3.Connection, runs: str, value: str) -> _Used:
-        """`runs` is a query for run ids, with one question mark for `value`."""
-        return cls(usage_of(db, runs, value), operators_of(db, runs, value))
-
-
-def _trial(used: _Used, key: tuple[str, str, int], attempts: int, columns: Sequence[Any]) -> TrialRow:
-    """`columns` are those of the run from its id on, in the order of TrialRow but for the strict flag."""
-    run_id, status, score, val_score, strict, *others = columns
-    error, error_sig, variant, started_at, wall_ms, workflow_id, complexity = others
-    return TrialRow(
-        *key,
-        run_id,
-        attempts,
-        status,
-        score,
-        val_score,
-        None if strict is None else bool(strict),
-        error,
-        error_sig,
-        variant,
-        started_at,
-        wall_ms,
-        workflow_id,
-        complexity,
-        used.calls.get((run_id, "meta"), Usage()),
-        used.calls.get((run_id, "worker"), Usage()),
-        used.operators.get(run_id, {}),
-    )
-
-
-def _as_planned(db: sqlite3.Connection, name: str, rows: list[TrialRow]) -> list[TrialRow]:
-    plan = db.execute("SELECT plan FROM experiments WHERE name = ?", (name,)).fetchone()
-    data = json.loads(plan[0]) if plan else {"problems": [], "variants": []}
-    problems = {p: i for i, p in enumerate(data["problems"])}
-    labels = {v: i for i, v in enumerate(data["variants"])}
-    last = len(problems)
-    return sorted(rows, key=lambda r: (r.repeat, problems.get(r.problem_id, last), labels.get(r.label, 0)))
-
-
 def _experiment(
     db: sqlite3.Connection, name: str, benchmark: str, plan: str, started_at: float, *owner: Any
 ) -> ExperimentRow:
     is_held = owner[0] is not None and not Owner(*owner).is_gone()
-    runs, cost, known_cost, unknown, tokens_in, tokens_out = db.execute(
-        "SELECT count(*), total(r.cost_usd), total(r.cost_usd), sum(r.cost_usd IS NULL), total(r.tokens_in),"
-        " total(r.tokens_out) FROM origins o JOIN runs r ON r.id = o.run_id WHERE o.experiment = ?",
-        (name,),
-    ).fetchone()
+    runs, unpriced, cost, tokens_in, tokens_out = map(
+        sum,
+        zip(
+            *(db.execute(query, (name,)).fetchone() or (0,) * 5 for query in (_SPENT, _UNDER_WAY)),
+            strict=True,
+        ),
+    )
     data = json.loads(plan)
     return ExperimentRow(
         name,
@@ -314,35 +212,34 @@ def _experiment(
         started_at,
         owner[0] if is_held else None,
         runs,
-        None if unknown else cost,
-        known_cost,
-        int(tokens_in),
-        int(tokens_out),
+        None if unpriced else cost,
+        cost,
+        tokens_in,
+        tokens_out,
         tuple(_states(db, name, data)),
     )
 
 
 def attempts(db: sqlite3.Connection, name: str) -> dict[str, Attempt]:
     """The reported attempt of each trial that was attempted, by trial key."""
-    query = """
-        SELECT o.trial, r.id, r.status, r.score FROM origins o JOIN runs r ON r.id = o.run_id
-        WHERE o.experiment = ? AND o.stage = 'final' ORDER BY r.started_at, r.id"""
-    reported: dict[str, Attempt] = {}
-    for trial, *row in db.execute(query, (name,)):
-        attempt = Attempt(*row)
-        if attempt.supersedes(reported.get(trial)):
-            reported[trial] = attempt
-    return reported
+    query = "SELECT trial, run_id, status, score FROM trials WHERE experiment = ?"
+    return {trial: Attempt(*row) for trial, *row in db.execute(query, (name,))}
 
 
-def _states(db: sqlite3.Connection, name: str, plan: dict[str, Any]) -> Iterator[VariantState]:
+def _states(db: sqlite3.Connection, name: str, plan: dict[str, Any]) -> list[VariantState]:
+    """How far each variant is. Raises ValueError where a trial has no name."""
     total = len(plan["problems"]) * plan["repeats"]
     tallies = {label: Tally(label, total) for label in plan["variants"]}
-    for trial, attempt in attempts(db, name).items():
+    counts = "SELECT label, done, passed, errors, infra, scored, score FROM tallies WHERE experiment = ?"
+    for label, *counted in db.execute(counts, (name,)):
+        if label in tallies:
+            tallies[label] = Tally(label, total, *counted)
+    unread = "SELECT trial, run_id, status, score FROM trials INDEXED BY trials_unread"
+    for trial, *row in db.execute(f"{unread} WHERE experiment = ? AND label IS NULL", (name,)):
         if (tally := tallies.get(TrialKey.parse(trial).label)) is not None:
-            tally.add(attempt)
+            tally.add(Attempt(*row))
     searches = _searches(db, name)
-    return (tally.state(searches.get(label)) for label, tally in tallies.items())
+    return [tally.state(searches.get(label)) for label, tally in tallies.items()]
 
 
 def _searches(db: sqlite3.Connection, name: str) -> dict[str, str]:

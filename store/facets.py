@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 from store import search as fulltext
 from store.reading import ReadConnection
-from store.run_conditions import conditions_of
+from store.run_conditions import source_of
 from store.run_filter import RunFilter
 
 MOST_COUNTED = 10_000
@@ -18,8 +17,7 @@ FACETS = ("status", "variant", "benchmark", "label")
 # labels are looked up run by run (CROSS JOIN keeps that order), since all labels there are may be a million.
 _COUNTS = """
 WITH matching AS MATERIALIZED (
-  SELECT runs.id, runs.status, runs.variant, runs.benchmark FROM runs{index}{where}
-  ORDER BY runs.started_at DESC, runs.id DESC LIMIT {most}
+  {matching}
 )
 SELECT '' AS facet, '' AS value, count(*) FROM matching
 UNION ALL SELECT 'status', status, count(*) FROM matching GROUP BY 2
@@ -43,17 +41,13 @@ class Facets(NamedTuple):
 
 def facets(connection: ReadConnection, wanted: RunFilter, *, failed: bool = False) -> Facets:
     """Count the runs of a filter by status, variant, benchmark and label. Raises StoreError."""
-    conditions = conditions_of(wanted, failed=failed)
-    sql, values, is_part = list(conditions.sql), list(conditions.values), False
+    is_part, run_ids = False, None
     with connection.taken() as db:
         if wanted.search:
             run_ids, is_part = fulltext.matching_runs(db, wanted.search)
-            sql.append("runs.id IN (SELECT value FROM json_each(?))")
-            values.append(json.dumps(run_ids))
-        index = " INDEXED BY runs_failed" if failed and not wanted.search and conditions.is_plain else ""
-        where = f" WHERE {' AND '.join(sql)}" if sql else ""
-        query = _COUNTS.format(index=index, where=where, most=MOST_COUNTED + 1)
-        rows = db.execute(query, values).fetchall()
+        source = source_of(db, wanted, failed=failed, run_ids=run_ids)
+        matching = source.sql("runs.id, runs.status, runs.variant, runs.benchmark")
+        rows = db.execute(_COUNTS.format(matching=matching), (*source.values, MOST_COUNTED + 1)).fetchall()
     found: dict[str, list[tuple[str, int]]] = {name: [] for name in FACETS}
     counted = 0
     for facet, value, count in rows:

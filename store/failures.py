@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from engine.events import Event, WorkflowFinished
 from store import payloads
-from store.annotations import Annotation, AnnotationReader, Kind
+from store.annotations import Annotation, AnnotationReader
 from store.reading import ReadConnection
 from store.rows import FAILED
 
@@ -92,10 +92,12 @@ class FailureReader:
         Only runs of `experiment`, and only those since `since` (Unix seconds), where they are given. Rollouts
         of training jobs, which fail by the thousand, are left out.
         """
-        scope, values = _scope(experiment, since)
-        query = f"{_QUERIES[by].format(scope=scope)} ORDER BY 2 DESC, 1 LIMIT ?"
         with self._connection.taken() as db:
+            if experiment is None and since is None:
+                return _counted(db, by, limit)
+            scope, values = _scope(experiment, since)
             total = db.execute(f"SELECT count(*) FROM runs WHERE {_FAILED}{scope}", values).fetchone()[0]
+            query = f"{_QUERIES[by].format(scope=scope)} ORDER BY 2 DESC, 1 LIMIT ?"
             rows = db.execute(query, (*values, limit))
             largest = [Cluster(key or "", n, n / max(total, 1), *rest) for key, n, *rest in rows]
             if by == "label" and (unlabelled := _unlabelled(db, scope, values, total)):
@@ -129,34 +131,6 @@ class FailureReader:
                 workflow=_event(db, run_id, proposal[0]) if proposal else None,
                 line=next(of_workflow, step[0] if step else None),
             )
-
-
-def condition(by: Grouping, key: str) -> tuple[str, list[Any]]:
-    """The SQL condition that a run is in this cluster, and the values of its question marks."""
-    match by:
-        case "signature":
-            return "runs.error_sig = ?", [key]
-        case "operator":
-            # ";" follows ":": all signatures that begin with the place.
-            return "runs.error_sig >= ? AND runs.error_sig < ?", [f"{key}: ", f"{key};"]
-        case "label" if key == NO_LABEL:
-            return (
-                f"{_FAILED} AND NOT EXISTS"
-                " (SELECT 1 FROM annotations a WHERE a.run_id = runs.id AND a.kind = 'label')"
-            ), []
-        case "label":
-            return annotated("label", key)
-        case "problem":
-            return f"{_FAILED} AND runs.problem_id = ?", [key]
-        case "variant":
-            return f"{_FAILED} AND runs.variant = ?", [key]
-        case "benchmark":
-            return f"{_FAILED} AND runs.benchmark IS ?", [key or None]
-
-
-def annotated(kind: Kind, value: str) -> tuple[str, list[Any]]:
-    """The SQL condition that a run has this annotation, and the values of its question marks."""
-    return "runs.id IN (SELECT run_id FROM annotations WHERE kind = ? AND value = ?)", [kind, value]
 
 
 def _first(db: sqlite3.Connection, run_id: str) -> Event | None:
@@ -207,11 +181,55 @@ def _scope(experiment: str | None, since: float | None) -> tuple[str, list[Any]]
 
 
 def _unlabelled(db: sqlite3.Connection, scope: str, values: list[Any], total: int) -> Cluster | None:
-    where, _ = condition("label", NO_LABEL)
+    labelled = "SELECT 1 FROM annotations a WHERE a.run_id = runs.id AND a.kind = 'label'"
+    where = f"{_FAILED} AND NOT EXISTS ({labelled})"
     row = db.execute(f"SELECT {_SEEN} FROM runs WHERE {where}{scope}", values).fetchone()
     return Cluster(NO_LABEL, row[0], row[0] / max(total, 1), *row[1:]) if row[0] else None
 
 
+def _counted(db: sqlite3.Connection, by: Grouping, limit: int) -> Clusters:
+    """The clusters of all failed runs, which are counted as they are recorded (`store.list_tables`)."""
+    counted = "SELECT value, runs FROM counts WHERE field = ? AND runs > 0"
+    total = sum(runs for _, runs in db.execute(counted, ("failed",)))
+    if by == "operator":
+        parts: dict[str, list[Cluster]] = {}
+        for signature, runs in db.execute(counted, ("signature",)).fetchall():
+            seen = _seen(db, "signature", signature, runs, total)
+            parts.setdefault(signature.partition(": ")[0], []).append(seen)
+        all_clusters = [_joined(place, clusters, total) for place, clusters in parts.items()]
+        largest = sorted(all_clusters, key=lambda c: (-c.runs, c.key))[:limit]
+    else:
+        rows = db.execute(f"{counted} ORDER BY runs DESC, value LIMIT ?", (by, limit)).fetchall()
+        largest = [_seen(db, by, value, runs, total) for value, runs in rows]
+    return Clusters(tuple(largest), total)
+
+
+def _seen(db: sqlite3.Connection, by: Grouping, key: str, runs: int, total: int) -> Cluster:
+    """A cluster with its first and its last run, which an index has at its two ends."""
+    select = f"SELECT started_at, {'run_id' if by == 'label' else 'id'} FROM {_ENDS[by]}"
+    value = key or None if by == "benchmark" else key
+    (last, example), (first, _) = (
+        db.execute(f"{select} ORDER BY 1 {order}, 2 {order} LIMIT 1", (value,)).fetchone() or (0.0, "")
+        for order in ("DESC", "ASC")
+    )
+    return Cluster(key, runs, runs / max(total, 1), example, first, last)
+
+
+def _joined(key: str, parts: list[Cluster], total: int) -> Cluster:
+    runs = sum(part.runs for part in parts)
+    newest = max(parts, key=lambda part: (part.last_seen, part.example))
+    first = min(part.first_seen for part in parts)
+    return Cluster(key, runs, runs / max(total, 1), newest.example, first, newest.last_seen)
+
+
+_OF_FAILED = f"WHERE {_FAILED} AND job IS NULL"
+_ENDS: dict[Grouping, str] = {
+    "signature": "runs INDEXED BY runs_by_signature WHERE job IS NULL AND error_sig = ?",
+    "label": "listed WHERE field = 'label' AND job = '' AND value = ?",
+    "problem": f"runs INDEXED BY runs_failed_by_problem {_OF_FAILED} AND problem_id = ?",
+    "variant": f"runs INDEXED BY runs_failed_by_variant {_OF_FAILED} AND variant = ?",
+    "benchmark": f"runs INDEXED BY runs_failed_by_benchmark {_OF_FAILED} AND benchmark IS ?",
+}
 _QUERIES: dict[Grouping, str] = {
     "signature": f"SELECT runs.error_sig, {_SEEN} FROM runs INDEXED BY runs_by_signature"
     " WHERE runs.error_sig IS NOT NULL{scope} GROUP BY runs.error_sig",

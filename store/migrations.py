@@ -8,10 +8,11 @@ once, by the events, and read on demand.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from store import list_tables, trial_tables
 from store.errors import NewerSchemaError, StoreError
 from store.job_tables import JOB_TABLES
 
@@ -347,7 +348,9 @@ _MIGRATIONS: dict[str, Callable[[sqlite3.Connection], None]] = {
     "0003_classifications": _classifications,
     "0004_rollouts": _rollouts,
     "0005_jobs": _jobs,
-    "0006_packed_texts": _packed_texts,
+    "0006_lists": list_tables.make,
+    "0007_trials": trial_tables.make,
+    "0008_packed_texts": _packed_texts,
 }
 NAMES = tuple(_MIGRATIONS)
 
@@ -375,14 +378,14 @@ def check(db: sqlite3.Connection, path: Path | str) -> list[str]:
     return [name for name in _MIGRATIONS if name not in applied]
 
 
-def apply(db: sqlite3.Connection) -> None:
-    """Apply what is missing, inside the caller's transaction."""
+def apply(db: sqlite3.Connection, names: Iterable[str] = NAMES) -> None:
+    """Apply those of these migrations that are missing, in order, inside the caller's transaction."""
     for statement in _BOOKKEEPING:
         db.execute(statement)
     applied = {name for (name,) in db.execute("SELECT name FROM _sqlite_migrations")}
-    for name, migrate in _MIGRATIONS.items():
+    for name in names:
         if name not in applied:
-            migrate(db)
+            _MIGRATIONS[name](db)
             db.execute(
                 "INSERT INTO _sqlite_migrations(migration_set, name, applied_at) VALUES (?, ?, ?)",
                 (_SET, name, str(datetime.now(UTC))),

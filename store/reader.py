@@ -35,21 +35,19 @@ from store.rows import (
     StepRow,
     StoredWorkflow,
 )
-from store.run_conditions import conditions_of
+from store.run_conditions import source_of
 from store.run_filter import RunFilter
 from store.stalls import Wait
 from store.way_reader import WayReader
 
 _CHUNK_ROWS = 500
+_PAGE_RUNS = 500
 _LAST_CHARACTER = "\U0010ffff"
 _RUN_FIELDS = tuple(f.name for f in fields(RunRow))
 _RUN_COLUMNS = ", ".join(f"runs.{f.name}" for f in fields(RunRow) if f.name not in ("config", "parent"))
-_SELECT_RUNS = (
-    f"SELECT {_RUN_COLUMNS}, v.config, o.parent FROM runs JOIN variants v ON v.id = runs.variant_id"
-    " LEFT JOIN origins o ON o.run_id = runs.id"
-)
-# Left to itself SQLite prefers the index by status, and then sorts every failure there is.
-_SELECT_FAILED = _SELECT_RUNS.replace("FROM runs", "FROM runs INDEXED BY runs_failed")
+# The order of the tables is kept (CROSS JOIN): the runs come in the order in which they are listed.
+_COLUMNS = f"{_RUN_COLUMNS}, v.config, o.parent"
+_JOINS = " CROSS JOIN variants v ON v.id = runs.variant_id LEFT JOIN origins o ON o.run_id = runs.id"
 _SELECT_STEPS = f"SELECT {', '.join(f.name for f in fields(StepRow))} FROM steps"
 _SELECT_EVENTS = f"SELECT {payloads.COLUMNS} FROM events WHERE run_id = ?"
 # Streamed text may be joined: the row that an event is of has its number, or is the last one before that.
@@ -124,23 +122,32 @@ class Reader:
         `limit` counts rows.
         """
         wanted = RunFilter(search, status, variant, benchmark, experiment, job, label, training_set, bookmark)
-        conditions, values, is_plain = conditions_of(wanted, failed=failed, cluster=cluster)
-        if before is not None:
-            conditions.append("(runs.started_at, runs.id) < (?, ?)")
-            values.extend(before)
-        is_partial = False
+        is_partial, run_ids = False, None
         with self._connection.taken() as db:
             if search and search.strip():
                 run_ids, is_partial = fulltext.matching_runs(db, search)
-                conditions.append("runs.id IN (SELECT value FROM json_each(?))")
-                values.append(json.dumps(run_ids))
-            where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-            select = _SELECT_FAILED if failed and not search and is_plain else _SELECT_RUNS
-            query = f"{select}{where} ORDER BY runs.started_at DESC, runs.id DESC LIMIT ?"
-            fetched = db.execute(query, (*values, limit + 1)).fetchall()
+            source = source_of(db, wanted, failed=failed, cluster=cluster, run_ids=run_ids)
+            if before is not None:
+                source.conditions.append(f"({source.started_at}, {source.id}) < (?, ?)")
+                source.values.extend(before)
+            fetched = db.execute(source.sql(_COLUMNS, _JOINS), (*source.values, limit + 1)).fetchall()
             page = self._connection.intact(fetched[:limit], _run_row, _run_id)
         last = fetched[limit - 1] if len(fetched) > limit else None
         return RunPage(tuple(page), _cursor(last) if last else None, is_partial)
+
+    def every_run(self, limit: int | None = None, **wanted: Any) -> Iterator[RunRow]:
+        """The runs that meet every condition of `runs`, newest first, a page in memory at a time.
+
+        `limit` counts rows. Runs that start meanwhile are left out.
+        """
+        before, left = None, limit
+        while left is None or left > 0:
+            size = _PAGE_RUNS if left is None else min(left, _PAGE_RUNS)
+            page = self.runs(limit=size, before=before, **wanted)
+            yield from page.rows
+            before, left = page.next_cursor, None if left is None else left - size
+            if before is None:
+                return
 
     def facets(self, wanted: RunFilter, *, failed: bool = False) -> Facets:
         """What the runs of a filter are, counted (`store.facets`)."""
@@ -160,7 +167,8 @@ class Reader:
         if not run_id:
             raise no_run(run_id, self.path)
         with self._connection.taken() as db:
-            query = f"{_SELECT_RUNS} WHERE runs.id >= ? AND runs.id < ? ORDER BY runs.id LIMIT 2"
+            within = "WHERE runs.id >= ? AND runs.id < ? ORDER BY runs.id LIMIT 2"
+            query = f"SELECT {_COLUMNS} FROM runs{_JOINS} {within}"
             try:
                 rows = [_run_row(row) for row in db.execute(query, (run_id, run_id + _LAST_CHARACTER))]
             except UnicodeEncodeError:
@@ -287,7 +295,10 @@ class Reader:
             ]
 
     def search(self, text: str, limit: int = 50) -> list[SearchHit]:
-        """Queries, prompts, responses and reasoning that hold all words of `text`, the best `limit` first."""
+        """Queries, prompts, responses and reasoning that hold all words of `text`, the best `limit` first.
+
+        Of very frequent words, only the newest texts are looked at (`store.search.MAX_HITS`).
+        """
         with self._connection.taken() as db:
             return fulltext.search(db, text, limit)
 

@@ -7,10 +7,12 @@ import sqlite3
 from typing import Any
 
 from engine.events import RunFinished, RunStarted
-from store import blobs, owners
+from store import blobs, owners, usage
 from store.inserts import execute, insert, searchable, short
 from store.rows import PROMPT_CHARS
 from store.texts import error_signature, excerpt, plain
+
+_OF_TRIAL = "SELECT run_id FROM origins WHERE run_id = ? AND experiment IS NOT NULL AND stage = 'final'"
 
 
 def run_started(db: sqlite3.Connection, event: RunStarted) -> None:
@@ -124,6 +126,7 @@ def run_finished(db: sqlite3.Connection, event: RunFinished) -> None:
             *(short(event.error), _signature(db, event), event.workflow_id, event.workflow_id, event.run_id),
         ),
     )
+    usage.keep(db, _OF_TRIAL, event.run_id)
 
 
 def _signature(db: sqlite3.Connection, event: RunFinished) -> str | None:

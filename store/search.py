@@ -9,7 +9,7 @@ from store.errors import StoreError
 from store.rows import SearchHit
 from store.texts import excerpt, plain
 
-# A filter by text looks at this many hits, newest first; beyond it the page says it is partial.
+# A search looks at this many hits, newest first; beyond it a page of runs says that it is partial.
 MAX_HITS = 4_000
 # A pasted page is a query too; the time that FTS5 takes grows faster than the number of words.
 _MAX_WORDS = 16
@@ -31,17 +31,19 @@ def match_expression(text: str) -> str | None:
 
 
 def search(db: sqlite3.Connection, text: str, limit: int) -> list[SearchHit]:
-    """The best `limit` texts that hold all words of `text`; none where it has no words."""
+    """The best `limit` texts that hold all words of `text`, of the newest `MAX_HITS`; none where it has no
+    words.
+    """
     expression = match_expression(text)
     if expression is None:
         return []
     rows = db.execute(
         """
         SELECT t.run_id, t.step_id, t.call_id, t.kind, t.text
-        FROM search JOIN search_texts t ON t.id = search.rowid
-        WHERE search MATCH ? ORDER BY rank LIMIT ?
+        FROM search CROSS JOIN search_texts t ON t.id = search.rowid
+        WHERE search MATCH ? AND search.rowid >= ? ORDER BY rank LIMIT ?
         """,
-        (expression, limit),
+        (expression, _oldest(db, expression), limit),
     )
     words = _words(text)
     return [SearchHit(*where, snippet=snippet(searched(stored), words)) for *where, stored in rows]
@@ -61,6 +63,14 @@ def forget(db: sqlite3.Connection, of_runs: str, value: str) -> None:
         db.execute(
             "INSERT INTO search(search, rowid, text) VALUES ('delete', ?, ?)", (rowid, searched(stored))
         )
+
+
+def _oldest(db: sqlite3.Connection, expression: str) -> int:
+    """The oldest of the newest `MAX_HITS` hits: a word that all texts have takes as long to rank as all of
+    them.
+    """
+    newest = "SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT ?"
+    return db.execute(f"SELECT min(rowid) FROM ({newest})", (expression, MAX_HITS)).fetchone()[0] or 0
 
 
 def snippet(text: str, words: list[str]) -> str:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 # True of a row of model_calls whose cost is unknown. A call that failed, or was cut off, before any part of
@@ -29,6 +30,9 @@ class Usage:
     cost_usd: float | None = 0.0
     latency_ms: float = 0.0
     call_ms: float = 0.0
+
+
+_FIELDS = len(fields(Usage))
 
 
 def usage_of(db: sqlite3.Connection, runs: str, *values: str) -> dict[tuple[str, str], Usage]:
@@ -63,6 +67,21 @@ def operators_of(db: sqlite3.Connection, runs: str, *values: str) -> dict[str, d
     for run_id, operator, count in db.execute(query, values):
         counts.setdefault(run_id, {})[operator] = count
     return counts
+
+
+def keep(db: sqlite3.Connection, runs: str, *values: str) -> None:
+    """Store what these runs used, inside the caller's transaction: they have ended, so that it stays so."""
+    calls, operators = usage_of(db, runs, *values), operators_of(db, runs, *values)
+    rows = (
+        (
+            run_id,
+            *astuple(calls.get((run_id, "meta"), Usage())),
+            *astuple(calls.get((run_id, "worker"), Usage())),
+            json.dumps(operators.get(run_id, {})),
+        )
+        for (run_id,) in db.execute(f"SELECT id FROM runs WHERE id IN ({runs})", values).fetchall()
+    )
+    db.executemany(f"INSERT OR REPLACE INTO usage VALUES ({', '.join('?' * (2 + 2 * _FIELDS))})", rows)
 
 
 def _groups(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[tuple[str, str], list[tuple[Any, ...]]]]:

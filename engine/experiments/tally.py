@@ -53,12 +53,22 @@ class VariantState:
 
 
 class Tally:
-    """The counts of one variant, as its trials end."""
+    """The counts of one variant, as its trials end. `scored` had something to score; `score` is their sum."""
 
-    def __init__(self, label: str, total: int) -> None:
+    def __init__(
+        self,
+        label: str,
+        total: int,
+        done: int = 0,
+        passed: int = 0,
+        errors: int = 0,
+        infra: int = 0,
+        scored: int = 0,
+        score: float = 0.0,
+    ) -> None:
         self.label, self.total = label, total
-        self.done = self.passed = self.errors = self.infra = 0
-        self._scored, self._sum = 0, 0.0
+        self.done, self.passed, self.errors, self.infra = done, passed, errors, infra
+        self._scored, self._sum = scored, score
 
     def add(self, attempt: Attempt, sign: int = 1) -> None:
         """Count an attempt; a `sign` of -1 takes it out again."""

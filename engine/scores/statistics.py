@@ -20,6 +20,9 @@ _MOST_RESAMPLES, _FEWEST_RESAMPLES = 9_999, 999
 # Draws of one bootstrap: with many problems, fewer resamples are as precise and keep the time the same.
 _DRAWS = 5_000_000
 _DRAWS_AT_ONCE = 1_000_000
+# Of more columns than this, the distribution that resampling a mean draws from is known well enough.
+_MOST_RESAMPLED = 10_000
+_Z = 1.959963984540054  # the normal distribution's 97.5 %
 
 
 class Interval(NamedTuple):
@@ -92,7 +95,7 @@ def difference_interval(passed: tuple[int, int], trials: tuple[int, int]) -> Int
     return Interval(difference - low, difference + high)
 
 
-def mean_intervals(rows: Sequence[Sequence[float]]) -> list[Interval | None]:
+def mean_intervals(rows: Sequence[Sequence[float] | np.ndarray]) -> list[Interval | None]:
     """The interval of the mean of each row, by a bootstrap over its columns.
 
     A column is a problem, and a row holds the differences of two sides there, so this is the paired
@@ -114,7 +117,10 @@ def mean_intervals(rows: Sequence[Sequence[float]]) -> list[Interval | None]:
     def mean(a: np.ndarray, axis: int) -> np.ndarray:
         return a.mean(axis=axis)
 
-    low, high = _bootstrap((data[varies],), mean)
+    if data.shape[1] > _MOST_RESAMPLED:
+        low, high = _expansion(data[varies])
+    else:
+        low, high = _bootstrap((data[varies],), mean)
     ends = iter(zip(low.tolist(), high.tolist(), strict=True))
     return [Interval(*next(ends)) if one else None for one in varies]
 
@@ -136,6 +142,23 @@ def mcnemar(gained: int, lost: int) -> float:
     from scipy.stats import binomtest
 
     return float(binomtest(gained, gained + lost, 0.5).pvalue)
+
+
+def _expansion(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ends that the percentile bootstrap of each row's mean comes to as its resamples grow in number.
+
+    A resample's mean has the row's mean, variance / n and skewness / √n, and of so many columns no more is
+    needed: this is its Cornish-Fisher expansion (Hall 1992, The Bootstrap and Edgeworth Expansion, 3.5).
+    """
+    import numpy as np
+
+    columns = data.shape[1]
+    mean, deviation = data.mean(axis=1), data.std(axis=1)
+    skewness = (((data - mean[:, None]) / deviation[:, None]) ** 3).mean(axis=1)
+    shift = (_Z * _Z - 1) * skewness / (6 * math.sqrt(columns))
+    error = deviation / math.sqrt(columns)
+    low, high = mean + error * (shift - _Z), mean + error * (shift + _Z)
+    return np.asarray(low), np.asarray(high)
 
 
 def _bootstrap(data: tuple[np.ndarray, ...], statistic: Any, *, paired: bool = False) -> Any:

@@ -11,16 +11,17 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from engine.scores.metrics import pass_at_k
 from engine.scores.statistics import Interval, pass_rate_interval
 from store.compare.replies import Share, shares
+from store.trial_rows import operators_in
 
 if TYPE_CHECKING:
     from store.compare.sides import Side
     from store.experiment_reader import TrialRow
-    from store.usage import Usage
 
 Unit = Literal["share", "usd", "count", "ms"]
 Key = tuple[str, str]  # benchmark ("" where there is only one) and problem
@@ -64,32 +65,40 @@ def _drop(trial: TrialRow) -> float | None:
 
 
 def _cost(trial: TrialRow) -> float | None:
-    meta, worker = trial.meta.cost_usd, trial.worker.cost_usd
+    meta, worker = trial.meta_cost_usd, trial.worker_cost_usd
     return None if meta is None or worker is None else meta + worker
 
 
-def _tokens(used: Usage) -> float:
-    return used.tokens_in + used.tokens_out
+def _tokens(trial: TrialRow) -> float:
+    return _meta_tokens(trial) + _worker_tokens(trial)
+
+
+def _meta_tokens(trial: TrialRow) -> float:
+    return trial.meta_tokens_in + trial.meta_tokens_out
+
+
+def _worker_tokens(trial: TrialRow) -> float:
+    return trial.worker_tokens_in + trial.worker_tokens_out
 
 
 MEASURES = (
     Measure("pass_rate", "pass rate", "share", "high", _pass),
     Measure("score", "mean score", "share", "high", _score),
     Measure("strict_pass_rate", "pass rate, strict", "share", "high", _strict),
-    Measure("val_score", "val score", "share", "high", lambda t: t.val_score),
+    Measure("val_score", "val score", "share", "high", attrgetter("val_score")),
     Measure("val_to_test_drop", "val-to-test drop", "share", "low", _drop),
     Measure("cost_usd", "cost", "usd", "low", _cost),
-    Measure("meta_cost_usd", "cost, meta-agent", "usd", "low", lambda t: t.meta.cost_usd),
-    Measure("worker_cost_usd", "cost, workers", "usd", "low", lambda t: t.worker.cost_usd),
-    Measure("tokens", "tokens", "count", "low", lambda t: _tokens(t.meta) + _tokens(t.worker)),
-    Measure("meta_tokens", "tokens, meta-agent", "count", "low", lambda t: _tokens(t.meta)),
-    Measure("worker_tokens", "tokens, workers", "count", "low", lambda t: _tokens(t.worker)),
-    Measure("wall_ms", "time", "ms", "low", lambda t: t.wall_ms),
-    Measure("meta_latency_ms", "time, meta-agent", "ms", "low", lambda t: t.meta.latency_ms),
-    Measure("worker_latency_ms", "time, workers", "ms", "low", lambda t: t.worker.latency_ms),
-    Measure("model_calls", "model calls", "count", "low", lambda t: t.meta.calls + t.worker.calls),
+    Measure("meta_cost_usd", "cost, meta-agent", "usd", "low", attrgetter("meta_cost_usd")),
+    Measure("worker_cost_usd", "cost, workers", "usd", "low", attrgetter("worker_cost_usd")),
+    Measure("tokens", "tokens", "count", "low", _tokens),
+    Measure("meta_tokens", "tokens, meta-agent", "count", "low", _meta_tokens),
+    Measure("worker_tokens", "tokens, workers", "count", "low", _worker_tokens),
+    Measure("wall_ms", "time", "ms", "low", attrgetter("wall_ms")),
+    Measure("meta_latency_ms", "time, meta-agent", "ms", "low", attrgetter("meta_latency_ms")),
+    Measure("worker_latency_ms", "time, workers", "ms", "low", attrgetter("worker_latency_ms")),
+    Measure("model_calls", "model calls", "count", "low", lambda t: t.meta_calls + t.worker_calls),
     Measure("steps", "operator calls", "count", None, lambda t: sum(t.operators.values())),
-    Measure("complexity", "complexity", "count", "low", lambda t: t.complexity),
+    Measure("complexity", "complexity", "count", "low", attrgetter("complexity")),
 )
 BY_KEY = {measure.key: measure for measure in MEASURES}
 
@@ -192,7 +201,7 @@ def _passed(rows: Iterable[TrialRow]) -> int:
 
 
 def _mean(measure: Measure, trials: Iterable[TrialRow]) -> Mean | None:
-    values = [value for trial in trials if (value := measure.of(trial)) is not None]
+    values = [value for value in map(measure.of, trials) if value is not None]
     return Mean(statistics.fmean(values), len(values)) if values else None
 
 
@@ -226,8 +235,8 @@ def _pass_at(passed: Sequence[int], tried: Sequence[int]) -> dict[int, float]:
 
 def _operators(done: Sequence[TrialRow]) -> dict[str, float]:
     used: Counter[str] = Counter()
-    for trial in done:
-        used.update(trial.operators)
+    for steps, trials in Counter(trial.steps for trial in done).items():
+        used.update({name: count * trials for name, count in operators_in(steps).items()})
     return {name: count / len(done) for name, count in used.most_common()}
 
 

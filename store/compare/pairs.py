@@ -11,6 +11,8 @@ from engine.scores.statistics import Interval, mcnemar, mean_intervals
 from store.compare.measures import BY_KEY, MEASURES, Key, Measure, by_problem, is_scored
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from store.compare.sides import Side
     from store.experiment_reader import TrialRow
 
@@ -152,6 +154,13 @@ def _mean(measure: Measure, rows: Sequence[TrialRow]) -> float | None:
     return statistics.fmean(values) if values else None
 
 
+def _means(measure: Measure, problems: Sequence[Sequence[TrialRow]]) -> np.ndarray:
+    """The measure's mean for each problem, NaN where no trial of it has such a value."""
+    import numpy as np
+
+    return np.array([_mean(measure, rows) for rows in problems], float)
+
+
 def _deltas(
     left: Mapping[Key, Sequence[TrialRow]], right: Mapping[Key, Sequence[TrialRow]], shared: Sequence[Key]
 ) -> dict[str, Delta]:
@@ -159,17 +168,20 @@ def _deltas(
 
     Measures that the same problems have share one bootstrap.
     """
-    rows: dict[str, list[float]] = {}
-    groups: dict[tuple[int, ...], list[str]] = {}
+    import numpy as np
+
+    before, after = [left[key] for key in shared], [right[key] for key in shared]
+    rows: dict[str, np.ndarray] = {}
+    groups: dict[bytes, list[str]] = {}
     for measure in MEASURES:
-        both = [(_mean(measure, left[key]), _mean(measure, right[key])) for key in shared]
-        indices = tuple(i for i, (a, b) in enumerate(both) if a is not None and b is not None)
-        if indices:
-            rows[measure.key] = [b - a for a, b in both if a is not None and b is not None]
-            groups.setdefault(indices, []).append(measure.key)
+        differences = _means(measure, after) - _means(measure, before)
+        known = ~np.isnan(differences)
+        if known.any():
+            rows[measure.key] = differences[known]
+            groups.setdefault(known.tobytes(), []).append(measure.key)
     deltas: dict[str, Delta] = {}
     for keys in groups.values():
         intervals = mean_intervals([rows[key] for key in keys])
         for key, interval in zip(keys, intervals, strict=True):
-            deltas[key] = Delta(statistics.fmean(rows[key]), interval, len(rows[key]))
+            deltas[key] = Delta(statistics.fmean(rows[key].tolist()), interval, len(rows[key]))
     return {key: deltas[key] for key in rows}

@@ -57,6 +57,14 @@ def prune(
     ] = None,
     keep: Annotated[int | None, typer.Option(min=0, help="Keep only this many of the newest runs.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be deleted.")] = False,
+    vacuum: Annotated[
+        bool,
+        typer.Option(
+            "--vacuum",
+            help="Shrink the file as well: it is written anew, with as much free disk again and nobody else "
+            "at it. Without this it keeps its size, and new runs fill what is free.",
+        ),
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Delete old runs, and data that only they used."""
@@ -65,4 +73,4 @@ def prune(
 
     if older_than is None and keep is None:
         raise typer.BadParameter("choose what to delete: --older-than DAYS, --keep N, or both")
-    print_prune(load().store_path(), older_than, keep, dry_run=dry_run, as_json=json)
+    print_prune(load().store_path(), older_than, keep, dry_run=dry_run, vacuum=vacuum, as_json=json)

@@ -34,16 +34,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def print_runs(path: Path, *, failed: bool, search: str | None, limit: int, as_json: bool) -> None:
-    """`flowreasoner runs`. Raises StoreError."""
+    """`flowreasoner runs`; as JSON a line a run, however many there are. Raises StoreError."""
     from store.reader import Reader
+    from store.rows import RunRow
 
     wanted = dataclasses.asdict(parse_filter(search or ""))
     with Reader(path) as reader:
+        if as_json:
+            names = [field.name for field in dataclasses.fields(RunRow)]
+            for row in reader.every_run(limit, failed=failed, **wanted):
+                emit({name: getattr(row, name) for name in names}, "", True)
+            return
         page = reader.runs(failed=failed, limit=limit, **wanted)
-    if as_json:
-        for row in page.rows:
-            emit(dataclasses.asdict(row), "", True)
-        return
     if not page.rows:
         emit(
             None, "no runs match" if failed or search else "no runs yet; start one with: flowreasoner", False
@@ -76,14 +78,19 @@ def _run_cells(row: RunRow) -> tuple[str, ...]:
 
 
 def print_prune(
-    path: Path, older_than: float | None, keep: int | None, *, dry_run: bool, as_json: bool
+    path: Path, older_than: float | None, keep: int | None, *, dry_run: bool, vacuum: bool, as_json: bool
 ) -> None:
     """`flowreasoner prune`. Raises StoreError."""
     from store.retention import prune
 
-    report = prune(path, older_than_days=older_than, keep=keep, dry_run=dry_run)
+    report = prune(path, older_than_days=older_than, keep=keep, dry_run=dry_run, vacuum=vacuum)
     verb = "would delete" if dry_run else "deleted"
     text = f"{verb} {plural(report.runs, 'run')} and {plural(report.events, 'event')}"
+    if report.free_bytes and not dry_run:
+        text += (
+            f"\nthe file keeps its size of {report.file_bytes / 1e6:,.1f} MB: new runs fill the"
+            f" {report.free_bytes / 1e6:,.1f} MB that are free in it first; --vacuum shrinks it"
+        )
     emit(dataclasses.asdict(report), text, as_json)
 
 

@@ -30,7 +30,6 @@ SUFFIXES: dict[Format, str] = {
     "hf": "-dataset",
 }
 _TO_STDOUT = ("jsonl", "markdown", "html")
-_PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -139,22 +138,12 @@ def _select(reader: Reader, wanted: Wanted) -> tuple[Iterator[RunRow], str]:
         return iter(rows), rows[0].id if len(rows) == 1 else f"{rows[0].id}-and-{len(rows) - 1}-more"
     if wanted.experiment:
         reader.experiments.named(wanted.experiment)
-        return _pages(reader, {"experiment": wanted.experiment}), wanted.experiment
+        return reader.every_run(experiment=wanted.experiment), wanted.experiment
     if wanted.search:
         conditions = dataclasses.asdict(parse_filter(wanted.search))
-        return _pages(reader, conditions), f"runs-{file_stem(wanted.search, 'runs', longest=60)}"
+        return reader.every_run(**conditions), f"runs-{file_stem(wanted.search, 'runs', longest=60)}"
     name = wanted.training_set or ""
     return map(reader.run, runs_in_set(reader.path, name)), file_stem(name, "runs", longest=60)
-
-
-def _pages(reader: Reader, conditions: dict[str, Any]) -> Iterator[RunRow]:
-    before = None
-    while True:
-        page = reader.runs(limit=_PAGE, before=before, **conditions)
-        yield from page.rows
-        before = page.next_cursor
-        if before is None:
-            return
 
 
 def _write(job: _Job, format: Format, path: Path, force: bool) -> int | None:

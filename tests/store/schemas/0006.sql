@@ -5,24 +5,24 @@ CREATE TABLE "_sqlite_migrations" (
    "name" TEXT,
    "applied_at" TEXT
 );
-INSERT INTO _sqlite_migrations VALUES (1, 'store', '0001_runs_and_events', '2026-11-28 19:13:04.283566+00:00');
-INSERT INTO _sqlite_migrations VALUES (2, 'store', '0002_experiments', '2026-11-28 19:13:04.283923+00:00');
-INSERT INTO _sqlite_migrations VALUES (3, 'store', '0003_classifications', '2026-11-28 19:13:04.284130+00:00');
-INSERT INTO _sqlite_migrations VALUES (4, 'store', '0004_rollouts', '2026-11-28 19:13:04.284824+00:00');
-INSERT INTO _sqlite_migrations VALUES (5, 'store', '0005_jobs', '2026-11-28 19:13:04.285190+00:00');
-INSERT INTO _sqlite_migrations VALUES (6, 'store', '0006_packed_texts', '2026-11-28 19:13:04.285239+00:00');
+INSERT INTO _sqlite_migrations VALUES (1, 'store', '0001_runs_and_events', '2026-11-28 19:21:01.851603+00:00');
+INSERT INTO _sqlite_migrations VALUES (2, 'store', '0002_experiments', '2026-11-28 19:21:01.851973+00:00');
+INSERT INTO _sqlite_migrations VALUES (3, 'store', '0003_classifications', '2026-11-28 19:21:01.852182+00:00');
+INSERT INTO _sqlite_migrations VALUES (4, 'store', '0004_rollouts', '2026-11-28 19:21:01.852921+00:00');
+INSERT INTO _sqlite_migrations VALUES (5, 'store', '0005_jobs', '2026-11-28 19:21:01.853236+00:00');
+INSERT INTO _sqlite_migrations VALUES (6, 'store', '0006_lists', '2026-11-28 19:21:01.871218+00:00');
 CREATE TABLE blobs ( -- long texts, each held once
   hash TEXT PRIMARY KEY NOT NULL, -- blake2b of the text, 40 hex digits
   codec TEXT NOT NULL, -- raw or zstd
   size INTEGER NOT NULL, -- bytes of the text before compression
   data BLOB NOT NULL -- UTF-8, lone surrogates kept
 );
-INSERT INTO blobs VALUES ('49db8c8d44b2969c4c42c709315759c8bdcbff47', 'zstd', 3700, X'28B52FFD6101740DDD0000507369657665732070720A04FC4C46EF03E6B4EB87122C77A88703');
-INSERT INTO blobs VALUES ('ce7f412538be5fe5e3bbf3c355fd3f78ae06a0da', 'zstd', 2600, X'28B52FFD610128099D000040737468656E65732002FC1882BBDA5FFC513C');
-INSERT INTO blobs VALUES ('6ef390c2e583340262b078d105025b1f9aa94744', 'zstd', 2023, X'28B52FFD6101E706A5000048202E2E2E202023207802FCCCE3793786204140');
+INSERT INTO blobs VALUES ('49db8c8d44b2969c4c42c709315759c8bdcbff47', 'zstd', 3700, X'28B52FFD60740D7501005402577269746520612066756E6374696F6E207468617420736965766573207072696D65732E0A01006532F2D513');
+INSERT INTO blobs VALUES ('ce7f412538be5fe5e3bbf3c355fd3f78ae06a0da', 'zstd', 2600, X'28B52FFD602809AD000068657261746F737468656E657320010018027F7E01');
+INSERT INTO blobs VALUES ('6ef390c2e583340262b078d105025b1f9aa94744', 'zstd', 2023, X'28B52FFD60E706FD0000C0636C61737320576F726B666C6F773A202E2E2E2020232078010030FF8331');
 INSERT INTO blobs VALUES ('7e62ab2f4b3ec7a1e62053a00a7a1fba75f0c0fb', 'raw', 7, X'50203D20277027');
-INSERT INTO blobs VALUES ('fced3a6eef70eb8d651522ce12281ad3f7bc108a', 'zstd', 5000, X'28B52FFD610188124500000878010084D30321');
-INSERT INTO blobs VALUES ('28bd441eb04b89e744a58059f7eb95bf9cc4d41c', 'zstd', 5000, X'28B52FFD610188124500000879010084D30321');
+INSERT INTO blobs VALUES ('fced3a6eef70eb8d651522ce12281ad3f7bc108a', 'zstd', 5000, X'28B52FFD6088124D0000107878010083D3032C');
+INSERT INTO blobs VALUES ('28bd441eb04b89e744a58059f7eb95bf9cc4d41c', 'zstd', 5000, X'28B52FFD6088124D0000107979010083D3032C');
 CREATE TABLE variants ( -- named meta-agent configurations, content-addressed
   id TEXT PRIMARY KEY NOT NULL, -- hash of the other columns
   name TEXT NOT NULL, -- variant name
@@ -73,21 +73,21 @@ CREATE TABLE events ( -- every event of every run; all other tables derive from 
   payload BLOB NOT NULL, -- other fields as JSON; long texts as {"$blob": hash}
   UNIQUE (run_id, seq)
 );
-INSERT INTO events VALUES (1, 'r1', 0, 1000.0, 'run_started', X'28B52FFD6101340075030093C40DA150A247E72222712C4CBAECA0583B346A843CDA5ED744559353CF8D51FF1A954B2DF5FD39ED564EF954FDDE0944240E0C30E9B263060110FC70418B9F803A21B68FCBCFF5442A2E61E6AF09372793C9C99A6B47F02B755983DA30BE8C285392B5AF9486506D8C79986D02');
+INSERT INTO events VALUES (1, 'r1', 0, 1000.0, 'run_started', '{"mono":0.0,"problem":{"id":"HumanEval/0","prompt":{"$blob":"49db8c8d44b2969c4c42c709315759c8bdcbff47"},"tests":{"visible":["assert True"]},"metadata":{"benchmark":"humaneval"}},"variant":"flowreasoner","meta_agent":"m","worker":"w","seed":1,"sandbox":"docker","config":{"rounds":2},"origin":{},"weights":{}}');
 INSERT INTO events VALUES (2, 'r1', 1, 1001.0, 'round_started', '{"mono":1.0,"round":1}');
-INSERT INTO events VALUES (3, 'r1', 2, 1002.0, 'model_call_started', X'28B52FFD2101E1550200730309A110A34692612194B6D73551D5E4D47363D4BF46E5524B7D7F4EBB95533E55BF17A42E0A0AFCD90B4140A31E0434B0EF1A2F50045FB261710799F2DA49D21B6A0236C6666E6701');
-INSERT INTO events VALUES (4, 'r1', 3, 1003.0, 'model_delta', X'28B52FFD21013DE5000070332E3063313C67726170683E227D03FC0564F3A026BB31AA703F0D');
-INSERT INTO events VALUES (5, 'r1', 4, 1004.0, 'model_retry', X'28B52FFD210143550100638104A18BD00C8FCD1A5988D4F1F8F0F85CEAA20D06FCCE7795C73F81E057F24BC7849A776364AFF710');
-INSERT INTO events VALUES (6, 'r1', 5, 1005.0, 'model_call_finished', X'28B52FFD610103005D030023C40BA110486565D22524DB581E9CD1853CA4EAA43E4BF2766975312BA5D734A9C5D6C5D6E4CA897B358B428DE41A91500113FC11176320714798FEFF6F59A7247236E98264579B2141E7680B6E8CF5860AB092BAD436FC84627C0F39CE882A1C830FCF01B51B23660E83');
-INSERT INTO events VALUES (7, 'r1', 6, 1006.0, 'workflow_proposed', X'28B52FFD6101230075030053840C2111911D9819896920106C606C48CE90ECC0C30C8F4DC863B7ED4BD25F38711E1F56DE6ECACE5B55672BA97BBDACBE3A177512FC38DA80AF4F42AA3F039EC6DF69F04E3C78C25B49A37129005A137EB5AB942B5A0787475370FFF53CE39F76F078120DE4D7201B63D882D5');
-INSERT INTO events VALUES (8, 'r1', 7, 1007.0, 'workflow_started', X'28B52FFD21016E050100E3C002210FCFC8747875D0BAA80505FCF8AF8D9C557772F1DDE3B631D07ABF0E');
-INSERT INTO events VALUES (9, 'r1', 8, 1008.0, 'step_started', X'28B52FFD2101A5550200630309A150C843F2436A6A9756127A265A54262377E59375EDB2AC96B4B2A82B8316171C5AB8F10BFC11CB7E4FB5DF785CB8C5042F1F038B1368D6C3464E870BD1F86F8E6D0C82223D02');
-INSERT INTO events VALUES (10, 'r1', 9, 1009.0, 'code_executed', X'28B52FFD2101756D0100703973313A227072696E742831295D09FC897BC5D21FDF734E9F027763CD53010DEFBA1063FFE6E0C6A0233235');
-INSERT INTO events VALUES (11, 'r1', 10, 1010.0, 'step_finished', X'28B52FFD2101FABD0200130308DAF023E441E1564B517F4DFC93D5AEE77396769BF53EED4D16EE5693E7C6030312FCD667C9C57E1012617F1258808FFB0CDBB480CC2F69AECC2A16F870A57A3103D8EC34B9DC75A278D32BB5F307C48D31F55275');
-INSERT INTO events VALUES (12, 'r1', 11, 1011.0, 'workflow_finished', X'28B52FFD210171850100E38002A18BF0A25C0F0FB43C300BFCDC68F512F163D52EE455A557893D62735B3197CFB18CE3FDC9FF573E1B43AE4E8F');
-INSERT INTO events VALUES (13, 'r1', 12, 1012.0, 'evaluation_finished', X'28B52FFD2101C4850200130207A1500ECD0825DB217998E1F199D6C0AC2C0BD174D640BC3A685D941810FCB27A0D00CDFA0BF6152DBE25A7AC0C72CBFAD9A8E8C8BCE056B177B1D400FF3196E25D7827B7F01EFF37861FB4A101');
-INSERT INTO events VALUES (14, 'r1', 13, 1013.0, 'round_finished', X'28B52FFD210149F50000F30003218F6A6464C2D15D9D8B140304FC988814979C7EED6E8C0BC6EA03');
-INSERT INTO events VALUES (15, 'r1', 14, 1014.0, 'run_finished', X'28B52FFD2101C4B50100634103A18BEEEE1011F1EAE47274D1620DFCE0072459E9D59AF1FE2F80D2712D518BF94703A5F9CF09976BF8E373CDE7291BA38DC8BD');
+INSERT INTO events VALUES (3, 'r1', 2, 1002.0, 'model_call_started', '{"mono":2.0,"call_id":"c1","role":"meta","model":"m","step_id":null,"messages":[{"role":"user","content":{"$blob":"49db8c8d44b2969c4c42c709315759c8bdcbff47"}},{"role":"user","content":"hint r1"}],"params":{"temperature":0.5}}');
+INSERT INTO events VALUES (4, 'r1', 3, 1003.0, 'model_delta', '{"mono":3.0,"call_id":"c1","channel":"text","text":"<graph>"}');
+INSERT INTO events VALUES (5, 'r1', 4, 1004.0, 'model_retry', '{"mono":4.0,"call_id":"c1","attempt":2,"reason":"429","wait_s":1.0}');
+INSERT INTO events VALUES (6, 'r1', 5, 1005.0, 'model_call_finished', '{"mono":5.0,"call_id":"c1","text":"answer of r1","reasoning":{"$blob":"ce7f412538be5fe5e3bbf3c355fd3f78ae06a0da"},"finish":"stop","tokens_in":7,"tokens_out":3,"cost_usd":0.25,"ttft_ms":5.0,"wall_ms":50.0,"flags":["estimated-tokens"],"error":null,"sampled":{}}');
+INSERT INTO events VALUES (7, 'r1', 6, 1006.0, 'workflow_proposed', '{"mono":6.0,"round":1,"workflow_id":"wf1","code":{"$blob":"6ef390c2e583340262b078d105025b1f9aa94744"},"prompts":"P = ''p''","modification":"first","strict_ok":false,"diagnostics":[{"code":"W1"}],"repairs":[{"code":"R1"}],"graph":{"nodes":["Custom"]},"complexity":12,"call_id":null,"turn":null}');
+INSERT INTO events VALUES (8, 'r1', 7, 1007.0, 'workflow_started', '{"mono":7.0,"execution_id":"e1","workflow_id":"wf1","round":1,"repeat":0,"purpose":"val","container_id":"box"}');
+INSERT INTO events VALUES (9, 'r1', 8, 1008.0, 'step_started', '{"mono":8.0,"step_id":"s1","execution_id":"e1","index":0,"operator":"Custom","line":3,"key":"k1","inputs":{"q":{"$blob":"fced3a6eef70eb8d651522ce12281ad3f7bc108a"}}}');
+INSERT INTO events VALUES (10, 'r1', 9, 1009.0, 'code_executed', '{"mono":9.0,"step_id":"s1","purpose":"program","code":"print(1)","verdict":{"status":"passed","tests":[]},"files":[]}');
+INSERT INTO events VALUES (11, 'r1', 10, 1010.0, 'step_finished', '{"mono":10.0,"step_id":"s1","status":"ok","output":{"response":{"$blob":"28bd441eb04b89e744a58059f7eb95bf9cc4d41c"},"$blob":1},"error":null,"reused":false,"wall_ms":1.0,"cpu_ms":1.0,"tokens_in":7,"tokens_out":3,"cost_usd":0.25,"stdout":"","notes":[]}');
+INSERT INTO events VALUES (12, 'r1', 11, 1011.0, 'workflow_finished', '{"mono":11.0,"execution_id":"e1","status":"ok","answer":"42","error":null,"stdout":"","wall_ms":2.0,"cpu_ms":1.0}');
+INSERT INTO events VALUES (13, 'r1', 12, 1012.0, 'evaluation_finished', '{"mono":12.0,"execution_id":"e1","workflow_id":"wf1","split":"test","repeat":0,"score":1.0,"passed":1,"total":1,"strict":false,"tests_written_by":"author","verdict":{"status":"passed","tests":[]}}');
+INSERT INTO events VALUES (14, 'r1', 13, 1013.0, 'round_finished', '{"mono":13.0,"round":1,"workflow_id":"wf1","score":0.5,"feedback":"good"}');
+INSERT INTO events VALUES (15, 'r1', 14, 1014.0, 'run_finished', '{"mono":14.0,"status":"passed","score":1.0,"val_score":0.5,"answer":"42","workflow_id":"wf1","error":null,"tokens_in":10,"tokens_out":20,"cost_usd":0.1,"model_calls":1,"steps":1,"wall_ms":10000.0}');
 CREATE TABLE blob_refs ( -- which runs need which blobs, so that pruning can tell
   run_id TEXT NOT NULL REFERENCES runs(id) ON DELETE CASCADE, -- run
   hash TEXT NOT NULL REFERENCES blobs(hash), -- blob
@@ -206,11 +206,212 @@ CREATE TABLE search_texts ( -- queries, prompts and responses, each once a run, 
   text TEXT NOT NULL, -- the text's beginning
   UNIQUE (run_id, hash)
 );
-INSERT INTO search_texts VALUES (1, 'r1', '639579607019f1d496b90ee92e87689d1480f9d3', 'query', NULL, NULL, X'28B52FFD6101800D3D0100A848756D616E4576616C2F300A73696576657320707204FC4D462F80E7B46B89120164EE50FD07');
-INSERT INTO search_texts VALUES (2, 'r1', '49db8c8d44b2969c4c42c709315759c8bdcbff47', 'prompt', 'c1', NULL, X'28B52FFD6101740DDD0000507369657665732070720A04FC4C46EF03E6B4EB87122C77A88703');
+INSERT INTO search_texts VALUES (1, 'r1', '639579607019f1d496b90ee92e87689d1480f9d3', 'query', NULL, NULL, 'HumanEval/0
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+');
+INSERT INTO search_texts VALUES (2, 'r1', '49db8c8d44b2969c4c42c709315759c8bdcbff47', 'prompt', 'c1', NULL, 'Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+Write a function that sieves primes.
+');
 INSERT INTO search_texts VALUES (3, 'r1', '45a8d7aec0ce1905e33573cba7f59f64aeca48e5', 'prompt', 'c1', NULL, 'hint r1');
 INSERT INTO search_texts VALUES (4, 'r1', 'b6e43566f05dae2351077c3b4134397948926cdb', 'response', 'c1', NULL, 'answer of r1');
-INSERT INTO search_texts VALUES (5, 'r1', 'ce7f412538be5fe5e3bbf3c355fd3f78ae06a0da', 'reasoning', 'c1', NULL, X'28B52FFD610128099D000040737468656E65732002FC1882BBDA5FFC513C');
+INSERT INTO search_texts VALUES (5, 'r1', 'ce7f412538be5fe5e3bbf3c355fd3f78ae06a0da', 'reasoning', 'c1', NULL, 'eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes ');
 CREATE TABLE origins ( -- where runs come from that are not runs of their own
   run_id TEXT PRIMARY KEY NOT NULL REFERENCES runs(id) ON DELETE CASCADE, -- run
   experiment TEXT, -- experiments.name
@@ -312,6 +513,20 @@ CREATE TABLE job_candidates ( -- rollouts of a step, in groups that answer the s
   words TEXT NOT NULL, -- what it got its reward for
   PRIMARY KEY (job_id, step, group_id, candidate)
 ) WITHOUT ROWID;
+CREATE TABLE listed ( -- runs by what is said of them, in the order of lists; kept by triggers
+  field TEXT NOT NULL, -- label, training-set, bookmark or experiment
+  value TEXT NOT NULL, -- its name; "" of a label is a failed run without one, of a bookmark any
+  job TEXT NOT NULL, -- training job of a rollout; "" for other runs, and for all in a training-set
+  started_at REAL NOT NULL, -- of the run, Unix seconds
+  run_id TEXT NOT NULL, -- run
+  PRIMARY KEY (field, value, job, started_at, run_id)
+) WITHOUT ROWID;
+CREATE TABLE counts ( -- how many runs failed in each way, rollouts left out; kept by triggers
+  field TEXT NOT NULL, -- failed, variant, benchmark, problem, signature or label (those that passed too)
+  value TEXT NOT NULL, -- its name; "" for failed, without a benchmark and without a label
+  runs INTEGER NOT NULL, -- runs
+  PRIMARY KEY (field, value)
+) WITHOUT ROWID;
 CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
     ON "_sqlite_migrations" ("migration_set", "name");
 CREATE INDEX runs_by_problem ON runs(benchmark, problem_id, variant_id);
@@ -320,212 +535,13 @@ CREATE INDEX proposals_by_workflow ON proposals(workflow_id);
 CREATE VIRTUAL TABLE search USING fts5(
   text, content='search_texts', content_rowid='id', tokenize='unicode61 remove_diacritics 2'
 );
-INSERT INTO search(rowid, text) VALUES (1, 'HumanEval/0
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-');
-INSERT INTO search(rowid, text) VALUES (2, 'Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-Write a function that sieves primes.
-');
-INSERT INTO search(rowid, text) VALUES (3, 'hint r1');
-INSERT INTO search(rowid, text) VALUES (4, 'answer of r1');
-INSERT INTO search(rowid, text) VALUES (5, 'eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes eratosthenes ');
+INSERT INTO search(search) VALUES ('rebuild');
+CREATE TRIGGER search_insert AFTER INSERT ON search_texts BEGIN
+  INSERT INTO search(rowid, text) VALUES (new.id, new.text);
+END;
+CREATE TRIGGER search_delete AFTER DELETE ON search_texts BEGIN
+  INSERT INTO search(search, rowid, text) VALUES ('delete', old.id, old.text);
+END;
 CREATE INDEX origins_by_trial ON origins(experiment, trial, run_id) WHERE experiment IS NOT NULL;
 CREATE INDEX origins_by_parent ON origins(parent) WHERE parent IS NOT NULL;
 CREATE INDEX annotations_by_value ON annotations(kind, value, run_id);
@@ -540,4 +556,50 @@ CREATE INDEX runs_by_signature ON runs(job, error_sig, started_at, id)
   WHERE error_sig IS NOT NULL;
 CREATE INDEX jobs_by_time ON jobs(created_at, id);
 CREATE INDEX job_candidates_by_run ON job_candidates(run_id) WHERE run_id IS NOT NULL;
+CREATE INDEX runs_by_benchmark ON runs(benchmark, job, started_at, id);
+CREATE INDEX runs_failed_by_variant ON runs(variant, job, started_at, id) WHERE status IN ('failed', 'error', 'budget', 'infra', 'interrupted');
+CREATE INDEX runs_failed_by_benchmark ON runs(benchmark, job, started_at, id) WHERE status IN ('failed', 'error', 'budget', 'infra', 'interrupted');
+CREATE INDEX runs_failed_by_problem ON runs(problem_id, job, started_at, id) WHERE status IN ('failed', 'error', 'budget', 'infra', 'interrupted');
+CREATE TRIGGER runs_insert AFTER INSERT ON runs WHEN new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') OR new.error_sig IS NOT NULL BEGIN
+  INSERT INTO counts(field, value, runs) SELECT f, v, n FROM (SELECT 'failed' AS f, '' AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'variant' AS f, new.variant AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'benchmark' AS f, coalesce(new.benchmark, '') AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'problem' AS f, new.problem_id AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'signature' AS f, coalesce(new.error_sig, '') AS v, +(new.job IS NULL AND new.error_sig IS NOT NULL) AS n) WHERE n <> 0 ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
+  INSERT OR IGNORE INTO listed(field, value, job, started_at, run_id) SELECT 'label', '', iif('label' = 'training-set', '', coalesce(r.job, '')), r.started_at, r.id FROM runs r WHERE r.id = new.id AND r.job IS NULL AND r.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') AND NOT EXISTS (SELECT 1 FROM annotations a WHERE a.run_id = new.id AND a.kind = 'label');
+END;
+CREATE TRIGGER runs_fail AFTER UPDATE OF status, variant, benchmark, problem_id, job ON runs
+  WHEN new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') OR old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') BEGIN
+  INSERT INTO counts(field, value, runs) SELECT f, v, n FROM (SELECT 'failed' AS f, '' AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'variant' AS f, old.variant AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'benchmark' AS f, coalesce(old.benchmark, '') AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'problem' AS f, old.problem_id AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'failed' AS f, '' AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'variant' AS f, new.variant AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'benchmark' AS f, coalesce(new.benchmark, '') AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'problem' AS f, new.problem_id AS v, +(new.job IS NULL AND new.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n) WHERE n <> 0 ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
+  DELETE FROM listed WHERE field = 'label' AND value = '' AND run_id = old.id AND started_at = (SELECT r.started_at FROM runs r WHERE r.id = old.id) AND job IN ('', (SELECT r.job FROM runs r WHERE r.id = old.id));
+  INSERT OR IGNORE INTO listed(field, value, job, started_at, run_id) SELECT 'label', '', iif('label' = 'training-set', '', coalesce(r.job, '')), r.started_at, r.id FROM runs r WHERE r.id = new.id AND r.job IS NULL AND r.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') AND NOT EXISTS (SELECT 1 FROM annotations a WHERE a.run_id = new.id AND a.kind = 'label');
+END;
+CREATE TRIGGER runs_sign AFTER UPDATE OF error_sig, job ON runs
+  WHEN new.error_sig IS NOT NULL OR old.error_sig IS NOT NULL BEGIN
+  INSERT INTO counts(field, value, runs) SELECT f, v, n FROM (SELECT 'signature' AS f, coalesce(old.error_sig, '') AS v, -(old.job IS NULL AND old.error_sig IS NOT NULL) AS n UNION ALL SELECT 'signature' AS f, coalesce(new.error_sig, '') AS v, +(new.job IS NULL AND new.error_sig IS NOT NULL) AS n) WHERE n <> 0 ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
+END;
+CREATE TRIGGER runs_delete BEFORE DELETE ON runs BEGIN
+  DELETE FROM annotations WHERE run_id = old.id;
+  DELETE FROM origins WHERE run_id = old.id;
+  DELETE FROM listed WHERE field = 'label' AND value = '' AND run_id = old.id AND started_at = (SELECT r.started_at FROM runs r WHERE r.id = old.id) AND job IN ('', (SELECT r.job FROM runs r WHERE r.id = old.id));
+  INSERT INTO counts(field, value, runs) SELECT f, v, n FROM (SELECT 'failed' AS f, '' AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'variant' AS f, old.variant AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'benchmark' AS f, coalesce(old.benchmark, '') AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'problem' AS f, old.problem_id AS v, -(old.job IS NULL AND old.status IN ('failed', 'error', 'budget', 'infra', 'interrupted')) AS n UNION ALL SELECT 'signature' AS f, coalesce(old.error_sig, '') AS v, -(old.job IS NULL AND old.error_sig IS NOT NULL) AS n) WHERE n <> 0 ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
+END;
+CREATE TRIGGER annotations_insert AFTER INSERT ON annotations WHEN new.kind IN ('label', 'training-set', 'bookmark') BEGIN
+  INSERT OR IGNORE INTO listed(field, value, job, started_at, run_id) SELECT new.kind, new.value, iif(new.kind = 'training-set', '', coalesce(r.job, '')), r.started_at, r.id FROM runs r WHERE r.id = new.run_id AND true;
+  DELETE FROM listed WHERE new.kind = 'label' AND new.value <> '' AND field = 'label' AND value = ''
+    AND job = '' AND started_at = (SELECT r.started_at FROM runs r WHERE r.id = new.run_id)
+    AND run_id = new.run_id;
+END;
+CREATE TRIGGER annotations_delete AFTER DELETE ON annotations WHEN old.kind IN ('label', 'training-set', 'bookmark') BEGIN
+  DELETE FROM listed WHERE field = old.kind AND value = old.value AND run_id = old.run_id AND started_at = (SELECT r.started_at FROM runs r WHERE r.id = old.run_id) AND job IN ('', (SELECT r.job FROM runs r WHERE r.id = old.run_id));
+  INSERT OR IGNORE INTO listed(field, value, job, started_at, run_id) SELECT 'label', '', iif('label' = 'training-set', '', coalesce(r.job, '')), r.started_at, r.id FROM runs r WHERE r.id = old.run_id AND r.job IS NULL AND r.status IN ('failed', 'error', 'budget', 'infra', 'interrupted') AND NOT EXISTS (SELECT 1 FROM annotations a WHERE a.run_id = old.run_id AND a.kind = 'label');
+END;
+CREATE TRIGGER origins_insert AFTER INSERT ON origins WHEN new.experiment IS NOT NULL BEGIN
+  INSERT OR IGNORE INTO listed(field, value, job, started_at, run_id) SELECT 'experiment', new.experiment, iif('experiment' = 'training-set', '', coalesce(r.job, '')), r.started_at, r.id FROM runs r WHERE r.id = new.run_id AND true;
+END;
+CREATE TRIGGER origins_delete AFTER DELETE ON origins WHEN old.experiment IS NOT NULL BEGIN
+  DELETE FROM listed WHERE field = 'experiment' AND value = old.experiment AND run_id = old.run_id AND started_at = (SELECT r.started_at FROM runs r WHERE r.id = old.run_id) AND job IN ('', (SELECT r.job FROM runs r WHERE r.id = old.run_id));
+END;
+CREATE TRIGGER listed_insert AFTER INSERT ON listed WHEN new.field = 'label' AND new.job = '' BEGIN
+  INSERT INTO counts(field, value, runs) SELECT f, v, n FROM (SELECT 'label' AS f, new.value AS v, 1 AS n) WHERE n <> 0 ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
+END;
+CREATE TRIGGER listed_delete AFTER DELETE ON listed WHEN old.field = 'label' AND old.job = '' BEGIN
+  INSERT INTO counts(field, value, runs) SELECT f, v, n FROM (SELECT 'label' AS f, old.value AS v, -1 AS n) WHERE n <> 0 ON CONFLICT DO UPDATE SET runs = runs + excluded.runs;
+END;
 COMMIT;
