@@ -263,3 +263,15 @@ async def test_the_problem_of_the_figures_is_scored_like_any(sandbox: Pool) -> N
     events = await run_events(sandbox, workflow=build(figure), problem=DOUBLE, worker=RIGHT)
     assert end(events).status == "passed"
     assert any("a figure of the paper" in n.text for n in of(events, Notice))
+
+
+async def test_a_figure_s_instruction_runs_into_its_input(sandbox: Pool) -> None:
+    figure = (
+        "async def __call__(self, problem: str, test_cases: list):\n"
+        "    made = await self.custom(input=problem, instruction='Begin: ')\n"
+        "    return made['response']\n"
+    )
+    for text, prompt in ((figure, "Begin: What is 2 + 3?"), (f"<graph>{figure}</graph>", "Begin: \n\nWhat")):
+        events = await run_events(sandbox, workflow=build(text), problem=SUM, worker="5")
+        (call, *_) = of(events, ModelCallStarted)
+        assert call.messages[-1]["content"].startswith(prompt)
