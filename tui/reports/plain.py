@@ -173,7 +173,8 @@ def _proposed(event: WorkflowProposed) -> Iterator[str]:
     if event.modification:
         yield f"  modification: {one_line(event.modification, WIDTH)}"
     if event.workflow_id:
-        operators = " → ".join(str(n.get("attribute")) for n in event.graph.get("nodes", []))
+        names = ["operators chosen as it runs"] if event.graph.get("chooses") else []
+        operators = " → ".join([*names, *(str(n.get("attribute")) for n in event.graph.get("nodes", []))])
         name = event.workflow_id[:8]
         yield f"  workflow {name}, complexity {event.complexity}: {one_line(operators, WIDTH)}"
         yield from (f"  | {line}" for line in clean(event.code).splitlines())
