@@ -80,7 +80,7 @@ def _longest(name: str) -> int:
     """After how many tokens the sentence encoder cuts a text: what its own file says, which for
     all-MiniLM-L6-v2 is half of what its network could read.
     """
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     try:
         found = cached_file(name, "sentence_bert_config.json")

@@ -18,6 +18,7 @@ from engine.problems import Problem
 from engine.run.context import RunConfig
 from engine.search import SearchError
 from engine.tasks import Task
+from engine.variants import options_of
 from engine.variants.maas_controller import Architecture
 from engine.variants.maas_encoders import encoder
 from engine.variants.maas_import import released_texts, released_weights
@@ -210,13 +211,13 @@ def test_descriptions_that_cannot_be_read_are_said_to_be(tmp_path: Path, text: s
 def test_what_a_search_found_reads_the_same_texts(tmp_path: Path) -> None:
     tiny = str(make_tiny_llama(tmp_path / "tiny"))
     file = described(tmp_path, json.dumps({"Test": {"description": "Runs it."}}))
-    options = MaASOptions(controller=str(file), encoder=tiny)
+    options = options_of(MaASOptions, {"controller": str(file), "encoder": tiny})
     net = Supernet("code", options, 0)
     assert net.texts is not None and "Runs it." in net.texts["Test"]
-    again = Supernet("code", MaASOptions(), 0, json.loads(json.dumps(net.found({}))))
+    again = Supernet("code", options_of(MaASOptions, {}), 0, json.loads(json.dumps(net.found({}))))
     assert again.texts == net.texts
     assert [again.sample(PROBLEMS[0], n) for n in range(9)] == [net.sample(PROBLEMS[0], n) for n in range(9)]
-    without = Supernet("code", MaASOptions(controller=str(saved(tmp_path, released())), encoder=tiny), 0)
+    without = Supernet("code", options.model_copy(update={"controller": str(saved(tmp_path, released()))}), 0)
     assert without.texts is None
 
 
