@@ -178,6 +178,10 @@ async def test_adas_agents_are_steps_with_their_role_and_temperature(sandbox: Po
     assert "You are a Engineer" in steps[1].inputs["instruction"]
     assert "thinking #1 by Expert" in steps[2].inputs["input"]
     assert SUM.prompt in steps[2].inputs["input"]
+    sent = worker.calls[2][-1]["content"]
+    order = ("You are a", '"answer":', SUM.prompt, "thinking #1 by Expert")
+    assert [sent.index(text) for text in order] == sorted(sent.index(text) for text in order)
+    assert sent.endswith("Decide on one answer.")
 
 
 @pytest.mark.parametrize(
