@@ -87,7 +87,7 @@ def _longest(name: str) -> int:
         said = json.loads(Path(found).read_text("utf-8")).get("max_seq_length") if found else None
     except (OSError, ValueError, AttributeError):
         said = None
-    return min(_MAX_TOKENS, said) if isinstance(said, int) and said > 0 else _MAX_TOKENS
+    return min(_MAX_TOKENS, said) if type(said) is int and said > 0 else _MAX_TOKENS
 
 
 MISSING_TORCH = "maas needs torch, which is not installed; run `pip install 'flowreasoner[local]'`"
