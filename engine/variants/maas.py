@@ -40,13 +40,13 @@ async def _supernet(
     net = await asyncio.to_thread(Supernet, kind, options, seed, found)
     if found is None and net.is_released:
         text = "The controller was trained elsewhere: it is used as it is."
+        context.emitter.emit(Notice(level="info", text=text))
         if net.texts is None:
-            text += (
-                " The release's operator.json is not beside it, in ../template: it reads our descriptions of "
-                "the operators, so its choices are near those it learned, not the same."
+            text = (
+                "It reads our descriptions of the operators, since the release's operator.json is not in "
+                "../template: its choices may differ."
             )
-        level = "info" if net.texts else "warning"
-        context.emitter.emit(Notice(level=level, text=text))
+            context.emitter.emit(Notice(level="warning", text=text))
     return net
 
 

@@ -173,7 +173,7 @@ async def test_a_trained_controller_is_used_without_training(sandbox: Pool, tmp_
     message = await lab(controller=file, encoder=tiny, layers=3).failing_search()
     assert "was not trained with layers=3" in message
     told = [e.text for e in one.events if isinstance(e, Notice) and e.level == "warning"]
-    assert any("operator.json is not beside it" in text for text in told)
+    assert any("operator.json is not in ../template" in text for text in told)
     empty = Lab(sandbox, "", adds, task=Task("t", "", "code", ()), config=RunConfig(variant="maas"))
     assert "no problems to train" in await empty.failing_search()
 
