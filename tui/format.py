@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from store.annotations import Annotation
 
 UNKNOWN = "?"
+UNKNOWN_COST = f"cost {UNKNOWN}"  # where no heading says that it is one
 
 
 def duration(ms: float | None) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from engine.benchmarks import CATALOGUE
 from engine.experiments.plan import Plan, PlanError
-from engine.models.registry import POCKET
 from engine.problems import Kind
 from engine.run.context import RunConfig
 from engine.run.ledger import Budget
 from engine.variants import Variant, load_variant
+from engine.variants.refusals import refuse
 from engine.variants.spec import AUTO, operators_for, parse_spec, read_spec
 
 
@@ -72,8 +72,8 @@ def _searches(text: str) -> bool:
 
 
 def check_searches(plan: Plan, ready: Mapping[str, Contestant]) -> None:
-    """Raise PlanError where a variant could only fail: a search without problems, or for want of a meta-agent
-    that can write what it asks for.
+    """Raise PlanError where a search has no problems, and OptionError where a variant could only fail for
+    another reason (`engine.variants.refusals`).
     """
     for label, one in ready.items():
         if one.variant.search is not None and plan.found is not None:
@@ -87,11 +87,7 @@ def check_searches(plan: Plan, ready: Mapping[str, Contestant]) -> None:
                 f"{label} searches on problems that are not reported on, and the split {division} of "
                 f"{plan.benchmark} sets none apart; use {use}"
             )
-        if one.meta_agent in POCKET and not one.variant.embedded:
-            raise PlanError(
-                f"{label} asks for what {one.meta_agent} was not trained to write; name another meta-agent, "
-                f"with --meta-agent or {label},meta_agent=NAME"
-            )
+        refuse(label, one.variant, one.config, one.meta_agent)
 
 
 def _contestant(plan: Plan, label: str, text: str, budget: Budget, kind: Kind) -> Contestant:

@@ -1,7 +1,7 @@
 """ADAS: one function `forward(self, taskInfo)` over `LLMAgentBase` agents and `Info` tuples.
 
-An agent call is a step of the operator `custom`: its role, its output format and the instruction are
-the step's instruction, the infos its input, its temperature the step's. ADAS puts such functions on a
+An agent call is a step of the operator `custom`: its role and its output format are the step's instruction,
+the infos and then the instruction its input, its temperature the step's. ADAS puts such functions on a
 class with exec; here they run in the sandbox (`engine.guest.adas`).
 """
 

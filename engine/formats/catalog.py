@@ -12,7 +12,8 @@ from engine.formats.metaflow import METAFLOW
 from engine.formats.scoreflow import SCOREFLOW
 
 NATIVE = Format(name="native", title="the native format")
-FIGURE = Format(name="figure", title="a figure of the paper")
+# Its operators are those of the paper's release, which has them from AFlow.
+FIGURE = Format(name="figure", title="a figure of the paper", separator="")
 
 # MetaFlow's files differ from ScoreFlow's only in their operators, so MetaFlow is tried first.
 _ALL = (NATIVE, FIGURE, AFLOW, METAGPT, METAFLOW, SCOREFLOW, MAAS, ADAS)

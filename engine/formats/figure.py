@@ -14,11 +14,15 @@ _CLASS = re.compile(r"^\s*(?:\d{1,4}\s+)?class\s+\w+")
 _STATEMENT = re.compile(r"^\s*[^\s#]")
 _MARGIN_NUMBER = re.compile(r"^\s*\d+\s*$")
 INDENT = "    "
+CLASS = "class Workflow:"
+# The class that a figure is put into. It stays in the stored code, which tells a figure from a native class.
+FIGURE_CLASS = f"{CLASS}  # of a figure"
 SHIFT = 2  # columns that a line of a typeset page is off at most
 
 
-def as_class(code: str) -> str:
-    """`code` with a bare `__call__` put into a class, or with an indentation of the whole text removed.
+def as_class(code: str, header: str = CLASS) -> str:
+    """`code` with a bare `__call__` put into a class with this header, or with an indentation of the whole
+    text removed.
 
     Anything else is returned as it is. Line numbers in the margin of a pasted figure are ignored.
     """
@@ -40,8 +44,8 @@ def as_class(code: str) -> str:
         lines[first] = INDENT + lines[first]
     # The blank line before a pasted header, if any, is replaced, so that line numbers stay the same.
     if first > 0 and not lines[first - 1].strip():
-        return "\n".join([*lines[: first - 1], "class Workflow:", *lines[first:]])
-    return "\n".join([*lines[:first], "class Workflow:", *lines[first:]])
+        return "\n".join([*lines[: first - 1], header, *lines[first:]])
+    return "\n".join([*lines[:first], header, *lines[first:]])
 
 
 def is_bare(code: str) -> bool:

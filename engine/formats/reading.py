@@ -9,7 +9,7 @@ from dataclasses import replace
 from engine.diagnostics import error
 from engine.formats.aflow import layout
 from engine.formats.catalog import FIGURE, NATIVE, format_of
-from engine.formats.figure import as_class, is_bare
+from engine.formats.figure import CLASS, FIGURE_CLASS, as_class, is_bare
 from engine.formats.format import Format
 from engine.formats.module import PROVIDED_NAMES, without_provided_imports
 from engine.formats.native import MAX_COMPLETION_CHARS, ParsedCompletion, parse_completion
@@ -37,18 +37,20 @@ def read_workflow(text: str, prompts: str = "") -> ParsedCompletion:
     else:
         parsed = parse_completion(text)
         parsed = replace(parsed, prompts=parsed.prompts or prompts)
-    code = as_class(parsed.code)
-    fmt = _format(code, figure=is_bare(parsed.code))
+    # A completion with a bare method was asked for by us; only a page has it as a figure.
+    figure = is_bare(parsed.code) and parsed.code == text
+    code = as_class(parsed.code, FIGURE_CLASS if figure else CLASS)
+    fmt = _format(code)
     code = without_provided_imports(code, PROVIDED_NAMES | fmt.names)
     problems = tuple(p for p in parsed.problems if not (fmt.fenced and p.code == "untagged"))
     return replace(parsed, code=code, format=fmt.name, problems=problems)
 
 
-def _format(code: str, *, figure: bool) -> Format:
+def _format(code: str) -> Format:
     tree = parse(code).tree
     if tree is not None and (told := format_of(tree)) is not NATIVE:
         return told
-    if figure:
+    if FIGURE_CLASS in code.split("\n"):
         return FIGURE
     return (layout(code, tree) if tree is not None else None) or NATIVE
 

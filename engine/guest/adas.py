@@ -110,9 +110,10 @@ def provide(given: Any) -> None:
 
         def query(self, input_infos: Sequence[Any], instruction: str, iteration_idx: int = -1) -> list[Any]:
             form = format_text(described(self.output_fields, given.kind))
+            # As in the release: role and form come first, and the instruction after the infos.
             arguments = {
-                "instruction": f"{role_text(self.role)}\n\n{form}\n\n{instruction}",
-                "input": infos_text(input_infos, repr(self)),
+                "instruction": f"{role_text(self.role)}\n\n{form}",
+                "input": f"{infos_text(input_infos, repr(self))}\n\n{instruction}".strip("\n"),
             }
             step = given.step("custom", arguments, self.temperature)
             reply = asyncio.run_coroutine_threadsafe(step, loop).result()

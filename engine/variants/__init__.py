@@ -72,8 +72,9 @@ class Variant:
 
     `most_calls` gives an upper bound of the model calls of one `solve`, for estimates; `operators` names the
     operator set that the system uses for a kind of problem. `needs_problems` says whether the search can only
-    be carried out on problems of the task, `embedded` whether the embedded meta-agent can write what this
-    variant asks for.
+    be carried out on problems of the task, `alone` whether `solve` can do without what it finds, `embedded`
+    whether the embedded meta-agent can write what this variant asks for. `check` raises OptionError where
+    something that the options name is not there; like the others it is asked before anything starts.
     """
 
     solve: Solve
@@ -82,7 +83,9 @@ class Variant:
     most_calls: MostCalls | None = None
     operators: Callable[[Kind], str] = lambda kind: PAPER.name
     needs_problems: Callable[[RunConfig], bool] = lambda config: True
+    alone: bool = True
     embedded: bool = True
+    check: Callable[[RunConfig], None] = lambda config: None
 
 
 # Name → (module with `VARIANT`, what it does)

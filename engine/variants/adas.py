@@ -249,4 +249,4 @@ def _or_below(score: float | None) -> float:
 
 
 # The embedded meta-agent writes workflows whatever it is asked for, never an agent (0 of 4 replies).
-VARIANT = Variant(solve_found, ADASOptions, search, embedded=False)
+VARIANT = Variant(solve_found, ADASOptions, search, alone=False, embedded=False)

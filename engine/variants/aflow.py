@@ -296,4 +296,11 @@ def _or_below(score: float | None) -> float:
 
 _SETS: dict[Kind, str] = {"code": "aflow-code", "math": "aflow-math", "qa": "aflow-qa", "open": "aflow-qa"}
 # Asked for a change of a workflow, the embedded meta-agent writes none (0 of 4 replies).
-VARIANT = Variant(solve_found, AFlowOptions, search, operators=lambda kind: _SETS[kind], embedded=False)
+VARIANT = Variant(
+    solve_found,
+    AFlowOptions,
+    search,
+    operators=lambda kind: _SETS[kind],
+    alone=False,
+    embedded=False,
+)

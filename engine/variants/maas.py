@@ -13,126 +13,41 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from pydantic import Field
-
 from engine.events import Notice, RoundFinished, RoundStarted
 from engine.ids import derived_seed
 from engine.models.base import Message
 from engine.operators.support import field
-from engine.paths import expanded
 from engine.problems import Kind, Problem
 from engine.run.context import RunContext
 from engine.search import SearchContext, SearchError
-from engine.variants import Options, Result, Variant, options_of
+from engine.variants import Result, Variant, options_of
 from engine.variants.final import finish
 from engine.variants.found import journalled
 from engine.variants.maas_checkpoint import read_controller
-from engine.variants.maas_controller import Architecture, Controller, policy_loss, utility
-from engine.variants.maas_encoders import encoder
-from engine.variants.maas_import import released_weights
-from engine.variants.maas_render import GENERATORS, choices, first_instructions, render, verifies
+from engine.variants.maas_controller import Architecture, policy_loss, utility
+from engine.variants.maas_render import GENERATORS, first_instructions, render, verifies
+from engine.variants.maas_supernet import MaASOptions, Supernet, check, is_released
 from engine.variants.proposal import emit_proposal
 from engine.variants.trials import Outcome, mean, seed_of, together, tried
-from sandbox.errors import UsageError
 
 _MAX_INSTRUCTION = 4_000
-_SHAPE = ("layers", "hidden", "encoder")  # options that trained weights only make sense with
 
 
-class MaASOptions(Options):
-    """Options of MaAS. Sources: the paper, and the release (github.com/bingreeky/MaAS)."""
-
-    repetitions: int = Field(
-        4, ge=1, description="passes over the task, the paper's K (paper and release: 4)"
-    )
-    batch: int = Field(4, ge=1, description="problems between two updates (release: 4)")
-    lr: float = Field(0.01, gt=0, description="Adam's learning rate (paper and release: 0.01)")
-    cost_weight: float = Field(
-        3.0,
-        ge=0,
-        description="weight of a US dollar against a score of 1 (release: 3; paper: 0.001 to 0.01)",
-    )
-    layers: int = Field(4, ge=1, description="layers of the supernet, L (paper and release: 4)")
-    hidden: int = Field(
-        32, ge=1, description="width in which queries and operators are compared (release: 32)"
-    )
-    threshold: float = Field(
-        0.3, gt=0, le=1, description="probability that a layer's operators add up to (paper: 0.3)"
-    )
-    encoder: str = Field(
-        "hash",
-        description="sentence encoder: hash (ours), or a model's folder or name (release: MiniLM-L6-v2)",
-    )
-    textual_gradient: bool = Field(
-        False, description="rewrite one instruction when scores fall (paper; optional in the release)"
-    )
-    controller: str = Field(
-        "",
-        description="a trained controller in place of a search: job:ID[@STEP] or a checkpoint's folder "
-        "(ours), or a .pth file, which takes encoder=FOLDER of all-MiniLM-L6-v2 (release)",
-    )
-
-
-class Supernet:
-    """A controller with what it needs to choose for a problem."""
-
-    def __init__(self, kind: Kind, options: MaASOptions, seed: int, choice: Mapping[str, str]) -> None:
-        """The weights follow from `seed`. Raises SearchError: torch or the encoder is missing."""
-        self.kind: Kind = kind
-        self._options = options
-        self._encode = encoder(options.encoder)
-        embeddings = {name: self._encode(f"{name}: {text}") for name, text in choice.items()}
-        self.controller = Controller(embeddings, layers=options.layers, hidden=options.hidden, seed=seed)
-        if _released(options):
-            self._take(options.controller)
-
-    def _take(self, file: str) -> None:
-        """The weights that the release trained. Raises SearchError."""
-        o = self._options
-        if o.encoder == "hash":
-            raise SearchError(
-                f"{file}: the release's controllers read queries with all-MiniLM-L6-v2; give the folder of "
-                "that model, encoder=FOLDER"
-            )
-        try:
-            path = expanded(file)
-        except UsageError as error:
-            raise SearchError(str(error)) from None
-        if not self.controller.take(released_weights(path)):
-            raise SearchError(
-                f"{file}: this controller was not trained with layers={o.layers}, hidden={o.hidden} and "
-                f"encoder={o.encoder}; the release has 4, 32 and all-MiniLM-L6-v2"
-            )
-
-    def sample(self, problem: Problem, seed: int) -> Architecture:
-        query = self._encode(problem.prompt)
-        return self.controller.sample(query, threshold=self._options.threshold, seed=seed)
-
-    def log_prob(self, problem: Problem, architecture: Architecture) -> Any:
-        return self.controller.log_prob(self._encode(problem.prompt), architecture)
-
-    def found(self, instructions: Mapping[str, str]) -> dict[str, Any]:
-        """The controller as JSON, with all that its choices are made and rendered with."""
-        return {
-            "controller": self.controller.dump(),
-            "kind": self.kind,
-            "operators": choices(self.kind),
-            **{k: getattr(self._options, k) for k in _SHAPE},
-            "instructions": dict(instructions),
-            "rewritten": None,
-            "repetitions": [],
-            "val_score": None,
-        }
-
-
-def _released(options: MaASOptions) -> bool:
-    """Whether the given controller is a file of the release rather than a checkpoint of ours."""
-    return options.controller.endswith(".pth")
-
-
-async def _supernet(kind: Kind, options: MaASOptions, seed: int, choice: Mapping[str, str]) -> Supernet:
+async def _supernet(
+    context: RunContext, options: MaASOptions, kind: Kind, seed: int, found: Mapping[str, Any] | None = None
+) -> Supernet:
     """A supernet, made in a thread because torch and an encoder take seconds to load."""
-    return await asyncio.to_thread(Supernet, kind, options, seed, choice)
+    net = await asyncio.to_thread(Supernet, kind, options, seed, found)
+    if found is None and net.is_released:
+        text = "The controller was trained elsewhere: it is used as it is."
+        context.emitter.emit(Notice(level="info", text=text))
+        if net.texts is None:
+            text = (
+                "It reads our descriptions of the operators, since the release's operator.json is not in "
+                "../template: its choices may differ."
+            )
+            context.emitter.emit(Notice(level="warning", text=text))
+    return net
 
 
 async def search(search: SearchContext) -> dict[str, Any]:
@@ -143,15 +58,13 @@ async def search(search: SearchContext) -> dict[str, Any]:
     loaded, or no run has a verdict.
     """
     options = options_of(MaASOptions, search.run.config.options)
-    if options.controller and not _released(options):
+    if options.controller and not is_released(options):
         return await asyncio.to_thread(read_controller, options.controller)
     problems, kind = search.task.problems, search.task.kind
     if not problems and not options.controller:
         raise SearchError(f"the task {search.task.name} has no problems to train a controller on")
-    net = await _supernet(kind, options, seed_of(search, "weights"), choices(kind))
+    net = await _supernet(search.run, options, kind, seed_of(search, "weights"))
     if options.controller:
-        text = "The controller was trained elsewhere: it is used as it is."
-        search.run.emitter.emit(Notice(level="info", text=text))
         return net.found(first_instructions(kind))
     optimizer = net.controller.optimizer(options.lr)
     instructions, rewritten = first_instructions(kind), None
@@ -281,23 +194,17 @@ async def solve(context: RunContext) -> Result:
     """
     options = options_of(MaASOptions, context.config.options)
     found, kind = context.found, context.problem.kind
-    if found is None and options.controller and not _released(options):
+    if found is None and options.controller and not is_released(options):
         found = await asyncio.to_thread(read_controller, options.controller)
-    if found is None:
-        if not options.controller:
-            text = (
-                "This controller was never trained: it chooses at random. `flowreasoner bench` trains it "
-                "first."
-            )
-            context.emitter.emit(Notice(level="warning", text=text))
-        net = await _supernet(kind, options, derived_seed(context.config.seed, "weights"), choices(kind))
-        instructions = first_instructions(kind)
-    else:
-        kind = found["kind"]
-        trained = options.model_copy(update={"controller": "", **{k: found[k] for k in _SHAPE}})
-        net = await _supernet(kind, trained, 0, found["operators"])
-        net.controller.load(found["controller"])
-        instructions = found["instructions"]
+    if found is None and not options.controller:
+        text = (
+            "This controller was never trained: it chooses at random. `flowreasoner bench` trains it first."
+        )
+        context.emitter.emit(Notice(level="warning", text=text))
+    weights = 0 if found else derived_seed(context.config.seed, "weights")
+    net = await _supernet(context, options, kind, weights, found)
+    kind = net.kind
+    instructions = found["instructions"] if found else first_instructions(kind)
     seed = derived_seed(context.config.seed, "maas", context.problem.id)
     architecture = net.sample(context.problem, seed)
     workflow = render(architecture, kind, instructions, verify=verifies(context.problem))
@@ -312,4 +219,5 @@ VARIANT = Variant(
     MaASOptions,
     search,
     needs_problems=lambda config: not options_of(MaASOptions, config.options).controller,
+    check=check,
 )

@@ -7,11 +7,13 @@ has to be downloaded; any Transformers encoder can be used in its place.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from engine.search import SearchError
@@ -52,6 +54,8 @@ def _transformers_encoder(name: str) -> Encode:
         from transformers import AutoModel, AutoTokenizer
     except ImportError:
         raise SearchError(MISSING_TORCH) from None
+    folder = Path(name).expanduser() if name.startswith("~") else Path(name)
+    name = str(folder) if folder.is_dir() else name
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
         model: Any = AutoModel.from_pretrained(name, use_safetensors=True, trust_remote_code=False).eval()
@@ -60,7 +64,7 @@ def _transformers_encoder(name: str) -> Encode:
         raise SearchError(
             f"the sentence encoder {name!r} cannot be loaded ({first}); give a model's folder, or use hash"
         ) from None
-    limit = min(_MAX_TOKENS, int(getattr(model.config, "max_position_embeddings", _MAX_TOKENS)))
+    limit = min(_longest(name), int(getattr(model.config, "max_position_embeddings", _MAX_TOKENS)))
 
     @lru_cache(maxsize=4096)
     def encode(text: str) -> tuple[float, ...]:
@@ -70,6 +74,20 @@ def _transformers_encoder(name: str) -> Encode:
         return tuple(_unit(states.mean(dim=0).float().tolist()))
 
     return lambda text: list(encode(text))
+
+
+def _longest(name: str) -> int:
+    """After how many tokens the sentence encoder cuts a text: what its own file says, which for
+    all-MiniLM-L6-v2 is half of what its network could read.
+    """
+    from transformers.utils.hub import cached_file
+
+    try:
+        found = cached_file(name, "sentence_bert_config.json")
+        said = json.loads(Path(found).read_text("utf-8")).get("max_seq_length") if found else None
+    except (OSError, ValueError, AttributeError):
+        said = None
+    return min(_MAX_TOKENS, said) if type(said) is int and said > 0 else _MAX_TOKENS
 
 
 MISSING_TORCH = "maas needs torch, which is not installed; run `pip install 'flowreasoner[local]'`"

@@ -206,4 +206,4 @@ async def _attempt(
     return workflow, execution, await evaluate(context, execution, workflow, split, repeat)
 
 
-VARIANT = Variant(solve, TopKOptions, search, most_calls=lambda _: (0, None))
+VARIANT = Variant(solve, TopKOptions, search, most_calls=lambda _: (0, None), alone=False)

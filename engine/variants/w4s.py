@@ -233,4 +233,4 @@ def _give_up(search: SearchContext, options: W4SOptions, kept: Sequence[_Attempt
 
 
 # The embedded meta-agent was trained on other requests, and on none with a history.
-VARIANT = Variant(solve_found, W4SOptions, search, embedded=False)
+VARIANT = Variant(solve_found, W4SOptions, search, alone=False, embedded=False)

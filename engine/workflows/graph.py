@@ -40,18 +40,24 @@ class Edge:
 
 @dataclass(frozen=True)
 class WorkflowGraph:
-    """Nodes in the order in which they are first reached; `truncated` where the source has more of them."""
+    """Nodes in the order in which they are first reached; `truncated` where the source has more of them.
+
+    `chooses` says that the source also calls what a variable, a collection or `getattr` holds, as MaAS's
+    graphs do: which operators these are is only known once it has run.
+    """
 
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
     truncated: bool = False
+    chooses: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """{nodes, edges, truncated}, with the fields of `Node` and `Edge` as objects."""
+        """{nodes, edges, truncated, chooses}, with the fields of `Node` and `Edge` as objects."""
         return {
             "nodes": [dataclasses.asdict(n) for n in self.nodes],
             "edges": [dataclasses.asdict(e) for e in self.edges],
             "truncated": self.truncated,
+            "chooses": self.chooses,
         }
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from engine.operators.specs import OperatorSet
 from engine.workflows.graph import Edge, EdgeKind, Node, WorkflowGraph, call_span
+from engine.workflows.held import calls_what_is_held, held_names
 from engine.workflows.operators import Operators, operators_of
 from engine.workflows.tree import FunctionNode, call_method, methods, self_attribute, workflow_class
 
@@ -43,7 +44,7 @@ def operator_graph(tree: ast.Module, operator_set: OperatorSet) -> WorkflowGraph
         return WorkflowGraph()
     walk = _Walk(tree, operators_of(tree, operator_set))
     walk.block(call.body)
-    return WorkflowGraph(tuple(walk.nodes.values()), tuple(walk.edges.values()), walk.truncated)
+    return WorkflowGraph(tuple(walk.nodes.values()), tuple(walk.edges.values()), walk.truncated, walk.chooses)
 
 
 class _Walk:
@@ -62,6 +63,8 @@ class _Walk:
         self.nodes: dict[ast.Call, Node] = {}
         self.edges: dict[tuple[str, str, EdgeKind], Edge] = {}
         self.truncated = False
+        self.chooses = False
+        self._held = held_names(tree)
 
     def block(self, body: Iterable[ast.stmt]) -> None:
         for statement in body:
@@ -195,6 +198,8 @@ class _Walk:
             self._enter(self._methods[name], awaited)
         elif isinstance(call.func, ast.Name) and call.func.id in self._functions:
             self._enter(self._functions[call.func.id], awaited)
+        elif calls_what_is_held(call.func, self._held):
+            self.chooses = True
 
     def _enter(self, function: FunctionNode, awaited: bool) -> None:
         """Walk a helper from here, or join its first walk where it was entered before."""

@@ -1,6 +1,7 @@
 """FlowReasoner's loop at equal calls: each preset and single option against the default.
 
     python -m tests.benchmarks.loop_options [--problems N] [--seeds N] [--calls N] [--minutes N]
+                                            [--all-with KEY=VALUE,…]
 
 With the embedded models. Every search has the same number of model calls, the meta-agent's included, and is
 cut off there: the best of the rounds that were finished counts, and is executed three times on `test`. A
@@ -8,6 +9,10 @@ search that stops early leaves calls over. The problems are fresh ones of the em
 compositions that were held out of their training; none is of the benchmark `pocket`. Options are paired by
 problem and share their draws: a seeded reply to the same messages is the same, so it is asked for once.
 Intervals are paired bootstraps over problems, the seeds of each being averaged.
+
+With the default, the first round mostly passes `val`, so that options of later rounds have little to act on.
+`--all-with show_tests=no` gives every search that option: more rounds are needed then. Presets and other
+values of that option are left out.
 """
 
 from __future__ import annotations
@@ -87,10 +92,9 @@ class Trial:
     rounds: int
 
 
-async def trial(problem: Problem, option: str, seed: int, calls: int, services: Services) -> Trial:
+async def trial(problem: Problem, options: str, seed: int, calls: int, services: Services) -> Trial:
     """One search, cut off after `calls`, and the test of what it found."""
-    text = ",".join(filter(None, (DEFAULT, option)))
-    spec, _ = read_spec(text)
+    spec, _ = read_spec(",".join(filter(None, (DEFAULT, options))))
     config = RunConfig(
         rounds=calls,
         repeats=EXECUTIONS,
@@ -133,11 +137,13 @@ def _workflow(events: Sequence[Event], number: int, config: RunConfig) -> Workfl
 
 
 async def measure(
-    problems: Sequence[Problem], seeds: int, calls: int, minutes: float
+    problems: Sequence[Problem], seeds: int, calls: int, minutes: float, common: str
 ) -> dict[str, list[list[Trial]]]:
     """Per option and problem, the trials of all seeds, for the problems that every option was done with in
-    time.
+    time. `common` are options that all searches have.
     """
+    keys = {pair.partition("=")[0] for pair in common.split(",") if pair} | ({"preset"} if common else set())
+    compared = ("", *(option for option in OTHERS if option.partition("=")[0] not in keys))
     settings = load()
     meta, worker = (Remembering(open_model(name, settings)) for name in ("pocket-meta", "pocket-worker"))
     slots = asyncio.Semaphore(TOGETHER)
@@ -146,7 +152,8 @@ async def measure(
 
         async def one(problem: Problem, option: str, seed: int) -> Trial:
             async with slots:
-                return await trial(problem, option, seed, calls, services)
+                options = ",".join(filter(None, (common, option)))
+                return await trial(problem, options, seed, calls, services)
 
         async def per_problem(problem: Problem, option: str) -> list[Trial]:
             return list(await asyncio.gather(*(one(problem, option, seed) for seed in range(seeds))))
@@ -154,16 +161,16 @@ async def measure(
         tasks = {
             (option, problem.id): asyncio.create_task(per_problem(problem, option))
             for problem in problems
-            for option in ("", *OTHERS)
+            for option in compared
         }
         await asyncio.wait(tasks.values(), timeout=60 * minutes)
-        done = [p for p in problems if all(tasks[o, p.id].done() for o in ("", *OTHERS))]
+        done = [p for p in problems if all(tasks[o, p.id].done() for o in compared)]
         for task in tasks.values():
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
     await meta.aclose()
     await worker.aclose()
-    return {o: [tasks[o, problem.id].result() for problem in done] for o in ("", *OTHERS)}
+    return {o: [tasks[o, problem.id].result() for problem in done] for o in compared}
 
 
 def report(trials: dict[str, list[list[Trial]]]) -> str:
@@ -172,18 +179,18 @@ def report(trials: dict[str, list[list[Trial]]]) -> str:
     def passed(option: str) -> list[float]:
         return [100 * statistics.mean(t.passed for t in each) for each in trials[option]]
 
-    base = passed("")
-    rows = [[a - b for a, b in zip(passed(option), base, strict=True)] for option in OTHERS]
+    base, others = passed(""), [option for option in trials if option]
+    rows = [[a - b for a, b in zip(passed(option), base, strict=True)] for option in others]
     intervals = mean_intervals(rows)
     lines = [
         "| Option | passed, % | against the default [95 %] | calls | rounds |",
         "|---|---|---|---|---|",
     ]
-    for option in ("", *OTHERS):
+    for option in trials:
         every = [t for each in trials[option] for t in each]
         against = "–"
         if option:
-            place = OTHERS.index(option)
+            place = others.index(option)
             within = intervals[place]
             span = f" [{within.low:+.1f}, {within.high:+.1f}]" if within else ""
             against = f"{statistics.mean(rows[place]):+.1f}{span}"
@@ -202,10 +209,11 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=60.0, help="report what is done by then")
+    parser.add_argument("--all-with", default="", metavar="KEY=VALUE,…", help="options of all searches")
     args = parser.parse_args()
     problems = generate(SEED, "held-out", args.problems)
     started = time.perf_counter()
-    trials = asyncio.run(measure(problems, args.seeds, args.calls, args.minutes))
+    trials = asyncio.run(measure(problems, args.seeds, args.calls, args.minutes, args.all_with))
     table = report(trials)
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(table)

@@ -158,6 +158,20 @@ async def test_run_workflow(shell: Shell, models: Models, problem_file: Path, so
         (("run", "humanevil:1"), "did you mean humaneval", 2),
         (("run", "humaneval:HumanEval/0"), "--data", 2),
         (("run", "DOUBLE", "--variant", "vanila"), "did you mean vanilla", 2),
+        *(
+            (("run", "DOUBLE", "--variant", v), f"{v} first searches over the problems of a task; run it", 2)
+            for v in ("adas", "aflow", "w4s", "top-k")
+        ),
+        (
+            ("run", "DOUBLE", "--variant", "flowsteer", "--meta-agent", "pocket-meta"),
+            "flowsteer asks for what pocket-meta was not trained to write",
+            2,
+        ),
+        (
+            ("run", "DOUBLE", "--variant", "maas,encoder=/none"),
+            "the sentence encoder '/none' is not there",
+            2,
+        ),
         (("run", "DOUBLE", "--worker", "pocket-wrker"), "did you mean pocket-worker", 2),
         (("run", "DOUBLE", "--worker", "openai/gpt-4o-mini"), "OPENAI_API_KEY", 3),
         (("run", "DOUBLE", "--entry-point", "f()"), "not a Python name", 2),

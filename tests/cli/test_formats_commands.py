@@ -46,6 +46,7 @@ async def test_maas_prompts_are_found_in_the_template_folder(
     assert ended.code == 0, ended.err
     assert "warning: line 28: the graph asks its controller" in ended.out
     assert "warning: operator.py beside it: not used" in ended.out
+    assert "complexity 14: operators chosen as it runs → test → custom_code_generate" in ended.out
 
 
 async def test_the_operator_set_can_be_chosen(shell: Shell, models: Models, problem_file: Path) -> None:

@@ -16,11 +16,11 @@ from flowreasoner import command
 
 from engine.problems import Problem, Tests
 from engine.search import SearchError
-from engine.variants.maas import MaASOptions, Supernet
 from engine.variants.maas_checkpoint import read_controller
 from engine.variants.maas_controller import Architecture
 from engine.variants.maas_encoders import hash_encode
 from engine.variants.maas_render import choices
+from engine.variants.maas_supernet import MaASOptions, Supernet
 from sandbox.errors import UsageError
 from store.reader import Reader
 from tests.cli.conftest import Models, Shell
@@ -87,7 +87,7 @@ def test_an_update_is_that_of_plain_python() -> None:
     """The loss, its gradient by finite differences, and Adam's first step: the rate times its sign."""
     from training.trainers.maas import Tried, learn
 
-    net = Supernet("code", MaASOptions.model_validate({"layers": 2, "hidden": 3}), 7, choices("code"))
+    net = Supernet("code", MaASOptions.model_validate({"layers": 2, "hidden": 3}), 7)
     weights: dict[str, Any] = {
         name: w.detach().double().tolist() for name, w in net.controller.weights.items()
     }
@@ -134,7 +134,7 @@ def test_an_update_is_that_of_plain_python() -> None:
 def test_without_a_verdict_nothing_is_learned() -> None:
     from training.trainers.maas import Tried, learn
 
-    net = Supernet("code", MaASOptions.model_validate({"layers": 1, "hidden": 3}), 7, choices("code"))
+    net = Supernet("code", MaASOptions.model_validate({"layers": 1, "hidden": 3}), 7)
     before = net.controller.dump()
     values = learn(
         net, net.controller.optimizer(0.01), [Tried(problem("a", "x"), Architecture((("Generate",),)))], 3.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,9 +18,12 @@ from engine.problems import Problem
 from engine.run.context import RunConfig
 from engine.search import SearchError
 from engine.tasks import Task
+from engine.variants import options_of
 from engine.variants.maas_controller import Architecture
-from engine.variants.maas_import import released_weights
+from engine.variants.maas_encoders import encoder
+from engine.variants.maas_import import released_texts, released_weights
 from engine.variants.maas_render import first_instructions, render, verifies
+from engine.variants.maas_supernet import MaASOptions, Supernet
 from sandbox.pool import Pool
 from tests.support.searches import PROBLEMS, Lab, adds
 from tests.support.tiny_llama import make_tiny_llama
@@ -168,5 +172,64 @@ async def test_a_trained_controller_is_used_without_training(sandbox: Pool, tmp_
     assert "give the folder" in await lab(controller=file).failing_search()
     message = await lab(controller=file, encoder=tiny, layers=3).failing_search()
     assert "was not trained with layers=3" in message
+    told = [e.text for e in one.events if isinstance(e, Notice) and e.level == "warning"]
+    assert any("operator.json is not in ../template" in text for text in told)
     empty = Lab(sandbox, "", adds, task=Task("t", "", "code", ()), config=RunConfig(variant="maas"))
     assert "no problems to train" in await empty.failing_search()
+
+
+def described(folder: Path, text: str) -> Path:
+    """A controller's file where the release keeps one, with these descriptions of its operators."""
+    (folder / "train" / "template").mkdir(parents=True)
+    (folder / "train" / "template" / "operator.json").write_text(text)
+    (folder / "train" / "round_1").mkdir()
+    return saved(folder / "train" / "round_1", released())
+
+
+def test_a_controller_reads_the_descriptions_it_was_trained_with(tmp_path: Path) -> None:
+    known = {"Test": {"description": "Runs it.", "interface": "test()"}, "Generate": {"interface": "g()"}}
+    file = described(tmp_path, json.dumps(known))
+    texts = released_texts(file, ["Generate", "SelfRefine", "Test", "EarlyStop"])
+    assert texts == {
+        "Generate": "0. Generate: No description available, with interface g().",
+        "Test": "1. Test: Runs it., with interface test().",
+        "SelfRefine": "2. SelfRefine: No description available, with interface No interface specified.",
+        "EarlyStop": "3. EarlyStop: No description available, with interface No interface specified.",
+    }
+    (file.parent / "operator.json").write_text("{}")  # what the release has comes first
+    assert released_texts(file, ["Test"]) == {"Test": "0. Test: Runs it., with interface test()."}
+    assert released_texts(saved(tmp_path, {}), ["Test"]) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '"x"', "\x00", "1" * (1 << 20) + "1"])
+def test_descriptions_that_cannot_be_read_are_said_to_be(tmp_path: Path, text: str) -> None:
+    file = described(tmp_path, text)
+    with pytest.raises(SearchError, match=r"operator\.json: this is no operator\.json of MaAS's release"):
+        released_texts(file, ["Test"])
+
+
+def test_what_a_search_found_reads_the_same_texts(tmp_path: Path) -> None:
+    tiny = str(make_tiny_llama(tmp_path / "tiny"))
+    file = described(tmp_path, json.dumps({"Test": {"description": "Runs it."}}))
+    options = options_of(MaASOptions, {"controller": str(file), "encoder": tiny})
+    net = Supernet("code", options, 0)
+    assert net.texts is not None and "Runs it." in net.texts["Test"]
+    again = Supernet("code", options_of(MaASOptions, {}), 0, json.loads(json.dumps(net.found({}))))
+    assert again.texts == net.texts
+    assert [again.sample(PROBLEMS[0], n) for n in range(9)] == [net.sample(PROBLEMS[0], n) for n in range(9)]
+    without = Supernet("code", options.model_copy(update={"controller": str(saved(tmp_path, released()))}), 0)
+    assert without.texts is None
+
+
+def test_a_sentence_encoder_cuts_texts_where_its_own_file_says(tmp_path: Path) -> None:
+    said = {
+        "long": {},
+        "short": {"max_seq_length": 8, "do_lower_case": False},
+        "odd": {"max_seq_length": "8"},
+    }
+    for name, config in said.items():
+        folder = make_tiny_llama(tmp_path / name)
+        (folder / "sentence_bert_config.json").write_text(json.dumps(config))
+    read = {name: encoder(str(tmp_path / name)) for name in said}
+    assert read["short"]("12345678 and more") == read["long"]("12345678") == read["short"]("12345678")
+    assert read["odd"]("12345678 and more") == read["long"]("12345678 and more") != read["long"]("12345678")

@@ -42,6 +42,9 @@ async def test_the_form_takes_options_and_says_what_is_wrong(store: Path, tmp_pa
             ("self-refine,temperature=9", "less than or equal to 2"),
             ("self-refine,", "is not an option"),
             (str(tmp_path / "broken.py"), "no VARIANT"),
+            ("top-k", "top-k first searches over the problems of a task"),
+            ("flowsteer,meta_agent=pocket-meta", "pocket-meta was not trained to write"),
+            ("maas,encoder=/none", "the sentence encoder '/none' is not there"),
         ):
             field.value = value
             await pilot.press("ctrl+r")

@@ -60,6 +60,6 @@ def test_an_estimate_and_what_is_spent_so_far() -> None:
         f"{role}_{what}": None for role in ("meta", "worker") for what in ("calls", "tokens_in", "tokens_out")
     }
     assert estimate_cells(row)[4:7] == ("?", "?", "?")
-    assert estimate_total([row]) == "3 runs, estimated cost unknown"
+    assert estimate_total([row]) == "3 runs, estimated cost ?"
     assert known_cost(0.02, is_all=True) == "$0.0200" and known_cost(0.02, is_all=False) == "$0.0200+"
     assert known_cost(0.0, is_all=True) == "$0" and known_cost(0.0, is_all=False) == "?"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
+
 import pytest
 
 from engine.formats.catalog import FORMATS
@@ -50,6 +53,45 @@ def test_files_are_read_as_what_they_are(text: str, prompts: str, name: str, ope
     assert built.strict_ok
     assert not built.repairs
     assert name in FORMATS
+
+
+BARE = FIGURE.strip()
+NUMBERED = "\n".join(f"{300 + n}\n{line}" for n, line in enumerate(BARE.split("\n")))
+IN_CLASS = "class Workflow:\n" + textwrap.indent(BARE, "    ")
+
+
+@pytest.mark.parametrize(
+    ("text", "separator"),
+    [
+        (BARE, ""),
+        (f"# Figure 7\n{BARE}", ""),
+        (f"import re\n\n{BARE}", ""),
+        (NUMBERED, ""),
+        (textwrap.indent(BARE, " " * 8), ""),
+        (BARE.replace('"Write code."', "\u201cWrite code.\u201d"), ""),
+        (BARE.replace('code.")', 'code.")\n'), ""),
+        (BARE.replace("_", " "), ""),
+        (samples.MAAS, ""),
+        (f"<graph>\n{BARE}\n</graph>", None),
+        (f"Here it is.\n```python\n{BARE}\n```", None),
+        (json.dumps({"graph": BARE}), None),
+        (IN_CLASS, None),
+        (samples.SCOREFLOW, None),
+    ],
+    ids=[
+        *("bare", "captioned", "import", "numbers", "indented", "quotes", "gap", "underscores", "maas"),
+        *("tags", "fence", "json", "class", "scoreflow"),
+    ],
+)
+def test_nothing_is_between_instruction_and_input_where_the_authors_have_nothing(
+    text: str, separator: str | None
+) -> None:
+    built = build_for_its_set(text, samples.MAAS_PROMPTS if text is samples.MAAS else "")
+    assert isinstance(built, Workflow), built.diagnostics
+    assert FORMATS[built.format].separator == separator
+    stored = build_for_its_set(built.code, built.prompts)
+    assert isinstance(stored, Workflow)
+    assert (stored.id, stored.format) == (built.id, built.format)
 
 
 def test_other_names_of_metaflow_are_read_and_told() -> None:

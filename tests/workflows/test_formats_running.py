@@ -178,6 +178,10 @@ async def test_adas_agents_are_steps_with_their_role_and_temperature(sandbox: Po
     assert "You are a Engineer" in steps[1].inputs["instruction"]
     assert "thinking #1 by Expert" in steps[2].inputs["input"]
     assert SUM.prompt in steps[2].inputs["input"]
+    sent = worker.calls[2][-1]["content"]
+    order = ("You are a", '"answer":', SUM.prompt, "thinking #1 by Expert")
+    assert [sent.index(text) for text in order] == sorted(sent.index(text) for text in order)
+    assert sent.endswith("Decide on one answer.")
 
 
 @pytest.mark.parametrize(
@@ -263,3 +267,15 @@ async def test_the_problem_of_the_figures_is_scored_like_any(sandbox: Pool) -> N
     events = await run_events(sandbox, workflow=build(figure), problem=DOUBLE, worker=RIGHT)
     assert end(events).status == "passed"
     assert any("a figure of the paper" in n.text for n in of(events, Notice))
+
+
+async def test_a_figure_s_instruction_runs_into_its_input(sandbox: Pool) -> None:
+    figure = (
+        "async def __call__(self, problem: str, test_cases: list):\n"
+        "    made = await self.custom(input=problem, instruction='Begin: ')\n"
+        "    return made['response']\n"
+    )
+    for text, prompt in ((figure, "Begin: What is 2 + 3?"), (f"<graph>{figure}</graph>", "Begin: \n\nWhat")):
+        events = await run_events(sandbox, workflow=build(text), problem=SUM, worker="5")
+        (call, *_) = of(events, ModelCallStarted)
+        assert call.messages[-1]["content"].startswith(prompt)

@@ -112,6 +112,39 @@ def test_recursion_and_size_are_bounded() -> None:
     assert big.truncated
 
 
+CHOOSING = {
+    "a collection": "pair = [self.custom, self.review]\nreturn await pair[0](input=problem)",
+    "a loop": "for each in (self.custom, self.review):\n    x = await each(input=problem)",
+    "getattr": "return await getattr(self, problem)(input=problem)",
+    "getattr in a name": "each = getattr(self, problem)\nreturn await each(input=problem)",
+    "a table": "table = {'a': self.custom}\nreturn await table.get(problem)(input=problem)",
+    "an attribute": "return await self.instances[problem](input=problem)",
+    "a name of a name": "run = self.instances[problem]\nagain = run\nreturn await again(input=problem)",
+    "a condition": "each = self.custom if problem else self.review\nreturn await each(input=problem)",
+    "gathered": "x = await asyncio.gather(*[each(input=problem) for each in [self.custom, self.review]])",
+    "counted": "for n, each in enumerate([self.custom]):\n    x = await each(input=problem)",
+}
+NAMING = {
+    "plain": A,
+    "a result": "made = await self.custom(input=problem)\nreturn made['response']",
+    "a loop of results": "for one in await asyncio.gather(self.custom(input=problem)):\n    x = one",
+    "a function": "pick = max\nx = pick([1])\nreturn await self.custom(input=str(x))",
+    "a helper": "async def one(i):\n    return await self.custom(input=i)\nreturn await one(problem)",
+    "a count": "times = self.times\nreturn await self.custom(input=problem * times)",
+    "a method of a list": "self.tries.append(problem)\nlast = self.tries[-1]\nreturn last.strip()",
+}
+
+
+@pytest.mark.parametrize("body", CHOOSING.values(), ids=CHOOSING.keys())
+def test_operators_that_are_chosen_as_it_runs_are_said_to_be(body: str) -> None:
+    assert graph(body).chooses
+
+
+@pytest.mark.parametrize("body", NAMING.values(), ids=NAMING.keys())
+def test_a_workflow_that_names_its_operators_chooses_none(body: str) -> None:
+    assert not graph(body).chooses
+
+
 def test_json() -> None:
     data = graph(f"for _ in problem:\n    {A}").to_json()
     assert data["edges"] == [{"source": "n1", "target": "n1", "kind": "loop"}]

@@ -26,10 +26,10 @@ from engine.problems import Kind, Problem
 from engine.run.context import Origin, RunConfig
 from engine.run.limits import ExecutionLimits
 from engine.runner import workflow_job
-from engine.variants.maas import MaASOptions, Supernet
 from engine.variants.maas_checkpoint import read_controller, write_controller
 from engine.variants.maas_controller import Architecture, policy_loss, utility
-from engine.variants.maas_render import choices, first_instructions, render, verifies
+from engine.variants.maas_render import first_instructions, render, verifies
+from engine.variants.maas_supernet import MaASOptions, Supernet
 from sandbox.errors import UnavailableError, UsageError
 from training.data.rows import open_data, problems_of
 from training.recipes import MaASRecipe
@@ -103,7 +103,7 @@ class _Training:
         shape = given.model_dump(include={"layers", "hidden", "threshold", "encoder"})
         options = MaASOptions.model_validate(shape)
         seed = derived_seed(recipe.seed, "weights")
-        self.net = Supernet(self.kind, options, seed, choices(self.kind))
+        self.net = Supernet(self.kind, options, seed)
         self.done, self._since = 0, []
         if newest := directory.newest_checkpoint():
             self._load(newest)

@@ -141,7 +141,7 @@ ESTIMATE_HEAD = (
 def estimate_total(rows: list[dict[str, Any]]) -> str:
     """`40 runs, estimated cost $0.12`."""
     costs = [row["cost_usd"] for row in rows]
-    total = "unknown" if None in costs else cost(sum(costs))
+    total = UNKNOWN if None in costs else cost(sum(costs))
     return f"{plural(sum(row['runs'] for row in rows), 'run')}, estimated cost {total}"
 
 

@@ -29,7 +29,7 @@ from engine.events import (
     WorkflowStarted,
 )
 from engine.judging import remedy, told
-from tui.format import cost, count, duration, plural, score
+from tui.format import UNKNOWN_COST, cost, count, duration, plural, score
 from tui.safe import clean, one_line
 from tui.trace.left_files import left_files
 
@@ -173,7 +173,8 @@ def _proposed(event: WorkflowProposed) -> Iterator[str]:
     if event.modification:
         yield f"  modification: {one_line(event.modification, WIDTH)}"
     if event.workflow_id:
-        operators = " → ".join(str(n.get("attribute")) for n in event.graph.get("nodes", []))
+        names = ["operators chosen as it runs"] if event.graph.get("chooses") else []
+        operators = " → ".join([*names, *(str(n.get("attribute")) for n in event.graph.get("nodes", []))])
         name = event.workflow_id[:8]
         yield f"  workflow {name}, complexity {event.complexity}: {one_line(operators, WIDTH)}"
         yield from (f"  | {line}" for line in clean(event.code).splitlines())
@@ -196,7 +197,7 @@ def _finished(event: RunFinished) -> Iterator[str]:
         plural(event.model_calls, "model call"),
         plural(event.steps, "step"),
         f"{count(event.tokens_in)} + {count(event.tokens_out)} tokens",
-        cost(event.cost_usd, "unknown cost"),
+        cost(event.cost_usd, UNKNOWN_COST),
         duration(event.wall_ms),
     )
     yield f"{event.status}: {', '.join(parts)}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine import events as ev
-from tui.format import cost, count, day_time, duration, plural, score
+from tui.format import UNKNOWN_COST, cost, count, day_time, duration, plural, score
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _call(event: ev.ModelCallFinished, reading: _Reading) -> Iterator[Block]:
     if started is None:
         return
     spent = f"{count(event.tokens_in)} + {count(event.tokens_out)} tokens, {duration(event.wall_ms)}"
-    title = f"{started.model}: {event.error or event.finish}, {spent}, {cost(event.cost_usd, 'unknown cost')}"
+    title = f"{started.model}: {event.error or event.finish}, {spent}, {cost(event.cost_usd, UNKNOWN_COST)}"
     inner: list[Block] = [
         *(Text(f"Prompt ({m.get('role', '')})", m.get("content", "")) for m in started.messages),
         *([Text("Reasoning", event.reasoning)] if event.reasoning else []),
@@ -207,7 +207,7 @@ def _step(event: ev.StepFinished, reading: _Reading) -> Iterator[Block]:
     line = f" (line {step.line})" if step.line else ""
     reused = ", from the record" if event.reused else ""
     tokens = event.tokens_in + event.tokens_out
-    spent = f"{duration(event.wall_ms)}, {plural(tokens, 'token')}, {cost(event.cost_usd, 'unknown cost')}"
+    spent = f"{duration(event.wall_ms)}, {plural(tokens, 'token')}, {cost(event.cost_usd, UNKNOWN_COST)}"
     title = f"Step {step.index} {step.operator}{line}: {event.status}{reused}, {spent}"
     inner: list[Block] = [Text("Inputs", _json(step.inputs), "json"), *inside]
     inner.append(Text("Output", _json(event.output), "json"))

@@ -10,8 +10,10 @@ from textual.validation import Integer
 
 from engine.operators.own import OperatorSetError, load_set
 from engine.operators.sets import SETS
-from engine.variants import PRESETS, OptionError, UnknownVariantError
+from engine.run.context import RunConfig
+from engine.variants import PRESETS, OptionError, UnknownVariantError, load_variant
 from engine.variants.own import available
+from engine.variants.refusals import refuse, refuse_alone
 from engine.variants.spec import AUTO, read_spec
 
 FIELDS = {
@@ -63,4 +65,16 @@ def problem_of(values: Mapping[str, str]) -> tuple[str, str] | None:
             _CHECKS.get(field, str)(value)
         except (OperatorSetError, UnknownVariantError, OptionError) as error:
             return field, str(error)
+    try:
+        _refuse(values["variant"], values["meta_agent"])
+    except OptionError as error:
+        return "variant", str(error)
     return None
+
+
+def _refuse(text: str, meta_agent: str) -> None:
+    """Raise OptionError where this variant could only fail on a single problem."""
+    spec, of_the_run = read_spec(text)
+    variant, config = load_variant(spec.name), RunConfig(options=spec.values)
+    refuse_alone(spec.label, variant)
+    refuse(spec.label, variant, config, of_the_run.get("meta_agent", meta_agent))

@@ -31,7 +31,8 @@ class GraphPane(GraphView):
         graph = graph_that_ran(state, subject, self._graph)
         counts = node_counts(state, subject, graph)
         self.show(graph, node_marks(state, subject, graph), counts)
-        self.border_subtitle = counts.words
+        unknown = "more is chosen as it runs" if graph.get("chooses") else ""
+        self.border_subtitle = counts.words or unknown
 
     async def _parse(self, code: str, config: Mapping[str, Any]) -> None:
         from tui.trace.partial import partial_graph

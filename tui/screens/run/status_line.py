@@ -78,7 +78,7 @@ class StatusLine(Widget):
         if width >= 70:
             parts.insert(0, (f"{fmt.count(state.spent.tokens)} tokens", "$foreground 60%"))
         if width >= 100:
-            cost = fmt.cost(state.spent.cost_usd, "cost unknown")
+            cost = fmt.cost(state.spent.cost_usd, fmt.UNKNOWN_COST)
             parts.insert(1, (cost, "$foreground 60%"))
             parts.insert(0, (fmt.plural(state.spent.calls, "call"), "$foreground 60%"))
             parts.insert(0, (fmt.plural(state.steps_total, "step"), "$foreground 60%"))

@@ -32,10 +32,12 @@ async def open_new_run(runtime: Runtime, request: NewRun) -> Run:
     from engine.run.context import RunConfig
     from engine.runner import Run
     from engine.variants import load_variant
+    from engine.variants.refusals import refuse, refuse_alone
     from engine.variants.spec import operators_for, read_spec
 
     # What the spec says comes before what the request says.
     spec, spec_settings = read_spec(request.variant)
+    variant = load_variant(spec.name)
     meta_agent = spec_settings.get("meta_agent", request.meta_agent)
     operators = spec_settings.get("operators", request.operators)
     config = RunConfig(
@@ -46,11 +48,14 @@ async def open_new_run(runtime: Runtime, request: NewRun) -> Run:
         seed=request.seed,
         stop_early=request.stop_early,
         make_tests=request.make_tests,
-        operators=operators_for(operators, load_variant(spec.name), request.problem.kind, meta_agent),
+        operators=operators_for(operators, variant, request.problem.kind, meta_agent),
         budget=runtime.budget(),
     )
-    services = await runtime.services(meta_agent, spec_settings.get("worker", request.worker))
     search_result = _found(runtime.store_path, request, spec.label)
+    if search_result is None:
+        refuse_alone(spec.label, variant)
+        refuse(spec.label, variant, config, meta_agent)
+    services = await runtime.services(meta_agent, spec_settings.get("worker", request.worker))
     return Run(request.problem, config, services, found=search_result)
 
 
