@@ -16,6 +16,7 @@ import json
 import os
 import pkgutil
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -63,10 +64,10 @@ class CommandServer:
     def close(self) -> None:
         self._process.communicate()
 
-    async def run(
+    async def start(
         self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, stdin: bytes = b""
-    ) -> tuple[int, bytes, bytes]:
-        """The exit code, as `subprocess` gives it, and all that went to the two streams."""
+    ) -> Running:
+        """The command, running, with its standard input on its way."""
         pipes = [os.pipe() for _ in range(3)]
         (stdin_read, stdin_write), (out_read, out_write), (err_read, err_write) = pipes
         theirs = (stdin_read, out_write, err_write)
@@ -80,25 +81,64 @@ class CommandServer:
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
-        answer, ours = await asyncio.open_unix_connection(sock=connection)
-        try:
-            _, out, err, code = await asyncio.gather(
-                _write(stdin_write, stdin), _read(out_read), _read(err_read), answer.readline()
-            )
-        finally:
-            ours.close()
-        return int(code), out, err
+        answer, line = await asyncio.open_unix_connection(sock=connection)
+        await _write(stdin_write, stdin)
+        return Running(
+            int(await answer.readline()), await _reader(out_read), await _reader(err_read), answer, line
+        )
 
 
-async def _read(descriptor: int) -> bytes:
+class Running(asyncio.subprocess.Process):
+    """A forked command, for whoever would have started it with asyncio."""
+
+    def __init__(
+        self,
+        pid: int,
+        out: asyncio.StreamReader,
+        err: asyncio.StreamReader,
+        answer: asyncio.StreamReader,
+        line: asyncio.StreamWriter,
+    ) -> None:
+        self.pid, self.stdin, self.stdout, self.stderr = pid, None, out, err
+        self._ended = asyncio.ensure_future(_code(answer, line))
+
+    @property
+    def returncode(self) -> int | None:
+        return self._ended.result() if self._ended.done() else None
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._ended)  # who is cancelled may be one of several that wait
+
+    async def communicate(self, input: bytes | bytearray | memoryview | None = None) -> tuple[bytes, bytes]:
+        assert self.stdout and self.stderr and not input
+        out, err, _ = await asyncio.gather(self.stdout.read(), self.stderr.read(), self.wait())
+        return out, err
+
+    def send_signal(self, signal: int) -> None:
+        if self._ended.done():
+            raise ProcessLookupError
+        os.kill(self.pid, signal)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+async def _code(answer: asyncio.StreamReader, line: asyncio.StreamWriter) -> int:
+    try:
+        return int(await answer.readline())
+    finally:
+        line.close()
+
+
+async def _reader(descriptor: int) -> asyncio.StreamReader:
     reader = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+    await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
     )
-    try:
-        return await reader.read()
-    finally:
-        transport.close()
+    return reader
 
 
 async def _write(descriptor: int, data: bytes) -> None:
@@ -113,7 +153,13 @@ async def _write(descriptor: int, data: bytes) -> None:
 
 
 def _preload() -> None:
-    for name in ("flowreasoner", "tui.cli", *OURS, *OTHERS):
+    from typer.main import get_command
+
+    from tui import cli
+
+    # Typer builds all commands anew in each call, which takes longer than most of them do.
+    cli.app = get_command(cli.app)  # pyright: ignore[reportAttributeAccessIssue]
+    for name in ("flowreasoner", *OURS, *OTHERS):
         package = import_module(name)
         if name in OURS:
             for module in pkgutil.walk_packages(package.__path__, f"{name}."):
@@ -183,6 +229,8 @@ def _serve(path: str) -> None:
                 for descriptor in descriptors:
                     os.close(descriptor)
                 process = os.pidfd_open(pid)
+                with suppress(BrokenPipeError):
+                    connection.sendall(b"%d\n" % pid)
                 running[process] = pid, connection
                 selector.register(process, selectors.EVENT_READ)
 
