@@ -46,15 +46,17 @@ class Shell:
     def store(self) -> Path:
         return self.home / "store.db"
 
-    async def start(self, *args: str, stdin: bytes = b"") -> asyncio.subprocess.Process:
+    async def start(
+        self, *args: str, stdin: bytes = b"", stdout: int | None = None
+    ) -> asyncio.subprocess.Process:
         """The command, running, for tests that follow it or end it from outside."""
         if not any(name.startswith("PYTHON") for name in self.env):
-            return await self.server.start(args, self.env, self.home, stdin)
+            return await self.server.start(args, self.env, self.home, stdin, stdout)
         process = await asyncio.create_subprocess_exec(
             COMMAND,
             *args,
             stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
             stderr=asyncio.subprocess.PIPE,
             env=self.env,
             cwd=self.home,
@@ -64,11 +66,11 @@ class Shell:
         process.stdin.close()
         return process
 
-    async def __call__(self, *args: str, stdin: bytes = b"") -> Ended:
-        process = await self.start(*args, stdin=stdin)
+    async def __call__(self, *args: str, stdin: bytes = b"", stdout: int | None = None) -> Ended:
+        process = await self.start(*args, stdin=stdin, stdout=stdout)
         out, err = await asyncio.wait_for(process.communicate(), 600)
         assert process.returncode is not None
-        return Ended(process.returncode, out.decode(), err.decode())
+        return Ended(process.returncode, (out or b"").decode(), err.decode())
 
 
 def kept() -> dict[str, str]:

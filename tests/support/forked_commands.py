@@ -65,11 +65,18 @@ class CommandServer:
         self._process.communicate()
 
     async def start(
-        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, stdin: bytes = b""
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        stdin: bytes = b"",
+        stdout: int | None = None,
     ) -> Running:
-        """The command, running, with its standard input on its way."""
+        """The command, running, with its input on its way; `stdout` is a descriptor for what it prints."""
         pipes = [os.pipe() for _ in range(3)]
         (stdin_read, stdin_write), (out_read, out_write), (err_read, err_write) = pipes
+        if stdout is not None:
+            os.dup2(stdout, out_write)
         theirs = (stdin_read, out_write, err_write)
         request = json.dumps(
             {"arguments": arguments, "environment": dict(environment), "folder": str(folder)}
