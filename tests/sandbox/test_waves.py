@@ -9,11 +9,11 @@ import pytest
 import pytest_asyncio
 
 from sandbox import Limits, Pool, SandboxError, demand, hosts, open_sandbox
-from sandbox.channel import Transport
+from sandbox.channel import State, Transport
 from sandbox.demand import HighWater
 from sandbox.docker_backend import DockerBackend
+from sandbox.guest import frames
 from sandbox.hosts import SandboxHost
-from sandbox.local_backend import LocalBackend, LocalTransport
 from sandbox.worker import Worker
 from tests.sandbox.helpers import until
 from tests.support.missing import skip_where_missing
@@ -31,14 +31,42 @@ class Clock:
         return self.now
 
 
-class Counted(LocalBackend):
-    """Real runners, counted as they are started."""
+class Ready:
+    """A runner that is ready at once, and clean whenever it is asked: nothing here gives it work."""
 
-    made = 0
+    container_id = "ready"
 
-    async def start(self) -> LocalTransport:
+    def __init__(self) -> None:
+        self._heard, self._said = frames.Splitter(), asyncio.Queue[bytes]()
+
+    async def read(self) -> bytes:
+        return await self._said.get()
+
+    async def write(self, data: bytes) -> None:
+        self._heard.feed(data)
+        while frame := self._heard.next():
+            answers = {
+                "init": {"t": "ready", "python": "3.11.0", "problem": None},
+                "probe": {"t": "probed", "id": frame.head.get("id"), "problem": None},
+            }
+            self._said.put_nowait(frames.pack(answers[frame.head["t"]]))
+
+    async def state(self) -> State:
+        return State("running")
+
+    async def kill(self) -> None:
+        self._said.put_nowait(b"")
+
+
+class Counted:
+    """A backend whose runners are counted as they are started."""
+
+    name = stamp = description = "counted"
+    own_uids, size, made = False, SIZE, 0
+
+    async def start(self) -> Transport:
         self.made += 1
-        return await super().start()
+        return Ready()
 
 
 @pytest.fixture
