@@ -28,7 +28,7 @@ class SandboxHost:
 
     Work comes in waves (the rollouts of a training step, then none for minutes), and making a container
     costs as much as forty checks. So as many are kept as were in use at once in the last minutes, and when
-    it gets quiet they go one by one.
+    it gets quiet they go one by one. Only sessions, which keep theirs for long, have one made ahead.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class SandboxHost:
         self._all: set[Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._refilling = False
+        self._coming: asyncio.Future[Worker | None] | None = None  # a spare on its way, not claimed yet
         self._closed = False
 
     @property
@@ -76,7 +77,6 @@ class SandboxHost:
             SandboxError: it could not be started, or a guest module does not import.
         """
         self.idle.append(await self._new())
-        self._refill()
         self._background(self._shrink_forever())
         if isinstance(self.backend, DockerBackend):
             self._background(_reap_forever(self.backend))
@@ -100,13 +100,13 @@ class SandboxHost:
         try:
             while self.idle and not fresh:
                 worker = self.idle.pop(0)
-                self._refill()
                 if worker.reusable:
                     return worker
                 self._discard(worker)
-            return await self._new()
+            return await self._claimed() or await self._new()
         except BaseException:
             self._set_busy(self.busy - 1)
+            self._refill()  # which goes on until one can be started again
             raise
 
     def give_back(self, worker: Worker) -> None:
@@ -144,6 +144,7 @@ class SandboxHost:
             else:
                 worker = await self.take(fresh=False)
                 self._seats.add(worker)
+                self._refill()
             worker.sessions += 1
             return worker
 
@@ -175,13 +176,27 @@ class SandboxHost:
         self.busy = count
         self._demand.note(count)
 
+    async def _claimed(self) -> Worker | None:
+        """The spare that is on its way, unless there is none, or it does not come."""
+        coming, self._coming = self._coming, None
+        if coming is None:
+            return None
+        try:
+            return await coming
+        except asyncio.CancelledError:
+            if not coming.cancelled() and (worker := coming.result()) is not None:  # it came at this moment
+                self._discard(worker)
+            raise
+
     async def _new(self) -> Worker:
         try:
             worker = await Worker.start(self.backend, self._modules)
         except SandboxError:
             self.down = True
-            self._refill()  # which goes on until it can be started again
             raise
+        if self._closed:
+            await worker.close()
+            raise SandboxError("container-lost", "the sandbox is closed")
         self.down = False
         self._all.add(worker)
         worker.channel.on_lost = lambda: self._lost(worker)
@@ -202,25 +217,41 @@ class SandboxHost:
 
     @property
     def _lacks_spares(self) -> bool:
-        return len(self.idle) < _SPARES and self.living < self.most
+        """Whether sessions have all there are: one that a check uses will soon be there for the next."""
+        spare = self.living - len(self._seats)
+        return (self.down or spare < _SPARES) and self.living < self.most
 
     async def _add_spares(self) -> None:
         pause = _FIRST_PAUSE_S
         try:
             while self._lacks_spares:
-                try:
-                    worker = await self._new()
+                if await self._add_spare():
                     pause = _FIRST_PAUSE_S
-                except SandboxError:  # whoever needs one now is told; here it is tried again
+                else:  # whoever needs one now is told; here it is tried again
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE_S)
-                    continue
-                if self.living < self.most:
-                    self.idle.append(worker)
-                else:  # others were started meanwhile, for requests that could not wait
-                    self._discard(worker)
         finally:
             self._refilling = False
+
+    async def _add_spare(self) -> bool:
+        """Whether one could be started. It is for whoever claimed it meanwhile, else it waits."""
+        coming = self._coming = asyncio.get_running_loop().create_future()
+        worker = None
+        try:
+            worker = await self._new()
+        except SandboxError:
+            return False
+        finally:
+            if self._coming is coming:
+                self._coming = None
+                coming.cancel()
+            if not coming.done():
+                coming.set_result(worker)
+            elif worker is not None and self.living < self.most:
+                self.idle.append(worker)
+            elif worker is not None:  # others were started meanwhile, for requests that could not wait
+                self._discard(worker)
+        return True
 
     async def _shrink_forever(self) -> None:
         while True:

@@ -34,8 +34,8 @@ class Ended:
 class Shell:
     """Runs the command with this home and these settings.
 
-    A call forks it from `server`, which spares the imports. `start` runs the script itself, for tests that
-    end it from outside; so does a call whose environment changes how Python starts.
+    It is forked from `server`, which spares the imports; where the environment changes how Python starts, it
+    is the script itself.
     """
 
     home: Path
@@ -46,26 +46,31 @@ class Shell:
     def store(self) -> Path:
         return self.home / "store.db"
 
-    async def start(self, *args: str, stdin: int | None = None) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
+    async def start(
+        self, *args: str, stdin: bytes = b"", stdout: int | None = None
+    ) -> asyncio.subprocess.Process:
+        """The command, running, for tests that follow it or end it from outside."""
+        if not any(name.startswith("PYTHON") for name in self.env):
+            return await self.server.start(args, self.env, self.home, stdin, stdout)
+        process = await asyncio.create_subprocess_exec(
             COMMAND,
             *args,
-            stdin=asyncio.subprocess.PIPE if stdin is None else stdin,
-            stdout=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
             stderr=asyncio.subprocess.PIPE,
             env=self.env,
             cwd=self.home,
         )
+        assert process.stdin is not None
+        process.stdin.write(stdin)
+        process.stdin.close()
+        return process
 
-    async def __call__(self, *args: str, stdin: bytes = b"") -> Ended:
-        if not any(name.startswith("PYTHON") for name in self.env):
-            running = self.server.run(args, self.env, self.home, stdin)
-            code, out, err = await asyncio.wait_for(running, 600)
-            return Ended(code, out.decode(), err.decode())
-        process = await self.start(*args)
-        out, err = await asyncio.wait_for(process.communicate(stdin), 600)
+    async def __call__(self, *args: str, stdin: bytes = b"", stdout: int | None = None) -> Ended:
+        process = await self.start(*args, stdin=stdin, stdout=stdout)
+        out, err = await asyncio.wait_for(process.communicate(), 600)
         assert process.returncode is not None
-        return Ended(process.returncode, out.decode(), err.decode())
+        return Ended(process.returncode, (out or b"").decode(), err.decode())
 
 
 def kept() -> dict[str, str]:

@@ -286,39 +286,41 @@ async def test_an_unknown_price_is_said_once_where_there_is_a_budget(
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("args", "told"),
-    [
-        (("bench",), "name a benchmark"),
-        (("bench", "nowhere"), "there is no benchmark 'nowhere'"),
-        (("bench", "FILE", "--name", "../x"), "an experiment cannot be called '../x'"),
-        (("bench", "FILE", "--variant", "vanila"), "did you mean vanilla"),
-        (("bench", "FILE", "--split", "thirds"), "there is no split 'thirds'"),
-        (("bench", "FILE", "--split", "aflow-1:4/nothing"), "there is no part 'nothing'"),
-        (("bench", "ONE", "--split", "aflow-1:4"), "leaves no problem"),
-        (("bench", "FILE", "--retry", "infra"), "name it with --resume"),
-        (("bench", "--resume", "e", "--seed", "3"), "--seed cannot change what e consists of"),
-        (("bench", "--resume", "e", "--variant", "vanilla"), "--variant cannot change"),
-        (("bench", "--resume", "no\x1b[31m"), "There is no experiment"),
-        (("bench", "FILE", "--variant", "aflow", "--found", "x"), "There is no experiment 'x'"),
-        (("bench", "FILE", "--name", "e"), "There is an experiment e already"),
-        (("bench", "--resume", "e"), "are not those e was started with"),
-    ],
-)
-async def test_wrong_use_is_one_sentence(
-    shell: Shell, models: Models, problems: Path, args: tuple[str, ...], told: str
-) -> None:
-    if "e" in args:  # an experiment of this name is there already
-        one = ("--limit", "1", "--executions", "1")
-        made = await shell("bench", str(problems), "--name", "e", "--variant", "vanilla", *one)
-        assert made.code == 0, made.err
-    if args == ("bench", "--resume", "e"):
-        changed = problems.read_text().replace("Problem 0", "Another")  # noqa: ASYNC240
-        problems.write_text(changed)  # noqa: ASYNC240
+async def test_wrong_use_is_one_sentence(shell: Shell, models: Models, problems: Path) -> None:
     (shell.home / "one.json").write_text(json.dumps(DOUBLE.to_json()))
-    files = {"FILE": str(problems), "ONE": "one.json"}
-    result = await shell(*(files.get(a, a) for a in args))
-    assert result.code in (2, 3)
-    assert told in result.err
+    file = str(problems)
+    for args, told in (
+        ((), "name a benchmark"),
+        (("nowhere",), "there is no benchmark 'nowhere'"),
+        ((file, "--name", "../x"), "an experiment cannot be called '../x'"),
+        ((file, "--variant", "vanila"), "did you mean vanilla"),
+        ((file, "--split", "thirds"), "there is no split 'thirds'"),
+        ((file, "--split", "aflow-1:4/nothing"), "there is no part 'nothing'"),
+        (("one.json", "--split", "aflow-1:4"), "leaves no problem"),
+        ((file, "--retry", "infra"), "name it with --resume"),
+        (("--resume", "no\x1b[31m"), "There is no experiment"),
+        ((file, "--variant", "aflow", "--found", "x"), "There is no experiment 'x'"),
+    ):
+        await _is_refused(shell, args, told)
+
+
+async def test_what_an_experiment_consists_of_stays(shell: Shell, models: Models, problems: Path) -> None:
+    one = ("--limit", "1", "--executions", "1")
+    made = await shell("bench", str(problems), "--name", "e", "--variant", "vanilla", *one)
+    assert made.code == 0, made.err
+    for args, told in (
+        (("--resume", "e", "--seed", "3"), "--seed cannot change what e consists of"),
+        (("--resume", "e", "--variant", "vanilla"), "--variant cannot change"),
+        ((str(problems), "--name", "e"), "There is an experiment e already"),
+    ):
+        await _is_refused(shell, args, told)
+    problems.write_text(problems.read_text().replace("Problem 0", "Another"))  # noqa: ASYNC240
+    await _is_refused(shell, ("--resume", "e"), "are not those e was started with")
+
+
+async def _is_refused(shell: Shell, args: tuple[str, ...], told: str) -> None:
+    result = await shell("bench", *args)
+    assert result.code in (2, 3), args
+    assert told in result.err, args
     assert len(result.err.splitlines()) == 1
     assert "\x1b" not in result.err

@@ -149,7 +149,7 @@ async def test_a_page_in_a_browser(shell: Shell, there: Strangers, python: str) 
         async with session.ws_connect(page.url / "ws") as socket:
             drawn = b""
             while b"Runs" not in drawn:
-                message = await socket.receive(timeout=60)
+                message = await socket.receive(timeout=300)
                 assert message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT), message
                 drawn += message.data if isinstance(message.data, bytes) else b""
     process.terminate()

@@ -9,8 +9,7 @@ import pytest
 from engine import judging
 from engine.judging import judge
 from engine.problems import ProblemError, parse_problem
-from sandbox import Limits
-from tests.support.missing import open_or_skip
+from sandbox import Limits, Pool
 
 # Processor time, so that it is the same however busy the machine is.
 BURN = """
@@ -28,17 +27,12 @@ def _problem(**metadata: Any) -> Any:
     return parse_problem({**data, "metadata": metadata}, "here")
 
 
-@pytest.fixture
-async def sandbox() -> Any:
-    async with open_or_skip(size=1) as pool:
-        yield pool
-
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(judging._LIMITS, "core", Limits(cpu_s=0.3))
 
 
+@pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize(
     ("metadata", "seconds", "status"),
     [
@@ -51,14 +45,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 async def test_slow_problems_give_time_by_their_reference(
-    sandbox: Any, metadata: dict[str, Any], seconds: float, status: str
+    sandbox: Pool, metadata: dict[str, Any], seconds: float, status: str
 ) -> None:
     problem = _problem(**metadata)
     verdict = await judge(sandbox, problem, BURN.format(seconds=seconds), problem.tests.test)
     assert verdict.status == status, verdict.message
 
 
-async def test_a_problem_may_allow_a_tolerance(sandbox: Any) -> None:
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_problem_may_allow_a_tolerance(sandbox: Pool) -> None:
     code = "def f(x):\n    return x + 1e-9"
     exact, loose = _problem(), _problem(tolerance=1e-6)
     assert (await judge(sandbox, exact, code, exact.tests.test)).reason == "assert"

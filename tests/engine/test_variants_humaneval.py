@@ -20,7 +20,7 @@ from tests.support.scripted import ScriptedModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 DATA = Path(os.environ.get("FLOWREASONER_DATA", "nowhere")) / "HumanEval.jsonl"
-COUNT = 2
+COUNT = 2 if os.environ.get("FLOWREASONER_LONG") else 1
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

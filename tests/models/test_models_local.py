@@ -268,7 +268,7 @@ async def test_half_a_character_in_a_prompt_reaches_who_asked(model: LocalModel,
     """Alone and beside calls that are fine, which go on."""
     good = Sampling(max_tokens=4, seed=1)
     with pytest.raises(ModelError, match="hf:tiny"):
-        await asyncio.wait_for(finish(model, text, good), 60)
+        await asyncio.wait_for(finish(model, text, good), 300)
     results = await asyncio.wait_for(
         asyncio.gather(*(finish(model, t, good) for t in ("one", text, "two")), return_exceptions=True),
         60,
@@ -299,9 +299,9 @@ async def test_any_error_of_a_call_reaches_who_asked(
     with monkeypatch.context() as patch:
         patch.setattr(Weights if place == "room" else Chat, place, fail)
         with pytest.raises(ModelError, match="hf:failing"):
-            await asyncio.wait_for(finish(model, "q", Sampling(max_tokens=3)), 60)
+            await asyncio.wait_for(finish(model, "q", Sampling(max_tokens=3)), 300)
     # The next call finds the thread alive.
-    _, done = await asyncio.wait_for(finish(model, "q", Sampling(max_tokens=3)), 60)
+    _, done = await asyncio.wait_for(finish(model, "q", Sampling(max_tokens=3)), 300)
     assert done.tokens_out == 3
     await model.aclose()
 

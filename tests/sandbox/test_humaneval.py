@@ -1,4 +1,8 @@
-"""HumanEval through the split check: every reference passes, and no empty body and no cheat does."""
+"""HumanEval through the split check: every reference passes, and no empty body and no cheat does.
+
+Each cheat meets a quarter of the problems, and each problem a quarter of the cheats; FLOWREASONER_LONG=1 tries
+all with all.
+"""
 
 # ruff: noqa: E501 - guest programs read best with a statement a line
 
@@ -6,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +66,13 @@ CHEATS = {
     ),
 }  # fmt: skip
 LIMITS = Limits(cpu_s=1, wall_s=20, processes=24)
+PART = 1 if os.environ.get("FLOWREASONER_LONG") else 4
 
 
 def _load(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    problems = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(problems) == 164
+    return problems
 
 
 async def _check(pool: Pool, problem: dict[str, Any], solution: str, limits: Limits) -> Verdict:
@@ -84,7 +92,6 @@ async def _passed(
     pairs = zip(problems, solutions, strict=True)
     verdicts = await asyncio.gather(*(_check(pool, problem, text, limits) for problem, text in pairs))
     assert {verdict.mode for verdict in verdicts} == {"split"}
-    assert len(problems) == 164
     return [p["task_id"] for p, v in zip(problems, verdicts, strict=True) if v.status == "passed"]
 
 
@@ -100,7 +107,7 @@ async def test_all_problems(sandbox: Pool, human_eval: Path, right: bool) -> Non
 @pytest.mark.either_backend
 @pytest.mark.parametrize("name", CHEATS)
 async def test_no_cheat_passes_any_problem(sandbox: Pool, human_eval: Path, name: str) -> None:
-    problems = _load(human_eval)
+    problems = _load(human_eval)[list(CHEATS).index(name) % PART :: PART]
     solutions = [f"{CHEATS[name]}\n{problem['entry_point']} = globals().get('f')" for problem in problems]
     assert await _passed(sandbox, problems, solutions, LIMITS) == []
     await assert_healthy(sandbox)

@@ -1,6 +1,6 @@
 """With an attacker in the container, its neighbours' calls all succeed, and the host's loop goes on.
 
-Six calls beside each attack by default; FLOWREASONER_LONG=1 makes it a hundred.
+Six calls beside each attack, on one backend, by default; FLOWREASONER_LONG=1 makes it a hundred, on both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sandbox.types import Outcome
 from tests.sandbox.attacks import ATTACKS, module
 from tests.support.missing import open_or_skip
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.either_backend]
 
 CALLS = 100 if os.environ.get("FLOWREASONER_LONG") else 6
 AT_ONCE = 8

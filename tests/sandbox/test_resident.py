@@ -14,7 +14,7 @@ from sandbox.docker_backend import DockerBackend
 from tests.sandbox.helpers import assert_healthy, until
 from tests.support.missing import open_or_skip
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.either_backend]
 
 RIGHT = "def f(x):\n    return x + 1"
 

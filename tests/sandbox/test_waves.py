@@ -9,11 +9,11 @@ import pytest
 import pytest_asyncio
 
 from sandbox import Limits, Pool, SandboxError, demand, hosts, open_sandbox
-from sandbox.channel import Transport
+from sandbox.channel import State, Transport
 from sandbox.demand import HighWater
 from sandbox.docker_backend import DockerBackend
+from sandbox.guest import frames
 from sandbox.hosts import SandboxHost
-from sandbox.local_backend import LocalBackend, LocalTransport
 from sandbox.worker import Worker
 from tests.sandbox.helpers import until
 from tests.support.missing import skip_where_missing
@@ -31,14 +31,42 @@ class Clock:
         return self.now
 
 
-class Counted(LocalBackend):
-    """Real runners, counted as they are started."""
+class Ready:
+    """A runner that is ready at once, and clean whenever it is asked: nothing here gives it work."""
 
-    made = 0
+    container_id = "ready"
 
-    async def start(self) -> LocalTransport:
+    def __init__(self) -> None:
+        self._heard, self._said = frames.Splitter(), asyncio.Queue[bytes]()
+
+    async def read(self) -> bytes:
+        return await self._said.get()
+
+    async def write(self, data: bytes) -> None:
+        self._heard.feed(data)
+        while frame := self._heard.next():
+            answers = {
+                "init": {"t": "ready", "python": "3.11.0", "problem": None},
+                "probe": {"t": "probed", "id": frame.head.get("id"), "problem": None},
+            }
+            self._said.put_nowait(frames.pack(answers[frame.head["t"]]))
+
+    async def state(self) -> State:
+        return State("running")
+
+    async def kill(self) -> None:
+        self._said.put_nowait(b"")
+
+
+class Counted:
+    """A backend whose runners are counted as they are started."""
+
+    name = stamp = description = "counted"
+    own_uids, size, made = False, SIZE, 0
+
+    async def start(self) -> Transport:
         self.made += 1
-        return await super().start()
+        return Ready()
 
 
 @pytest.fixture
@@ -128,7 +156,7 @@ async def test_the_second_wave_finds_what_the_first_left(host: SandboxHost, cloc
 
 async def test_growing_waves_make_what_they_lack(host: SandboxHost) -> None:
     made = [await _wave(host, count) for count in (2, 4, 4, 6, 6)]
-    assert made == [2, 2, 0, 1, 0]  # one more than is in use, and never more than the machine has room for
+    assert made == [1, 2, 0, 2, 0]  # as many as are in use, and never more than the machine has room for
     assert host.living == host.most
 
 
@@ -136,13 +164,13 @@ async def test_silence_lets_them_go_one_by_one(host: SandboxHost, clock: Clock) 
     await _wave(host, 5)
     clock.now += demand.REMEMBERED_S / 2
     host.shrink()
-    assert host.living == 6
+    assert host.living == 5
     clock.now += demand.REMEMBERED_S
     kept = []
-    for _ in range(8):
+    for _ in range(7):
         host.shrink()
         kept.append(host.living)
-    assert kept == [5, 4, 3, 2, 1, 1, 1, 1]
+    assert kept == [4, 3, 2, 1, 1, 1, 1]
     await _settled(host)
     assert len(host._all) == 1
 
@@ -151,7 +179,7 @@ async def test_a_smaller_wave_keeps_what_the_larger_one_needed(host: SandboxHost
     await _wave(host, 5)
     clock.now += demand.REMEMBERED_S / 2
     assert await _wave(host, 2) == 0
-    assert host.living == 6
+    assert host.living == 5
     clock.now += demand.REMEMBERED_S * 0.75  # the larger one is forgotten, the smaller one is not
     for _ in range(6):
         host.shrink()
@@ -167,13 +195,84 @@ async def test_one_that_grew_old_in_silence_is_replaced_before_the_next_wave(hos
     assert len(host.idle) == 1
 
 
+async def test_a_check_alone_makes_no_spare_and_a_session_does(host: SandboxHost) -> None:
+    checking = await host.take(fresh=False)
+    await _settled(host)
+    assert (_made(host), host.idle) == (1, [])
+    host.give_back(checking)
+    session = await host.join()
+    await _settled(host)
+    assert session is checking
+    assert (_made(host), len(host.idle)) == (2, 1)
+    await host.leave(session)
+
+
+async def test_the_spare_on_its_way_is_for_who_comes_first(host: SandboxHost) -> None:
+    session = await host.join()
+    first, second = await asyncio.gather(host.take(fresh=True), host.take(fresh=False))
+    await _settled(host)
+    assert len({session, first, second}) == _made(host) == 3
+    assert host.idle == []
+    for worker in (first, second):
+        host.give_back(worker)
+    await host.leave(session)
+    assert host.living == 3
+
+
+async def test_who_gives_up_leaves_the_spare_for_the_next(host: SandboxHost) -> None:
+    session = await host.join()
+    waiting = asyncio.ensure_future(host.take(fresh=False))
+    await asyncio.sleep(0)  # it has claimed the spare by now
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await _settled(host)
+    assert (_made(host), len(host.idle), host.busy) == (2, 1, 1)
+    await host.leave(session)
+
+
+async def test_where_the_spare_cannot_be_started_another_is_tried(
+    host: SandboxHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = host.backend.start
+
+    async def refused() -> Transport:
+        monkeypatch.setattr(host.backend, "start", start)
+        await asyncio.sleep(0)
+        raise SandboxError("daemon-down", "not now")
+
+    monkeypatch.setattr(host.backend, "start", refused)
+    session = await host.join()
+    await asyncio.sleep(0)  # the spare is on its way
+    worker = await host.take(fresh=False)
+    assert worker is not session
+    host.give_back(worker)
+    await host.leave(session)
+
+
+async def test_closing_tells_who_waits_for_a_spare(host: SandboxHost) -> None:
+    session = await host.join()
+    waiting = asyncio.ensure_future(host.take(fresh=False))
+    await asyncio.sleep(0)
+    await host.close()
+    with pytest.raises(SandboxError, match="closed"):
+        await waiting
+    assert session.channel.lost
+    assert not host._all
+
+
 async def test_a_spare_that_comes_too_late_is_not_kept_over_the_limit(host: SandboxHost) -> None:
-    workers = [await host.take(fresh=False) for _ in range(host.most)]  # a spare is on its way meanwhile
+    session = await host.join()
+    waiting = asyncio.ensure_future(host.take(fresh=False))
+    await asyncio.sleep(0)
+    waiting.cancel()  # the spare is nobody's again, and does not count before it has come
+    workers = [session, *await asyncio.gather(*(host.take(fresh=True) for _ in range(host.most - 1)))]
     await _settled(host)
     assert host.living == host.most
     assert len(host._all) == host.most
-    for worker in workers:
+    for worker in workers[1:]:
         host.give_back(worker)
+    await host.leave(session)
 
 
 async def test_rollouts_in_docker_stop_making_containers(monkeypatch: pytest.MonkeyPatch) -> None:

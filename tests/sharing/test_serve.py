@@ -145,7 +145,7 @@ def test_bad_options_are_one_sentence(
     args = [option.format(port=served.port) for option in options]
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     ended = subprocess.run(
-        [COMMAND, "serve", *args], check=False, capture_output=True, text=True, env=env, timeout=60
+        [COMMAND, "serve", *args], check=False, capture_output=True, text=True, env=env, timeout=300
     )
     assert ended.returncode == 2
     assert told in ended.stderr and ended.stderr.count("\n") == 1
@@ -166,6 +166,7 @@ def test_a_run_in_a_browser(tmp_path: Path) -> None:
     with serving(tmp_path) as server, playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=options)
         page = browser.new_page(viewport={"width": 1500, "height": 900})
+        page.set_default_timeout(300_000)  # milliseconds
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         fetched: list[str] = []
@@ -174,9 +175,9 @@ def test_a_run_in_a_browser(tmp_path: Path) -> None:
         assert "token" not in page.url
         page.wait_for_function(f"() => document.querySelector('.xterm-rows') && {shown}.includes('Problem')")
         page.keyboard.press("Control+r")
-        page.wait_for_function(f"() => {shown}.includes('Live run')", timeout=60_000)
+        page.wait_for_function(f"() => {shown}.includes('Live run')")
         # The status line of an ended run.
-        page.wait_for_function(f"() => /passed\\s+score 100%/.test({shown})", timeout=120_000)
+        page.wait_for_function(f"() => /passed\\s+score 100%/.test({shown})")
         browser.close()
     assert not errors
     assert all(urlsplit(url).hostname == "127.0.0.1" for url in fetched if not url.startswith("data:"))

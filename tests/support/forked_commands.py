@@ -16,6 +16,7 @@ import json
 import os
 import pkgutil
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -38,10 +39,23 @@ OURS = (
     "engine.models",
 )
 OTHERS = (
-    *("engine.config", "engine.benchmarks", "sandbox.sandboxes", "sandbox.inspection", "sandbox.remedies"),
-    *("aiohttp", "charset_normalizer", "docker", "genai_prices", "httpcore2", "httpx2"),
-    *("openai.resources.chat", "pydantic_settings"),
+    *("engine.config", "engine.benchmarks", "engine.experiments.contestants", "engine.guest_modules"),
+    *("engine.failures.findings", "engine.failures.special_cases", "engine.variants.spec"),
+    *("sandbox.sandboxes", "sandbox.inspection", "sandbox.remedies"),
+    *(
+        "aiohttp",
+        "anyio._backends._asyncio",
+        "charset_normalizer",
+        "docker",
+        "genai_prices.data",
+        "httpcore2",
+    ),
+    *("httpx2", "openai.resources.chat.completions.completions", "pydantic_settings", "zstandard"),
 )
+# Models that run in this process: torch takes longer than all the rest, and triples what a fork costs.
+LEFT_OUT = "engine.models.local."
+# What takes long and few commands need, by the first word of those: imported when the first of them comes.
+IN_TIME = {"compare": "scipy.stats"}
 MAX_REQUEST = 1 << 20
 
 
@@ -63,12 +77,19 @@ class CommandServer:
     def close(self) -> None:
         self._process.communicate()
 
-    async def run(
-        self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, stdin: bytes = b""
-    ) -> tuple[int, bytes, bytes]:
-        """The exit code, as `subprocess` gives it, and all that went to the two streams."""
+    async def start(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        stdin: bytes = b"",
+        stdout: int | None = None,
+    ) -> Running:
+        """The command, running, with its input on its way; `stdout` is a descriptor for what it prints."""
         pipes = [os.pipe() for _ in range(3)]
         (stdin_read, stdin_write), (out_read, out_write), (err_read, err_write) = pipes
+        if stdout is not None:
+            os.dup2(stdout, out_write)
         theirs = (stdin_read, out_write, err_write)
         request = json.dumps(
             {"arguments": arguments, "environment": dict(environment), "folder": str(folder)}
@@ -80,25 +101,64 @@ class CommandServer:
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
-        answer, ours = await asyncio.open_unix_connection(sock=connection)
-        try:
-            _, out, err, code = await asyncio.gather(
-                _write(stdin_write, stdin), _read(out_read), _read(err_read), answer.readline()
-            )
-        finally:
-            ours.close()
-        return int(code), out, err
+        answer, line = await asyncio.open_unix_connection(sock=connection)
+        await _write(stdin_write, stdin)
+        return Running(
+            int(await answer.readline()), await _reader(out_read), await _reader(err_read), answer, line
+        )
 
 
-async def _read(descriptor: int) -> bytes:
+class Running(asyncio.subprocess.Process):
+    """A forked command, for whoever would have started it with asyncio."""
+
+    def __init__(
+        self,
+        pid: int,
+        out: asyncio.StreamReader,
+        err: asyncio.StreamReader,
+        answer: asyncio.StreamReader,
+        line: asyncio.StreamWriter,
+    ) -> None:
+        self.pid, self.stdin, self.stdout, self.stderr = pid, None, out, err
+        self._ended = asyncio.ensure_future(_code(answer, line))
+
+    @property
+    def returncode(self) -> int | None:
+        return self._ended.result() if self._ended.done() else None
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._ended)  # who is cancelled may be one of several that wait
+
+    async def communicate(self, input: bytes | bytearray | memoryview | None = None) -> tuple[bytes, bytes]:
+        assert self.stdout and self.stderr and not input
+        out, err, _ = await asyncio.gather(self.stdout.read(), self.stderr.read(), self.wait())
+        return out, err
+
+    def send_signal(self, signal: int) -> None:
+        if self._ended.done():
+            raise ProcessLookupError
+        os.kill(self.pid, signal)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+async def _code(answer: asyncio.StreamReader, line: asyncio.StreamWriter) -> int:
+    try:
+        return int(await answer.readline())
+    finally:
+        line.close()
+
+
+async def _reader(descriptor: int) -> asyncio.StreamReader:
     reader = asyncio.StreamReader()
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+    await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
     )
-    try:
-        return await reader.read()
-    finally:
-        transport.close()
+    return reader
 
 
 async def _write(descriptor: int, data: bytes) -> None:
@@ -113,16 +173,33 @@ async def _write(descriptor: int, data: bytes) -> None:
 
 
 def _preload() -> None:
-    for name in ("flowreasoner", "tui.cli", *OURS, *OTHERS):
+    from typer.main import get_command
+
+    from tui import cli
+
+    # Typer builds all commands anew in each call, which takes longer than most of them do.
+    cli.app = get_command(cli.app)  # pyright: ignore[reportAttributeAccessIssue]
+    for name in ("flowreasoner", *OURS, *OTHERS):
         package = import_module(name)
         if name in OURS:
             for module in pkgutil.walk_packages(package.__path__, f"{name}."):
-                if not module.name.endswith("__main__"):
+                if not module.name.endswith("__main__") and not module.name.startswith(LEFT_OUT):
                     import_module(module.name)
+    _ready_to_fork()
+
+
+def _ready_to_fork() -> None:
     # Allocators' own threads do no harm: they see to forks themselves.
     assert threading.active_count() == 1, "a process with threads cannot be forked safely"
     gc.collect()
     gc.freeze()
+
+
+def _import_in_time(arguments: Sequence[str]) -> None:
+    module = IN_TIME.get(arguments[0]) if arguments else None
+    if module is not None and module not in sys.modules:
+        import_module(module)
+        _ready_to_fork()
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -171,6 +248,7 @@ def _serve(path: str) -> None:
                     continue
                 connection, _ = listener.accept()
                 request, descriptors = _receive(connection)
+                _import_in_time(request["arguments"])
                 pid = os.fork()
                 if pid == 0:
                     selector.close()
@@ -183,6 +261,8 @@ def _serve(path: str) -> None:
                 for descriptor in descriptors:
                     os.close(descriptor)
                 process = os.pidfd_open(pid)
+                with suppress(BrokenPipeError):
+                    connection.sendall(b"%d\n" % pid)
                 running[process] = pid, connection
                 selector.register(process, selectors.EVENT_READ)
 

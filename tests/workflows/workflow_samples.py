@@ -86,7 +86,7 @@ import asyncio
 class Workflow:
     async def __call__(self, problem):
         try:
-            reply = await asyncio.wait_for(self.custom(input=problem), timeout=5)
+            reply = await asyncio.wait_for(self.custom(input=problem), timeout=300)
         except asyncio.TimeoutError as late:
             return f"too late: {late}"
         else:
