@@ -89,9 +89,7 @@ def lesson(folder: Path) -> Path:
     model, rows = support.small_model(folder / "model"), support.sft_set(folder / "rows")
     changes = ("max_steps=4", "checkpoints.every=1", "checkpoints.keep=9", "optimizer.learning_rate=1e-3")
     here = support.run_directory(folder / "here", "sft-embedded", model, rows, *changes)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("FLOWREASONER_LONG", raising=False)  # read by now, and no setting
-        train(RunDirectory.open(here))
+    train(RunDirectory.open(here))
     return here
 
 
