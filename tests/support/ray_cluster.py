@@ -19,6 +19,12 @@ from pathlib import Path
 from engine.host_config import Host
 
 TOKEN = "0123456789abcdef" * 4
+# Each process that Ray starts costs seconds of CPU time: none is started before it is needed.
+FRUGAL = {
+    "RAY_enable_metrics_collection": "0",
+    "RAY_enable_worker_prestart": "0",
+    "RAY_prestart_worker_first_driver": "0",
+}
 
 
 def free_port() -> int:
@@ -38,7 +44,7 @@ class RayCluster:
         self.client, self.dashboard = free_port(), free_port()
         others = ("RAY_", "FLOWREASONER_")  # settings of this process
         environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
-        environment |= {"RAY_TMPDIR": str(self.folder), "RAY_USAGE_STATS_ENABLED": "0"}
+        environment |= {"RAY_TMPDIR": str(self.folder), "RAY_USAGE_STATS_ENABLED": "0", **FRUGAL}
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
         # On a busy machine, the process that Ray starts for each client takes longer than its default.
         environment |= {"RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "300"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from tests.store.samples import store
 from training.data import BuildOptions, Kind, Report, Source, build
 
 
-@pytest.fixture(autouse=True)
-def only_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def only_settings() -> Iterator[None]:
     """These have been read when tests were collected; a trainer refuses what is no setting."""
-    for name in ("FLOWREASONER_LONG", "FLOWREASONER_VLLM"):
-        monkeypatch.delenv(name, raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("FLOWREASONER_LONG", "FLOWREASONER_VLLM"):
+            patch.delenv(name, raising=False)
+        yield
 
 
 @dataclass

@@ -36,9 +36,9 @@ from tui.service.jobs.launch import Launch
 
 LONG_S = 400  # Ray starts several processes for a job
 long = pytest.mark.skipif(not os.environ.get("FLOWREASONER_LONG"), reason="minutes: FLOWREASONER_LONG=1")
-# The trainer, which kills the worker that watches it once it has written its second checkpoint.
+# The trainer, which waits at its second checkpoint for a file `go`, and kills the worker that watches it.
 DEADLY = """
-import os, pathlib, signal, sys
+import os, pathlib, signal, sys, time
 sys.path.insert(0, os.path.dirname(sys.argv[1]))
 import flowreasoner
 flowreasoner.bind()
@@ -54,6 +54,8 @@ write = Progress.write
 def written(self, kind, **values):
     write(self, kind, **values)
     if kind == "checkpoint" and values["step"] == 2 and not (folder / "killed").exists():
+        while not (folder / "go").exists():
+            time.sleep(0.02)
         (folder / "killed").touch()
         os.kill(os.getppid(), signal.SIGKILL)
         signal.pause()
@@ -87,9 +89,7 @@ def lesson(folder: Path) -> Path:
     model, rows = support.small_model(folder / "model"), support.sft_set(folder / "rows")
     changes = ("max_steps=4", "checkpoints.every=1", "checkpoints.keep=9", "optimizer.learning_rate=1e-3")
     here = support.run_directory(folder / "here", "sft-embedded", model, rows, *changes)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("FLOWREASONER_LONG", raising=False)  # read by now, and no setting
-        train(RunDirectory.open(here))
+    train(RunDirectory.open(here))
     return here
 
 
@@ -105,9 +105,10 @@ async def submitted(
 
 
 @pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=long)])
-async def test_training_goes_on_from_its_checkpoint_when_a_worker_is_killed(
+async def test_training_outlives_a_link_that_is_down_and_goes_on_from_its_checkpoint_when_a_worker_is_killed(
     cluster: RayCluster, folder: Path, lesson: Path, ranks: int
 ) -> None:
+    """A job takes a dozen starts of processes, so one has to do for both."""
     spec = JobSpec(
         "sft",
         "deadly",
@@ -116,33 +117,12 @@ async def test_training_goes_on_from_its_checkpoint_when_a_worker_is_killed(
         sends=(folder / "model", folder / "rows"),
         ranks=ranks,
     )
-    async with submitted(spec, folder, cluster) as job:
-        status = await reaches(job, "done")
-        assert (status.rc, status.error, status.link) == (0, None, None)
-        (lost,) = [line for line in support.progress(job.run_dir, "alert") if line["name"] == "worker_lost"]
-        assert "continues from step-000002" in lost["text"]
-        assert [line["step"] for line in support.progress(job.run_dir, "step")] == [1, 2, 3, 4]
-        for name in ("loss", "grad_norm"):
-            expected = pytest.approx(support.values(lesson, name), abs=1e-6 if ranks == 1 else 1e-4)
-            assert support.values(job.run_dir, name) == expected, name
-        checkpoints = await job.fetch([4])
-        assert [c.folder for c in checkpoints] == [job.run_dir / "checkpoints" / "step-000004"]
-        if ranks == 1:
-            assert content_of(checkpoints[0].folder) == content_of(lesson / "checkpoints" / "step-000004")
-        recipe = (cluster.folder / "there/jobs" / spec.id / "recipe.toml").read_text()
-        assert str(cluster.folder / "there/data") in recipe  # it read what was sent
-        await job.remove()
-        assert not job.run_dir.exists() and not (cluster.folder / "there/jobs" / spec.id).exists()
-
-
-async def test_a_link_that_is_down_is_not_the_jobs_state_and_a_job_can_be_stopped(
-    cluster: RayCluster, folder: Path
-) -> None:
+    there = cluster.folder / "there/jobs" / spec.id
     async with Tunnel(cluster.client) as client, Tunnel(cluster.dashboard) as dashboard:
-        there = {"address": f"ray://127.0.0.1:{client.port}", "dashboard": dashboard.port}
-        async with submitted(program(WORKER), folder, cluster, **there) as job:
+        ways = {"address": f"ray://127.0.0.1:{client.port}", "dashboard": dashboard.port}
+        async with submitted(spec, folder, cluster, **ways) as job:
             await reaches(job, "running")
-            await until_started(job)
+            await until((there / "checkpoints" / "step-000002").exists)  # where it waits for `go`
             await client.cut()
             await dashboard.cut()
             status = await link_is(job, up=False)
@@ -151,9 +131,29 @@ async def test_a_link_that_is_down_is_not_the_jobs_state_and_a_job_can_be_stoppe
             await client.mend()
             await dashboard.mend()
             assert (await link_is(job, up=True)).state == "running"
-            await job.stop(grace=20)
-            await reaches(job, "stopped")
-            await until(lambda: not alive(pids(job.run_dir)))
+
+            (there / "go").touch()
+            status = await reaches(job, "done")
+            assert (status.rc, status.error, status.link) == (0, None, None)
+            (lost,) = [x for x in support.progress(job.run_dir, "alert") if x["name"] == "worker_lost"]
+            assert "continues from step-000002" in lost["text"]
+            _check_numbers(job.run_dir, lesson, 1e-6 if ranks == 1 else 1e-4)
+            checkpoints = await job.fetch([4])
+            assert [c.folder for c in checkpoints] == [job.run_dir / "checkpoints" / "step-000004"]
+            if ranks == 1:
+                assert content_of(checkpoints[0].folder) == content_of(lesson / "checkpoints" / "step-000004")
+            recipe = (there / "recipe.toml").read_text()
+            assert str(cluster.folder / "there/data") in recipe  # it read what was sent
+            await job.remove()
+            assert not job.run_dir.exists() and not there.exists()
+
+
+def _check_numbers(run_dir: Path, lesson: Path, within: float) -> None:
+    """Those of a training that nothing happened to."""
+    assert [line["step"] for line in support.progress(run_dir, "step")] == [1, 2, 3, 4]
+    for name in ("loss", "grad_norm"):
+        expected = pytest.approx(support.values(lesson, name), abs=within)
+        assert support.values(run_dir, name) == expected, name
 
 
 async def test_a_cluster_that_cannot_take_the_job_is_said(cluster: RayCluster, folder: Path) -> None:
@@ -203,6 +203,7 @@ async def test_jobs_take_turns_and_are_resumed(cluster: RayCluster, folder: Path
             await reaches(second, "stopped")
             await first.stop()
             await reaches(first, "stopped")
+            await until(lambda: not alive(pids(first.run_dir)))
             await second.resume()
             assert (await reaches(second, "done")).attempt == 2
             lines = (second.run_dir / "progress.jsonl").read_text().splitlines()

@@ -39,14 +39,6 @@ pytestmark = pytest.mark.skipif(not PYTHON, reason="FLOWREASONER_VLLM names no P
 _PATIENCE_S = 900  # vLLM takes minutes to start on a busy machine
 
 
-@pytest.fixture(scope="module", autouse=True)
-def only_settings() -> Iterator[None]:
-    """A trainer refuses variables that are no settings."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("FLOWREASONER_VLLM")
-        yield
-
-
 @pytest.fixture(scope="module")
 def base(tmp_path_factory) -> Path:
     from engine.models.registry import pocket_weights
