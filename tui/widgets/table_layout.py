@@ -104,7 +104,8 @@ def readable(
     rows: Sequence[Sequence[Piece]],
 ) -> Layout:
     """The `chosen` columns, `fitted` to these rows. What their names share is left out first: its room goes
-    to the other columns; then, for as long as a name is cut, the columns that say the same in every row.
+    to the other columns. Then, for as long as a text is cut, columns that are blank in every row give way,
+    and for a name also other names that are the same in every row.
     """
     shown = list(chosen)
     fixed = fixed_columns(columns, chosen)
@@ -114,9 +115,10 @@ def readable(
         if any(needed[i] < wide for i, wide in layout.shown):
             layout = _prefixed(columns, fitted(columns, needed, shown, width), natural, rows)
         layout = replace(layout, left_out=len(chosen) - len(layout.shown))
-        if all(needed[i] <= wide for i, wide in layout.shown if columns[i].kind == "name"):
+        cut = {columns[i].kind for i, wide in layout.shown if needed[i] > wide}
+        if not cut:
             return layout
-        idle = [i for i, _ in layout.shown if i not in fixed and _is_idle(columns[i], i, rows)]
+        idle = [i for i, _ in layout.shown if i not in fixed and _is_idle(columns[i], i, rows, "name" in cut)]
         if not idle:
             return layout
         shown.remove(max(idle, key=lambda i: (columns[i].rank, i)))
@@ -192,12 +194,14 @@ def _needed(
     return max(longest, cell_len(columns[index].title))
 
 
-def _is_idle(column: Column, index: int, rows: Sequence[Sequence[Piece]]) -> bool:
-    """Whether a column tells no rows apart: a number that none of them has, a name that all of them have."""
-    texts = {row[index][0].strip() for row in rows}
-    if not column.title or column.kind not in ("name", "number"):
+def _is_idle(column: Column, index: int, rows: Sequence[Sequence[Piece]], name_is_cut: bool) -> bool:
+    """Whether a column tells no rows apart; one without a title is for marks, and stays."""
+    if not column.title:
         return False
-    return texts <= {"", "–"} or (column.kind == "name" and len(rows) > 1 and len(texts) == 1)
+    if all(row[index][0].strip() in ("", "–") for row in rows):
+        return True
+    same = name_is_cut and column.kind == "name" and len(rows) > 1
+    return same and all(row[index][0] == rows[0][index][0] for row in rows)
 
 
 def sort_key(column: Column, text: str, place: int) -> tuple[int, float, str]:

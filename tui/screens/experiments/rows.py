@@ -11,7 +11,7 @@ from tui import format as fmt
 from tui.reports.progress import in_short, rate
 from tui.safe import one_line
 from tui.trace.marks import Piece, outcome_words, status_mark
-from tui.widgets.table_layout import common_prefix
+from tui.widgets.table_layout import common_prefix, middle
 from tui.widgets.table_view import Column, TableRow
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ TRIAL_COLUMNS = (
     Column("Time", "number", rank=1),
 )
 _BAR = 6
+_SHORT_LABEL = 24
 _MARKS: dict[str, Piece] = {
     "running": ("●", "accent"),
     "pausing": ("◐", "warning"),
@@ -177,12 +178,13 @@ def benchmark(row: ExperimentRow) -> str:
 
 
 def _rates(states: Sequence[VariantState]) -> str:
-    """Each variant's pass rate; of its label what tells it from the others."""
-    shared = common_prefix([state.label for state in states])
+    """Each variant's pass rate; of its label as much as tells it from the others."""
     if len(states) == 1:
         return rate(replace(states[0], label="")).strip()
-    cut = "…" if shared else ""
-    return ", ".join(rate(replace(state, label=f"{cut}{state.label[shared:]}")) for state in states)
+    labels = [one_line(state.label, 200) for state in states]
+    shared = common_prefix(labels)
+    short = [middle(f"…{label[shared:]}" if shared else label, _SHORT_LABEL) for label in labels]
+    return ", ".join(rate(replace(s, label=label)) for s, label in zip(states, short, strict=True))
 
 
 def bar(done: int, total: int) -> str:

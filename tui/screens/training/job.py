@@ -173,12 +173,6 @@ class JobScreen(WorkbenchScreen[None]):
         self.refresh_bindings()
         self.action_reload()
 
-    def action_next_pane(self) -> None:
-        self.focus_next()
-
-    def action_previous_pane(self) -> None:
-        self.focus_previous()
-
     # -- what each tab can do ----------------------------------------------------------------------
 
     @on(PlotsPane.Turned)
