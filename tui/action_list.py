@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from tui.action_scopes import Action
+from tui.action_scopes import Action, Scope
 from tui.changing_actions import CHANGING
 from tui.failure_actions import FAILURES
 from tui.filter_actions import RUNS_FILTERS
 from tui.training_actions import TRAINING
 
+# Screens of several panes that step through them as Textual does.
+_OF_PANES: tuple[Scope, ...] = ("home", "experiments", "failures", "hosts", "training", "job", "compare")
+_PANES = tuple(
+    Action(f"{scope}.{name}", key, title, text, scope)
+    for scope in _OF_PANES
+    for name, key, title, text in (
+        ("next_pane", "tab", "Next pane", "Go to the next pane."),
+        ("previous_pane", "shift+tab", "Previous pane", "Go to the previous pane."),
+    )
+)
 ACTIONS: tuple[Action, ...] = (
     Action(
         "app.new_run",
@@ -192,8 +202,7 @@ ACTIONS: tuple[Action, ...] = (
         "compare.next_page", "right_square_bracket", "Next page", "The next page.", "compare", True, "Page"
     ),
     Action("compare.previous_page", "left_square_bracket", "Previous page", "The previous page.", "compare"),
-    Action("compare.next_pane", "tab", "Next pane", "Go to the next pane.", "compare"),
-    Action("compare.previous_pane", "shift+tab", "Previous pane", "Go to the previous pane.", "compare"),
+    *_PANES,
     *FAILURES,
     Action("experiments.new", "n", "New experiment", "Fill in an experiment.", "experiments", True, "New"),
     Action(

@@ -12,7 +12,7 @@ from textual.worker import Worker, WorkerState
 from tui.notices import LONG_S
 from tui.ports import Workbench
 from tui.safe import one_line
-from tui.trace.marks import status_mark
+from tui.trace.marks import outcome_words
 
 if TYPE_CHECKING:
     from engine.experiments.standing import Standing
@@ -141,8 +141,8 @@ class Engines:
         elif state is WorkerState.SUCCESS:
             session.state.close("interrupted", "The run's events stopped before its end.")
         if state is not WorkerState.CANCELLED:
-            state_words = status_mark(session.state.status)[2]
-            self._ended(f"{session.title}: {state_words}", session.state.elapsed_ms(0.0) / 1000)
+            words = outcome_words(session.state.status, session.state.score)
+            self._ended(f"{session.title}: {words}", session.state.elapsed_ms(0.0) / 1000)
 
     # -- control ---------------------------------------------------------------------------------
 

@@ -87,6 +87,12 @@ def day_time(at: float) -> str:
     return datetime.fromtimestamp(at).strftime("%m-%d %H:%M")
 
 
+def signature(text: str) -> str:
+    """A failure's signature, `WHERE: WHAT`, with first what happened, as there may be little room."""
+    where, colon, what = text.partition(": ")
+    return text if not colon else what if where == "run" else f"{what} · {where}"
+
+
 def marks_of(annotations: Sequence[Annotation]) -> str:
     """The annotations of a run in a few characters: a star for a bookmark, labels, sets, a pen for notes."""
     labels = [a.value for a in annotations if a.kind == "label"]

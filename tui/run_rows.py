@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tui import format as fmt
 from tui.safe import one_line
-from tui.trace.marks import Piece, status_mark
+from tui.trace.marks import Piece, outcome_words, status_mark
 from tui.widgets.table_view import Column, TableRow
 
 if TYPE_CHECKING:
@@ -96,15 +96,16 @@ def recent_row(run: RunRow) -> TableRow:
 
 def failure_row(run: RunRow) -> TableRow:
     """A run for `FAILURE_COLUMNS`."""
-    _, ink, words = status_mark(run.status)
-    reason = one_line(run.error, 400) if run.error else f"{words}, score {fmt.score(run.score)}"
+    _, ink, _ = status_mark(run.status)
+    what = fmt.signature(run.error_sig) if run.error_sig else outcome_words(run.status, run.score)
+    reason = run.error or (what if run.score is None else f"{what}, score {fmt.score(run.score)}")
     return TableRow(
         run.id,
         (
             _mark(run.status),
             (fmt.day_time(run.started_at), "muted"),
             (one_line(run.problem_id, 200), ""),
-            (reason, ink),
+            (one_line(reason, 400), ink),
         ),
     )
 

@@ -31,8 +31,6 @@ TRAINING: tuple[Action, ...] = (
         "Tab",
     ),
     Action("job.previous_tab", "left_curly_bracket", "Previous tab", "The previous tab.", "job"),
-    Action("job.next_pane", "tab", "Next pane", "Go to the next pane.", "job"),
-    Action("job.previous_pane", "shift+tab", "Previous pane", "Go to the previous pane.", "job"),
     Action("job.filter", "slash", "Filter", "Show only matching metrics or log lines.", "job", True),
     Action(
         "job.earlier",

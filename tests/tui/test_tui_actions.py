@@ -18,6 +18,7 @@ from tui.screens.experiments.trials import TrialsScreen
 from tui.screens.failures.failures import FailuresScreen
 from tui.screens.fork.fork import ForkScreen
 from tui.screens.help.help import HelpScreen
+from tui.screens.home.home import HomeScreen
 from tui.screens.hosts.hosts import HostsScreen
 from tui.screens.new_experiment.new_experiment import NewExperimentScreen
 from tui.screens.new_run.new_run import NewRunScreen
@@ -41,6 +42,7 @@ from tui.widgets.timeline_view import TimelineView
 
 OWNERS: dict[str, tuple[type, ...]] = {
     "app": (WorkbenchApp,),
+    "home": (HomeScreen,),
     "run": (RunScreen,),
     "runs": (RunsScreen,),
     "choose": (ChooseScreen,),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BLAMES = {
     "problem": "not the same problem",
-    "ended": "a run ended before its final execution",
+    "ended": "no final execution",
     "meta-reply": "same question to the meta-agent, other workflow",
     "workflow": "other workflow",
     "worker": "same prompt, other worker",

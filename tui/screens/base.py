@@ -67,6 +67,12 @@ class WorkbenchScreen(Screen[ScreenResultType]):
         finally:
             del self._reading[what]
 
+    def action_next_pane(self) -> None:
+        self.focus_next()
+
+    def action_previous_pane(self) -> None:
+        self.focus_previous()
+
     def widen(self) -> bool:
         """Undo what narrows what is shown, before the screen is left; False where nothing does."""
         return False

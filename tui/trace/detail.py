@@ -10,7 +10,7 @@ from engine.judging import remedy, told
 from tui import format as fmt
 from tui.safe import one_line
 from tui.trace.left_files import file_texts, left_files
-from tui.trace.marks import status_mark
+from tui.trace.marks import outcome_words, status_mark
 from tui.trace.nodes import (
     CallNode,
     CodeNode,
@@ -84,10 +84,9 @@ def _bounded(value: Any, left: list[int]) -> Any:
 
 
 def _run(state: RunState) -> dict[str, Section]:
-    _, _, words = status_mark(state.status)
     facts = [
         ("Run", state.run_id),
-        ("State", words),
+        ("State", outcome_words(state.status, state.score)),
         ("Score", "" if state.score is None else f"{fmt.score(state.score)} on the hidden tests"),
         ("Val score", "" if state.val_score is None else fmt.score(state.val_score)),
         ("Tests", "visible tests are model-written" if state.tests_written_by_model else ""),

@@ -32,6 +32,11 @@ STATUS: dict[str, tuple[str, str, str]] = {
 }
 
 
+def outcome_words(status: str, score: float | None) -> str:
+    """What became of a run: one that failed without a score has given no answer, right or wrong."""
+    return "no answer" if status == "failed" and score is None else status_mark(status)[2]
+
+
 def status_mark(status: str) -> tuple[str, str, str]:
     """Glyph, ink and words for `status`, also for one this version does not know."""
     return STATUS.get(status, ("?", "warning", one_line(status, 24)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
@@ -28,7 +28,8 @@ class Column:
 
     A "name" tells rows apart: it is cut in the middle, behind what all rows begin with, and only once other
     texts have been cut. A "number" stands right; a "time" is in the order of the rows; neither is ever cut.
-    Where even the narrowest do not fit, columns are left out, those of the highest `rank` first.
+    Where even the narrowest do not fit, columns are left out, those of the highest `rank` first; so are those
+    that tell no rows apart where a name would be cut for them.
     """
 
     title: str
@@ -95,8 +96,41 @@ def fitted(columns: Sequence[Column], natural: Sequence[int], chosen: Sequence[i
     return Layout(tuple((i, widths[i]) for i in shown), left_out=len(chosen) - len(shown))
 
 
+def readable(
+    columns: Sequence[Column],
+    natural: Sequence[int],
+    chosen: Sequence[int],
+    width: int,
+    rows: Sequence[Sequence[Piece]],
+) -> Layout:
+    """The `chosen` columns, `fitted` to these rows. What their names share is left out first: its room goes
+    to the other columns. Then, for as long as a text is cut, columns that are blank in every row give way,
+    and for a name also other names that are the same in every row.
+    """
+    shown = list(chosen)
+    fixed = fixed_columns(columns, chosen)
+    while True:
+        layout = _prefixed(columns, fitted(columns, natural, shown, width), natural, rows)
+        needed = [_needed(columns, natural, rows, layout, i) for i in range(len(columns))]
+        if any(needed[i] < wide for i, wide in layout.shown):
+            layout = _prefixed(columns, fitted(columns, needed, shown, width), natural, rows)
+        layout = replace(layout, left_out=len(chosen) - len(layout.shown))
+        cut = {columns[i].kind for i, wide in layout.shown if needed[i] > wide}
+        if not cut:
+            return layout
+        idle = [i for i, _ in layout.shown if i not in fixed and _is_idle(columns[i], i, rows, "name" in cut)]
+        if not idle:
+            return layout
+        shown.remove(max(idle, key=lambda i: (columns[i].rank, i)))
+
+
 def scrolled(
-    columns: Sequence[Column], natural: Sequence[int], chosen: Sequence[int], width: int, start: int
+    columns: Sequence[Column],
+    natural: Sequence[int],
+    chosen: Sequence[int],
+    width: int,
+    start: int,
+    rows: Sequence[Sequence[Piece]] = (),
 ) -> Layout:
     """The `chosen` columns from `start` on at full width, behind those that tell the rows apart."""
     fixed = fixed_columns(columns, chosen)
@@ -109,7 +143,8 @@ def scrolled(
         if room < 0 and shown and index not in fixed:
             break
         shown.append((index, wanted))
-    return Layout(tuple(shown), left_out=len(fixed) + len(rest) - len(shown), behind=start)
+    layout = Layout(tuple(shown), left_out=len(fixed) + len(rest) - len(shown), behind=start)
+    return _prefixed(columns, layout, natural, rows)
 
 
 def fixed_columns(columns: Sequence[Column], chosen: Sequence[int]) -> list[int]:
@@ -133,6 +168,40 @@ def common_prefix(texts: Sequence[str], width: int = 0) -> int:
     # What they share is counted off in cells, so that wide characters are counted right.
     excess = max(map(cell_len, distinct)) + cell_len(_CUT) - width
     return next((end for end in ends if cell_len(first[:end]) >= excess), ends[-1] if ends else 0)
+
+
+def _prefixed(
+    columns: Sequence[Column], layout: Layout, natural: Sequence[int], rows: Sequence[Sequence[Piece]]
+) -> Layout:
+    """With how much is left out of the names that have too little room."""
+    cut = [(i, wide) for i, wide in layout.shown if columns[i].kind == "name" and wide < natural[i]]
+    return replace(layout, prefixes={i: common_prefix([row[i][0] for row in rows], wide) for i, wide in cut})
+
+
+def _needed(
+    columns: Sequence[Column],
+    natural: Sequence[int],
+    rows: Sequence[Sequence[Piece]],
+    layout: Layout,
+    index: int,
+) -> int:
+    """The width at which nothing of a column is cut but what its names share."""
+    prefix = (layout.prefixes or {}).get(index, 0)
+    if not prefix:
+        return natural[index]
+    texts = [row[index][0] for row in rows]
+    longest = max(cell_len(text[prefix:]) for text in texts) + cell_len(_CUT)
+    return max(longest, cell_len(columns[index].title))
+
+
+def _is_idle(column: Column, index: int, rows: Sequence[Sequence[Piece]], name_is_cut: bool) -> bool:
+    """Whether a column tells no rows apart; one without a title is for marks, and stays."""
+    if not column.title:
+        return False
+    if all(row[index][0].strip() in ("", "–") for row in rows):
+        return True
+    same = name_is_cut and column.kind == "name" and len(rows) > 1
+    return same and all(row[index][0] == rows[0][index][0] for row in rows)
 
 
 def sort_key(column: Column, text: str, place: int) -> tuple[int, float, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from rich.cells import cell_len
@@ -17,10 +17,9 @@ from tui.widgets.table_layout import (
     GAP,
     Column,
     Layout,
-    common_prefix,
-    fitted,
     fixed_columns,
     measured,
+    readable,
     scrolled,
     sort_key,
 )
@@ -143,22 +142,17 @@ class TableView(LineList):
 
     def _layout(self, width: int) -> Layout:
         if (known := self._layouts.get(width)) is None:
-            room = width - 1  # air before the scroll bar
-            chosen = self._chosen
-            if self._start is None:
-                known = fitted(self._columns, self._natural, chosen, room)
-            else:
-                known = scrolled(self._columns, self._natural, chosen, room, self._start)
-            prefixes = {
-                i: common_prefix([row.cells[i][0] for row in self._rows], wide)
-                for i, wide in known.shown
-                if self._columns[i].kind == "name" and wide < self._natural[i]
-            }
-            known = self._layouts[width] = replace(known, prefixes=prefixes)
-            if known.left_out != self._left_out:
-                self._left_out = known.left_out
-                self.call_later(self._sync_border)
+            known = self._layouts[width] = self._laid_out(width - 1)  # air before the scroll bar
+        if known.left_out != self._left_out:
+            self._left_out = known.left_out
+            self.call_later(self._sync_border)
         return known
+
+    def _laid_out(self, room: int) -> Layout:
+        rows = [row.cells for row in self._rows]
+        if self._start is None:
+            return readable(self._columns, self._natural, self._chosen, room, rows)
+        return scrolled(self._columns, self._natural, self._chosen, room, self._start, rows)
 
     def _line(self, cells: Sequence[Piece], layout: Layout) -> list[Piece]:
         pieces: list[Piece] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Set
 from itertools import pairwise
 from typing import NamedTuple
@@ -23,15 +24,20 @@ from tui.word_diff import expected_spans, word_spans
 GUTTER = 4
 COUNTS = 5
 MAX_HITS = 10_000
+# What a line begins with that its further rows are indented by: a mark or spaces, and a line's number.
+_OPENING = re.compile(r"[ ▶+*-][ ]*(?:\d+ +)?")
 _DIFF_INKS = {"+": "success", "-": "error", "@": "accent", "─": "title"}
 
 
 class _Row(NamedTuple):
-    """One row on the screen: its text, its colours, and its line number where a line starts."""
+    """One row on the screen: its text, its colours, its line number where a line starts, and how far it is
+    indented where it goes on with one.
+    """
 
     text: str
     spans: list[Span]
     number: int
+    indent: int = 0
 
 
 class TextView(LineView):
@@ -181,7 +187,7 @@ class TextView(LineView):
             end = first + 1
             while end < len(self._rows) and not self._rows[end].number:
                 end += 1
-            line = "".join(row.text for row in self._rows[first:end])
+            line = "".join(row.text[row.indent :] for row in self._rows[first:end])
             for start, stop in self._query.spans(line):
                 self._note_hit(first, end, start, stop)
             first = end
@@ -189,13 +195,14 @@ class TextView(LineView):
     def _note_hit(self, first: int, end: int, start: int, stop: int) -> None:
         at, begun = 0, False
         for index in range(first, end):
-            length = len(self._rows[index].text)
+            indent = self._rows[index].indent
+            length = len(self._rows[index].text) - indent
             a, b = max(start - at, 0), min(stop - at, length)
             if a < b:
                 if not begun:
                     self._hits.append(index)
                     begun = True
-                self._hit_spans.setdefault(index, []).append((a, b, len(self._hits) - 1))
+                self._hit_spans.setdefault(index, []).append((indent + a, indent + b, len(self._hits) - 1))
             at += length
 
     def on_resize(self) -> None:
@@ -274,7 +281,10 @@ class TextView(LineView):
                 pieces.append(("▸", "accent") if row.number in self._now_running else (" ", ""))
             gutter = self.strip(pieces, self._gutter)
             width -= self._gutter
-        strip = strip.crop_extend(scroll_x, scroll_x + width, plain + over if over else plain)
+        is_cut = self._numbers and strip.cell_length > scroll_x + width
+        strip = strip.crop_extend(scroll_x, scroll_x + width - is_cut, plain + over if over else plain)
+        if is_cut:
+            strip = Strip.join([strip, self.strip([("…", "faint")], 1, over)])
         return Strip.join([gutter, strip.apply_offsets(scroll_x, index)])
 
     def _segments(self, index: int, row: _Row, over: Style | None) -> list[Segment]:
@@ -316,15 +326,21 @@ class TextView(LineView):
 
 
 def _wrap(line: str, spans: list[Span], width: int, number: int) -> list[_Row]:
-    """A line as rows of at most `width` cells, broken at spaces where there are any."""
+    """A line as rows of at most `width` cells, broken at spaces where there are any; the rows after the first
+    begin below the line's own beginning, behind its indentation, bullet or line number.
+    """
     if len(line) <= width and (line.isascii() or cell_len(line) <= width):
         return [_Row(line, spans, number)]
+    opening = _OPENING.match(line)
+    hanging = opening.end() if opening and opening.end() <= width // 2 else 0
     rows: list[_Row] = []
     start = 0
     while start < len(line):
-        end = _break(line, start, width)
-        part = [(max(a, start) - start, min(b, end) - start, i) for a, b, i in spans if a < end and b > start]
-        rows.append(_Row(line[start:end], part, 0 if start else number))
+        indent = hanging if start else 0
+        end = _break(line, start, width - indent)
+        shift = indent - start
+        part = [(max(a, start) + shift, min(b, end) + shift, i) for a, b, i in spans if a < end and b > start]
+        rows.append(_Row(" " * indent + line[start:end], part, 0 if start else number, indent))
         start = end
     return rows
 

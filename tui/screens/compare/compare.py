@@ -236,12 +236,6 @@ class CompareScreen(WorkbenchScreen[None]):
     def action_previous_page(self) -> None:
         self.query_one("#pages", TabStrip).step(-1)
 
-    def action_next_pane(self) -> None:
-        self.focus_next()
-
-    def action_previous_pane(self) -> None:
-        self.focus_previous()
-
     # -- actions ---------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui import format as fmt
 from tui.reports.progress import in_short, rate
 from tui.safe import one_line
-from tui.trace.marks import Piece, status_mark
+from tui.trace.marks import Piece, outcome_words, status_mark
+from tui.widgets.table_layout import common_prefix, middle
 from tui.widgets.table_view import Column, TableRow
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ TRIAL_COLUMNS = (
     Column("Time", "number", rank=1),
 )
 _BAR = 6
+_SHORT_LABEL = 24
 _MARKS: dict[str, Piece] = {
     "running": ("●", "accent"),
     "pausing": ("◐", "warning"),
@@ -73,7 +76,7 @@ def experiment_row(row: ExperimentRow, now: Standing | None) -> TableRow:
             (fmt.day_time(row.started_at), "muted"),
             (benchmark(row), "muted"),
             (f"{bar(done, total)} {done:,}/{total:,}", "accent" if now else "muted"),
-            (", ".join(rate(state) for state in states), ""),
+            (_rates(states), ""),
             (fmt.known_cost(known, is_all=is_all), "muted"),
             (left, "muted"),
         ),
@@ -100,8 +103,7 @@ def variant_rows(states: Iterable[VariantState]) -> list[TableRow]:
 
 def trial_row(trial: TrialRow) -> TableRow:
     """A trial for `TRIAL_COLUMNS`."""
-    glyph, ink, words = status_mark(trial.status)
-    wrong = "" if trial.status in ("passed", "answered") else one_line(trial.error or words, 400)
+    glyph, ink, _ = status_mark(trial.status)
     costs = (trial.meta.cost_usd, trial.worker.cost_usd)
     return TableRow(
         trial.run_id,
@@ -111,7 +113,7 @@ def trial_row(trial: TrialRow) -> TableRow:
             (one_line(trial.label, 200), "muted"),
             (str(trial.repeat), "muted"),
             (fmt.score(trial.score), ""),
-            (wrong, ink if trial.status != "failed" else "muted"),
+            (_wrong(trial), ink if trial.status != "failed" else "muted"),
             (str(trial.attempts) if trial.attempts > 1 else "", "warning"),
             (fmt.cost(None if None in costs else sum(c for c in costs if c is not None)), "muted"),
             (fmt.duration(trial.wall_ms), "muted"),
@@ -121,7 +123,7 @@ def trial_row(trial: TrialRow) -> TableRow:
 
 def active_row(now: Standing) -> TableRow:
     """An experiment in progress for Home's table of what runs."""
-    rates = ", ".join(rate(state) for state in now.variants)
+    rates = _rates(now.variants)
     waits = f"{', '.join(now.waits)} · " if now.waits else ""
     told = f"{now.status}, {rates}" if now.status != "running" else f"{waits}{rates}"
     return TableRow(
@@ -175,6 +177,16 @@ def benchmark(row: ExperimentRow) -> str:
     return one_line(f"{Path(row.benchmark).name}{f' {division}' if division else ''}", 40)
 
 
+def _rates(states: Sequence[VariantState]) -> str:
+    """Each variant's pass rate; of its label as much as tells it from the others."""
+    if len(states) == 1:
+        return rate(replace(states[0], label="")).strip()
+    labels = [one_line(state.label, 200) for state in states]
+    shared = common_prefix(labels)
+    short = [middle(f"…{label[shared:]}" if shared else label, _SHORT_LABEL) for label in labels]
+    return ", ".join(rate(replace(s, label=label)) for s, label in zip(states, short, strict=True))
+
+
 def bar(done: int, total: int) -> str:
     """`███░░░`; never full before all is done."""
     filled = done * _BAR // total if total else 0
@@ -184,6 +196,13 @@ def bar(done: int, total: int) -> str:
 def went_wrong(trial: TrialRow) -> bool:
     """Whether a trial ended without a pass."""
     return trial.status not in ("passed", "answered", "running")
+
+
+def _wrong(trial: TrialRow) -> str:
+    if trial.status in ("passed", "answered"):
+        return ""
+    what = fmt.signature(trial.error_sig) if trial.error_sig else outcome_words(trial.status, trial.score)
+    return one_line(trial.error or what, 400)
 
 
 def _mark(row: ExperimentRow, now: Standing | None) -> Piece:

@@ -19,7 +19,7 @@ from tui import format as fmt
 from tui.highlight import EXPECTED, GOT
 from tui.reports.failures import evidence_lines
 from tui.safe import clean, one_line
-from tui.trace.marks import status_mark
+from tui.trace.marks import outcome_words, status_mark
 from tui.value_parts import parts_of
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def peek_text(run: RunRow, peek: Peek) -> str:
 
 
 def _lines(run: RunRow, peek: Peek) -> Iterator[str]:
-    _, _, words = status_mark(run.status)
-    yield f"{one_line(run.problem_id, 80)}: {words}, score {fmt.score(run.score)}"
+    scored = f", score {fmt.score(run.score)}" if run.score is not None else ""
+    yield f"{one_line(run.problem_id, 80)}: {outcome_words(run.status, run.score)}{scored}"
     who = f"{one_line(run.variant, 40)}, {one_line(run.meta_agent, 40)} → {one_line(run.worker, 40)}"
     yield f"{who}, seed {run.seed}"
     if run.error_sig:

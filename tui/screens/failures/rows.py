@@ -43,11 +43,8 @@ def cluster_row(by: Grouping, cluster: Cluster, *, watched: bool = False) -> Tab
 
 
 def _told(by: Grouping, key: str) -> str:
-    """A cluster's name; of a signature first what happened, then where, as there is little room."""
-    where, colon, what = key.partition(": ")
-    if by != "signature" or not colon:
-        return name_of(by, key)
-    return what if where == "run" else f"{what} · {where}"
+    """A cluster's name."""
+    return fmt.signature(key) if by == "signature" and ": " in key else name_of(by, key)
 
 
 def run_row(run: RunRow, said: list[Annotation]) -> TableRow:

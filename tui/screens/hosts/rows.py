@@ -24,18 +24,18 @@ HOST_COLUMNS = (
 )
 IMAGE_COLUMNS = (
     Column("Image", "name", least=8),
-    Column("State", least=12, most=200),
+    Column("State", least=52, most=200),  # it may name the command that builds the image
     Column("Tag", "name", least=20, rank=1),
 )
 CONTAINER_COLUMNS = (
-    Column("Container", "name", least=8),
+    Column("Container", "name", least=12),
     Column("State", least=8),
     Column("Age", "number"),
     Column("Requests", "number", rank=2),
     Column("Memory", "number"),
     Column("CPU", "number", rank=1),
     Column("Limits", least=12, rank=3),
-    Column("Owner", least=10, most=200),
+    Column("Owner", least=25, most=200),
 )
 CHECK_COLUMNS = (
     Column("", least=4),

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from tui import format as fmt
 from tui.safe import one_line
 from tui.session import RunSession
-from tui.trace.marks import status_mark
+from tui.trace.marks import outcome_words, status_mark
 from tui.trace.waiting import waiting_on
 
 _LEAST_REST = 8  # cells; less of what it waits for says nothing
@@ -34,7 +34,8 @@ class StatusLine(Widget):
     def render(self) -> RenderResult:
         state = self._session.shown
         width = self.content_region.width
-        glyph, ink, words = status_mark(state.status)
+        glyph, ink, _ = status_mark(state.status)
+        words = outcome_words(state.status, state.score)
         colour = _COLOURS.get(ink, f"$text-{ink}")
         words = "loading" if self._session.loading else words
         if state.stop is not None:

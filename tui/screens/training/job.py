@@ -101,6 +101,7 @@ class JobScreen(WorkbenchScreen[None]):
                 self._show(next(iter(jobs)))
             self._job = jobs.get(self._id)
             self._show_standing()
+            self.refresh_bindings()
             await self._load_tab(jobs)
         except ExpectedError as error:
             self.query_one("#standing", Static).update(one_line(str(error), 300))
@@ -139,6 +140,16 @@ class JobScreen(WorkbenchScreen[None]):
         line = " · ".join(part for part in (*told, follows) if part)
         self.query_one("#standing", Static).update(one_line(line, 300))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what the tab has a use for."""
+        if action == "filter":
+            return self._tab in ("Curves", "Log")
+        if action in ("earlier", "later"):
+            return self._tab in ("Curves", "Rollouts")
+        if action == "newest":
+            return self._tab == "Rollouts"
+        return action != "stop" or self._job is None or self._job.is_going_on
+
     # -- tabs --------------------------------------------------------------------------------------
 
     def action_next_tab(self) -> None:
@@ -159,13 +170,8 @@ class JobScreen(WorkbenchScreen[None]):
         switcher.current = [child.id for child in switcher.children][at]
         self.query_one("#filter").display = False
         self.query_one(_FOCUS[at]).focus()
+        self.refresh_bindings()
         self.action_reload()
-
-    def action_next_pane(self) -> None:
-        self.focus_next()
-
-    def action_previous_pane(self) -> None:
-        self.focus_previous()
 
     # -- what each tab can do ----------------------------------------------------------------------
 
@@ -183,9 +189,6 @@ class JobScreen(WorkbenchScreen[None]):
 
     def action_filter(self) -> None:
         """Ask which metrics, or lines of the log, to keep."""
-        if self._tab not in ("Curves", "Log"):
-            self.notify("Only the curves and the log can be filtered.")
-            return
         box = self.query_one("#filter", Input)
         curves = self._tab == "Curves"
         box.placeholder = "Metrics, as in loss|reward" if curves else "Lines, as in error|warning"

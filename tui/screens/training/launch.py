@@ -36,7 +36,7 @@ FIELD_COLUMNS = (
     Column("Setting", "name", least=12),
     Column("Value", least=12),
     Column("Was", least=12, rank=8),
-    Column("What it is", least=12, most=200),
+    Column("What it is", least=40, most=200, rank=9),
 )
 FIRST = "sft-embedded"
 
@@ -47,8 +47,9 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
     CSS_PATH = "launch.tcss"
     BINDINGS = bindings_for("launch")
 
-    def __init__(self, first: Launch) -> None:
+    def __init__(self, first: Launch, title: str = "New training job") -> None:
         super().__init__(name="launch")
+        self._title = title
         self._start_with = first
         self._changes: dict[str, str] = {}
         self._fields: dict[str, RecipeField] = {}
@@ -57,7 +58,7 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
 
     def compose(self) -> ComposeResult:
         first = self._start_with
-        yield TitleBar("New training job" if first.parent is None else f"Clone of {first.parent}")
+        yield TitleBar(self._title)
         with Vertical(id="asked"):
             with Horizontal(classes="field"):
                 yield Label("Recipe", classes="name")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def launch(app: WorkbenchApp, parent: str | None) -> None:
     """Fill in a job, or one that changes the recipe of the job `parent`."""
     if parent is None:
-        _fill_in(app, Launch(recipe=FIRST))
+        _fill_in(app, LaunchScreen(Launch(recipe=FIRST)))
         return
     folder = app.jobs.folder_of(parent)
     try:
@@ -28,7 +28,9 @@ def launch(app: WorkbenchApp, parent: str | None) -> None:
         app.notify(one_line(str(error), 300), severity="warning")
         return
     recipe = str(folder / "recipe.toml")
-    _fill_in(app, Launch(recipe=recipe, name=f"{one_line(name, 60)}, changed", parent=parent))
+    name = one_line(name, 60)
+    first = Launch(recipe=recipe, name=f"{name}, changed", parent=parent)
+    _fill_in(app, LaunchScreen(first, f"Clone of {name}"))
 
 
 def build(app: WorkbenchApp, wanted: str, kind: str) -> None:
@@ -36,17 +38,17 @@ def build(app: WorkbenchApp, wanted: str, kind: str) -> None:
 
     def built(found: Built | None) -> None:
         if found is not None:
-            _fill_in(app, Launch(recipe=found.recipe, data=str(found.folder)))
+            _fill_in(app, LaunchScreen(Launch(recipe=found.recipe, data=str(found.folder))))
 
     app.push_screen(DatasetScreen(app.workbench, kind=kind, wanted=wanted), built)
 
 
-def _fill_in(app: WorkbenchApp, first: Launch) -> None:
+def _fill_in(app: WorkbenchApp, form: LaunchScreen) -> None:
     def start(filled: Launch | None) -> None:
         if filled is not None:
             app.run_worker(partial(_submit, app, filled), group="submit", exit_on_error=False)
 
-    app.push_screen(LaunchScreen(first), start)
+    app.push_screen(form, start)
 
 
 async def _submit(app: WorkbenchApp, filled: Launch) -> None:

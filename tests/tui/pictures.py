@@ -1,0 +1,91 @@
+"""What a screen looks like at every size and in every theme, as text, from one app that is started once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, product
+from string import ascii_lowercase, ascii_uppercase
+from typing import Any
+
+from rich.style import Style
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+from textual.color import Color
+from textual.filter import Monochrome
+from textual.pilot import Pilot
+from textual.strip import Strip
+from textual.widgets import Input, TextArea
+
+SIZES = ((80, 24), (120, 36), (160, 48), (200, 60))
+LIGHT = "textual-light"
+_LETTERS = [small + large for small, large in product(("", *ascii_lowercase), ascii_uppercase)]
+_NO_BACKGROUND = Color(0, 0, 0)  # every cell on a screen has a background of its own
+
+
+class PictureExtension(SingleFileSnapshotExtension):
+    """A text file for each screen."""
+
+    _file_extension = "txt"
+    _write_mode = WriteMode.TEXT
+
+    def serialize(self, data: Any, **_: Any) -> str:
+        return str(data)
+
+
+async def pictures(pilot: Pilot[Any]) -> str:
+    """The screen at each of `SIZES`: its text; its styles in a dark theme, without colours, in a light theme.
+
+    A line of styles stands for a row of the screen: for each style its letter and for how many cells it goes
+    on. What the letters stand for comes below.
+    """
+    app, dark = pilot.app, pilot.app.theme
+    for field in app.screen.query("Input, TextArea"):
+        assert isinstance(field, Input | TextArea)
+        field.cursor_blink = False
+    told: dict[tuple[int, int], list[str]] = {}
+    for look, theme in (("dark", dark), ("light", LIGHT)):
+        app.theme = theme
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            rows = await _settled(pilot)
+            lines = told.setdefault(size, [f"=== {size[0]}x{size[1]} ==="])
+            text = "\n".join(row.text.rstrip() for row in rows)
+            if text not in lines:  # once, unless a theme changes the words as well
+                lines.append(text)
+            lines += [f"--- {look} ---", *_styles(rows)]
+            if look == "dark":  # what Textual does to each line where NO_COLOR is set
+                grey = [row.apply_filter(Monochrome(), _NO_BACKGROUND) for row in rows]
+                lines += ["--- no colours ---", *_styles(grey)]
+    app.theme = dark
+    return "\n".join(line for lines in told.values() for line in lines) + "\n"
+
+
+async def _settled(pilot: Pilot[Any]) -> list[Strip]:
+    """The rows of the screen once nothing is read for it, and two looks at it have found the same."""
+    screen, rows = pilot.app.screen, list[Strip]()
+    while True:
+        await pilot.pause()
+        if any(worker.node is screen and not worker.is_finished for worker in pilot.app.workers):
+            continue
+        before, rows = rows, [Strip(row).simplify() for row in screen._compositor.render_strips()]
+        if rows == before:
+            return rows
+
+
+def _styles(rows: Sequence[Strip]) -> Iterator[str]:
+    letters: dict[str, str] = {}
+    lines = []
+    for row in rows:
+        cells = ((_told(segment.style), segment.cell_length) for segment in row)
+        runs = [(told, sum(n for _, n in same)) for told, same in groupby(cells, key=lambda cell: cell[0])]
+        lines.append(" ".join(f"{letters.setdefault(told, _LETTERS[len(letters)])}{n}" for told, n in runs))
+    for line, same in groupby(lines):
+        times = len(list(same))
+        yield f"{line} ×{times}" if times > 1 else line
+    yield from (f"{letter}: {told}" for told, letter in letters.items())
+
+
+def _told(style: Style | None) -> str:
+    """The style without what is no part of its looks, such as the actions behind it."""
+    if style is None:
+        return "plain"
+    return str(style.without_color + Style(color=style.color, bgcolor=style.bgcolor))
