@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from tui.screens.base import WorkbenchScreen
     from tui.service.asked.edit_all import Edit, Editable
 
-HINT = (
-    "A run in which the edited lines, or the input, are not found is not forked. "
-    "A step is edited wherever it is in a run."
-)
+HINT = "A run in which the edited lines or inputs are not found is not forked."
 
 
 class EditAllScreen(DraftedScreen["Edit | None"]):
