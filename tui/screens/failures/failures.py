@@ -70,7 +70,7 @@ class FailuresScreen(WorkbenchScreen[None]):
     def on_mount(self) -> None:
         self._table("runs").border_title = "Runs"
         self.query_one("#peek").border_title = "Why"
-        self._table("clusters").focus()
+        self.set_focus(self._table("clusters"))
         self.set_interval(REREAD_S, self._reread)
 
     def on_screen_resume(self) -> None:
@@ -217,7 +217,7 @@ class FailuresScreen(WorkbenchScreen[None]):
 
     @on(LineList.Chosen, "#clusters")
     def _enter_cluster(self) -> None:
-        self._table("runs").focus()
+        self.set_focus(self._table("runs"))
 
     @on(LineList.Chosen, "#runs")
     def _open(self) -> None:

@@ -190,12 +190,12 @@ class NewRunScreen(DraftedScreen[NewRun | None]):
         if (wrong := problem_of(values)) is not None:
             field, why = wrong
             self._complain(why)
-            self.query_one(f"#{field}").focus()
+            self.set_focus(self.query_one(f"#{field}"))
             return
         problem = self._edited()
         if problem is None:
             self._complain("The query is empty")
-            self.query_one("#prompt").focus()
+            self.set_focus(self.query_one("#prompt"))
             return
         request = dataclasses.replace(
             self._request,
