@@ -116,6 +116,9 @@ async def test_what_was_filled_in_outlives_esc_and_a_restart_until_it_is_used(st
     app = app_of(workbench)
     async with app.run_test(size=WIDE) as pilot:
         form = await _form(app, pilot)
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "start")
+        await pilot.press("tab")  # each stop is one to type in, or to press
+        assert app.focused is form.query_one("#prompt")
         form.query_one("#prompt", TextArea).text = "Write a function that \u2018sorts\u2019."
         form.query_one("#rounds", Input).value = "7"
         await pilot.press("escape")

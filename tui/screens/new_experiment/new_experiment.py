@@ -90,7 +90,7 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
 
     def compose(self) -> ComposeResult:
         yield TitleBar("New experiment")
-        with VerticalScroll(id="form"):
+        with VerticalScroll(id="form", can_focus=False):
             with Vertical(id="specs") as specs:
                 specs.border_title = "Variants, one a line: NAME or NAME,KEY=VALUE"
                 yield SpecArea(clean("\n".join(self._variants)), id="variants", compact=True)

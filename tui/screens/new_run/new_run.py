@@ -46,7 +46,7 @@ class NewRunScreen(DraftedScreen[NewRun | None]):
     def compose(self) -> ComposeResult:
         request = self._request
         yield TitleBar("New run")
-        with VerticalScroll(id="form"):
+        with VerticalScroll(id="form", can_focus=False):
             with Vertical(id="ask"):
                 yield Label("Query", classes="name")
                 yield TextArea(clean(request.problem.prompt), id="prompt", compact=True)
