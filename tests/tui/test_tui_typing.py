@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual._compositor import CompositorUpdate
 from textual.widgets import Input, OptionList, TextArea
 
 from tests.tui.pilots import WIDE, app_of, record, told, until
@@ -268,6 +269,15 @@ async def test_suspending_is_the_terminals_business(store: Path, monkeypatch: py
         monkeypatch.setattr(type(app._driver), "can_suspend", True)
         await pilot.press("ctrl+z")
         await until(pilot, lambda: signals)
+        painted: list[str] = []
+
+        def display(_: object, update: CompositorUpdate | None) -> None:
+            painted.append(update.render_segments(app.console) if update is not None else "")
+
+        monkeypatch.setattr(app, "_display", display)
+        app.app_resume_signal.publish(app)  # as Textual does on SIGCONT: the terminal is blank by then
+        words = ("Playground", "Set up", "Recent runs", "Last failures", "New run")
+        await until(pilot, lambda: all(word in "".join(painted) for word in words))
 
 
 # -- small things ----------------------------------------------------------------------------------
