@@ -238,7 +238,10 @@ async def test_leaving_asks_where_a_run_waits_for_you(store: Path) -> None:
         session.take(paused())
         await pilot.press("ctrl+q")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-        assert "is paused and will wait there" in str(app.screen.query_one("Label").render())
+        question = app.screen.query_one("Label")
+        text = str(question.render())
+        assert "is paused and will wait there" in text
+        assert question.size.width * question.size.height > len(text)  # all of it is there to be read
         await pilot.press("n")
         await until(pilot, lambda: not isinstance(app.screen, ConfirmScreen))
         assert not app._exit
