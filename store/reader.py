@@ -21,11 +21,12 @@ from store.costs import CostReader
 from store.errors import AmbiguousRunError, RunNotFoundError, StoreError, no_run
 from store.experiment_reader import ExperimentReader
 from store.facets import Facets, facets
-from store.failures import FailureReader, Grouping
+from store.failures import FailureReader, Grouping, condition
 from store.jobs.reading import JobReader
 from store.reading import ReadConnection
 from store.rows import (
     Cursor,
+    Forked,
     ModelCall,
     RunFacts,
     RunPage,
@@ -180,6 +181,32 @@ class Reader:
                 f"Several runs begin with {run_id!r} ({rows[0].id}, {rows[1].id}, …); give more of the id."
             )
         return rows[0]
+
+    def forks(
+        self, *, cluster: tuple[Grouping, str] | None = None, of: str | None = None, limit: int = 100
+    ) -> list[Forked]:
+        """Runs of a `cluster`, or the run `of`, beside their forks and reruns; the newest `limit` of these,
+        newest first. Grids of playgrounds are none.
+        """
+        from engine.playground.plan import VARIANT as PLAYGROUND
+
+        wanted, values = condition(*cluster) if cluster is not None else ("runs.id = ?", [of])
+        # From the forks, which are few, to the runs they are of: clusters may hold most of the store.
+        query = (
+            "SELECT o.run_id FROM origins o WHERE o.parent IS NOT NULL"
+            f" AND EXISTS (SELECT 1 FROM runs WHERE runs.id = o.parent AND {wanted})"
+        )
+        ids = [run_id for (run_id,) in self._all(query, *values)]
+        forks = [run for run in self._rows_of(ids) if run.variant != PLAYGROUND][:limit]
+        parents = {run.id: run for run in self._rows_of([fork.parent for fork in forks])}
+        return [Forked(parents[fork.parent], fork) for fork in forks if fork.parent in parents]
+
+    def _rows_of(self, run_ids: Sequence[str | None]) -> list[RunRow]:
+        where = (
+            "WHERE runs.id IN (SELECT value FROM json_each(?)) ORDER BY runs.started_at DESC, runs.id DESC"
+        )
+        fetched = self._all(f"{_SELECT_RUNS} {where}", json.dumps(run_ids))
+        return self._connection.intact(fetched, _run_row, _run_id)
 
     def events(self, run_id: str, after_seq: int = -1, *, kinds: tuple[str, ...] = ()) -> Iterator[Event]:
         """The run's events after number `after_seq`, in order, a few hundred in memory at a time.

@@ -55,6 +55,13 @@ class RunRow:
     parent: str | None
 
 
+class Forked(NamedTuple):
+    """A run, and another that was forked from it, or is it done again."""
+
+    run: RunRow
+    fork: RunRow
+
+
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What a run was made with, without what came of it."""

@@ -105,6 +105,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("run.fork", "F", "Fork here", "Run again from the selected step, changed.", "run", True, "Fork"),
     Action("run.playground", "a", "Playground", "Edit the step's prompt and ask several models.", "run"),
     Action("run.parent", "P", "Parent", "Open the run that this one was forked from.", "run"),
+    Action(
+        "run.forks",
+        "B",
+        "Before and now",
+        "Show forks and reruns of the runs that failed as this one, or its parent, did.",
+        "run",
+    ),
     Action("run.against_parent", "D", "Against parent", "Compare the fork with its parent.", "run"),
     Action(
         "run.replay",

@@ -106,6 +106,8 @@ class WorkbenchApp(Places):
 
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, self._picked_theme.remember)
+        # The terminal comes back blank, and Textual would draw only what has changed meanwhile.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         if self._picked_theme.problem:
             self.notify(self._picked_theme.problem, severity="warning")
         if self.workbench.has_settings:

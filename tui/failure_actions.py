@@ -51,6 +51,13 @@ FAILURES: tuple[Action, ...] = (
         "Fork",
     ),
     Action(
+        "failures.forks",
+        "B",
+        "Before and now",
+        "Show the cluster's runs beside their forks and reruns.",
+        "failures",
+    ),
+    Action(
         "failures.undo",
         "U",
         "Undo",

@@ -33,7 +33,7 @@ from typing import NamedTuple
 from tests.benchmarks.recording import fill
 
 FLOWREASONER = str(Path(sys.executable).with_name("flowreasoner"))
-WORD = b"Runs"  # in the first frame of both apps
+WORD = b"Runs"  # a tab of ours; in the first frame of both apps, which is drawn whole
 PATIENCE_S = 60.0
 MINIMAL = """
 from textual.app import App
@@ -70,7 +70,7 @@ PAIRS = (
 
 
 def until_painted(command: Sequence[str], env: Mapping[str, str]) -> Took:
-    """From starting `command` in a terminal of 130×40 until the app's name is among the bytes it wrote."""
+    """From starting `command` in a terminal of 130×40 until it has written a word of its first frame."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 130, 0, 0))
     begun = time.perf_counter()

@@ -8,9 +8,10 @@ from typing import Any
 
 from engine.event_json import from_json
 from engine.events import Event, StepFinished, StepStarted
+from store.reader import Reader
 from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import answer
-from tests.support.runs import DOUBLE, RIGHT, TEST_AND_REVISE, WRONG, end, of
+from tests.support.runs import DOUBLE, GENERATE, RIGHT, TEST_AND_REVISE, WRONG, end, of
 
 WORKFLOW = """
 class Workflow:
@@ -115,6 +116,43 @@ async def test_what_cannot_be_forked_is_said_in_a_sentence(shell: Shell, models:
         assert words in ended.err
         assert ended.err.count("\n") == 1
         assert "Traceback" not in ended.err
+
+
+async def test_one_edit_forks_a_cluster_and_before_and_now_is_found_again(
+    shell: Shell, models: Models
+) -> None:
+    first, second = await failed(shell, models, "--seed", "1"), await failed(shell, models)
+    models.replies["meta"] = answer(GENERATE)
+    assert (await shell("run", "double.json", "--repeats", "1", "--rounds", "1")).code == 1
+    (cluster,) = [json.loads(line) for line in (await shell("failures", "--json")).out.splitlines()]
+    assert cluster["runs"] == 3
+    key = ["--cluster", cluster["cluster"]]
+    with Reader(shell.store) as reader:
+        (code,) = (e.code for e in reader.events(second, kinds=("workflow_proposed",)))  # type: ignore[attr-defined]
+        third = reader.runs(limit=1).rows[0].id
+    changed = code.replace("custom_code_generate(problem=problem", "custom_code_generate(problem=problem * 2")
+    (shell.home / "edited.py").write_text(f"{changed}\n")
+    refused = await shell("fork", second, *key, "--workflow", "edited.py", "--at", "test1:0")
+    assert refused.code == 2
+    assert "leave them out with --cluster" in refused.err
+    unasked = await shell("fork", second, *key, "--workflow", "edited.py")
+    assert unasked.code == 1
+    assert "Fork 2 runs?" in unasked.err
+
+    models.replies["worker"] = answer(RIGHT)
+    ended = await shell("fork", second, *key, "--workflow", "edited.py", "--yes")
+    assert ended.code == 0, ended.err
+    assert "2 of 2 runs passed" in ended.out
+    assert f"{third} is not forked: its workflow has line" in ended.err
+    for asked in (cluster["cluster"], first, "last"):  # the cluster, a run in it, a fork of one
+        told = await shell("failures", asked, "--forks")
+        assert "2 of 2 forks pass now" in told.out
+        assert told.out.count("  failed 0") == 2
+    pairs = [
+        json.loads(line) for line in (await shell("failures", first, "--forks", "--json")).out.splitlines()
+    ]
+    assert {pair["run"]["id"] for pair in pairs} == {first, second}
+    assert {pair["fork"]["parent"] for pair in pairs} == {first, second}
 
 
 async def test_replay_prints_what_show_does_without_model_docker_or_torch(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from textual.pilot import Pilot
 
 from engine import events as ev
+from sandbox.errors import UsageError
 from tests.tui.pilots import SMALL, WIDE, app_of, record, told, until
 from tests.tui.scripted import CODE, RUN_ID, ScriptedWorkbench, failing_run, mid_stream_run, passing_run
 from tests.tui.test_tui_forks import forkable
@@ -19,7 +21,7 @@ from tui.screens.failures.edit_all import EditAllScreen
 from tui.screens.failures.failures import FailuresScreen
 from tui.screens.failures.paired import PairedScreen
 from tui.screens.run.run import RunScreen
-from tui.service.asked.edit_all import EditError, carried, carried_inputs
+from tui.service.asked.edit_all import EditError, carried, carried_inputs, edit_of, edit_request, editable
 from tui.service.requests import NewFork
 from tui.widgets.table_view import TableView
 from tui.widgets.text_field import TextField
@@ -162,6 +164,90 @@ async def test_a_steps_input_is_edited_once(cluster: Path) -> None:
         assert len({r.parent for r in workbench.requests}) == 3 and all(r.at for r in workbench.requests)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
+
+
+async def test_a_steps_prompt_is_edited_once(cluster: Path) -> None:
+    workbench = ScriptedWorkbench(cluster, mid_stream_run(), hold=True)
+    app = app_of(workbench)
+    async with app.run_test(size=SMALL) as pilot:
+        form = await opened(pilot, app)
+        prompt = form.query_one("#prompt", TextField)
+        recorded = prompt.text
+        prompt.fill(f"{recorded}\nThink of the empty list.")
+        await pilot.press("escape", "F")  # what was edited is still there
+        await until(pilot, lambda: isinstance(app.screen, EditAllScreen) and app.focused is not None)
+        assert app.screen.query_one("#prompt", TextField).text.endswith("empty list.")
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: isinstance(app.screen, PairedScreen) and len(workbench.requests) == 3)
+        assert all(r.prompt == f"{recorded}\nThink of the empty list." for r in workbench.requests)
+        # The other executions of a run have the step too; it cannot pass where they stay as they are.
+        assert all(r.everywhere and r.at and r.inputs is r.workflow is None for r in workbench.requests)
+
+
+async def test_before_and_now_is_found_again(cluster: Path) -> None:
+    grid = forkable(passing_run("01grid", 1.79e9), origin={"parent": f"{RUN_ID}1"})
+    assert isinstance(grid[0], ev.RunStarted)
+    grid[0] = dataclasses.replace(grid[0], variant="playground")  # asked of a step; no fork of the run
+    forks = [
+        forkable(passing_run("01fork1", 1.79e9), origin={"parent": f"{RUN_ID}1"}),
+        forkable(failing_run("01fork2", 1.79e9 + 9), origin={"parent": f"{RUN_ID}2"}),
+        grid,
+    ]
+    await record(cluster, forks)
+    app = app_of(ScriptedWorkbench(cluster))
+    async with app.run_test(size=WIDE) as pilot:
+
+        async def found(line: str) -> TableView:
+            await until(pilot, lambda: isinstance(app.screen, PairedScreen))
+            table = app.screen.query_one("#forks", TableView)
+            await until(pilot, lambda: line in str(table.border_subtitle))
+            return table
+
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
+        await until(pilot, lambda: app.screen.query_one("#runs", TableView).count)
+        await pilot.press("B")  # from the cluster
+        table = await found("1 of 2 forks pass now")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen))
+        await pilot.press("escape")
+        paired = app.screen
+        assert isinstance(paired, PairedScreen)
+        assert paired.shown_run == "01fork2"
+        for run_id in ("01fork1", f"{RUN_ID}0"):  # from a fork, and from a run that was not forked itself
+            app.open_trace(run_id)
+            await until(
+                pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.session.state.finished
+            )
+            await pilot.press("B")
+            table = await found("1 of 2 forks pass now")
+            assert table.count == 2
+
+
+def test_the_command_lines_edit_says_what_does_not_fit(cluster: Path, tmp_path: Path) -> None:
+    run_id = f"{RUN_ID}2"
+    of = editable(cluster, run_id)
+    assert of.prompt is not None
+    flow, prompt = tmp_path / "flow.py", f"Be brief.\n{of.prompt}"
+    flow.write_text(f"{of.code}\n")
+    for options, why in [
+        ({}, "say what to change"),
+        ({"workflow": flow, "prompt": prompt}, "say what to change"),
+        ({"workflow": flow}, "edit it first"),
+        ({"workflow": tmp_path / "none.py"}, "readable file for the workflow"),
+        ({"sets": ["nothing=1"]}, "'nothing' is not in inputs"),
+        ({"sets": ["problem"]}, "write PATH=VALUE"),
+    ]:
+        with pytest.raises(UsageError, match=re.escape(why)):
+            edit_of(cluster, run_id, **options)
+    edit = edit_of(cluster, run_id, sets=["entry_point=median_of"], prompt=prompt)
+    request = edit_request(cluster, f"{RUN_ID}1", edit)
+    assert (request.prompt, request.inputs and request.inputs["entry_point"]) == (prompt, "median_of")
+    flow.write_text(of.code.replace("range(3)", "range(9)"))
+    edit = edit_of(cluster, run_id, workflow=flow)
+    assert edit.workflow == (flow.read_text(), of.prompts)  # without a prompt.py beside it, the run's stay
+    (tmp_path / "prompt.py").write_text('X = "y"\n')
+    assert edit_of(cluster, run_id, workflow=flow).workflow == (flow.read_text(), 'X = "y"\n')
 
 
 async def test_a_run_without_a_workflow_says_so(store: Path) -> None:

@@ -20,7 +20,7 @@ from tui.screens.run.detail_pane import DetailPane
 from tui.screens.run.run import RunScreen
 from tui.screens.run.scrub_bar import ScrubBar
 from tui.screens.run.search_bar import SearchBar
-from tui.trace import attempts, bars, detail
+from tui.trace import attempts, bars, detail, subject
 from tui.trace.bars import Window
 from tui.trace.filter import TraceFilter, kept
 from tui.trace.graph import draw
@@ -81,6 +81,36 @@ async def test_the_views_show_the_same_step(store: Path, size: tuple[int, int]) 
         await until(pilot, lambda: '"kind": "step_started"' in shown(app, "detail-text"))
         await pilot.press("w")
         await until(pilot, lambda: app.focused is outline)
+
+
+async def test_a_move_of_the_cursor_does_not_look_at_every_step(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def spied(where: str, name: str) -> None:
+        function = getattr(subject, name)
+
+        def spy(*args: Any) -> Any:
+            looked.append(name)
+            return function(*args)
+
+        monkeypatch.setattr(f"tui.screens.run.{where}.{name}", spy)
+
+    spied("graph_pane", "node_counts")
+    spied("workflow_pane", "lines_run")
+    app = app_of(ScriptedWorkbench(store, failing_run()))
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await opened(pilot, app)
+        outline, source = screen.query_one(OutlineView), screen.query_one("#workflow", TextView)
+        outline.select(("step", "e0-0"))
+        await until(pilot, lambda: source._marked == 5 and "node_counts" in looked)
+        looked.clear()
+        outline.select(("step", "e0-1"))  # of the same execution
+        await until(pilot, lambda: source._marked == 8)
+        assert not looked
+        outline.select(("step", "e1-0"))
+        await until(pilot, lambda: looked == ["lines_run"])
 
 
 async def test_a_click_on_a_view_opens_it(store: Path) -> None:

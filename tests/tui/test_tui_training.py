@@ -19,6 +19,7 @@ from tests.support.job_folders import BEGUN, JobFolder, group
 from tests.tui.experiment_samples import plan_of
 from tests.tui.pilots import SMALL, WIDE, app_of, shown, told, until
 from tests.tui.scripted import ScriptedSettings, ScriptedWorkbench
+from tests.tui.test_tui_typing import burst
 from tui.app import WorkbenchApp
 from tui.screens.ask.ask import AskScreen
 from tui.screens.confirm.confirm import ConfirmScreen
@@ -134,6 +135,13 @@ async def test_curves_are_paged_filtered_smoothed_and_inspected(store: Path, job
         await until(pilot, lambda: "page 1 of 2" in static(app, "legend"))
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: plots(app) == ["seconds_training"])
+        burst(app, "/", *"reward|R1", "backspace", "backspace", "backspace", "enter")  # in one read
+        await until(pilot, lambda: plots(app) == ["reward_mean", "reward_std"])
+        await pilot.press("escape")  # clears the filter, and does not leave
+        await until(pilot, lambda: len(plots(app)) == 4 and "/reward/" not in static(app, "legend"))
+        await pilot.press("slash", *"los")
+        await pilot.press("escape")
+        assert isinstance(app.screen, JobScreen) and not app.screen.query_one("#filter").display
         await pilot.press("slash", *"loss|kl", "enter")
         await until(pilot, lambda: plots(app) == ["loss", "kl"])
         await pilot.press("L", "m", "a")
@@ -203,6 +211,10 @@ async def test_the_log_is_followed_and_only_matching_lines_are_kept(store: Path,
         with (job.path / "log").open("a") as log:
             log.write("step 2\nerror: again\n")
         await until(pilot, lambda: "again" in shown(app, "log") and "step 2" not in shown(app, "log"))
+        await pilot.press("escape")
+        await until(pilot, lambda: "step 2" in shown(app, "log"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, JobScreen))
 
 
 async def test_events_checkpoints_and_the_recipe_have_tabs_of_their_own(store: Path, jobs: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual._compositor import CompositorUpdate
 from textual.widgets import Input, OptionList, TextArea
 
 from tests.tui.pilots import WIDE, app_of, record, told, until
@@ -116,6 +117,9 @@ async def test_what_was_filled_in_outlives_esc_and_a_restart_until_it_is_used(st
     app = app_of(workbench)
     async with app.run_test(size=WIDE) as pilot:
         form = await _form(app, pilot)
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "start")
+        await pilot.press("tab")  # each stop is one to type in, or to press
+        assert app.focused is form.query_one("#prompt")
         form.query_one("#prompt", TextArea).text = "Write a function that \u2018sorts\u2019."
         form.query_one("#rounds", Input).value = "7"
         await pilot.press("escape")
@@ -234,7 +238,10 @@ async def test_leaving_asks_where_a_run_waits_for_you(store: Path) -> None:
         session.take(paused())
         await pilot.press("ctrl+q")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-        assert "is paused and will wait there" in str(app.screen.query_one("Label").render())
+        question = app.screen.query_one("Label")
+        text = str(question.render())
+        assert "is paused and will wait there" in text
+        assert question.size.width * question.size.height > len(text)  # all of it is there to be read
         await pilot.press("n")
         await until(pilot, lambda: not isinstance(app.screen, ConfirmScreen))
         assert not app._exit
@@ -265,6 +272,15 @@ async def test_suspending_is_the_terminals_business(store: Path, monkeypatch: py
         monkeypatch.setattr(type(app._driver), "can_suspend", True)
         await pilot.press("ctrl+z")
         await until(pilot, lambda: signals)
+        painted: list[str] = []
+
+        def display(_: object, update: CompositorUpdate | None) -> None:
+            painted.append(update.render_segments(app.console) if update is not None else "")
+
+        monkeypatch.setattr(app, "_display", display)
+        app.app_resume_signal.publish(app)  # as Textual does on SIGCONT: the terminal is blank by then
+        words = ("Playground", "Set up", "Recent runs", "Last failures", "New run")
+        await until(pilot, lambda: all(word in "".join(painted) for word in words))
 
 
 # -- small things ----------------------------------------------------------------------------------

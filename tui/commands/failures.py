@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from functools import partial
+from typing import Annotated
 
 import typer
 
-from tui.commands.options import JsonFlag, UnsafeLocal
+from tui.commands.options import AtOnce, By, JsonFlag, OfCluster, Unasked, UnsafeLocal
 
 app = typer.Typer(rich_markup_mode=None)
 
-By = Annotated[
-    Literal["signature", "label", "problem", "operator", "variant", "benchmark"],
-    typer.Option(help="What to cluster by."),
-]
 Runs = typer.Argument(metavar="RUN…", help="Ids of runs, starts of ids, or `last`.")
 
 
@@ -32,11 +29,14 @@ def failures(
         str | None, typer.Option(metavar="WHEN", help="Only runs since then: 30m, 12h, 7d, or a date.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 20,
+    forks: Annotated[
+        bool, typer.Option("--forks", help="The cluster's runs beside their forks and reruns.")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Cluster failed runs, list a cluster's runs, or show why a run failed, with evidence."""
     from engine.config import load
-    from tui.reports.failures import print_cluster, print_clusters
+    from tui.reports.failures import print_cluster, print_clusters, print_forks
 
     path = load().store_path()
     if cluster is not None:
@@ -44,8 +44,11 @@ def failures(
             raise typer.BadParameter(
                 "--experiment and --since only filter the list of clusters; leave them out"
             )
-        print_cluster(path, by, cluster, limit=limit, as_json=json)
+        show = print_forks if forks else print_cluster
+        show(path, by, cluster, limit=limit, as_json=json)
         return
+    if forks:
+        raise typer.BadParameter("--forks needs a CLUSTER, or a RUN in one")
     moment = _moment(since) if since is not None else None
     print_clusters(path, by, experiment=experiment, since=moment, limit=limit, as_json=json)
 
@@ -100,11 +103,9 @@ def rerun(
         str | None, typer.Option(metavar="CLUSTER", help="All runs of a cluster, as for `failures`.")
     ] = None,
     by: By = "signature",
-    limit: Annotated[
-        int, typer.Option(min=1, max=100_000, help="At most this many runs of the cluster, newest first.")
-    ] = 100,
-    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="How many to run at once.")] = 4,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before running several.")] = False,
+    limit: OfCluster = 100,
+    concurrency: AtOnce = 4,
+    yes: Unasked = False,
     unsafe_local: UnsafeLocal = False,
     json: JsonFlag = False,
 ) -> None:
@@ -113,7 +114,8 @@ def rerun(
     Exit code as for `run`; of several runs, the worst.
     """
     from engine.config import load
-    from tui.headless.reruns import chosen, rerun_all
+    from tui.headless.reruns import chosen, run_all
+    from tui.service.asked.again import rerun_request
     from tui.service.runtime import Runtime
 
     if bool(run) == (cluster is not None):
@@ -123,7 +125,8 @@ def rerun(
     if len(run_ids) > 1 and not yes:
         typer.confirm(f"Run {len(run_ids)} runs again?", abort=True, err=True)
     runtime = Runtime(settings, unsafe_local=unsafe_local)
-    raise typer.Exit(rerun_all(runtime, run_ids, concurrency=concurrency, as_json=json))
+    ask = partial(rerun_request, settings.store_path())
+    raise typer.Exit(run_all(runtime, run_ids, ask, concurrency=concurrency, as_json=json))
 
 
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tui.commands.options import JsonFlag, RunId
+from tui.commands.options import AtOnce, By, JsonFlag, OfCluster, RunId, Unasked
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -42,11 +42,24 @@ def fork(
     workflow: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Workflow to run in place of the run's.")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLUSTER",
+            help="Make the same edit in all runs of a cluster, as for `failures`: of the workflow, or of the"
+            " step that went wrong in each.",
+        ),
+    ] = None,
+    by: By = "signature",
+    limit: OfCluster = 100,
+    concurrency: AtOnce = 4,
+    yes: Unasked = False,
     json: JsonFlag = False,
 ) -> None:
     """Run a past run again from one of its steps, with a change; unchanged steps come from its record.
 
-    Exit codes as for `run`.
+    With --cluster, RUN is the run that the edit is made on. It is carried over line by line; a run in which
+    the edited lines are not found is not forked. Exit codes as for `run`; of several runs, the worst.
     """
     from engine.config import load
     from engine.recorded_job import ForkError
@@ -56,12 +69,30 @@ def fork(
     from tui.service.runtime import Runtime
 
     settings = load()
+    text = read_text(prompt, "prompt", ForkError) if prompt else None
+    if cluster is not None:
+        from tui.headless.reruns import chosen, fork_requests, run_all
+        from tui.service.asked.edit_all import edit_of
+
+        if at is not None or worker is not None or everywhere:
+            raise ForkError("--at, --worker and --everywhere are for one run; leave them out with --cluster")
+        path = settings.store_path()
+        (edited,) = chosen(path, [run_id], None, by, limit)
+        edit = edit_of(path, edited, workflow=workflow, sets=set_ or [], prompt=text)
+        run_ids = dict.fromkeys([edited, *chosen(path, [], cluster, by, limit)])
+        requests = fork_requests(path, list(run_ids)[:limit], edit)
+        if len(requests) > 1 and not yes:
+            typer.confirm(f"Fork {len(requests)} runs?", abort=True, err=True)
+        ask = requests.__getitem__
+        raise typer.Exit(
+            run_all(Runtime(settings), list(requests), ask, concurrency=concurrency, as_json=json)
+        )
     record = read_record(settings.store_path(), run_id)
     request = fork_request(
         record,
         at=at,
         sets=set_ or [],
-        prompt=read_text(prompt, "prompt", ForkError) if prompt else None,
+        prompt=text,
         worker=worker,
         workflow=_workflow(workflow) if workflow else None,
         everywhere=everywhere,

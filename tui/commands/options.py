@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,3 +16,12 @@ UnsafeLocal = Annotated[
     typer.Option("--unsafe-local", help="No sandbox: generated code runs as you, with all you can reach."),
 ]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the start of one, or `last`.")]
+By = Annotated[
+    Literal["signature", "label", "problem", "operator", "variant", "benchmark"],
+    typer.Option(help="What to cluster by."),
+]
+OfCluster = Annotated[
+    int, typer.Option(min=1, max=100_000, help="At most this many runs of the cluster, newest first.")
+]
+AtOnce = Annotated[int, typer.Option(min=1, max=1000, help="How many to run at once.")]
+Unasked = Annotated[bool, typer.Option("--yes", help="Do not ask before running several.")]

@@ -1,10 +1,11 @@
-"""`flowreasoner rerun`: one run with its trace, or several with a line each."""
+"""Recorded runs done again, as they were or changed: one run with its trace, or several with a line each."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING
 from sandbox.errors import ExpectedError
 from tui.format import plural, score
 from tui.safe import one_line
-from tui.service.asked.again import rerun_request
 from tui.service.errors import (
     EXIT_BY_STATUS,
     FAILED,
@@ -26,7 +26,11 @@ from tui.service.errors import (
 if TYPE_CHECKING:
     from engine.events import RunFinished
     from store.failures import Grouping
+    from tui.service.asked.edit_all import Edit
+    from tui.service.requests import NewFork, RunRequest
     from tui.service.runtime import Runtime
+
+Ask = Callable[[str], "RunRequest"]  # how the run of this id is asked for again
 
 
 def chosen(store: Path, runs: list[str], cluster: str | None, by: Grouping, limit: int) -> list[str]:
@@ -43,20 +47,41 @@ def chosen(store: Path, runs: list[str], cluster: str | None, by: Grouping, limi
         return [row.id for row in reader.runs(cluster=(grouping, key or ""), limit=limit).rows]
 
 
-def rerun_all(runtime: Runtime, run_ids: list[str], *, concurrency: int, as_json: bool) -> int:
-    """Run them again and return the exit code. SIGINT and SIGTERM cancel runs; their ends are recorded."""
+def fork_requests(store: Path, run_ids: list[str], edit: Edit) -> dict[str, NewFork]:
+    """The forks with this edit, by the run. Runs that it does not fit are told with the reason.
+
+    Raises EditError where it fits none.
+    """
+    from tui.service.asked.edit_all import EditError, edit_request
+
+    requests: dict[str, NewFork] = {}
+    for run_id in run_ids:
+        try:
+            requests[run_id] = edit_request(store, run_id, edit)
+        except ExpectedError as error:
+            say(f"{run_id} is not forked: {one_line(str(error), 300)}")
+    if not requests:
+        raise EditError(f"the edit fits none of {plural(len(run_ids), 'run')}")
+    return requests
+
+
+def run_all(runtime: Runtime, run_ids: list[str], ask: Ask, *, concurrency: int, as_json: bool) -> int:
+    """Do these runs again as `ask` has it for each, and return the exit code.
+
+    SIGINT and SIGTERM cancel runs; their ends are recorded.
+    """
     if len(run_ids) == 1:
         from tui.headless.run import run
 
-        return run(runtime, rerun_request(runtime.store_path, run_ids[0]), as_json=as_json)
+        return run(runtime, ask(run_ids[0]), as_json=as_json)
     try:
-        return asyncio.run(_several(runtime, run_ids, concurrency, as_json))
+        return asyncio.run(_several(runtime, run_ids, ask, concurrency, as_json))
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("interrupted; everything so far is in the store")
         return INTERRUPTED
 
 
-async def _several(runtime: Runtime, run_ids: list[str], concurrency: int, as_json: bool) -> int:
+async def _several(runtime: Runtime, run_ids: list[str], ask: Ask, concurrency: int, as_json: bool) -> int:
     task = asyncio.current_task()
     assert task is not None  # inside asyncio.run
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -65,7 +90,7 @@ async def _several(runtime: Runtime, run_ids: list[str], concurrency: int, as_js
 
     async def one(run_id: str) -> None:
         async with slots:
-            codes.append(await _one(runtime, run_id, as_json))
+            codes.append(await _one(runtime, run_id, ask, as_json))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -78,7 +103,7 @@ async def _several(runtime: Runtime, run_ids: list[str], concurrency: int, as_js
     return max(codes, key=[PASSED, FAILED, UNAVAILABLE, INTERRUPTED].index, default=PASSED)
 
 
-async def _one(runtime: Runtime, run_id: str, as_json: bool) -> int:
+async def _one(runtime: Runtime, run_id: str, ask: Ask, as_json: bool) -> int:
     """Run one again and print its line; a run that cannot be repeated does not stop the others."""
     from engine.events import RunFinished
     from tui.reports.tables import emit
@@ -86,7 +111,7 @@ async def _one(runtime: Runtime, run_id: str, as_json: bool) -> int:
 
     end: RunFinished | None = None
     try:
-        request = await asyncio.to_thread(rerun_request, runtime.store_path, run_id)
+        request = await asyncio.to_thread(ask, run_id)
         async with aclosing(runtime.record(await open_run(runtime, request))) as events:
             async for event in events:
                 if isinstance(event, RunFinished):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.format import day_time, marks_of, plural
+from tui.format import day_time, marks_of, plural, score
 from tui.reports.tables import emit, table
 from tui.safe import one_line
 from tui.service.errors import say
@@ -78,6 +78,29 @@ def print_cluster(path: Path, by: Grouping, wanted: str, *, limit: int, as_json:
     emit(None, table(head, [_run_cells(row, said.get(row.id, [])) for row in page.rows]), False)
     if page.next_cursor:
         emit(None, f"the newest {limit} are shown; --limit shows more", False)
+
+
+def print_forks(path: Path, by: Grouping, wanted: str, *, limit: int, as_json: bool) -> None:
+    """`flowreasoner failures CLUSTER-or-RUN --forks`. Raises StoreError."""
+    from store.reader import Reader
+    from tui.service.asked.forked import forks_beside, result_line
+
+    with Reader(path) as reader:
+        by, key, run = find_cluster(reader, by, wanted)
+        if run is not None:
+            found = forks_beside(reader, run.id, limit=limit)
+        else:
+            found = reader.forks(cluster=(by, key or ""), limit=limit)
+    if as_json:
+        for run, fork in found:
+            emit({"run": dataclasses.asdict(run), "fork": dataclasses.asdict(fork)}, "", True)
+        return
+    if not found:
+        emit(None, "none of these runs was forked or run again; `fork --cluster` forks them", False)
+        return
+    head = ("run", "before", "fork", "started", "now", "variant", "problem")
+    emit(None, table(head, [_fork_cells(run, fork) for run, fork in found]), False)
+    emit(None, result_line(fork.status for _, fork in found), False)
 
 
 def print_annotations(path: Path, run_ids: list[str], *, as_json: bool) -> None:
@@ -205,3 +228,19 @@ def _run_cells(row: RunRow, said: list[Annotation]) -> tuple[str, ...]:
         marks_of(said),
         one_line(row.error or "", 100),
     )
+
+
+def _fork_cells(run: RunRow, fork: RunRow) -> tuple[str, ...]:
+    return (
+        run.id,
+        _outcome(run),
+        fork.id,
+        day_time(fork.started_at),
+        _outcome(fork),
+        one_line(run.variant, 30),
+        one_line(run.problem_id, 60),
+    )
+
+
+def _outcome(run: RunRow) -> str:
+    return run.status if run.score is None else f"{run.status} {score(run.score)}"

@@ -154,17 +154,22 @@ def node_counts(state: RunState, subject: Subject, graph: Mapping[str, Any]) -> 
     return counts
 
 
-def lines_run(
-    state: RunState, subject: Subject, selected: Key | None
-) -> tuple[dict[int, int], frozenset[int]]:
-    """How often each source line has called an operator, and the lines whose call runs now.
-
-    Counted over the selected row's execution, or else the round's newest one.
-    """
+def execution_of(state: RunState, selected: Key | None) -> ExecutionNode | None:
+    """The execution that a row is in, or is; None where it is in none."""
     node: Node | None = state.tree.nodes.get(selected) if selected else None
     while node is not None and not isinstance(node, ExecutionNode):
         node = state.tree.nodes.get(node.parent) if node.parent else None
-    steps = _by_line(_steps_of(node or _newest_execution(state, subject), state))
+    return node
+
+
+def lines_run(
+    state: RunState, subject: Subject, execution: ExecutionNode | None
+) -> tuple[dict[int, int], frozenset[int]]:
+    """How often each source line has called an operator, and the lines whose call runs now.
+
+    Counted over `execution`, or else the round's newest one.
+    """
+    steps = _by_line(_steps_of(execution or _newest_execution(state, subject), state))
     running = frozenset(n for n, found in steps.items() if any(s.status == RUNNING for s in found))
     return {line: len(found) for line, found in steps.items()}, running
 

@@ -18,7 +18,7 @@ class EventsView(LineList):
     """Draws a `History`. Only what is in view is ever put into words."""
 
     def __init__(self, history: History, *, id: str | None = None) -> None:
-        super().__init__(id=id, empty="No event yet.")
+        super().__init__(id=id, empty="Nothing has happened yet.")
         self._history = history
         self._only: Sequence[int] | None = None  # indices, where some are filtered out
         self._shown = (0, 0)

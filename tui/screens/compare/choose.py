@@ -39,7 +39,7 @@ class ChooseScreen(WorkbenchScreen[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        self._table.focus()
+        self.set_focus(self._table)
 
     def on_screen_resume(self) -> None:
         self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note

@@ -72,7 +72,7 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         self._table("experiments").border_title = "Experiments"
         self.query_one("#plan").border_title = "Plan"
         self._table("variants").border_title = "Variants"
-        self._table("experiments").focus()
+        self.set_focus(self._table("experiments"))
         self.set_interval(REREAD_S, self._reread)
 
     def on_screen_resume(self) -> None:

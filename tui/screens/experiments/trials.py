@@ -42,7 +42,7 @@ class TrialsScreen(WorkbenchScreen[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        self._table.focus()
+        self.set_focus(self._table)
         self.set_interval(REREAD_S, self._reread)
 
     def on_screen_resume(self) -> None:

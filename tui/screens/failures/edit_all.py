@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tui.screens.base import WorkbenchScreen
     from tui.service.asked.edit_all import Edit, Editable
 
-HINT = "A run in which the edited lines, or the input, are not found is not forked."
+HINT = "A run in which the edited lines or inputs are not found is not forked."
 
 
 class EditAllScreen(DraftedScreen["Edit | None"]):
@@ -53,8 +53,10 @@ class EditAllScreen(DraftedScreen["Edit | None"]):
                     yield TextField(of.prompts, title="Prompts of the workflow", id="prompts")
             if of.inputs:
                 with Vertical(id="right"):
-                    yield Label(f"or the inputs of {one_line(of.operator, 60)}", id="step", markup=False)
+                    yield Label(f"or the step of {one_line(of.operator, 60)}", id="step", markup=False)
                     yield ValueFields(of.inputs, title="Inputs of the step", id="inputs")
+                    if of.prompt is not None:
+                        yield TextField(of.prompt, title="Prompt, in place of the operator's", id="prompt")
         yield Label("", id="complaint", markup=False)
         yield Label(HINT, id="hint", markup=False)
         yield Footer()
@@ -73,13 +75,23 @@ class EditAllScreen(DraftedScreen["Edit | None"]):
     def _inputs(self) -> ValueFields | None:
         return self.query("#inputs").first(ValueFields) if self._of.inputs else None
 
+    @property
+    def _prompt(self) -> TextField | None:
+        return self.query_one("#prompt", TextField) if self._of.prompt is not None else None
+
     def filled(self) -> dict[str, Any]:
         texts = {name: field.whole for name, field in self._texts.items()}
-        return {**texts, "inputs": self._inputs.filled() if self._inputs else {}}
+        return {
+            **texts,
+            "inputs": self._inputs.filled() if self._inputs else {},
+            "prompt": self._prompt.whole if self._prompt else None,
+        }
 
     def fill(self, values: dict[str, Any]) -> None:
         for name, field in self._texts.items():
             field.fill(text_of(values, name, field.whole))
+        if self._prompt:
+            self._prompt.fill(text_of(values, "prompt", self._prompt.whole))
         if self._inputs:
             self._inputs.fill(values.get("inputs"))
 
@@ -90,26 +102,27 @@ class EditAllScreen(DraftedScreen["Edit | None"]):
         """Check what was edited and hand it over."""
         from tui.service.asked.edit_all import Edit
 
-        texts, inputs = self._texts, self._inputs
+        texts, inputs, prompt = self._texts, self._inputs, self._prompt
         workflow = any(field.is_changed for field in texts.values())
-        step = inputs is not None and inputs.is_changed
-        if workflow == step:
-            both = "Edit the workflow or the step's inputs; both are two forks."
-            self._complain(both if step else "Nothing is edited yet.")
+        has_inputs = inputs is not None and inputs.is_changed
+        has_prompt = prompt is not None and prompt.is_changed
+        if workflow == (has_inputs or has_prompt):
+            both = "Edit the workflow or the step; both are two forks."
+            self._complain(both if workflow else "Nothing is edited yet.")
             return
-        if inputs is None or workflow:
+        if workflow:
             prompts = texts["prompts"].value if "prompts" in texts else self._of.prompts
             self.dismiss(Edit(self._of, workflow=(texts["code"].value, prompts)))
             return
         try:
-            value = inputs.value
+            value = inputs.value if inputs is not None and has_inputs else None
         except FieldError as error:
             self._complain(str(error))
             return
-        if not isinstance(value, dict):
+        if has_inputs and not isinstance(value, dict):
             self._complain("The inputs must be a JSON object of arguments by name.")
             return
-        self.dismiss(Edit(self._of, inputs=value))
+        self.dismiss(Edit(self._of, inputs=value, prompt=prompt.value if prompt and has_prompt else None))
 
     async def action_open_editor(self) -> None:
         field = self.focused if isinstance(self.focused, TextField) else self._texts["code"]

@@ -18,6 +18,7 @@ from tui.format import plural
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.failures.again import start_again
+from tui.screens.failures.paired import open_forks_of
 from tui.screens.failures.rows import CLUSTER_COLUMNS, RUN_COLUMNS, cluster_row, run_row
 from tui.screens.failures.step_text import step_text
 from tui.watching import Watches
@@ -69,7 +70,7 @@ class FailuresScreen(WorkbenchScreen[None]):
     def on_mount(self) -> None:
         self._table("runs").border_title = "Runs"
         self.query_one("#peek").border_title = "Why"
-        self._table("clusters").focus()
+        self.set_focus(self._table("clusters"))
         self.set_interval(REREAD_S, self._reread)
 
     def on_screen_resume(self) -> None:
@@ -216,7 +217,7 @@ class FailuresScreen(WorkbenchScreen[None]):
 
     @on(LineList.Chosen, "#clusters")
     def _enter_cluster(self) -> None:
-        self._table("runs").focus()
+        self.set_focus(self._table("runs"))
 
     @on(LineList.Chosen, "#runs")
     def _open(self) -> None:
@@ -390,6 +391,10 @@ class FailuresScreen(WorkbenchScreen[None]):
             others = [other for other in self._runs if other.id != run.id]
             runs = [run, *others[: MOST_RERUNS - 1]]
             self.navigation.open_after(partial(fork_all, self, run, runs))
+
+    def action_forks(self) -> None:
+        if (key := self._table("clusters").selected) is not None:
+            open_forks_of(self, self._by, key)
 
     def _rerun(self, run_ids: list[str]) -> None:
         self.run_worker(partial(start_again, self, run_ids), group="rerun")

@@ -60,7 +60,7 @@ class HomeScreen(WorkbenchScreen[None]):
             recent = TableView(RECENT_COLUMNS, id="recent", empty="Reading the store …")
             recent.border_title = "Recent runs"
             yield recent
-            failures = TableView(FAILURE_COLUMNS, id="failures", empty="No run has gone wrong.")
+            failures = TableView(FAILURE_COLUMNS, id="failures")
             failures.border_title = "Last failures"
             yield failures
         yield Footer()
@@ -68,7 +68,7 @@ class HomeScreen(WorkbenchScreen[None]):
     def on_mount(self) -> None:
         self._show_setup()
         self._sync_active()
-        self.query_one("#recent").focus()
+        self.set_focus(self.query_one("#recent"))
         self.set_interval(max(self.navigation.tick, 0.5), self._sync_active)
         self.set_interval(STORE_SECONDS, self._reread)
         self._watches = Watches(self.navigation.records, self.navigation.memory)
@@ -109,7 +109,9 @@ class HomeScreen(WorkbenchScreen[None]):
                 recent.empty = "No run yet. They will be listed here, newest first."
                 recent.show([recent_row(run) for run in newest.rows])
                 recent.refresh()
+                failures.empty = "No run has gone wrong."
                 failures.show([failure_row(run) for run in failed.rows])
+                failures.refresh()
         except StoreError as error:
             recent.empty = f"The store cannot be read: {one_line(str(error), 200)}"
             recent.refresh()

@@ -63,7 +63,7 @@ class HostsScreen(WorkbenchScreen[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        self._table("containers").focus()
+        self.set_focus(self._table("containers"))
 
     def on_screen_resume(self) -> None:
         self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note

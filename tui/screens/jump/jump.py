@@ -22,7 +22,7 @@ def jump(app: App[None]) -> None:
 
     def focus(pane: Widget | None) -> None:
         if pane is not None:
-            pane.focus()
+            pane.screen.set_focus(pane)
 
     if panes := panes_of(app.screen):
         app.push_screen(JumpScreen(panes), focus)

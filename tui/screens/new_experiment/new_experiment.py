@@ -90,7 +90,7 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
 
     def compose(self) -> ComposeResult:
         yield TitleBar("New experiment")
-        with VerticalScroll(id="form"):
+        with VerticalScroll(id="form", can_focus=False):
             with Vertical(id="specs") as specs:
                 specs.border_title = "Variants, one a line: NAME or NAME,KEY=VALUE"
                 yield SpecArea(clean("\n".join(self._variants)), id="variants", compact=True)
@@ -215,7 +215,7 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
         begin = self.query_one("#begin", Button)
         begin.disabled = False
         if self.focused is self._asked_from:
-            begin.focus()
+            self.set_focus(begin)
         self.call_after_refresh(begin.scroll_visible, animate=False)
 
     def _filled(self) -> Filled | None:
@@ -225,13 +225,13 @@ class NewExperimentScreen(DraftedScreen[Filled | None]):
             result = validator.validate(values[field])
             if values[field] and not result.is_valid:
                 self._complain(f"{FIELDS[field][0]}: {result.failure_descriptions[0]}")
-                self.query_one(f"#{field}").focus()
+                self.set_focus(self.query_one(f"#{field}"))
                 return None
         specs = [line.strip() for line in self.query_one("#variants", TextArea).text.splitlines()]
         if not values["benchmark"] or not any(specs):
             missing = "benchmark" if not values["benchmark"] else "variants"
             self._complain("Name a benchmark" if missing == "benchmark" else "Name a variant")
-            self.query_one(f"#{missing}").focus()
+            self.set_focus(self.query_one(f"#{missing}"))
             return None
 
         def number(field: str) -> int | None:

@@ -46,7 +46,7 @@ class NewRunScreen(DraftedScreen[NewRun | None]):
     def compose(self) -> ComposeResult:
         request = self._request
         yield TitleBar("New run")
-        with VerticalScroll(id="form"):
+        with VerticalScroll(id="form", can_focus=False):
             with Vertical(id="ask"):
                 yield Label("Query", classes="name")
                 yield TextArea(clean(request.problem.prompt), id="prompt", compact=True)
@@ -190,12 +190,12 @@ class NewRunScreen(DraftedScreen[NewRun | None]):
         if (wrong := problem_of(values)) is not None:
             field, why = wrong
             self._complain(why)
-            self.query_one(f"#{field}").focus()
+            self.set_focus(self.query_one(f"#{field}"))
             return
         problem = self._edited()
         if problem is None:
             self._complain("The query is empty")
-            self.query_one("#prompt").focus()
+            self.set_focus(self.query_one("#prompt"))
             return
         request = dataclasses.replace(
             self._request,

@@ -213,7 +213,7 @@ class PlaygroundScreen(DraftedScreen[None]):
         self._complain("")
         self.filling = GridRun(session=self.navigation.start_run(request, show=False))
         self._side.turn_to_cell()
-        self._grid.focus()
+        self.set_focus(self._grid)
         self._sync(force=True)
 
     def action_cancel(self) -> None:
@@ -259,7 +259,7 @@ class PlaygroundScreen(DraftedScreen[None]):
     def action_add_model(self) -> None:
         box = self.query_one("#models", Input)
         box.value = box.value.rstrip(", ") + ", " if box.value.strip(", ") else ""
-        box.focus()
+        self.set_focus(box)
         box.cursor_position = len(box.value)
 
     def action_next_side(self) -> None:

@@ -66,7 +66,7 @@ class PromptEditor(Vertical):
         """Another prompt, starting from the one that is shown."""
         self._add(self.row.text)
         self._show(len(self.rows) - 1)
-        self._area.focus()
+        self.screen.set_focus(self._area)
 
     def show_next(self) -> None:
         """Show the prompt after the one that is shown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from tui.trace.state import RunState
 
 if TYPE_CHECKING:
     from tui.navigation import Navigation
+    from tui.screens.base import WorkbenchScreen
     from tui.screens.fork.fork import Changes
     from tui.service.requests import NewFork
 
@@ -53,12 +55,22 @@ def fork_at(
     screen.app.push_screen(ForkScreen(state.run_id, step, _prompt_of(state, step), state.worker), take)
 
 
-def parent_of(screen: Screen[None], state: RunState) -> str | None:
-    """The run that this one was forked from; None after saying that there is none."""
+def with_parent(screen: Screen[None], state: RunState, show: Callable[[str, str], None]) -> None:
+    """Call `show` with the run that this one was forked from, and this one; say so where there is none."""
     if (parent := state.origin.get("parent")) is None:
         screen.notify("This run was not forked from another.")
-        return None
-    return str(parent)
+    else:
+        show(str(parent), state.run_id)
+
+
+def show_forks(screen: WorkbenchScreen[None], state: RunState) -> None:
+    """Show the forks and reruns of the runs that failed as this one did, or the one it was forked from."""
+    from tui.screens.failures.paired import open_forks_beside
+
+    if state.run_id:
+        open_forks_beside(screen, state.run_id)
+    else:
+        screen.notify("The run has not begun yet.")
 
 
 def _request(store: Path, run_id: str, step_id: str, changes: Changes) -> NewFork:

@@ -19,6 +19,7 @@ class GraphPane(GraphView):
         super().__init__(id=id)
         self._graph: Mapping[str, Any] = {}
         self._graph_of = ""
+        self._drawn: tuple[object, ...] = ()
 
     def show_subject(self, state: RunState, subject: Subject) -> None:
         """Draw it as far as it is known; call this again while code comes."""
@@ -28,6 +29,10 @@ class GraphPane(GraphView):
             self._graph_of = subject.code
             parse = partial(self._parse, subject.code, state.config)
             self.run_worker(parse, group="graph", exclusive=True)
+        # Every step is looked at for it, and a move of the cursor changes nothing.
+        if (drawn := (state, state.revision, subject.round, self._graph)) == self._drawn:
+            return
+        self._drawn = drawn
         graph = graph_that_ran(state, subject, self._graph)
         counts = node_counts(state, subject, graph)
         self.show(graph, node_marks(state, subject, graph), counts)

@@ -17,7 +17,7 @@ from tui.actions import bindings_for
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
 from tui.screens.run.detail_pane import DetailPane
-from tui.screens.run.forks import fork_at, parent_of
+from tui.screens.run.forks import fork_at, show_forks, with_parent
 from tui.screens.run.hits import to_hit
 from tui.screens.run.not_begun import NotBegun
 from tui.screens.run.pages import Pages
@@ -370,18 +370,16 @@ class RunScreen(WorkbenchScreen[None]):
 
     def action_playground(self) -> None:
         found = playground_of(self.session.state, self._step)
-        if isinstance(found, str):
-            self.notify(found)
-        else:
-            self.app.push_screen(found)
+        self.notify(found) if isinstance(found, str) else self.app.push_screen(found)
 
     def action_parent(self) -> None:
-        if (parent := parent_of(self, self.session.state)) is not None:
-            self.navigation.open_trace(parent)
+        with_parent(self, self.session.state, lambda parent, _: self.navigation.open_trace(parent))
 
     def action_against_parent(self) -> None:
-        if (parent := parent_of(self, self.session.state)) is not None:
-            self.navigation.open_comparison((parent, self.session.state.run_id))
+        with_parent(self, self.session.state, lambda *both: self.navigation.open_comparison(both))
+
+    def action_forks(self) -> None:
+        show_forks(self, self.session.state)
 
     def action_replay(self) -> None:
         session = self.session

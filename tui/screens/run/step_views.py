@@ -108,6 +108,8 @@ class StepViews(Vertical):
     def keep(self, keys: set[Key] | None, events: Sequence[int] | None) -> None:
         """Leave out all but these rows and events (indices in the history); None leaves all."""
         self.outline.keep = self.timeline.keep = keys
+        none = "Nothing has happened yet." if keys is None else "Nothing here is what you look for."
+        self.outline.empty = self.timeline.empty = self.events.empty = none
         self.outline.sync(force=True)
         self.events.only(events)
 

@@ -10,12 +10,14 @@ from textual.containers import Vertical
 from tui.screens.run.graph_pane import GraphPane
 from tui.trace.nodes import Key, StepNode
 from tui.trace.state import RunState
-from tui.trace.subject import Subject, lines_run
+from tui.trace.subject import Subject, execution_of, lines_run
 from tui.widgets.text_view import TextView
 
 
 class WorkflowPane(Vertical):
     """Shows one subject: a round's workflow, whole or as far as it is written."""
+
+    _counted: tuple[object, ...] = ()  # what the lines were counted for
 
     def compose(self) -> ComposeResult:
         yield TextView(id="reasoning", classes="pane", tail=True, empty="Appears as the meta-agent thinks.")
@@ -39,7 +41,11 @@ class WorkflowPane(Vertical):
         reasoning.border_title = f"Reasoning{where}"
         source.show(subject.source)
         source.border_title = f"Workflow{where}" + (f" · {subject.heading}" if subject.heading else "")
-        source.mark_counts(*lines_run(state, subject, selected))
+        execution = execution_of(state, selected)
+        counted = (state, state.revision, subject.round, execution and execution.key)
+        if counted != self._counted:
+            self._counted = counted
+            source.mark_counts(*lines_run(state, subject, execution))
         node = state.tree.nodes.get(selected) if selected else None
         source.mark_line(node.line if isinstance(node, StepNode) else None)
 

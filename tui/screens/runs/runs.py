@@ -62,7 +62,7 @@ class RunsScreen(WorkbenchScreen[None]):
 
     def on_mount(self) -> None:
         self._table.border_title = "Runs"
-        self._table.focus()
+        self.set_focus(self._table)
         self._show_filter()
 
     def on_screen_resume(self) -> None:

@@ -73,7 +73,7 @@ class DatasetScreen(ModalScreen[Built | None]):
     def on_mount(self) -> None:
         kinds = self.query_one("#kinds", OptionList)
         kinds.highlighted = list(KINDS).index(self._first[0])
-        kinds.focus()
+        self.set_focus(kinds)
 
     @property
     def _kind(self) -> str:
@@ -132,7 +132,7 @@ class DatasetScreen(ModalScreen[Built | None]):
         self._built = out
         train = self.query_one("#train", Button)
         train.disabled = False
-        train.focus()
+        self.set_focus(train)
 
     def _progress(self, so_far: Progress) -> None:
         of = f" of {so_far.total:,}" if so_far.total is not None else ""

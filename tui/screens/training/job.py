@@ -67,7 +67,7 @@ class JobScreen(WorkbenchScreen[None]):
 
     def on_mount(self) -> None:
         self._show(self._id)
-        self.query_one("#curves").focus()
+        self.set_focus(self.query_one("#curves"))
         self.set_interval(REREAD_S, self._reread)
 
     def on_screen_resume(self) -> None:
@@ -162,14 +162,21 @@ class JobScreen(WorkbenchScreen[None]):
     def _pick(self, event: TabStrip.Picked) -> None:
         self.show_tab(event.name)
 
+    def widen(self) -> bool:
+        box = self.query_one("#filter", Input)
+        if narrowed := box.display or bool(self._pattern):
+            self._keep("")
+            box.display = False
+        return narrowed
+
     def show_tab(self, name: str) -> None:
         """Go to the tab of this name."""
         self._tab = self.query_one("#tabs", TabStrip).active = name
         at = TABS.index(name)
         switcher = self.query_one("#panes", ContentSwitcher)
         switcher.current = [child.id for child in switcher.children][at]
+        self.set_focus(self.query_one(_FOCUS[at]))
         self.query_one("#filter").display = False
-        self.query_one(_FOCUS[at]).focus()
         self.refresh_bindings()
         self.action_reload()
 
@@ -192,9 +199,9 @@ class JobScreen(WorkbenchScreen[None]):
         box = self.query_one("#filter", Input)
         curves = self._tab == "Curves"
         box.placeholder = "Metrics, as in loss|reward" if curves else "Lines, as in error|warning"
-        box.value = self.query_one(PlotsPane).view.pattern if curves else self.query_one(LogPane).pattern
+        box.value = self._pattern
         box.display = True
-        box.focus()
+        self.set_focus(box)
 
     @on(Input.Submitted, "#filter")
     def _filtered(self, event: Input.Submitted) -> None:
@@ -204,12 +211,28 @@ class JobScreen(WorkbenchScreen[None]):
         except ValueError as error:
             self.notify(one_line(str(error), 200), severity="warning")
             return
-        if self._tab == "Curves":
-            self.query_one(PlotsPane).keep(pattern)
-        else:
-            self.query_one(LogPane).pattern = pattern
+        self._keep(pattern)
         event.input.display = False
-        self.query_one(_FOCUS[TABS.index(self._tab)]).focus()
+
+    @property
+    def _pattern(self) -> str:
+        """What the curves, or the lines of the log, are filtered by."""
+        match self._tab:
+            case "Curves":
+                return self.query_one(PlotsPane).view.pattern
+            case "Log":
+                return self.query_one(LogPane).pattern
+            case _:
+                return ""
+
+    def _keep(self, pattern: str) -> None:
+        """Filter by this from now on, and go back to what is filtered."""
+        match self._tab:
+            case "Curves":
+                self.query_one(PlotsPane).keep(pattern)
+            case "Log":
+                self.query_one(LogPane).pattern = pattern
+        self.set_focus(self.query_one(_FOCUS[TABS.index(self._tab)]))
         self.action_reload()
 
     def action_earlier(self) -> None:

@@ -83,7 +83,7 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
         hosts = ["local", *self.navigation.jobs.hosts]
         self.query_one("#name-host", Input).suggester = SuggestFromList(hosts)
         self._table.border_title = "Settings: enter changes one"
-        self._table.focus()
+        self.set_focus(self._table)
         self.run_worker(self._read, group="recipe", exclusive=True)
 
     @property
@@ -163,7 +163,7 @@ class LaunchScreen(WorkbenchScreen[Launch | None]):
     @on(Input.Submitted)
     def _changed_recipe(self) -> None:
         self.run_worker(self._read, group="recipe", exclusive=True)
-        self._table.focus()
+        self.set_focus(self._table)
 
     @on(Input.Blurred, "#name-recipe")
     def _left_recipe(self) -> None:

@@ -94,7 +94,7 @@ class RolloutsPane(Vertical):
 
     @on(LineList.Chosen, "#groups")
     def _enter_group(self) -> None:
-        self.query_one("#candidates").focus()
+        self.screen.set_focus(self.query_one("#candidates"))
 
 
 def _group_row(name: str, rows: list[CandidateRow]) -> TableRow:

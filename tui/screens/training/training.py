@@ -60,7 +60,7 @@ class TrainingScreen(WorkbenchScreen[None]):
         self._table.border_title = "Jobs"
         self.query_one("#facts").border_title = "Job"
         self.query_one("#time").border_title = "Where the time goes"
-        self._table.focus()
+        self.set_focus(self._table)
         self.set_interval(REREAD_S, self._reread)
 
     def on_screen_resume(self) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.events import StepStarted, WorkflowProposed
+from engine.operators.own import recorded_set
 from engine.recorded_job import ForkError
 from tui.service.requests import NewFork
 
@@ -25,7 +26,11 @@ class EditError(ForkError):
 
 @dataclass(frozen=True)
 class Editable:
-    """What of a failed run can be edited: its workflow, and the inputs of the step that is to blame."""
+    """What of a failed run can be edited: its workflow, and inputs and prompt of the step that is to blame.
+
+    `step_id` is None where no step is to blame. `prompt` is the user's message of the step's first model
+    call, None where it made none or was served from another run's record.
+    """
 
     run_id: str
     code: str
@@ -33,64 +38,120 @@ class Editable:
     step_id: str | None
     operator: str
     inputs: dict[str, Any]
+    prompt: str | None
 
 
 @dataclass(frozen=True)
 class Edit:
-    """What was made of it; what is None stays as it is. One of the two is set."""
+    """What was made of it; what is None stays as it is. It is of the workflow, or else of the step."""
 
     of: Editable
     workflow: tuple[str, str] | None = None
     inputs: dict[str, Any] | None = None
+    prompt: str | None = None
 
 
 def editable(store: Path, run_id: str) -> Editable:
-    """What of a failed run can be edited. Raises StoreError, and EditError where it has no workflow."""
-    from store.reader import Reader
+    """What of a failed run can be edited.
 
-    with Reader(store) as reader:
-        peek = reader.failures.peek(run_id)
-    if not isinstance(peek.workflow, WorkflowProposed):
-        raise EditError("it has no workflow")
-    step = next((event for event in peek.step if isinstance(event, StepStarted)), None)
-    return Editable(
-        run_id,
-        peek.workflow.code,
-        peek.workflow.prompts,
-        step.step_id if step else None,
-        step.operator if step else "",
-        dict(step.inputs) if step else {},
-    )
+    Raises StoreError, EditError where it has no workflow, and otherwise as `read_record` does.
+    """
+    return _read(store, run_id)[0]
+
+
+def edit_of(
+    store: Path,
+    run_id: str,
+    *,
+    workflow: Path | None = None,
+    sets: Sequence[str] = (),
+    prompt: str | None = None,
+) -> Edit:
+    """The edit as the command line has it, made on this run. A workflow file without prompts beside it leaves
+    the prompts as they are.
+
+    Raises ForkError, StepError or WorkflowFileError where the options do not go together or do not fit this
+    run, and otherwise as `editable` does.
+    """
+    from tui.service.asked.fork import with_sets
+    from tui.service.asked.workflow import read_workflow_file
+
+    if (workflow is not None) == (bool(sets) or prompt is not None):
+        raise ForkError("say what to change in all of them: --workflow, or --set and --prompt for the step")
+    of, record = _read(store, run_id)
+    if workflow is not None:
+        code, prompts = read_workflow_file(workflow)
+        if code.rstrip() == of.code.rstrip() and prompts.rstrip() in ("", of.prompts.rstrip()):
+            raise EditError(f"{workflow} is the workflow of run {of.run_id} as it was; edit it first")
+        return Edit(of, workflow=(code, prompts or of.prompts))
+    if of.step_id is None:
+        raise EditError(f"run {of.run_id} did not fail at a step; edit its workflow, with --workflow")
+    if prompt is not None and of.prompt is None:
+        raise EditError(f"the step of {of.operator} that went wrong called no model; use --set")
+    operator = recorded_set(record.start.config).get(of.operator)
+    return Edit(of, inputs=with_sets(of.inputs, sets, operator) if sets else None, prompt=prompt)
 
 
 def edit_request(store: Path, run_id: str, edit: Edit) -> NewFork:
-    """The fork of a run with the edit. Raises EditError where it does not fit, and otherwise as `check_fork`
-    does.
-    """
-    from tui.service.asked.fork import check_fork, read_record
+    """The fork of a run with the edit, which for a step is made wherever that step is in the run.
 
-    its = editable(store, run_id)
-    record = read_record(store, run_id)
+    Raises EditError where it does not fit, and otherwise as `check_fork` does.
+    """
+    from tui.service.asked.fork import check_fork
+
+    its, record = _read(store, run_id)
     if edit.workflow is not None:
         code = carried(edit.of.code, edit.workflow[0], its.code, "workflow")
         prompts = carried(edit.of.prompts, edit.workflow[1], its.prompts, "prompts")
         request = NewFork(parent=record.run_id, workflow=(code, prompts))
     else:
-        assert edit.inputs is not None
-        step = _step(record, its, edit.of)
-        inputs = carried_inputs(edit.of.inputs, edit.inputs, dict(step.inputs))
-        request = NewFork(parent=record.run_id, at=step.id, inputs=inputs)
+        if its.step_id is None or its.operator != edit.of.operator:
+            raise EditError(f"it did not fail at a step of {edit.of.operator}")
+        # In every execution of the run: where the others stay as they failed, the run cannot pass.
+        request = NewFork(
+            parent=record.run_id,
+            at=its.step_id,
+            inputs=None if edit.inputs is None else carried_inputs(edit.of.inputs, edit.inputs, its.inputs),
+            prompt=None if edit.prompt is None else _carried_prompt(edit, its),
+            everywhere=True,
+        )
     check_fork(record, request)
     return request
 
 
-def _step(record: RunRecord, its: Editable, of: Editable) -> RecordedStep:
-    """The step of this run that the edit is for: the one to blame, where that is of the same operator."""
-    from engine.forks.steps import find_step
+def _carried_prompt(edit: Edit, its: Editable) -> str:
+    assert edit.of.prompt is not None and edit.prompt is not None
+    if its.prompt is None:
+        raise EditError("its step has no prompt of its own")
+    return carried(edit.of.prompt, edit.prompt, its.prompt, "prompt")
 
-    if its.step_id is None or its.operator != of.operator:
-        raise EditError(f"it did not fail at a step of {of.operator}")
-    return find_step(record, its.step_id)
+
+def _read(store: Path, run_id: str) -> tuple[Editable, RunRecord]:
+    from store.reader import Reader
+    from tui.service.asked.fork import read_record
+
+    with Reader(store) as reader:
+        peek = reader.failures.peek(run_id)
+    if not isinstance(peek.workflow, WorkflowProposed):
+        raise EditError("it has no workflow")
+    record = read_record(store, run_id)
+    blamed = next((event.step_id for event in peek.step if isinstance(event, StepStarted)), "")
+    step = record.steps.get(blamed)
+    its = Editable(
+        run_id,
+        peek.workflow.code,
+        peek.workflow.prompts,
+        step.id if step else None,
+        step.operator if step else "",
+        dict(step.inputs) if step else {},
+        _prompt_of(step) if step else None,
+    )
+    return its, record
+
+
+def _prompt_of(step: RecordedStep) -> str | None:
+    users = [m["content"] for m in step.prompts[0] if m["role"] == "user"] if step.prompts else []
+    return users[-1] if users else None
 
 
 def carried(old: str, new: str, other: str, what: str) -> str:
@@ -103,7 +164,8 @@ def carried(old: str, new: str, other: str, what: str) -> str:
         return other
     if other == old:
         return new
-    before, after, lines = old.splitlines(), new.splitlines(), other.splitlines()
+    # Editors and files end a text with a newline, or two: that is no edit.
+    before, after, lines = (text.rstrip("\n").splitlines() for text in (old, new, other))
     if max(len(before), len(after), len(lines)) > _MOST_LINES:
         raise EditError(f"the {what} has more than {_MOST_LINES:,} lines")
     changes = [

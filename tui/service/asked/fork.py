@@ -17,6 +17,7 @@ from tui.service.asked.text_file import read_text
 from tui.service.requests import NewFork
 
 if TYPE_CHECKING:
+    from engine.operators.specs import OperatorSpec
     from engine.run.context import Services
     from engine.run.ledger import Budget
     from engine.runner import Run
@@ -75,13 +76,7 @@ def fork_request(
     step = find_step(record, at) if at is not None else None
     inputs: dict[str, Any] | None = None
     if step is not None and sets:
-        operator = recorded_set(record.start.config).get(step.operator)
-        inputs = step.inputs
-        for text in sets:
-            path, equals, value = text.partition("=")
-            if not equals:
-                raise StepError(f"--set {text!r} has no value: write PATH=VALUE")
-            inputs = with_value(inputs, path, _value(value), operator)
+        inputs = with_sets(step.inputs, sets, recorded_set(record.start.config).get(step.operator))
     if step is not None and prompt is not None and step.ended and not step.reused and not step.prompts:
         raise StepError(
             f"{record.place(step)} {step.operator} called no model, so it has no prompt; use --set"
@@ -97,6 +92,21 @@ def fork_request(
     )
     check_fork(record, request)
     return request
+
+
+def with_sets(
+    inputs: dict[str, Any], sets: Sequence[str], operator: OperatorSpec | None = None
+) -> dict[str, Any]:
+    """A copy of a step's `inputs` with what `sets` say, each PATH=VALUE.
+
+    Raises StepError, and ForkError where the file of a value cannot be read.
+    """
+    for text in sets:
+        path, equals, value = text.partition("=")
+        if not equals:
+            raise StepError(f"--set {text!r} has no value: write PATH=VALUE")
+        inputs = with_value(inputs, path, _value(value), operator)
+    return inputs
 
 
 def check_fork(record: RunRecord, request: NewFork) -> None:
