@@ -18,7 +18,7 @@ from store.errors import StoreError, no_run
 from store.experiment_progress import ExperimentProgress, read_progress
 from store.owners import Owner
 from store.reading import ReadConnection
-from store.usage import SearchUsage, Usage, operators_of, usage_of
+from store.usage import SearchUsage, Usage, add_unfinished, operators_of, usage_of
 
 _SELECT_EXPERIMENTS = (
     "SELECT name, benchmark, plan, started_at, owner_pid, owner_start, owner_boot FROM experiments"
@@ -142,6 +142,7 @@ class ExperimentReader:
                 if trial not in reported or row[-1] or not reported[trial][-1]:
                     reported[trial] = tuple(row)
             used = _Used.by(db, _REPORTED, name)
+            add_unfinished(db, used.calls, name)
 
             def row_of(trial: str) -> TrialRow:
                 key = TrialKey.parse(trial)

@@ -55,6 +55,29 @@ def usage_of(db: sqlite3.Connection, runs: str, *values: str) -> dict[tuple[str,
     return usage
 
 
+def add_unfinished(db: sqlite3.Connection, usage: dict[tuple[str, str], Usage], experiment: str) -> None:
+    """Add to what each run of the experiment used what the unfinished attempts that it goes on from paid for:
+    the answers that it had from their records cost it nothing.
+    """
+    query = """
+        SELECT o.run_id, o.parent FROM origins o JOIN origins p ON p.run_id = o.parent
+        WHERE o.experiment = ? AND p.experiment = o.experiment AND p.trial = o.trial ORDER BY o.run_id"""
+    for run_id, parent in db.execute(query, (experiment,)).fetchall():
+        for role in ("meta", "worker"):
+            if (before := usage.get((parent, role))) is None:
+                continue
+            own = usage.get((run_id, role), Usage())
+            is_known = own.cost_usd is not None and before.cost_usd is not None
+            usage[run_id, role] = Usage(
+                own.calls,  # those answered from the record among them
+                own.tokens_in + before.tokens_in,
+                own.tokens_out + before.tokens_out,
+                (own.cost_usd or 0.0) + (before.cost_usd or 0.0) if is_known else None,
+                own.latency_ms + before.latency_ms,
+                own.call_ms + before.call_ms,
+            )
+
+
 def operators_of(db: sqlite3.Connection, runs: str, *values: str) -> dict[str, dict[str, int]]:
     """How many steps each run made, by run id and then operator."""
     query = f"""

@@ -17,6 +17,8 @@ from engine.experiments.ray.trials import RemoteRun
 from engine.experiments.ray.worker import TrialWorker
 from engine.experiments.trials import TrialRequest
 from engine.experiments.wire import request_from_json, request_to_json
+from engine.forks import replies
+from engine.models.base import Completion
 from engine.operators.own import read_set
 from engine.operators.sets import PAPER, SETS
 from engine.run.context import Origin, RunConfig
@@ -229,5 +231,6 @@ def test_a_request_crosses_whole(tmp_path: Path) -> None:
         3,
         built,
         {"code": "x"},
+        replies=(replies.Reply("worker", "w", "", "key", Completion("\ud800", tokens_in=3, flags=("cut",))),),
     )
     assert request_from_json(json.loads(json.dumps(request_to_json(sent)))) == sent

@@ -18,6 +18,7 @@ from engine.experiments.cluster_error import ClusterError
 from engine.experiments.ray.cluster import Crew, LostWorkerError, Member
 from engine.experiments.trials import Carry, TrialRequest, Watch, trial_of
 from engine.experiments.wire import request_to_json
+from engine.forks.replies import KINDS, Unfinished, replies_of
 from engine.search import Trial
 
 # A trial that kills its worker so often would do so for ever.
@@ -71,6 +72,14 @@ class RemoteRun:
             if self._cancelling is not None:
                 self._cancelling.cancel()
 
+    @property
+    def unfinished(self) -> Unfinished | None:
+        """What another attempt can go on from; None where the run never began."""
+        if self._begun.last is None:
+            return None
+        replies = (*self._request.replies, *replies_of(self._begun.calls))
+        return Unfinished(self._begun.last.run_id, replies)
+
     def cancel(self) -> None:
         """End the run; its last events still come from `events`."""
         if self._cancelling is None and not self._begun.has_ended:
@@ -100,6 +109,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.last: Event | None = None
+        self.calls: list[Event] = []  # what `replies_of` reads
         self._calls = self._steps = self._tokens_in = self._tokens_out = 0
         self._cost: float | None = 0.0
         self._best: RoundFinished | None = None
@@ -112,6 +122,8 @@ class Seen:
     def add(self, event: Event) -> None:
         """Count the run's next event."""
         self.last = event
+        if event.kind in KINDS:
+            self.calls.append(event)
         if isinstance(event, StepStarted):
             self._steps += 1
         elif isinstance(event, ModelCallFinished):
@@ -180,6 +192,7 @@ class RayTrials:
                     self._crew.lost(member)
             if not run.lost:
                 break
+            request = request.going_on(run.unfinished)
         if end is None:  # no event of a run ever came
             why = f"{ATTEMPTS} workers of the Ray cluster in a row ended as they began this"
             return Trial("", request.problem.id, request.repeat, "infra", None, None, why, 0, 0, 0.0)

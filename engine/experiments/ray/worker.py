@@ -74,6 +74,7 @@ class TrialWorker:
                 job=workflow_job(trial_request.workflow) if trial_request.workflow else None,
                 found=trial_request.found,
                 origin=trial_request.origin,
+                replies=trial_request.replies,
             )
         except ExpectedError as error:
             del self._trials[name]
