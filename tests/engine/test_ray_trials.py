@@ -12,7 +12,8 @@ import pytest_asyncio
 
 from engine.events import Event, ModelCallFinished, ModelCallStarted, RunFinished, RunStarted
 from engine.experiments.cluster_error import ClusterError
-from engine.experiments.ray.cluster import STARTS, LostWorkerError, Member, connected
+from engine.experiments.crew import LostWorkerError
+from engine.experiments.ray.cluster import STARTS, Member, connected
 from engine.experiments.ray.trials import RemoteRun
 from engine.experiments.ray.worker import TrialWorker
 from engine.experiments.trials import TrialRequest
@@ -33,7 +34,7 @@ class Direct(Member):
     """A worker in this process: what it is asked and answers crosses as JSON, as it would to another."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__(None, None)
         self.host, self.worker = "here", TrialWorker()
         self.lost = False
 
