@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from engine.events import Event, Notice, RunFinished, RunStarted, Split
 from engine.forks import Fork
+from engine.forks.replies import Replies, Reply
 from engine.formats.catalog import FORMATS, NATIVE
 from engine.ids import new_id
 from engine.models.base import ModelError
@@ -42,9 +43,11 @@ class Run:
         found: Mapping[str, Any] | None = None,
         origin: Origin = Origin(),  # noqa: B008  immutable
         fork: Fork | None = None,
+        replies: Sequence[Reply] = (),
     ) -> None:
         """`job` is what the run does, by default the variant's `solve`; `found` is the result of the
-        variant's search, where it has one. Steps and calls that `fork` has a record of are served from it.
+        variant's search, where it has one. Steps and calls that `fork` has a record of are served from it;
+        `replies` are what an unfinished attempt at the same was answered.
 
         Raises UnknownVariantError where there is no such variant, and OptionError where its options are
         wrong.
@@ -60,7 +63,8 @@ class Run:
         # To pause, step and edit the run while it is in progress.
         self.control = Control(emitter, ledger)
         fork = fork or Fork()
-        gateway = Gateway(emitter, ledger, self.control, fork, deltas=config.deltas)
+        self._recorded = len(replies)
+        gateway = Gateway(emitter, ledger, self.control, fork, Replies(replies), deltas=config.deltas)
         self._context = RunContext(
             problem, config, services, emitter, ledger, gateway, self.control, found, fork
         )
@@ -131,6 +135,12 @@ class Run:
         )
         if services.sandbox.name != "docker":
             context.emitter.emit(Notice(level="warning", text=services.sandbox.description))
+        if self._recorded:
+            text = (
+                f"Goes on from run {self.origin.parent}, which did not end: where the same is asked,"
+                f" {self._recorded} recorded answers are used again."
+            )
+            context.emitter.emit(Notice(level="info", text=text))
 
     def _finish(self, status: str, result: Result) -> None:
         ledger = self._context.ledger

@@ -7,16 +7,19 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from engine.events import RunFinished
+from engine.events import Event, RunFinished
 from engine.experiments.keys import DONE, TrialKey
 from engine.experiments.plan import Plan
 from engine.experiments.tally import Attempt
 from engine.experiments.trials import trial_of
+from engine.forks.replies import KINDS, Unfinished, replies_of
 from engine.search import Trial
 from store import experiment_reader as experiments
 from store import owners, payloads
@@ -69,6 +72,12 @@ class ExperimentLog:
     async def ended(self, key: str) -> Trial | None:
         """How the newest attempt at this trial that counts ended, None where there is none."""
         return await self._do(_ended, key)
+
+    async def unfinished(self, key: str) -> Unfinished | None:
+        """What the attempts at a trial were answered since one of them last counted; None where there was
+        none since then. Of a damaged record, what comes before the damage counts.
+        """
+        return await self._do(_unfinished, key)
 
     async def spent(self) -> tuple[float, int]:
         """US dollars of all model calls so far, and how many calls have an unknown price."""
@@ -185,6 +194,31 @@ def _ended(db: sqlite3.Connection, name: str, key: str) -> Trial | None:
     assert isinstance(end, RunFinished)
     key_of = TrialKey.parse(key)
     return trial_of(key_of.problem_id, key_of.repeat, end)
+
+
+def _unfinished(db: sqlite3.Connection, name: str, key: str) -> Unfinished | None:
+    rows = db.execute(
+        "SELECT r.id, r.status FROM origins o JOIN runs r ON r.id = o.run_id"
+        " WHERE o.experiment = ? AND o.trial = ? ORDER BY r.started_at DESC, r.id DESC",
+        (name, key),
+    ).fetchall()
+    run_ids = [run_id for run_id, _ in takewhile(lambda row: row[1] not in DONE, rows)]
+    if not run_ids:
+        return None
+    replies = [reply for run_id in reversed(run_ids) for reply in replies_of(_events(db, run_id))]
+    return Unfinished(run_ids[0], tuple(replies))
+
+
+def _events(db: sqlite3.Connection, run_id: str) -> Iterator[Event]:
+    """The events of a run that `replies_of` reads, up to one that cannot be read."""
+    rows = db.execute(
+        "SELECT run_id, seq, at, kind, payload FROM events"
+        f" WHERE run_id = ? AND kind IN ({', '.join('?' * len(KINDS))}) ORDER BY seq",
+        (run_id, *KINDS),
+    ).fetchall()
+    with suppress(StoreError):
+        for row in rows:
+            yield payloads.decode(db, row)
 
 
 def _spent(db: sqlite3.Connection, name: str) -> tuple[float, int]:

@@ -21,7 +21,7 @@ from store.costs import CostReader
 from store.errors import AmbiguousRunError, RunNotFoundError, StoreError, no_run
 from store.experiment_reader import ExperimentReader
 from store.facets import Facets, facets
-from store.failures import FailureReader, Grouping, condition
+from store.failures import FailureReader, Grouping
 from store.jobs.reading import JobReader
 from store.reading import ReadConnection
 from store.rows import (
@@ -36,7 +36,7 @@ from store.rows import (
     StepRow,
     StoredWorkflow,
 )
-from store.run_conditions import source_of
+from store.run_conditions import in_cluster, source_of
 from store.run_filter import RunFilter
 from store.stalls import Wait
 from store.way_reader import WayReader
@@ -190,7 +190,7 @@ class Reader:
         """
         from engine.playground.plan import VARIANT as PLAYGROUND
 
-        wanted, values = condition(*cluster) if cluster is not None else ("runs.id = ?", [of])
+        wanted, values = in_cluster(*cluster) if cluster is not None else ("runs.id = ?", (of,))
         # From the forks, which are few, to the runs they are of: clusters may hold most of the store.
         query = (
             "SELECT o.run_id FROM origins o WHERE o.parent IS NOT NULL"
@@ -205,7 +205,7 @@ class Reader:
         where = (
             "WHERE runs.id IN (SELECT value FROM json_each(?)) ORDER BY runs.started_at DESC, runs.id DESC"
         )
-        fetched = self._all(f"{_SELECT_RUNS} {where}", json.dumps(run_ids))
+        fetched = self._all(f"SELECT {_COLUMNS} FROM runs{_JOINS} {where}", json.dumps(run_ids))
         return self._connection.intact(fetched, _run_row, _run_id)
 
     def events(self, run_id: str, after_seq: int = -1, *, kinds: tuple[str, ...] = ()) -> Iterator[Event]:

@@ -109,6 +109,12 @@ def _terms(wanted: RunFilter, *, failed: bool, cluster: tuple[Grouping, str] | N
         yield _of_cluster(wanted, *cluster)
 
 
+def in_cluster(by: Grouping, key: str) -> tuple[str, tuple[Any, ...]]:
+    """The condition that a run is in a cluster, and the values of its question marks."""
+    term = _of_cluster(RunFilter(), by, key)
+    return term.condition, term.values
+
+
 def _of_cluster(wanted: RunFilter, by: Grouping, key: str) -> _Term:
     match by:
         case "signature":

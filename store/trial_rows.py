@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from engine.experiments.keys import DONE, TrialKey
 from store.errors import no_run
 from store.reading import ReadConnection
-from store.usage import Usage, operators_of, usage_of
+from store.usage import Usage, operators_of, paid_before, usage_of
 
 _DONE = frozenset(DONE)
 
@@ -73,6 +73,11 @@ class TrialRow(NamedTuple):
     def worker(self) -> Usage:
         return Usage(*self[22:28])
 
+    def and_paid(self, meta: Usage, worker: Usage) -> TrialRow:
+        """With what the unfinished attempts that its run goes on from paid for."""
+        used = [*astuple(self.meta.and_paid(meta)), *astuple(self.worker.and_paid(worker))]
+        return TrialRow._make((*self[:16], *used, self.steps))
+
     @property
     def operators(self) -> Mapping[str, int]:
         return operators_in(self.steps)
@@ -114,6 +119,10 @@ def trials(connection: ReadConnection, db: sqlite3.Connection, name: str) -> lis
     kept: dict[Any, Any] = {}
     made = _maker(live, kept.setdefault)
     rows = connection.intact(db.execute(_ALL, (name,)), made, lambda row: (name, row[-1]))
+    paid = paid_before(db, name)
+    for at, row in enumerate(rows) if paid else ():
+        if (row.run_id, "meta") in paid:
+            rows[at] = row.and_paid(paid[row.run_id, "meta"], paid[row.run_id, "worker"])
     plan = db.execute("SELECT plan FROM experiments WHERE name = ?", (name,)).fetchone()
     data = json.loads(plan[0]) if plan else {"problems": [], "variants": []}
     problems = {p: i for i, p in enumerate(data["problems"])}

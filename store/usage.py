@@ -31,6 +31,18 @@ class Usage:
     latency_ms: float = 0.0
     call_ms: float = 0.0
 
+    def and_paid(self, other: Usage) -> Usage:
+        """With what `other` took besides. Its calls are not counted: they are among these."""
+        is_known = self.cost_usd is not None and other.cost_usd is not None
+        return Usage(
+            self.calls,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            (self.cost_usd or 0.0) + (other.cost_usd or 0.0) if is_known else None,
+            self.latency_ms + other.latency_ms,
+            self.call_ms + other.call_ms,
+        )
+
 
 _FIELDS = len(fields(Usage))
 
@@ -57,6 +69,24 @@ def usage_of(db: sqlite3.Connection, runs: str, *values: str) -> dict[tuple[str,
             until = max(until, end)
         usage[key] = Usage(len(calls), tokens_in, tokens_out, cost, latency_s * 1e3, call_ms)
     return usage
+
+
+def paid_before(db: sqlite3.Connection, experiment: str) -> dict[tuple[str, str], Usage]:
+    """What unfinished attempts paid for, by (run id, role) of each run of the experiment that goes on from some:
+    the answers that it had from their records cost it nothing. Their calls are not counted, since the run has
+    made the same ones.
+    """
+    pairs = """
+        FROM origins o JOIN origins p ON p.run_id = o.parent
+        WHERE o.experiment = ? AND p.experiment = o.experiment AND p.trial = o.trial"""
+    parents = db.execute(f"SELECT o.run_id, o.parent {pairs} ORDER BY o.run_id", (experiment,)).fetchall()
+    used = usage_of(db, f"SELECT o.parent {pairs}", experiment) if parents else {}
+    paid: dict[tuple[str, str], Usage] = {}
+    for run_id, parent in parents:
+        for role in ("meta", "worker"):
+            own, earlier = used.get((parent, role), Usage()), paid.get((parent, role), Usage())
+            paid[run_id, role] = earlier.and_paid(own)
+    return paid
 
 
 def operators_of(db: sqlite3.Connection, runs: str, *values: str) -> dict[str, dict[str, int]]:

@@ -176,6 +176,8 @@ class Experiment:
             key.repeat,
             found=self._found.get(key.label),
         )
+        if str(key) in self.progress.attempts:
+            request = request.going_on(await self._log.unfinished(str(key)))
         self.progress.running += 1
         try:
             trial = await self._carry(request, self.guard.watch)

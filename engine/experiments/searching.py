@@ -85,6 +85,7 @@ class Candidates:
             origin = Origin(experiment=self._plan.name, trial=key, stage="search")
             models = self._contestant.meta_agent, self._contestant.worker
             request = TrialRequest(problem, config, *models, origin, repeat, workflow, found)
+            request = request.going_on(await self._log.unfinished(key))
             trial = await self._carry(request, self._guard.watch)
         self._guard.ended(trial, candidate=True)
         return trial

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from engine.events import Event, RunFinished
 from engine.experiments.tally import Attempt
+from engine.forks.replies import Reply, Unfinished
 from engine.journal import Journal
 from engine.problems import Problem
 from engine.run.context import Origin, RunConfig, Services
@@ -22,7 +23,7 @@ Watch = Callable[[Event], None]
 @dataclass(frozen=True)
 class TrialRequest:
     """One run to carry out. Without a workflow or a job, the variant's `solve` runs, with `found`, the result
-    of its search.
+    of its search. `replies` are the answers that earlier attempts at it got.
 
     All of it is plain data that can be sent to another process, except `job`, which only searches have.
     """
@@ -36,6 +37,14 @@ class TrialRequest:
     workflow: Workflow | None = None
     found: Mapping[str, Any] | None = None
     job: Job | None = None
+    replies: tuple[Reply, ...] = ()
+
+    def going_on(self, unfinished: Unfinished | None) -> TrialRequest:
+        """The same, going on from an attempt that did not end, where there is one."""
+        if unfinished is None:
+            return self
+        origin = replace(self.origin, parent=unfinished.run_id)
+        return replace(self, origin=origin, replies=unfinished.replies)
 
 
 class Carry(Protocol):
@@ -60,6 +69,12 @@ class TrialLog(Protocol):
 
     async def ended(self, key: str) -> Trial | None:
         """The latest run that counts of a trial, with its answer; None where there is none."""
+        ...
+
+    async def unfinished(self, key: str) -> Unfinished | None:
+        """What the attempts at a trial were answered since one of them last counted; None where there was
+        none since then.
+        """
         ...
 
     async def spent(self) -> tuple[float, int]:
@@ -92,7 +107,13 @@ class LocalTrials:
         services = await self._open(request.meta_agent, request.worker)
         job = workflow_job(request.workflow) if request.workflow else request.job
         run = Run(
-            request.problem, request.config, services, job=job, found=request.found, origin=request.origin
+            request.problem,
+            request.config,
+            services,
+            job=job,
+            found=request.found,
+            origin=request.origin,
+            replies=request.replies,
         )
         end: RunFinished | None = None
         try:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from engine.experiments.trials import TrialRequest
+from engine.forks.replies import Reply
 from engine.operators.own import recorded_set
 from engine.operators.specs import OperatorSet
 from engine.problems import parse_problem
@@ -39,6 +40,7 @@ def request_to_json(request: TrialRequest) -> dict[str, Any]:
         # A model's words, passed by as they are: pydantic refuses lone surrogates.
         "modification": workflow and workflow.modification,
         "found": request.found,
+        "replies": [reply.to_json() for reply in request.replies],
     }
 
 
@@ -46,7 +48,7 @@ def request_from_json(data: dict[str, Any]) -> TrialRequest:
     """The inverse of `request_to_json`.
 
     Raises:
-        ProblemError, OperatorSetError, ValueError: `data` was written by another version.
+        ProblemError, OperatorSetError, ValueError, TypeError, KeyError: another version wrote `data`.
     """
     workflow = data["workflow"]
     if workflow is not None:
@@ -61,6 +63,7 @@ def request_from_json(data: dict[str, Any]) -> TrialRequest:
         data["repeat"],
         workflow,
         data["found"],
+        replies=tuple(map(Reply.from_json, data["replies"])),
     )
 
 

@@ -43,6 +43,11 @@ class ChunkReader:
         return self._stops.hit
 
     @property
+    def done(self) -> bool:
+        """Whether the endpoint has said that nothing more comes."""
+        return self._events.done
+
+    @property
     def has_text(self) -> bool:
         """Whether there is anything to keep if the stream breaks off for good."""
         return bool(self._reasoning or self._refusal) or (

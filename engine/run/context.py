@@ -27,7 +27,8 @@ class Origin:
 
     `experiment` names the experiment and `trial` its place there, which is the same on every attempt. `stage`
     is "search" for a run that a variant's search asked for and "final" for one that counts. `parent` is the
-    run it was forked from, `forked_at` the step of that run at which the fork leaves it.
+    run it was forked from, `forked_at` the step of that run at which the fork leaves it. The parent of an
+    attempt at a trial is the unfinished attempt that it goes on from.
 
     A rollout names its training `job`, the `step` (optimiser steps done before it, from 0), the `group` of
     rollouts it is compared with, and `candidate`, its number in that group, from 0.

@@ -23,6 +23,7 @@ from engine.events import (
     ValueEdited,
 )
 from engine.forks import Fork
+from engine.forks.replies import Replies
 from engine.ids import new_id
 from engine.models.base import (
     ChatModel,
@@ -61,13 +62,22 @@ class Gateway:
     """Calls models for one run. Without `deltas`, no events of a reply are emitted before it is whole."""
 
     def __init__(
-        self, emitter: Emitter, ledger: Ledger, control: Control, fork: Fork, *, deltas: bool = True
+        self,
+        emitter: Emitter,
+        ledger: Ledger,
+        control: Control,
+        fork: Fork,
+        replies: Replies | None = None,
+        *,
+        deltas: bool = True,
     ) -> None:
+        """`replies` are answers that this run need not ask for again."""
         self._emitter = emitter
         self._deltas = deltas
         self._ledger = ledger
         self._control = control
         self._fork = fork
+        self._replies = replies or Replies()
         self._loading: set[str] = set()  # names of the models that are being loaded
 
     async def call(
@@ -94,7 +104,7 @@ class Gateway:
         # A step is served or run as a whole; what is asked outside of steps is served call by call.
         served = None if passed.edited or at.step_id else self._fork.call(role, messages, sampling)
         if served is None:
-            self._ledger.admit_call()
+            model = self._admit(model, messages, sampling, role)
         else:
             model, messages = served.model, served.messages
             if served.edited:
@@ -127,6 +137,19 @@ class Gateway:
         if text := _suspicion(completion):
             self._emitter.emit(Notice(level="warning", text=f"A reply of {model.name} ({role}) {text}."))
         return replace(completion, call_id=call_id)
+
+    def _admit(
+        self, model: ChatModel, messages: Sequence[Message], sampling: Sampling, role: Role
+    ) -> ChatModel:
+        """Count the call, and return what answers it: the model, or the record of an earlier attempt. Raises
+        BudgetExceededError.
+        """
+        kept = self._replies.take(role, model, messages, sampling)
+        if kept is None:
+            self._ledger.admit_call()
+            return model
+        self._ledger.admit_recorded(kept[1])
+        return kept[0]
 
     async def _load(self, name: str, model: Loads) -> None:
         """Have a model loaded, which no call is charged for: the run's clock stands still meanwhile."""

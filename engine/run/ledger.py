@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from engine.models.base import Spent
+
 
 class BudgetExceededError(Exception):
     """A limit was reached; the message names it and how to raise it."""
@@ -38,6 +40,9 @@ class Ledger:
     _paused_s: float = 0.0
     _paused_at: float | None = None
     _pauses: int = 0
+    # What an earlier attempt at this run paid for: it uses up the budget, and is not spent again.
+    _recorded_calls: int = 0
+    _recorded: Spent = field(default_factory=Spent)
 
     @property
     def wall_s(self) -> float:
@@ -73,11 +78,16 @@ class Ledger:
         """Count a model call about to be made. Raises BudgetExceededError where calls, tokens, dollars or
         wall time are used up. Calls in progress are charged when they end, so a run can overshoot by those.
         """
-        self._check("model calls", self.model_calls, self.budget.model_calls)
-        self._check("tokens", self.tokens_in + self.tokens_out, self.budget.tokens)
-        self._check("cost", self.known_cost_usd, self.budget.cost_usd, unit=" USD")
-        self.check_wall()
+        self._check_calls()
         self.model_calls += 1
+
+    def admit_recorded(self, spent: Spent) -> None:
+        """Count a call that an earlier attempt at this run has made and `spent` this on. Raises as
+        `admit_call`.
+        """
+        self._check_calls()
+        self._recorded_calls += 1
+        self._recorded += Spent(spent.tokens_in, spent.tokens_out, spent.cost_usd or 0.0)
 
     def charge(self, tokens_in: int, tokens_out: int, cost_usd: float | None) -> None:
         """Add a finished call; a `cost_usd` of None is an unknown price."""
@@ -89,6 +99,14 @@ class Ledger:
     def check_wall(self) -> None:
         """Raises BudgetExceededError when the run's time is up."""
         self._check("wall time", self.wall_s, self.budget.wall_s, unit=" s")
+
+    def _check_calls(self) -> None:
+        before = self._recorded
+        tokens = self.tokens_in + self.tokens_out + before.tokens_in + before.tokens_out
+        self._check("model calls", self.model_calls + self._recorded_calls, self.budget.model_calls)
+        self._check("tokens", tokens, self.budget.tokens)
+        self._check("cost", self.known_cost_usd + (before.cost_usd or 0.0), self.budget.cost_usd, unit=" USD")
+        self.check_wall()
 
     def _check(self, what: str, used: float, limit: float | None, unit: str = "") -> None:
         if limit is not None and used >= limit:

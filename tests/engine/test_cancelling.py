@@ -95,6 +95,9 @@ async def test_what_stops_one_trial_of_a_candidate_stops_all_of_them() -> None:
         async def ended(self, key: str) -> None:
             return None
 
+        async def unfinished(self, key: str) -> None:
+            return None
+
     plan = Plan("e", "b", None, None, 7, 1, 1, "m", "w", specs_by_label(["aflow"]), ("p",), (), "d")
     (contestant,) = contestants(plan, Budget(), "code").values()
     task = Task("t", "t", "code", tuple(Problem(f"p{n}", "Solve.") for n in range(4)))

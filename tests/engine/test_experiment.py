@@ -46,6 +46,9 @@ class Memory:
     async def ended(self, key: str) -> Trial | None:
         return None
 
+    async def unfinished(self, key: str) -> None:
+        return None
+
     async def spent(self) -> tuple[float, int]:
         return self._spent, 0
 

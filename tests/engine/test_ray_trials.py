@@ -12,11 +12,14 @@ import pytest_asyncio
 
 from engine.events import Event, ModelCallFinished, ModelCallStarted, RunFinished, RunStarted
 from engine.experiments.cluster_error import ClusterError
-from engine.experiments.ray.cluster import STARTS, LostWorkerError, Member, connected
+from engine.experiments.crew import LostWorkerError
+from engine.experiments.ray.cluster import STARTS, Member, connected
 from engine.experiments.ray.trials import RemoteRun
 from engine.experiments.ray.worker import TrialWorker
 from engine.experiments.trials import TrialRequest
 from engine.experiments.wire import request_from_json, request_to_json
+from engine.forks import replies
+from engine.models.base import Completion
 from engine.operators.own import read_set
 from engine.operators.sets import PAPER, SETS
 from engine.run.context import Origin, RunConfig
@@ -31,7 +34,7 @@ class Direct(Member):
     """A worker in this process: what it is asked and answers crosses as JSON, as it would to another."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__(None, None)
         self.host, self.worker = "here", TrialWorker()
         self.lost = False
 
@@ -229,5 +232,6 @@ def test_a_request_crosses_whole(tmp_path: Path) -> None:
         3,
         built,
         {"code": "x"},
+        replies=(replies.Reply("worker", "w", "", "key", Completion("\ud800", tokens_in=3, flags=("cut",))),),
     )
     assert request_from_json(json.loads(json.dumps(request_to_json(sent)))) == sent

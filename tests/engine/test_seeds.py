@@ -174,6 +174,9 @@ class Log:
     async def ended(self, key: str) -> Trial | None:
         return None
 
+    async def unfinished(self, key: str) -> None:
+        return None
+
     def journal(self, label: str) -> Journal:
         return MemoryJournal()
 

@@ -185,6 +185,9 @@ class Log:
     async def ended(self, key: str) -> Trial | None:
         return None
 
+    async def unfinished(self, key: str) -> None:
+        return None
+
     async def spent(self) -> tuple[float, int]:
         return 0.0, 0
 

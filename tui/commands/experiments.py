@@ -60,6 +60,12 @@ def bench(
         typer.Option(metavar="WHERE", help="Where trials run: local, ray, or ray://HOST:PORT (a cluster)."),
     ] = "local",
     concurrency: Annotated[int, typer.Option(min=1, max=10_000, help="How many trials to run at once.")] = 8,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1, max=256, help="Processes of this machine that carry trials out: one for each core."
+        ),
+    ] = 1,
     budget: Annotated[
         float | None, typer.Option(min=0, metavar="USD", help="Start no more trials once this much is spent.")
     ] = None,
@@ -124,8 +130,8 @@ def bench(
         request = _flips(flips_of, benchmark, parts)
     else:
         request = NewExperiment(benchmark=_benchmark(benchmark, retry), **parts)
-    placement = Placement(on=on, concurrency=concurrency, budget_usd=budget)
-    check_place(placement.on)
+    placement = Placement(on=on, concurrency=concurrency, budget_usd=budget, processes=processes)
+    check_place(placement)
     settings = load()
     if detach:
         _for_this_terminal(("--dry-run", dry_run), ("--verify", verify), ("--unsafe-local", unsafe_local))

@@ -165,9 +165,10 @@ ExperimentRequest = NewExperiment | Resume | TryFlips
 class Placement:
     """Where an experiment's trials run, how many at once, and for how many US dollars (None: no limit).
 
-    `on` is "local", "ray" or "ray://HOST:PORT".
+    `on` is "local", "ray" or "ray://HOST:PORT"; where it is "local", so many `processes` carry trials out.
     """
 
     on: str = "local"
     concurrency: int = DEFAULT_CONCURRENCY
     budget_usd: float | None = None
+    processes: int = 1

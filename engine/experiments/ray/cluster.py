@@ -8,7 +8,6 @@ import os
 import warnings
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,34 +15,27 @@ from urllib.parse import urlsplit
 from flowreasoner import HERE
 
 from engine.experiments.cluster_error import ClusterError
+from engine.experiments.crew import LostWorkerError, Worker, Workers
 from engine.experiments.ray.actor import actor
 
 REACH_S = 10.0  # to open a connection to a cluster's port
 PATIENCE_S = 20.0  # wait for a free processor before the user is told about it
-CLOSE_S = 30.0  # for a worker to remove its containers
 STARTS = 3  # of a cluster on this machine: Ray gives up on one after 30 s, which a busy machine may take
 
 
-class LostWorkerError(Exception):
-    """A worker process or its machine went away during a call."""
+class Member(Worker):
+    """A worker of the cluster."""
 
-
-class Member:
-    """A worker process on the machine `host`. `busy` counts the trials it is carrying out."""
-
-    def __init__(self, handle: Any) -> None:
-        self.handle = handle
-        self.host = ""
-        self.busy = 0
+    def __init__(self, ray: Any, handle: Any) -> None:
+        super().__init__()
+        self._ray, self._handle = ray, handle
 
     async def ask(self, method: str, *args: object) -> Any:
-        """The reply of a method. Raises LostWorkerError where the worker went away, and ClusterError where
-        the method failed or the connection to the cluster is lost.
-        """
+        """As `Worker.ask`."""
         from ray import exceptions
 
         try:
-            reply = self.handle.ask.remote(method, *args)
+            reply = self._handle.ask.remote(method, *args)
             waiting = asyncio.wrap_future(reply.future())
             # Retrieved here: nobody reads the result of a last call to an actor that was killed.
             waiting.add_done_callback(lambda f: f.cancelled() or f.exception())
@@ -56,12 +48,15 @@ class Member:
         except ConnectionError as error:
             raise ClusterError(_sentence("the connection to the cluster is lost", error)) from error
 
+    def kill(self) -> None:
+        """End it at once."""
+        self._ray.kill(self._handle)
 
-class Crew:
-    """The workers of an experiment: one for each processor of the cluster, but no more than trials at once.
 
-    A worker that dies is replaced. Use as an async context manager: leaving it ends them.
-    """
+class Crew(Workers[Member]):
+    """The workers of an experiment on a cluster: one for each processor."""
+
+    what = "worker of the Ray cluster"
 
     def __init__(
         self,
@@ -72,125 +67,30 @@ class Crew:
         *,
         unsafe_local: bool = False,
     ) -> None:
-        """Each worker opens `models`, pairs of meta-agent and worker, before it gets a trial; `report` is
-        called with a sentence about each worker that cannot.
-        """
-        self._ray, self._models, self._report = ray, list(models), report
-        self._concurrency, self._unsafe_local = concurrency, unsafe_local
-        self._members: list[Member] = []
-        self._hiring: set[asyncio.Task[None]] = set()
-        self._changed = asyncio.Condition()
-        self._seats, self._why_none = 1, ""
+        """As `Workers`, with the connected `ray` package."""
+        super().__init__(concurrency, models, report)
+        self._ray, self._unsafe_local = ray, unsafe_local
 
-    async def __aenter__(self) -> Crew:
-        """Returns once a worker is ready. Raises ClusterError where none can be used."""
-        resources = await asyncio.to_thread(self._ray.cluster_resources)
-        count = max(1, min(self._concurrency, int(resources.get("CPU", 1))))
-        self._seats = -(-self._concurrency // count)
-        for _ in range(count):
-            self._hire()
+    async def __aenter__(self) -> Workers[Member]:
+        """As `Workers`. Ray makes workers wait while all processors are taken, which the user is told."""
         patience = asyncio.get_running_loop().call_later(
             PATIENCE_S, self._report, "waiting for a free processor of the Ray cluster"
         )
         try:
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._members or not self._hiring)
-            self._check()
-        except BaseException:
-            await self.__aexit__()
-            raise
+            return await super().__aenter__()
         finally:
             patience.cancel()
-        return self
 
-    async def __aexit__(self, *exc: object) -> None:
-        for task in self._hiring:
-            task.cancel()
-        await asyncio.gather(*self._hiring, return_exceptions=True)
-        await asyncio.gather(*(self._close(member) for member in self._members))
-        self._members.clear()
+    async def _room(self) -> int:
+        resources = await asyncio.to_thread(self._ray.cluster_resources)
+        return int(resources.get("CPU", 1))
 
-    @asynccontextmanager
-    async def member(self) -> AsyncGenerator[Member, None]:
-        """The worker with the fewest trials, once one has room for another. Raises ClusterError where no
-        worker is left.
-        """
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._free() or not (self._members or self._hiring))
-            self._check()
-            member = min(self._free(), key=lambda m: m.busy)
-            member.busy += 1
-        try:
-            yield member
-        finally:
-            member.busy -= 1
-            async with self._changed:
-                self._changed.notify_all()
+    async def _start(self, seats: int) -> Member:
+        worker = actor(self._ray, num_cpus=1, max_restarts=0, max_concurrency=2 * seats + 8)
+        return Member(self._ray, worker.remote(HERE, str(Path.cwd()), unsafe_local=self._unsafe_local))
 
-    def lost(self, member: Member) -> None:
-        """Kill a worker that died or does not answer, and start another in its place."""
-        if member in self._members:
-            self._members.remove(member)
-            self._kill(member)
-            self._hire()
-
-    def _free(self) -> list[Member]:
-        return [m for m in self._members if m.busy < self._seats]
-
-    def _check(self) -> None:
-        if not self._members and not self._hiring:
-            raise ClusterError(f"no worker of the Ray cluster can carry trials out: {self._why_none}")
-
-    def _hire(self) -> None:
-        task = asyncio.create_task(self._welcome())
-        self._hiring.add(task)
-
-    async def _welcome(self) -> None:
-        """Start a worker and let it open what trials need. Ray makes it wait while all processors are
-        taken.
-        """
-        task = asyncio.current_task()
-        assert task is not None  # `_hire`
-        member, why = None, ""
-        try:
-            seats = 2 * self._seats + 8
-            worker = actor(self._ray, num_cpus=1, max_restarts=0, max_concurrency=seats)
-            member = Member(worker.remote(HERE, str(Path.cwd()), unsafe_local=self._unsafe_local))
-            why = await self._introduced(member)
-        # The edge to a library: whatever it raises, the callers that wait for a worker must be woken.
-        except Exception as error:  # noqa: BLE001
-            why = _reason(error)
-        finally:
-            self._hiring.discard(task)
-            if member is not None and (why or not member.host):
-                self._kill(member)
-        async with self._changed:
-            if why:
-                self._why_none = why
-                self._report(f"a worker of the Ray cluster is left out: {why}")
-            elif member is not None:
-                self._members.append(member)
-            self._changed.notify_all()
-
-    async def _introduced(self, member: Member) -> str:
-        """Why the worker cannot be used, or "". Raises as `Member.ask`."""
-        about = await member.ask("hello", self._models)
-        member.host = about["host"]
-        if about["version"] != version("flowreasoner"):
-            here = version("flowreasoner")
-            return f"{member.host} has flowreasoner {about['version']}, this is {here}; install the same"
-        return f"on {member.host}: {about['failure']}" if "failure" in about else ""
-
-    async def _close(self, member: Member) -> None:
-        try:
-            await asyncio.wait_for(member.ask("close"), CLOSE_S)
-        except (LostWorkerError, ClusterError, TimeoutError):
-            pass
-        finally:
-            self._kill(member)
-
-    def _kill(self, member: Member) -> None:
-        self._ray.kill(member.handle)
+    def _why(self, error: Exception) -> str:
+        return _reason(error)
 
 
 @asynccontextmanager

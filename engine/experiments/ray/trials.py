@@ -1,4 +1,4 @@
-"""Carrying out trials on a Ray cluster: the plan, the store and the recorder stay in this process.
+"""Carrying out trials in other processes: the plan, the store and the recorder stay in this one.
 
 A worker hands over the events of its trials as they come; they are recorded here in their order, as if the
 runs were in this process. The driver polls for them, because Ray's streaming generators do not work through
@@ -11,13 +11,15 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from itertools import count
+from typing import Any
 
 from engine.event_json import from_json
 from engine.events import Event, ModelCallFinished, RoundFinished, RunFinished, StepStarted
 from engine.experiments.cluster_error import ClusterError
-from engine.experiments.ray.cluster import Crew, LostWorkerError, Member
+from engine.experiments.crew import LostWorkerError, Worker, Workers
 from engine.experiments.trials import Carry, TrialRequest, Watch, trial_of
 from engine.experiments.wire import request_to_json
+from engine.forks.replies import KINDS, Unfinished, replies_of
 from engine.search import Trial
 
 # A trial that kills its worker so often would do so for ever.
@@ -38,7 +40,7 @@ class RemoteRun:
     where a bug of the variant ended it.
     """
 
-    def __init__(self, member: Member, name: str, request: TrialRequest) -> None:
+    def __init__(self, member: Worker, name: str, request: TrialRequest) -> None:
         self._member, self._name, self._request = member, name, request
         self._begun = Seen()
         self._gave_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -71,6 +73,14 @@ class RemoteRun:
             if self._cancelling is not None:
                 self._cancelling.cancel()
 
+    @property
+    def unfinished(self) -> Unfinished | None:
+        """What another attempt can go on from; None where the run never began."""
+        if self._begun.last is None:
+            return None
+        replies = (*self._request.replies, *replies_of(self._begun.calls))
+        return Unfinished(self._begun.last.run_id, replies)
+
     def cancel(self) -> None:
         """End the run; its last events still come from `events`."""
         if self._cancelling is None and not self._begun.has_ended:
@@ -100,6 +110,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.last: Event | None = None
+        self.calls: list[Event] = []  # what `replies_of` reads
         self._calls = self._steps = self._tokens_in = self._tokens_out = 0
         self._cost: float | None = 0.0
         self._best: RoundFinished | None = None
@@ -112,6 +123,8 @@ class Seen:
     def add(self, event: Event) -> None:
         """Count the run's next event."""
         self.last = event
+        if event.kind in KINDS:
+            self.calls.append(event)
         if isinstance(event, StepStarted):
             self._steps += 1
         elif isinstance(event, ModelCallFinished):
@@ -148,23 +161,23 @@ class Seen:
         )
 
 
-class RayTrials:
-    """`engine.experiments.trials.Carry` on a cluster. A trial whose worker died is carried out again by
-    another.
+class RemoteTrials:
+    """`engine.experiments.trials.Carry` by workers in other processes. A trial whose worker died is carried
+    out by another, which goes on from what the first was answered.
     """
 
     def __init__(
         self,
-        crew: Crew,
+        workers: Workers[Any],
         record: Callable[[RemoteRun], AsyncGenerator[Event, None]],
         report_bug: Callable[[Exception], object],
         searches: Carry,
     ) -> None:
         """`record` keeps a run's events and yields them; `report_bug` is called with bugs of variants.
         `searches` carries out searches in this process: their code drives the experiment, and the candidates
-        they try come back as trials for the cluster.
+        they try come back as trials for the workers.
         """
-        self._crew, self._record, self._report_bug, self._searches = crew, record, report_bug, searches
+        self._workers, self._record, self._report_bug, self._searches = workers, record, report_bug, searches
         self._names = count()
 
     async def __call__(self, request: TrialRequest, watch: Watch) -> Trial:
@@ -173,15 +186,16 @@ class RayTrials:
             return await self._searches(request, watch)
         end: RunFinished | None = None
         for _ in range(ATTEMPTS):
-            async with self._crew.member() as member:
+            async with self._workers.member() as member:
                 run = RemoteRun(member, str(next(self._names)), request)
                 end = await self._recorded(run, watch) or end
                 if run.lost:
-                    self._crew.lost(member)
+                    self._workers.lost(member)
             if not run.lost:
                 break
+            request = request.going_on(run.unfinished)
         if end is None:  # no event of a run ever came
-            why = f"{ATTEMPTS} workers of the Ray cluster in a row ended as they began this"
+            why = f"{ATTEMPTS} workers in a row ended as they began this"
             return Trial("", request.problem.id, request.repeat, "infra", None, None, why, 0, 0, 0.0)
         return trial_of(request.problem.id, request.repeat, end)
 

@@ -1,4 +1,4 @@
-"""What runs in a worker process of a Ray cluster: trials, whose events the driver fetches.
+"""What runs in a worker process, on a cluster or on this machine: trials, whose events the driver fetches.
 
 Each process opens models and sandbox once, by the configuration and environment of its machine. Only plain
 data crosses, so that neither side unpickles anything that the other's models or containers made.
@@ -32,14 +32,16 @@ BATCH_EVENTS = 200
 
 
 class TrialWorker:
-    """The work of an actor (`actor.py`). A trial is one `begin`, then `more` until it says that it has ended.
+    """The work of an actor (`actor.py`), or of a process of this machine (`engine.experiments.processes`). A
+    trial is one `begin`, then `more` until it says that it has ended.
 
     Where something cannot be done, the reply has a sentence `failure`; our exceptions are not sent, because
     they would have to be unpickled.
     """
 
-    def __init__(self, *, unsafe_local: bool = False) -> None:
-        self._unsafe_local = unsafe_local
+    def __init__(self, *, unsafe_local: bool = False, share: int = 1) -> None:
+        """An endpoint's limit of calls at once is shared with so many workers."""
+        self._unsafe_local, self._share = unsafe_local, share
         self._trials: dict[str, _Trial] = {}
         self._models: dict[str, ChatModel] = {}
         self._settings: Settings | None = None
@@ -74,6 +76,7 @@ class TrialWorker:
                 job=workflow_job(trial_request.workflow) if trial_request.workflow else None,
                 found=trial_request.found,
                 origin=trial_request.origin,
+                replies=trial_request.replies,
             )
         except ExpectedError as error:
             del self._trials[name]
@@ -109,7 +112,7 @@ class TrialWorker:
     async def _services(self, meta_agent: str, worker: str) -> Services:
         async with self._opening:
             if self._settings is None:
-                self._settings = load()
+                self._settings = _shared(load(), self._share)
             writes = await self._model(meta_agent, self._settings)
             works = await self._model(worker, self._settings)
             if self._sandboxes is None:
@@ -123,10 +126,21 @@ class TrialWorker:
 
     async def _model(self, name: str, settings: Settings) -> ChatModel:
         if name.startswith("replay:"):
-            raise ModelError("not-found", f"{name} reads the store, which workers of a cluster do not have")
+            raise ModelError(
+                "not-found", f"{name} reads the store, which workers in other processes do not have"
+            )
         if name not in self._models:
             self._models[name] = await asyncio.to_thread(open_model, name, settings)
         return self._models[name]
+
+
+def _shared(settings: Settings, share: int) -> Settings:
+    """The settings, with every endpoint's limit of calls at once divided."""
+    endpoints = {
+        name: endpoint.model_copy(update={"max_concurrency": max(1, endpoint.max_concurrency // share)})
+        for name, endpoint in settings.endpoints.items()
+    }
+    return settings.model_copy(update={"endpoints": endpoints})
 
 
 class _Trial:
