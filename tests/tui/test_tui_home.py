@@ -151,7 +151,10 @@ async def test_a_real_model_is_offered_while_there_is_none(path: Path) -> None:
         await until(pilot, lambda: "models pull" not in table(app, "active").empty)
 
 
-def test_a_model_to_pull_is_named_while_there_is_only_the_embedded_pair(tmp_path: Path) -> None:
+def test_a_model_to_pull_is_named_while_there_is_only_the_embedded_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     alone = EngineWorkbench(Settings(store=tmp_path / "store.db", endpoints={}))
     assert alone.first_pull() == (FIRST.name, FIRST.gigabytes)
     pulled = tmp_path / "models" / "mine"

@@ -98,11 +98,11 @@ class EngineWorkbench:
         return _offered(found_servers(self.settings))
 
     def first_pull(self) -> tuple[str, float] | None:
-        """(name, gigabytes) of a model to pull first; None where there is another than the embedded pair."""
+        """(name, gigabytes) of a model to pull first; None where another than the embedded pair can be used."""
         from engine.models.pulls.catalogue import FIRST
         from engine.models.registry import available
 
-        if any(model.kind != "embedded" for model in available(self.settings)):
+        if any(model.kind != "embedded" and not model.note for model in available(self.settings)):
             return None
         return FIRST.name, FIRST.gigabytes
 
