@@ -323,3 +323,35 @@ async def test_answers_have_a_limit_where_nobody_sets_one_and_it_is_told(
     assert done.tokens_out < 30
     assert done.flags == ("truncated",)
     await model.aclose()
+
+
+async def test_an_answer_that_only_repeats_itself_is_ended_and_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here a row of one token: the likeliest after itself in these weights."""
+    from engine.models.local import batch
+
+    monkeypatch.setattr(batch, "_REPEATED", 64)
+    model = LocalModel("hf:round", str(make_tiny_llama(tmp_path, seed=0)), device="cpu")
+    text, done = await finish(model, "ab", Sampling(temperature=0.0, max_tokens=220))
+    _, drawn = await finish(model, "ab", Sampling(temperature=1.0, max_tokens=220, seed=1))
+    await model.aclose()
+    assert (done.finish, done.flags) == ("length", ("truncated", "repetition"))
+    assert done.tokens_out < 220 and done.tokens_out % 32 == 0, text
+    assert drawn.flags == ("truncated",) and drawn.tokens_out == 220
+
+
+def test_what_is_repetition_and_what_is_not() -> None:
+    from engine.models.local.batch import repeats
+
+    draw = random.Random(1)
+    before = [draw.randrange(99) for _ in range(100)]
+    for size in (1, 2, 7, 48):
+        piece = [draw.randrange(99) for _ in range(size - 1)] + [100 + size]
+        filled = before + piece * (384 // size + 2)
+        assert repeats(filled) and repeats(filled[:-1])
+        assert not repeats(filled[: len(before) + 300]), "not for long enough yet"
+        assert not repeats([*filled, 5]) and not repeats([*filled[:-50], 5, *filled[-50:]])
+    counting = [token for n in range(200) for token in (1, 2, n + 10, 3)]
+    assert not repeats(counting) and not repeats(list(range(400))) and not repeats([])
+    assert not repeats([draw.randrange(99) for _ in range(60)] * 8), "a long piece may be meant"

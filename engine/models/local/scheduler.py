@@ -214,7 +214,9 @@ def _row(weights: Weights, request: Request) -> DecodingRow:
     room, is_default = weights.room(len(prompt), sampling)
     text = TextStream(weights.chat.decode, sampling.stop, thinking=thinking)
     choice = weights.choice(sampling)
-    return DecodingRow(prompt, room, choice, sampling.seed, text, default_room=is_default)
+    return DecodingRow(
+        prompt, room, choice, sampling.seed, text, default_room=is_default, ends_repetition=True
+    )
 
 
 def _deliver(batch: list[tuple[Request, list[Item]]]) -> None:
