@@ -355,3 +355,33 @@ def test_what_is_repetition_and_what_is_not() -> None:
     counting = [token for n in range(200) for token in (1, 2, n + 10, 3)]
     assert not repeats(counting) and not repeats(list(range(400))) and not repeats([])
     assert not repeats([draw.randrange(99) for _ in range(60)] * 8), "a long piece may be meant"
+
+
+def test_threads_are_as_few_as_do_as_well_as_more() -> None:
+    from engine.models.local.weights import fewest
+
+    def chosen(cores: int, *took: float) -> int:
+        times = iter(took)
+        return fewest(cores, lambda _: next(times))
+
+    assert [chosen(1, 9.0), chosen(2, 9.0, 5.0), chosen(2, 9.0, 8.5)] == [1, 2, 1]
+    assert chosen(6, 9.0, 5.0, 3.0, 2.9) == 4  # of 1, 2, 4 and 6
+    assert chosen(8, 9.0, 5.0, 6.0, 8.0) == 2
+
+
+@pytest.mark.parametrize(("flags", "kind"), [("fpu avx2", "float32"), ("fpu avx512_bf16", "bfloat16")])
+def test_bfloat16_is_computed_where_the_cpu_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, kind: str
+) -> None:
+    import torch
+    from transformers import LlamaForCausalLM
+
+    from engine.models.local.weights import Weights
+
+    tiny = make_tiny_llama(tmp_path)
+    LlamaForCausalLM.from_pretrained(tiny).to(torch.bfloat16).save_pretrained(tiny)
+    read = Path.read_text
+    monkeypatch.setattr(
+        Path, "read_text", lambda path, *a: flags if str(path) == "/proc/cpuinfo" else read(path, *a)
+    )
+    assert str(Weights.load("tiny", str(tiny), "cpu").model.dtype) == f"torch.{kind}"

@@ -31,6 +31,11 @@ class LocalModel:
             return self._scheduler.is_ready
         return is_loaded(self._source, self._device)
 
+    @property
+    def threads(self) -> int:
+        """How many threads of PyTorch it decodes with; 0 before it is loaded."""
+        return self._scheduler.threads if self._scheduler is not None else 0
+
     async def load(self) -> None:
         """Read the weights into memory, once for all models that share them."""
         loop, ready = asyncio.get_running_loop(), asyncio.Event()
