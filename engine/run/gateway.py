@@ -50,7 +50,7 @@ _SUSPECT = {
     "only-reasoning": "held only reasoning and no answer",
     "empty": "came back empty",
     "repetition": "was cut off where it did nothing but repeat itself",
-    "default-limit": "was cut off at the limit that models in this process have (ask for less, or serve the"
+    "default-limit": "was cut off at the limit that Transformers models have here (ask for less, or serve the"
     " model and add it as an endpoint)",
     "truncated": "was cut off before its end (raise max_tokens, or ask for less)",
     "unknown-finish": "may not be whole",

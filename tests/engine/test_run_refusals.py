@@ -138,7 +138,7 @@ class Pieces(ScriptedModel):
             "held only reasoning and no answer; it ended with 'stop': I think it is B",
         ),
         (("empty", "only-reasoning", "truncated"), "length", "it ended with 'length': I think"),
-        (("truncated", "default-limit"), "length", "the limit that models in this process have"),
+        (("truncated", "default-limit"), "length", "the limit that Transformers models have here"),
         (("truncated", "repetition"), "length", "cut off where it did nothing but repeat itself"),
         (("unknown-finish",), "gave_up", "may not be whole; it ended with 'gave_up'"),
         (("empty",), "tool_calls", "came back empty; it ended with 'tool_calls'"),
