@@ -88,7 +88,7 @@ class Workbench(Protocol):
         ...
 
     def first_pull(self) -> tuple[str, float] | None:
-        """(name, gigabytes) of a model to pull first; None where another than the embedded pair can be used."""
+        """(name, gigabytes) of a model to pull first; None where more than the embedded pair can be used."""
         ...
 
     async def check(self, *models: str) -> str:

@@ -141,9 +141,11 @@ async def test_a_real_model_is_offered_while_there_is_none(path: Path) -> None:
     workbench.pull_first = ("some-coder", 1.0)
     app = app_of(workbench)
     async with app.run_test(size=SMALL) as pilot:
-        command = "flowreasoner models pull some-coder"
-        await until(pilot, lambda: command in table(app, "active").empty)
-        assert "1 GB" in table(app, "active").empty
+        await until(pilot, lambda: "flowreasoner models pull" in table(app, "active").empty)
+        offer = table(app, "active").empty
+        assert "1 GB" in offer and "some-coder" in offer
+        room = table(app, "active").scrollable_content_region
+        assert len(offer.split("\n")) <= room.height and max(map(len, offer.split("\n"))) <= room.width
         workbench.pull_first = None
         app.open_experiments()
         await until(pilot, lambda: isinstance(app.screen, ExperimentsScreen))

@@ -98,7 +98,7 @@ class EngineWorkbench:
         return _offered(found_servers(self.settings))
 
     def first_pull(self) -> tuple[str, float] | None:
-        """(name, gigabytes) of a model to pull first; None where another than the embedded pair can be used."""
+        """(name, gigabytes) of a model to pull first; None where more than the embedded pair can be used."""
         from engine.models.pulls.catalogue import FIRST
         from engine.models.registry import available
 

@@ -125,9 +125,11 @@ class HomeScreen(WorkbenchScreen[None]):
         """Say how to get one while there is none but the embedded pair."""
         active = self.query_one("#active", TableView)
         first = await asyncio.to_thread(self.navigation.workbench.first_pull)
-        # Two lines, because the terminal may be narrow.
-        offer = f"\nWant a real model? {first[1]:g} GB:\nflowreasoner models pull {first[0]}" if first else ""
-        active.empty = _NOTHING + offer
+        active.empty = _NOTHING
+        if first is not None:
+            name, gigabytes = first
+            # The command takes two lines, because the terminal may be narrow.
+            active.empty += f"\nWant a real model? {gigabytes:g} GB:\nflowreasoner models pull\n    {name}"
         active.refresh()
 
     async def _load_progress(self, table: TableView, *, at_once: bool) -> None:
