@@ -150,8 +150,8 @@ class ModelCallFinished(Event):
     time to the first delta of the last attempt.
 
     `flags` name what makes the text suspect: "empty", "only-reasoning", "truncated", "default-limit",
-    "unknown-finish", "estimated-tokens", "replayed". `sampled` says how the text was sampled, with the
-    model's own defaults; it is empty where that is not known, as with endpoints.
+    "repetition", "unknown-finish", "estimated-tokens", "replayed". `sampled` says how the text was sampled,
+    with the model's own defaults; it is empty where that is not known, as with endpoints.
     """
 
     kind: ClassVar[str] = "model_call_finished"

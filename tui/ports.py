@@ -78,7 +78,17 @@ class Workbench(Protocol):
         ...
 
     def models(self) -> Sequence[tuple[str, str]]:
-        """(name, what it is, where, and what it lacks) of each model that can be named."""
+        """(name, what it is, where, and what it lacks) of each model that can be named, but for those of
+        servers that run on this machine.
+        """
+        ...
+
+    def served_models(self) -> Sequence[tuple[str, str]]:
+        """As `models`, of servers that run on this machine. Takes up to half a second."""
+        ...
+
+    def first_pull(self) -> tuple[str, float] | None:
+        """(name, gigabytes) of a model to pull first; None where more than the embedded pair can be used."""
         ...
 
     async def check(self, *models: str) -> str:

@@ -111,7 +111,8 @@ class Completion:
     `finish` is the endpoint's own word (`engine.models.finish`), "cut" where the stream broke off, "unsaid"
     where it ended without one. Tokens and cost are those of all attempts; a cost of None is unknown. `flags`:
     "empty" (no text), "only-reasoning" (thinking, and no text), "truncated" (by a limit of tokens, or cut),
-    "default-limit" (by the default limit of models in this process), "unknown-finish" (it may not be whole),
+    "default-limit" (by the default limit of Transformers models), "repetition" (by one that only repeated
+    itself), "unknown-finish" (it may not be whole),
     "estimated-tokens" (the endpoint sent no usage), "replayed" (served from a record).
 
     `sampled` says how the answer was sampled, with the model's own defaults, where that is known; its keys

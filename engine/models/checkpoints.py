@@ -102,6 +102,11 @@ def content_of(folder: Path) -> str:
     return content_hash({p.name: _file_hash(p, stat.st_mtime_ns, stat.st_size) for p, stat in files})
 
 
+def weights_of(source: str) -> str:
+    """`content_of` a model's folder; "" for a hub ID, or where the folder is gone."""
+    return content_of(Path(source)) if Path(source).is_dir() else ""
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a model's folder, by name."""
     return sorted(folder.glob("*.safetensors"))

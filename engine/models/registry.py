@@ -54,7 +54,7 @@ def open_model(name: str, settings: Settings) -> ChatModel:
     """The model called `name`.
 
     `name` is `pocket-worker` or `pocket-meta`, a pulled model's, `hf:FOLDER` or `hf:ID` for a Transformers
-    model in this process, `job:ID` or `job:ID@STEP` for a checkpoint of a training job, `ENDPOINT/MODEL`, or
+    model on this machine, `job:ID` or `job:ID@STEP` for a checkpoint of a training job, `ENDPOINT/MODEL`, or
     the bare model name. A bare name means the only usable endpoint that lists it; where none does, the only
     usable endpoint, if it is no name of the catalogue. An endpoint is usable where it has the key that it
     needs. A server at its usual port of this machine is an endpoint, as in `ollama/MODEL`.
@@ -65,7 +65,7 @@ def open_model(name: str, settings: Settings) -> ChatModel:
     """
     source = local_source(name, settings)
     if source is not None:
-        return _local(name, source, device="cpu" if name in POCKET else "auto")
+        return _local(name, source)
     endpoints = {**usual(settings), **settings.endpoints}
     endpoint_name, slash, model = name.partition("/")
     if not (slash and model and endpoint_name in endpoints):
@@ -109,7 +109,7 @@ def available(settings: Settings) -> list[ModelInfo]:
                 name, "embedded", "in this process", missing if has_weights else "its weights are missing"
             )
         )
-    where = "in this process"
+    where = "on this machine"
     models = settings.models_path()
     infos += [ModelInfo(name, "pulled", where, missing) for name in shelf.pulled_names(models)]
     infos += [
@@ -176,12 +176,16 @@ def _source(name: str, source: str) -> str:
     return str(path)
 
 
-def _local(name: str, source: str, *, device: str) -> ChatModel:
+def _local(name: str, source: str) -> ChatModel:
     if not _has_torch():
-        raise ModelError("not-found", f"{name} runs in this process: pip install 'flowreasoner[local]'")
-    from engine.models.local import LocalModel
+        raise ModelError("not-found", f"{name} runs on this machine: pip install 'flowreasoner[local]'")
+    if name in POCKET:  # so small that a process of its own would cost more than it brings
+        from engine.models.local import LocalModel
 
-    return LocalModel(name, source, device=device)
+        return LocalModel(name, source, device="cpu")
+    from engine.models.process import ProcessModel
+
+    return ProcessModel(name, source)
 
 
 def _has_torch() -> bool:

@@ -50,7 +50,8 @@ FLUSH_S = 0.05  # a delta event at most this often per call: twenty a second rea
 _SUSPECT = {
     "only-reasoning": "held only reasoning and no answer",
     "empty": "came back empty",
-    "default-limit": "was cut off at the limit that models in this process have (ask for less, or serve the"
+    "repetition": "was cut off where it did nothing but repeat itself",
+    "default-limit": "was cut off at the limit that Transformers models have here (ask for less, or serve the"
     " model and add it as an endpoint)",
     "truncated": "was cut off before its end (raise max_tokens, or ask for less)",
     "unknown-finish": "may not be whole",

@@ -12,6 +12,8 @@ import pytest
 from engine.config import Settings
 from engine.models.base import Completion, Message, ModelError, Sampling
 from engine.models.checkpoints import content_hash, content_of, file_hash
+from engine.models.local import LocalModel
+from engine.models.process import ProcessModel
 from engine.models.registry import available, local_source, open_model
 from tests.support.missing import needs
 from tests.support.tiny_llama import make_tiny_llama
@@ -101,7 +103,9 @@ def test_jobs_with_a_checkpoint_are_listed(settings):
 
 
 async def test_a_checkpoint_answers(settings):
-    model = open_model("job:01k0job@5", settings)
+    name = "job:01k0job@5"
+    assert isinstance(open_model(name, settings), ProcessModel)  # which is tested on its own
+    model = LocalModel(name, local_source(name, settings) or "", device="cpu")
     asked: list[Message] = [{"role": "user", "content": "hi"}]
     items = [item async for item in model.stream(asked, Sampling(temperature=0.0, max_tokens=3))]
     await model.aclose()

@@ -230,6 +230,33 @@ def test_chooser_obeys_temperature_top_p_and_top_k() -> None:
     assert seen == [{1}, {1}, {1, 2}, {0, 1, 2, 3}, {0, 1, 2, 3}]
 
 
+def test_what_top_p_and_top_k_keep_is_what_the_whole_order_says() -> None:
+    """With many equally likely tokens, as in bfloat16, and with nuclei of more tokens than are looked at
+    first; whoever shares the batch.
+    """
+    import torch
+
+    draw = torch.Generator().manual_seed(3)
+    heights = (0.1, 1.0, 3.0, 8.0)
+    logits = torch.cat([(torch.randn(4, 3000, generator=draw) * h).bfloat16() for h in heights])
+    limits = [(1.0, 0), (1.0, 1), (1.0, 20), (0.8, 20), (0.9, 0), (0.05, 0), (0.999, 2500), (1.0, 1024)]
+    choices = [Choice(0.7, p, k) for p, k in limits * 2]
+    whole = Chooser(choices, torch.device("cpu"))
+    chances = torch.softmax(logits.float() / 0.7, -1)
+    kept = whole._kept(chances)
+    for row, (top_p, top_k) in enumerate(limits * 2):
+        ordered, order = chances[row].sort(stable=True, descending=True)
+        before = ordered.cumsum(-1) - ordered
+        right = {
+            token
+            for rank, token in enumerate(order.tolist())
+            if rank == 0 or ((top_p >= 1 or before[rank] < top_p) and (not top_k or rank < top_k))
+        }
+        assert set(kept[row].nonzero().flatten().tolist()) == right, (row, top_p, top_k)
+        alone = Chooser([choices[row]], torch.device("cpu"))
+        assert torch.equal(alone._kept(chances[row : row + 1])[0], kept[row])
+
+
 def test_characters_of_several_tokens_stay_whole() -> None:
     raw = "né 😀!".encode()
     stream = TextStream(lambda tokens: bytes(tokens).decode("utf-8", "replace"), (), thinking=False)
@@ -323,3 +350,69 @@ async def test_answers_have_a_limit_where_nobody_sets_one_and_it_is_told(
     assert done.tokens_out < 30
     assert done.flags == ("truncated",)
     await model.aclose()
+
+
+async def test_an_answer_that_only_repeats_itself_is_ended_and_it_is_told(tmp_path: Path) -> None:
+    import torch
+    from transformers import LlamaForCausalLM
+
+    tiny = make_tiny_llama(tmp_path, template=TEMPLATE + "a", context=2048)
+    weights = LlamaForCausalLM.from_pretrained(tiny)
+    with torch.no_grad():  # without its layers, a model with tied embeddings says the last token again
+        for layer in weights.model.layers:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+    weights.save_pretrained(tiny)
+    model = LocalModel("hf:round", str(tiny), device="cpu")
+    _, done = await finish(model, "q", Sampling(temperature=0.0))
+    _, short = await finish(model, "q", Sampling(temperature=0.0, max_tokens=300))
+    await model.aclose()
+    assert (done.finish, done.flags) == ("length", ("truncated", "repetition"))
+    assert done.text == "a" * 384 and done.tokens_out == 384
+    assert (short.flags, short.tokens_out) == (("truncated",), 300)
+
+
+def test_what_is_repetition_and_what_is_not() -> None:
+    from engine.models.local.batch import repeats
+
+    draw = random.Random(1)
+    before = [draw.randrange(99) for _ in range(100)]
+    for size in (1, 2, 7, 48):
+        piece = [draw.randrange(99) for _ in range(size - 1)] + [100 + size]
+        filled = before + piece * (384 // size + 2)
+        assert repeats(filled) and repeats(filled[:-1])
+        assert not repeats(filled[: len(before) + 300]), "not for long enough yet"
+        assert not repeats([*filled, 5]) and not repeats([*filled[:-50], 5, *filled[-50:]])
+    counting = [token for n in range(200) for token in (1, 2, n + 10, 3)]
+    assert not repeats(counting) and not repeats(list(range(400))) and not repeats([])
+    assert not repeats([draw.randrange(99) for _ in range(60)] * 8), "a long piece may be meant"
+
+
+def test_threads_are_as_few_as_do_as_well_as_more() -> None:
+    from engine.models.local.weights import fewest
+
+    def chosen(cores: int, *took: float) -> int:
+        times = iter(took)
+        return fewest(cores, lambda _: next(times))
+
+    assert [chosen(1, 9.0), chosen(2, 9.0, 5.0), chosen(2, 9.0, 8.5)] == [1, 2, 1]
+    assert chosen(6, 9.0, 5.0, 3.0, 2.9) == 4  # of 1, 2, 4 and 6
+    assert chosen(8, 9.0, 5.0, 6.0, 8.0) == 2
+
+
+@pytest.mark.parametrize(("flags", "kind"), [("fpu avx2", "float32"), ("fpu avx512_bf16", "bfloat16")])
+def test_bfloat16_is_computed_where_the_cpu_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, kind: str
+) -> None:
+    import torch
+    from transformers import LlamaForCausalLM
+
+    from engine.models.local.weights import Weights
+
+    tiny = make_tiny_llama(tmp_path)
+    LlamaForCausalLM.from_pretrained(tiny).to(torch.bfloat16).save_pretrained(tiny)
+    read = Path.read_text
+    monkeypatch.setattr(
+        Path, "read_text", lambda path, *a: flags if str(path) == "/proc/cpuinfo" else read(path, *a)
+    )
+    assert str(Weights.load("tiny", str(tiny), "cpu").model.dtype) == f"torch.{kind}"

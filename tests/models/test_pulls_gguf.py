@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from engine.config import Settings
 from engine.models.base import Completion, Sampling
+from engine.models.local import LocalModel
 from engine.models.pulls import shelf
-from engine.models.registry import open_model
+from engine.models.registry import local_source
 from tests.support.gguf_file import make_gguf
 from tests.support.hub import Hub
 from tui.cli import app
@@ -38,7 +39,9 @@ async def test_a_gguf_file_at_a_url_becomes_a_model_that_answers(
     assert told["source"] == f"{server.url.rpartition(':')[0]}/plain/small.gguf"
     assert told["alone"] > 0 and told["eight"] > 0 and told["memory"] > 0
     assert not list((models / "small").glob("*.gguf"))
-    model = open_model("small", Settings(store=tmp_path / "store.db"))
+    source = local_source("small", Settings(store=tmp_path / "store.db"))
+    assert source == str(models / "small")
+    model = LocalModel("small", source)
     try:
         items = [i async for i in model.stream([{"role": "user", "content": "ab"}], Sampling(max_tokens=3))]
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -545,6 +546,10 @@ class ScriptedWorkbench:
         self.closed = False
         self.why_not = ""  # what `check` says
         self.checked: list[tuple[str, ...]] = []
+        self.pull_first: tuple[str, float] | None = None
+        self.served: list[tuple[str, str]] = []
+        self.may_answer = threading.Event()  # before that, `served_models` waits
+        self.may_answer.set()
         self._script, self._hold, self._pace, self._error = list(script), hold, pace, error
 
     @property
@@ -563,6 +568,13 @@ class ScriptedWorkbench:
 
     def models(self) -> list[tuple[str, str]]:
         return [("pocket-meta", "embedded"), ("pocket-worker", "embedded"), ("far/large", "endpoint")]
+
+    def served_models(self) -> list[tuple[str, str]]:
+        self.may_answer.wait()
+        return self.served
+
+    def first_pull(self) -> tuple[str, float] | None:
+        return self.pull_first
 
     async def check(self, *models: str) -> str:
         self.checked.append(models)

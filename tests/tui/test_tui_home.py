@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from engine.config import Settings
 from engine.host_config import Host
+from engine.models.pulls.catalogue import FIRST
+from engine.models.pulls.shelf import MANIFEST
 from tests.support.trials import FAIL, PASS, Ran, store_experiment
 from tests.tui.experiment_samples import filled, standing
 from tests.tui.pilots import SMALL, WIDE, app_of, until
@@ -19,6 +22,7 @@ from training.jobs.remote.hosts import HostReport
 from tui.app import WorkbenchApp
 from tui.screens.experiments.experiments import ExperimentsScreen
 from tui.screens.home.progress import sparkline
+from tui.service.workbench import EngineWorkbench
 
 LONG = "flowreasoner,rounds=12,budget=0.25,meta-agent=local/deepseek-r1-7b"
 SIZES = pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "160x48"])
@@ -130,3 +134,32 @@ def test_home_with_an_experiment(
         await until(pilot, lambda: table(app, "variants").count == 3 and table(app, "active").count == 1)
 
     assert snap_compare(app, terminal_size=size, run_before=ready)
+
+
+async def test_a_real_model_is_offered_while_there_is_none(path: Path) -> None:
+    workbench = ScriptedWorkbench(path)
+    workbench.pull_first = ("some-coder", 1.0)
+    app = app_of(workbench)
+    async with app.run_test(size=SMALL) as pilot:
+        await until(pilot, lambda: "flowreasoner models pull" in table(app, "active").empty)
+        offer = table(app, "active").empty
+        assert "1 GB" in offer and "some-coder" in offer
+        room = table(app, "active").scrollable_content_region
+        assert len(offer.split("\n")) <= room.height and max(map(len, offer.split("\n"))) <= room.width
+        workbench.pull_first = None
+        app.open_experiments()
+        await until(pilot, lambda: isinstance(app.screen, ExperimentsScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: "models pull" not in table(app, "active").empty)
+
+
+def test_a_model_to_pull_is_named_while_there_is_only_the_embedded_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    alone = EngineWorkbench(Settings(store=tmp_path / "store.db", endpoints={}))
+    assert alone.first_pull() == (FIRST.name, FIRST.gigabytes)
+    pulled = tmp_path / "models" / "mine"
+    pulled.mkdir(parents=True)
+    (pulled / MANIFEST).write_text("{}", "utf-8")
+    assert alone.first_pull() is None

@@ -182,6 +182,31 @@ async def test_names_are_picked_from_a_list(store: Path) -> None:
         await until(pilot, lambda: form.query_one("#variant", Input).value == "flowreasoner")
 
 
+async def test_models_of_servers_join_the_list_when_they_are_found(store: Path) -> None:
+    """The list is there before; what was typed and highlighted stays."""
+    workbench = ScriptedWorkbench(store)
+    workbench.served = [("ollama/large", "server"), ("ollama/small", "server")]
+    workbench.may_answer.clear()
+    app = app_of(workbench)
+    async with app.run_test(size=WIDE) as pilot:
+        try:
+            form = await _form(app, pilot)
+            form.set_focus(form.query_one("#worker"))
+            burst(app, "f3", *"large")
+            await until(pilot, lambda: isinstance(app.screen, PickScreen) and shown(app) == ["far/large"])
+        finally:
+            workbench.may_answer.set()
+        await until(pilot, lambda: shown(app) == ["far/large", "ollama/large"])
+        assert app.screen.query_one(OptionList).highlighted == 0
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: form.query_one("#worker", Input).value == "ollama/large")
+
+
+def shown(app: WorkbenchApp) -> list[str | None]:
+    rows = app.screen.query_one(OptionList)
+    return [option.id for option in rows.options]
+
+
 class Estimating(ScriptedWorkbench):
     """Estimates one variant."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.config import Settings
     from engine.events import Event
     from engine.experiments.standing import Standing
+    from engine.models.registry import ModelInfo
     from tui.service.requests import ExperimentRequest, NewRun, Placement, RunRequest
 
 
@@ -83,14 +84,27 @@ class EngineWorkbench:
             return None  # Home says what is wrong with it
 
     def models(self) -> list[tuple[str, str]]:
-        """(name, what it is, where, and what it lacks) of each model that can be named.
-
-        Takes up to half a second where servers of this machine are slow to answer.
+        """(name, what it is, where, and what it lacks) of each model that can be named, but for those of
+        servers that run on this machine.
         """
-        from engine.models.registry import available, found_servers
+        from engine.models.registry import available
 
-        models = [*available(self.settings), *found_servers(self.settings)]
-        return [(m.name, " · ".join(filter(None, (m.kind, m.where, m.note)))) for m in models]
+        return _offered(available(self.settings))
+
+    def served_models(self) -> list[tuple[str, str]]:
+        """As `models`, of servers that run on this machine. Takes up to half a second."""
+        from engine.models.registry import found_servers
+
+        return _offered(found_servers(self.settings))
+
+    def first_pull(self) -> tuple[str, float] | None:
+        """(name, gigabytes) of a model to pull first; None where more than the embedded pair can be used."""
+        from engine.models.pulls.catalogue import FIRST
+        from engine.models.registry import available
+
+        if any(model.kind != "embedded" and not model.note for model in available(self.settings)):
+            return None
+        return FIRST.name, FIRST.gigabytes
 
     async def check(self, *models: str) -> str:
         """Why no run with these models can begin; "" where no reason is known."""
@@ -192,3 +206,7 @@ class EngineWorkbench:
         if run_id not in self._where:
             raise EngineError(f"no run {run_id} is in progress")
         return self._where[run_id]
+
+
+def _offered(models: Sequence[ModelInfo]) -> list[tuple[str, str]]:
+    return [(m.name, " · ".join(filter(None, (m.kind, m.where, m.note)))) for m in models]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from engine.models.base import Completion, Delta
-from engine.models.local.cache import RoomyCache, join
+from engine.models.local.cache import RoomyCache, Rows, beginnings, join
 from engine.models.local.chat import completion_of
+from engine.models.local.prefixes import LEAST, Kept, Prefixes, common
 from engine.models.local.sampling import Choice, Chooser
 from engine.models.local.text import TextStream
 
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
     from engine.models.local.weights import Weights
 
 _PREFILL = 8192  # prompt tokens, padding included, that go through the model at once: more costs memory
+
+
+_REPEATED = 384  # tokens at the end of an answer that one piece fills again and again
+_PIECE = 48  # tokens of such a piece, at most
+_LOOK = 32  # tokens between looks
+
+
+def repeats(tokens: list[int]) -> bool:
+    """Whether an answer ends in nothing but one short piece, over and over: it would never end by itself."""
+    end = tokens[-_REPEATED:]
+    return len(end) == _REPEATED and any(end[size:] == end[:-size] for size in range(1, _PIECE + 1))
 
 
 class DecodingRow:
@@ -34,10 +47,13 @@ class DecodingRow:
         *,
         default_room: bool = False,
         keeps_logps: bool = False,
+        ends_repetition: bool = False,
     ) -> None:
         """`room` is how many tokens the answer may have; `default_room` says that nobody chose it. Without a
         `seed` every call draws other numbers. `keeps_logps` records the log-probability of each token.
+        `ends_repetition` cuts the answer off where it only repeats itself.
         """
+        self._ends_repetition, self._repeats = ends_repetition, False
         self.keeps_logps = keeps_logps
         self.tokens: list[int] = []  # with the one that ends the answer
         self.logps: list[float] = []  # of each token, where they are kept
@@ -57,7 +73,7 @@ class DecodingRow:
 
     def accept(self, token: int, ends: frozenset[int]) -> list[Delta]:
         """Take the chosen token and return the deltas it makes certain. Sets `finish` where the answer is
-        complete: at a token in `ends`, a stop string, or the last token there is room for.
+        complete: at a token in `ends`, a stop string, the last token there is room for, or repetition.
         """
         self.tokens.append(token)
         out: list[Delta] = []
@@ -65,7 +81,10 @@ class DecodingRow:
             self.finish = "stop"
         else:
             out = self._text.feed(token)
-            self.finish = "stop" if self._text.stopped else "length" if self.made >= self._room else None
+            if self._ends_repetition and self.made % _LOOK == 0:
+                self._repeats = repeats(self.tokens)
+            is_cut = self._repeats or self.made >= self._room
+            self.finish = "stop" if self._text.stopped else "length" if is_cut else None
         return out + self._text.close() if self.finish else out
 
     def completion(self) -> Completion:
@@ -77,7 +96,27 @@ class DecodingRow:
             self.made,
             {**asdict(self.choice), "max_tokens": self._room, "seed": self._seed},
             default_room=self._default_room,
+            repeats=self._repeats,
         )
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A row whose prompt begins with `shared` tokens that are `kept`."""
+
+    row: DecodingRow
+    prompt: np.ndarray
+    kept: Kept | None
+    shared: int
+
+    @property
+    def left(self) -> int:
+        """How many tokens are to be read."""
+        return len(self.prompt) - self.shared
+
+    def part(self) -> Rows | None:
+        """What is known of it."""
+        return Rows(self.kept.cache, 0, 0, self.shared) if self.kept is not None else None
 
 
 class Batch:
@@ -89,6 +128,7 @@ class Batch:
         self._weights = weights
         self._rows: list[DecodingRow | None] = []  # None: done or cancelled
         self._cache: RoomyCache = RoomyCache(weights.layers)
+        self._prefixes = Prefixes()
         self._columns = 0
         self._starts = torch.zeros(0, dtype=torch.long)  # first column of each row; before it is padding
         self._chooser: Chooser | None = None
@@ -104,29 +144,63 @@ class Batch:
         deltas.
         """
         out: list[tuple[DecodingRow, list[Delta]]] = []
-        rows = sorted(rows, key=lambda row: len(row.prompt))
-        while rows:
-            width = len(rows[0].prompt)
-            size = 1
-            while size < len(rows) and len(rows[size].prompt) * (size + 1) <= _PREFILL:
-                width = len(rows[size].prompt)
-                size += 1
-            out += self._prefill(rows[:size], width)
-            rows = rows[size:]
+        for wave in self._waves(rows):
+            # Looked up only now: those of the wave before may be what those of this one begin with.
+            begun = sorted((self._begun(row) for row in wave), key=lambda one: one.left)
+            while begun:
+                size = 1
+                while size < len(begun) and begun[size].left * (size + 1) <= _PREFILL:
+                    size += 1
+                out += self._prefill(begun[:size])
+                begun = begun[size:]
         return out
 
-    def _prefill(self, rows: list[DecodingRow], width: int) -> list[tuple[DecodingRow, list[Delta]]]:
-        device = self._weights.device
+    def _waves(self, rows: list[DecodingRow]) -> list[list[DecodingRow]]:
+        """The rows in two parts: those of the second begin as one of the first does."""
+        first: list[DecodingRow] = []
+        second: list[DecodingRow] = []
+        before: np.ndarray | None = None
+        for row in sorted(rows, key=lambda row: row.prompt):  # neighbours have most in common
+            prompt = np.asarray(row.prompt)
+            shared = 0 if before is None else common(before, prompt)
+            known = self._prefixes.longest(prompt)[1] if shared >= LEAST else 0
+            (second if shared - known >= LEAST else first).append(row)
+            before = prompt
+        return [wave for wave in (first, second) if wave]
+
+    def _begun(self, row: DecodingRow) -> _Begun:
+        prompt = np.asarray(row.prompt)
+        return _Begun(row, prompt, *self._prefixes.longest(prompt))
+
+    def _prefill(self, begun: list[_Begun]) -> list[tuple[DecodingRow, list[Delta]]]:
+        """Read what is left of the prompts. In the cache, each row's known beginning ends at column `known`,
+        and what is left of it ends at the last column; what may lie between is padding and is closed.
+        """
+        rows, device = [one.row for one in begun], self._weights.device
+        known, width = max(one.shared for one in begun), max(one.left for one in begun)
         pad = [self._weights.pad]
-        tokens = torch.tensor([pad * (width - len(r.prompt)) + r.prompt for r in rows], device=device)
-        starts = torch.tensor([width - len(r.prompt) for r in rows], device=device)
+        left = [pad * (width - one.left) + one.row.prompt[one.shared :] for one in begun]
+        gaps = torch.tensor([width - one.left for one in begun], device=device)
+        lengths = torch.tensor([len(row.prompt) for row in rows], device=device)
         cache = RoomyCache(self._weights.layers)
-        logits = self._forward(tokens, cache, starts, width)
+        if known:
+            cache = beginnings([one.part() for one in begun], self._weights.layers, known)
+        columns = torch.arange(known + width, device=device)
+        from_left = (columns >= (known - lengths + width - gaps).unsqueeze(1)) & (columns < known)
+        mask = from_left | (columns >= (known + gaps).unsqueeze(1))
+        positions = (columns[known:] - (known + width - lengths).unsqueeze(1)).clamp(min=0)
+        logits = self._logits(torch.tensor(left, device=device), cache, mask, positions)
+        starts = known + width - lengths
+        for place, one in enumerate(begun):
+            if (gap := width - one.left) and one.shared:
+                cache.close_gap(place, known - one.shared, one.shared, gap)
+            if one.left >= LEAST:
+                self._prefixes.keep(one.prompt, cache, place, int(starts[place]))
         chooser = Chooser([r.choice for r in rows], device)
         chosen = chooser(logits, [r.draw() for r in rows])
         _keep_logps(rows, chooser, logits, chosen)
         out = [(row, row.accept(token, self._weights.ends)) for row, token in zip(rows, chosen, strict=True)]
-        self._repack((rows, cache, starts, width))
+        self._repack((rows, cache, starts, known + width))
         return out
 
     @torch.inference_mode()
@@ -137,7 +211,9 @@ class Batch:
             self._repack()
         device = self._weights.device
         last = [self._weights.pad if row is None else row.tokens[-1] for row in self._rows]
-        logits = self._forward(torch.tensor(last, device=device).unsqueeze(1), self._cache, self._starts, 1)
+        mask = torch.arange(self._columns + 1, device=device) >= self._starts.unsqueeze(1)
+        positions = (self._columns - self._starts).unsqueeze(1)
+        logits = self._logits(torch.tensor(last, device=device).unsqueeze(1), self._cache, mask, positions)
         self._columns += 1
         if self._chooser is None:
             greedy = Choice(0.0)
@@ -151,14 +227,12 @@ class Batch:
         """Take out a row that is done or cancelled."""
         self._rows[self._rows.index(row)] = None
 
-    def _forward(
-        self, tokens: torch.Tensor, cache: RoomyCache, starts: torch.Tensor, width: int
+    def _logits(
+        self, tokens: torch.Tensor, cache: RoomyCache, mask: torch.Tensor, positions: torch.Tensor
     ) -> torch.Tensor:
-        """The logits after the last token of each row (rows × vocabulary)."""
-        before = cache.get_seq_length()
-        columns = torch.arange(before + width, device=tokens.device)
-        mask = columns >= starts.unsqueeze(1)
-        positions = (columns[before:] - starts.unsqueeze(1)).clamp(min=0)
+        """The logits after the last token of each row (rows × vocabulary). `mask` says which columns of the
+        cache, those of `tokens` included, are none of padding.
+        """
         result = self._weights.model(
             input_ids=tokens,
             attention_mask=mask,

@@ -6,6 +6,8 @@ blocks: growing the tensors by one column a step, as the stock cache does, copie
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -37,7 +39,7 @@ class RoomyLayer(CacheLayerMixin):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         start, self.used = self.used, self.used + key_states.shape[-2]
-        keys, values = self._filled()
+        keys, values = self.filled()
         if self.used > keys.shape[-2]:
             keys, values = _grown(keys, start, self.used), _grown(values, start, self.used)
             self.keys, self.values = keys, values
@@ -45,7 +47,8 @@ class RoomyLayer(CacheLayerMixin):
         values[:, :, start : self.used] = value_states
         return keys[:, :, : self.used], values[:, :, : self.used]
 
-    def _filled(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def filled(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(keys, values), with the room to the right. Raises RuntimeError where there are none yet."""
         if self.keys is None or self.values is None:
             raise RuntimeError("the layer has no states yet")
         return self.keys, self.values
@@ -54,20 +57,32 @@ class RoomyLayer(CacheLayerMixin):
         """Take the rows of other layers at the given indices, one source below the other, aligned on the
         right in `columns` columns.
         """
-        keys, values = sources[0][0]._filled()
+        keys, values = sources[0][0].filled()
         total = sum(len(rows) for _, rows in sources)
         self.dtype, self.device = keys.dtype, keys.device
         new_keys = _room(keys[:1].expand(total, -1, -1, -1), columns)
         new_values = _room(values[:1].expand(total, -1, -1, -1), columns)
         top = 0
         for source, rows in sources:
-            keys, values = source._filled()
+            keys, values = source.filled()
             width = min(source.used, columns)
             place = slice(top, top + len(rows)), slice(None), slice(columns - width, columns)
             new_keys[place] = keys[:, :, source.used - width : source.used][rows]
             new_values[place] = values[:, :, source.used - width : source.used][rows]
             top += len(rows)
         self.keys, self.values, self.used, self.is_initialized = new_keys, new_values, columns, True
+
+    def make_room(self, like: torch.Tensor, columns: int) -> None:
+        """Have `columns` columns in use, all 0, for as many rows as `like` has."""
+        self.dtype, self.device = like.dtype, like.device
+        self.keys, self.values = _room(like, columns), _room(like, columns)
+        self.used, self.is_initialized = columns, True
+
+    def set_row(self, place: int, source: RoomyLayer, part: Rows) -> None:
+        """Copy a part of a row of another layer into the last columns of row `place`."""
+        columns = slice(self.used - part.length, self.used)
+        for mine, other in zip(self.filled(), source.filled(), strict=True):
+            mine[place, :, columns] = other[part.row, :, part.start : part.start + part.length]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """(length, offset) of the columns that the attention mask covers."""
@@ -103,6 +118,45 @@ class RoomyCache(Cache):
     def __init__(self, layers: int) -> None:
         self.roomy = [RoomyLayer() for _ in range(layers)]
         super().__init__(layers=[*self.roomy])
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return sum(tensor.nbytes for layer in self.roomy for tensor in layer.filled())
+
+    def close_gap(self, row: int, start: int, length: int, gap: int) -> None:
+        """Move `length` columns of a row, from `start` on, to the right by `gap`."""
+        for layer in self.roomy:
+            for tensor in layer.filled():
+                moved = tensor[row, :, start : start + length].clone()
+                tensor[row, :, start + gap : start + gap + length] = moved
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The part of a row that is of use: `length` columns from `start` on."""
+
+    cache: RoomyCache
+    row: int
+    start: int
+    length: int
+
+    def copied(self) -> RoomyCache:
+        """A cache of this part alone."""
+        return beginnings([self], len(self.cache.roomy), self.length)
+
+
+def beginnings(rows: Sequence[Rows | None], layers: int, columns: int) -> RoomyCache:
+    """A cache of copies of `rows`, aligned to end at column `columns`; None is a row of padding."""
+    made = RoomyCache(layers)
+    for number, layer in enumerate(made.roomy):
+        example = next(rows_of for rows_of in rows if rows_of is not None)
+        like, _ = example.cache.roomy[number].filled()
+        layer.make_room(like[:1].expand(len(rows), -1, -1, -1), columns)
+        for place, part in enumerate(rows):
+            if part is not None:
+                layer.set_row(place, part.cache.roomy[number], part)
+    return made
 
 
 def join(parts: list[tuple[RoomyCache, torch.Tensor]], columns: int) -> RoomyCache:

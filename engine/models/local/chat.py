@@ -72,14 +72,16 @@ def completion_of(
     sampled: dict[str, Any],
     *,
     default_room: bool = False,
+    repeats: bool = False,
 ) -> Completion:
     """The finished answer, at a cost of 0. `default_room` says that nobody chose how long the answer may be,
-    which is flagged where the limit cut it off.
+    which is flagged where the limit cut it off; `repeats`, that it was cut off where it only repeated itself.
     """
     flags = [] if text.text.strip() else ["empty"]
     flags += ["only-reasoning"] if flags and text.reasoning.strip() else []
     if finish == "length":
-        flags += ["truncated", "default-limit"] if default_room else ["truncated"]
+        why = ["repetition"] if repeats else ["default-limit"] if default_room else []
+        flags += ["truncated", *why]
     return Completion(
         text.text, text.reasoning, finish, tokens_in, tokens_out, 0.0, tuple(flags), sampled=sampled
     )

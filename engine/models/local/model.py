@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from pathlib import Path
 
-from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sampling
-from engine.models.checkpoints import content_of
+from engine.models.base import Completion, Delta, Message, ModelError, Sampling
+from engine.models.checkpoints import weights_of
 from engine.models.local.scheduler import Request, Scheduler, acquire, is_loaded, release
 
 
@@ -22,10 +21,8 @@ class LocalModel:
 
     @property
     def weights(self) -> str:
-        """The hash of its weights (`engine.models.checkpoints.content_of`); "" for a hub ID or large
-        weights.
-        """
-        return content_of(Path(self._source)) if Path(self._source).is_dir() else ""
+        """The hash of its weights (`engine.models.checkpoints.weights_of`)."""
+        return weights_of(self._source)
 
     @property
     def is_loaded(self) -> bool:
@@ -33,6 +30,11 @@ class LocalModel:
         if self._scheduler is not None:
             return self._scheduler.is_ready
         return is_loaded(self._source, self._device)
+
+    @property
+    def threads(self) -> int:
+        """How many threads of PyTorch it decodes with; 0 before it is loaded."""
+        return self._scheduler.threads if self._scheduler is not None else 0
 
     async def load(self) -> None:
         """Read the weights into memory, once for all models that share them."""
@@ -47,7 +49,7 @@ class LocalModel:
 
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling
-    ) -> AsyncGenerator[Delta | Retry | Completion, None]:
+    ) -> AsyncGenerator[Delta | Completion, None]:
         """Stream one completion. Closing the stream stops its decoding after the current step.
 
         Raises:

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     import torch
 
 
+_ENDLESS = 1 << 30
+_LIKELIEST = 1024  # tokens that are looked at first
+
+
 @dataclass(frozen=True)
 class Choice:
     """How one row chooses. A `temperature` of 0 takes the likeliest token; a `top_k` of 0 is no limit."""
@@ -30,8 +34,7 @@ class Chooser:
         heat = [c.temperature if c.temperature > 0 else 1.0 for c in choices]
         self._heat = torch.tensor(heat, device=device).unsqueeze(1)
         self._top_p = torch.tensor([c.top_p for c in choices], device=device).unsqueeze(1)
-        endless = 1 << 30
-        self._top_k = torch.tensor([c.top_k or endless for c in choices], device=device).unsqueeze(1)
+        self._top_k = torch.tensor([c.top_k or _ENDLESS for c in choices], device=device).unsqueeze(1)
 
     def __call__(self, logits: torch.Tensor, draws: list[float]) -> list[int]:
         """A token for each row of `logits` (rows × vocabulary).
@@ -64,14 +67,30 @@ class Chooser:
         return logps.gather(-1, index).squeeze(1).tolist()
 
     def _kept(self, chances: torch.Tensor) -> torch.Tensor:
-        """Which tokens top-p and top-k keep (rows × vocabulary); the likeliest is always kept."""
+        """Which tokens top-p and top-k keep (rows × vocabulary): always the likeliest, and of equally likely
+        ones those that come first in the vocabulary.
+        """
+
+        # To sort a large vocabulary takes as long as a step of a small model. Few tokens are kept as a rule.
+        ordered = chances.topk(min(_LIKELIEST, chances.shape[-1])).values
+        count = self._count(ordered)
+        all_kept = (self._top_p >= 1) & (self._top_k >= _ENDLESS)
+        if bool(((count == ordered.shape[-1]) & ~all_kept).any()):
+            ordered = chances.sort(dim=-1, descending=True).values
+            count = self._count(ordered)
+        least = ordered.gather(-1, count - 1)
+        above, equal = chances > least, chances == least
+        room = count - above.sum(-1, keepdim=True)
+        return all_kept | above | (equal & (equal.cumsum(-1) <= room))
+
+    def _count(self, ordered: torch.Tensor) -> torch.Tensor:
+        """How many of the likeliest tokens each row keeps (rows × 1), of those whose chances are given in
+        falling order.
+        """
         import torch
 
-        ordered, order = chances.sort(stable=True, dim=-1, descending=True)
         before = ordered.cumsum(-1) - ordered
-        rank = torch.arange(chances.shape[-1], device=chances.device)
-        keep = (before < self._top_p) & (rank < self._top_k)
+        rank = torch.arange(ordered.shape[-1], device=ordered.device)
         # A row without top-p keeps all: the running sum may round to 1 before the end.
-        keep |= (self._top_p >= 1) & (rank < self._top_k)
-        keep[:, 0] = True
-        return torch.zeros_like(keep).scatter(-1, order, keep)
+        keep = ((before < self._top_p) | (self._top_p >= 1)) & (rank < self._top_k)
+        return keep.sum(-1, keepdim=True).clamp(min=1)

@@ -46,6 +46,7 @@ class Scheduler:
         self._outbox: dict[Request, list[Item]] = {}
         self._flushed = 0.0
         self._closing = False
+        self.threads = 0  # of PyTorch, once it is ready
         self.is_ready = False  # the weights are loaded, or could not be
         self._readiness = threading.Lock()
         self._wakes: list[Callable[[], object]] = []
@@ -85,6 +86,7 @@ class Scheduler:
             from engine.models.local.weights import Weights
 
             weights = Weights.load(self._name, self._source, self._device)
+            self.threads = weights.threads
             self._set_ready()
             while not self._closing:
                 self._decode(weights)
@@ -214,7 +216,9 @@ def _row(weights: Weights, request: Request) -> DecodingRow:
     room, is_default = weights.room(len(prompt), sampling)
     text = TextStream(weights.chat.decode, sampling.stop, thinking=thinking)
     choice = weights.choice(sampling)
-    return DecodingRow(prompt, room, choice, sampling.seed, text, default_room=is_default)
+    return DecodingRow(
+        prompt, room, choice, sampling.seed, text, default_room=is_default, ends_repetition=True
+    )
 
 
 def _deliver(batch: list[tuple[Request, list[Item]]]) -> None:

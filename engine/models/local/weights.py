@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ class Weights:
         self.model = model
         self.device = model.device
         self.chat = Chat(name, tokenizer)
+        self.threads = 0  # of PyTorch, once it is loaded
         self._read_config()
 
     @classmethod
@@ -59,8 +63,11 @@ class Weights:
             missing = isinstance(error, OSError) and not Path(source).is_dir()
             kind = "not-found" if missing else "bad-response"
             raise ModelError(kind, f"{name}: cannot load {source}: {clip(str(error))}") from None
-        if device == "cpu" and model.dtype == torch.float16:
-            model = model.float()  # half precision has no fast kernels on CPUs
+        # CPUs have no fast kernels for float16. Some have them for bfloat16; others read a prompt eight times
+        # as slowly in it as in float32.
+        is_slow = model.dtype == torch.float16 or (model.dtype == torch.bfloat16 and not _has_bfloat16())
+        if device == "cpu" and is_slow:
+            model = model.float()
         weights = cls(name, model.eval().to(device), tokenizer)
         weights._set_threads()
         return weights
@@ -86,11 +93,27 @@ class Weights:
         self._defaults = generation
 
     def _set_threads(self) -> None:
+        """Give this thread, which is to be the one that decodes, as many of PyTorch's as are of use."""
         import torch
 
-        if "OMP_NUM_THREADS" not in os.environ:
-            small = sum(p.numel() for p in self.model.parameters()) < _SMALL
-            torch.set_num_threads(1 if small else min(2, os.cpu_count() or 1))
+        if "OMP_NUM_THREADS" not in os.environ and self.device.type == "cpu":
+            is_small = sum(p.numel() for p in self.model.parameters()) < _SMALL
+            torch.set_num_threads(1 if is_small else fewest(len(os.sched_getaffinity(0)), self._step_s))
+        self.threads = torch.get_num_threads()
+
+    def _step_s(self, threads: int) -> float:
+        """Seconds that one token takes with so many threads."""
+        import torch
+
+        torch.set_num_threads(threads)
+        token = torch.tensor([[self.pad]])
+        took = []
+        with torch.inference_mode():
+            for _ in range(3):  # the first one starts the threads
+                began = time.perf_counter()
+                self.model(input_ids=token, use_cache=False)
+                took.append(time.perf_counter() - began)
+        return min(took)
 
     def choice(self, sampling: Sampling) -> Choice:
         """How to choose tokens: as `sampling` says, else as the model's own generation config does."""
@@ -117,6 +140,22 @@ class Weights:
         if limit is None and left > DEFAULT_ROOM:
             return DEFAULT_ROOM, True
         return min(left, int(limit or left)), False
+
+
+def fewest(cores: int, seconds: Callable[[int], float]) -> int:
+    """The fewest threads, of 1, 2, 4, … and all cores, that take at most a tenth longer than any others."""
+    numbers = [*itertools.takewhile(lambda n: n < cores, (1 << i for i in itertools.count())), cores]
+    took = {number: seconds(number) for number in numbers}
+    return next(number for number in numbers if took[number] <= 1.1 * min(took.values()))
+
+
+def _has_bfloat16() -> bool:
+    """Whether this machine's CPU computes in bfloat16."""
+    try:
+        words = set(Path("/proc/cpuinfo").read_text("utf-8", "replace").split())
+    except OSError:  # not Linux: then it is most likely a Mac's, which does
+        return True
+    return bool(words & {"avx512_bf16", "amx_bf16", "bf16", "svebf16"})
 
 
 def _or(value: float | None, default: float) -> float:

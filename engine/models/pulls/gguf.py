@@ -58,10 +58,12 @@ def convert(source: Path, folder: Path, called: str) -> None:
 
 
 def _convert(source: Path, folder: Path) -> None:
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     kind: Any = AutoModelForCausalLM
-    model = kind.from_pretrained(source.parent, gguf_file=source.name, dtype="auto")
+    # As the models were before they were quantised; of float32, what was lost then is not to be had.
+    model = kind.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.bfloat16)
     tokenizer: Any = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     try:
         model.save_pretrained(folder)

@@ -46,8 +46,6 @@ def measure(folder: Path) -> Speed | str:
 
 
 async def _measured(folder: Path) -> Speed:
-    import torch
-
     from engine.models.local import LocalModel
 
     model = LocalModel(folder.name, str(folder))
@@ -57,12 +55,11 @@ async def _measured(folder: Path) -> Speed:
         loaded = time.monotonic()
         alone = await _rate(model, 1)
         eight = await _rate(model, 8)
+        threads = model.threads
     finally:
         await model.aclose()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Speed(
-        load_s=loaded - began, alone=alone, eight=eight, memory=memory, threads=torch.get_num_threads()
-    )
+    return Speed(load_s=loaded - began, alone=alone, eight=eight, memory=memory, threads=threads)
 
 
 async def _rate(model: LocalModel, answers: int) -> float:

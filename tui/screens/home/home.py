@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,9 @@ STORE_SECONDS = 2.0
 PROGRESS_SECONDS = 10.0  # all trials of an experiment are read for it: 0.7 s where there are 100,000
 
 
+_NOTHING = "Nothing is running.\nr, then Enter: the bundled example"
+
+
 class HomeScreen(WorkbenchScreen[None]):
     """The first screen. It paints before the store is opened."""
 
@@ -47,9 +51,7 @@ class HomeScreen(WorkbenchScreen[None]):
     def compose(self) -> ComposeResult:
         yield TitleBar("Home")
         with Horizontal(id="upper"):
-            active = TableView(
-                ACTIVE_COLUMNS, id="active", empty="Nothing is running.\nr, then Enter: the bundled example"
-            )
+            active = TableView(ACTIVE_COLUMNS, id="active", empty=_NOTHING)
             active.border_title = "Active"
             yield active
             setup = Static(id="setup", classes="box", markup=False)
@@ -100,6 +102,8 @@ class HomeScreen(WorkbenchScreen[None]):
         # At once: they may be gone, with the app, by the time the store has answered.
         recent, failures = self.query_one("#recent", TableView), self.query_one("#failures", TableView)
         variants = self.query_one("#variants", TableView)
+        if force and self.navigation.workbench.has_settings:
+            await self._offer_a_real_model()
         self._experiments = await self.navigation.engines.standings()
         self._jobs = await self._jobs_going_on() if self.navigation.workbench.has_settings else []
         try:
@@ -118,6 +122,17 @@ class HomeScreen(WorkbenchScreen[None]):
             return
         self._progress_due = self._progress_due or changed
         await self._load_progress(variants, at_once=force)
+
+    async def _offer_a_real_model(self) -> None:
+        """Say how to get one while there is none but the embedded pair."""
+        active = self.query_one("#active", TableView)
+        first = await asyncio.to_thread(self.navigation.workbench.first_pull)
+        active.empty = _NOTHING
+        if first is not None:
+            name, gigabytes = first
+            # The command takes two lines, because the terminal may be narrow.
+            active.empty += f"\nWant a real model? {gigabytes:g} GB:\nflowreasoner models pull\n    {name}"
+        active.refresh()
 
     async def _load_progress(self, table: TableView, *, at_once: bool) -> None:
         name = self._experiments[0].experiment if self._experiments else None

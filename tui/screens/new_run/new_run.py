@@ -174,9 +174,11 @@ class NewRunScreen(DraftedScreen[NewRun | None]):
             if name is not None:
                 box.value = name
 
-        models = self.navigation.workbench.models
-        offered = models() if box.id in MODELS else choices(box.id)
-        self.app.push_screen(PickScreen(FIELDS[box.id][0], offered), picked)
+        workbench = self.navigation.workbench
+        is_model = box.id in MODELS
+        offered = workbench.models() if is_model else choices(box.id)
+        more = workbench.served_models if is_model else None
+        self.app.push_screen(PickScreen(FIELDS[box.id][0], offered, more=more), picked)
 
     @on(Input.Submitted, ".field Input")
     def _submitted(self, event: Input.Submitted) -> None:

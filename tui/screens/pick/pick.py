@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
 from textual import on
 from textual.app import ComposeResult
@@ -25,12 +26,19 @@ class PickScreen(ModalScreen[str | None]):
     BINDINGS = bindings_for("dialog") + bindings_for("pick")
     AUTO_FOCUS = "#words"
 
-    def __init__(self, question: str, choices: Sequence[Choice], *, own: str = "") -> None:
+    def __init__(
+        self,
+        question: str,
+        choices: Sequence[Choice],
+        *,
+        own: str = "",
+        more: Callable[[], Sequence[Choice]] | None = None,
+    ) -> None:
         """`choices` are names with what each is. With `own`, which says what it would be, another can
-        be typed.
+        be typed. `more` finds others, which may take a moment: they are added when they are known.
         """
         super().__init__(name="pick")
-        self._question, self._choices, self._own = question, list(choices), own
+        self._question, self._choices, self._own, self._more = question, list(choices), own, more
         self._shown: list[Choice] = []  # in the order of the rows
 
     def compose(self) -> ComposeResult:
@@ -42,6 +50,18 @@ class PickScreen(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         self._narrow("")
+        if self._more is not None:
+            self.run_worker(self._add(self._more))
+
+    async def _add(self, more: Callable[[], Sequence[Choice]]) -> None:
+        """Add what `more` finds; the row that is highlighted stays so."""
+        self._choices += await asyncio.to_thread(more)
+        at = self.query_one("#choices", OptionList).highlighted
+        name = self._shown[at][0] if at is not None else None
+        self._narrow(self.query_one("#words", Input).value)
+        names = [shown for shown, _ in self._shown]
+        if name in names:
+            self.query_one("#choices", OptionList).highlighted = names.index(name)
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:

@@ -1,0 +1,145 @@
+"""Prompts that begin alike are read once, and their answers are those of prompts that are read whole."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.models.local import prefixes
+from engine.models.local.batch import Batch, DecodingRow
+from engine.models.local.prefixes import LEAST, Prefixes
+from engine.models.local.sampling import Choice
+from engine.models.local.text import TextStream
+from engine.models.local.weights import Weights
+from tests.support.tiny_llama import make_tiny_llama
+
+MADE = 12  # tokens of each answer
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    return Weights.load("tiny", str(make_tiny_llama(tmp_path_factory.mktemp("tiny"), context=512)), "cpu")
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many tokens, padding included, each pass of the model has read."""
+    sizes: list[int] = []
+    forward = Batch._logits
+
+    def counted(self: Batch, tokens: Any, *rest: Any) -> Any:
+        sizes.append(tokens.numel())
+        return forward(self, tokens, *rest)
+
+    monkeypatch.setattr(Batch, "_logits", counted)
+    return sizes
+
+
+def row(prompt: list[int], seed: int = 1) -> DecodingRow:
+    choice = Choice(0.0 if seed % 2 else 1.0)
+    return DecodingRow(prompt, MADE, choice, seed, TextStream(lambda _: "", (), thinking=False))
+
+
+def run(batch: Batch, rows: list[DecodingRow]) -> list[list[int]]:
+    """The tokens of the answers, of rows that are admitted together."""
+    batch.admit(rows)
+    while any(one.finish is None for one in rows):
+        batch.step()
+        for one in batch.live:
+            if one.finish:
+                batch.drop(one)
+    return [one.tokens for one in rows]
+
+
+def alone(weights: Weights, prompt: list[int], seed: int) -> list[int]:
+    return run(Batch(weights), [row(prompt, seed)])[0]
+
+
+def prompts() -> list[list[int]]:
+    """Of all kinds: equal ones, one that is the beginning of another, and those that part early, late, or at
+    once; short ones.
+    """
+    draw = random.Random(3)
+
+    def some(count: int) -> list[int]:
+        return [draw.randrange(4, 250) for _ in range(count)]
+
+    start, other = some(150), some(90)
+    return [
+        *[start + some(n) for n in (0, 0, 1, 5, 40, 100, 130)],
+        *[start[:LEAST] + some(80), start[: LEAST - 1] + some(80), start[:LEAST], start[:100]],
+        *[other, other + some(3), other, some(200), some(3), some(3) + start],
+    ]
+
+
+def test_answers_are_those_of_prompts_read_whole(weights: Weights) -> None:
+    asked = prompts()
+    right = [alone(weights, prompt, seed) for seed, prompt in enumerate(asked)]
+    assert len({tuple(tokens) for tokens in right}) > 8
+    order = list(range(len(asked)))
+    for seed in range(3):
+        random.Random(seed).shuffle(order)
+        batch = Batch(weights)  # in waves of 1, 2, 4, … beside those that are still being answered
+        taken: list[DecodingRow] = []
+        size = 1
+        while len(taken) < len(order):
+            new = [row(asked[n], n) for n in order[len(taken) : len(taken) + size]]
+            batch.admit(new)
+            taken += new
+            size *= 2
+            for one in [one for one in batch.live if one.finish]:
+                batch.drop(one)
+            if batch.live:
+                batch.step()
+        while batch.live:
+            for one in [one for one in batch.live if one.finish]:
+                batch.drop(one)
+            if batch.live:
+                batch.step()
+        assert [one.tokens for one in taken] == [right[n] for n in order]
+
+
+def test_what_prompts_share_is_read_once(weights: Weights, read: list[int]) -> None:
+    start = prompts()[0]
+    batch = Batch(weights)
+    rows = [row([*start, *range(5, 5 + n)], n) for n in range(8)]
+    batch.admit(rows)
+    longest = max(len(one.prompt) for one in rows)
+    # One whole prompt, and of the seven others what is left, padded to the longest of it.
+    assert read[0] <= longest and sum(read) <= longest + 7 * 8
+    read.clear()
+    batch.admit([row([*start, 9, 9, 9])])
+    assert sum(read) <= 4, "prompts that come later, too"
+    read.clear()
+    batch.admit([row(start[: LEAST // 2]), row(start[: LEAST // 2])])
+    assert len(read) == 1, "little is not worth a second pass"
+
+
+def test_the_prompts_that_were_used_last_are_kept(
+    weights: Weights, read: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = random.Random(1)
+    one, two, three = ([draw.randrange(4, 250) for _ in range(100)] for _ in range(3))
+    batch = Batch(weights)
+    batch.admit([row(one)])
+    size = batch._prefixes._kept[0].cache.nbytes
+    monkeypatch.setattr(prefixes, "_MOST_BYTES", 2 * size)
+    for prompt in (two, one, three):  # `one` was used after `two`
+        batch.admit([row(prompt)])
+    read.clear()
+    batch.admit([row(one), row(three)])
+    assert sum(read) == 2
+    batch.admit([row(two)])
+    assert read[-1] == 100
+
+
+def test_a_longer_prompt_takes_the_place_of_its_beginning(weights: Weights) -> None:
+    batch = Batch(weights)
+    start = prompts()[0]
+    for end in (100, 150, 120):
+        batch.admit([row([*start[:end], *([7] * 70 if end == 150 else [])])])
+    assert [len(kept.tokens) for kept in batch._prefixes._kept] == [220]
+    assert Prefixes().longest(np.asarray(start)) == (None, 0)
