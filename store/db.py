@@ -21,7 +21,8 @@ from store.errors import StoreError, StoreWarning, explained
 
 LOCK_TIMEOUT_S = 30.0
 _READ_TIMEOUT_S = 5.0
-_JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
+LOG_LIMIT_BYTES = 64 * 1024 * 1024
+READERS_TIMEOUT_S = 1.0
 _MANY_RUNS = 50_000  # to migrate in so short a time that nobody need be told
 _MIGRATE_S_A_RUN = 10e-6  # a step, on two cores of 2023
 _NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "9p", "afs", "ceph", "lustre"}
@@ -143,7 +144,7 @@ def _configure(db: sqlite3.Connection, path: Path, lock_timeout_s: float) -> Non
         warnings.warn(f"{message}; reading while recording will be slow.", StoreWarning, 3)
     db.execute("PRAGMA synchronous=NORMAL")
     db.execute("PRAGMA foreign_keys=ON")
-    db.execute(f"PRAGMA journal_size_limit={_JOURNAL_LIMIT_BYTES}")
+    db.execute(f"PRAGMA journal_size_limit={LOG_LIMIT_BYTES}")
 
 
 def _enter_wal(db: sqlite3.Connection, lock_timeout_s: float) -> str:
@@ -184,6 +185,35 @@ def _tell(db: sqlite3.Connection, path: Path, pending: list[str]) -> None:
         duration = f"about {max(1, round(runs * len(pending) * _MIGRATE_S_A_RUN))} s for {runs:,} runs"
         resumed = "Nothing is lost when it is interrupted: the next start goes on"
         warnings.warn(f"{message}: {duration}. {resumed}.", StoreWarning, 4)
+
+
+class Checkpoints:
+    """Keeps the write-ahead log of one writing connection from growing for as long as somebody reads.
+
+    SQLite begins the log again only at a moment when nobody reads of it, and with several readers there may
+    be none. So once it is large this waits a little for those that read, while new ones read the file itself.
+    A reader that stays longer is let be: the next attempt comes when the log is twice as large.
+    """
+
+    def __init__(self, db: sqlite3.Connection, path: Path, lock_timeout_s: float) -> None:
+        self._db, self._log = db, path.with_name(path.name + "-wal")
+        self._lock_timeout_s = lock_timeout_s
+        self._limit = LOG_LIMIT_BYTES
+
+    def after_commit(self) -> None:
+        """Begin the log again if it is due. Raises sqlite3.Error."""
+        try:
+            size = self._log.stat().st_size
+        except OSError:  # no log: another journal mode
+            return
+        if size <= self._limit:
+            return
+        self._db.execute(f"PRAGMA busy_timeout={int(READERS_TIMEOUT_S * 1e3)}")
+        try:
+            is_busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            self._db.execute(f"PRAGMA busy_timeout={int(self._lock_timeout_s * 1e3)}")
+        self._limit = 2 * size if is_busy else LOG_LIMIT_BYTES
 
 
 def network_filesystem(path: Path, mountinfo: str | None = None) -> str | None:

@@ -21,7 +21,7 @@ from typing import Self
 from engine.events import Event, RunFinished
 from store import annotations as remarks
 from store import payloads
-from store.db import LOCK_TIMEOUT_S, open_writer, write
+from store.db import LOCK_TIMEOUT_S, Checkpoints, open_writer, write
 from store.errors import RecordError, StoreError, explain
 from store.interrupted import end_lost, mark_interrupted
 from store.projections import add
@@ -120,11 +120,14 @@ class Recorder:
             opened.set_exception(self._explain(error))
             return
         opened.set_result(None)
+        checkpoints = Checkpoints(db, self.path, self._lock_timeout_s)
         try:
             while not self._stopping:
                 if batch := self._next_batch():
                     self._commit(db, batch)
                     self._round_off(db, batch)
+                    with suppress(sqlite3.Error):  # what is stored is stored
+                        checkpoints.after_commit()
                 self._end_lost(db)
         finally:
             db.close()

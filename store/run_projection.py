@@ -12,7 +12,7 @@ from store.inserts import execute, insert, searchable, short
 from store.rows import PROMPT_CHARS
 from store.texts import error_signature, excerpt, plain
 
-_OF_TRIAL = "SELECT run_id FROM origins WHERE run_id = ? AND experiment IS NOT NULL AND stage = 'final'"
+_OF_TRIAL = "SELECT 1 FROM origins WHERE run_id = ? AND experiment IS NOT NULL AND stage = 'final'"
 
 
 def run_started(db: sqlite3.Connection, event: RunStarted) -> None:
@@ -126,7 +126,8 @@ def run_finished(db: sqlite3.Connection, event: RunFinished) -> None:
             *(short(event.error), _signature(db, event), event.workflow_id, event.workflow_id, event.run_id),
         ),
     )
-    usage.keep(db, _OF_TRIAL, event.run_id)
+    if db.execute(_OF_TRIAL, (event.run_id,)).fetchone():
+        usage.keep(db, "?", event.run_id)
 
 
 def _signature(db: sqlite3.Connection, event: RunFinished) -> str | None:

@@ -30,7 +30,7 @@ KS = (1, 2, 3, 5, 10, 20, 50, 100)
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that a trial may have (None where it has none). `better` is the good end, None for neither.
+    """A number that a done trial has, or None. `better` is the good end, None for neither.
 
     Units: a share is 0 to 1, "usd" US dollars, "ms" milliseconds.
     """
@@ -44,19 +44,25 @@ class Measure:
 
 def is_scored(trial: TrialRow) -> bool:
     """Whether the trial counts and there was something to score it by."""
-    return trial.is_done and trial.status != "answered"
+    return trial.is_done and _has_verdict(trial)
+
+
+def _has_verdict(trial: TrialRow) -> bool:
+    return trial.status != "answered"
 
 
 def _pass(trial: TrialRow) -> float | None:
-    return float(trial.status == "passed") if is_scored(trial) else None
+    return float(trial.status == "passed") if _has_verdict(trial) else None
 
 
 def _score(trial: TrialRow) -> float | None:
-    return (trial.score or 0.0) if is_scored(trial) else None
+    return (trial.score or 0.0) if _has_verdict(trial) else None
 
 
 def _strict(trial: TrialRow) -> float | None:
-    return float(trial.status == "passed" and trial.strict is not False) if is_scored(trial) else None
+    if not _has_verdict(trial):
+        return None
+    return float(trial.status == "passed" and trial.ran_as_written != 0)
 
 
 def _drop(trial: TrialRow) -> float | None:
@@ -172,7 +178,7 @@ def summarise(side: Side) -> Summary:
     trials = [trial for part in side.parts for trial in part.trials]
     done = [trial for trial in trials if trial.is_done]
     problems = by_problem(side, named=True)
-    scored = {k: rows for k, all_rows in problems.items() if (rows := [t for t in all_rows if is_scored(t)])}
+    scored = {k: rows for k, of_all in problems.items() if (rows := [t for t in of_all if _has_verdict(t)])}
     tried, passed = [len(rows) for rows in scored.values()], [_passed(rows) for rows in scored.values()]
     means = {m.key: mean for m in MEASURES if (mean := _mean(m, done)) is not None}
     passes = sum(passed)

@@ -109,20 +109,13 @@ def pair(baseline: Side, other: Side, *, named: bool) -> Pair:
 
 
 def _problem(key: Key, left: Sequence[TrialRow], right: Sequence[TrialRow]) -> ProblemPair:
-    both = (left, right)
-    counted = [[t for t in rows if is_scored(t)] for rows in both]
-    passed = tuple(sum(t.status == "passed" for t in rows) for rows in counted)
-    scores = tuple(_mean(BY_KEY["score"], rows) for rows in both)
-    outcome = _outcome(passed, [len(rows) for rows in counted], scores)
+    counted = [[t for t in rows if is_scored(t)] for rows in (left, right)]
+    passed = tuple(sum([t.status == "passed" for t in rows]) for rows in counted)
+    scores = (_mean(BY_KEY["score"], left), _mean(BY_KEY["score"], right))
+    trials = (len(counted[0]), len(counted[1]))
+    outcome = _outcome(passed, trials, scores)
     runs = _to_look_at(left, right, outcome)
-    return ProblemPair(
-        *key,
-        outcome,
-        (passed[0], passed[1]),
-        (len(counted[0]), len(counted[1])),
-        (scores[0], scores[1]),
-        runs,
-    )
+    return ProblemPair(*key, outcome, (passed[0], passed[1]), trials, scores, runs)
 
 
 def _outcome(passed: Sequence[int], trials: Sequence[int], scores: Sequence[float | None]) -> Outcome:
@@ -158,6 +151,8 @@ def _means(measure: Measure, problems: Sequence[Sequence[TrialRow]]) -> np.ndarr
     """The measure's mean for each problem, NaN where no trial of it has such a value."""
     import numpy as np
 
+    if all(len(rows) == 1 for rows in problems):  # by far the most comparisons
+        return np.array([measure.of(row) for (row,) in problems], float)
     return np.array([_mean(measure, rows) for rows in problems], float)
 
 

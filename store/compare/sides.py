@@ -17,7 +17,7 @@ from sandbox.errors import UsageError
 from store.compare import FEWEST, MOST
 from store.compare.replies import Replies, read_replies
 from store.errors import RunNotFoundError, StoreError
-from store.leaks import leaks
+from store.leaks import Asked, leaks
 
 if TYPE_CHECKING:
     from store.experiment_reader import ExperimentRow, TrialRow
@@ -143,7 +143,8 @@ class _Names:
                 )
             label = alike[0]
         rows = self._reader.experiments.trials(experiment_name)
-        return [self._variant(experiment, one, rows) for one in ([label] if colon else labels)]
+        asked = self._reader.experiments.questions(experiment_name)
+        return [self._variant(experiment, one, rows, asked) for one in ([label] if colon else labels)]
 
     def _experiment(self, name: str) -> ExperimentRow | None:
         if not name.isascii():
@@ -153,7 +154,7 @@ class _Names:
         except StoreError:  # a store that cannot be read is reported when the run of this name is looked for
             return None
 
-    def _variant(self, experiment: ExperimentRow, label: str, rows: Iterable[TrialRow]) -> Part:
+    def _variant(self, experiment: ExperimentRow, label: str, rows: Iterable[TrialRow], asked: Asked) -> Part:
         plan = experiment.plan
         trials = tuple(row for row in rows if row.label == label)
         keys = ("split", "repeats", "digest")
@@ -166,7 +167,7 @@ class _Names:
             self._reader,
             plan,
             label,
-            self._reader.experiments.questions(experiment.name),
+            asked,
             searches=search is not None,
             asks_meta=replies.answered > 0,
         )

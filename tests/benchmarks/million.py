@@ -20,6 +20,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from store import usage
 from store.compare.comparison import compare
 from store.db import open_writer
 from store.reader import Reader
@@ -152,6 +153,7 @@ def _trials(db: sqlite3.Connection, label: str, each: int, passes: int) -> None:
         " WHERE status = 'running' AND variant = ?) WHERE id = run_id",
         (passes, passes, label),
     )
+    usage.keep(db, f"SELECT run_id FROM origins WHERE run_id >= '{label}-' AND run_id < '{label}.'")
 
 
 def median_ms(action: Callable[[], object]) -> float:

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import pytest
 
+from engine.scores import statistics
 from engine.scores.statistics import mcnemar, mean_intervals, pass_rate_interval, proportion_interval
 
 
@@ -93,3 +94,25 @@ def test_problems_that_all_came_out_alike_are_not_taken_for_certainty() -> None:
     assert pass_rate_interval([3, 3, 3], [3, 3, 3]) == proportion_interval(3, 3)
     assert pass_rate_interval([2], [5]) == proportion_interval(0, 1)
     assert pass_rate_interval([0, 0], [3, 2]) == proportion_interval(0, 2)
+
+
+def test_of_very_many_columns_the_interval_is_what_resampling_comes_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = random.Random(3)
+    rows = [
+        [rng.gauss(0, 1) for _ in range(10_001)],
+        [rng.expovariate(1) ** 3 for _ in range(10_001)],
+        [2.0] * 10_001,
+    ]
+    expanded = mean_intervals(rows)
+    monkeypatch.setattr(statistics, "_MOST_RESAMPLED", 100_000)
+    resampled = mean_intervals(rows)
+    assert expanded[2] is resampled[2] is None
+    for one, other in zip(expanded[:2], resampled[:2], strict=True):
+        assert one is not None and other is not None
+        noise = 0.08 * (other.high - other.low)  # of a thousand resamples, four standard errors
+        assert one.low == pytest.approx(other.low, abs=noise)
+        assert one.high == pytest.approx(other.high, abs=noise)
+    skewed, mean = expanded[1], sum(rows[1]) / len(rows[1])
+    assert skewed is not None and skewed.high - mean > mean - skewed.low
