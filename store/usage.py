@@ -72,8 +72,10 @@ def usage_of(db: sqlite3.Connection, runs: str, *values: str) -> dict[tuple[str,
 
 
 def paid_before(db: sqlite3.Connection, experiment: str) -> dict[tuple[str, str], Usage]:
-    """What unfinished attempts paid for, by (run id, role) of each run that goes on from them: the answers that
-    it had from their records cost it nothing. Their calls are not counted, since the run has made the same ones.
+    """What unfinished attempts paid for, by (run id, role) of each run that goes on from them.
+
+    The answers that it had from their records cost it nothing. Their calls are not counted, since the run has
+    made the same ones.
     """
     pairs = """
         FROM origins o JOIN origins p ON p.run_id = o.parent
