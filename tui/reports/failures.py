@@ -100,7 +100,8 @@ def print_forks(path: Path, by: Grouping, wanted: str, *, limit: int, as_json: b
         return
     head = ("run", "before", "fork", "started", "now", "variant", "problem")
     emit(None, table(head, [_fork_cells(run, fork) for run, fork in found]), False)
-    emit(None, result_line(fork.status for _, fork in found), False)
+    shown = f"; the newest {limit} are shown, --limit shows more" if len(found) == limit else ""
+    emit(None, result_line(fork.status for _, fork in found) + shown, False)
 
 
 def print_annotations(path: Path, run_ids: list[str], *, as_json: bool) -> None:
