@@ -98,6 +98,8 @@ class FailureReader:
             scope, values = _scope(experiment, since)
             total = db.execute(f"SELECT count(*) FROM runs WHERE {_FAILED}{scope}", values).fetchone()[0]
             query = f"{_QUERIES[by].format(scope=scope)} ORDER BY 2 DESC, 1 LIMIT ?"
+            if experiment is not None:  # its runs are fewer than those that an index of all has
+                query = query.replace(" INDEXED BY runs_by_signature", "")
             rows = db.execute(query, (*values, limit))
             largest = [Cluster(key or "", n, n / max(total, 1), *rest) for key, n, *rest in rows]
             if by == "label" and (unlabelled := _unlabelled(db, scope, values, total)):
@@ -172,7 +174,8 @@ def _event(db: sqlite3.Connection, run_id: str, seq: int) -> Event:
 def _scope(experiment: str | None, since: float | None) -> tuple[str, list[Any]]:
     scope, values = " AND runs.job IS NULL", []  # not rollouts of training
     if experiment is not None:
-        scope += " AND runs.id IN (SELECT run_id FROM origins WHERE experiment = ?)"
+        # With the sign, SQLite begins at the experiment's runs rather than at all that are no rollouts.
+        scope = " AND +runs.job IS NULL AND runs.id IN (SELECT run_id FROM origins WHERE experiment = ?)"
         values.append(experiment)
     if since is not None:
         scope += " AND runs.started_at >= ?"
@@ -235,7 +238,8 @@ _QUERIES: dict[Grouping, str] = {
     " WHERE runs.error_sig IS NOT NULL{scope} GROUP BY runs.error_sig",
     "operator": f"SELECT {_WHERE}, {_SEEN} FROM runs INDEXED BY runs_by_signature"
     " WHERE runs.error_sig IS NOT NULL{scope} GROUP BY 1",
-    "label": f"SELECT a.value, {_SEEN} FROM annotations a JOIN runs ON runs.id = a.run_id"
+    # From the runs in question to their labels: all labels there are may be a million.
+    "label": f"SELECT a.value, {_SEEN} FROM runs CROSS JOIN annotations a ON a.run_id = runs.id"
     " WHERE a.kind = 'label'{scope} GROUP BY a.value",
     "problem": f"SELECT runs.problem_id, {_SEEN} FROM runs WHERE {_FAILED}{{scope}} GROUP BY runs.problem_id",
     "variant": f"SELECT runs.variant, {_SEEN} FROM runs WHERE {_FAILED}{{scope}} GROUP BY runs.variant",
