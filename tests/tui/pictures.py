@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby, product
+from itertools import chain, groupby, product
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any
+from unittest.mock import patch
 
 from rich.style import Style
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+from textual._compositor import Compositor
 from textual.color import Color
 from textual.filter import Monochrome
 from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widgets import Input, TextArea
+
+from tests.tui.pilots import WIDE
 
 SIZES = ((80, 24), (120, 36), (160, 48), (200, 60))
 LIGHT = "textual-light"
@@ -31,8 +35,9 @@ class PictureExtension(SingleFileSnapshotExtension):
         return str(data)
 
 
-async def pictures(pilot: Pilot[Any]) -> str:
-    """The screen at each of `SIZES`: its text; its styles in a dark theme, without colours, in a light theme.
+async def pictures(pilot: Pilot[Any], *, light: bool = True) -> str:
+    """The screen at each of `SIZES`: its text; its styles in a dark theme, without colours and, where
+    asked for, in a light theme.
 
     A line of styles stands for a row of the screen: for each style its letter and for how many cells it goes
     on. What the letters stand for comes below.
@@ -41,22 +46,30 @@ async def pictures(pilot: Pilot[Any]) -> str:
     for field in app.screen.query("Input, TextArea"):
         assert isinstance(field, Input | TextArea)
         field.cursor_blink = False
-    told: dict[tuple[int, int], list[str]] = {}
-    for look, theme in (("dark", dark), ("light", LIGHT)):
-        app.theme = theme
-        for size in SIZES:
-            await pilot.resize_terminal(*size)
-            rows = await _settled(pilot)
-            lines = told.setdefault(size, [f"=== {size[0]}x{size[1]} ==="])
-            text = "\n".join(row.text.rstrip() for row in rows)
-            if text not in lines:  # once, unless a theme changes the words as well
-                lines.append(text)
-            lines += [f"--- {look} ---", *_styles(rows)]
-            if look == "dark":  # what Textual does to each line where NO_COLOR is set
-                grey = [row.apply_filter(Monochrome(), _NO_BACKGROUND) for row in rows]
-                lines += ["--- no colours ---", *_styles(grey)]
-    app.theme = dark
-    return "\n".join(line for lines in told.values() for line in lines) + "\n"
+    told: dict[tuple[int, int], list[str]] = {size: [] for size in SIZES}
+    # What a headless app renders for its terminal nobody sees: that would be most of the time.
+    with patch.object(Compositor, "render_update", return_value=None):
+        for look, theme in (("dark", dark), ("light", LIGHT))[: 1 + light]:
+            app.theme = theme
+            for size in SIZES:
+                await pilot.resize_terminal(*size)
+                told[size] += _told(look, await _settled(pilot))
+        app.theme = dark
+        await pilot.resize_terminal(*WIDE)
+        await _settled(pilot)
+    parts = ((f"=== {width}x{height} ===", *lines) for (width, height), lines in told.items())
+    return "\n".join(chain.from_iterable(parts)) + "\n"
+
+
+def _told(look: str, rows: Sequence[Strip]) -> Iterator[str]:
+    """A look: what it says, if it is the first of its size, and in which styles."""
+    if look == "dark":
+        yield from (row.text.rstrip() for row in rows)
+    yield f"--- {look} ---"
+    yield from _styles(rows)
+    if look == "dark":  # what Textual does to each line where NO_COLOR is set
+        yield "--- no colours ---"
+        yield from _styles([row.apply_filter(Monochrome(), _NO_BACKGROUND) for row in rows])
 
 
 async def _settled(pilot: Pilot[Any]) -> list[Strip]:
@@ -75,7 +88,7 @@ def _styles(rows: Sequence[Strip]) -> Iterator[str]:
     letters: dict[str, str] = {}
     lines = []
     for row in rows:
-        cells = ((_told(segment.style), segment.cell_length) for segment in row)
+        cells = ((_named(segment.style), segment.cell_length) for segment in row)
         runs = [(told, sum(n for _, n in same)) for told, same in groupby(cells, key=lambda cell: cell[0])]
         lines.append(" ".join(f"{letters.setdefault(told, _LETTERS[len(letters)])}{n}" for told, n in runs))
     for line, same in groupby(lines):
@@ -84,7 +97,7 @@ def _styles(rows: Sequence[Strip]) -> Iterator[str]:
     yield from (f"{letter}: {told}" for told, letter in letters.items())
 
 
-def _told(style: Style | None) -> str:
+def _named(style: Style | None) -> str:
     """The style without what is no part of its looks, such as the actions behind it."""
     if style is None:
         return "plain"

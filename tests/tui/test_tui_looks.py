@@ -36,7 +36,7 @@ from tui.widgets.outline_view import OutlineView
 from tui.widgets.table_view import TableView
 
 __all__ = ["full_store", "jobs_store"]  # fixtures
-Picture = Callable[[Pilot[Any], str], Awaitable[None]]
+Picture = Callable[..., Awaitable[None]]
 LABELS = (
     "vanilla",
     "flowreasoner,operators=aflow-code,rounds=1",
@@ -56,10 +56,8 @@ def picture(snapshot: SnapshotAssertion) -> Picture:
     """Compares the screen with the picture of this name."""
     kept = snapshot.use_extension(PictureExtension)
 
-    async def compare(pilot: Pilot[Any], name: str) -> None:
-        await pilot.resize_terminal(*WIDE)
-        assert await pictures(pilot) == kept(name=name)
-        await pilot.resize_terminal(*WIDE)
+    async def compare(pilot: Pilot[Any], name: str, *, light: bool = True) -> None:
+        assert await pictures(pilot, light=light) == kept(name=name)
 
     return compare
 
@@ -124,15 +122,15 @@ async def test_screens_of_experiments(picture: Picture, experiment: Path) -> Non
         await picture(pilot, "experiments")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, TrialsScreen) and table(app, "trials").count)
-        await picture(pilot, "trials")
+        await picture(pilot, "trials", light=False)
         for sides in (2, 3, 4):
             await home(pilot)
             screen = await comparing(pilot, *(f"first:{label}" for label in LABELS[:sides]))
-            await picture(pilot, f"compare-{sides}")
+            await picture(pilot, f"compare-{sides}", light=sides == 2)
             if sides == 2:
                 await pilot.press("right_square_bracket", "right_square_bracket")
                 await until(pilot, lambda: app.focused is table(app, "flips") and table(app, "flips").count)
-                await picture(pilot, "flips")
+                await picture(pilot, "flips", light=False)
         assert screen.state.comparison is not None and len(screen.state.comparison.sides) == 4
 
 

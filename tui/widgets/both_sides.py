@@ -40,7 +40,8 @@ class BothSides(Horizontal):
         self, titles: tuple[str, str], texts: tuple[str, str], about: tuple[str, str] = ("", "")
     ) -> None:
         """Show both sides; without lines about either, the texts have all the room."""
-        words = side_spans(*texts)
+        # Beside nothing, nothing of a text is another.
+        words = side_spans(*texts) if all(texts) else ({}, {})
         for place, letter in enumerate(LETTERS):
             note = self.query_one(f"#{self.id}-about-{letter}", TextView)
             view = self.query_one(f"#{self.id}-{letter}", TextView)

@@ -38,9 +38,13 @@ class HelpScreen(ModalScreen[None]):
                 yield Static(self._text(""), id="told", markup=False)
 
     @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        self.query_one("#told", Static).update(self._text(event.value))
+    def _typed(self) -> None:
+        self.on_resize()
         self.query_one("#keys").scroll_home(animate=False)
+
+    def on_resize(self) -> None:
+        """Wrap the explanations to the room there is now."""
+        self.query_one("#told", Static).update(self._text(self.query_one(Input).value))
 
     def action_down(self) -> None:
         self.query_one("#keys").scroll_relative(y=1, animate=False)

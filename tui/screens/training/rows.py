@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 JOB_COLUMNS = (
     Column("", least=2),
-    Column("Job", "name", least=20),
+    Column("Job", "name", least=12),
     Column("Kind", least=4),
     Column("Host", "name", least=8, rank=14),
     Column("State", least=9),

@@ -34,6 +34,28 @@ EMPTY = "No job yet.\nn starts one: a recipe on a data set, in the background."
 _TELLING = ("reward_mean", "loss")
 
 
+class TimeBar(Static):
+    """Where the time of a job's newest step goes, as wide as there is room for."""
+
+    _job: JobStanding | None = None
+
+    def show(self, job: JobStanding | None) -> None:
+        self._job = job
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        bar, legend = time_bar(self._job.row.latest, self.content_region.width) if self._job else ([], [])
+        if not bar:
+            self.update(Content.styled("No step has reported yet." if self._job else "", "$foreground 60%"))
+            return
+        inks = {"accent": "$accent", "warning": "$warning", "success": "$success", "muted": "$foreground 60%"}
+        rows = ([(text, inks.get(ink, "")) for text, ink in row] for row in (bar, legend))
+        self.update(Content.assemble(*next(rows), ("\n", ""), *next(rows)))
+
+
 class TrainingScreen(WorkbenchScreen[None]):
     """What the jobs' folders say, read anew each second while the screen is in view."""
 
@@ -52,7 +74,7 @@ class TrainingScreen(WorkbenchScreen[None]):
         with Horizontal(id="below"):
             with Vertical(id="about"):
                 yield Static(id="facts", classes="box", markup=False)
-                yield Static(id="time", classes="box", markup=False)
+                yield TimeBar(id="time", classes="box", markup=False)
             yield MetricPlot(id="curve")
         yield Footer()
 
@@ -130,20 +152,14 @@ class TrainingScreen(WorkbenchScreen[None]):
         plot.show(name, (await self.navigation.records.read(read),), PlotView())
 
     def _show_facts(self, job: JobStanding | None) -> None:
-        box, time = self.query_one("#facts", Static), self.query_one("#time", Static)
+        box = self.query_one("#facts", Static)
         lines: list[Content | tuple[str, str]] = []
         for name, value in facts(job) if job else ():
             ink = "$text-warning" if name in ("Trouble", "Alert", "Damaged") else ""
             lines += [(f"{name:<9}", "$foreground 60%"), (value, ink), ("\n", "")]
         box.update(Content.assemble(*lines[:-1]))
         box.border_title = one_line(job.row.name, 40) if job else "Job"
-        bar, legend = time_bar(job.row.latest, time.content_region.width) if job else ([], [])
-        if not bar:
-            time.update(Content.styled("No step has reported yet." if job else "", "$foreground 60%"))
-            return
-        inks = {"accent": "$accent", "warning": "$warning", "success": "$success", "muted": "$foreground 60%"}
-        rows = ([(text, inks.get(ink, "")) for text, ink in row] for row in (bar, legend))
-        time.update(Content.assemble(*next(rows), ("\n", ""), *next(rows)))
+        self.query_one("#time", TimeBar).show(job)
 
     # -- opening -----------------------------------------------------------------------------------
 

@@ -1,0 +1,122 @@
+"""What screens say where there is little to say: no key that does nothing, no answer that was none."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.events import RunFinished
+from tests.support.job_folders import BEGUN, JobFolder
+from tests.tui.pilots import SMALL, WIDE, app_of, record, until
+from tests.tui.scripted import ScriptedWorkbench, failing_run
+from tests.tui.test_tui_training import app_on, opened
+from tui.app import WorkbenchApp
+from tui.screens.help.help import HelpScreen
+from tui.screens.training.job import TABS, JobScreen
+from tui.trace.marks import outcome_words
+from tui.widgets.line_view import LineView
+from tui.widgets.table_view import TableView
+
+PLACES = {"1": "home", "4": "failures", "5": "experiments", "8": "training", "9": "hosts"}
+
+
+def offered(app: WorkbenchApp) -> set[str]:
+    """The actions that the footer shows."""
+    return {b.binding.action for b in app.screen.active_bindings.values() if b.binding.show and b.enabled}
+
+
+@pytest.mark.parametrize(
+    ("status", "score", "words"),
+    [
+        ("failed", None, "no answer"),
+        ("failed", 0.0, "wrong answer"),
+        ("failed", 0.5, "wrong answer"),
+        ("passed", 1.0, "passed"),
+        ("answered", None, "answered"),
+        ("infra", None, "infrastructure failed"),
+    ],
+)
+def test_a_run_that_was_never_scored_gave_no_answer(status: str, score: float | None, words: str) -> None:
+    assert outcome_words(status, score) == words
+
+
+async def test_lists_say_so_too(store: Path) -> None:
+    events = failing_run()
+    events[-1] = dataclasses.replace(events[-1], score=None, error=None)  # type: ignore[call-arg]
+    assert isinstance(events[-1], RunFinished)
+    await record(store, [events])
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.screen.query_one("#failures", TableView).count)
+        row = app.screen.query_one("#failures", TableView).plain_text.splitlines()[1]
+        assert "wrong answer" not in row and "score" not in row
+
+
+async def test_a_job_offers_what_its_tab_has_a_use_for(store: Path) -> None:
+    job = JobFolder(store.parent / "jobs", "01done", created=BEGUN)
+    job.recipe("sft-embedded")
+    job.start()
+    job.step(1, loss=1.0)
+    job.end()
+    job.ended_as("done")
+    app = app_on(store)
+    async with app.run_test(size=WIDE) as pilot:
+        await opened(pilot, app)
+        screen = app.screen
+        assert isinstance(screen, JobScreen)
+        found = {}
+        for tab in TABS:
+            screen.show_tab(tab)
+            await pilot.pause()
+            found[tab] = offered(app) & {"filter", "later", "stop"}
+        assert found == {
+            "Curves": {"filter", "later"},
+            "Rollouts": {"later"},
+            "Log": {"filter"},
+            "Events": set(),
+            "Checkpoints": set(),
+            "Recipe": set(),
+        }
+
+
+async def test_tab_goes_through_every_pane_and_help_names_it(store: Path) -> None:
+    await record(store, [failing_run()])
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=WIDE) as pilot:
+        for key, name in PLACES.items():
+            await pilot.press(key)
+            await until(pilot, lambda name=name: app.screen.name == name and app.focused is not None)
+            screen = app.screen
+            panes = {w for w in screen.query(LineView) if w.focusable and w.region.area}
+            reached = await _gone_through(pilot)
+            assert panes <= reached, name
+            await pilot.press("question_mark")
+            await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+            assert "Go to the next pane." in str(app.screen.query_one("#told").render())
+            await pilot.press("escape")
+            await until(pilot, lambda screen=screen: app.screen is screen)
+
+
+async def _gone_through(pilot: Pilot[Any]) -> set[Any]:
+    """What tab focuses, until it comes round."""
+    reached: set[Any] = set()
+    while pilot.app.focused not in reached:
+        reached.add(pilot.app.focused)
+        await pilot.press("tab")
+    return reached
+
+
+async def test_help_is_wrapped_to_the_room_there_is_after_a_resize(store: Path) -> None:
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        told = app.screen.query_one("#told")
+        await pilot.resize_terminal(*SMALL)
+        await until(pilot, lambda: told.region.width <= SMALL[0])
+        lines = str(told.render()).splitlines()
+        assert max(map(len, lines)) <= told.content_size.width
