@@ -69,6 +69,7 @@ async def run():
         pass
     assert App._display is drawn
 asyncio.run(run())
+HEAVY.clear()  # whatever comes after the first frame may load
 """
 STORING = """
 import os, pathlib
