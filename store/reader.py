@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,18 +37,22 @@ from store.rows import (
 )
 from store.run_conditions import in_cluster, source_of
 from store.run_filter import RunFilter
+from store.selected import (
+    RUN_COLUMNS,
+    RUN_JOINS,
+    SELECT_STEPS,
+    cursor_of,
+    model_call_of,
+    run_id_of,
+    run_of,
+    step_of,
+)
 from store.stalls import Wait
 from store.way_reader import WayReader
 
 _CHUNK_ROWS = 500
 _PAGE_RUNS = 500
 _LAST_CHARACTER = "\U0010ffff"
-_RUN_FIELDS = tuple(f.name for f in fields(RunRow))
-_RUN_COLUMNS = ", ".join(f"runs.{f.name}" for f in fields(RunRow) if f.name not in ("config", "parent"))
-# The order of the tables is kept (CROSS JOIN): the runs come in the order in which they are listed.
-_COLUMNS = f"{_RUN_COLUMNS}, v.config, o.parent"
-_JOINS = " CROSS JOIN variants v ON v.id = runs.variant_id LEFT JOIN origins o ON o.run_id = runs.id"
-_SELECT_STEPS = f"SELECT {', '.join(f.name for f in fields(StepRow))} FROM steps"
 _SELECT_EVENTS = f"SELECT {payloads.COLUMNS} FROM events WHERE run_id = ?"
 # Streamed text may be joined: the row that an event is of has its number, or is the last one before that.
 _ROW_OF = "seq >= coalesce((SELECT max(seq) FROM events WHERE run_id = ?1 AND seq <= ?2), ?2)"
@@ -131,10 +134,10 @@ class Reader:
             if before is not None:
                 source.conditions.append(f"({source.started_at}, {source.id}) < (?, ?)")
                 source.values.extend(before)
-            fetched = db.execute(source.sql(_COLUMNS, _JOINS), (*source.values, limit + 1)).fetchall()
-            page = self._connection.intact(fetched[:limit], _run_row, _run_id)
+            fetched = db.execute(source.sql(RUN_COLUMNS, RUN_JOINS), (*source.values, limit + 1)).fetchall()
+            page = self._connection.intact(fetched[:limit], run_of, run_id_of)
         last = fetched[limit - 1] if len(fetched) > limit else None
-        return RunPage(tuple(page), _cursor(last) if last else None, is_partial)
+        return RunPage(tuple(page), cursor_of(last) if last else None, is_partial)
 
     def every_run(self, limit: int | None = None, **wanted: Any) -> Iterator[RunRow]:
         """The runs that meet every condition of `runs`, newest first, a page in memory at a time.
@@ -169,9 +172,9 @@ class Reader:
             raise no_run(run_id, self.path)
         with self._connection.taken() as db:
             within = "WHERE runs.id >= ? AND runs.id < ? ORDER BY runs.id LIMIT 2"
-            query = f"SELECT {_COLUMNS} FROM runs{_JOINS} {within}"
+            query = f"SELECT {RUN_COLUMNS} FROM runs{RUN_JOINS} {within}"
             try:
-                rows = [_run_row(row) for row in db.execute(query, (run_id, run_id + _LAST_CHARACTER))]
+                rows = [run_of(row) for row in db.execute(query, (run_id, run_id + _LAST_CHARACTER))]
             except UnicodeEncodeError:
                 raise no_run(run_id, self.path) from None
         if not rows:
@@ -205,8 +208,8 @@ class Reader:
         where = (
             "WHERE runs.id IN (SELECT value FROM json_each(?)) ORDER BY runs.started_at DESC, runs.id DESC"
         )
-        fetched = self._all(f"SELECT {_COLUMNS} FROM runs{_JOINS} {where}", json.dumps(run_ids))
-        return self._connection.intact(fetched, _run_row, _run_id)
+        fetched = self._all(f"SELECT {RUN_COLUMNS} FROM runs{RUN_JOINS} {where}", json.dumps(run_ids))
+        return self._connection.intact(fetched, run_of, run_id_of)
 
     def events(self, run_id: str, after_seq: int = -1, *, kinds: tuple[str, ...] = ()) -> Iterator[Event]:
         """The run's events after number `after_seq`, in order, a few hundred in memory at a time.
@@ -268,8 +271,8 @@ class Reader:
 
     def steps(self, run_id: str) -> tuple[StepRow, ...]:
         """The run's operator calls in the order they began, without inputs and outputs."""
-        rows = self._all(f"{_SELECT_STEPS} WHERE run_id = ? ORDER BY started_seq", run_id)
-        return tuple(_step_row(row) for row in rows)
+        rows = self._all(f"{SELECT_STEPS} WHERE run_id = ? ORDER BY started_seq", run_id)
+        return tuple(step_of(row) for row in rows)
 
     def model_calls(self, run_id: str) -> Iterator[ModelCall]:
         """The run's model calls in the order they began, with their texts, one in memory at a time."""
@@ -282,7 +285,7 @@ class Reader:
             ended = None if finished_seq is None else self.event(run_id, finished_seq)
             assert isinstance(started, ModelCallStarted)
             assert ended is None or isinstance(ended, ModelCallFinished)
-            yield _model_call(started, ended, finish, numbers)
+            yield model_call_of(started, ended, finish, numbers)
 
     def workflow(self, workflow_id: str) -> StoredWorkflow | None:
         """A generated workflow, None where the store does not hold it."""
@@ -351,55 +354,3 @@ class Reader:
     def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with self._connection.taken() as db:
             return db.execute(query, values).fetchall()
-
-
-def _model_call(
-    started: ModelCallStarted, ended: ModelCallFinished | None, finish: str | None, numbers: list[Any]
-) -> ModelCall:
-    retries, tokens_in, tokens_out, cost_usd, ttft_ms, wall_ms = numbers
-    return ModelCall(
-        id=started.call_id,
-        step_id=started.step_id,
-        role=started.role,
-        model=started.model,
-        messages=started.messages,
-        params=started.params,
-        text=ended.text if ended else "",
-        reasoning=ended.reasoning if ended else "",
-        finish=finish,
-        flags=ended.flags if ended else (),
-        error=ended.error if ended else None,
-        retries=retries,
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
-        cost_usd=cost_usd,
-        ttft_ms=ttft_ms,
-        wall_ms=wall_ms,
-    )
-
-
-def _run_id(row: tuple[Any, ...]) -> object:
-    return row[_RUN_FIELDS.index("id")]
-
-
-def _cursor(row: tuple[Any, ...]) -> Cursor:
-    return Cursor(row[_RUN_FIELDS.index("started_at")], row[_RUN_FIELDS.index("id")])
-
-
-def _run_row(row: tuple[Any, ...]) -> RunRow:
-    values = dict(zip(_RUN_FIELDS, row, strict=True))
-    values["strict"] = _flag(values["strict"])
-    values["config"] = json.loads(values["config"])
-    if not isinstance(values["config"], dict):
-        raise TypeError("the configuration is no object")
-    return RunRow(**values)
-
-
-def _step_row(row: tuple[Any, ...]) -> StepRow:
-    values = dict(zip((f.name for f in fields(StepRow)), row, strict=True))
-    values["reused"] = _flag(values["reused"])
-    return StepRow(**values)
-
-
-def _flag(value: int | None) -> bool | None:
-    return None if value is None else bool(value)
