@@ -20,7 +20,7 @@ SELECT_STEPS = f"SELECT {', '.join(f.name for f in fields(StepRow))} FROM steps"
 def model_call_of(
     started: ModelCallStarted, ended: ModelCallFinished | None, finish: str | None, numbers: list[Any]
 ) -> ModelCall:
-    """A call of its two events, the second None while it goes on, and of the columns `finish` and `numbers`."""
+    """A call of its two events, the second None while it goes on, and of the columns finish and `numbers`."""
     retries, tokens_in, tokens_out, cost_usd, ttft_ms, wall_ms = numbers
     return ModelCall(
         id=started.call_id,
