@@ -1,4 +1,4 @@
-"""How Compare and Failures look in a light theme and without colours. Update with `--snapshot-update`."""
+"""How Compare and Failures look where a terminal asks for no colours. Update with `--snapshot-update`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.pilots import app_of, until
-from tests.tui.scripted import ScriptedSettings, ScriptedWorkbench
+from tests.tui.scripted import ScriptedWorkbench
 from tests.tui.test_tui_compare import comparing, full
 from tests.tui.test_tui_failures import NAME_ERROR, full_store, opened, peek, table
 
@@ -19,17 +19,13 @@ SIZE = (120, 36)
 Compare = Callable[..., bool]
 
 
-@pytest.fixture(params=["light", "no-colour"])
-def settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ScriptedSettings:
-    """Settings of a light theme, or of the usual one where the terminal asks for no colours."""
-    if request.param == "light":
-        return ScriptedSettings(theme="textual-light")
+@pytest.fixture(autouse=True)
+def no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    return ScriptedSettings()
 
 
-def test_a_comparison(snap_compare: Compare, full: Path, settings: ScriptedSettings) -> None:
-    app = app_of(ScriptedWorkbench(full, settings=settings))
+def test_a_comparison(snap_compare: Compare, full: Path) -> None:
+    app = app_of(ScriptedWorkbench(full))
 
     async def ready(pilot: Pilot[Any]) -> None:
         await comparing(pilot, "first:vanilla", "first:flow")
@@ -37,8 +33,8 @@ def test_a_comparison(snap_compare: Compare, full: Path, settings: ScriptedSetti
     assert snap_compare(app, terminal_size=SIZE, run_before=ready)
 
 
-def test_failures(snap_compare: Compare, full_store: Path, settings: ScriptedSettings) -> None:
-    app = app_of(ScriptedWorkbench(full_store, settings=settings))
+def test_failures(snap_compare: Compare, full_store: Path) -> None:
+    app = app_of(ScriptedWorkbench(full_store))
 
     async def ready(pilot: Pilot[Any]) -> None:
         await opened(pilot)

@@ -356,16 +356,6 @@ def test_marked_variants(snap_compare: Compare, size: tuple[int, int], full: Pat
     assert snap_compare(app, terminal_size=size, run_before=lambda p: chosen(p, "space", "j", "j", "space"))
 
 
-@SIZES
-def test_a_comparison_of_variants(snap_compare: Compare, size: tuple[int, int], full: Path) -> None:
-    app = app_of(ScriptedWorkbench(full))
-
-    async def ready(pilot: Pilot[Any]) -> None:
-        await comparing(pilot, "first:vanilla", "first:flow")
-
-    assert snap_compare(app, terminal_size=size, run_before=ready)
-
-
 SIDES = {
     "2 at 80": ((80, 36), ("first:vanilla", "first:flow")),
     "3 at 120": ((120, 36), ("first",)),

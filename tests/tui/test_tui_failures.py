@@ -327,18 +327,6 @@ async def test_hostile_texts_reach_the_screen_cleaned(store: Path) -> None:
 
 
 @SIZES
-def test_failures(snap_compare: Compare, size: tuple[int, int], full_store: Path) -> None:
-    app = app_of(ScriptedWorkbench(full_store))
-
-    async def ready(pilot: Pilot[Any]) -> None:
-        await opened(pilot)
-        await pilot.press("j", "enter")
-        await until(pilot, lambda: table(app, "runs").count == 2 and NAME_ERROR in peek(app))
-
-    assert snap_compare(app, terminal_size=size, run_before=ready)
-
-
-@SIZES
 def test_no_failures(snap_compare: Compare, size: tuple[int, int]) -> None:
     app = app_of(ScriptedWorkbench(STORE))
 

@@ -104,17 +104,6 @@ def test_a_run_that_failed_in_a_weaker_sandbox(snap_compare: Compare, size: tupl
 
 
 @SIZES
-def test_runs(snap_compare: Compare, size: tuple[int, int], full_store: Path) -> None:
-    app = app_of(ScriptedWorkbench(full_store))
-
-    async def ready(pilot: Pilot[Any]) -> None:
-        await pilot.press("2")
-        await until(pilot, lambda: app.screen.query_one("#runs", TableView).count == 7)
-
-    assert snap_compare(app, terminal_size=size, run_before=ready)
-
-
-@SIZES
 def test_a_trace_from_the_store(snap_compare: Compare, size: tuple[int, int], full_store: Path) -> None:
     app = app_of(ScriptedWorkbench(full_store), initial_run_id=f"{RUN_ID}5")
 

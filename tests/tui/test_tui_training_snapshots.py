@@ -55,17 +55,6 @@ def _grpo(job: JobFolder) -> None:
 
 
 @SIZES
-def test_the_jobs(snap_compare: Compare, size: tuple[int, int], store: Path) -> None:
-    app = app_on(store)
-
-    async def ready(pilot: Pilot[Any]) -> None:
-        await listed(pilot, app, 3)
-        await until(pilot, lambda: "of 39.5s" in static(app, "time"))
-
-    assert snap_compare(app, terminal_size=size, run_before=ready)
-
-
-@SIZES
 def test_the_curves_of_two_jobs(snap_compare: Compare, size: tuple[int, int], store: Path) -> None:
     app = app_on(store)
 
