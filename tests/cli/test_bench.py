@@ -266,7 +266,7 @@ async def test_a_dry_run_tells_bounds_first_and_means_later(
     (row,) = json.loads(first.out)["variants"]
     assert (row["runs"], row["meta_calls"], row["worker_calls"], row["is_bound"]) == (6, 0, 6, True)
     assert row["cost_usd"] is None
-    assert "unknown" in (await shell(*command)).out
+    assert " ?  " in (await shell(*command)).out
     assert models.server.requests == []
     assert not shell.store.exists()
     assert (await ended(await start(shell, problems, "--variant", "vanilla", "--limit", "2")))[0] == 0

@@ -19,6 +19,7 @@ import pytest
 
 from tests.cli.conftest import Models, Shell
 from tests.cli.test_bench import check_ledger, ended, until
+from tests.support.jobs import until as eventually
 from tests.support.openai_server import Reply, answer
 from tests.support.runs import DOUBLE, RIGHT
 
@@ -126,7 +127,7 @@ async def test_a_killed_worker_costs_its_trials_an_attempt_and_nothing_else(
     assert COUNT <= sent <= COUNT + 2
     assert all(h["authorization"] == f"Bearer {KEY}" for h in models.server.headers)
     assert not holding(cluster, KEY)
-    assert not workers(cluster)
+    await eventually(lambda: not workers(cluster))  # Ray may be ending the last one still
     again = await shell("bench", "--resume", "e", "--json")
     assert again.code == 0
     assert len(models.server.requests) == sent
@@ -182,7 +183,7 @@ async def test_a_trial_that_takes_its_workers_along_does_not_take_the_experiment
     # Whatever else was in a worker that died was done again elsewhere.
     assert {status for status, _ in rows} <= {"interrupted"}
     assert all("worker process" in error for _, error in rows)
-    assert not workers(cluster)
+    await eventually(lambda: not workers(cluster))
 
 
 @with_ray

@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-import zstandard
 
+from store import packing
 from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import DONE, Piece, Reply, chunk, failure, usage
 from tests.support.runs import DOUBLE, RIGHT
@@ -50,8 +50,8 @@ def everything_in(store: Path) -> str:
 
 def _text(value: object) -> str:
     if isinstance(value, bytes):
-        if value[:4] == b"(\xb5/\xfd":
-            value = zstandard.ZstdDecompressor().decompressobj().decompress(value)
+        if packing.is_packed(value):
+            value = packing.unpack(value)
         return value.decode("utf-8", "replace")
     return str(value)
 

@@ -121,7 +121,7 @@ def _main(name: str, source: str, device: str, socket_path: str) -> int:
         listening = _listening(path)
     except OSError as error:
         why = error.strerror or error
-        sys.stderr.write(f"the socket {path} cannot be made: {why}; set XDG_RUNTIME_DIR to a short path\n")
+        sys.stderr.write(f"its socket cannot be made ({why}), set XDG_RUNTIME_DIR to a short path: {path}\n")
         return 1
     try:
         asyncio.run(_Server(name, source, device).serve(listening, IDLE_S))
