@@ -104,7 +104,8 @@ async def submitted(
         await job.close()
 
 
-@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=long)])
+@long
+@pytest.mark.parametrize("ranks", [1, 2])
 async def test_training_outlives_a_link_that_is_down_and_goes_on_from_its_checkpoint_when_a_worker_is_killed(
     cluster: RayCluster, folder: Path, lesson: Path, ranks: int
 ) -> None:
