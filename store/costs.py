@@ -65,7 +65,9 @@ class CostReader:
         newest = (
             "SELECT id FROM runs WHERE variant_id IN (SELECT value FROM json_each(?))"
             f" AND problem_id IN (SELECT value FROM json_each(?)) AND status IN ({marks}) AND id NOT IN"
-            " (SELECT run_id FROM origins WHERE stage = 'search') ORDER BY started_at DESC LIMIT ?"
+            # Forks, and trials that were resumed, had some of their answers from the record.
+            " (SELECT run_id FROM origins WHERE stage = 'search' OR parent IS NOT NULL)"
+            " ORDER BY started_at DESC LIMIT ?"
         )
         with self._connection.taken() as db:
             configurations = db.execute(

@@ -195,6 +195,17 @@ def test_runs_that_say_nothing_are_in_no_estimate(tmp_path: Path) -> None:
     assert found.runs == 4
 
 
+def test_what_was_served_from_a_record_makes_no_estimate_cheaper(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    about: dict[str, Any] = {"problem": {"id": "p"}, "config": {}, "variant": "v"}
+    store(path, run_of([call(0.5)], **about, cost=0.5))
+    store(path, run_of([call(0.0)], "r2", **about, origin={"parent": "r1"}))
+    with Reader(path) as reader:
+        found = reader.costs.of_runs(**LIKE | {"meta_agent": "m"}, config={})
+    assert found is not None
+    assert (found.runs, found.worker.cost_usd) == (1, 0.5)
+
+
 def test_what_an_experiment_cost_is_unknown_as_soon_as_one_of_its_runs_is(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     store_experiment(path, "known", {"v": {"p": [Ran(worker_usd=0.25)], "q": [Ran(worker_usd=0.5)]}})
