@@ -38,15 +38,16 @@ def prune(
 ) -> PruneReport:
     """Delete runs that started more than `older_than_days` ago and are not among the `keep` newest.
 
-    Either condition may be left out. Running runs stay. `vacuum` then compresses what older versions stored
-    plainly and shrinks the file, for which it needs as much free disk again and the store to itself. With
-    `dry_run` nothing is written and `blobs` is 0, being known only afterwards.
+    Either condition may be left out; without both, no run is deleted. Running runs stay. `vacuum` then
+    compresses what older versions stored plainly and shrinks the file, for which it needs as much free disk
+    again and the store to itself. With `dry_run` nothing is written and `blobs` is 0, being known only
+    afterwards.
 
     Raises:
-        StoreError: neither condition is given, or the store cannot be written.
+        StoreError: neither a condition nor `vacuum` is given, or the store cannot be written.
     """
     path = Path(path)
-    if older_than_days is None and keep is None:
+    if older_than_days is None and keep is None and not vacuum:
         raise StoreError("Say which runs to delete: those older than some days, all but the newest, or both.")
     if (older_than_days or 0) < 0 or (keep or 0) < 0:
         raise StoreError("The days and the number of runs to keep cannot be negative.")
@@ -84,6 +85,8 @@ def delete_run(path: Path | str, run_id: str) -> None:
 
 def _doomed(db: sqlite3.Connection, older_than_days: float | None, keep: int | None) -> list[str]:
     """The ids to delete, in order of id, which is the order in which their rows lie in the file."""
+    if older_than_days is None and keep is None:
+        return []
     conditions, values = ["status <> 'running'"], []
     if older_than_days is not None:
         conditions.append("started_at < ?")

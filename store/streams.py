@@ -2,7 +2,8 @@
 
 Its payload is `{"calls": [call ids], "deltas": [[call, channel, later, drift, text], …]}`. `call` is an
 index, `later` the microseconds of `at` since the event before, and `drift` by how many more `mono` grew: next
-to nothing, mostly. The first is counted from zero. Nothing is lost: the events come back equal.
+to nothing, mostly. The first is counted from zero. Times that are no whole microseconds, as in older stores,
+stand there themselves, as floats. Nothing is lost: the events come back equal.
 """
 
 from __future__ import annotations
@@ -36,12 +37,7 @@ def joined(events: Iterable[Event]) -> Iterator[Sequence[Event]]:
 
 def _follows(part: Sequence[ModelDelta], event: Event) -> bool:
     """Whether the event can be in one row with `part`."""
-    return (
-        isinstance(event, ModelDelta)
-        and event.seq == part[-1].seq + 1
-        and len(part) < MOST
-        and all(map(_is_whole, (part[0].at, part[0].mono, event.at, event.mono)))
-    )
+    return isinstance(event, ModelDelta) and event.seq == part[-1].seq + 1 and len(part) < MOST
 
 
 def _is_whole(seconds: float) -> bool:
@@ -56,10 +52,13 @@ def to_json(deltas: Sequence[Event]) -> dict[str, Any]:
     at = mono = 0
     for delta in deltas:
         assert isinstance(delta, ModelDelta)
-        later, further = round(delta.at * _US) - at, round(delta.mono * _US) - mono
-        at, mono = at + later, mono + further
         call = calls.setdefault(delta.call_id, len(calls))
-        rows.append([call, delta.channel, later, further - later, delta.text])
+        if _is_whole(delta.at) and _is_whole(delta.mono):
+            later, further = round(delta.at * _US) - at, round(delta.mono * _US) - mono
+            at, mono = at + later, mono + further
+            rows.append([call, delta.channel, later, further - later, delta.text])
+        else:
+            rows.append([call, delta.channel, float(delta.at), float(delta.mono), delta.text])
     return {"calls": list(calls), "deltas": rows}
 
 
@@ -74,13 +73,15 @@ def from_json(run_id: str, seq: int, payload: dict[str, Any]) -> list[ModelDelta
     deltas: list[ModelDelta] = []
     at = mono = 0
     for call, channel, later, drift, text in payload["deltas"]:
-        at, mono = at + later, mono + later + drift
+        is_whole = isinstance(later, int)
+        if is_whole:
+            at, mono = at + later, mono + later + drift
         deltas.append(
             ModelDelta(
                 run_id=run_id,
                 seq=seq + len(deltas),
-                at=at / _US,
-                mono=mono / _US,
+                at=at / _US if is_whole else later,
+                mono=mono / _US if is_whole else drift,
                 call_id=calls[call],
                 channel=channel,
                 text=text,

@@ -175,6 +175,11 @@ def test_a_damaged_text_is_one_sentence(tmp_path: Path) -> None:
         list(Reader(path).events("r1"))
 
 
+def _of_older_clocks(event: Event) -> Event:
+    """With times finer than a microsecond."""
+    return replace(event, at=event.at + 2**-21, mono=event.mono / 3)
+
+
 @pytest.fixture
 def older(tmp_path: Path) -> Path:
     """A store of three runs as older versions wrote it: every text plain, every event a row."""
@@ -184,7 +189,8 @@ def older(tmp_path: Path) -> Path:
         patch.setattr(packing, "pack", lambda data: None)
         patch.setattr(streams, "MOST", 1)
         db.close()
-        store(path, [event for n in range(3) for event in (*streamed(f"s{n}"), *whole_run(f"w{n}"))])
+        runs = [(*map(_of_older_clocks, streamed(f"s{n}")), *whole_run(f"w{n}")) for n in range(3)]
+        store(path, [event for run in runs for event in run])
     return path
 
 
@@ -199,6 +205,14 @@ def test_an_older_store_is_shrunk_without_loss(older: Path) -> None:
     assert prune(older, keep=6, vacuum=True).file_bytes < size * 0.7
     assert _contents(older) == before
     assert rows_of(older) == 3 * (6 + len(whole_run()))
+
+
+def test_a_store_can_be_shrunk_alone(older: Path) -> None:
+    before = _contents(older)
+    report = prune(older, vacuum=True)
+    assert (report.runs, _contents(older)) == (0, before)
+    with pytest.raises(StoreError, match="Say which runs to delete"):
+        prune(older)
 
 
 def test_shrinking_that_was_cut_short_goes_on(older: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,8 @@ def prune(
     from engine.config import load
     from tui.reports.tables import print_prune
 
-    if older_than is None and keep is None:
-        raise typer.BadParameter("choose what to delete: --older-than DAYS, --keep N, or both")
+    if older_than is None and keep is None and not vacuum:
+        raise typer.BadParameter(
+            "choose what to delete: --older-than DAYS, --keep N or both; or give --vacuum"
+        )
     print_prune(load().store_path(), older_than, keep, dry_run=dry_run, vacuum=vacuum, as_json=json)

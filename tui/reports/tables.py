@@ -83,10 +83,13 @@ def print_prune(
     """`flowreasoner prune`. Raises StoreError."""
     from store.retention import prune
 
+    before = path.stat().st_size if path.exists() else 0
     report = prune(path, older_than_days=older_than, keep=keep, dry_run=dry_run, vacuum=vacuum)
     verb = "would delete" if dry_run else "deleted"
     text = f"{verb} {plural(report.runs, 'run')} and {plural(report.events, 'event')}"
-    if report.free_bytes and not dry_run:
+    if vacuum and not dry_run:
+        text += f"\nthe file takes {report.file_bytes / 1e6:,.1f} MB now, and took {before / 1e6:,.1f} MB"
+    elif report.free_bytes and not dry_run:
         text += (
             f"\nthe file keeps its size of {report.file_bytes / 1e6:,.1f} MB: new runs fill the"
             f" {report.free_bytes / 1e6:,.1f} MB that are free in it first; --vacuum shrinks it"
