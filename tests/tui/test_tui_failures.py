@@ -390,6 +390,9 @@ def test_a_peek_has_the_query_the_blamed_line_and_every_failure_once() -> None:
     assert "── answer, line 2" in text and "▶   2     return (x" in text
     assert text.count("was never closed") == 2 and "×5" in text
     assert "── workflow, line 5" in text and "▶   5" in text
+    long = dataclasses.replace(peek, asked=dataclasses.replace(peek.asked, problem={"prompt": "why " * 200}))
+    text = peek_text(row, long)  # type: ignore[arg-type]
+    assert f"── query\n{'why ' * 149}why…\n" in text  # 600 characters, and it says that there is more
 
 
 async def test_the_prompt_and_the_reply_of_the_step_are_a_key_away(full_store: Path) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from store.rows import RunRow
 
 _AROUND = 6  # lines of code above and below the one that matters
-_QUERY_LINES = 6
+_QUERY_LINES, _QUERY_LINE = 6, 600  # prose often has no line ends
 _VALUE_LINES, _VALUE_CHARS = 8, 2_000
 _FLAWS = 4
 _LINE = 200
@@ -76,13 +76,17 @@ def _said(peek: Peek) -> Iterator[str]:
         yield from (f"{a.kind}{': ' if a.value else ''}{one_line(a.value, 500)}" for a in by_people)
 
 
+def _cut(line: str, most: int = _LINE) -> str:
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
 def _query(asked: Event | None) -> Iterator[str]:
     prompt = asked.problem.get("prompt") if isinstance(asked, RunStarted) else None
     if isinstance(prompt, str) and prompt.strip():
         lines = [line for line in clean(prompt[:_VALUE_CHARS]).strip().split("\n") if line.strip()]
         yield ""
         yield "── query"
-        yield from (line[:_LINE] for line in lines[:_QUERY_LINES])
+        yield from (_cut(line, _QUERY_LINE) for line in lines[:_QUERY_LINES])
         if len(lines) > _QUERY_LINES or len(prompt) > _VALUE_CHARS:
             yield "…"
 
@@ -129,7 +133,7 @@ def _code(code: str, line: int | None) -> Iterator[str]:
     last = min(first + 2 * _AROUND, len(lines))
     for number in range(first, last + 1):
         mark = "▶" if number == line else " "
-        yield f"{mark}{number:>4} {lines[number - 1][:_LINE]}"
+        yield f"{mark}{number:>4} {_cut(lines[number - 1])}"
     if last < len(lines):
         yield f"      … {fmt.plural(len(lines) - last, 'more line')}"
 
@@ -155,9 +159,9 @@ def _step(events: tuple[Event, ...]) -> Iterator[str]:
 def _value(name: str, text: str) -> Iterator[str]:
     lines = clean(text[:_VALUE_CHARS]).strip().split("\n")
     if len(lines) == 1:
-        yield f"{one_line(name, 40)}: {lines[0][:400]}"
+        yield f"{one_line(name, 40)}: {_cut(lines[0], 400)}"
         return
     yield f"{one_line(name, 40)}:"
-    yield from (f"  {line[:_LINE]}" for line in lines[:_VALUE_LINES])
+    yield from (f"  {_cut(line)}" for line in lines[:_VALUE_LINES])
     if len(lines) > _VALUE_LINES or len(text) > _VALUE_CHARS:
         yield "  …"
