@@ -1,54 +1,52 @@
-"""A screen that closes while it still reads."""
+"""Work in the background that comes to a screen which is being closed, and has lost its widgets."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from pathlib import Path
 
-from textual.widget import Widget
+import pytest
+from textual.app import App
+from textual.css.query import NoMatches
+from textual.worker import WorkerFailed
 
-from engine.experiments.standing import Standing
-from tests.tui.pilots import SMALL, app_of
-from tests.tui.scripted import ScriptedWorkbench
-from tui.screens.experiments.experiments import ExperimentsScreen
+from tui.screens.base import WorkbenchScreen
 
 
-class SlowEngines(ScriptedWorkbench):
-    """Engines that answer when the gate opens."""
+class Looking(WorkbenchScreen[None]):
+    """It misses a widget: at once, or as what it was doing is ended because it is being closed."""
 
-    def __init__(self, store: Path, gate: asyncio.Event) -> None:
-        super().__init__(store)
-        self.gate, self.asked = gate, asyncio.Event()
-
-    async def experiments(self, left_out: Callable[[str], object]) -> list[Standing]:
-        self.asked.set()
-        await self.gate.wait()
-        return []
-
-
-class LastWidget(Widget):
-    """Opens the gate as it leaves the screen, and leaves after its siblings."""
-
-    def __init__(self, gate: asyncio.Event) -> None:
+    def __init__(self, *, at_once: bool) -> None:
         super().__init__()
-        self.gate = gate
+        self.work = self.look if at_once else self.wait
+        self.looked = False
 
-    async def on_unmount(self) -> None:
-        self.gate.set()
-        for _ in range(100):
-            await asyncio.sleep(0)
+    def on_mount(self) -> None:
+        self.run_worker(self.work)
+
+    async def wait(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.run_worker(self.look)
+
+    async def look(self) -> None:
+        self.looked = True
+        self.query_one("#gone")
 
 
-async def test_a_screen_may_be_closed_while_it_reads(store: Path) -> None:
-    gate = asyncio.Event()
-    workbench = SlowEngines(store, gate)
-    app = app_of(workbench)
-    async with app.run_test(size=SMALL):
-        workbench.asked.clear()
-        screen = ExperimentsScreen()
+async def test_work_that_comes_too_late_is_over() -> None:
+    app: App[None] = App()
+    screen = Looking(at_once=False)
+    async with app.run_test() as pilot:
         await app.push_screen(screen)
-        await workbench.asked.wait()
-        await screen.mount(LastWidget(gate))
-        await app.pop_screen()
-        assert gate.is_set()
+        await pilot.pause()
+    assert screen.looked
+
+
+async def test_a_widget_that_is_missed_while_the_screen_is_open_is_an_error() -> None:
+    app: App[None] = App()
+    with pytest.raises(WorkerFailed) as caught:
+        async with app.run_test() as pilot:
+            await app.push_screen(Looking(at_once=True))
+            await pilot.pause()
+    assert isinstance(caught.value.error, NoMatches)
