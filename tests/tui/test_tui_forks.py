@@ -147,6 +147,7 @@ async def test_a_trace_is_replayed_paused_and_played_again(store: Path) -> None:
     app = app_of(ScriptedWorkbench(store))
     async with app.run_test(size=WIDE) as pilot:
         await opened(pilot, app)
+        await until(pilot, lambda: "Scored on test" in app.screen.query_one(OutlineView).plain_text)
         whole = app.screen.query_one(OutlineView).plain_text
         await pilot.press("R")
         await until(pilot, lambda: crumb(app).startswith("Replay ×1"))
