@@ -18,6 +18,7 @@ from tui.screens.run.status_line import StatusLine
 from tui.widgets.graph_view import GraphView
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.table_view import TableView
+from tui.widgets.text_view import TextView
 
 SIZES = pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "160x48"])
 Compare = Callable[..., bool]
@@ -114,5 +115,8 @@ def test_a_trace_from_the_store(snap_compare: Compare, size: tuple[int, int], fu
         await until(pilot, lambda: "passed" in str(app.screen.query_one(StatusLine).render()))
         await pilot.press("j", "j")
         await until(pilot, lambda: "Workflow" in str(app.screen.query_one("#detail").border_title))
+        await until(pilot, lambda: "Repairs" in app.screen.query_one("#detail-text", TextView).plain_text)
+        app.screen.query_one(StatusLine).refresh()  # it is drawn at a tick, which may not have come yet
+        await pilot.pause()
 
     assert snap_compare(app, terminal_size=size, run_before=ready)
