@@ -17,15 +17,15 @@ import random
 import shutil
 import socket
 import subprocess
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox import images, seccomp
+from sandbox import seccomp
 from sandbox.channel import State
 from sandbox.docker_backend import ENVIRONMENT, GUEST_DIR, boot
 from sandbox.guest import places
+from sandbox.guest_zip import guest_zip
 from sandbox.processes import is_stopped
 from sandbox.sizing import default_size
 from sandbox.types import SandboxError
@@ -156,6 +156,7 @@ class BwrapBackend:
         self.own_uids = id_map() is not None
         self.size = default_size()
         self._filter = seccomp.program()
+        guest_zip(_ZIP)  # here, where a thread may wait for it, and not when a sandbox is started
         shared = "" if self.own_uids else " All code runs under one uid."
         unfiltered = "" if self._filter else " No system call filter is known for this machine."
         self.description = (
@@ -231,21 +232,12 @@ class BwrapBackend:
 def _fds(filter_program: bytes | None) -> Iterator[tuple[list[int], int, int | None]]:
     """Memory files bubblewrap reads: the guest package as a zip, and the filter."""
     with contextlib.ExitStack() as stack:
-        zip_fd = _memory_file(guest_zip())
+        zip_fd = _memory_file(guest_zip(_ZIP))
         stack.callback(os.close, zip_fd)
         filter_fd = None if filter_program is None else _memory_file(filter_program)
         if filter_fd is not None:
             stack.callback(os.close, filter_fd)
         yield [fd for fd in (zip_fd, filter_fd) if fd is not None], zip_fd, filter_fd
-
-
-def guest_zip() -> bytes:
-    """The guest package as a zip file that Python imports from."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, source in images.guest_files().items():
-            archive.writestr(f"guest/{name}", source)
-    return buffer.getvalue()
 
 
 def _pipe(stack: contextlib.ExitStack) -> tuple[io.FileIO, io.FileIO]:

@@ -27,6 +27,7 @@ from sandbox.types import SandboxError
 Progress = Callable[[str], None]
 
 REPOSITORY = "flowreasoner-sandbox"
+GUEST_FOLDER = Path(__file__).parent / "guest"
 _BUILD_TIMEOUT_S = 1800
 BASE_LABEL = f"{labels.LABEL}.base"
 NAME_LABEL = f"{labels.LABEL}.image"
@@ -59,8 +60,7 @@ class ImageStatus:
 
 def guest_files() -> dict[str, bytes]:
     """The sources of the guest package by file name."""
-    folder = Path(__file__).parent / "guest"
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.py"))}
+    return {path.name: path.read_bytes() for path in sorted(GUEST_FOLDER.glob("*.py"))}
 
 
 def tag(image: ImageName = "core") -> str:

@@ -12,8 +12,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.bwrap_backend import BwrapTransport, Child, cannot_start, guest_zip, own_packages
+from sandbox.bwrap_backend import BwrapTransport, Child, cannot_start, own_packages
 from sandbox.docker_backend import ENVIRONMENT
+from sandbox.guest_zip import guest_zip
 from sandbox.sizing import default_size
 
 _ENDS_WITHIN_S = 8.0
@@ -62,7 +63,8 @@ def _spawn() -> Child:
     folder = tempfile.mkdtemp(prefix="flowreasoner-unsafe-")  # the runner removes it
     with contextlib.ExitStack() as undo:
         undo.callback(shutil.rmtree, folder, ignore_errors=True)
-        Path(folder, "guest.zip").write_bytes(guest_zip())
+        archive = Path(folder, "guest.zip")
+        archive.write_bytes(guest_zip(str(archive)))
         ours, theirs = socket.socketpair()
         undo.callback(ours.close)
         undo.callback(theirs.close)
