@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -34,11 +35,10 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object], patience_s: 
 
 
 async def record(path: Path, runs: Iterable[list[Event]]) -> None:
-    """Store whole runs."""
+    """Store whole runs. Not event by event, each of which would be a transaction of its own."""
     async with Recorder(path) as recorder:
         for events in runs:
-            for event in events:
-                await recorder.record(event)
+            await asyncio.gather(*map(recorder.record, events))
 
 
 def told(app: WorkbenchApp) -> list[str]:

@@ -12,7 +12,7 @@ import asyncio
 import gc
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ import pytest
 
 from engine import events as ev
 from engine.events import Event
-from tests.tui.pilots import WIDE, app_of, record, until
+from store.db import open_writer, write
+from store.projections import add
+from tests.tui.pilots import WIDE, app_of, until
 from tests.tui.scripted import CODE, REASONING, Script, ScriptedWorkbench, long_run
 from tui.screens.run.run import RunScreen
 from tui.service.requests import RunRequest
@@ -103,7 +105,8 @@ async def test_streaming_never_stalls_the_loop(store: Path, monkeypatch: pytest.
 async def test_a_trace_of_ten_thousand_steps_never_stalls_the_loop(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await record(store, [long_run(STEPS)])
+    with closing(open_writer(store)) as db, write(db):  # at once: as it goes on, it would take as long again
+        add(db, long_run(STEPS))
     app = app_of(ScriptedWorkbench(store))
     async with app.run_test(size=WIDE) as pilot:
         await until(pilot, lambda: not app.screen.query_one("#recent").empty.startswith("Reading"))  # type: ignore[attr-defined]

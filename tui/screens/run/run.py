@@ -193,7 +193,8 @@ class RunScreen(WorkbenchScreen[None]):
         self._detail.show(selected)
 
     def _sync_graph(self) -> None:
-        self._workflow.show_graph(self.session.shown, self._subject())
+        if not self.session.loading:  # its marks are counted from all steps: once, where thousands come
+            self._workflow.show_graph(self.session.shown, self._subject())
 
     @on(StopBar.BreakpointsSet)
     def _sync_stop(self) -> None:
