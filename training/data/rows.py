@@ -31,8 +31,6 @@ class Row:
 
 def open_data(path: str) -> Any:
     """The `datasets.Dataset` in a folder. Raises UsageError where there is none, or none that can be used."""
-    from datasets import Dataset, load_from_disk
-
     if not path:
         raise UsageError("data.path is not set: name the folder of a data set, with --data DIR")
     folder = expanded(path)
@@ -41,6 +39,8 @@ def open_data(path: str) -> Any:
             f"data.path: {folder} is no data set: "
             "build one with `flowreasoner dataset build`, or name its folder"
         )
+    from datasets import Dataset, load_from_disk  # takes most of a second: not for a folder that is none
+
     empty = UsageError(f"data.path: {folder} holds no rows: build it again, from other runs")
     try:
         data = load_from_disk(str(folder))

@@ -18,8 +18,6 @@ def shown(folder: Path) -> dict[str, Any]:
 
     Raises DataError where the folder does not hold a data set of `dataset build`, or a damaged one.
     """
-    from datasets import load_from_disk
-
     report = folder / REPORT
     if not report.is_file():
         problem = "holds no report.json" if folder.is_dir() else "is no folder"
@@ -28,6 +26,8 @@ def shown(folder: Path) -> dict[str, Any]:
         content = json.loads(report.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or not content.keys() >= _NEEDED:
             raise ValueError("its report.json is of something else")
+        from datasets import load_from_disk  # takes most of a second: not for a folder of something else
+
         rows: Any = load_from_disk(str(folder))
         first = rows[0]
     except (OSError, ValueError, KeyError, IndexError) as error:
