@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sqlite3
 from collections import Counter
@@ -124,7 +125,19 @@ def check_ledger(shell: Shell, trials: int) -> Counter[str]:
     return Counter(status for _, _, status in rows)
 
 
-@pytest.mark.parametrize("free", [0, 3, 2 * COUNT - 1], ids=["at once", "in the middle", "at the last"])
+in_long = pytest.mark.skipif(
+    not os.environ.get("FLOWREASONER_LONG"), reason="much as in the middle: FLOWREASONER_LONG=1"
+)
+
+
+@pytest.mark.parametrize(
+    "free",
+    [
+        pytest.param(0, id="at once", marks=in_long),
+        pytest.param(3, id="in the middle"),
+        pytest.param(2 * COUNT - 1, id="at the last", marks=in_long),
+    ],
+)
 async def test_kill_9_and_resume_does_the_rest_and_nothing_twice(
     shell: Shell, models: Models, problems: Path, free: int
 ) -> None:

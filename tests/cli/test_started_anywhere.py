@@ -36,6 +36,20 @@ TOKEN = "a-token-of-the-tests"
 # With the second, we are installed for one user, whose site has strangers in front of us.
 PYTHONS = [sys.executable, str(Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}"))]
 pythons = pytest.mark.parametrize("python", PYTHONS, ids=["environment", "user"])
+# A cluster takes ten seconds of CPU time. With the second there are strangers wherever the first has some.
+pythons_in_long = pytest.mark.parametrize(
+    "python",
+    [
+        pytest.param(
+            PYTHONS[0],
+            id="environment",
+            marks=pytest.mark.skipif(
+                not os.environ.get("FLOWREASONER_LONG"), reason="much as for one user: FLOWREASONER_LONG=1"
+            ),
+        ),
+        pytest.param(PYTHONS[1], id="user"),
+    ],
+)
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -122,7 +136,7 @@ async def test_an_experiment_in_an_engine(
 
 
 @with_ray
-@pythons
+@pythons_in_long
 async def test_an_experiment_on_a_cluster(
     shell: Shell, models: Models, problems: Path, there: Strangers, cluster: Path, python: str
 ) -> None:
