@@ -9,7 +9,7 @@ import pytest
 from sandbox import Limits, Pool
 from tests.sandbox.helpers import assert_healthy
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.either_backend]
 
 TESTS = ["assert f(1, 2) == 30017", "def check(candidate):\n    assert candidate(2, 2) == 40019"]
 LIMITS = Limits(wall_s=3, cpu_s=1, processes=24)

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox import Limits, Pool
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.either_backend]
 
 _HEAD = """
 import os, time
