@@ -14,8 +14,8 @@ from engine.events import Event, ModelCallFinished, ModelCallStarted, RunFinishe
 from engine.experiments.cluster_error import ClusterError
 from engine.experiments.crew import LostWorkerError
 from engine.experiments.ray.cluster import STARTS, Member, connected
-from engine.experiments.ray.trials import RemoteRun
-from engine.experiments.ray.worker import TrialWorker
+from engine.experiments.remote_trials import RemoteRun
+from engine.experiments.trial_worker import TrialWorker
 from engine.experiments.trials import TrialRequest
 from engine.experiments.wire import request_from_json, request_to_json
 from engine.forks import replies
@@ -139,7 +139,7 @@ async def test_a_worker_lost_before_the_run_began_leaves_nothing(member: Direct)
 async def test_a_worker_that_no_longer_answers_is_given_up(
     member: Direct, server: Callable[[Reply], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.experiments.ray.trials.CANCEL_S", 0.01)
+    monkeypatch.setattr("engine.experiments.remote_trials.CANCEL_S", 0.01)
     server(STUCK)
 
     async def deaf(name: str) -> dict[str, Any]:
