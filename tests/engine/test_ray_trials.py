@@ -203,6 +203,20 @@ async def test_a_cluster_that_is_slow_to_start_is_started_again(monkeypatch: pyt
     assert not ends
 
 
+async def test_a_cluster_of_other_versions_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    from ray._private.utils import check_version_info
+
+    other = {"ray_version": "2.1.0", "python_version": "3.9.1"}
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", lambda *_, **__: check_version_info(other, "Ray Client"))
+    with pytest.raises(
+        ClusterError, match=r"^the Ray cluster at local runs Ray 2\.1\.0 on Python 3\.9\.1, and"
+    ):
+        async with connected("ray"):
+            pass
+
+
 def _raise(error: Exception | None) -> None:
     if error:
         raise error
