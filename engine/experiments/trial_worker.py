@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BATCH_EVENTS = 200
+LINGER_S = 0.05  # for more events to go with the first: each reply costs both sides as much as several events
 
 
 class TrialWorker:
@@ -170,6 +171,8 @@ class _Trial:
     async def more(self) -> dict[str, Any]:
         await self._changed.wait()
         assert self._task is not None  # what is waited for comes from it
+        if len(self._events) < BATCH_EVENTS:
+            await asyncio.wait({self._task}, timeout=LINGER_S)
         events, self._events = self._events[:BATCH_EVENTS], self._events[BATCH_EVENTS:]
         ended = not self._events and self._task.done()
         if not self._events and not ended:

@@ -100,6 +100,21 @@ async def test_a_remote_run_is_a_run(member: Direct, server: Callable[[Reply], N
     assert not run.lost
 
 
+async def test_what_happens_within_a_moment_is_sent_together(
+    member: Direct, server: Callable[[Reply], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.experiments.trial_worker.LINGER_S", 600.0)  # a moment that lasts
+    asked: list[str] = []
+
+    async def ask(method: str, *args: object) -> Any:
+        asked.append(method)
+        return await Direct.ask(member, method, *args)
+
+    monkeypatch.setattr(member, "ask", ask)
+    check_stream(await events_of(RemoteRun(member, "1", request())), "passed")
+    assert asked == ["begin", "more"]  # and its end is not waited for once it has come
+
+
 async def test_a_workflow_is_executed_as_it_was_sent(member: Direct, server: Callable[[Reply], None]) -> None:
     workflow = build_workflow(GENERATE, "", PAPER)
     assert isinstance(workflow, Workflow)
@@ -116,8 +131,10 @@ async def test_a_cancelled_run_ends_so(member: Direct, server: Callable[[Reply],
 
 
 async def test_a_lost_worker_s_run_ends_as_interrupted(
-    member: Direct, server: Callable[[Reply], None]
+    member: Direct, server: Callable[[Reply], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("engine.experiments.trial_worker.BATCH_EVENTS", 1)
+
     def lose(event: Event) -> None:
         member.lost = member.lost or isinstance(event, ModelCallFinished)
 
