@@ -112,7 +112,8 @@ async def test_what_happens_within_a_moment_is_sent_together(
 
     monkeypatch.setattr(member, "ask", ask)
     check_stream(await events_of(RemoteRun(member, "1", request())), "passed")
-    assert asked == ["begin", "more"]  # and its end is not waited for once it has come
+    # An answer waits for nothing, and neither does the end.
+    assert asked in (["begin", "more"], ["begin", "more", "more"])
 
 
 async def test_a_workflow_is_executed_as_it_was_sent(member: Direct, server: Callable[[Reply], None]) -> None:
