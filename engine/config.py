@@ -7,10 +7,9 @@ this module shows one.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,13 +30,18 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from engine.config_sources import ENV_PREFIX, ConfigError, config_path, read_file, store_at
+from engine.config_sources import (
+    ENV_PREFIX,
+    ConfigError,
+    config_path,
+    nearest,
+    read_file,
+    refuse_unknown,
+    store_at,
+)
 from engine.endpoint_config import STRICT, Endpoint, ModelQuirks, Positive, Seconds
 from engine.host_config import Host
 
-# Variables with that prefix that are not settings: the mark of a job's processes, and the folder of GPU
-# locks.
-_NOT_SETTINGS = ("job", "gpu_locks")
 OPENAI: dict[str, Any] = {"base_url": "https://api.openai.com/v1", "api_key_env": "OPENAI_API_KEY"}
 
 _FILE_DATA: ContextVar[dict[str, Any] | None] = ContextVar("flowreasoner_config_file", default=None)
@@ -207,7 +211,7 @@ def load(path: Path | None = None) -> Settings:
     data = read_file(path)
     if isinstance(data.get("sandbox"), str):  # as a table, so that variables can refine it
         data["sandbox"] = {"backend": data["sandbox"]}
-    _refuse_unknown_variables(os.environ)
+    refuse_unknown(data, path)
     token = _FILE_DATA.set(data)
     try:
         return Settings()
@@ -228,18 +232,6 @@ def show(settings: Settings) -> dict[str, Any]:
         if endpoint["api_key"] is not None:
             endpoint["api_key"] = "set, not shown"
     return data
-
-
-def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
-    """Raises ConfigError for a misspelt variable, which pydantic-settings would ignore."""
-    for variable in environ:
-        if not variable.upper().startswith(ENV_PREFIX):
-            continue
-        key = variable[len(ENV_PREFIX) :].lower().split("__")[0]
-        if key not in Settings.model_fields and key not in _NOT_SETTINGS:
-            raise ConfigError(
-                f"{variable} (environment): there is no setting {key!r}{_nearest(key)}; unset it"
-            )
 
 
 def _sentence(error: ValidationError, path: Path) -> str:
@@ -284,5 +276,4 @@ def _nearest(key: str, above: Iterable[str] = ()) -> str:
         model = Isolation
     elif level[:1] == ["hosts"]:
         model = Host
-    near = difflib.get_close_matches(key, model.model_fields, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    return nearest(key, model.model_fields)

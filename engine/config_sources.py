@@ -1,14 +1,15 @@
 """What the user has set, as the environment and the config file have it, unchecked.
 
 `engine.config` checks it all, which takes a fifth of a second in a fresh process. The little that is needed
-sooner, such as where the store is and in which colours the first screen is drawn, is read here.
+sooner, such as where the store is and in which colours the first screen is drawn, is read here. A name that
+is no setting is refused here too, so that a misspelt `store` is never taken for none.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ from sandbox.errors import ExpectedError, UsageError
 
 APP = "flowreasoner"
 ENV_PREFIX = "FLOWREASONER_"
+NAMES = (
+    *("meta_agent", "worker", "variant", "sandbox", "docker_hosts", "store", "data", "budget", "theme"),
+    *("notices", "keymap", "endpoints", "local_servers", "hosts", "alert_webhook"),
+)
+"""The fields of `engine.config.Settings`."""
+# Variables with that prefix that are not settings: the mark of a job's processes, and the folder of GPU
+# locks.
+_NOT_SETTINGS = ("job", "gpu_locks")
 
 
 class ConfigError(ExpectedError):
@@ -62,12 +71,55 @@ def stated(*names: str) -> dict[str, str]:
     One that is no text is left out, for `engine.config.load` to complain of. Raises ConfigError as
     `read_file` does.
     """
-    found = {name: value for name, value in read_file(config_path()).items() if isinstance(value, str)}
-    variables = {name.upper(): value for name, value in os.environ.items()}
-    for name in names:
-        if (value := variables.get(f"{ENV_PREFIX}{name}".upper())) is not None:
-            found[name] = value
-    return {name: found[name] for name in names if name in found}
+    in_file = read_file(config_path())
+    found = {name: in_file.get(name) if (v := _in_environment(name)) is None else v for name in names}
+    return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
+def _in_environment(name: str) -> str | None:
+    """What a variable sets the setting `name` to; like pydantic-settings, whatever the case of its name."""
+    wanted = f"{ENV_PREFIX}{name}".upper()
+    return next((value for variable, value in os.environ.items() if variable.upper() == wanted), None)
+
+
+def refuse_unknown(data: Mapping[str, Any], path: Path) -> None:
+    """Raises ConfigError for a variable with our prefix, or a name in the file `path`, that is no setting."""
+    for variable in os.environ:
+        if not variable.upper().startswith(ENV_PREFIX):
+            continue
+        key = variable[len(ENV_PREFIX) :].lower().split("__")[0]
+        if key not in NAMES and key not in _NOT_SETTINGS:
+            raise ConfigError(
+                f"{variable} (environment): there is no setting {key!r}{nearest(key, NAMES)}; unset it"
+            )
+    for key in data:
+        if key not in NAMES:
+            raise ConfigError(
+                f"{path}: there is no setting {key!r}{nearest(key, NAMES)}; remove or rename it"
+            )
+
+
+def nearest(key: str, names: Iterable[str]) -> str:
+    """The one of `names` that `key` may be meant for, as the end of a sentence; "" where there is none."""
+    import difflib
+
+    near = difflib.get_close_matches(key, list(names), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def store_path() -> Path:
+    """The path of the store, for commands that need no other setting; what those are set to is not checked.
+
+    Raises ConfigError where the file cannot be read, a name in it or in the environment is no setting, or
+    `store` is no path; UsageError as `store_at` does.
+    """
+    path = config_path()
+    data = read_file(path)
+    refuse_unknown(data, path)
+    where = _in_environment("store")
+    if where is None and not isinstance(where := data.get("store"), str | None):
+        raise ConfigError(f"{path}: store: must be a path, in quotes: correct or remove it")
+    return store_at(where)
 
 
 def store_at(stated_path: Path | str | None) -> Path:

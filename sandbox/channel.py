@@ -10,17 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sandbox import starting
 from sandbox.cpu import container_cpu_s
 from sandbox.guest import codec, fairness, frames, messages, values
 from sandbox.guest.files import MAX_FILES
 from sandbox.guest.schema import Names, SchemaError
+from sandbox.starting import Start
 from sandbox.types import Callback, CallbackError, SandboxError
 
-# A runner that starts is waited for while it gets ahead: on a busy machine that may take minutes.
-STILL_S = 30.0  # it is looked at so often
-STILL_CPU_S = 0.02  # with less CPU time than this since the last look it stands still
-START_CPU_S = 60.0  # it needs less than one
-START_WITHIN_S = 600.0  # in all; nothing else counts where its CPU time is not known, as on another machine
 LATE_S = 10.0  # how long past its last possible end a request is waited for
 LOOK_EVERY_S = 3.0  # between looks at the container of a request that has no answer yet
 PROBE_WITHIN_S = 5.0
@@ -124,14 +121,10 @@ class Channel:
 
     async def _started(self) -> dict[str, Any]:
         """What the runner says once it is ready. Raises SandboxError where it ends, or does not get ahead."""
-        began, used_s = self._loop.time(), self._cpu_s()
-        while not (await asyncio.wait({self._ready}, timeout=STILL_S))[0]:
-            waited_s, before_s, used_s = self._loop.time() - began, used_s, self._cpu_s()
-            ahead_s = math.inf if used_s is None or before_s is None else used_s - before_s
-            if ahead_s < STILL_CPU_S or (used_s or 0.0) > START_CPU_S or waited_s > START_WITHIN_S:
-                cpu = "" if used_s is None else f", {used_s:.1f} s of CPU time"
-                state = await self.transport.state()
-                why = f"the runner did not start in {waited_s:.0f} s ({state}{cpu})"
+        start = Start(self._cpu_s)
+        while not (await asyncio.wait({self._ready}, timeout=starting.STILL_S))[0]:
+            if waited := start.waited():
+                why = f"the runner did not start in {waited} ({await self.transport.state()})"
                 raise SandboxError("container-lost", f"{why}: is this machine overloaded?")
         return self._ready.result()
 

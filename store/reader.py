@@ -1,27 +1,23 @@
 """Reading the store: which runs there are, their events as they happened, and what they were made of.
 
 What else there is to know about runs has readers of its own on the same connection: `failures`,
-`annotations`, `experiments`, `costs`, `jobs` and `ways`. Every query is short and on a read-only connection,
-so that a reader never holds up a recorder. A missing file reads as an empty store.
+`annotations`, `experiments`, `costs`, `jobs` and `ways`, imported when they are first used. Every query is
+short and on a read-only connection, so that a reader never holds up a recorder. A missing file reads as an
+empty store.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from engine.events import Event, ModelCallFinished, ModelCallStarted
 from store import blobs, interrupted, payloads, stalls
 from store import search as fulltext
-from store.annotations import AnnotationReader
-from store.costs import CostReader
 from store.errors import AmbiguousRunError, RunNotFoundError, StoreError, no_run
-from store.experiment_reader import ExperimentReader
-from store.facets import Facets, facets
-from store.failures import FailureReader, Grouping
-from store.jobs.reading import JobReader
 from store.reading import ReadConnection
 from store.rows import (
     Cursor,
@@ -48,7 +44,15 @@ from store.selected import (
     step_of,
 )
 from store.stalls import Wait
-from store.way_reader import WayReader
+
+if TYPE_CHECKING:
+    from store.annotations import AnnotationReader
+    from store.costs import CostReader
+    from store.experiment_reader import ExperimentReader
+    from store.facets import Facets
+    from store.failures import FailureReader, Grouping
+    from store.jobs.reading import JobReader
+    from store.way_reader import WayReader
 
 _CHUNK_ROWS = 500
 _PAGE_RUNS = 500
@@ -74,12 +78,6 @@ class Reader:
         self.path = Path(path)
         self._connection = ReadConnection(path)
         self._version: int | None = None
-        self.annotations = AnnotationReader(self._connection)
-        self.failures = FailureReader(self._connection, self.annotations)
-        self.experiments = ExperimentReader(self._connection)
-        self.costs = CostReader(self._connection)
-        self.jobs = JobReader(self._connection)
-        self.ways = WayReader(self._connection)
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +88,48 @@ class Reader:
     def close(self) -> None:
         """Release the file; the next call opens it again."""
         self._connection.close()
+
+    @cached_property
+    def annotations(self) -> AnnotationReader:
+        """What people said about runs."""
+        from store.annotations import AnnotationReader
+
+        return AnnotationReader(self._connection)
+
+    @cached_property
+    def failures(self) -> FailureReader:
+        """Why runs failed."""
+        from store.failures import FailureReader
+
+        return FailureReader(self._connection, self.annotations)
+
+    @cached_property
+    def experiments(self) -> ExperimentReader:
+        """Experiments and their trials."""
+        from store.experiment_reader import ExperimentReader
+
+        return ExperimentReader(self._connection)
+
+    @cached_property
+    def costs(self) -> CostReader:
+        """What runs cost."""
+        from store.costs import CostReader
+
+        return CostReader(self._connection)
+
+    @cached_property
+    def jobs(self) -> JobReader:
+        """Training jobs."""
+        from store.jobs.reading import JobReader
+
+        return JobReader(self._connection)
+
+    @cached_property
+    def ways(self) -> WayReader:
+        """How runs worked."""
+        from store.way_reader import WayReader
+
+        return WayReader(self._connection)
 
     @property
     def damaged(self) -> int:
@@ -155,6 +195,8 @@ class Reader:
 
     def facets(self, wanted: RunFilter, *, failed: bool = False) -> Facets:
         """What the runs of a filter are, counted (`store.facets`)."""
+        from store.facets import facets
+
         return facets(self._connection, wanted, failed=failed)
 
     def run(self, run_id: str) -> RunRow:

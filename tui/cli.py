@@ -1,57 +1,61 @@
-"""The command line. Everything but the options themselves is imported by the command that needs it."""
+"""The command line. A command is built, and what it needs imported, once it is asked for."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+import typer.core
+import typer.main
 
-from tui.commands import (
-    catalog,
-    compare,
-    dataset,
-    exchange,
-    experiments,
-    failures,
-    fork,
-    jobs,
-    live,
-    machine,
-    models,
-    playground,
-    runs,
-    stored,
-    train,
-    web,
-)
+# The modules of `tui.commands`, and what each defines, in the order of the help.
+COMMANDS = {
+    "runs": ("run", "run-workflow"),
+    "stored": ("runs", "show", "prune"),
+    "failures": ("failures", "annotate", "rerun"),
+    "fork": ("fork", "replay"),
+    "playground": ("playground",),
+    "compare": ("compare",),
+    "experiments": ("bench", "experiments"),
+    "train": ("serve-model", "train"),
+    "jobs": ("hosts", "jobs"),
+    "live": ("attach", "control", "engine"),
+    "exchange": ("export", "export-workflow", "export-pairs", "import"),
+    "dataset": ("dataset",),
+    "web": ("serve",),
+    "models": ("models",),
+    "catalog": ("variants", "operators", "benchmarks", "verify"),
+    "machine": ("doctor", "sandbox", "config"),
+}
+
+
+class _Commands(typer.core.TyperGroup):
+    """The commands, each built when it is wanted: to build all takes as long as a short one runs."""
+
+    # Any: Typer's contexts and commands are of a Click of its own, which is private.
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for names in COMMANDS.values() for name in names]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in self.commands:
+            # Of a name that nobody knows, Typer suggests those that are near: all of them then.
+            modules = [module for module, names in COMMANDS.items() if cmd_name in names] or COMMANDS
+            for module in modules:
+                part = import_module(f"tui.commands.{module}").app
+                self.commands.update(typer.main.get_group(part).commands)
+        return super().get_command(ctx, cmd_name)
+
 
 app = typer.Typer(
     name="flowreasoner",
+    cls=_Commands,
     help="A terminal workbench for LLM-generated workflows. Without a command, open the workbench.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (
-    runs,
-    stored,
-    failures,
-    fork,
-    playground,
-    compare,
-    experiments,
-    train,
-    jobs,
-    live,
-    exchange,
-    dataset,
-    web,
-    models,
-    catalog,
-    machine,
-):
-    app.add_typer(commands.app)
 
 
 def _version(wanted: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
+import typer.core
 import typer.main
 
 
@@ -21,5 +22,7 @@ def _sections(command: Any, name: str, parent: typer.Context | None) -> Iterator
     context = typer.Context(command, info_name=name.rpartition(" ")[2], parent=parent, terminal_width=100)
     text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
     yield f"## {name}\n\n```\n{text}\n```"
-    for child_name in getattr(command, "commands", {}):
-        yield from _sections(command.commands[child_name], f"{name} {child_name}", context)
+    if isinstance(command, typer.core.TyperGroup):
+        for child_name in command.list_commands(context):
+            child = command.get_command(context, child_name)
+            yield from _sections(child, f"{name} {child_name}", context)

@@ -27,9 +27,10 @@ class Worker(ABC):
 
     @abstractmethod
     async def ask(self, method: str, *args: object) -> Any:
-        """The reply of a method of `engine.experiments.ray.worker.TrialWorker`. Raises LostWorkerError where
-        the worker went away, and ClusterError where the method failed or nothing reaches the workers any
-        more.
+        """The reply of a method of `engine.experiments.trial_worker.TrialWorker`.
+
+        Raises LostWorkerError where the worker went away, and ClusterError where the method failed or nothing
+        reaches the workers any more.
         """
 
     @abstractmethod

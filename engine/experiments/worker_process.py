@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from engine.experiments.processes import packed, unpacked
-from engine.experiments.ray.worker import TrialWorker
+from engine.experiments.trial_worker import TrialWorker
 
 _METHODS = ("hello", "begin", "more", "cancel", "close")
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from engine.event_json import from_json
 from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import answer, failure
 from tests.support.runs import DOUBLE, RIGHT, WRONG, completion
+from tui import commands
+from tui.cli import COMMANDS
 
 WORKFLOW = """
 class Workflow:
@@ -221,6 +226,14 @@ async def test_an_endpoint_that_is_down(shell: Shell, models: Models, problem_fi
     ended = await shell("run", str(problem_file), "--repeats", "1")
     assert ended.code == 3
     assert "127.0.0.1:9" in ended.out
+
+
+def test_every_command_is_where_the_command_line_looks_for_it() -> None:
+    modules = {m.name for m in pkgutil.iter_modules(commands.__path__)} - {"options"}
+    assert modules == set(COMMANDS)
+    for module, names in COMMANDS.items():
+        app = importlib.import_module(f"tui.commands.{module}").app
+        assert list(typer.main.get_group(app).commands) == list(names)
 
 
 async def test_help_of_every_command(shell: Shell) -> None:

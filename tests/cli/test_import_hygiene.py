@@ -15,7 +15,7 @@ __all__ = ["runtime"]  # a fixture
 SERVER = "tui.service.engine_process.server"  # for an engine process alone: it brings half of engine/ with it
 HEAVY = (
     *("torch", "transformers", "docker", "openai", "scipy", "datasets", "ray", "textual", "typer", "rich"),
-    *("numpy", "pandas", "pyarrow", "pydantic"),
+    *("numpy", "pandas", "pyarrow", "pydantic", "pydantic_settings"),
     SERVER,
 )
 
@@ -85,8 +85,8 @@ STARTS: dict[str, tuple[str, set[str]]] = {
     "runs --json": (COMMAND.format(arguments=["runs", "--json"]), {"typer", "rich", "pydantic"}),
     "show --help": (COMMAND.format(arguments=["show", "--help"]), {"typer", "rich", "pydantic"}),
     "a store, made and then read": (STORING, set()),
-    "the service": (SERVICE, {SERVER, "pydantic"}),
-    "an engine process before its first run": (ENGINE, {SERVER, "pydantic"}),
+    "the service": (SERVICE, {SERVER, "pydantic", "pydantic_settings"}),
+    "an engine process before its first run": (ENGINE, {SERVER, "pydantic", "pydantic_settings"}),
     "the app at its first paint": (PAINTED, {"textual", "rich"}),
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 from engine.events import Event, ModelCallFinished, ModelCallStarted, StepStarted, WorkflowStarted
 from engine.experiments.guard import Guard
-from engine.experiments.ray.trials import Seen
+from engine.experiments.remote_trials import Seen
 from engine.playground.cells import Cells
 from engine.playground.plan import Cell, GridPlan
 from store.reader import Reader

@@ -14,8 +14,8 @@ from engine.events import Event, ModelCallFinished, ModelCallStarted, RunFinishe
 from engine.experiments.cluster_error import ClusterError
 from engine.experiments.crew import LostWorkerError
 from engine.experiments.ray.cluster import STARTS, Member, connected
-from engine.experiments.ray.trials import RemoteRun
-from engine.experiments.ray.worker import TrialWorker
+from engine.experiments.remote_trials import RemoteRun
+from engine.experiments.trial_worker import TrialWorker
 from engine.experiments.trials import TrialRequest
 from engine.experiments.wire import request_from_json, request_to_json
 from engine.forks import replies
@@ -100,6 +100,22 @@ async def test_a_remote_run_is_a_run(member: Direct, server: Callable[[Reply], N
     assert not run.lost
 
 
+async def test_what_happens_within_a_moment_is_sent_together(
+    member: Direct, server: Callable[[Reply], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.experiments.trial_worker.LINGER_S", 600.0)  # a moment that lasts
+    asked: list[str] = []
+
+    async def ask(method: str, *args: object) -> Any:
+        asked.append(method)
+        return await Direct.ask(member, method, *args)
+
+    monkeypatch.setattr(member, "ask", ask)
+    check_stream(await events_of(RemoteRun(member, "1", request())), "passed")
+    # An answer waits for nothing, and neither does the end.
+    assert asked in (["begin", "more"], ["begin", "more", "more"])
+
+
 async def test_a_workflow_is_executed_as_it_was_sent(member: Direct, server: Callable[[Reply], None]) -> None:
     workflow = build_workflow(GENERATE, "", PAPER)
     assert isinstance(workflow, Workflow)
@@ -116,8 +132,10 @@ async def test_a_cancelled_run_ends_so(member: Direct, server: Callable[[Reply],
 
 
 async def test_a_lost_worker_s_run_ends_as_interrupted(
-    member: Direct, server: Callable[[Reply], None]
+    member: Direct, server: Callable[[Reply], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("engine.experiments.trial_worker.BATCH_EVENTS", 1)
+
     def lose(event: Event) -> None:
         member.lost = member.lost or isinstance(event, ModelCallFinished)
 
@@ -139,7 +157,7 @@ async def test_a_worker_lost_before_the_run_began_leaves_nothing(member: Direct)
 async def test_a_worker_that_no_longer_answers_is_given_up(
     member: Direct, server: Callable[[Reply], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.experiments.ray.trials.CANCEL_S", 0.01)
+    monkeypatch.setattr("engine.experiments.remote_trials.CANCEL_S", 0.01)
     server(STUCK)
 
     async def deaf(name: str) -> dict[str, Any]:
@@ -201,6 +219,20 @@ async def test_a_cluster_that_is_slow_to_start_is_started_again(monkeypatch: pyt
         async with connected("ray"):
             pass
     assert not ends
+
+
+async def test_a_cluster_of_other_versions_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    from ray._private.utils import check_version_info
+
+    other = {"ray_version": "2.1.0", "python_version": "3.9.1"}
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", lambda *_, **__: check_version_info(other, "Ray Client"))
+    with pytest.raises(
+        ClusterError, match=r"^the Ray cluster at local runs Ray 2\.1\.0 on Python 3\.9\.1, and"
+    ):
+        async with connected("ray"):
+            pass
 
 
 def _raise(error: Exception | None) -> None:

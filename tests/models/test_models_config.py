@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine import config
+from engine import config, config_sources
 from engine.config import ConfigError, Isolation, Settings, load, show
 from engine.reference.config import reference
+from sandbox.errors import ExpectedError
 
 KEY = "sk-very-secret"
 
@@ -70,6 +71,51 @@ def test_the_sandbox_is_a_word_or_a_table_and_variables_refine_it(
     assert load(path).sandbox == Isolation(backend="auto", runtime="runsc")
     monkeypatch.delenv("FLOWREASONER_SANDBOX__RUNTIME")
     assert load(write(tmp_path, '[sandbox]\nruntime = "kata"')).sandbox == Isolation(runtime="kata")
+
+
+def test_the_store_alone_is_found_as_all_settings_find_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config.toml"
+    monkeypatch.setattr(config_sources, "config_path", lambda: path)
+    assert set(config_sources.NAMES) == set(Settings.model_fields)
+    assert config_sources.store_path() == load(path).store_path()
+    texts = (
+        "",
+        'store = "~/in-file.db"',
+        'theme = "t"\nsandbox = "docker"\n[endpoints.a]\nbase_url = "http://h"',
+    )
+    for text in texts:
+        for variables in ({}, {"FLOWREASONER_STORE": "/v.db"}, {"flowreasoner_store": "/w.db"}):
+            with monkeypatch.context() as changed:
+                for name, value in variables.items():
+                    changed.setenv(name, value)
+                write(tmp_path, text)
+                assert config_sources.store_path() == load(path).store_path()
+
+
+@pytest.mark.parametrize("text", ["store = 3", 'stoer = "x"', "store = ", 'store = "~nobody-of-this-name/x"'])
+def test_a_store_that_is_set_wrongly_is_never_taken_for_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    path = write(tmp_path, text)
+    monkeypatch.setattr(config_sources, "config_path", lambda: path)
+    with pytest.raises(ExpectedError):
+        config_sources.store_path()
+    write(tmp_path, "")
+    monkeypatch.setenv("FLOWREASONER_STOER", "x")
+    with pytest.raises(ConfigError, match=r"FLOWREASONER_STOER.*did you mean 'store'"):
+        config_sources.store_path()
+
+
+def test_what_else_is_set_wrongly_does_not_keep_anybody_from_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, f'store = "{tmp_path}/s.db"\n[budget]\nsteps = -1')
+    monkeypatch.setattr(config_sources, "config_path", lambda: path)
+    assert config_sources.store_path() == tmp_path / "s.db"
+    with pytest.raises(ConfigError, match=r"budget\.steps"):
+        load(path)
 
 
 def test_partial_entry_refines_the_built_in_endpoint(tmp_path: Path) -> None:

@@ -189,10 +189,17 @@ async def test_a_silent_cluster_is_a_link_that_is_down(monkeypatch: pytest.Monke
             await check_access(way(port, port))
 
 
-def test_another_python_is_said_with_both_versions() -> None:
-    text = "The cluster was started with: Ray: 2.60.0 Python: 3.12.4 This process on Ray Client was started"
-    text += " with: Ray: 2.60.0 Python: 3.11.7"
-    assert "mine runs Python 3.12, and here is 3.11" in str(_refusal(way(1, 1), text))
+def test_other_versions_are_said() -> None:
+    from ray._private.utils import check_version_info, compute_version_info
+
+    ray_version, python = compute_version_info()
+    here = f"and here is Ray {ray_version} on Python {python}: use the same on both"
+    for there in (("2.1.0", python), (ray_version, "3.9.1"), ("2.1.0", "3.9.1")):
+        cluster = dict(zip(("ray_version", "python_version"), there, strict=True))
+        with pytest.raises(RuntimeError) as raised:
+            check_version_info(cluster, "Ray Client", python_version_match_level="minor")
+        refusal = _refusal(way(1, 1), str(raised.value))
+        assert str(refusal) == f"mine runs Ray {there[0]} on Python {there[1]}, {here}"
     assert isinstance(_refusal(way(1, 1), "no such thing"), LinkError)
 
 

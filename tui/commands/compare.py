@@ -43,7 +43,7 @@ def compare(
 
     Runs are compared step by step as well. The name of an experiment stands for each of its variants.
     """
-    from engine.config import load
+    from engine.config_sources import store_path
     from store.compare.comparison import compare as compare_names
     from store.compare.comparison import to_json
     from store.compare.ways import read_ways
@@ -58,7 +58,7 @@ def compare(
         raise typer.BadParameter("choose one of --markdown, --table, --charts and --json")
     if table not in (None, "markdown", "latex"):
         raise typer.BadParameter(f"--table is markdown or latex, not {table!r}")
-    with Reader(load().store_path()) as reader:
+    with Reader(store_path()) as reader:
         comparison = compare_names(reader, names)
         most = None if every or json else LISTED
         ways = read_ways(reader, comparison, most=most) if workflows or charts else None

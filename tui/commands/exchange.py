@@ -24,10 +24,10 @@ def import_aflow(
     json: JsonFlag = False,
 ) -> None:
     """Record the searches of an AFlow workspace as runs; nothing in it is executed."""
-    from engine.config import load
+    from engine.config_sources import store_path
     from tui.sharing.import_workspace import import_aflow as record
 
-    record(folder, load().store_path(), as_json=json)
+    record(folder, store_path(), as_json=json)
 
 
 @import_app.command("bundle")
@@ -99,10 +99,10 @@ def export_workflow(
     json: JsonFlag = False,
 ) -> None:
     """Write a workflow as files that run in AFlow, and list what differs there."""
-    from engine.config import load
+    from engine.config_sources import store_path
     from tui.sharing.export_workflow import export_workflow as write
 
-    write(load().store_path(), name, out, dataset=dataset, as_json=json)
+    write(store_path(), name, out, dataset=dataset, as_json=json)
 
 
 @app.command("export-pairs")
@@ -117,7 +117,7 @@ def export_pairs(
     json: JsonFlag = False,
 ) -> None:
     """Write the preference pairs that ScoreFlow's search drew, as JSONL to train on."""
-    from engine.config import load
+    from engine.config_sources import store_path
     from tui.sharing.export_workflow import export_pairs as write
 
-    write(load().store_path(), experiment, out, label=variant, as_json=json)
+    write(store_path(), experiment, out, label=variant, as_json=json)

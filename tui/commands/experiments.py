@@ -195,7 +195,7 @@ def _for_this_terminal(*options: tuple[str, bool]) -> None:
 @app.command()
 def experiments(json: JsonFlag = False) -> None:
     """List experiments, newest first, with their progress and scores."""
-    from engine.config import load
+    from engine.config_sources import store_path
     from tui.reports.experiments import print_experiments
 
-    print_experiments(load().store_path(), as_json=json)
+    print_experiments(store_path(), as_json=json)

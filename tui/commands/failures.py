@@ -35,10 +35,10 @@ def failures(
     json: JsonFlag = False,
 ) -> None:
     """Cluster failed runs, list a cluster's runs, or show why a run failed, with evidence."""
-    from engine.config import load
+    from engine.config_sources import store_path
     from tui.reports.failures import print_cluster, print_clusters, print_forks
 
-    path = load().store_path()
+    path = store_path()
     if cluster is not None:
         if experiment is not None or since is not None:
             raise typer.BadParameter(
@@ -71,13 +71,13 @@ def annotate(
 
     `runs --search` finds them again by label:NAME, training-set:NAME and bookmark:yes.
     """
-    from engine.config import load
+    from engine.config_sources import store_path
     from store.annotations import Kind, checked, unannotate
     from store.annotations import annotate as say_of
     from store.reader import Reader
     from tui.reports.failures import print_annotations
 
-    path = load().store_path()
+    path = store_path()
     with Reader(path) as reader:
         run_ids = list(dict.fromkeys(reader.run(one).id for one in run))
     said: dict[Kind, list[str]] = {

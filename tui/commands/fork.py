@@ -112,10 +112,10 @@ def replay(
 
     Exit codes as for `run`. Waits of more than two seconds are shortened to two, with a note.
     """
-    from engine.config import load
+    from engine.config_sources import store_path
     from tui.headless.replay import replay_run
 
-    raise typer.Exit(replay_run(load().store_path(), run_id, speed, as_json=json))
+    raise typer.Exit(replay_run(store_path(), run_id, speed, as_json=json))
 
 
 def _workflow(path: Path) -> tuple[str, str]:

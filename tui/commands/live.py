@@ -30,10 +30,10 @@ def attach(
 
     Interrupting this command does not stop the run. Exit codes as for `run` and `bench`.
     """
-    from engine.config import load
+    from engine.config_sources import store_path
     from tui.headless.attach import attach as follow
 
-    raise typer.Exit(follow(load().store_path(), run_id, as_json=json))
+    raise typer.Exit(follow(store_path(), run_id, as_json=json))
 
 
 @app.command()
@@ -65,11 +65,11 @@ def control(
     `finish` ends it with the output of its last step, which is scored; `cancel` ends it without a score. An
     experiment takes `state`, `pause` (running trials end, no more are started), `continue` and `cancel`.
     """
-    from engine.config import load
+    from engine.config_sources import store_path
     from tui.headless.attach import control as carry_out
 
     args = {"how": how} if action == "step" else {}
-    carry_out(load().store_path(), run_id, action, args, at or [], value, as_json=json)
+    carry_out(store_path(), run_id, action, args, at or [], value, as_json=json)
 
 
 @app.command(hidden=True)

@@ -25,12 +25,14 @@ def runs(
     json: JsonFlag = False,
 ) -> None:
     """List recorded runs, newest first."""
-    from engine.config import load
+    from engine.config_sources import store_path
     from tui.reports.tables import print_runs
-    from tui.service.jobs.reading import read_named
 
-    path = load().store_path()
-    read_named(path, search)
+    path = store_path()
+    if search:
+        from tui.service.jobs.reading import read_named
+
+        read_named(path, search)
     print_runs(path, failed=failed, search=search, limit=limit, as_json=json)
 
 
@@ -40,11 +42,11 @@ def show(
     json: JsonFlag = False,
 ) -> None:
     """Print a recorded run exactly as it was printed live."""
-    from engine.config import load
+    from engine.config_sources import store_path
     from store.reader import Reader
     from tui.headless.run import printer
 
-    with Reader(load().store_path()) as reader:
+    with Reader(store_path()) as reader:
         row, shown = reader.run(run_id), printer(json)
         for event in reader.events(row.id):
             shown(event)
@@ -68,11 +70,11 @@ def prune(
     json: JsonFlag = False,
 ) -> None:
     """Delete old runs, and data that only they used."""
-    from engine.config import load
+    from engine.config_sources import store_path
     from tui.reports.tables import print_prune
 
     if older_than is None and keep is None and not vacuum:
         raise typer.BadParameter(
             "choose what to delete: --older-than DAYS, --keep N or both; or give --vacuum"
         )
-    print_prune(load().store_path(), older_than, keep, dry_run=dry_run, vacuum=vacuum, as_json=json)
+    print_prune(store_path(), older_than, keep, dry_run=dry_run, vacuum=vacuum, as_json=json)

@@ -1,1 +1,1 @@
-"""Trials on a Ray cluster."""
+"""Workers of trials on a Ray cluster."""

@@ -17,7 +17,7 @@ from typing import Any
 
 
 class TrialWorker:
-    """A Ray actor around `engine.experiments.ray.worker.TrialWorker`."""
+    """A Ray actor around `engine.experiments.trial_worker.TrialWorker`."""
 
     def __init__(self, ours: str, folder: str, *, unsafe_local: bool) -> None:
         """`ours` and `folder` are folders of the driver: that of its `flowreasoner.py`, and its working
@@ -26,7 +26,7 @@ class TrialWorker:
         Raises ModuleNotFoundError where flowreasoner is not installed for the Python of this machine.
         """
         _bind(ours, folder)
-        from engine.experiments.ray.worker import TrialWorker as Worker
+        from engine.experiments.trial_worker import TrialWorker as Worker
 
         self._worker = Worker(unsafe_local=unsafe_local)
 

@@ -17,6 +17,7 @@ from flowreasoner import HERE
 from engine.experiments.cluster_error import ClusterError
 from engine.experiments.crew import LostWorkerError, Worker, Workers
 from engine.experiments.ray.actor import actor
+from engine.experiments.ray.versions import mismatch
 
 REACH_S = 10.0  # to open a connection to a cluster's port
 PATIENCE_S = 20.0  # wait for a free processor before the user is told about it
@@ -111,6 +112,8 @@ async def connected(where: str) -> AsyncGenerator[Any, None]:
         await asyncio.to_thread(_connect, ray, address)
     # The edge to a library that raises a dozen kinds, RuntimeError and Exception among them.
     except Exception as error:
+        if differ := mismatch(str(error)):
+            raise ClusterError(f"the Ray cluster at {address} {differ}") from error
         sentence = _sentence(f"the Ray cluster at {address} cannot be used", error)
         hint = "; if it wants a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH"
         raise ClusterError(sentence + (hint if isinstance(error, ConnectionError) else "")) from error

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import shlex
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import flowreasoner
 
+from engine.experiments.ray.versions import mismatch
 from training.jobs.directory import JobError, Report, silent
 from training.jobs.host.processes import MARK
 from training.jobs.ray.access import Access, access, check_access
@@ -223,12 +223,8 @@ class _Source:
 
 def _refusal(way: Access, text: str) -> HostError:
     """The sentence for why Ray's client could not connect."""
-    versions = re.findall(r"Python: (\d+\.\d+)", text)
-    if len(set(versions)) == 2:
-        there, here = versions[:2]
-        return HostError(
-            f"{way.name} runs Python {there}, and here is {here}: use the same one on both, as Ray requires"
-        )
+    if differ := mismatch(text):
+        return HostError(f"{way.name} {differ}")
     return LinkError(f"the client server of {way.name} ({way.client}) cannot be used: {text[:300]}")
 
 

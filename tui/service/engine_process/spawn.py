@@ -8,21 +8,20 @@ import select
 import subprocess
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 from flowreasoner import CLI, command
 
+from sandbox import starting
+from sandbox.cpu import process_cpu_s
+from sandbox.starting import Start
 from tui.service.engine_process.sockets import EngineError, folder
-
-# It takes a second or two; on a very busy machine, much longer.
-START_S = 60.0
 
 
 def spawn(store: Path) -> Path:
     """Start an engine in a session of its own, with this process's environment; returns its socket.
 
-    Raises EngineError, with the last line that it printed, where it does not come up within START_S.
+    Raises EngineError, with the last line that it printed, where it ends or stands still before it is up.
     """
     ready, ready_writer = os.pipe()
     try:
@@ -33,7 +32,7 @@ def spawn(store: Path) -> Path:
         # It usually outlives this process. Where it does not, only its parent can reap it: until somebody
         # waits for it, it stays in the process table.
         threading.Thread(target=process.wait, name=f"engine {process.pid}", daemon=True).start()
-        announcement = _read_all(ready, START_S)
+        announcement, waited = _read_all(ready, Start(lambda: process_cpu_s(process.pid)))
     except OSError as error:
         raise EngineError(f"an engine process cannot be started: {error.strerror or error}") from None
     finally:
@@ -42,7 +41,7 @@ def spawn(store: Path) -> Path:
         return Path(json.loads(announcement)["socket"])
     process.kill()
     process.wait()
-    raise EngineError(_reason(log, None if announcement is None else process.returncode))
+    raise EngineError(_reason(log, process.returncode, waited))
 
 
 def _start(store: Path, ready_fd: int) -> tuple[subprocess.Popen[bytes], Path]:
@@ -64,30 +63,30 @@ def _start(store: Path, ready_fd: int) -> tuple[subprocess.Popen[bytes], Path]:
     return process, Path(output.name).rename(place / f"{process.pid}.log")
 
 
-def _read_all(fd: int, within_s: float) -> bytes | None:
-    """What comes until the other side closes the pipe, or None where it does not in this time."""
+def _read_all(fd: int, start: Start) -> tuple[bytes, str]:
+    """What comes until the other side closes the pipe; or how long that was waited for in vain, in words."""
     waiting = select.poll()
     waiting.register(fd, select.POLLIN)
-    ends = time.monotonic() + within_s
-    received = b""
-    while waiting.poll(max(0.0, ends - time.monotonic()) * 1000):
-        if not (more := os.read(fd, 4096)):
-            return received
-        received += more
-    return None
+    received, waited = b"", ""
+    while not waited:
+        if not waiting.poll(starting.STILL_S * 1000):
+            waited = start.waited()
+        elif more := os.read(fd, 4096):
+            received += more
+        else:
+            return received, ""
+    return b"", waited
 
 
-def _reason(log: Path, code: int | None) -> str:
-    """Why an engine did not come up; `code` is its exit status, or None where it had to be ended.
+def _reason(log: Path, code: int, waited: str) -> str:
+    """Why an engine did not come up: it ended with the exit status `code`, or was ended once it had `waited`.
 
     What it printed is kept where it is more than one line.
     """
-    problem = (
-        f"the engine did not answer within {START_S:.0f} s" if code is None else "the engine ended at once"
-    )
+    problem = f"the engine did not start in {waited}" if waited else "the engine ended at once"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     if len(lines) > 1:
         return f"{problem}: {lines[-1]} (all that it printed is in {log})"
     log.unlink(missing_ok=True)
-    silent = "it printed nothing" if code is None else f"exit status {code}"
+    silent = "it printed nothing" if waited else f"exit status {code}"
     return f"{problem}: {lines[0] if lines else silent}"

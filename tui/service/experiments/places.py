@@ -54,7 +54,7 @@ async def opened(
     if is_here:
         yield local_trials
         return
-    from engine.experiments.ray.trials import RemoteTrials
+    from engine.experiments.remote_trials import RemoteTrials
 
     async with _workers(runtime, prepared, placement) as workers:
         yield RemoteTrials(workers, runtime.keep, report_bug, local_trials)

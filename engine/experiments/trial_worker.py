@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import platform
 import traceback
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from engine.config import Settings, load
 from engine.event_json import to_json
+from engine.events import ModelCallFinished
 from engine.experiments.wire import request_from_json
 from engine.guest_modules import guest_modules
 from engine.models.base import ChatModel, ModelError
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BATCH_EVENTS = 200
+# For more events to go with the first: a reply costs both sides as much as several events. What a model
+# answered waits for nothing: were this process killed, it would be asked again.
+LINGER_S = 0.05
 
 
 class TrialWorker:
@@ -148,7 +152,7 @@ class _Trial:
 
     def __init__(self) -> None:
         self._events: list[dict[str, Any]] = []
-        self._changed = asyncio.Event()
+        self._changed, self._urgent = asyncio.Event(), asyncio.Event()
         self._run: Run | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_cancelled = False
@@ -170,10 +174,14 @@ class _Trial:
     async def more(self) -> dict[str, Any]:
         await self._changed.wait()
         assert self._task is not None  # what is waited for comes from it
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                await self._urgent.wait()
         events, self._events = self._events[:BATCH_EVENTS], self._events[BATCH_EVENTS:]
         ended = not self._events and self._task.done()
         if not self._events and not ended:
             self._changed.clear()
+            self._urgent.clear()
         return {"events": events, "ended": ended, "bug": self._bug if ended else None}
 
     async def _drive(self, run: Run) -> None:
@@ -182,10 +190,16 @@ class _Trial:
                 async for event in events:
                     self._events.append(to_json(event))
                     self._changed.set()
+                    if isinstance(event, ModelCallFinished) or len(self._events) >= BATCH_EVENTS:
+                        self._urgent.set()
                     if self._is_cancelled:  # it was, before it could be
                         run.cancel()
         # A variant may be anybody's code: its error must not end the other trials, and is sent with the end.
         except Exception:  # noqa: BLE001
             self._bug = hide(traceback.format_exc())
         finally:
-            asyncio.get_running_loop().call_soon(self._changed.set)  # once the task is done
+            asyncio.get_running_loop().call_soon(self._end)  # once the task is done
+
+    def _end(self) -> None:
+        self._changed.set()
+        self._urgent.set()
