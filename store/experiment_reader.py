@@ -19,6 +19,7 @@ from store.errors import StoreError
 from store.experiment_progress import ExperimentProgress, read_progress
 from store.owners import Owner
 from store.reading import ReadConnection
+from store.trial_columns import TrialColumns, read_columns
 from store.trial_rows import TrialRow
 from store.usage import SearchUsage
 
@@ -102,6 +103,11 @@ class ExperimentReader:
         """The trials that were attempted, one row each, as planned: by repeat, problem and variant."""
         with self._connection.taken() as db:
             return trial_rows.trials(self._connection, db, name)
+
+    def columns(self, name: str, label: str) -> TrialColumns:
+        """The trials of a variant that were attempted as columns, by repeat and problem as planned."""
+        with self._connection.taken() as db:
+            return read_columns(self._connection, db, name, label)
 
     def trial_of(self, run_id: str) -> TrialRow:
         """A run as the only trial of its variant. Raises RunNotFoundError where there is none of this id."""

@@ -41,7 +41,7 @@ def leaks(
     if searches and (source := (plan.get("found") or "").partition(":")[0]):
         seen = _searched(reader, source, plan)
         found += _sentence(seen, plan, f"the search of {source}, whose result is used, may have seen")
-    for job in _jobs(plan, label, asks_meta=asks_meta):
+    for job in jobs_of(plan, label, asks_meta=asks_meta):
         lineage = _lineage(reader, job)
         seen = {problem_id for one in lineage for problem_id, _ in asked & reader.jobs.rolled_out(one)}
         found += _sentence(seen, plan, f"the training of job:{job} was rewarded on")
@@ -57,7 +57,7 @@ def _searched(reader: Reader, source: str, plan: Mapping[str, Any]) -> set[str]:
     return set(other["search_problems"]) if other["benchmark"] == plan["benchmark"] else set()
 
 
-def _jobs(plan: Mapping[str, Any], label: str, *, asks_meta: bool) -> list[str]:
+def jobs_of(plan: Mapping[str, Any], label: str, *, asks_meta: bool) -> list[str]:
     """The training jobs that the variant's models and controller come from."""
     pairs = (option.partition("=") for option in plan["variants"][label].split(",")[1:])
     options = {key.strip().replace("-", "_"): value.strip() for key, _, value in pairs}

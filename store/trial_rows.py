@@ -114,7 +114,7 @@ _LIVE = (
 
 def trials(connection: ReadConnection, db: sqlite3.Connection, name: str) -> list[TrialRow]:
     """The trials of an experiment that were attempted, by repeat, problem and variant as planned."""
-    live = _Used.by(db, _LIVE, name)
+    live = RunUsage.by(db, _LIVE, name)
     # One string for all of them: SQLite makes a new one of each column of each row.
     kept: dict[Any, Any] = {}
     made = _maker(live, kept.setdefault)
@@ -131,7 +131,7 @@ def trials(connection: ReadConnection, db: sqlite3.Connection, name: str) -> lis
     return sorted(rows, key=lambda r: (r[2], problems.get(r[1], last), labels.get(r[0], 0)))
 
 
-def _maker(live: _Used, one: Callable[[Any, Any], Any]) -> Callable[[tuple[Any, ...]], TrialRow]:
+def _maker(live: RunUsage, one: Callable[[Any, Any], Any]) -> Callable[[tuple[Any, ...]], TrialRow]:
     def made(row: tuple[Any, ...]) -> TrialRow:
         label, problem_id, repeat, run_id, attempts, status, score, val_score, strict, *rest = row
         if label is None:
@@ -163,18 +163,18 @@ def trial_of(connection: ReadConnection, db: sqlite3.Connection, run_id: str) ->
     row = db.execute(_ONE, (run_id,)).fetchone()
     if row is None:
         raise no_run(run_id, connection.path)
-    used, steps = _Used.by(db, "?", run_id).of(run_id)
+    used, steps = RunUsage.by(db, "?", run_id).of(run_id)
     return TrialRow._make((*row, *used, steps))
 
 
-class _Used(NamedTuple):
+class RunUsage(NamedTuple):
     """What runs used: model calls by run and role, operators by run."""
 
     calls: dict[tuple[str, str], Usage]
     operators: dict[str, dict[str, int]]
 
     @classmethod
-    def by(cls, db: sqlite3.Connection, runs: str, value: str) -> _Used:
+    def by(cls, db: sqlite3.Connection, runs: str, value: str) -> RunUsage:
         """`runs` is a query for run ids, with one question mark for `value`."""
         return cls(usage_of(db, runs, value), operators_of(db, runs, value))
 

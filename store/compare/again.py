@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.scores.statistics import Interval, difference_interval
-from store.compare.measures import is_scored
+from store.compare.measures import has_verdict
 
 if TYPE_CHECKING:
     from store.compare.sides import Side
@@ -40,10 +40,11 @@ def read_again(reader: Reader, baseline: Side, other: Side) -> Mapping[str, Agai
         return {}
     counted: dict[str, tuple[list[int], list[int]]] = {}
     for name in reader.experiments.again(parts[0].name):
-        for trial in reader.experiments.trials(name):
-            for side, part in enumerate(parts):
-                if trial.label == part.label and is_scored(trial):
-                    counted.setdefault(trial.problem_id, ([], []))[side].append(trial.status == "passed")
+        for side, part in enumerate(parts):
+            trials = reader.experiments.columns(name, part.label)
+            scored = trials.take((trials.is_done & has_verdict(trials)).nonzero()[0])
+            for place, passed in zip(scored.problem.tolist(), scored.has("passed").tolist(), strict=True):
+                counted.setdefault(scored.problems[place], ([], []))[side].append(passed)
     return {problem: found for problem, both in counted.items() if (found := _again(*both)) is not None}
 
 

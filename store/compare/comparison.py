@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from store.compare.measures import Counts, Summary, summarise
 from store.compare.pairs import Pair, pair
 from store.compare.parting import Parting, read_parting
+from store.compare.problems import by_problem
 from store.compare.sides import Side, read_sides
 from store.compare.traces import RunPair, read_run_pair
 
@@ -77,12 +78,16 @@ def compare_sides(reader: Reader, sides: Sequence[Side]) -> Comparison:
     """
     first, *others = sides
     named = any(len(side.parts) > 1 for side in sides)
-    pairs = tuple(pair(first, other, named=named) for other in others)
+    problems = [by_problem(side) for side in sides]
+    pairs = tuple(
+        pair((first.letter, other.letter), problems[0], of_other, named=named)
+        for other, of_other in zip(others, problems[1:], strict=True)
+    )
     runs, partings = (), ()
     if all(side.is_run for side in sides):
         runs = tuple(read_run_pair(reader, first.run_id, other.run_id) for other in others)
         partings = tuple(read_parting(reader, first.run_id, other.run_id) for other in others)
-    summaries = tuple(summarise(side) for side in sides)
+    summaries = tuple(map(summarise, sides, problems))
     warnings = tuple(_warnings(sides, summaries, pairs))
     return Comparison(tuple(sides), summaries, pairs, runs, partings, warnings)
 
@@ -131,13 +136,15 @@ def _unfinished(counts: Counts) -> str:
     )
 
 
-def to_json(comparison: Comparison) -> dict[str, Any]:
-    """The comparison for programs; its fields are in docs/compare.md."""
+def to_json(comparison: Comparison, *, rows: Callable[[Iterator[Any]], Any] = list) -> dict[str, Any]:
+    """The comparison for programs; its fields are in docs/compare.md. `rows` makes the lists of problems: it
+    is `iter` for whoever writes one problem after the other.
+    """
     return {
         "kind": "comparison",
         "schema": SCHEMA,
         "sides": [_side(s, t) for s, t in zip(comparison.sides, comparison.summaries, strict=True)],
-        "pairs": [_pair(one) for one in comparison.pairs],
+        "pairs": [_pair(one, rows) for one in comparison.pairs],
         "settings": [
             {"key": key, "values": list(values), "differs": len(set(values)) > 1}
             for key, values in comparison.settings(every=True)
@@ -169,11 +176,16 @@ def _side(side: Side, summary: Summary) -> dict[str, Any]:
     return {"letter": side.letter, "name": side.name, "parts": parts} | data
 
 
-def _pair(one: Pair) -> dict[str, Any]:
-    data = asdict(one)
-    data["deltas"] = {
-        key: {"value": d.value, "interval": list(d.interval) if d.interval else None, "problems": d.problems}
-        for key, d in one.deltas.items()
+def _pair(one: Pair, rows: Callable[[Iterator[Any]], Any]) -> dict[str, Any]:
+    return vars(one) | {
+        "problems": rows(vars(problem) for problem in one.problems),
+        "deltas": {
+            key: {
+                "value": d.value,
+                "interval": list(d.interval) if d.interval else None,
+                "problems": d.problems,
+            }
+            for key, d in one.deltas.items()
+        },
+        "flips": rows(problem.problem_id for problem in one.flips),
     }
-    data["flips"] = [p.problem_id for p in one.flips]
-    return data

@@ -1,36 +1,40 @@
 """What is measured of a trial, and what a side comes to.
 
-A trial counts once its run ended by itself (`store.experiment_reader.TrialRow.is_done`). Errors and spent
+A trial counts once its run ended by itself (`store.trial_columns.TrialColumns.is_done`). Errors and spent
 budgets are failures: they stay in every denominator. What the sandbox failed, and what has not been tried
 yet, is no verdict and in none.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from engine.experiments.keys import DONE
 from engine.scores.metrics import pass_at_k
 from engine.scores.statistics import Interval, pass_rate_interval
 from store.compare.replies import Share, shares
+from store.trial_columns import TrialColumns
 from store.trial_rows import operators_in
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from store.compare.problems import ByProblem
     from store.compare.sides import Side
-    from store.experiment_reader import TrialRow
 
 Unit = Literal["share", "usd", "count", "ms"]
-Key = tuple[str, str]  # benchmark ("" where there is only one) and problem
 KS = (1, 2, 3, 5, 10, 20, 50, 100)
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that a done trial has, or None. `better` is the good end, None for neither.
+    """A number of each done trial, NaN where it has none. `better` is the good end, None for neither.
 
     Units: a share is 0 to 1, "usd" US dollars, "ms" milliseconds.
     """
@@ -39,72 +43,70 @@ class Measure:
     title: str
     unit: Unit
     better: Literal["high", "low"] | None
-    of: Callable[[TrialRow], float | None]
+    of: Callable[[TrialColumns], np.ndarray]
 
 
-def is_scored(trial: TrialRow) -> bool:
-    """Whether the trial counts and there was something to score it by."""
-    return trial.is_done and _has_verdict(trial)
+def has_verdict(trials: TrialColumns) -> np.ndarray:
+    """Whether there was something to score each of these done trials by."""
+    return ~trials.has("answered")
 
 
-def _has_verdict(trial: TrialRow) -> bool:
-    return trial.status != "answered"
+def _scored(trials: TrialColumns, values: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.where(has_verdict(trials), values, math.nan)
 
 
-def _pass(trial: TrialRow) -> float | None:
-    return float(trial.status == "passed") if _has_verdict(trial) else None
+def _pass(trials: TrialColumns) -> np.ndarray:
+    return _scored(trials, trials.has("passed"))
 
 
-def _score(trial: TrialRow) -> float | None:
-    return (trial.score or 0.0) if _has_verdict(trial) else None
+def _score(trials: TrialColumns) -> np.ndarray:
+    import numpy as np
+
+    score = trials["score"]
+    return _scored(trials, np.where(np.isnan(score), 0.0, score))
 
 
-def _strict(trial: TrialRow) -> float | None:
-    if not _has_verdict(trial):
-        return None
-    return float(trial.status == "passed" and trial.ran_as_written != 0)
+def _strict(trials: TrialColumns) -> np.ndarray:
+    return _scored(trials, trials.has("passed") & (trials["ran_as_written"] != 0))
 
 
-def _drop(trial: TrialRow) -> float | None:
-    score = _score(trial)
-    return None if score is None or trial.val_score is None else trial.val_score - score
+def _drop(trials: TrialColumns) -> np.ndarray:
+    return trials["val_score"] - _score(trials)
 
 
-def _cost(trial: TrialRow) -> float | None:
-    meta, worker = trial.meta_cost_usd, trial.worker_cost_usd
-    return None if meta is None or worker is None else meta + worker
+def _both(what: str) -> Callable[[TrialColumns], np.ndarray]:
+    """What the meta-agent and the workers used together."""
+    return lambda trials: trials[f"meta_{what}"] + trials[f"worker_{what}"]
 
 
-def _tokens(trial: TrialRow) -> float:
-    return _meta_tokens(trial) + _worker_tokens(trial)
+def _tokens(role: str) -> Callable[[TrialColumns], np.ndarray]:
+    return lambda trials: trials[f"{role}_tokens_in"] + trials[f"{role}_tokens_out"]
 
 
-def _meta_tokens(trial: TrialRow) -> float:
-    return trial.meta_tokens_in + trial.meta_tokens_out
-
-
-def _worker_tokens(trial: TrialRow) -> float:
-    return trial.worker_tokens_in + trial.worker_tokens_out
+def _all_tokens(trials: TrialColumns) -> np.ndarray:
+    return _tokens("meta")(trials) + _tokens("worker")(trials)
 
 
 MEASURES = (
     Measure("pass_rate", "pass rate", "share", "high", _pass),
     Measure("score", "mean score", "share", "high", _score),
     Measure("strict_pass_rate", "pass rate, strict", "share", "high", _strict),
-    Measure("val_score", "val score", "share", "high", attrgetter("val_score")),
+    Measure("val_score", "val score", "share", "high", itemgetter("val_score")),
     Measure("val_to_test_drop", "val-to-test drop", "share", "low", _drop),
-    Measure("cost_usd", "cost", "usd", "low", _cost),
-    Measure("meta_cost_usd", "cost, meta-agent", "usd", "low", attrgetter("meta_cost_usd")),
-    Measure("worker_cost_usd", "cost, workers", "usd", "low", attrgetter("worker_cost_usd")),
-    Measure("tokens", "tokens", "count", "low", _tokens),
-    Measure("meta_tokens", "tokens, meta-agent", "count", "low", _meta_tokens),
-    Measure("worker_tokens", "tokens, workers", "count", "low", _worker_tokens),
-    Measure("wall_ms", "time", "ms", "low", attrgetter("wall_ms")),
-    Measure("meta_latency_ms", "time, meta-agent", "ms", "low", attrgetter("meta_latency_ms")),
-    Measure("worker_latency_ms", "time, workers", "ms", "low", attrgetter("worker_latency_ms")),
-    Measure("model_calls", "model calls", "count", "low", lambda t: t.meta_calls + t.worker_calls),
-    Measure("steps", "operator calls", "count", None, lambda t: sum(t.operators.values())),
-    Measure("complexity", "complexity", "count", "low", attrgetter("complexity")),
+    Measure("cost_usd", "cost", "usd", "low", _both("cost_usd")),
+    Measure("meta_cost_usd", "cost, meta-agent", "usd", "low", itemgetter("meta_cost_usd")),
+    Measure("worker_cost_usd", "cost, workers", "usd", "low", itemgetter("worker_cost_usd")),
+    Measure("tokens", "tokens", "count", "low", _all_tokens),
+    Measure("meta_tokens", "tokens, meta-agent", "count", "low", _tokens("meta")),
+    Measure("worker_tokens", "tokens, workers", "count", "low", _tokens("worker")),
+    Measure("wall_ms", "time", "ms", "low", itemgetter("wall_ms")),
+    Measure("meta_latency_ms", "time, meta-agent", "ms", "low", itemgetter("meta_latency_ms")),
+    Measure("worker_latency_ms", "time, workers", "ms", "low", itemgetter("worker_latency_ms")),
+    Measure("model_calls", "model calls", "count", "low", _both("calls")),
+    Measure("steps", "operator calls", "count", None, attrgetter("calls")),
+    Measure("complexity", "complexity", "count", "low", itemgetter("complexity")),
 )
 BY_KEY = {measure.key: measure for measure in MEASURES}
 
@@ -163,70 +165,63 @@ class Summary:
     shares: dict[str, Share]
 
 
-def by_problem(side: Side, *, named: bool) -> dict[Key, list[TrialRow]]:
-    """The side's done trials by problem; `named` keeps problems of different benchmarks apart."""
-    trials: dict[Key, list[TrialRow]] = {}
-    for part in side.parts:
-        for trial in part.trials:
-            if trial.is_done:
-                trials.setdefault((part.benchmark if named else "", trial.problem_id), []).append(trial)
-    return trials
-
-
-def summarise(side: Side) -> Summary:
-    """What a side comes to by itself: counts, means, pass rates and what one solved problem cost."""
-    trials = [trial for part in side.parts for trial in part.trials]
-    done = [trial for trial in trials if trial.is_done]
-    problems = by_problem(side, named=True)
-    scored = {k: rows for k, of_all in problems.items() if (rows := [t for t in of_all if _has_verdict(t)])}
-    tried, passed = [len(rows) for rows in scored.values()], [_passed(rows) for rows in scored.values()]
-    means = {m.key: mean for m in MEASURES if (mean := _mean(m, done)) is not None}
-    passes = sum(passed)
+def summarise(side: Side, problems: ByProblem) -> Summary:
+    """What a side comes to by itself: counts, means, pass rates and what one solved problem cost. `problems`
+    has its done trials.
+    """
+    done, verdict = problems.trials, has_verdict(problems.trials)
+    tried, passed = problems.count(verdict), problems.count(verdict & done.has("passed"))
+    is_scored = tried > 0
+    means = {m.key: found for m in MEASURES if (found := mean(m.of(done))) is not None}
+    passes = int(passed.sum())
     # What it takes to have one more problem solved: what failed is paid for as well.
     cost, wall = means.get("cost_usd"), means.get("wall_ms")
     is_priced = cost is not None and cost.known == len(done)
-    rates = _by_benchmark(scored) if len({part.benchmark for part in side.parts}) > 1 else {}
+    rates = dict(_by_benchmark(problems, passed, tried)) if _benchmarks(side) > 1 else {}
     return Summary(
-        _counts(side, trials),
-        len(problems),
-        pass_rate_interval(passed, tried),
+        _counts(side),
+        len(problems.keys),
+        pass_rate_interval(passed[is_scored], tried[is_scored]),
         means,
-        _pass_at(passed, tried),
+        _pass_at(passed[is_scored].tolist(), tried[is_scored].tolist()),
         cost.value * cost.known / passes if cost and is_priced and passes else None,
         wall.value * wall.known / passes if wall and passes else None,
-        len({t.workflow_id for t in done if t.workflow_id}),
-        _operators(done),
+        len({done.workflows[place] for place in set(done.workflow.tolist()) if place >= 0}),
+        _operators(side, len(done)),
         rates,
         statistics.fmean(rates.values()) if rates else None,
         shares(part.replies for part in side.parts),
     )
 
 
-def _passed(rows: Iterable[TrialRow]) -> int:
-    return sum(t.status == "passed" for t in rows)
+def mean(values: np.ndarray) -> Mean | None:
+    """The mean of those that are not NaN, rounded once; None where all are."""
+    import numpy as np
+
+    known = values[~np.isnan(values)].tolist()
+    return Mean(statistics.fmean(known), len(known)) if known else None
 
 
-def _mean(measure: Measure, trials: Iterable[TrialRow]) -> Mean | None:
-    values = [value for value in map(measure.of, trials) if value is not None]
-    return Mean(statistics.fmean(values), len(values)) if values else None
+def _counts(side: Side) -> Counts:
+    trials = [part.trials for part in side.parts]
 
+    def count(*statuses: str) -> int:
+        return sum(int(of_part.has(*statuses).sum()) for of_part in trials)
 
-def _counts(side: Side, trials: Sequence[TrialRow]) -> Counts:
-    status = Counter(t.status for t in trials)
-    done = sum(t.is_done for t in trials)
+    attempted, done, running = sum(map(len, trials)), count(*DONE), count("running")
     planned = sum(part.planned for part in side.parts)
     return Counts(
         planned,
         done,
-        status["passed"],
-        status["failed"],
-        status["error"],
-        status["budget"],
-        status["answered"],
-        len(trials) - done - status["running"],
-        max(planned - len(trials), 0),
-        sum(t.is_done and t.strict is False for t in trials),
-        status["running"],
+        count("passed"),
+        count("failed"),
+        count("error"),
+        count("budget"),
+        count("answered"),
+        attempted - done - running,
+        max(planned - attempted, 0),
+        sum(int((t.is_done & (t["ran_as_written"] == 0)).sum()) for t in trials),
+        running,
     )
 
 
@@ -236,18 +231,35 @@ def _pass_at(passed: Sequence[int], tried: Sequence[int]) -> dict[int, float]:
     if fewest < 2:
         return {}
     ks = sorted({k for k in KS if k <= fewest} | {fewest})
-    return {k: statistics.fmean(pass_at_k(n, c, k) for n, c in zip(tried, passed, strict=True)) for k in ks}
+    pairs = list(zip(tried, passed, strict=True))
+    return {
+        k: statistics.fmean(map({p: pass_at_k(*p, k) for p in set(pairs)}.__getitem__, pairs)) for k in ks
+    }
 
 
-def _operators(done: Sequence[TrialRow]) -> dict[str, float]:
+def _operators(side: Side, done: int) -> dict[str, float]:
+    """Calls per done trial by operator, the most first."""
+    import numpy as np
+
     used: Counter[str] = Counter()
-    for steps, trials in Counter(trial.steps for trial in done).items():
-        used.update({name: count * trials for name, count in operators_in(steps).items()})
-    return {name: count / len(done) for name, count in used.most_common()}
+    for part in side.parts:
+        steps = part.trials.steps[part.trials.is_done]
+        kinds, first, trials = np.unique(steps, return_index=True, return_counts=True)
+        for place in np.argsort(first).tolist():
+            calls = operators_in(part.trials.kinds[kinds[place]])
+            used.update({name: count * int(trials[place]) for name, count in calls.items()})
+    return {name: count / done for name, count in used.most_common()}
 
 
-def _by_benchmark(scored: Mapping[Key, Sequence[TrialRow]]) -> dict[str, float]:
-    trials: dict[str, list[TrialRow]] = {}
-    for (benchmark, _), rows in scored.items():
-        trials.setdefault(benchmark, []).extend(rows)
-    return {name: _passed(rows) / len(rows) for name, rows in trials.items()}
+def _benchmarks(side: Side) -> int:
+    return len({part.benchmark for part in side.parts})
+
+
+def _by_benchmark(problems: ByProblem, passed: np.ndarray, tried: np.ndarray) -> Iterator[tuple[str, float]]:
+    """The pass rate of each benchmark that has scored trials."""
+    import numpy as np
+
+    names = np.array([benchmark for benchmark, _ in problems.keys], object)
+    for name in dict.fromkeys(names[tried > 0]):
+        of_name = names == name
+        yield name, int(passed[of_name].sum()) / int(tried[of_name].sum())

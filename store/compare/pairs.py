@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args, overload
 
 from engine.scores.statistics import Interval, mcnemar, mean_intervals
-from store.compare.measures import BY_KEY, MEASURES, Key, Measure, by_problem, is_scored
+from store.compare.measures import BY_KEY, MEASURES, has_verdict, mean
+from store.compare.problems import ByProblem, Key
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from store.compare.sides import Side
-    from store.experiment_reader import TrialRow
-
 Outcome = Literal["gained", "lost", "better", "worse", "same", "unscored"]
+_OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+_AT_ONCE = 1_000  # problems that are objects at the same time
 
 
 class Delta(NamedTuple):
@@ -46,6 +46,75 @@ class ProblemPair:
     runs: tuple[str, str]
 
 
+class _Columns(NamedTuple):
+    """Problems by their last axis. `problem` are places among the baseline's, `outcome` in `_OUTCOMES`, and
+    `runs` among the trials of either side; the others are as in `ProblemPair`, with NaN for None.
+    """
+
+    problem: np.ndarray
+    outcome: np.ndarray
+    passed: np.ndarray
+    trials: np.ndarray
+    scores: np.ndarray
+    runs: np.ndarray
+
+
+class ProblemPairs(Sequence[ProblemPair]):
+    """Problems on both sides, kept as columns: the object of one is made when it is looked at."""
+
+    def __init__(
+        self, keys: Sequence[Key], run_ids: tuple[Sequence[str], Sequence[str]], columns: _Columns
+    ) -> None:
+        self._keys, self._run_ids, self._columns = keys, run_ids, columns
+
+    def __len__(self) -> int:
+        return len(self._columns.outcome)
+
+    @overload
+    def __getitem__(self, index: int) -> ProblemPair: ...
+    @overload
+    def __getitem__(self, index: slice) -> ProblemPairs: ...
+    def __getitem__(self, index: int | slice) -> ProblemPair | ProblemPairs:
+        if isinstance(index, slice):
+            return self._taken(index)
+        place = range(len(self))[index]
+        return next(self._taken(slice(place, place + 1))._made())
+
+    def __iter__(self) -> Iterator[ProblemPair]:
+        for start in range(0, len(self), _AT_ONCE):
+            yield from self._taken(slice(start, start + _AT_ONCE))._made()
+
+    def of(self, *outcomes: Outcome) -> ProblemPairs:
+        """The problems with one of these outcomes."""
+        import numpy as np
+
+        return self._taken(np.array([one in outcomes for one in _OUTCOMES])[self._columns.outcome])
+
+    def _taken(self, which: np.ndarray | slice) -> ProblemPairs:
+        columns = _Columns(*(column[..., which] for column in self._columns))
+        return ProblemPairs(self._keys, self._run_ids, columns)
+
+    def _made(self) -> Iterator[ProblemPair]:
+        first, second = self._run_ids
+        for place, outcome, passed, trials, scores, runs in zip(
+            *(column.T.tolist() for column in self._columns), strict=True
+        ):
+            benchmark, problem_id = self._keys[place]
+            yield ProblemPair(
+                benchmark,
+                problem_id,
+                _OUTCOMES[outcome],
+                tuple(passed),
+                tuple(trials),
+                (_known(scores[0]), _known(scores[1])),
+                (first[int(runs[0])], second[int(runs[1])]),
+            )
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
 @dataclass(frozen=True)
 class Pair:
     """A side against the baseline. `gained` and `lost` problems are what McNemar's test (`p_value`) is
@@ -56,7 +125,7 @@ class Pair:
 
     baseline: str
     other: str
-    problems: tuple[ProblemPair, ...]
+    problems: ProblemPairs
     only_baseline: tuple[Key, ...]
     only_other: tuple[Key, ...]
     deltas: Mapping[str, Delta]
@@ -69,107 +138,96 @@ class Pair:
     p_value: float | None
 
     @property
-    def flips(self) -> tuple[ProblemPair, ...]:
+    def flips(self) -> ProblemPairs:
         """Problems whose pass rates differ, in the baseline's order."""
-        return tuple(p for p in self.problems if p.outcome in ("gained", "lost"))
+        return self.problems.of("gained", "lost")
 
     @property
-    def differing(self) -> tuple[ProblemPair, ...]:
+    def differing(self) -> ProblemPairs:
         """Problems with a different pass rate or score, in the baseline's order."""
-        return tuple(p for p in self.problems if p.outcome not in ("same", "unscored"))
+        return self.problems.of("gained", "lost", "better", "worse")
 
 
-def pair(baseline: Side, other: Side, *, named: bool) -> Pair:
+def pair(letters: tuple[str, str], baseline: ByProblem, other: ByProblem, *, named: bool) -> Pair:
     """Compare two sides problem by problem; `named` keeps problems of different benchmarks apart."""
-    left, right = by_problem(baseline, named=named), by_problem(other, named=named)
-    shared = [key for key in left if key in right]
-    problems = tuple(_problem(key, left[key], right[key]) for key in shared)
-    scored = [p for p in problems if p.outcome != "unscored"]
-    differences = [
-        p.scores[1] - p.scores[0] for p in scored if p.scores[0] is not None and p.scores[1] is not None
-    ]
-    gained = sum(p.outcome == "gained" for p in scored)
-    lost = sum(p.outcome == "lost" for p in scored)
-    wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+    import numpy as np
+
+    left, right = (_keys(side, named=named) for side in (baseline, other))
+    on_right = {key: place for place, key in enumerate(right)}
+    shared = [(place, on_right[key]) for place, key in enumerate(left) if key in on_right]
+    places = np.array(shared, int).reshape(-1, 2).T
+    columns = _columns((baseline, other), places)
+    problems = ProblemPairs(left, (baseline.trials.run_ids, other.trials.run_ids), columns)
+    scored = len(problems) - len(problems.of("unscored"))
+    gained, lost = len(problems.of("gained")), len(problems.of("lost"))
+    differences = columns.scores[1] - columns.scores[0]
+    wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
+    on_left = set(left)
     return Pair(
-        baseline.letter,
-        other.letter,
+        *letters,
         problems,
-        tuple(key for key in left if key not in right),
-        tuple(key for key in right if key not in left),
-        _deltas(left, right, shared),
-        len(scored),
+        tuple(key for key in left if key not in on_right),
+        tuple(key for key in right if key not in on_left),
+        _deltas((baseline, other), places),
+        scored,
         gained,
         lost,
         wins,
         losses,
-        len(scored) - wins - losses,
+        scored - wins - losses,
         mcnemar(gained, lost) if scored else None,
     )
 
 
-def _problem(key: Key, left: Sequence[TrialRow], right: Sequence[TrialRow]) -> ProblemPair:
-    counted = [[t for t in rows if is_scored(t)] for rows in (left, right)]
-    passed = tuple(sum([t.status == "passed" for t in rows]) for rows in counted)
-    scores = (_mean(BY_KEY["score"], left), _mean(BY_KEY["score"], right))
-    trials = (len(counted[0]), len(counted[1]))
-    outcome = _outcome(passed, trials, scores)
-    runs = _to_look_at(left, right, outcome)
-    return ProblemPair(*key, outcome, (passed[0], passed[1]), trials, scores, runs)
+def _keys(side: ByProblem, *, named: bool) -> list[Key]:
+    return side.keys if named else [("", problem_id) for _, problem_id in side.keys]
 
 
-def _outcome(passed: Sequence[int], trials: Sequence[int], scores: Sequence[float | None]) -> Outcome:
-    first, second = scores
-    if first is None or second is None:
-        return "unscored"
-    # a/b against c/d without rounding
-    before, after = passed[0] * trials[1], passed[1] * trials[0]
-    if before != after:
-        return "gained" if after > before else "lost"
-    if first == second:
-        return "same"
-    return "better" if second > first else "worse"
-
-
-def _to_look_at(left: Sequence[TrialRow], right: Sequence[TrialRow], outcome: Outcome) -> tuple[str, str]:
-    def first(rows: Sequence[TrialRow], passed: bool) -> str:
-        return next((t for t in rows if (t.status == "passed") == passed), rows[0]).run_id
-
-    if outcome in ("gained", "lost"):
-        return first(left, outcome == "lost"), first(right, outcome == "gained")
-    return left[0].run_id, right[0].run_id
-
-
-def _mean(measure: Measure, rows: Sequence[TrialRow]) -> float | None:
-    if len(rows) == 1:  # by far the most there are
-        return measure.of(rows[0])
-    values = [value for row in rows if (value := measure.of(row)) is not None]
-    return statistics.fmean(values) if values else None
-
-
-def _means(measure: Measure, problems: Sequence[Sequence[TrialRow]]) -> np.ndarray:
-    """The measure's mean for each problem, NaN where no trial of it has such a value."""
+def _columns(sides: tuple[ByProblem, ByProblem], places: np.ndarray) -> _Columns:
     import numpy as np
 
-    if all(len(rows) == 1 for rows in problems):  # by far the most comparisons
-        return np.array([measure.of(row) for (row,) in problems], float)
-    return np.array([_mean(measure, rows) for rows in problems], float)
+    passed, trials, scores, best, worst = [], [], [], [], []
+    for side, at in zip(sides, places, strict=True):
+        passes, verdict = side.trials.has("passed"), has_verdict(side.trials)
+        passed.append(side.count(passes & verdict)[at])
+        trials.append(side.count(verdict)[at])
+        scores.append(side.means(BY_KEY["score"].of(side.trials))[at])
+        best.append(side.first(passes)[at])
+        worst.append(side.first(~passes)[at])
+    # a/b against c/d without rounding
+    before, after = passed[0] * trials[1], passed[1] * trials[0]
+    conditions = {
+        "unscored": np.isnan(scores[0]) | np.isnan(scores[1]),
+        "gained": after > before,
+        "lost": after < before,
+        "better": scores[1] > scores[0],
+        "worse": scores[1] < scores[0],
+    }
+    codes = [_OUTCOMES.index(outcome) for outcome in conditions]
+    outcome = np.select(list(conditions.values()), codes, _OUTCOMES.index("same"))
+    # Where a problem flipped, trials that show it; else the first ones.
+    gained, lost = (outcome == _OUTCOMES.index(which) for which in ("gained", "lost"))
+    runs = [
+        np.select([gained, lost], shown, side.starts[at])
+        for side, at, shown in zip(sides, places, ([worst[0], best[0]], [best[1], worst[1]]), strict=True)
+    ]
+    return _Columns(places[0], outcome, *map(np.array, (passed, trials, scores, runs)))
 
 
-def _deltas(
-    left: Mapping[Key, Sequence[TrialRow]], right: Mapping[Key, Sequence[TrialRow]], shared: Sequence[Key]
-) -> dict[str, Delta]:
+def _deltas(sides: tuple[ByProblem, ByProblem], places: np.ndarray) -> dict[str, Delta]:
     """The paired difference of every measure that some problem has on both sides.
 
     Measures that the same problems have share one bootstrap.
     """
     import numpy as np
 
-    before, after = [left[key] for key in shared], [right[key] for key in shared]
     rows: dict[str, np.ndarray] = {}
     groups: dict[bytes, list[str]] = {}
     for measure in MEASURES:
-        differences = _means(measure, after) - _means(measure, before)
+        before, after = (
+            side.means(measure.of(side.trials))[at] for side, at in zip(sides, places, strict=True)
+        )
+        differences = after - before
         known = ~np.isnan(differences)
         if known.any():
             rows[measure.key] = differences[known]
@@ -178,5 +236,7 @@ def _deltas(
     for keys in groups.values():
         intervals = mean_intervals([rows[key] for key in keys])
         for key, interval in zip(keys, intervals, strict=True):
-            deltas[key] = Delta(statistics.fmean(rows[key].tolist()), interval, len(rows[key]))
+            found = mean(rows[key])
+            assert found is not None
+            deltas[key] = Delta(found.value, interval, found.known)
     return {key: deltas[key] for key in rows}

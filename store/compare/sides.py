@@ -17,10 +17,11 @@ from sandbox.errors import UsageError
 from store.compare import FEWEST, MOST
 from store.compare.replies import Replies, read_replies
 from store.errors import RunNotFoundError, StoreError
-from store.leaks import Asked, leaks
+from store.leaks import jobs_of, leaks
+from store.trial_columns import TrialColumns, columns_of
 
 if TYPE_CHECKING:
-    from store.experiment_reader import ExperimentRow, TrialRow
+    from store.experiment_reader import ExperimentRow
     from store.reader import Reader
     from store.rows import RunFacts
     from store.usage import SearchUsage
@@ -45,7 +46,7 @@ class Part:
     label: str
     benchmark: str
     is_run: bool
-    trials: tuple[TrialRow, ...]
+    trials: TrialColumns
     planned: int
     facts: Mapping[str, str] = field(default_factory=dict)
     search: SearchUsage | None = None
@@ -69,14 +70,14 @@ class Side:
     @property
     def run_id(self) -> str:
         """The id of the run that this side is. Only where `is_run`."""
-        return self.parts[0].trials[0].run_id
+        return self.parts[0].trials.run_ids[0]
 
     @property
     def title(self) -> str:
         """The name; for a run also its variant and problem."""
         if not self.is_run:
             return self.name
-        return f"{self.name}  {self.parts[0].label} on {self.parts[0].trials[0].problem_id}"
+        return f"{self.name}  {self.parts[0].label} on {self.parts[0].trials.problems[0]}"
 
     @property
     def facts(self) -> dict[str, str]:
@@ -142,9 +143,7 @@ class _Names:
                     f"{experiment_name} has no variant {label[:80]!r}; it has {', '.join(labels)}"
                 )
             label = alike[0]
-        rows = self._reader.experiments.trials(experiment_name)
-        asked = self._reader.experiments.questions(experiment_name)
-        return [self._variant(experiment, one, rows, asked) for one in ([label] if colon else labels)]
+        return [self._variant(experiment, one) for one in ([label] if colon else labels)]
 
     def _experiment(self, name: str) -> ExperimentRow | None:
         if not name.isascii():
@@ -154,23 +153,20 @@ class _Names:
         except StoreError:  # a store that cannot be read is reported when the run of this name is looked for
             return None
 
-    def _variant(self, experiment: ExperimentRow, label: str, rows: Iterable[TrialRow], asked: Asked) -> Part:
+    def _variant(self, experiment: ExperimentRow, label: str) -> Part:
         plan = experiment.plan
-        trials = tuple(row for row in rows if row.label == label)
+        trials = self._reader.experiments.columns(experiment.name, label)
         keys = ("split", "repeats", "digest")
         facts = {"variant": label} | {key: str(plan[key]) for key in keys if plan.get(key) is not None}
-        facts |= self._facts([t.run_id for t in trials])
+        facts |= self._facts(trials.run_ids)
         search, search_ids = self._search(plan, label)
-        run_ids = [t.run_id for t in trials if t.is_done]
-        replies = read_replies(self._reader, run_ids, search_ids)
-        seen = leaks(
-            self._reader,
-            plan,
-            label,
-            asked,
-            searches=search is not None,
-            asks_meta=replies.answered > 0,
-        )
+        replies = read_replies(self._reader, trials.done_ids, search_ids)
+        asks_meta = replies.answered > 0
+        is_trained = bool(
+            jobs_of(plan, label, asks_meta=asks_meta)
+        )  # else there is no need for the questions
+        asked = self._reader.experiments.questions(experiment.name) if is_trained else set[tuple[str, str]]()
+        seen = leaks(self._reader, plan, label, asked, searches=search is not None, asks_meta=asks_meta)
         return Part(
             experiment.name,
             label,
@@ -205,9 +201,9 @@ class _Names:
             ) from None
         facts = {"benchmark": run.benchmark or "", "problem": run.problem_id, "variant": run.variant}
         facts |= self._facts([run.id])
-        trial = self._reader.experiments.trial_of(run.id)
-        replies = read_replies(self._reader, [run.id] if trial.is_done else [])
-        return Part(run.id, run.variant, run.benchmark or "", True, (trial,), 1, facts, None, replies)
+        trials = columns_of(self._reader.experiments.trial_of(run.id))
+        replies = read_replies(self._reader, trials.done_ids)
+        return Part(run.id, run.variant, run.benchmark or "", True, trials, 1, facts, None, replies)
 
     def _facts(self, run_ids: Sequence[str]) -> dict[str, str]:
         rows = self._reader.run_facts(run_ids)

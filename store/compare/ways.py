@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from store.compare.again import Again, read_again
-from store.compare.measures import Key, by_problem
 from store.compare.parting import Parting, read_parting
+from store.compare.problems import ByProblem, Key, by_problem
 
 if TYPE_CHECKING:
     from store.compare.comparison import Comparison
     from store.compare.pairs import Pair, ProblemPair
     from store.compare.sides import Side
-    from store.experiment_reader import TrialRow
     from store.reader import Reader
     from store.way_reader import Used
 
@@ -87,18 +87,19 @@ def read_ways(reader: Reader, comparison: Comparison, *, most: int | None = None
     Raises StoreError.
     """
     sides = comparison.sides
-    runs = [[t for part in side.parts for t in part.trials if t.is_done] for side in sides]
-    used = [_used(reader, [t.run_id for t in trials]) for trials in runs]
+    problems = [by_problem(side) for side in sides]
+    runs = [of_side.trials.run_ids for of_side in problems]
+    used = [_used(reader, run_ids) for run_ids in runs]
     names = dict.fromkeys(name for of_side in used for name in of_side)
     operators = tuple(Operator(name, tuple(of_side.get(name) for of_side in used)) for name in names)
-    calls = reader.ways.calls_of({t.workflow_id for trials in runs for t in trials if t.workflow_id})
+    calls = reader.ways.calls_of({workflow for side in problems for workflow in side.trials.workflows})
     named = any(len(side.parts) > 1 for side in sides)
-    worked = [_worked(side, calls, named=named) for side in sides]
+    worked = [_worked(of_side, calls, named=named) for of_side in problems]
     pairs = tuple(
         _pair(reader, one, (sides[0], other), (worked[0], way), most)
         for one, other, way in zip(comparison.pairs, sides[1:], worked[1:], strict=True)
     )
-    rounds = tuple(reader.ways.rounds([t.run_id for t in trials]) for trials in runs)
+    rounds = tuple(map(reader.ways.rounds, runs))
     return Ways(tuple(map(len, runs)), operators, rounds, pairs)
 
 
@@ -108,14 +109,18 @@ def _used(reader: Reader, run_ids: Sequence[str]) -> dict[str, Used]:
     return roles | reader.ways.operators(run_ids)
 
 
-def _worked(side: Side, calls: dict[str, tuple[str, ...]], *, named: bool) -> dict[Key, str]:
+def _worked(side: ByProblem, calls: dict[str, tuple[str, ...]], *, named: bool) -> dict[Key, str]:
     """The side's way on each problem."""
-
-    def way(trial: TrialRow) -> str:
-        return way_text(calls[trial.workflow_id]) if trial.workflow_id in calls else NO_WORKFLOW
-
-    found = by_problem(side, named=named)
-    return {key: " / ".join(dict.fromkeys(map(way, trials))) for key, trials in found.items()}
+    ways = {workflow: way_text(operators) for workflow, operators in calls.items()}
+    way_of = [*(ways.get(workflow, NO_WORKFLOW) for workflow in side.trials.workflows), NO_WORKFLOW]
+    of_trials = [
+        way_of[place] for place in side.trials.workflow.tolist()
+    ]  # without one it is the last, at -1
+    ends = pairwise([*side.starts.tolist(), len(of_trials)])
+    return {
+        (benchmark if named else "", problem_id): " / ".join(dict.fromkeys(of_trials[start:end]))
+        for (benchmark, problem_id), (start, end) in zip(side.keys, ends, strict=True)
+    }
 
 
 def way_text(operators: Sequence[str]) -> str:

@@ -7,7 +7,9 @@ import math
 import random
 from fractions import Fraction
 
+import numpy as np
 import pytest
+from scipy.stats import binomtest, bootstrap
 
 from engine.scores import statistics
 from engine.scores.statistics import mcnemar, mean_intervals, pass_rate_interval, proportion_interval
@@ -116,3 +118,39 @@ def test_of_very_many_columns_the_interval_is_what_resampling_comes_to(
         assert one.high == pytest.approx(other.high, abs=noise)
     skewed, mean = expanded[1], sum(rows[1]) / len(rows[1])
     assert skewed is not None and skewed.high - mean > mean - skewed.low
+
+
+def test_intervals_and_p_values_are_those_of_scipy() -> None:
+    for passed, total in ((0, 1), (1, 7), (131, 164), (49_999, 50_000), (50_000, 50_000)):
+        wilson = binomtest(passed, total).proportion_ci(0.95, method="wilson")
+        assert proportion_interval(passed, total) == (wilson.low, wilson.high)
+    for gained, lost in ((1, 0), (3, 1), (40, 60), (0, 1_000), (700, 500), (24_000, 25_000), (9_000, 1)):
+        p_value = binomtest(gained, gained + lost).pvalue
+        assert mcnemar(gained, lost) == pytest.approx(p_value, rel=1e-11, abs=0)
+    rng = random.Random(5)
+    rows = [[rng.gauss(0, 1) for _ in range(2_500)], [float(rng.random() < 0.3) for _ in range(2_500)]]
+    settings = {"n_resamples": 2_000, "axis": -1, "vectorized": True, "method": "percentile"}
+    for row, found in zip(rows, mean_intervals(rows), strict=True):
+        again = np.random.default_rng(0)
+        whole = bootstrap((np.array(row),), np.mean, rng=again, **settings).confidence_interval
+        assert found == pytest.approx((whole.low, whole.high), rel=1e-12)
+
+
+def test_a_bootstrap_over_problems_with_repeats_is_that_of_scipy() -> None:
+    def rate(passed: np.ndarray, trials: np.ndarray, axis: int) -> np.ndarray:
+        return passed.sum(axis=axis) / trials.sum(axis=axis)
+
+    rng = random.Random(6)
+    trials = [rng.randint(1, 5) for _ in range(5_000)]
+    passed = [rng.randint(0, often) for often in trials]
+    whole = bootstrap(
+        (np.array(passed), np.array(trials)),
+        rate,
+        n_resamples=1_000,
+        batch=100,
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    assert pass_rate_interval(passed, trials) == pytest.approx((whole.low, whole.high), rel=1e-12)

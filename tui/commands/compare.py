@@ -69,6 +69,6 @@ def compare(
         typer.echo(paper_table(comparison, "latex" if table == "latex" else "markdown"), nl=False)
         return
     if json:
-        emit(to_json(comparison) | ({"ways": ways_to_json(ways)} if ways else {}), "", True)
+        emit(to_json(comparison, rows=iter) | ({"ways": ways_to_json(ways)} if ways else {}), "", True)
     else:
         typer.echo(text(comparison, every=every, markdown=markdown, ways=ways), nl=False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from engine.scores.statistics import proportion_interval
-from store.compare.measures import BY_KEY, Unit, by_problem
+from store.compare.measures import BY_KEY, Unit
+from store.compare.problems import by_problem
 from tui.safe import one_line
 
 if TYPE_CHECKING:
@@ -108,10 +110,10 @@ def _scores(comparison: Comparison, names: Sequence[str]) -> Chart:
     series = []
     for name, side in zip(names, comparison.sides, strict=True):
         counts = [0] * (_BINS + 1)
-        for trials in by_problem(side, named=True).values():
-            scores = [s for t in trials if (s := BY_KEY["score"].of(t)) is not None]
-            if scores:
-                counts[min(int(sum(scores) / len(scores) * _BINS + 1e-9), _BINS)] += 1
+        problems = by_problem(side)
+        for score in problems.means(BY_KEY["score"].of(problems.trials)).tolist():
+            if not math.isnan(score):
+                counts[min(int(score * _BINS + 1e-9), _BINS)] += 1
         points = tuple(Point(i, n, n=sum(counts)) for i, n in enumerate(counts)) if any(counts) else ()
         series.append(Series(name, points))
     used = [i for i in range(_BINS + 1) if any(s.points and s.points[i].y for s in series)]

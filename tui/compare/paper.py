@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING, Literal
 
 from engine.scores.statistics import mean_intervals
-from store.compare.measures import BY_KEY, by_problem
+from store.compare.measures import BY_KEY
+from store.compare.problems import by_problem
 from store.compare.replies import SHARES
 from tui.compare.cells import NONE, number, p_cell, share_cell, signed
 from tui.compare.report import markdown_cell
@@ -69,13 +71,12 @@ def _row(comparison: Comparison, place: int) -> tuple[str, ...]:
 def _mean(side: Side, key: str) -> str:
     """The mean over problems, with a bootstrap interval over them; the n where some have no such value."""
     measure = BY_KEY[key]
-    problems = by_problem(side, named=True).values()
-    known = [[v for t in trials if (v := measure.of(t)) is not None] for trials in problems]
-    values = [statistics.fmean(found) for found in known if found]
+    problems = by_problem(side)
+    values = [v for v in problems.means(measure.of(problems.trials)).tolist() if not math.isnan(v)]
     if not values:
-        return UNKNOWN if measure.unit == "usd" and problems else NONE
+        return UNKNOWN if measure.unit == "usd" and problems.keys else NONE
     text = _with(number(measure.unit, statistics.fmean(values)), measure.unit, mean_intervals([values])[0])
-    return text if len(values) == len(problems) else f"{text} (n = {len(values)})"
+    return text if len(values) == len(problems.keys) else f"{text} (n = {len(values)})"
 
 
 def _with(

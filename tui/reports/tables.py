@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,30 @@ if TYPE_CHECKING:
 
 
 def emit(data: Any, text: str, as_json: bool) -> None:
-    """Print `data` as JSON, or `text`."""
-    sys.stdout.write((json.dumps(data, ensure_ascii=True) if as_json else text) + "\n")
+    """Print `data` as JSON, or `text`. An iterator in `data` is a list whose items are made as they are
+    printed, so that they are never all in memory.
+    """
+    sys.stdout.writelines(_json(data) if as_json else [text])
+    sys.stdout.write("\n")
+
+
+def _json(data: Any) -> Iterator[str]:
+    lists: list[Iterator[Any]] = []
+    place = os.urandom(16).hex()  # no text in `data` can know it
+
+    def later(items: Any) -> str:
+        if not isinstance(items, Iterator):
+            raise TypeError(f"{type(items).__name__} is nothing that JSON has")
+        lists.append(items)
+        return place
+
+    first, *parts = json.dumps(data, default=later).split(f'"{place}"')
+    yield first
+    for items, part in zip(lists, parts, strict=True):
+        yield "["
+        for number, item in enumerate(items):
+            yield (", " if number else "") + json.dumps(item)
+        yield f"]{part}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
