@@ -11,16 +11,29 @@ from engine.experiments.keys import DONE
 
 _COUNTS = ", ".join(repr(status) for status in DONE)
 # SQLite thins the trials out, since an experiment may have tens of thousands of them. Of a trial's attempts,
-# the latest that counts is reported, as everywhere (`engine.experiments.tally.Attempt.supersedes`).
+# the latest that counts is reported, as everywhere (`engine.experiments.tally.Attempt.supersedes`). One that
+# goes on from unfinished attempts had their answers from the record: what they paid for is part of its cost.
 _PARTS = f"""
-    WITH attempts AS (
-      SELECT o.trial, r.status, r.cost_usd, coalesce(r.ended_at, r.started_at) AS ended,
+    WITH RECURSIVE earlier AS (
+      SELECT o.run_id, p.run_id AS of
+      FROM origins o JOIN origins p ON (p.run_id, p.experiment, p.trial) = (o.parent, o.experiment, o.trial)
+      WHERE o.experiment = ?1 AND o.stage = 'final'
+      UNION
+      SELECT e.run_id, p.run_id
+      FROM earlier e JOIN origins o ON o.run_id = e.of
+      JOIN origins p ON (p.run_id, p.experiment, p.trial) = (o.parent, o.experiment, o.trial)
+    ), paid AS (
+      SELECT e.run_id, CASE WHEN count(*) = count(r.cost_usd) THEN sum(r.cost_usd) END AS cost_usd
+      FROM earlier e JOIN runs r ON r.id = e.of GROUP BY e.run_id
+    ), attempts AS (
+      SELECT o.trial, r.status, coalesce(r.ended_at, r.started_at) AS ended,
+        r.cost_usd + CASE WHEN p.run_id IS NULL THEN 0.0 ELSE p.cost_usd END AS cost_usd,
         row_number() OVER (PARTITION BY o.trial ORDER BY r.started_at DESC, r.id DESC) AS place
-      FROM origins o JOIN runs r ON r.id = o.run_id
-      WHERE o.experiment = ? AND o.stage = 'final' AND r.status IN ({_COUNTS}) AND json_valid(o.trial)
+      FROM origins o JOIN runs r ON r.id = o.run_id LEFT JOIN paid p ON p.run_id = o.run_id
+      WHERE o.experiment = ?1 AND o.stage = 'final' AND r.status IN ({_COUNTS}) AND json_valid(o.trial)
     ), trials AS (
       SELECT json_extract(trial, '$[0]') AS label, status, cost_usd,
-        ntile(?) OVER (PARTITION BY json_extract(trial, '$[0]') ORDER BY ended, trial) AS part
+        ntile(?2) OVER (PARTITION BY json_extract(trial, '$[0]') ORDER BY ended, trial) AS part
       FROM attempts WHERE place = 1
     )
     SELECT label, count(*), sum(status = 'passed'), count(cost_usd), total(cost_usd)
@@ -29,7 +42,8 @@ _PARTS = f"""
 
 class Means(NamedTuple):
     """The means over the first `trials` trials of a variant to end: the share that passed, in [0, 1], with
-    errors as not passed, and US dollars per trial, over the `priced` ones; None where no price is known.
+    errors as not passed, and US dollars per trial, what unfinished attempts paid for included, over the
+    `priced` ones; None where no price is known.
     """
 
     trials: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.events import Event, ModelCallFinished, ModelCallStarted
+from engine.events import Event, ModelCallFinished, ModelCallStarted, RunStarted
 from engine.experiments.keys import TrialKey, search_key
 from store.db import open_writer, write
 from store.errors import StoreError
@@ -164,6 +165,37 @@ def test_progress_is_told_in_the_order_in_which_trials_ended_and_thinned_out(tmp
     assert (other.label, other.done, other.means) == ("b", 0, ())
     assert [mean.trials for mean in thinned.variants[0].means] == [2, 4]
     assert thinned.variants[0].means[-1].pass_rate == vanilla.means[-1].pass_rate
+
+
+def test_a_trial_that_was_resumed_costs_what_its_unfinished_attempts_paid_for_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    ids = ["once", "twice", "unpriced", "anew", "forked"]
+    plan(path, {"variants": PLAN["variants"], "problems": ids, "repeats": 1})
+    made = (
+        ("r1", "once", "interrupted", 0.4, None),
+        ("r2", "once", "passed", 0.1, "r1"),
+        ("r3", "twice", "interrupted", 0.4, None),
+        ("r4", "twice", "cancelled", 0.2, "r3"),
+        ("r5", "twice", "failed", 0.1, "r4"),
+        ("r6", "unpriced", "interrupted", None, None),
+        ("r7", "unpriced", "passed", 0.1, "r6"),
+        ("r8", "anew", "infra", 0.8, None),
+        ("r9", "anew", "passed", 0.1, None),  # nothing of the attempt before it was used
+        ("ra", "forked", "passed", 0.1, "r5"),  # goes on from a run that is no attempt of this trial
+    )
+    for at, (run_id, problem_id, status, usd, parent) in enumerate(made):
+        key = TrialKey("vanilla", problem_id, 1)
+        begin, end = attempt(run_id, key, status, float(at), cost_usd=usd)
+        assert isinstance(begin, RunStarted)
+        store(path, [dataclasses.replace(begin, origin={**(begin.origin or {}), "parent": parent}), end])
+    with Reader(path) as reader:
+        found = reader.experiments.progress("e", points=10)
+    assert found is not None
+    means = found.variants[0].means
+    spent = [(mean.cost_usd or 0.0) * mean.priced for mean in means]
+    each = [now - before for before, now in zip([0.0, *spent], spent, strict=False)]
+    assert each == pytest.approx([0.5, 0.7, 0.0, 0.1, 0.1])
+    assert [mean.priced for mean in means] == [1, 2, 2, 3, 4]
 
 
 def test_an_unknown_experiment_is_said_so(tmp_path: Path) -> None:
