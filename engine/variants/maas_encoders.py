@@ -52,8 +52,11 @@ def _transformers_encoder(name: str) -> Encode:
     try:
         import torch
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
     except ImportError:
         raise SearchError(MISSING_TORCH) from None
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     folder = Path(name).expanduser() if name.startswith("~") else Path(name)
     name = str(folder) if folder.is_dir() else name
     try:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from engine.events import Notice, StepStarted
 from engine.models.base import Message
@@ -38,6 +37,8 @@ NUMBER = Problem("q", "How many?", kind="qa", answer="7")
 
 def released(layers: int = 4, hidden: int = 32, width: int = WIDTH) -> dict[str, Any]:
     """A state dict in the release's layout."""
+    import torch
+
     state: dict[str, Any] = {}
     for n in range(layers):
         for part, inputs in (("query", width), ("operator", width if n == 0 else 2 * width)):
@@ -47,6 +48,8 @@ def released(layers: int = 4, hidden: int = 32, width: int = WIDTH) -> dict[str,
 
 
 def saved(folder: Path, state: Any) -> Path:
+    import torch
+
     path = folder / "HumanEval_controller_sample4.pth"
     torch.save(state, path)
     return path
@@ -116,6 +119,8 @@ def test_which_graph_a_problem_has() -> None:
 
 
 def test_weights_of_the_release_are_read_and_its_sentence_encoder_left_out(tmp_path: Path) -> None:
+    import torch
+
     state = released() | {"text_encoder.embeddings.weight": torch.zeros(3, 3)}
     weights = released_weights(saved(tmp_path, state))
     assert len(weights) == 16
@@ -128,6 +133,8 @@ def test_weights_of_the_release_are_read_and_its_sentence_encoder_left_out(tmp_p
     ids=["empty", "text", "None", "a function"],
 )
 def test_a_file_that_is_no_controller_is_said_so(tmp_path: Path, content: bytes) -> None:
+    import torch
+
     (tmp_path / "x.pth").write_bytes(content)
     with pytest.raises(SearchError, match=r"x\.pth: this is no controller of MaAS's release"):
         released_weights(tmp_path / "x.pth")

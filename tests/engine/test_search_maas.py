@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load
 
 from engine.events import Notice, RoundFinished, StepStarted, WorkflowProposed
 from engine.models.base import Message
@@ -76,6 +74,8 @@ def test_rules_of_the_first_layer() -> None:
 
 
 def test_probabilities_as_numpy_has_them() -> None:
+    import torch
+
     net = controller(3)
     for layer, previous in ((0, None), (2, "SelfRefine")):
         w = {k: v.detach().numpy().astype(float) for k, v in net.weights.items()}
@@ -93,6 +93,8 @@ def test_probabilities_as_numpy_has_them() -> None:
 
 
 def test_log_probability_of_an_architecture_is_the_sum_over_its_operators() -> None:
+    import torch
+
     net = controller(1)
     layers = (("GenerateCoT", "Test"), ("SelfRefine",))
     first = net.log_probs(0, torch.tensor(QUERY), None).tolist()
@@ -118,6 +120,8 @@ def test_samples_follow_the_rules_and_their_seed() -> None:
 
 
 def test_loss_and_utility_by_hand() -> None:
+    import torch
+
     assert utility(1.0, 0.1, 3.0) == pytest.approx(0.7)
     assert utility(0.0, 0.1, 3.0) == pytest.approx(-0.3)
     assert utility(1.0, None, 3.0) == 1.0
@@ -128,6 +132,8 @@ def test_loss_and_utility_by_hand() -> None:
 
 
 def test_the_gradient_is_that_of_finite_differences() -> None:
+    import torch
+
     net = controller(2)
     chosen = Architecture((("GenerateCoT",), ("Test",)))
     policy_loss([net.log_prob(QUERY, chosen)], [0.8]).backward()
@@ -188,6 +194,8 @@ def test_encoders(tmp_path: Path) -> None:
 
 
 def largest_weight(found: Mapping[str, Any]) -> float:
+    from safetensors.torch import load
+
     weights = load(base64.b64decode(found["controller"]))
     return max(float(w.abs().max()) for w in weights.values())
 

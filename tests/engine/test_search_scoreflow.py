@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from engine.events import Notice, RoundFinished
 from engine.models.base import Message, ModelError, Sampling
@@ -78,6 +77,8 @@ def test_score_dpo_by_hand() -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_score_dpo_as_torch_has_it(seed: int) -> None:
+    import torch
+
     rng = np.random.default_rng(seed)
     rw, rl = rng.normal(0, 20, (2, 16))
     sw, sl = rng.uniform(0, 1, (2, 16))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from engine.models.local import prefixes
-from engine.models.local.batch import Batch, DecodingRow
-from engine.models.local.prefixes import LEAST, Prefixes
 from engine.models.local.sampling import Choice
 from engine.models.local.text import TextStream
 from engine.models.local.weights import Weights
 from tests.support.tiny_llama import make_tiny_llama
+
+if TYPE_CHECKING:
+    from engine.models.local.batch import Batch, DecodingRow
 
 MADE = 12  # tokens of each answer
 
@@ -27,6 +27,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many tokens, padding included, each pass of the model has read."""
+    from engine.models.local.batch import Batch
+
     sizes: list[int] = []
     forward = Batch._logits
 
@@ -38,7 +40,16 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
+def empty(weights: Weights) -> Batch:
+    """A batch of no rows. PyTorch and Transformers, which it takes, are imported when it is needed."""
+    from engine.models.local.batch import Batch
+
+    return Batch(weights)
+
+
 def row(prompt: list[int], seed: int = 1) -> DecodingRow:
+    from engine.models.local.batch import DecodingRow
+
     choice = Choice(0.0 if seed % 2 else 1.0)
     return DecodingRow(prompt, MADE, choice, seed, TextStream(lambda _: "", (), thinking=False))
 
@@ -55,13 +66,15 @@ def run(batch: Batch, rows: list[DecodingRow]) -> list[list[int]]:
 
 
 def alone(weights: Weights, prompt: list[int], seed: int) -> list[int]:
-    return run(Batch(weights), [row(prompt, seed)])[0]
+    return run(empty(weights), [row(prompt, seed)])[0]
 
 
 def prompts() -> list[list[int]]:
     """Of all kinds: equal ones, one that is the beginning of another, and those that part early, late, or at
-    once; short ones.
+    at once; short ones.
     """
+    from engine.models.local.prefixes import LEAST
+
     draw = random.Random(3)
 
     def some(count: int) -> list[int]:
@@ -82,7 +95,7 @@ def test_answers_are_those_of_prompts_read_whole(weights: Weights) -> None:
     order = list(range(len(asked)))
     for seed in range(3):
         random.Random(seed).shuffle(order)
-        batch = Batch(weights)  # in waves of 1, 2, 4, … beside those that are still being answered
+        batch = empty(weights)  # in waves of 1, 2, 4, … beside those that are still being answered
         taken: list[DecodingRow] = []
         size = 1
         while len(taken) < len(order):
@@ -103,8 +116,10 @@ def test_answers_are_those_of_prompts_read_whole(weights: Weights) -> None:
 
 
 def test_what_prompts_share_is_read_once(weights: Weights, read: list[int]) -> None:
+    from engine.models.local.prefixes import LEAST
+
     start = prompts()[0]
-    batch = Batch(weights)
+    batch = empty(weights)
     rows = [row([*start, *range(5, 5 + n)], n) for n in range(8)]
     batch.admit(rows)
     longest = max(len(one.prompt) for one in rows)
@@ -123,10 +138,10 @@ def test_the_prompts_that_were_used_last_are_kept(
 ) -> None:
     draw = random.Random(1)
     one, two, three = ([draw.randrange(4, 250) for _ in range(100)] for _ in range(3))
-    batch = Batch(weights)
+    batch = empty(weights)
     batch.admit([row(one)])
     size = batch._prefixes._kept[0].cache.nbytes
-    monkeypatch.setattr(prefixes, "_MOST_BYTES", 2 * size)
+    monkeypatch.setattr("engine.models.local.prefixes._MOST_BYTES", 2 * size)
     for prompt in (two, one, three):  # `one` was used after `two`
         batch.admit([row(prompt)])
     read.clear()
@@ -137,7 +152,9 @@ def test_the_prompts_that_were_used_last_are_kept(
 
 
 def test_a_longer_prompt_takes_the_place_of_its_beginning(weights: Weights) -> None:
-    batch = Batch(weights)
+    from engine.models.local.prefixes import Prefixes
+
+    batch = empty(weights)
     start = prompts()[0]
     for end in (100, 150, 120):
         batch.admit([row([*start[:end], *([7] * 70 if end == 150 else [])])])

@@ -14,8 +14,6 @@ import threading
 from pathlib import Path
 from typing import Any, Self
 
-import torch
-
 from engine.models.base import Sampling
 from tests.support.openai_server import OpenAIServer, Reply, failure
 from training.rollouts.generators import EmbeddedGenerator
@@ -37,6 +35,8 @@ class PolicyServerDouble:
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         self.model: Any = AutoModelForCausalLM.from_pretrained(folder)
         if stale_head:
+            import torch
+
             self.model.lm_head.weight = torch.nn.Parameter(self.model.lm_head.weight.detach().clone())
         self.says: dict[str, Reply] = {}
         self.loaded: list[Path] = []

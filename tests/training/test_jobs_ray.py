@@ -12,14 +12,12 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ray")
-pytest.importorskip("trl")
-
 from engine.config import Settings
 from engine.host_config import Host
 from engine.models.checkpoints import content_of
 from tests.support import training as support
 from tests.support.jobs import TRAINER, WORKER, alive, pids, program, reaches, until
+from tests.support.missing import needs
 from tests.support.ray_cluster import RayCluster, Tunnel
 from training.jobs import directory
 from training.jobs.directory import CODE, PYTHON, RUN_DIR, JobError, JobSpec
@@ -30,9 +28,10 @@ from training.jobs.ray.cluster import check_cluster
 from training.jobs.ray.link import RayLink
 from training.jobs.remote.errors import HostError
 from training.trainers.run_directory import RunDirectory
-from training.trainers.train import train
 from tui.headless.train import dry_run
 from tui.service.jobs.launch import Launch
+
+needs("ray", "trl")
 
 LONG_S = 400  # Ray starts several processes for a job
 long = pytest.mark.skipif(not os.environ.get("FLOWREASONER_LONG"), reason="minutes: FLOWREASONER_LONG=1")
@@ -89,7 +88,7 @@ def lesson(folder: Path) -> Path:
     model, rows = support.small_model(folder / "model"), support.sft_set(folder / "rows")
     changes = ("max_steps=4", "checkpoints.every=1", "checkpoints.keep=9", "optimizer.learning_rate=1e-3")
     here = support.run_directory(folder / "here", "sft-embedded", model, rows, *changes)
-    train(RunDirectory.open(here))
+    support.train(RunDirectory.open(here))
     return here
 
 

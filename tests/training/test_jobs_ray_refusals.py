@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-pytest.importorskip("ray")
-
 from engine.host_config import Host
 from sandbox.errors import UnavailableError
 from tests.support.jobs import program
+from tests.support.missing import needs
 from tests.support.ray_cluster import TOKEN, Tunnel, free_port
 from training.jobs.directory import JobStatus
 from training.jobs.job import submit
@@ -25,6 +24,8 @@ from training.jobs.ray.link import _refusal
 from training.jobs.ray.rank import HEAD
 from training.jobs.ray.ranks import allowed
 from training.jobs.remote.errors import HostError, LinkError
+
+needs("ray")
 
 OURS = version("ray")
 

@@ -17,7 +17,6 @@ from training.pocket import meta, model, worker
 from training.pocket.generate import generate
 
 needs("torch", "transformers")
-torch = pytest.importorskip("torch")
 
 
 POCKET = Path(model.__file__).parent
@@ -51,6 +50,8 @@ def test_the_worker_writes_easy_functions_word_for_word(worker_model):
 
 
 def test_the_meta_agent_writes_workflows_that_can_run(meta_model):
+    import torch
+
     torch.manual_seed(0)
     rng = random.Random("test")
     asked = [meta.lesson(rng, "held-out").messages for _ in range(16)]

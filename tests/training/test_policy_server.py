@@ -17,16 +17,13 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("trl")
-
-import torch
-
 from engine.events import ModelCallFinished
 from engine.models.local.chat import Chat
 from engine.models.registry import pocket_weights
 from sandbox.errors import ExpectedError
 from store.reader import Reader
 from tests.support import training as support
+from tests.support.missing import needs
 from tests.support.openai_server import Reply, failure
 from tests.support.policy_server import NOT_FOUND, PolicyServerDouble, json_reply
 from tests.support.tiny_llama import make_tiny_llama
@@ -35,13 +32,11 @@ from training.recipes import GRPORecipe, RecipeError
 from training.recipes.base import peft_config
 from training.rollouts.door import Gate
 from training.rollouts.server import ServerError
-from training.trainers.hooks import Hooks
 from training.trainers.run_directory import RunDirectory
 from training.trainers.served import ServedPolicy
 from training.trainers.subjects import places
-from training.trainers.train import train
 
-torch.set_num_threads(1)
+needs("trl")
 
 SMALL = (
     *("rollouts.queries=1", "rollouts.group=2", "rollouts.rounds=2", "objective.kl=0.0", "seed=0"),
@@ -91,7 +86,7 @@ def weights(folder: Path, step: int) -> list[list[int]]:
 
 def test_rollouts_of_the_next_step_begin_with_the_weights_before_it(tmp_path, problems, server):
     folder = directory(tmp_path / "run", problems, server, "steps=3", "rollouts.rounds=1")
-    train(RunDirectory.open(folder))
+    support.train(RunDirectory.open(folder))
     assert support.progress(folder, "end")[0]["status"] == "done"
     assert all(pair == [0, 0] for pair in weights(folder, 1))
     for step in (2, 3):  # begun one step early, and at most one old
@@ -116,7 +111,7 @@ def test_rollouts_from_weights_that_are_too_old_are_not_learned_from(tmp_path, p
 
     monkeypatch.setattr(ServedPolicy, "update", first_only)
     folder = directory(tmp_path / "run", problems, server, "steps=3", "rollouts.rounds=1")
-    train(RunDirectory.open(folder))
+    support.train(RunDirectory.open(folder))
     assert support.values(folder, "stale_rollouts") == [0.0, 0.0, 2.0]
     assert support.values(folder, "dropped_rollouts") == [0.0, 0.0, 2.0]
     assert support.values(folder, "loss")[2] == 0.0
@@ -132,14 +127,14 @@ def test_a_server_that_dies_ends_the_run_with_a_checkpoint_and_another_goes_on(t
         folder = directory(tmp_path / "run", problems, begun, *changes)
         stop_at_second_step(begun)
         with pytest.raises(ServerError, match=r"does not answer.*checkpoints so far are whole.*resume"):
-            train(RunDirectory.open(folder))
+            support.train(RunDirectory.open(folder))
     assert support.progress(folder, "end")[0]["status"] == "failed"
     assert support.progress(folder, "checkpoint")[-1]["step"] == 1
     (folder / "job.json").write_text(json.dumps({"attempt": 2}))
     with PolicyServerDouble(pocket_weights("pocket-meta")) as other:
         recipe = (folder / "recipe.toml").read_text().replace(begun.address, other.address)
         (folder / "recipe.toml").write_text(recipe)
-        train(RunDirectory.open(folder))
+        support.train(RunDirectory.open(folder))
     steps = [(line["step"], line["attempt"]) for line in support.progress(folder, "step")]
     assert steps == [(1, 1), (2, 2)]
     # Without staleness a step waits for its own weights.
@@ -194,6 +189,8 @@ def served(folder: Path, address: str, *changes: str) -> Iterator[ServedPolicy]:
     """The policy of a trainer that has taken no step yet; nothing is sampled."""
     from accelerate import Accelerator
     from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from training.trainers.hooks import Hooks
 
     recipe = recipes.load("grpo-embedded", [*SMALL, f"generation.server={address}", *changes])
     assert isinstance(recipe, GRPORecipe)
@@ -269,6 +266,8 @@ def test_weights_that_arrive_in_part_are_found_out_although_the_server_had_them_
 
 
 def test_log_probabilities_at_another_temperature_are_found_out(tmp_path, server, monkeypatch):
+    import torch
+
     complete = server._complete
 
     def raw(request: dict[str, Any]) -> Reply:
@@ -301,6 +300,8 @@ def test_prefixes_of_calls_that_are_not_the_trainings_keep_it_from_beginning(tmp
 
 
 def test_adapters_arrive_merged(tmp_path, server):
+    import torch
+
     with served(tmp_path, server.address, "lora.enabled=true") as policy:
         trained = policy._hooks.trainer.model
         with torch.no_grad():

@@ -20,7 +20,6 @@ from training.trainers.checkpoints import damaged
 from training.trainers.run_directory import RunDirectory
 
 needs("trl")
-torch = pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +250,8 @@ def test_dpo_is_that_of_trl(tmp_path, model, pairs):
 
 
 def test_the_losses_of_pairs_are_scoreflows():
+    import torch
+
     from engine.variants.scoreflow_pairs import score_dpo_loss
     from training.trainers.dpo import loss_of
 
@@ -271,6 +272,8 @@ def test_the_losses_of_pairs_are_scoreflows():
 
 
 def _nll(network, ids, labels) -> float:
+    import torch
+
     with torch.no_grad():
         logs = network(torch.tensor([ids])).logits[0].log_softmax(-1)
     return -sum(float(logs[n, label]) for n, label in enumerate(labels[1:]) if label != IGNORED)

@@ -24,7 +24,6 @@ from training.trainers.checkpoints import clean, damaged, prune, replacing, seal
 from training.trainers.run_directory import RunDirectory
 
 needs("trl")
-torch = pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +73,8 @@ def test_data_that_cannot_be_trained_on(tmp_path, model, rows):
 
 
 def test_models_that_cannot_be_trained(tmp_path, model, rows):
+    import torch
+
     def said(name: str, base: Path | str, *changes: str) -> str:
         folder = support.run_directory(
             tmp_path / name, "sft-embedded", model, rows, f"model.base={base}", *changes
@@ -134,6 +135,8 @@ def test_a_second_trainer_is_kept_out(tmp_path, model, rows):
 
 
 def test_out_of_memory_names_the_setting_to_change(tmp_path, model, rows, monkeypatch):
+    import torch
+
     from training.trainers.trl_points import Checkpointing
 
     def fail(self, *args, **kwargs):

@@ -17,7 +17,6 @@ from tests.support.missing import needs
 from training.trainers.trl_points import Checkpointing, TrainedRow, rows_trainer
 
 needs("trl")
-torch = pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +55,7 @@ def test_a_point_is_where_it_was(module, owner, name, parameters):
 @pytest.mark.parametrize(("steps", "warm_up"), [(1, 0), (2, 1), (10, 0), (10, 1), (10, 4), (10, 9)])
 def test_no_step_has_a_rate_of_zero(tmp_path, schedule, steps, warm_up):
     """Warm-up in equal parts to the full rate, then the curve, which is zero only after the last step."""
-
+    import torch
     from transformers import Trainer, TrainingArguments
 
     class Bare(Checkpointing, Trainer):
@@ -180,6 +179,8 @@ def test_the_loss_of_rows_is_that_of_plain_python(tmp_path, model, count):
 
 
 def test_no_rows_at_all_change_nothing(tmp_path, model):
+    import torch
+
     trainer = trainer_of(model, tmp_path, [])
     before = {name: value.clone() for name, value in trainer.model.named_parameters()}
     trainer.train()
@@ -188,6 +189,8 @@ def test_no_rows_at_all_change_nothing(tmp_path, model):
 
 def test_the_gradient_is_that_of_the_advantages_and_zero_elsewhere(tmp_path, model):
     """-sum A log pi at the sampling temperature, by one plain forward pass for each row."""
+    import torch
+
     rows = made_rows(3, 5)
     trainer = trainer_of(model, tmp_path, rows)
     found: dict[str, Any] = {}
@@ -217,6 +220,8 @@ def test_the_gradient_is_that_of_the_advantages_and_zero_elsewhere(tmp_path, mod
 @pytest.mark.parametrize("level", ["token", "sequence"])
 def test_what_another_policy_sampled_is_weighed_by_the_ratio_cut_at_its_most(tmp_path, model, level):
     """-sum min(pi / mu, cap) A, at the sampling temperature, over the tokens that the policy wrote."""
+    import torch
+
     more = {
         "vllm_importance_sampling_mode": f"{level}_truncate",
         "vllm_importance_sampling_clip_max": 1.5,

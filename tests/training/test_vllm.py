@@ -16,24 +16,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-pytest.importorskip("trl")
-
 import httpx2
-import torch
+import pytest
 
 from engine.config import Endpoint
 from engine.models.base import Sampling
 from tests.support import training as support
+from tests.support.missing import needs
 from training import recipes
 from training.pocket.widen import widen
 from training.rollouts.door import PolicyDoor
 from training.rollouts.generators import EmbeddedGenerator
 from training.trainers.run_directory import RunDirectory
-from training.trainers.train import train
 
-torch.set_num_threads(1)
+needs("trl")
+
 PYTHON = os.environ.get("FLOWREASONER_VLLM", "")
 pytestmark = pytest.mark.skipif(not PYTHON, reason="FLOWREASONER_VLLM names no Python that has vLLM")
 _PATIENCE_S = 900  # vLLM takes minutes to start on a busy machine
@@ -109,7 +106,7 @@ def run(tmp_path_factory, base, server) -> Path:
         *("objective.kl=0.0", "alerts.disk_free=0"),
     )
     (folder / "recipe.toml").write_text(recipes.load("grpo-embedded", changes).to_toml())
-    train(RunDirectory.open(folder))
+    support.train(RunDirectory.open(folder))
     return folder
 
 

@@ -9,7 +9,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.models.base import Sampling
 from engine.models.local.chat import Chat, prompt_tokens
@@ -20,8 +20,10 @@ from training.rollouts.door import PolicyDoor
 from training.rollouts.generators import Generated
 from training.rollouts.server import PolicyServer, ServerError, command
 from training.trainers.checkpoints import replacing
-from training.trainers.hooks import Hooks
 from training.trainers.saving import merged
+
+if TYPE_CHECKING:
+    from training.trainers.hooks import Hooks
 
 T = TypeVar("T")
 

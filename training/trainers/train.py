@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.config import Settings
 from engine.config import load as load_settings
@@ -16,10 +16,12 @@ from training.recipes import DPORecipe, GRPORecipe, MaASRecipe, ModelRecipe, SFT
 from training.recipes.base import check_device
 from training.rollouts.server import ServerError
 from training.trainers.checkpoints import TRAINER, clean, folder_of
-from training.trainers.hooks import Hooks, StoppedError
 from training.trainers.progress import Progress
 from training.trainers.run_directory import RunDirectory
 from training.trainers.webhook import webhook
+
+if TYPE_CHECKING:
+    from training.trainers.hooks import Hooks
 
 
 def train(directory: RunDirectory) -> None:
@@ -46,9 +48,9 @@ def train(directory: RunDirectory) -> None:
 
 def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
     """Returns whether it was stopped before its end."""
-    from transformers import PrinterCallback
+    import datasets
 
-    _quiet()
+    datasets.disable_progress_bars()  # the log is for what went wrong
     recipe = directory.recipe
     if isinstance(recipe, MaASRecipe):
         from training.trainers import maas
@@ -57,6 +59,17 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
         return maas.train(recipe, directory, load_settings(), progress)
     assert isinstance(recipe, ModelRecipe)  # there are no other kinds
     check_device(recipe)  # before anything is looked for that only a machine with GPUs needs
+    return _train_model(recipe, directory, progress)
+
+
+def _train_model(recipe: ModelRecipe, directory: RunDirectory, progress: Progress | None) -> bool:
+    """A language model, with Transformers, whose import takes seconds; returns as `_attempt` does."""
+    import transformers
+
+    from training.trainers.hooks import Hooks, StoppedError
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
     hooks = Hooks(recipe, directory.path, progress, directory.grace_s)
     with (
         hooks.listening(),
@@ -65,7 +78,8 @@ def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
         contextlib.ExitStack() as stack,
     ):
         trainer = _make(recipe, directory.path, load_settings(), hooks, stack)
-        trainer.remove_callback(PrinterCallback)  # the log has the steps in words, progress.jsonl all numbers
+        # The log has the steps in words, progress.jsonl all numbers.
+        trainer.remove_callback(transformers.PrinterCallback)
         newest = directory.newest_checkpoint()
         try:
             trainer.train(resume_from_checkpoint=str(newest / TRAINER) if newest else None)
@@ -170,13 +184,3 @@ def _smaller(recipe: ModelRecipe) -> str:
     if not recipe.lora.enabled:
         return "set lora.enabled=true, or divide the model over more GPUs with hardware.sharding=fsdp2"
     return f"halve data.max_length (now {recipe.data.max_length})"
-
-
-def _quiet() -> None:
-    """The log is for what went wrong: no progress bars, no reports of loading."""
-    import datasets
-    import transformers
-
-    datasets.disable_progress_bars()
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
