@@ -116,7 +116,8 @@ class Completion:
     "estimated-tokens" (the endpoint sent no usage), "replayed" (served from a record).
 
     `sampled` says how the answer was sampled, with the model's own defaults, where that is known; its keys
-    are the names of `Sampling` and "top_k". `call_id` is the call's in the run's events, set by the gateway.
+    are those of `Sampling`, "top_k", "min_p" and "repetition_penalty". `call_id` is the call's in the run's
+    events, set by the gateway.
     """
 
     text: str

@@ -273,15 +273,16 @@ async def test_a_model_in_this_process_says_how_it_sampled(tmp_path: Path) -> No
     from transformers import GenerationConfig
 
     folder = make_tiny_llama(tmp_path)
-    GenerationConfig(do_sample=True, temperature=0.8, top_k=7, max_new_tokens=5).save_pretrained(folder)
+    own: dict[str, Any] = {"temperature": 0.8, "top_k": 7, "min_p": 0.1, "repetition_penalty": 1.1}
+    GenerationConfig(do_sample=True, max_new_tokens=5, **own).save_pretrained(folder)
     model = LocalModel("tiny", str(folder), device="cpu")
     ask: list[Message] = [{"role": "user", "content": "hello"}]
     try:
         wanted = [
-            (Sampling(seed=3), {"temperature": 0.8, "top_p": 1.0, "top_k": 7, "max_tokens": 5, "seed": 3}),
+            (Sampling(seed=3), {**own, "top_p": 1.0, "max_tokens": 5, "seed": 3}),
             (
                 Sampling(temperature=0.0, top_p=0.9, max_tokens=2),
-                {"temperature": 0.0, "top_p": 0.9, "top_k": 7, "max_tokens": 2, "seed": None},
+                {**own, "temperature": 0.0, "top_p": 0.9, "max_tokens": 2, "seed": None},
             ),
         ]
         for sampling, sampled in wanted:

@@ -226,7 +226,7 @@ def test_chooser_obeys_temperature_top_p_and_top_k() -> None:
 
     logits = torch.tensor([[0.0, 3.0, 2.0, 1.0]]).repeat(5, 1)
     choices = [Choice(0.0), Choice(1.0, top_p=0.01), Choice(5.0, top_k=2), Choice(1.0), Choice(1.0)]
-    pick = Chooser(choices, torch.device("cpu"))
+    pick = Chooser(choices, [[]] * 5, torch.device("cpu"))
     seen = [set(column) for column in zip(*(pick(logits, [i / 200] * 5) for i in range(200)), strict=True)]
     assert seen == [{1}, {1}, {1, 2}, {0, 1, 2, 3}, {0, 1, 2, 3}]
 
@@ -242,19 +242,19 @@ def test_what_top_p_and_top_k_keep_is_what_the_whole_order_says() -> None:
     logits = torch.cat([(torch.randn(4, 3000, generator=draw) * h).bfloat16() for h in heights])
     limits = [(1.0, 0), (1.0, 1), (1.0, 20), (0.8, 20), (0.9, 0), (0.05, 0), (0.999, 2500), (1.0, 1024)]
     choices = [Choice(0.7, p, k) for p, k in limits * 2]
-    whole = Chooser(choices, torch.device("cpu"))
+    whole = Chooser(choices, [[]] * len(choices), torch.device("cpu"))
     chances = torch.softmax(logits.float() / 0.7, -1)
     kept = whole._kept(chances)
     for row, (top_p, top_k) in enumerate(limits * 2):
         ordered, order = chances[row].sort(stable=True, descending=True)
-        before = ordered.cumsum(-1) - ordered
+        before = (ordered.cumsum(-1) - ordered) / (ordered[:top_k].sum() if top_k else 1.0)
         right = {
             token
             for rank, token in enumerate(order.tolist())
             if rank == 0 or ((top_p >= 1 or before[rank] < top_p) and (not top_k or rank < top_k))
         }
         assert set(kept[row].nonzero().flatten().tolist()) == right, (row, top_p, top_k)
-        alone = Chooser([choices[row]], torch.device("cpu"))
+        alone = Chooser([choices[row]], [[]], torch.device("cpu"))
         assert torch.equal(alone._kept(chances[row : row + 1])[0], kept[row])
 
 

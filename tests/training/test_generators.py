@@ -75,6 +75,14 @@ def test_the_weights_are_the_live_ones_and_their_mode_is_kept(model: Any) -> Non
     loss.backward()  # decoding leaves nothing behind that a backward pass trips over
 
 
+def test_the_models_own_penalty_of_repetition_is_for_use_and_not_for_training(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = EmbeddedGenerator(*model).generate(PROMPTS[:3], SEEDED[:3])
+    monkeypatch.setattr(model[0].generation_config, "repetition_penalty", 3.0)
+    assert EmbeddedGenerator(*model).generate(PROMPTS[:3], SEEDED[:3]) == plain
+
+
 def test_a_prompt_without_room_gives_no_token(model: Any) -> None:
     full = EmbeddedGenerator(*model).generate(
         [[5] * 256, [5]], [Sampling(max_tokens=2), Sampling(max_tokens=2)]
@@ -142,7 +150,9 @@ async def test_nothing_is_left_to_the_servers_own_defaults() -> None:
         made = await policy.ask([1], Sampling())
         await policy.aclose()
     assert (made.temperature, made.finish) == (1.0, "length")
-    assert (server.requests[0]["temperature"], server.requests[0]["max_tokens"]) == (1.0, 4096)
+    sent = server.requests[0]
+    assert (sent["temperature"], sent["max_tokens"]) == (1.0, 4096)
+    assert (sent["top_p"], sent["top_k"], sent["min_p"], sent["repetition_penalty"]) == (1.0, -1, 0.0, 1.0)
 
 
 async def test_as_a_generator_it_asks_for_all_at_once() -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from engine.config import Endpoint
 
 _MOST = 1 << 20  # tokens of an answer; no model's context is longer
+# Against a server's own defaults, which come from the model's generation config.
+_WHOLE = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 _IDS, _LOGPS = Items(Whole(0, 1 << 31), _MOST), Items(Number(), _MOST)
 
 
@@ -165,7 +167,7 @@ class PolicyDoor:
                 seed=sampling.seed,
                 stop=list(sampling.stop) or None,
                 logprobs=0,
-                extra_body={"return_token_ids": True, "return_tokens_as_token_ids": True},
+                extra_body={"return_token_ids": True, "return_tokens_as_token_ids": True, **_WHOLE},
             )
             if not reply.choices:
                 raise ValueError("it gives no completion")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from engine.models.base import ModelError, Sampling
@@ -87,7 +87,8 @@ class EmbeddedGenerator:
         # The text only matters here where it may hold a stop string.
         decode = self._weights.chat.decode if sampling.stop else _no_text
         text = TextStream(decode, sampling.stop, thinking=False)
-        choice = self._weights.choice(sampling)
+        # Training recomputes log-probabilities without the generation config's penalty.
+        choice = replace(self._weights.choice(sampling), repetition_penalty=1.0)
         return DecodingRow(prompt, room, choice, sampling.seed, text, keeps_logps=True)
 
 

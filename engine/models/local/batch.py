@@ -196,7 +196,7 @@ class Batch:
                 cache.close_gap(place, known - one.shared, one.shared, gap)
             if one.left >= LEAST:
                 self._prefixes.keep(one.prompt, cache, place, int(starts[place]))
-        chooser = Chooser([r.choice for r in rows], device)
+        chooser = Chooser([r.choice for r in rows], [r.prompt for r in rows], device)
         chosen = chooser(logits, [r.draw() for r in rows])
         _keep_logps(rows, chooser, logits, chosen)
         out = [(row, row.accept(token, self._weights.ends)) for row, token in zip(rows, chosen, strict=True)]
@@ -216,8 +216,9 @@ class Batch:
         logits = self._logits(torch.tensor(last, device=device).unsqueeze(1), self._cache, mask, positions)
         self._columns += 1
         if self._chooser is None:
-            greedy = Choice(0.0)
-            self._chooser = Chooser([greedy if row is None else row.choice for row in self._rows], device)
+            choices = [Choice(0.0) if row is None else row.choice for row in self._rows]
+            said = [[] if row is None else row.prompt + row.tokens for row in self._rows]
+            self._chooser = Chooser(choices, said, device)
         chosen = self._chooser(logits, [0.0 if row is None else row.draw() for row in self._rows])
         _keep_logps(self._rows, self._chooser, logits, chosen)
         ends = self._weights.ends

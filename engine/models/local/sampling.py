@@ -1,7 +1,10 @@
-"""Choose the next token of every row of a batch at once."""
+"""Choose the next token of every row of a batch at once, from the distribution that Transformers' `generate`
+samples with the same settings. vLLM's differs where min-p and top-p meet: it applies min-p first.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,26 +18,41 @@ _LIKELIEST = 1024  # tokens that are looked at first
 
 @dataclass(frozen=True)
 class Choice:
-    """How one row chooses. A `temperature` of 0 takes the likeliest token; a `top_k` of 0 is no limit."""
+    """How one row chooses, in the terms of Transformers' generation config. A `temperature` of 0 takes the
+    likeliest token; a `top_k` of 0 is no limit.
+    """
 
     temperature: float
     top_p: float = 1.0
     top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
 
 
 class Chooser:
     """The choices of a batch's rows as tensors, which hold as long as the rows stay the same."""
 
-    def __init__(self, choices: list[Choice], device: torch.device) -> None:
+    def __init__(self, choices: Sequence[Choice], said: Sequence[list[int]], device: torch.device) -> None:
+        """`said` are each row's tokens so far, of prompt and answer. Those chosen here are added to them."""
         import torch
 
         self._greedy = all(c.temperature <= 0 for c in choices)
-        self._limited = any(c.temperature > 0 and (c.top_p < 1 or c.top_k > 0) for c in choices)
+        warm = [c for c in choices if c.temperature > 0]
+        self._limited = any(c.top_p < 1 or c.top_k > 0 or c.min_p > 0 for c in warm)
         self._cold = torch.tensor([c.temperature <= 0 for c in choices], device=device)
         heat = [c.temperature if c.temperature > 0 else 1.0 for c in choices]
         self._heat = torch.tensor(heat, device=device).unsqueeze(1)
         self._top_p = torch.tensor([c.top_p for c in choices], device=device).unsqueeze(1)
         self._top_k = torch.tensor([c.top_k or _ENDLESS for c in choices], device=device).unsqueeze(1)
+        self._min_p = torch.tensor([c.min_p for c in choices], device=device).unsqueeze(1)
+        self._looked = max([_LIKELIEST, *(c.top_k + 1 for c in choices)])
+        self._penalty: torch.Tensor | None = None
+        if any(c.repetition_penalty != 1 for c in choices):
+            self._penalty = torch.tensor([c.repetition_penalty for c in choices], device=device).unsqueeze(1)
+            width = max(1, *(len(tokens) for tokens in said))
+            # Filled up with what is penalised anyway: a token is penalised once, however often it was said.
+            filled = [tokens + (tokens[:1] or [0]) * (width - len(tokens)) for tokens in said]
+            self._said = torch.tensor(filled, device=device)
 
     def __call__(self, logits: torch.Tensor, draws: list[float]) -> list[int]:
         """A token for each row of `logits` (rows × vocabulary).
@@ -44,9 +62,25 @@ class Chooser:
         """
         import torch
 
+        if self._penalty is None:
+            return self._chosen(logits, draws).tolist()
+        chosen = self._chosen(self._penalised(logits.float(), self._penalty), draws)
+        self._said = torch.cat([self._said, chosen.unsqueeze(1)], -1)
+        return chosen.tolist()
+
+    def _penalised(self, logits: torch.Tensor, penalty: torch.Tensor) -> torch.Tensor:
+        """The logits with those of tokens that were said before lowered."""
+        import torch
+
+        mine = logits.gather(-1, self._said)
+        return logits.scatter(-1, self._said, torch.where(mine < 0, mine * penalty, mine / penalty))
+
+    def _chosen(self, logits: torch.Tensor, draws: list[float]) -> torch.Tensor:
+        import torch
+
         likeliest = logits.argmax(-1)
         if self._greedy:
-            return likeliest.tolist()
+            return likeliest
         chances = torch.softmax(logits.float() / self._heat, -1)
         if self._limited:
             chances = chances * self._kept(chances)
@@ -54,11 +88,11 @@ class Chooser:
         heap = chances.double().cumsum(-1)
         target = torch.tensor(draws, dtype=torch.float64, device=heap.device).unsqueeze(1) * heap[:, -1:]
         drawn = torch.searchsorted(heap, target, right=True).squeeze(1).clamp(max=heap.shape[-1] - 1)
-        return torch.where(self._cold, likeliest, drawn).tolist()
+        return torch.where(self._cold, likeliest, drawn)
 
     def logps(self, logits: torch.Tensor, tokens: list[int]) -> list[float]:
         """The log-probability of each row's token, at the row's temperature (1 where that is 0) and over the
-        whole vocabulary, without top-p and top-k, because training recomputes it in this way.
+        whole vocabulary, without the other settings, because training recomputes it in this way.
         """
         import torch
 
@@ -67,12 +101,12 @@ class Chooser:
         return logps.gather(-1, index).squeeze(1).tolist()
 
     def _kept(self, chances: torch.Tensor) -> torch.Tensor:
-        """Which tokens top-p and top-k keep (rows × vocabulary): always the likeliest, and of equally likely
-        ones those that come first in the vocabulary.
+        """Which tokens top-k, top-p and min-p keep (rows × vocabulary): always the likeliest, and of equally
+        likely ones those that come first in the vocabulary.
         """
 
         # To sort a large vocabulary takes as long as a step of a small model. Few tokens are kept as a rule.
-        ordered = chances.topk(min(_LIKELIEST, chances.shape[-1])).values
+        ordered = chances.topk(min(self._looked, chances.shape[-1])).values
         count = self._count(ordered)
         all_kept = (self._top_p >= 1) & (self._top_k >= _ENDLESS)
         if bool(((count == ordered.shape[-1]) & ~all_kept).any()):
@@ -81,16 +115,19 @@ class Chooser:
         least = ordered.gather(-1, count - 1)
         above, equal = chances > least, chances == least
         room = count - above.sum(-1, keepdim=True)
-        return all_kept | above | (equal & (equal.cumsum(-1) <= room))
+        kept = all_kept | above | (equal & (equal.cumsum(-1) <= room))
+        return kept & (chances >= self._min_p * ordered[:, :1])
 
     def _count(self, ordered: torch.Tensor) -> torch.Tensor:
-        """How many of the likeliest tokens each row keeps (rows × 1), of those whose chances are given in
-        falling order.
+        """How many of the likeliest tokens top-k and top-p keep of each row (rows × 1). Their chances are
+        given in falling order, of more than any row's top-k.
         """
         import torch
 
         before = ordered.cumsum(-1) - ordered
-        rank = torch.arange(ordered.shape[-1], device=ordered.device)
-        # A row without top-p keeps all: the running sum may round to 1 before the end.
-        keep = ((before < self._top_p) | (self._top_p >= 1)) & (rank < self._top_k)
+        in_k = torch.arange(ordered.shape[-1], device=ordered.device) < self._top_k
+        # Top-p is a share of what top-k leaves. A row without top-p keeps all of that: the running sum may
+        # round to 1 before the end.
+        left = torch.where(self._top_k < _ENDLESS, (ordered * in_k).sum(-1, keepdim=True), 1.0)
+        keep = ((before < self._top_p * left) | (self._top_p >= 1)) & in_k
         return keep.sum(-1, keepdim=True).clamp(min=1)

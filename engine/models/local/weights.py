@@ -28,7 +28,9 @@ class Weights:
     """A model in memory, with what decoding and prompts need of it. Used by one thread at a time."""
 
     def __init__(self, name: str, model: Any, tokenizer: Any) -> None:
-        """Raises ModelError where the model has recurrent layers, which cannot be batched here."""
+        """Raises ModelError where the model has recurrent layers, which cannot be batched here, or its
+        generation config has a repetition penalty that makes no sense.
+        """
         self.name = name
         self.model = model
         self.device = model.device
@@ -89,6 +91,9 @@ class Weights:
         ends = [*(ends if isinstance(ends, list) else [ends]), self.chat.tokenizer.eos_token_id]
         self.ends = frozenset(end for end in ends if end is not None)
         self.pad: int = next(iter(self.ends), 0)  # masked out, so any token will do
+        if _or(generation.repetition_penalty, 1.0) <= 0:
+            wrong = f"a repetition_penalty of {generation.repetition_penalty}: it must be above 0"
+            raise ModelError("refused", f"{self.name}: its generation_config.json has {wrong}")
         self._sampled = bool(generation.do_sample)
         self._defaults = generation
 
@@ -116,15 +121,25 @@ class Weights:
         return min(took)
 
     def choice(self, sampling: Sampling) -> Choice:
-        """How to choose tokens: as `sampling` says, else as the model's own generation config does."""
-        own = self._defaults
-        temperature = sampling.temperature
+        """How to choose tokens: as `sampling` says, else as the model's own generation config does.
+
+        Where that says nothing, the whole vocabulary is drawn from, and where it does not sample, the
+        likeliest token is taken and only its `repetition_penalty` counts.
+        """
+        temperature, top_p = sampling.temperature, sampling.top_p
         if temperature is None:
-            temperature = _or(own.temperature, 1.0) if self._sampled else 0.0
-        top_p = (
-            sampling.top_p if sampling.top_p is not None else (_or(own.top_p, 1.0) if self._sampled else 1.0)
+            temperature = self._default("temperature", 1.0) if self._sampled else 0.0
+        return Choice(
+            temperature,
+            self._default("top_p", 1.0) if top_p is None else top_p,
+            max(0, int(self._default("top_k", 0))),
+            self._default("min_p", 0.0),
+            _or(self._defaults.repetition_penalty, 1.0),
         )
-        return Choice(temperature, top_p, int(_or(own.top_k, 0)) if self._sampled else 0)
+
+    def _default(self, name: str, neutral: float) -> float:
+        """A setting of the generation config that counts only where that samples."""
+        return _or(getattr(self._defaults, name), neutral) if self._sampled else neutral
 
     def room(self, prompt_tokens: int, sampling: Sampling) -> tuple[int, bool]:
         """(tokens the answer may have, whether that is `DEFAULT_ROOM`).
