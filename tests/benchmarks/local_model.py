@@ -1,13 +1,13 @@
-"""Tokens a second of a model in process, alone and eight at once, against others in the same run.
+"""Tokens a second of a model in process, alone and several at once, against others in the same run.
 
     python -m tests.benchmarks.local_model [--weights FOLDER | --half-billion] [--tokens 64] [--rounds 5]
-        [--server URL --model NAME]
+        [--sizes 1 8] [--server URL --model NAME]
 
 Every round asks each side in turn for greedy answers to the same prompts, and the medians of the rounds'
 ratios are printed as one JSON object: the rates of a shared machine say little, their ratios more. The others
-are Transformers' `generate`, one call after the other and eight padded ones at once, and, with `--server`, an
+are Transformers' `generate`, one call alone and several padded ones at once, and, with `--server`, an
 OpenAI-compatible server such as llama.cpp's. `first_s` is the time to the first text of a prompt of about 300
-tokens, `load_s` that from nothing to a first token.
+tokens, `load_s` that from nothing to a first token; their CPU seconds stand beside them.
 
 Without `--weights` the model is random: of the pocket worker's size, or of the size and shape of
 Qwen2.5-0.5B in bfloat16. What it writes is nonsense, at the speed of sense.
@@ -28,8 +28,6 @@ from typing import Any
 from engine.models.base import ChatModel, Completion, Message, Sampling
 from engine.models.local import LocalModel
 from tests.support.tiny_llama import TEMPLATE, make_tiny_llama
-
-EIGHT = 8
 
 
 def make_random(folder: Path, *, half_billion: bool) -> Path:
@@ -114,9 +112,13 @@ class Plain:
 async def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """The medians over all rounds."""
     model = LocalModel("hf:bench", str(folder), device="cpu")
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     await ask(model, [question(0, 5)], 1)
-    report: dict[str, Any] = {"load_s": round(time.perf_counter() - began, 2)}
+    report: dict[str, Any] = {
+        "load_s": round(time.perf_counter() - began, 2),
+        "load_cpu_s": round(time.process_time() - used, 2),
+        "threads": model.threads,
+    }
     plain = await asyncio.to_thread(Plain, folder)
     await asyncio.to_thread(plain.rate, [question(0, 5)], 2)
     sides: dict[str, Callable[[list[list[Message]]], Any]] = {}
@@ -142,29 +144,29 @@ async def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
         await ask(server, [question(0, 5)], 2)
         sides["server"] = served
-    rates: dict[str, list[float]] = {f"{side}_{n}": [] for n in (1, EIGHT) for side in sides}
+    sizes: list[int] = options.sizes
+    rates: dict[str, list[float]] = {f"{side}_{n}": [] for n in sizes for side in sides}
     firsts: list[float] = []
+    first_cpus: list[float] = []
     for number in range(options.rounds):
-        for count in (1, EIGHT):
+        for count in sizes:
             for place, (side, rate) in enumerate(sides.items()):
-                base = 1000 + 100 * number + 10 * place  # prompts that this side has not seen
+                base = 1000 * (place + 1) + 100 * number  # prompts that this side has not seen
                 rates[f"{side}_{count}"].append(await rate([question(base + i, 6) for i in range(count)]))
+        used = time.process_time()
         firsts.append((await ask(model, [question(9000 + number, options.words)], 1))[2])
+        first_cpus.append(time.process_time() - used)
     report["first_s"] = round(statistics.median(firsts), 2)
+    report["first_cpu_s"] = round(statistics.median(first_cpus), 2)
     report["tokens_per_s"] = {side: round(statistics.median(of), 1) for side, of in rates.items()}
+
+    def ratio(one: str, other: str) -> float:
+        return round(statistics.median(a / b for a, b in zip(rates[one], rates[other], strict=True)), 2)
+
     report["ratios"] = {
-        f"{other}_{n}": round(
-            statistics.median(a / b for a, b in zip(rates[f"ours_{n}"], rates[f"{other}_{n}"], strict=True)),
-            2,
-        )
-        for other in sides
-        if other != "ours"
-        for n in (1, EIGHT)
+        f"{s}_{n}": ratio(f"ours_{n}", f"{s}_{n}") for s in sides for n in sizes if s != "ours"
     }
-    report["ratios"]["eight_over_generate_1"] = round(
-        statistics.median(a / b for a, b in zip(rates[f"ours_{EIGHT}"], rates["generate_1"], strict=True)),
-        2,
-    )
+    report["over_one_generate"] = {n: ratio(f"ours_{n}", f"generate_{sizes[0]}") for n in sizes}
     await model.aclose()
     return report
 
@@ -179,6 +181,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--half-billion", action="store_true")
     parser.add_argument("--words", type=int, default=59, help="of the long prompt: 59 make 300 tokens here")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 8], help="answers at once")
     parser.add_argument("--server")
     parser.add_argument("--model", default="model")
     options = parser.parse_args()

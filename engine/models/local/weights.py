@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import itertools
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,11 @@ class Weights:
         Raises:
             ModelError: there is no such model, it cannot be read, or it cannot be batched here.
         """
+        with _loading, _no_collection():
+            return cls._load(name, source, device)
+
+    @classmethod
+    def _load(cls, name: str, source: str, device: str) -> Weights:
         import torch
         import transformers
         from safetensors import SafetensorError
@@ -56,11 +63,8 @@ class Weights:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            with _loading:
-                tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-                model: Any = AutoModelForCausalLM.from_pretrained(
-                    source, dtype="auto", trust_remote_code=False
-                )
+            tokenizer: Any = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+            model: Any = AutoModelForCausalLM.from_pretrained(source, dtype="auto", trust_remote_code=False)
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             missing = isinstance(error, OSError) and not Path(source).is_dir()
             kind = "not-found" if missing else "bad-response"
@@ -70,6 +74,10 @@ class Weights:
         is_slow = model.dtype == torch.float16 or (model.dtype == torch.bfloat16 and not _has_bfloat16())
         if device == "cpu" and is_slow:
             model = model.float()
+        if device == "cpu" and model.dtype == torch.bfloat16:
+            from engine.models.local.products import speed_up
+
+            speed_up(model)
         weights = cls(name, model.eval().to(device), tokenizer)
         weights._set_threads()
         return weights
@@ -103,20 +111,24 @@ class Weights:
 
         if "OMP_NUM_THREADS" not in os.environ and self.device.type == "cpu":
             is_small = sum(p.numel() for p in self.model.parameters()) < _SMALL
-            torch.set_num_threads(1 if is_small else fewest(len(os.sched_getaffinity(0)), self._step_s))
+            torch.set_num_threads(1 if is_small else fewest(len(os.sched_getaffinity(0)), self._product_s))
         self.threads = torch.get_num_threads()
 
-    def _step_s(self, threads: int) -> float:
-        """Seconds that one token takes with so many threads."""
+    def _product_s(self, threads: int) -> float:
+        """Seconds that the largest product of a token takes with so many threads: the choice of the next one.
+
+        A whole step takes many times as long, in the same proportions.
+        """
         import torch
 
         torch.set_num_threads(threads)
-        token = torch.tensor([[self.pad]])
+        head = self.model.get_output_embeddings()
+        state = torch.zeros(1, head.weight.shape[1], dtype=head.weight.dtype)
         took = []
         with torch.inference_mode():
-            for _ in range(3):  # the first one starts the threads
+            for _ in range(3):  # the first one reads the weights and starts the threads
                 began = time.perf_counter()
-                self.model(input_ids=token, use_cache=False)
+                head(state)
                 took.append(time.perf_counter() - began)
         return min(took)
 
@@ -155,6 +167,18 @@ class Weights:
         if limit is None and left > DEFAULT_ROOM:
             return DEFAULT_ROOM, True
         return min(left, int(limit or left)), False
+
+
+@contextlib.contextmanager
+def _no_collection() -> Generator[None]:
+    """Spare a load, which makes millions of objects that stay, the garbage collector's looks at them all."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def fewest(cores: int, seconds: Callable[[int], float]) -> int:

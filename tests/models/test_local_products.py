@@ -1,0 +1,93 @@
+"""The matrix products of a bfloat16 model on a CPU: those of PyTorch, and where they are used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.models.local.weights import Weights
+from tests.support.tiny_llama import make_tiny_llama
+
+
+@pytest.fixture(scope="module")
+def bfloat16(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+    from transformers import LlamaForCausalLM
+
+    folder = make_tiny_llama(tmp_path_factory.mktemp("tiny"), context=512)
+    model: Any = LlamaForCausalLM.from_pretrained(folder)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
+def loaded(folder: Path, monkeypatch: pytest.MonkeyPatch, *, memory: int, in_float32: bool = True) -> Any:
+    """The model of `folder` as a machine loads it that computes in bfloat16 and has so much memory."""
+    from engine.models.local import products, weights
+
+    monkeypatch.setattr(weights, "_has_bfloat16", lambda: True)
+    monkeypatch.setattr(products, "has_kernels", lambda: True)
+    monkeypatch.setattr(products, "available_memory", lambda: memory)
+    monkeypatch.setattr(products, "is_faster_in_float32", lambda layer: in_float32)
+    return Weights.load("tiny", str(folder), "cpu").model
+
+
+def test_a_model_with_faster_products_says_what_it_said(
+    bfloat16: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from engine.models.local import products
+
+    if not products.has_kernels():
+        pytest.skip("this processor has no kernels for bfloat16")
+    plain = loaded(bfloat16, monkeypatch, memory=0)
+    for in_float32 in (True, False):
+        fast = loaded(bfloat16, monkeypatch, memory=1 << 40, in_float32=in_float32)
+        linear = [module for module in fast.modules() if type(module) is torch.nn.Linear]
+        assert linear and all(isinstance(module.forward, products.Product) for module in linear)
+        for rows, length in ((1, 1), (5, 3), (1, 127), (1, 128), (2, 200)):
+            tokens = torch.arange(rows * length).view(rows, length) % 200
+            with torch.inference_mode():
+                right, logits = plain(input_ids=tokens).logits, fast(input_ids=tokens).logits
+            assert logits.dtype == right.dtype == torch.bfloat16
+            assert (logits - right).abs().max() <= 0.03 * right.abs().max(), (in_float32, rows, length)
+
+
+def test_without_room_for_a_second_copy_of_the_weights_nothing_changes(
+    bfloat16: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = (bfloat16 / "model.safetensors").stat().st_size
+    model = loaded(bfloat16, monkeypatch, memory=size)
+    assert not any("forward" in vars(module) for module in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("groups", "limits", "left"),
+    [
+        ("0::/\n", {}, 9_000_000),
+        ("0::/a/b\n", {"a/b/memory.max": "max\n", "a/memory.max": "5000000\n"}, 5_000_000),
+        ("0::/a\n", {"a/memory.max": "50000000\n"}, 9_000_000),
+        ("0::/../up\n", {"memory.max": "4000000\n"}, 4_000_000),
+        ("4:memory:/c\n0::/\n", {"memory/c/memory.limit_in_bytes": "3000000\n"}, 3_000_000),
+        ("4:memory:/gone\n", {"memory/memory.limit_in_bytes": "2000000\n"}, 2_000_000),
+        ("3:cpu:/c\n", {"cpu/c/memory.limit_in_bytes": "1\n"}, 9_000_000),
+        ("nonsense\n", {"memory.max": "1\n"}, 9_000_000),
+        (None, {}, 0),
+    ],
+)
+def test_the_memory_that_is_left_is_at_most_what_a_control_group_allows(
+    tmp_path: Path, groups: str | None, limits: dict[str, str], left: int
+) -> None:
+    from engine.models.local.products import available_memory
+
+    proc, cgroups = tmp_path / "proc", tmp_path / "cgroup"
+    if groups is not None:
+        (proc / "self").mkdir(parents=True)
+        (proc / "self" / "cgroup").write_text(groups)
+        (proc / "meminfo").write_text("MemTotal: 99999 kB\nMemAvailable: 8789 kB\n")
+    for name, text in limits.items():
+        (cgroups / name).parent.mkdir(parents=True, exist_ok=True)
+        (cgroups / name).write_text(text)
+    assert available_memory(proc, cgroups) == (8789 * 1024 if left == 9_000_000 else left)
