@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.events import ModelDelta
-from store import payloads, rows
+from store import bundles, payloads, rows
 from store.db import open_writer, write
 from store.errors import StoreError, explained, no_run
 from store.reading import ReadConnection
@@ -209,11 +209,8 @@ def find(db: sqlite3.Connection, run_id: str) -> Examined:
     """
     from engine.failures import examine
 
-    events = db.execute(
-        "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ? AND kind <> ? ORDER BY seq",
-        (run_id, ModelDelta.kind),
-    )
-    return examine((payloads.decode(db, row) for row in events), _baseline(db, run_id))
+    rows = (row for row in bundles.rows(db, run_id) if row[3] != ModelDelta.kind)
+    return examine((payloads.decode(db, row) for row in rows), _baseline(db, run_id))
 
 
 def keep(db: sqlite3.Connection, run_id: str, examined: Examined) -> None:

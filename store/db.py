@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from store import migrations, payloads
+from store import bundles, migrations
 from store.errors import StoreError, StoreWarning, explained
 
 LOCK_TIMEOUT_S = 30.0
@@ -67,7 +67,7 @@ def open_writer(path: Path | str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> 
         db = sqlite3.connect(path, timeout=lock_timeout_s, isolation_level=None, check_same_thread=False)
         try:
             migrations.check(db, path)
-            payloads.add_functions(db)
+            bundles.add_functions(db)
             _configure(db, path, lock_timeout_s)
             _migrate(db, path)
         except BaseException:
@@ -129,7 +129,7 @@ def _connect_uri(uri: str) -> sqlite3.Connection:
     db = sqlite3.connect(
         uri, uri=True, timeout=_READ_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
-    payloads.add_functions(db)
+    bundles.add_functions(db)
     return db
 
 

@@ -21,8 +21,8 @@ from engine.experiments.tally import Attempt
 from engine.experiments.trials import trial_of
 from engine.forks.replies import KINDS, Unfinished, replies_of
 from engine.search import Trial
+from store import bundles, owners, payloads
 from store import experiment_reader as experiments
-from store import owners, payloads
 from store.db import open_writer, write
 from store.errors import StoreError, explained
 from store.owners import Owner
@@ -182,15 +182,14 @@ def _set_owner(
 def _ended(db: sqlite3.Connection, name: str, key: str) -> Trial | None:
     marks = ", ".join("?" * len(DONE))
     row = db.execute(
-        "SELECT e.run_id, e.seq, e.at, e.kind, e.payload"
-        " FROM origins o JOIN runs r ON r.id = o.run_id JOIN events e ON e.run_id = r.id"
-        f" WHERE o.experiment = ? AND o.trial = ? AND r.status IN ({marks}) AND e.kind = 'run_finished'"
+        "SELECT r.id FROM origins o JOIN runs r ON r.id = o.run_id"
+        f" WHERE o.experiment = ? AND o.trial = ? AND r.status IN ({marks})"
         " ORDER BY r.started_at DESC, r.id DESC LIMIT 1",
         (name, key, *DONE),
     ).fetchone()
     if row is None:
         return None
-    end = payloads.decode(db, row)
+    (end,) = (payloads.decode(db, end) for end in bundles.rows(db, row[0], (RunFinished.kind,)))
     assert isinstance(end, RunFinished)
     key_of = TrialKey.parse(key)
     return trial_of(key_of.problem_id, key_of.repeat, end)
@@ -211,13 +210,8 @@ def _unfinished(db: sqlite3.Connection, name: str, key: str) -> Unfinished | Non
 
 def _events(db: sqlite3.Connection, run_id: str) -> Iterator[Event]:
     """The events of a run that `replies_of` reads, up to one that cannot be read."""
-    rows = db.execute(
-        "SELECT run_id, seq, at, kind, payload FROM events"
-        f" WHERE run_id = ? AND kind IN ({', '.join('?' * len(KINDS))}) ORDER BY seq",
-        (run_id, *KINDS),
-    ).fetchall()
     with suppress(StoreError):
-        for row in rows:
+        for row in bundles.rows(db, run_id, tuple(KINDS)):
             yield payloads.decode(db, row)
 
 

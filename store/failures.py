@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from engine.events import Event, WorkflowFinished
-from store import payloads
+from store import bundles, payloads
 from store.annotations import Annotation, AnnotationReader
+from store.errors import StoreError
 from store.reading import ReadConnection
 from store.rows import FAILED
 
@@ -137,18 +138,15 @@ class FailureReader:
 
 def _first(db: sqlite3.Connection, run_id: str) -> Event | None:
     row = db.execute("SELECT min(seq) FROM events WHERE run_id = ?", (run_id,)).fetchone()
-    return _event(db, run_id, row[0]) if row[0] is not None else None
+    return bundles.event_at(db, run_id, row[0]) if row[0] is not None else None
 
 
 def _answer(db: sqlite3.Connection, run_id: str, evaluation: tuple[int, str | None] | None) -> Event | None:
     """The end of the execution that was evaluated: it comes shortly before its verdict."""
     if evaluation is None:
         return None
-    ends = db.execute(
-        "SELECT seq FROM events WHERE run_id = ? AND kind = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-        (run_id, WorkflowFinished.kind, evaluation[0], _NEAR),
-    )
-    events = (_event(db, run_id, seq) for (seq,) in ends)
+    ends = bundles.rows_before(db, run_id, evaluation[0], WorkflowFinished.kind, _NEAR)
+    events = (payloads.decode(db, row) for row in ends)
     return next(
         (e for e in events if isinstance(e, WorkflowFinished) and e.execution_id == evaluation[1]), None
     )
@@ -167,8 +165,10 @@ def _failed_step(
 
 
 def _event(db: sqlite3.Connection, run_id: str, seq: int) -> Event:
-    query = "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ? AND seq = ?"
-    return payloads.decode(db, db.execute(query, (run_id, seq)).fetchone())
+    event = bundles.event_at(db, run_id, seq)
+    if event is None:
+        raise StoreError(f"Event {seq} of run {run_id} is missing; restore a copy of the store.")
+    return event
 
 
 def _scope(experiment: str | None, since: float | None) -> tuple[str, list[Any]]:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection
 
 from engine.events import RunFinished
-from store import payloads
+from store import bundles
 from store.db import write
 from store.owners import Owner
 from store.projections import add
@@ -53,8 +53,8 @@ def abandoned(db: sqlite3.Connection) -> list[str]:
 
 
 def _ending(db: sqlite3.Connection, run_id: str, why: str) -> RunFinished:
-    query = f"SELECT {payloads.COLUMNS} FROM events WHERE run_id = ? ORDER BY seq DESC LIMIT 1"
-    last = payloads.expand(db, db.execute(query, (run_id,)).fetchone())[-1]
+    last = bundles.last(db, run_id)
+    assert last is not None, run_id  # the row of a run comes with its first event
     started_at, val_score, tokens_in, tokens_out, cost_usd, model_calls, steps = db.execute(
         "SELECT started_at, val_score, tokens_in, tokens_out, cost_usd, model_calls, steps"
         " FROM runs WHERE id = ?",

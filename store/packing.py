@@ -26,18 +26,28 @@ class UnreadableError(ValueError):
     """The compressed text is damaged, or its dictionary is not one of this version."""
 
 
-class _Compressor(threading.local):
-    """A thread's own: they may not be shared."""
+class _Own(threading.local):
+    """A thread's own: they may not be shared, and loading a dictionary takes longer than what it is for."""
 
     def __init__(self) -> None:
         import zstandard
 
         self.compress = zstandard.ZstdCompressor(level=_LEVEL, dict_data=_dictionary(_DICTIONARY)).compress
+        self.decompressors: dict[int, zstandard.ZstdDecompressor] = {}
+
+    def decompress(self, data: bytes, number: int) -> bytes:
+        """What was compressed with this dictionary, 0 for none. Raises FileNotFoundError and ZstdError."""
+        import zstandard
+
+        if number not in self.decompressors:
+            known = _dictionary(number) if number else None
+            self.decompressors[number] = zstandard.ZstdDecompressor(dict_data=known)
+        return self.decompressors[number].decompress(data)
 
 
 @cache
-def _compressor() -> _Compressor:
-    return _Compressor()
+def _own() -> _Own:
+    return _Own()
 
 
 @cache
@@ -54,7 +64,7 @@ def pack(data: bytes) -> bytes | None:
     """`data` compressed; None where that would not make it shorter."""
     if len(data) < _LEAST:
         return None
-    packed = _compressor().compress(data)
+    packed = _own().compress(data)
     return packed if len(packed) < len(data) else None
 
 
@@ -68,9 +78,7 @@ def unpack(data: bytes) -> bytes:
     import zstandard
 
     try:
-        number = zstandard.get_frame_parameters(data).dict_id
-        known = _dictionary(number) if number else None
-        return zstandard.ZstdDecompressor(dict_data=known).decompress(data)
+        return _own().decompress(data, zstandard.get_frame_parameters(data).dict_id)
     except FileNotFoundError:
         raise UnreadableError("it was compressed by a newer version") from None
     except zstandard.ZstdError as error:

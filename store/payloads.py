@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from engine.event_json import UnknownEventError, from_json, to_json
 from engine.events import Event, ModelDelta
 from store import blobs, packing, streams
 from store.errors import StoreError
-from store.texts import plain
 
 _BLOB = "$blob"
 _MAP = "$map"
@@ -38,33 +37,21 @@ def append(db: sqlite3.Connection, events: Iterable[Event]) -> None:
         sqlite3.IntegrityError: the run is unknown, or has an event of this number.
         TypeError, ValueError, RecursionError, OverflowError: the event is not plain data.
     """
+    db.executemany(f"INSERT INTO events({COLUMNS}) VALUES (?, ?, ?, ?, ?)", rows_of(db, events))
+
+
+def rows_of(db: sqlite3.Connection, events: Iterable[Event]) -> Iterator[Row]:
+    """The rows of events, each run's in order. Stores their long texts, inside the caller's transaction.
+
+    Raises TypeError, ValueError, RecursionError or OverflowError where an event is not plain data.
+    """
     for part in streams.joined(events):
         first = part[0]
         data = to_json(first) if len(part) == 1 else streams.to_json(part)
         for column in _COLUMNS:
             data.pop(column, None)
         payload = _dump(data, lambda text, run_id=first.run_id: blobs.put(db, run_id, text))
-        row = (first.run_id, first.seq, first.at, first.kind, payload)
-        db.execute(f"INSERT INTO events({COLUMNS}) VALUES (?, ?, ?, ?, ?)", row)
-
-
-# In rows. A longer run is joined when the store is shrunk: here it would hold up recording.
-_MOST_ROWS = 20_000
-
-
-def rejoin(db: sqlite3.Connection, run_id: str) -> None:
-    """Join the streamed text of a run that has ended, of which a row was stored every moment.
-
-    Inside the caller's transaction. Raises StoreError where a row is damaged.
-    """
-    query = f"SELECT {COLUMNS} FROM events WHERE run_id = ? AND kind = ? ORDER BY seq LIMIT ?"
-    rows = db.execute(query, (run_id, ModelDelta.kind, _MOST_ROWS)).fetchall()
-    if not 1 < len(rows) < _MOST_ROWS:
-        return
-    events = [event for row in rows for event in expand(db, row)]
-    if len(list(streams.joined(events))) < len(rows):
-        db.execute("DELETE FROM events WHERE run_id = ? AND kind = ?", (run_id, ModelDelta.kind))
-        append(db, events)
+        yield (first.run_id, first.seq, first.at, first.kind, payload)
 
 
 def decode(db: sqlite3.Connection, row: Row) -> Event:
@@ -103,20 +90,6 @@ def as_json(payload: str | bytes) -> str:
     if packing.is_packed(payload):
         payload = packing.unpack(payload)
     return payload.decode("utf-8", "surrogatepass")
-
-
-def add_functions(db: sqlite3.Connection) -> None:
-    """Give SQL `payload_json(payload)`: the fields as JSON text, NULL where they are damaged."""
-    db.create_function("payload_json", 1, _sql_json, deterministic=True)
-
-
-def _sql_json(payload: str | bytes) -> str | None:
-    try:
-        text = as_json(payload)
-        json.loads(text)
-    except (ValueError, TypeError, AttributeError):
-        return None
-    return plain(text)
 
 
 def packed(payload: str) -> bytes | str:

@@ -26,24 +26,30 @@ from engine.events import (
     StepStarted,
     WorkflowProposed,
 )
-from store import blobs, payloads
+from store import blobs, bundles, payloads
 from store.inserts import execute, insert, searchable, short
 from store.run_projection import run_finished, run_started
 from store.texts import plain
 
 
 def add(db: sqlite3.Connection, events: Iterable[Event]) -> None:
-    """Add events, each run's in order, and bring the tables up to date, inside the caller's transaction.
+    """Add events, each run's in order, and bring the tables up to date, inside the caller's transaction. The
+    events of a run that ended are bundled.
 
     Raises what `payloads.append` does.
     """
-    payloads.append(db, _projected(db, events))
+    ended: list[str] = []
+    payloads.append(db, _projected(db, events, ended))
+    for run_id in ended:
+        bundles.bundle(db, run_id)
 
 
-def _projected(db: sqlite3.Connection, events: Iterable[Event]) -> Iterator[Event]:
+def _projected(db: sqlite3.Connection, events: Iterable[Event], ended: list[str]) -> Iterator[Event]:
     for event in events:
         if function := _PROJECTIONS.get(type(event)):
             function(db, event)
+        if isinstance(event, RunFinished):
+            ended.append(event.run_id)
         yield event
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.events import Event, ModelCallFinished, ModelCallStarted
-from store import blobs, interrupted, payloads, stalls
+from store import blobs, bundles, interrupted, payloads, stalls
 from store import search as fulltext
 from store.errors import AmbiguousRunError, RunNotFoundError, StoreError, no_run
 from store.reading import ReadConnection
@@ -54,18 +54,11 @@ if TYPE_CHECKING:
     from store.jobs.reading import JobReader
     from store.way_reader import WayReader
 
-_CHUNK_ROWS = 500
+_CHUNK_ROWS = 100
 _PAGE_RUNS = 500
 _LAST_CHARACTER = "\U0010ffff"
-_SELECT_EVENTS = f"SELECT {payloads.COLUMNS} FROM events WHERE run_id = ?"
-# Streamed text may be joined: the row that an event is of has its number, or is the last one before that.
-_ROW_OF = "seq >= coalesce((SELECT max(seq) FROM events WHERE run_id = ?1 AND seq <= ?2), ?2)"
-# A run's calls of its worker are most of it, and no part of its trajectory.
-_OF_TRAJECTORY = (
-    " AND (kind IN ('run_started', 'workflow_proposed', 'round_finished', 'run_finished') OR seq IN"
-    " (SELECT started_seq FROM model_calls WHERE run_id = ?2 AND role = 'meta' UNION ALL"
-    " SELECT finished_seq FROM model_calls WHERE run_id = ?2 AND role = 'meta')) ORDER BY seq"
-)
+_CALLS = ("model_call_started", "model_call_finished")
+_OF_TRAJECTORY = ("run_started", "workflow_proposed", "round_finished", "run_finished", *_CALLS)
 
 
 class Reader:
@@ -259,24 +252,16 @@ class Reader:
         With `kinds`, only those. Events that arrive while this runs are included; a run that is unknown has
         none.
         """
-        of_kind = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
-        query = f"{_SELECT_EVENTS.replace('?', '?1')} AND {_ROW_OF}{of_kind} ORDER BY seq LIMIT {_CHUNK_ROWS}"
-        while True:
+        after: int | None = after_seq
+        while after is not None:
             with self._connection.taken() as db:
-                rows = db.execute(query, (run_id, after_seq, *kinds)).fetchall()
-                # One string for all of them: a large trace has 100,000 events.
-                parts = (payloads.expand(db, (run_id, *row[1:])) for row in rows)
-                chunk = [event for part in parts for event in part if event.seq > after_seq]
+                chunk, after = bundles.page(db, run_id, after, kinds, _CHUNK_ROWS)
             yield from chunk
-            if len(rows) < _CHUNK_ROWS:
-                return
-            after_seq = chunk[-1].seq
 
     def events_of_kind(self, run_id: str, *kinds: str) -> list[Event]:
         """The run's events of these kinds, in order."""
-        marks = ", ".join("?" * len(kinds))
         with self._connection.taken() as db:
-            rows = db.execute(f"{_SELECT_EVENTS} AND kind IN ({marks}) ORDER BY seq", (run_id, *kinds))
+            rows = bundles.rows(db, run_id, kinds)
             return [event for row in rows for event in payloads.expand(db, row)]
 
     def ended_runs(self) -> list[str]:
@@ -286,9 +271,12 @@ class Reader:
 
     def trajectory_events(self, run_id: str) -> list[Event]:
         """The events that `store.trajectories.trajectory_of` needs, in order."""
+        query = "SELECT started_seq, finished_seq FROM model_calls WHERE run_id = ? AND role = 'meta'"
         with self._connection.taken() as db:
-            rows = db.execute(_SELECT_EVENTS.replace("?", "?1") + _OF_TRAJECTORY, (run_id, run_id))
-            return [payloads.decode(db, row) for row in rows]
+            # A run's calls of its worker are most of it, and no part of its trajectory.
+            of_meta = {seq for pair in db.execute(query, (run_id,)) for seq in pair}
+            rows = bundles.rows(db, run_id, _OF_TRAJECTORY)
+            return [payloads.decode(db, row) for row in rows if row[3] not in _CALLS or row[1] in of_meta]
 
     def runs_of(self, problem_id: str, benchmark: str | None) -> list[str]:
         """Ids of the ended runs on a problem, the best on `val` first, then the oldest."""
@@ -304,12 +292,10 @@ class Reader:
         Raises StoreError where there is none.
         """
         with self._connection.taken() as db:
-            query = f"{_SELECT_EVENTS} AND seq <= ? ORDER BY seq DESC LIMIT 1"
-            rows = db.execute(query, (run_id, seq)).fetchall()
-            for event in (event for row in rows for event in payloads.expand(db, row)):
-                if event.seq == seq:
-                    return event
-        raise StoreError(f"Run {run_id} has no event {seq} in the store {self.path}.")
+            event = bundles.event_at(db, run_id, seq)
+        if event is None:
+            raise StoreError(f"Run {run_id} has no event {seq} in the store {self.path}.")
+        return event
 
     def steps(self, run_id: str) -> tuple[StepRow, ...]:
         """The run's operator calls in the order they began, without inputs and outputs."""
@@ -388,7 +374,7 @@ class Reader:
 
     def stats(self) -> Stats:
         """Counts of what is stored, and the size on disk in bytes."""
-        tables = ("runs", "events", "model_calls", "workflows", "blobs")
+        tables = ("runs", "model_calls", "workflows", "blobs")
         (counts,) = self._all(f"SELECT {', '.join(f'(SELECT count(*) FROM {table})' for table in tables)}")
         log = self.path.with_name(self.path.name + "-wal")
         return Stats(*counts, file_bytes=sum(p.stat().st_size for p in (self.path, log) if p.exists()))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from store import migrations, payloads
+from store import bundles, migrations
 from store.db import open_reader
 from store.errors import OF_DAMAGE, readable
 
@@ -73,6 +73,6 @@ class ReadConnection:
     def _empty_store(self) -> sqlite3.Connection:
         if self._empty is None:
             self._empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            payloads.add_functions(self._empty)
+            bundles.add_functions(self._empty)
             migrations.apply(self._empty)
         return self._empty

@@ -20,7 +20,6 @@ from typing import Self
 
 from engine.events import Event, RunFinished
 from store import annotations as remarks
-from store import payloads
 from store.db import LOCK_TIMEOUT_S, Checkpoints, open_writer, write
 from store.errors import RecordError, StoreError, explain
 from store.interrupted import end_lost, mark_interrupted
@@ -197,14 +196,12 @@ class Recorder:
                 self._running.clear()
 
     def _round_off(self, db: sqlite3.Connection, batch: list[_Item]) -> None:
-        """Of the runs that ended in this batch, join what streamed, and label those that failed."""
+        """Of the runs that ended in this batch, label those that failed."""
         ended = [item.event for item in batch if isinstance(item.event, RunFinished)]
         for event in ended if self._failure is None else []:
             # What is said of a run must not cost its record, nor anybody else's: whatever could not be
             # labelled here is tried again when somebody looks at the failures.
             with suppress(Exception):
-                with write(db):
-                    payloads.rejoin(db, event.run_id)
                 if remarks.is_due(db, event.run_id):
                     examined = remarks.find(db, event.run_id)
                     with write(db):

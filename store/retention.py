@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from store import search
+from store import bundles, search
 from store.db import open_reader, open_writer, write
-from store.errors import StoreError, explained
+from store.errors import OF_DAMAGE, StoreError, explained
 from store.shrinking import pack_runs
 
 _BATCH_RUNS = 20
@@ -99,8 +100,12 @@ def _doomed(db: sqlite3.Connection, older_than_days: float | None, keep: int | N
 
 
 def _count_events(db: sqlite3.Connection, run_ids: list[str]) -> int:
-    query = "SELECT count(*) FROM events WHERE run_id = ?"
-    return sum(db.execute(query, (run_id,)).fetchone()[0] for run_id in run_ids)
+    count = 0
+    for run_id in run_ids:
+        with suppress(StoreError, *OF_DAMAGE):  # a damaged run can be deleted like others
+            last = bundles.last(db, run_id)
+            count += last.seq + 1 if last is not None else 0
+    return count
 
 
 def _delete_runs(db: sqlite3.Connection, run_ids: list[str]) -> int:

@@ -158,7 +158,6 @@ class Stats:
     """How much the store holds. `file_bytes` includes the write-ahead log."""
 
     runs: int
-    events: int
     model_calls: int
     workflows: int
     blobs: int

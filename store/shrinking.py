@@ -1,4 +1,4 @@
-"""Making a store smaller without losing anything: what older versions stored plainly is compressed.
+"""Making a store smaller without losing anything: what older versions stored is bundled and compressed.
 
 One run a transaction, and each text only where it is still plain: whoever interrupts this, by kill -9 too,
 can begin again, and what was done stays done. Others may record meanwhile.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 
-from store import packing, payloads
+from store import bundles, packing, payloads
 from store.db import write
 
 
 def pack_runs(db: sqlite3.Connection) -> int:
-    """Compress the texts of all runs that have ended; the number of runs that had any to compress."""
+    """Compress what is stored of all runs that have ended; how many runs had anything to compress."""
     run_ids = db.execute("SELECT id FROM runs WHERE status <> 'running' ORDER BY id").fetchall()
     changed = sum(_pack_run(db, run_id) for (run_id,) in run_ids)
     _pack_blobs(db)
@@ -25,7 +25,8 @@ def _pack_run(db: sqlite3.Connection, run_id: str) -> bool:
     plain_texts = "SELECT id, text FROM search_texts WHERE run_id = ? AND typeof(text) = 'text'"
     changes = db.total_changes
     with write(db):
-        payloads.rejoin(db, run_id)
+        while bundles.bundle(db, run_id):
+            pass
         events = [(payloads.packed(text), id) for id, text in db.execute(plain_events, (run_id,))]
         _update(db, "UPDATE events SET payload = ? WHERE id = ?", events)
         texts = [(packing.pack(text.encode()) or text, id) for id, text in db.execute(plain_texts, (run_id,))]

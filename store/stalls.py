@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
+
+from store import bundles
 
 RUNS = 200  # the newest runs that are looked at
 EVENT_RUNS = 50  # those of them whose events are read, which costs more
@@ -23,8 +26,9 @@ def usual_waits(db: sqlite3.Connection) -> dict[Wait, float]:
     The keys are ("model", name), ("operator", name), ("slot", "") for a container to start a workflow in, and
     ("scoring", "").
     """
-    newest = "SELECT id FROM runs WHERE job IS NULL ORDER BY started_at DESC LIMIT ?"
-    runs = json.dumps([run_id for (run_id,) in db.execute(newest, (RUNS,))])
+    query = "SELECT id FROM runs WHERE job IS NULL ORDER BY started_at DESC LIMIT ?"
+    newest = [run_id for (run_id,) in db.execute(query, (RUNS,))]
+    runs = json.dumps(newest)
     waits: dict[Wait, list[float]] = defaultdict(list)
     among = "run_id IN (SELECT value FROM json_each(?)) AND wall_ms IS NOT NULL"
     for model, ms in db.execute(
@@ -35,30 +39,26 @@ def usual_waits(db: sqlite3.Connection) -> dict[Wait, float]:
         f"SELECT operator, wall_ms FROM steps WHERE {among} AND reused = 0 AND status = 'ok'", (runs,)
     ):
         waits["operator", operator].append(ms / 1000)
-    few = json.dumps(json.loads(runs)[:EVENT_RUNS])
-    _of_containers(db, few, waits)
+    _of_containers(db, newest[:EVENT_RUNS], waits)
     return {wait: _quantile(durations) for wait, durations in waits.items() if len(durations) >= ENOUGH}
 
 
-def _of_containers(db: sqlite3.Connection, runs: str, waits: dict[Wait, list[float]]) -> None:
+def _of_containers(db: sqlite3.Connection, run_ids: Sequence[str], waits: dict[Wait, list[float]]) -> None:
     """Slots: from a workflow to its start in a container. Scoring: from an answer to its score."""
     ends = {
         "workflow_started": ("workflow_proposed", "slot"),
         "evaluation_finished": ("workflow_finished", "scoring"),
     }
-    began: dict[tuple[str, str], float] = {}
-    query = (
-        "SELECT run_id, kind, at FROM events WHERE run_id IN (SELECT value FROM json_each(?)) AND kind IN"
-        " ('workflow_proposed', 'workflow_started', 'workflow_finished', 'evaluation_finished')"
-        " ORDER BY run_id, seq"
-    )
-    for run_id, kind, at in db.execute(query, (runs,)):
-        if kind in ends:
+    kinds = (*ends, *(start for start, _ in ends.values()))
+    for run_id in run_ids:
+        began: dict[str, float] = {}
+        for _, _, at, kind, _ in bundles.rows(db, run_id, kinds):
+            if kind not in ends:
+                began[kind] = at
+                continue
             start, name = ends[kind]
-            if (since := began.pop((run_id, start), None)) is not None:
+            if (since := began.pop(start, None)) is not None:
                 waits[name, ""].append(max(at - since, 0.0))
-        else:
-            began[run_id, kind] = at
 
 
 def _quantile(values: list[float]) -> float:

@@ -5,16 +5,18 @@ meta-agents replied.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from store import blobs
+from engine.events import ModelCallFinished, WorkflowProposed
+from store import blobs, bundles, payloads
+from store.errors import OF_DAMAGE, StoreError
 from store.reading import ReadConnection
 from store.usage import UNKNOWN_COST
 
-# An event's fields for SQL; NULL where it is damaged.
-_FIELDS = "payload_json(e.payload)"
-_BLANK = "char(9, 10, 11, 12, 13, 32)"
+_BLANK = "\t\n\v\f\r "
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +96,10 @@ class WayReader:
         """What came of the replies in these runs. Workflows that no reply was read for are left out."""
         from engine.workflows.skeleton import skeleton
 
-        query = f"""
+        query = """
             SELECT p.run_id, p.seq, p.workflow_id, p.strict_ok, w.code_hash
-            FROM proposals p JOIN events e ON e.run_id = p.run_id AND e.seq = p.seq
-              LEFT JOIN workflows w ON w.id = p.workflow_id
-            WHERE p.run_id IN (SELECT value FROM json_each(?))
-              AND json_extract({_FIELDS}, '$.turn') IS NOT NULL
-            ORDER BY p.run_id, p.seq"""
+            FROM proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
+            WHERE p.run_id IN (SELECT value FROM json_each(?)) ORDER BY p.run_id, p.seq"""
         with self._connection.taken() as db:
             shapes: dict[str, str] = {}
 
@@ -113,15 +112,33 @@ class WayReader:
                 return Proposal(shapes[code], bool(strict_ok))
 
             rows = db.execute(query, (json.dumps(list(run_ids)),)).fetchall()
-            return self._connection.intact(rows, proposal, lambda row: row[:2])
+            read = {
+                run_id: {seq for seq, turn in _values(db, run_id, WorkflowProposed.kind, "turn")}
+                for run_id in {row[0] for row in rows}
+            }
+            of_replies = (row for row in rows if row[1] in read[row[0]])
+            return self._connection.intact(of_replies, proposal, lambda row: row[:2])
 
     def thinking(self, run_ids: Sequence[str]) -> tuple[int, int]:
         """How many replies of meta-agents there are in these runs, and how many of them reasoned nothing."""
-        query = f"""
-            SELECT count(*), total(trim(json_extract({_FIELDS}, '$.reasoning'), {_BLANK}) = '')
-            FROM model_calls m JOIN events e ON e.run_id = m.run_id AND e.seq = m.finished_seq
-            WHERE m.run_id IN (SELECT value FROM json_each(?)) AND m.role = 'meta'
-              AND m.finish <> 'error' AND json_extract({_FIELDS}, '$.reasoning') IS NOT NULL"""
+        query = """
+            SELECT run_id, finished_seq FROM model_calls
+            WHERE run_id IN (SELECT value FROM json_each(?)) AND role = 'meta' AND finish <> 'error'"""
         with self._connection.taken() as db:
-            replies, empty = db.execute(query, (json.dumps(list(run_ids)),)).fetchone()
-        return replies, int(empty)
+            answered = set(db.execute(query, (json.dumps(list(run_ids)),)))
+            blank = [
+                isinstance(text, str) and not text.strip(_BLANK)
+                for run_id in {run_id for run_id, _ in answered}
+                for seq, text in _values(db, run_id, ModelCallFinished.kind, "reasoning")
+                if (run_id, seq) in answered
+            ]
+        return len(blank), sum(blank)
+
+
+def _values(db: sqlite3.Connection, run_id: str, kind: str, field: str) -> Iterator[tuple[int, object]]:
+    """What a run's events of a kind have in a field, by number; without null, and what is damaged."""
+    with suppress(StoreError):
+        for row in bundles.rows(db, run_id, (kind,)):
+            with suppress(*OF_DAMAGE):
+                if (value := json.loads(payloads.as_json(row[4])).get(field)) is not None:
+                    yield row[1], value

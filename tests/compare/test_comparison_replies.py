@@ -14,6 +14,7 @@ from engine.workflows.skeleton import same_share, skeleton
 from store.compare.comparison import Comparison, compare, to_json
 from store.compare.replies import Share
 from store.reader import Reader
+from tests.store.samples import as_rows
 from tests.support.trials import CODE, FAIL, PASS, Ran, Reply, store_experiment, store_run
 from tui.compare.paper import paper_table
 from tui.compare.report import text
@@ -137,6 +138,7 @@ def test_reasoning_that_is_long_or_no_unicode_is_reasoning_and_damage_is_left_ou
     store_experiment(path, "e", {"a": {"p": [replied(*odd)]}, "b": {"p": [PASS]}})
     assert compared(path, "e").summaries[0].shares["empty_thinking_share"] == Share(0.25, 4)
     with sqlite3.connect(path) as db:
+        as_rows(db)
         changed = "UPDATE events SET payload = 'cut' WHERE kind = ? AND seq = (SELECT max(seq) FROM events e2"
         where = " WHERE e2.run_id = events.run_id AND e2.kind = events.kind) AND run_id = 'e-a-0-1'"
         db.execute(changed + where, ("workflow_proposed",))

@@ -29,6 +29,7 @@ from store.interrupted import end_lost
 from store.reader import Reader
 from store.recorder import Recorder
 from store.recording import recorded
+from tests.store.samples import as_rows
 from tests.support.runs import DOUBLE, TEST_AND_REVISE, of, wrong_then_right
 from tests.support.scripted import ScriptedModel
 
@@ -220,6 +221,7 @@ async def test_a_damaged_record_gives_what_comes_before_the_damage(sandbox: Sand
     await bench.interrupt(whole[: cuts(whole)[3]])
     damaged = of(whole, ModelCallFinished)[1]
     db = open_writer(bench.path)
+    as_rows(db)
     query = "UPDATE events SET payload = '{' WHERE run_id = ? AND seq = ?"
     db.execute(query, (damaged.run_id, damaged.seq))
     db.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 import types
 import typing
 from collections.abc import Iterable
@@ -29,7 +30,9 @@ from engine.events import (
     WorkflowProposed,
     WorkflowStarted,
 )
+from store import bundles, payloads
 from store.db import open_writer, write
+from store.payloads import COLUMNS
 from store.projections import add as add
 
 LONG_PROMPT = "Write a function that sieves primes.\n" * 100
@@ -54,6 +57,15 @@ def started(run_id: str = "r1", **changes: Any) -> RunStarted:
         "config": {"rounds": 2},
     }
     return RunStarted(**(values | changes))
+
+
+def as_rows(db: sqlite3.Connection) -> None:
+    """Make each event of the store a row of its own, as it is while its run goes on."""
+    query = f"SELECT {COLUMNS} FROM events WHERE kind = ?"
+    for run_id, seq, *row in db.execute(query, (bundles.KIND,)).fetchall():
+        db.execute("DELETE FROM events WHERE run_id = ? AND seq = ?", (run_id, seq))
+        rows = ((*row, payloads.packed(body)) for *row, body in bundles.unbundled((run_id, seq, *row)))
+        db.executemany(f"INSERT INTO events({COLUMNS}) VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def finished(run_id: str = "r1", **changes: Any) -> RunFinished:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.events import EVENTS, Event, ModelCallFinished, Notice, RunStarted, StepFinished
-from store import payloads
+from store import bundles
 from store.db import open_writer, write
 from tests.store.samples import add, any_event, started, whole_run
 
@@ -30,8 +30,9 @@ def stored(db: sqlite3.Connection, event: Event) -> Event:
         if not isinstance(event, RunStarted):
             add(db, [started(event.run_id)])
         add(db, [event])
-    query = "SELECT run_id, seq, at, kind, payload FROM events WHERE run_id = ? AND seq = ?"
-    return payloads.decode(db, db.execute(query, (event.run_id, event.seq)).fetchone())
+    found = bundles.event_at(db, event.run_id, event.seq)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("kind", EVENTS)
@@ -106,13 +107,18 @@ def test_a_long_text_is_held_once_and_compressed(db: sqlite3.Connection) -> None
 
 def test_sql_can_look_into_a_payload(db: sqlite3.Connection) -> None:
     with write(db):
-        add(db, whole_run("sql"))
+        add(db, whole_run("sql", end=False))
+        add(db, whole_run("bundled"))
 
-    query = (
+    of_row = (
         "SELECT json_extract(payload_json(payload), '$.params.temperature')"
         " FROM events WHERE run_id = 'sql' AND seq = 2"
     )
-    assert db.execute(query).fetchone() == (0.5,)
+    of_bundle = (
+        "SELECT e.value ->> '$[3].params.temperature' FROM events, json_each(payload_json(payload)) e"
+        " WHERE run_id = 'bundled' AND events.kind = 'bundle' AND e.value ->> 2 = 'model_call_started'"
+    )
+    assert db.execute(of_row).fetchall() == db.execute(of_bundle).fetchall() == [(0.5,)]
 
 
 def test_an_id_that_is_no_text_comes_back_equal(db: sqlite3.Connection) -> None:

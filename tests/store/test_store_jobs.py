@@ -17,7 +17,7 @@ from store.jobs.ingest import Ingested, NoJobError, forget, ingest
 from store.jobs.reading import JobReader, Point
 from store.reader import Reader
 from store.reading import ReadConnection
-from tests.store.samples import finished, store, whole_run
+from tests.store.samples import as_rows, finished, store, whole_run
 from tests.support.job_folders import BEGUN, JobFolder, group
 
 
@@ -312,6 +312,7 @@ def test_a_run_that_is_none_is_refused_and_costs_no_other(
     store(theirs, whole_run("a"))
     store(theirs, whole_run("b"))
     with sqlite3.connect(theirs) as other:
+        as_rows(other)
         query = "UPDATE events SET payload = ? WHERE run_id = 'a' AND kind = 'model_call_started'"
         other.execute(query, (json.dumps({"call_id": "c", "messages": [1]}),))
     other.close()

@@ -12,8 +12,8 @@ import pytest
 
 from store.jobs import ingest as ingesting
 from store.reader import Reader
+from tests.store.samples import as_rows, whole_run
 from tests.store.samples import store as store_runs
-from tests.store.samples import whole_run
 from tests.support.job_folders import JobFolder
 from tui.service.jobs.jobs import Jobs
 from tui.service.jobs.reading import JobReading
@@ -90,6 +90,7 @@ async def test_a_folder_that_is_none_and_damaged_runs_are_told_and_cost_no_other
     bad = JobFolder(jobs, "01b")
     store_runs(bad.path / "store.db", whole_run("r2"))
     with sqlite3.connect(bad.path / "store.db") as db:
+        as_rows(db)
         db.execute("UPDATE events SET payload = '{}' WHERE kind = 'model_call_started'")
     db.close()
     (JobFolder(jobs, "01c").path / "store.db").write_bytes(b"no database at all" * 100)
