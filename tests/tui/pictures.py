@@ -15,7 +15,6 @@ from textual.color import Color
 from textual.filter import Monochrome
 from textual.pilot import Pilot
 from textual.strip import Strip
-from textual.widgets import Input, TextArea
 
 from tests.tui.pilots import WIDE
 
@@ -43,9 +42,6 @@ async def pictures(pilot: Pilot[Any], *, light: bool = True) -> str:
     on. What the letters stand for comes below.
     """
     app, dark = pilot.app, pilot.app.theme
-    for field in app.screen.query("Input, TextArea"):
-        assert isinstance(field, Input | TextArea)
-        field.cursor_blink = False
     told: dict[tuple[int, int], list[str]] = {size: [] for size in SIZES}
     # What a headless app renders for its terminal nobody sees: that would be most of the time.
     with patch.object(Compositor, "render_update", return_value=None):
@@ -53,10 +49,10 @@ async def pictures(pilot: Pilot[Any], *, light: bool = True) -> str:
             app.theme = theme
             for size in SIZES:
                 await pilot.resize_terminal(*size)
-                told[size] += _told(look, await _settled(pilot))
+                told[size] += _told(look, await settled(pilot))
         app.theme = dark
         await pilot.resize_terminal(*WIDE)
-        await _settled(pilot)
+        await settled(pilot)
     parts = ((f"=== {width}x{height} ===", *lines) for (width, height), lines in told.items())
     return "\n".join(chain.from_iterable(parts)) + "\n"
 
@@ -72,12 +68,15 @@ def _told(look: str, rows: Sequence[Strip]) -> Iterator[str]:
         yield from _styles([row.apply_filter(Monochrome(), _NO_BACKGROUND) for row in rows])
 
 
-async def _settled(pilot: Pilot[Any]) -> list[Strip]:
-    """The rows of the screen once nothing is read for it, and two looks at it have found the same."""
+async def settled(pilot: Pilot[Any], *, read: bool = True) -> list[Strip]:
+    """The rows of the screen once two looks have found the same, and, with `read`, nothing is read for it.
+
+    A pause ends once the process has used little CPU time for a moment, as it does on a busy machine, too.
+    """
     screen, rows = pilot.app.screen, list[Strip]()
     while True:
         await pilot.pause()
-        if any(worker.node is screen and not worker.is_finished for worker in pilot.app.workers):
+        if read and any(worker.node is screen and not worker.is_finished for worker in pilot.app.workers):
             continue
         before, rows = rows, [Strip(row).simplify() for row in screen._compositor.render_strips()]
         if rows == before:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from textual.css.query import NoMatches
 from textual.pilot import Pilot
 
 from engine.events import Event
@@ -26,12 +27,22 @@ def app_of(workbench: ScriptedWorkbench, **options: Any) -> WorkbenchApp:
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], object], patience_s: float = 300.0) -> None:
-    """Wait until `condition` holds; fails with the screen's name when it never does, however slow it is."""
+    """Wait until `condition` holds; fails with the screen's name when it never does, however slow it is.
+
+    A condition that looks for a widget of a screen that is still being composed does not hold yet.
+    """
     deadline = time.monotonic() + patience_s
-    while not condition():
+    while not _holds(condition):
         assert time.monotonic() < deadline, f"gave up waiting on screen {pilot.app.screen!r}"
         await pilot.pause(0.02)
     await pilot.pause()
+
+
+def _holds(condition: Callable[[], object]) -> bool:
+    try:
+        return bool(condition())
+    except NoMatches:
+        return False
 
 
 async def record(path: Path, runs: Iterable[list[Event]]) -> None:

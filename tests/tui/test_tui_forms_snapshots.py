@@ -15,7 +15,6 @@ from tests.tui.test_tui_fork_cluster import cluster, opened
 from tests.tui.test_tui_live import Standing, paused, stop_of
 from tui.app import WorkbenchApp
 from tui.screens.stop.stop import StopScreen
-from tui.widgets.text_field import TextField
 
 __all__ = ["cluster"]  # a fixture
 SIZES = pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "160x48"])
@@ -26,12 +25,6 @@ Compare = Callable[..., bool]
 def no_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a picture may take longer than the workbench waits before it calls a wait a stall."""
     monkeypatch.setattr("tui.app.STALL_SECONDS", 3600.0)
-
-
-def stand_still(app: WorkbenchApp) -> None:
-    """Have no cursor that blinks."""
-    for field in app.screen.query(TextField):
-        field.cursor_blink = False
 
 
 @SIZES
@@ -46,7 +39,6 @@ def test_a_stop_before_a_step(snap_compare: Compare, size: tuple[int, int], stor
         await until(pilot, lambda: session.state.stop is not None)
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, StopScreen) and app.focused is not None)
-        stand_still(app)
 
     assert snap_compare(app, terminal_size=size, run_before=ready)
 
@@ -58,6 +50,5 @@ def test_one_edit_for_a_cluster(snap_compare: Compare, size: tuple[int, int], cl
     async def ready(pilot: Pilot[Any]) -> None:
         assert isinstance(pilot.app, WorkbenchApp)
         await opened(pilot, pilot.app)
-        stand_still(pilot.app)
 
     assert snap_compare(app, terminal_size=size, run_before=ready)

@@ -43,10 +43,7 @@ async def opened(pilot: Pilot[Any], run_id: str = PARENT, *, down: int = 2) -> P
     await until(pilot, lambda: app.screen.query(PromptEditor) and app.screen.query_one(PromptEditor).rows)
     screen = app.screen
     assert isinstance(screen, PlaygroundScreen)
-    area = screen.query_one(TextArea)
     await until(pilot, lambda: screen.focused is not None)  # the template, or a grid that was filled
-    area.cursor_blink = False  # a snapshot would show it on or off
-    area.notify_style_update()  # a line drawn before the focus came has no cursor, and would be kept
     return screen
 
 
