@@ -16,6 +16,7 @@ from textual.binding import Binding
 
 from sandbox.errors import ExpectedError
 from tui.actions import bindings_for, keymap_problems
+from tui.closing import is_missed_at_the_end
 from tui.engines import Engines
 from tui.key_order import KeyOrder
 from tui.memory import Memory
@@ -187,6 +188,10 @@ class WorkbenchApp(Places):
             # Not over a half-filled form, and not to where one is.
             return where not in ("form", "bench", "launch", "choose" if action == "compare" else action)
         return True
+
+    def _handle_exception(self, error: Exception) -> None:
+        if not is_missed_at_the_end(self, error):
+            super()._handle_exception(error)
 
     def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
         for binding in clashed_bindings - {b for b in clashed_bindings if b.id in self._clashes}:

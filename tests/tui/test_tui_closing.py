@@ -1,15 +1,18 @@
-"""Work in the background that comes to a screen which is being closed, and has lost its widgets."""
+"""A screen that is being closed misses its widgets: work in the background does, and one that opens then."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
-from textual.app import App
 from textual.css.query import NoMatches
 from textual.worker import WorkerFailed
 
+from tests.tui.pilots import app_of
+from tests.tui.scripted import ScriptedWorkbench
 from tui.screens.base import WorkbenchScreen
+from tui.screens.pick.pick import PickScreen
 
 
 class Looking(WorkbenchScreen[None]):
@@ -34,8 +37,8 @@ class Looking(WorkbenchScreen[None]):
         self.query_one("#gone")
 
 
-async def test_work_that_comes_too_late_is_over() -> None:
-    app: App[None] = App()
+async def test_work_that_comes_too_late_is_over(store: Path) -> None:
+    app = app_of(ScriptedWorkbench(store))
     screen = Looking(at_once=False)
     async with app.run_test() as pilot:
         await app.push_screen(screen)
@@ -43,8 +46,15 @@ async def test_work_that_comes_too_late_is_over() -> None:
     assert screen.looked
 
 
-async def test_a_widget_that_is_missed_while_the_screen_is_open_is_an_error() -> None:
-    app: App[None] = App()
+async def test_a_screen_that_opens_as_the_workbench_ends_is_closed_too(store: Path) -> None:
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test():
+        app.push_screen(PickScreen("Which?", [("one", "the first")]))
+        app.exit()
+
+
+async def test_a_widget_that_is_missed_while_the_screen_is_open_is_an_error(store: Path) -> None:
+    app = app_of(ScriptedWorkbench(store))
     with pytest.raises(WorkerFailed) as caught:
         async with app.run_test() as pilot:
             await app.push_screen(Looking(at_once=True))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from textual.css.query import NoMatches
 from textual.screen import Screen, ScreenResultType
-from textual.worker import Worker, WorkType
 
 from tui.safe import one_line
 
@@ -28,7 +26,6 @@ class WorkbenchScreen(Screen[ScreenResultType]):
         # Reads in progress by what they read, and what is to be read once more after them.
         self._reading: dict[str, Load | None] = {}
         self._told = ""
-        self._is_closing = False
 
     @property
     def navigation(self) -> Navigation:
@@ -38,19 +35,6 @@ class WorkbenchScreen(Screen[ScreenResultType]):
     def shown_run(self) -> str | None:
         """The id of the run that is shown, or that the cursor is on."""
         return None
-
-    def run_worker(self, work: WorkType[R], *args: Any, **options: Any) -> Worker[R]:
-        """As Textual's; but work that misses a widget because the screen is being closed is over."""
-        if callable(work):
-            work = cast("WorkType[R]", partial(self._unless_closed, work))
-        return super().run_worker(work, *args, **options)
-
-    async def _unless_closed(self, work: Callable[[], Any]) -> Any:
-        try:
-            return await work()
-        except NoMatches:
-            if not self._is_closing:
-                raise
 
     def read_store(self, load: Load, *, what: str = "store", again: bool = True) -> None:
         """Read in the background: one read of `what` at a time, and none is cut off.
@@ -101,5 +85,4 @@ class WorkbenchScreen(Screen[ScreenResultType]):
     def _on_prune(self) -> None:
         """The screen is being closed. Textual cancels its workers only once its widgets are gone, and one
         that comes back from the store in between would look for them."""
-        self._is_closing = True
         self.workers.cancel_node(self)
