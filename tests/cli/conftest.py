@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from sandbox import SandboxError, open_sandbox
 from tests.support.forked_commands import CommandServer
 from tests.support.openai_server import Handler, OpenAIServer, Reply, answer
 from tests.support.runs import GENERATE, RIGHT
@@ -91,6 +92,25 @@ def command_server() -> Iterator[CommandServer]:
 def shell(tmp_path: Path, command_server: CommandServer) -> Shell:
     env = kept() | {"HOME": str(tmp_path), "FLOWREASONER_STORE": str(tmp_path / "store.db")}
     return Shell(tmp_path, command_server, env)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def has_bubblewrap() -> bool:
+    """Whether workflows can run under bubblewrap here."""
+    try:
+        async with open_sandbox("bwrap", size=1):
+            return True
+    except SandboxError:
+        return False
+
+
+@pytest.fixture
+def light_sandbox(shell: Shell, has_bubblewrap: bool) -> None:
+    """For commands that run workflows and are about something else than where: with bubblewrap, two sandboxes
+    start in half of the CPU time that they take with Docker.
+    """
+    if has_bubblewrap:
+        shell.env["FLOWREASONER_SANDBOX__BACKEND"] = "bwrap"
 
 
 @dataclass

@@ -15,6 +15,8 @@ from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import DONE, Piece, Reply, chunk, failure, usage
 from tests.support.runs import DOUBLE, RIGHT
 
+pytestmark = pytest.mark.usefixtures("light_sandbox")
+
 KEY = "ca\"na'ry\\key/with+every=thing %41 &<x>;:|0123456789"
 FORMS = [
     KEY,

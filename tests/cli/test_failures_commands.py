@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from engine.problems import Problem
 from store.reader import Reader
 from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import answer
 from tests.support.runs import DOUBLE, WRONG, completion
+
+pytestmark = pytest.mark.usefixtures("light_sandbox")
 
 BROKEN = completion("return nowhere")
 

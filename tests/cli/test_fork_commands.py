@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engine.event_json import from_json
 from engine.events import Event, StepFinished, StepStarted
 from store.reader import Reader
 from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import answer
 from tests.support.runs import DOUBLE, GENERATE, RIGHT, TEST_AND_REVISE, WRONG, end, of
+
+pytestmark = pytest.mark.usefixtures("light_sandbox")
 
 WORKFLOW = """
 class Workflow:

@@ -18,6 +18,8 @@ from tests.support.runs import DOUBLE
 from tests.workflows import format_samples as samples
 from tests.workflows.test_formats_workspace import a_round, write
 
+pytestmark = pytest.mark.usefixtures("light_sandbox")
+
 
 @pytest.fixture
 def problem_file(shell: Shell) -> Path:

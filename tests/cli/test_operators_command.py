@@ -15,6 +15,8 @@ from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import answer
 from tests.support.runs import DOUBLE, RIGHT, completion
 
+pytestmark = pytest.mark.usefixtures("light_sandbox")
+
 DOCS = Path(__file__).parents[2] / "docs" / "operators.md"
 TEXTS = completion('return await self.code_generate(instruction="Think.")')
 CRITICISED = completion(

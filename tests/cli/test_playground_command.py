@@ -12,6 +12,8 @@ from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import Reply, answer, failure
 from tests.support.runs import DOUBLE, RIGHT, WRONG, completion
 
+pytestmark = pytest.mark.usefixtures("light_sandbox")
+
 WORKFLOW = completion(
     "made = await self.custom_code_generate(\n"
     "    problem=problem, entry_point=entry_point, instruction=prompt_custom.GENERATE)\n"

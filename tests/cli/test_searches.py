@@ -15,6 +15,8 @@ from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import HANG, Reply, answer, chunk
 from tests.support.runs import DOUBLE, GENERATE, RIGHT, WRONG, completion
 
+pytestmark = pytest.mark.usefixtures("light_sandbox")
+
 
 @pytest.fixture
 def problems(shell: Shell) -> Path:

@@ -13,6 +13,8 @@ from tests.cli.conftest import Models, Shell
 from tests.support.openai_server import answer
 from tests.support.runs import DOUBLE, WRONG
 
+pytestmark = pytest.mark.usefixtures("light_sandbox")
+
 DOCS = Path(__file__).parents[2] / "docs" / "variants.md"
 
 
