@@ -27,7 +27,6 @@ from store.db import open_reader, open_writer, write
 from store.projections import add
 from store.reader import Reader
 from store.retention import prune
-from store.search import searched
 
 _DICTIONARY_BYTES = 64 * 1024
 _OF_A_KIND = 1000  # samples
@@ -99,8 +98,6 @@ def samples(path: Path, most: int) -> list[bytes]:
         found: dict[str, list[bytes]] = {}
         for kind, payload in db.execute("SELECT kind, payload FROM events"):
             found.setdefault(kind, []).append(payloads.as_json(payload).encode("utf-8", "surrogatepass"))
-        texts = db.execute("SELECT text FROM search_texts")
-        found["searched"] = [searched(text).encode() for (text,) in texts]
         db.close()
     chance = random.Random(1)
     return [s for of_kind in found.values() for s in chance.sample(of_kind, min(len(of_kind), _OF_A_KIND))]
