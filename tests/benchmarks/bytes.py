@@ -2,8 +2,8 @@
 
 The runs of every second problem in a store are recorded again, into a new one, with and without what
 streamed. They are compared with the goal, and with the same events as JSON lines: plain, as other tools write
-them, and by xz all together (the limit: nothing in it can be read alone). With `--train NUMBER.zdict` the runs
-of the other problems become a dictionary for `store.packing`.
+them, and by xz all together (the limit: nothing in it can be read alone). With `--train NUMBER.zdict` the
+runs of the other problems become a dictionary for `store.packing`.
 """
 
 from __future__ import annotations
