@@ -181,6 +181,21 @@ def test_a_damaged_text_is_one_sentence(tmp_path: Path) -> None:
         list(Reader(path).events("r1"))
 
 
+@pytest.mark.parametrize("payload", [_PACKED[:-5], b"\xff\x00", "{", "{\n}", 7])
+def test_a_damaged_event_costs_no_other_when_its_run_ends(tmp_path: Path, payload: object) -> None:
+    path = tmp_path / "store.db"
+    *events, ending = whole_run()
+    store(path, events)
+    with closing(open_writer(path)) as db:
+        db.execute("UPDATE events SET payload = ? WHERE seq = 4", (payload,))
+    store(path, [ending])
+    with Reader(path) as reader:
+        assert [reader.event("r1", e.seq) for e in events if e.seq != 4] == [e for e in events if e.seq != 4]
+        assert reader.event("r1", ending.seq) == ending
+        with pytest.raises(StoreError):
+            reader.event("r1", 4)
+
+
 def _of_older_clocks(event: Event) -> Event:
     """With times finer than a microsecond."""
     return replace(event, at=event.at + 2**-21, mono=event.mono / 3)
