@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby, islice
 
 from engine.events import Event, ModelDelta
@@ -27,6 +28,8 @@ _CHARS = 64_000
 # Rows that are bundled at once. The rest of a longer run is left to `store.shrinking`, since it would hold up
 # recording.
 _MOST_ROWS = 20_000
+# Characters. A row of streamed text that has all it may have (`streams.MOST`) is longer.
+_FULL = 3_000
 # The row that an event is of has its number, or is the last one before that.
 _FROM = f"""
 SELECT {COLUMNS} FROM events WHERE run_id = ?1
@@ -121,7 +124,7 @@ def bundle(db: sqlite3.Connection, run_id: str) -> bool:
     # Rows between two bundles stay between them: rows are found by the order of their numbers.
     for is_bundled, part in groupby(stored, key=lambda row: row[4] == KIND):
         old = [] if is_bundled else list(part)
-        new = list(_bundled(_joined(db, (tuple(row) for _, *row in old))))
+        new = list(_bundled(_joined(db, (_read(tuple(row)) for _, *row in old))))
         if len(new) < len(old):
             ids = [id for id, *_ in old]
             db.executemany("DELETE FROM events WHERE id = ?", ((id,) for id in ids))
@@ -165,19 +168,23 @@ def _chosen(stored: Iterable[Row], kinds: Sequence[str]) -> Iterator[Row]:
     return (row for each in stored for row in unbundled(each) if not kinds or row[3] in kinds)
 
 
+def _read(row: Row) -> Row:
+    """The row with its payload as JSON, where that can be read."""
+    try:
+        return (*row[:4], payloads.as_json(row[4]))
+    except (packing.UnreadableError, *OF_DAMAGE):
+        return row
+
+
 def _joined(db: sqlite3.Connection, stored: Iterable[Row]) -> Iterator[Row]:
     """The rows, with the streamed text that follows itself joined: a row of it was stored every moment."""
     for kind, part in groupby(stored, key=lambda row: row[3]):
         some = list(part)
-        if kind == ModelDelta.kind and len(some) > 1:
-            try:
+        if kind == ModelDelta.kind and any(len(str(row[4])) < _FULL for row in some[:-1]):
+            with suppress(StoreError, *OF_DAMAGE):
                 events = [event for row in some for event in payloads.expand(db, row)]
-            except (StoreError, *OF_DAMAGE):
-                yield from some
-            else:
-                yield from payloads.rows_of(db, events)
-        else:
-            yield from some
+                some = [_read(row) for row in payloads.rows_of(db, events)]
+        yield from some
 
 
 def _bundled(stored: Iterable[Row]) -> Iterator[Row]:
@@ -185,26 +192,18 @@ def _bundled(stored: Iterable[Row]) -> Iterator[Row]:
     part: list[Row] = []
     size = 0
     for row in stored:
-        body = _line(row[4])
-        if part and (body is None or size + len(body) > _CHARS):
+        body = row[4]
+        is_line = isinstance(body, str) and "\n" not in body
+        if part and (not is_line or size + len(body) > _CHARS):
             yield _one(part)
             part, size = [], 0
-        if body is None:
-            yield row
-        else:
-            part.append((*row[:4], body))
+        if is_line:
+            part.append(row)
             size += len(body)
+        else:
+            yield row
     if part:
         yield _one(part)
-
-
-def _line(payload: str | bytes) -> str | None:
-    """A payload as JSON on one line; None where it cannot be read so."""
-    try:
-        text = payloads.as_json(payload)
-    except (packing.UnreadableError, *OF_DAMAGE):
-        return None
-    return None if "\n" in text else text
 
 
 def _one(part: Sequence[Row]) -> Row:

@@ -308,8 +308,20 @@ CREATE TABLE rollouts ( -- runs that a training job made to learn from
 )
 
 
-# Texts are compressed from here on, which no trigger can read: `store.inserts` and `store.search` do it.
+# Texts are compressed from here on, which no trigger can read: `store.searched` does it.
 _PACKED_TEXTS = ("DROP TRIGGER search_insert", "DROP TRIGGER search_delete")
+
+
+# Runs that have ended become bundles (`store.bundles`), which versions before this cannot read.
+_BUNDLES = (
+    "ALTER TABLE search_texts ADD COLUMN seq INTEGER -- event whose text it is; NULL where `text` holds it\n"
+    " DEFAULT NULL",
+)
+
+
+def _bundles(db: sqlite3.Connection) -> None:
+    for statement in _BUNDLES:
+        db.execute(statement)
 
 
 def _packed_texts(db: sqlite3.Connection) -> None:
@@ -351,6 +363,7 @@ _MIGRATIONS: dict[str, Callable[[sqlite3.Connection], None]] = {
     "0006_lists": list_tables.make,
     "0007_trials": trial_tables.make,
     "0008_packed_texts": _packed_texts,
+    "0009_bundles": _bundles,
 }
 NAMES = tuple(_MIGRATIONS)
 

@@ -26,8 +26,8 @@ from engine.events import (
     StepStarted,
     WorkflowProposed,
 )
-from store import blobs, bundles, payloads
-from store.inserts import execute, insert, searchable, short
+from store import blobs, bundles, payloads, searched
+from store.inserts import execute, insert, short
 from store.run_projection import run_finished, run_started
 from store.texts import plain
 
@@ -113,8 +113,7 @@ def _model_call_started(db: sqlite3.Connection, event: ModelCallStarted) -> None
         started_at=event.at,
         started_seq=event.seq,
     )
-    for message in event.messages:
-        searchable(db, event, "prompt", message.get("content", ""), event.call_id)
+    searched.index(db, event)
 
 
 def _model_retry(db: sqlite3.Connection, event: ModelRetry) -> None:
@@ -143,8 +142,7 @@ def _model_call_finished(db: sqlite3.Connection, event: ModelCallFinished) -> No
         """,
         (event.tokens_in, event.tokens_out, event.charge_usd, event.run_id),
     )
-    searchable(db, event, "response", event.text, event.call_id)
-    searchable(db, event, "reasoning", event.reasoning, event.call_id)
+    searched.index(db, event)
 
 
 def _step_started(db: sqlite3.Connection, event: StepStarted) -> None:

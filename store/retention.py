@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from store import bundles, search
+from store import bundles, searched
 from store.db import open_reader, open_writer, write
 from store.errors import OF_DAMAGE, StoreError, explained
 from store.shrinking import pack_runs
@@ -121,7 +121,8 @@ def _delete_runs(db: sqlite3.Connection, run_ids: list[str]) -> int:
             workflows = db.execute(
                 f"SELECT DISTINCT workflow_id FROM proposals {of_batch}", (batch,)
             ).fetchall()
-            search.forget(db, of_batch, batch)
+            for run_id in run_ids[start : start + _BATCH_RUNS]:
+                searched.forget(db, run_id)
             db.execute("DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?))", (batch,))
             _delete_unused(db, "workflows", "id", "proposals", "workflow_id", workflows)
             blobs += _delete_unused(db, "blobs", "hash", "blob_refs", "hash", hashes)

@@ -7,8 +7,8 @@ import sqlite3
 from typing import Any
 
 from engine.events import RunFinished, RunStarted
-from store import blobs, owners, usage
-from store.inserts import execute, insert, searchable, short
+from store import blobs, owners, searched, usage
+from store.inserts import execute, insert, short
 from store.rows import PROMPT_CHARS
 from store.texts import error_signature, excerpt, plain
 
@@ -82,7 +82,7 @@ def run_started(db: sqlite3.Connection, event: RunStarted) -> None:
             group_id=_text(event.origin, "group"),
             candidate=_number(event.origin, "candidate"),
         )
-    searchable(db, event, "query", f"{problem.get('id', '')}\n{prompt}")
+    searched.index(db, event)
 
 
 def _mapping(value: object) -> dict[str, Any]:

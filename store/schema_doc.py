@@ -9,6 +9,8 @@ from store import migrations
 from store.db import write
 
 _COMMENT = re.compile(r"^,?\s*(?:CREATE TABLE )?(\w+)[^\n]*?-- (.*)$", re.MULTILINE)
+# SQLite puts a column that is added before the table's constraints, between the last column and its comment.
+_ADDED = re.compile(r", (\w+ \w+ -- .*)\n DEFAULT NULL,( -- .*)")
 
 
 def schema_markdown() -> str:
@@ -27,7 +29,7 @@ def schema_markdown() -> str:
 
 
 def _section(db: sqlite3.Connection, table: str, sql: str) -> str:
-    comments = dict(_COMMENT.findall(sql))
+    comments = dict(_COMMENT.findall(_ADDED.sub(r",\2\n  \1", sql)))
     lines = [
         f"## {table}",
         "",

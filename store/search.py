@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from store import packing
-from store.errors import StoreError
+from store import searched
 from store.rows import SearchHit
 from store.texts import excerpt, plain
 
@@ -39,30 +38,17 @@ def search(db: sqlite3.Connection, text: str, limit: int) -> list[SearchHit]:
         return []
     rows = db.execute(
         """
-        SELECT t.run_id, t.step_id, t.call_id, t.kind, t.text
+        SELECT t.run_id, t.step_id, t.call_id, t.kind, t.seq, t.hash, t.text
         FROM search CROSS JOIN search_texts t ON t.id = search.rowid
         WHERE search MATCH ? AND search.rowid >= ? ORDER BY rank LIMIT ?
         """,
         (expression, _oldest(db, expression), limit),
     )
     words = _words(text)
-    return [SearchHit(*where, snippet=snippet(searched(stored), words)) for *where, stored in rows]
-
-
-def searched(stored: str | bytes) -> str:
-    """A text of `search_texts`, which is stored compressed. Raises StoreError where it is damaged."""
-    try:
-        return stored if isinstance(stored, str) else packing.unpack(stored).decode()
-    except ValueError as error:
-        raise StoreError(f"A text of the store's search is damaged ({error}); restore a copy.") from error
-
-
-def forget(db: sqlite3.Connection, of_runs: str, value: str) -> None:
-    """Take texts that are to be deleted out of the index. `of_runs` is their condition, of one value."""
-    for rowid, stored in db.execute(f"SELECT id, text FROM search_texts {of_runs}", (value,)).fetchall():
-        db.execute(
-            "INSERT INTO search(search, rowid, text) VALUES ('delete', ?, ?)", (rowid, searched(stored))
-        )
+    return [
+        SearchHit(run_id, *where, snippet=snippet(searched.text_of(db, run_id, *text), words))
+        for run_id, *where, text in ((*row[:4], row[4:]) for row in rows)
+    ]
 
 
 def _oldest(db: sqlite3.Connection, expression: str) -> int:

@@ -1,6 +1,6 @@
 """Making a store smaller without losing anything: what older versions stored is bundled and compressed.
 
-One run a transaction, and each text only where it is still plain: whoever interrupts this, by kill -9 too,
+One run a transaction, and only what is not so yet: whoever interrupts this, by kill -9 too,
 can begin again, and what was done stays done. Others may record meanwhile.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from store import bundles, packing, payloads
+from store import bundles, packing, payloads, searched
 from store.db import write
 
 
@@ -22,20 +22,15 @@ def pack_runs(db: sqlite3.Connection) -> int:
 
 def _pack_run(db: sqlite3.Connection, run_id: str) -> bool:
     plain_events = "SELECT id, payload FROM events WHERE run_id = ? AND typeof(payload) = 'text'"
-    plain_texts = "SELECT id, text FROM search_texts WHERE run_id = ? AND typeof(text) = 'text'"
     changes = db.total_changes
     with write(db):
         while bundles.bundle(db, run_id):
             pass
         events = [(payloads.packed(text), id) for id, text in db.execute(plain_events, (run_id,))]
-        _update(db, "UPDATE events SET payload = ? WHERE id = ?", events)
-        texts = [(packing.pack(text.encode()) or text, id) for id, text in db.execute(plain_texts, (run_id,))]
-        _update(db, "UPDATE search_texts SET text = ? WHERE id = ?", texts)
+        shorter = (row for row in events if isinstance(row[0], bytes))
+        db.executemany("UPDATE events SET payload = ? WHERE id = ?", shorter)
+        searched.refer(db, run_id)
     return db.total_changes > changes
-
-
-def _update(db: sqlite3.Connection, query: str, rows: list[tuple[bytes | str, int]]) -> None:
-    db.executemany(query, [row for row in rows if isinstance(row[0], bytes)])
 
 
 def _pack_blobs(db: sqlite3.Connection) -> None:

@@ -1,9 +1,9 @@
 """What a stored run takes on disk: `python -m tests.benchmarks.bytes --store FILE`.
 
-The runs of every second problem in a store are recorded again, into a new one, and compared with the same
-events as JSON lines: plain, as other tools write them, and by xz all together (the limit: nothing in it can
-be read alone). With `--train NUMBER.zdict` the runs of the other problems become a dictionary for
-`store.packing`.
+The runs of every second problem in a store are recorded again, into a new one, with and without what
+streamed. They are compared with the goal, and with the same events as JSON lines: plain, as other tools write
+them, and by xz all together (the limit: nothing in it can be read alone). With `--train NUMBER.zdict` the
+runs of the other problems become a dictionary for `store.packing`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from itertools import islice
 from pathlib import Path
 
 from engine.event_json import to_json
-from engine.events import Event
-from store import payloads
+from engine.events import Event, ModelDelta
+from store import bundles, payloads
 from store.db import open_reader, open_writer, write
 from store.projections import add
 from store.reader import Reader
 from store.retention import prune
-from store.search import searched
 
 _DICTIONARY_BYTES = 64 * 1024
 _OF_A_KIND = 1000  # samples
+_GOAL_BYTES = 15_000  # a run of some five operator steps
 
 
 def runs_of(path: Path, half: int, most: int) -> list[str]:
@@ -48,12 +48,13 @@ def _whole(event: Event) -> Event:
     return replace(event, at=round(event.at, 6), mono=round(event.mono, 6))
 
 
-def recorded(reader: Reader, run_ids: list[str], target: Path) -> float:
-    """Record the runs' events into a new store; CPU microseconds per event."""
+def recorded(reader: Reader, run_ids: list[str], target: Path, *, streamed: bool = True) -> float:
+    """Record the runs' events into a new store, what streamed too or not; CPU microseconds per event."""
     db = open_writer(target)
     count, used = 0, 0.0
     for run_id in run_ids:
-        events = [_whole(event) for event in reader.events(run_id)]
+        found = (event for event in reader.events(run_id) if streamed or not isinstance(event, ModelDelta))
+        events = [_whole(event) for event in found]
         count += len(events)
         begun = time.process_time()
         with write(db):
@@ -79,7 +80,10 @@ def measure(path: Path, most: int) -> None:
         each_us = recorded(reader, run_ids, target)
         plain = b"".join(lines(reader, run_ids))
         size, count = target.stat().st_size, len(run_ids)
+        least = Path(folder) / "unstreamed.db"
+        recorded(reader, run_ids, least, streamed=False)
         print(f"{count} runs: {size / count:,.0f} bytes a run, {each_us:.0f} µs of CPU an event")
+        print(f"  without what streamed {least.stat().st_size / count:,.0f} (goal: at most {_GOAL_BYTES:,})")
         print(f"  as JSON lines {len(plain) / count:,.0f} ({size / len(plain):.2f} x)")
         packed = len(lzma.compress(plain))
         print(f"  all of those by xz {packed / count:,.0f} ({size / packed:.2f} x)")
@@ -97,10 +101,9 @@ def samples(path: Path, most: int) -> list[bytes]:
         recorded(reader, runs_of(path, 0, most), target)
         db = open_writer(target)
         found: dict[str, list[bytes]] = {}
-        for kind, payload in db.execute("SELECT kind, payload FROM events"):
-            found.setdefault(kind, []).append(payloads.as_json(payload).encode("utf-8", "surrogatepass"))
-        texts = db.execute("SELECT text FROM search_texts")
-        found["searched"] = [searched(text).encode() for (text,) in texts]
+        for stored in db.execute(f"SELECT {payloads.COLUMNS} FROM events"):
+            for *_, kind, payload in bundles.unbundled(stored):
+                found.setdefault(kind, []).append(payloads.as_json(payload).encode("utf-8", "surrogatepass"))
         db.close()
     chance = random.Random(1)
     return [s for of_kind in found.values() for s in chance.sample(of_kind, min(len(of_kind), _OF_A_KIND))]

@@ -44,7 +44,14 @@ SHORT = {
 _OF = "FROM origins o JOIN runs r ON r.id = o.run_id WHERE o.experiment = ?"
 _CALLS = "(SELECT {} FROM model_calls m WHERE m.run_id = r.id)"
 _VERDICTS = ", ".join(map(repr, DONE))
-_ENDS = "(SELECT count(*) FROM events e WHERE e.run_id = r.id AND e.kind = 'run_finished')"
+_ENDS_OF_BUNDLE = (
+    "(SELECT count(*) FROM json_each(payload_json(e.payload)) one"
+    " WHERE json_extract(one.value, '$[2]') = 'run_finished')"
+)
+_ENDS = (
+    f"(SELECT total(iif(e.kind = 'bundle', {_ENDS_OF_BUNDLE}, e.kind = 'run_finished'))"
+    " FROM events e WHERE e.run_id = r.id)"
+)
 # What would be wrong, and how many runs of an experiment it is true of.
 LOST = {
     "runs without exactly one end": f"SELECT count(*) {_OF} AND {_ENDS} != 1",

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from store.search import searched
+from store.searched import text_of
 from tests.store.samples import store, whole_run
 
 
@@ -35,8 +35,8 @@ def statements(db: sqlite3.Connection) -> Iterator[str]:
             continue
         yield sql
         if kind == "table":
-            for rowid, text in db.execute("SELECT id, text FROM search_texts").fetchall():
-                (quoted,) = db.execute("SELECT quote(?)", (searched(text),)).fetchone()
+            for rowid, *row in db.execute("SELECT id, run_id, seq, hash, text FROM search_texts").fetchall():
+                (quoted,) = db.execute("SELECT quote(?)", (text_of(db, *row),)).fetchone()
                 yield f"INSERT INTO {name}(rowid, text) VALUES ({rowid}, {quoted})"
     yield "COMMIT"
 

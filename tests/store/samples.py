@@ -64,7 +64,7 @@ def as_rows(db: sqlite3.Connection) -> None:
     query = f"SELECT {COLUMNS} FROM events WHERE kind = ?"
     for run_id, seq, *row in db.execute(query, (bundles.KIND,)).fetchall():
         db.execute("DELETE FROM events WHERE run_id = ? AND seq = ?", (run_id, seq))
-        rows = ((*row, payloads.packed(body)) for *row, body in bundles.unbundled((run_id, seq, *row)))
+        rows = ((*row, payloads.packed(str(body))) for *row, body in bundles.unbundled((run_id, seq, *row)))
         db.executemany(f"INSERT INTO events({COLUMNS}) VALUES (?, ?, ?, ?, ?)", rows)
 
 

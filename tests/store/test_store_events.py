@@ -115,8 +115,9 @@ def test_sql_can_look_into_a_payload(db: sqlite3.Connection) -> None:
         " FROM events WHERE run_id = 'sql' AND seq = 2"
     )
     of_bundle = (
-        "SELECT e.value ->> '$[3].params.temperature' FROM events, json_each(payload_json(payload)) e"
-        " WHERE run_id = 'bundled' AND events.kind = 'bundle' AND e.value ->> 2 = 'model_call_started'"
+        "SELECT json_extract(e.value, '$[3].params.temperature')"
+        " FROM events, json_each(payload_json(payload)) e WHERE run_id = 'bundled'"
+        " AND events.kind = 'bundle' AND json_extract(e.value, '$[2]') = 'model_call_started'"
     )
     assert db.execute(of_row).fetchall() == db.execute(of_bundle).fetchall() == [(0.5,)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,27 @@ async def test_the_log_begins_again_once_nobody_reads_of_it_any_more(
     with Reader(path) as stored:
         assert stored.stats().runs == recorded
         assert list(stored.events("r15")) == whole_run("r15")
+
+
+async def test_a_reader_in_the_middle_of_something_does_not_hold_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a reader yields, it has read: between two pages it looks at no state of the store."""
+    monkeypatch.setattr(opening, "LOG_LIMIT_BYTES", LIMIT)
+    monkeypatch.setattr(opening, "READERS_TIMEOUT_S", 0.01)
+    path = tmp_path / "store.db"
+    async with Recorder(path) as recorder:
+        for event in whole_run("first"):
+            await recorder.record(event)
+        with Reader(path) as reader:
+            begun = [reader.events("first"), reader.every_run(), reader.model_calls("first")]
+            assert all(next(iterator) for iterator in begun)
+            sizes: list[int] = []
+            for number in range(30):
+                for event in whole_run(f"r{number}"):
+                    await recorder.record(event)
+                    sizes.append(path.with_name("store.db-wal").stat().st_size)
+                assert reader.changed() and reader.search("answer") and reader.failures.peek("first").asked
+            assert max(sizes) <= 2 * LIMIT
+            assert sum(later < size for size, later in pairwise(sizes)) > 1
+            assert len([event for iterator in begun for event in iterator]) >= len(whole_run()) - 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -22,6 +24,7 @@ from store.recorder import Recorder
 from store.retention import prune
 from tests.store.samples import finished, started, store, whole_run
 
+_ROOT = Path(__file__).parents[2]
 # What the first dictionary made of this text once. It must be readable for ever.
 _TEXT = b'{"mono":0.25,"call_id":"c1","channel":"text","text":"def f(x):"}'
 _PACKED = bytes.fromhex("28b52ffd210140e5000058302e3235633178293a227d04fc3d6c033020677e6a4e1b83d119ed")
@@ -178,6 +181,21 @@ def test_a_damaged_text_is_one_sentence(tmp_path: Path) -> None:
         list(Reader(path).events("r1"))
 
 
+@pytest.mark.parametrize("payload", [_PACKED[:-5], b"\xff\x00", "{", "{\n}", 7])
+def test_a_damaged_event_costs_no_other_when_its_run_ends(tmp_path: Path, payload: object) -> None:
+    path = tmp_path / "store.db"
+    *events, ending = whole_run()
+    store(path, events)
+    with closing(open_writer(path)) as db:
+        db.execute("UPDATE events SET payload = ? WHERE seq = 4", (payload,))
+    store(path, [ending])
+    with Reader(path) as reader:
+        assert [reader.event("r1", e.seq) for e in events if e.seq != 4] == [e for e in events if e.seq != 4]
+        assert reader.event("r1", ending.seq) == ending
+        with pytest.raises(StoreError):
+            reader.event("r1", 4)
+
+
 def _of_older_clocks(event: Event) -> Event:
     """With times finer than a microsecond."""
     return replace(event, at=event.at + 2**-21, mono=event.mono / 3)
@@ -219,27 +237,35 @@ def test_a_store_can_be_shrunk_alone(older: Path) -> None:
         prune(older)
 
 
-def test_shrinking_that_was_cut_short_goes_on(older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = _contents(older)
-    db = open_writer(older)
-    pack = shrinking.packing.pack
-    for most in (1, 3, 5):
-        left = iter(range(most))
+@pytest.fixture
+def oldest(tmp_path: Path) -> Path:
+    """A store of the first schema, with a run."""
+    path = tmp_path / "oldest.db"
+    dump = Path(__file__).with_name("schemas") / "0001.sql"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(dump.read_text(encoding="utf-8"))
+    return path
 
-        def until_killed(data: bytes, left: Iterator[int] = left) -> bytes | None:
-            if next(left, None) is None:
-                raise KeyboardInterrupt
-            return pack(data)
 
-        with monkeypatch.context() as patch:
-            patch.setattr(packing, "pack", until_killed)
-            with pytest.raises(KeyboardInterrupt):
-                shrinking.pack_runs(db)
-        assert _contents(older) == before
-    assert shrinking.pack_runs(db) > 0
-    assert shrinking.pack_runs(db) == 0
-    db.close()
-    assert _contents(older) == before
+@pytest.mark.parametrize(("kind", "step"), [("oldest", 5), ("older", 61)])
+def test_killed_while_it_is_migrated_and_shrunk_a_store_loses_nothing_and_goes_on(
+    kind: str, step: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    path: Path = request.getfixturevalue(kind)
+    with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(tmp_path / "whole.db")) as whole:
+        db.backup(whole)
+    before = _contents(tmp_path / "whole.db")
+    command = [sys.executable, "-m", "tests.store.dying", str(path), str(step)]
+    died = int(subprocess.run(command, capture_output=True, text=True, check=True, cwd=_ROOT).stdout)
+    assert died >= 5
+    for left in (path, *(path.with_name(f"{path.name}.{number}") for number in range(1, died + 1))):
+        assert _contents(left) == before
+        with closing(sqlite3.connect(left)) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            db.execute("INSERT INTO search(search) VALUES ('integrity-check')")
+    with closing(open_writer(path)) as db:
+        assert shrinking.pack_runs(db) == 0
+    assert rows_of(path) == len(Reader(path).ended_runs())
 
 
 def test_what_is_deleted_is_found_no_more(older: Path) -> None:
