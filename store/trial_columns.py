@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +91,8 @@ class TrialColumns:
 
     def take(self, places: np.ndarray) -> TrialColumns:
         """The trials at these places, in that order."""
+        if len(places) == len(self) and (places[1:] > places[:-1]).all():
+            return self  # all of them as they are
         return replace(
             self,
             run_ids=[self.run_ids[place] for place in places.tolist()],
@@ -201,14 +203,29 @@ def _pay(columns: TrialColumns, paid: dict[tuple[str, str], Usage]) -> None:
                     columns[f"{role}_{what}"][place] += math.nan if value is None else value
 
 
+class _Places(dict[Any, int]):
+    """A place for each name, in the order in which they come; None has the place -1."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        super().__init__({None: -1})
+        for name in names:
+            self[name]
+
+    def __missing__(self, name: str) -> int:
+        place = self[name] = len(self) - 1
+        return place
+
+    @property
+    def names(self) -> list[str]:
+        return list(self)[1:]
+
+
 class _Columns:
     """Columns that rows are added to, as `_FIELDS` says."""
 
     def __init__(self, planned: Sequence[str] = ()) -> None:
-        self._problems = {problem: place for place, problem in enumerate(planned)}
         self._planned = len(planned)
-        self._workflows: dict[str, int] = {}
-        self._kinds: dict[str, int] = {}
+        self._problems, self._workflows, self._kinds = _Places(planned), _Places(), _Places()
         self._run_ids: list[str] = []
         self._places: list[np.ndarray] = []
         self._numbers: list[np.ndarray] = []
@@ -219,17 +236,17 @@ class _Columns:
 
         if not rows:
             return
-        problems, run_ids, statuses, workflows, steps, repeats, *numbers = zip(*rows, strict=True)
+        problems, run_ids, statuses, workflows, steps, *numbers = zip(*rows, strict=True)
         for kind in set(steps) - self._kinds.keys():
             float(sum(operators_in(kind).values()))
-        places = (
-            [_place(self._problems, problem) for problem in problems],
-            [_CODES.get(status, len(STATUSES) - 1) for status in statuses],
-            [-1 if workflow is None else _place(self._workflows, workflow) for workflow in workflows],
-            [_place(self._kinds, kind) for kind in steps],
-            [int(repeat) for repeat in repeats],
-        )
         columns = np.array([np.array(column, float) for column in numbers])
+        others = len(STATUSES) - 1
+        places = (
+            list(map(self._problems.__getitem__, problems)),
+            [_CODES.get(status, others) for status in statuses],
+            list(map(self._workflows.__getitem__, workflows)),
+            list(map(self._kinds.__getitem__, steps)),
+        )
         self._run_ids += run_ids
         self._places.append(np.array(places))
         self._numbers.append(columns)
@@ -238,23 +255,19 @@ class _Columns:
         """What was added, by repeat and problem as planned; problems that are not come last."""
         import numpy as np
 
-        none = np.empty((5, 0), int), np.empty((len(_NUMBERS), 0))
-        problem, status, workflow, steps, repeat = np.concatenate([none[0], *self._places], axis=1)
-        numbers = np.concatenate([none[1], *self._numbers], axis=1)
+        problem, status, workflow, steps = np.concatenate([np.empty((4, 0), int), *self._places], axis=1)
+        none = np.empty((1 + len(_NUMBERS), 0))
+        repeat, *numbers = np.concatenate([none, *self._numbers], axis=1)
         self._places, self._numbers = [], []
         order = np.lexsort((np.minimum(problem, self._planned), repeat))
         return TrialColumns(
             self._run_ids,
-            list(self._problems),
+            self._problems.names,
             problem,
             status,
-            list(self._workflows),
+            self._workflows.names,
             workflow,
-            list(self._kinds),
+            self._kinds.names,
             steps,
             dict(zip(_NUMBERS, numbers, strict=True)),
         ).take(order)
-
-
-def _place(places: dict[str, int], name: str) -> int:
-    return places.setdefault(name, len(places))
