@@ -92,8 +92,6 @@ class WayReader:
 
     def proposals(self, run_ids: Sequence[str]) -> list[Proposal]:
         """What came of the replies in these runs. Workflows that no reply was read for are left out."""
-        from engine.workflows.skeleton import skeleton
-
         query = f"""
             SELECT p.run_id, p.seq, p.workflow_id, p.strict_ok, w.code_hash
             FROM proposals p JOIN events e ON e.run_id = p.run_id AND e.seq = p.seq
@@ -109,6 +107,8 @@ class WayReader:
                 if workflow_id is None:
                     return Proposal(None, False)
                 if code not in shapes:
+                    from engine.workflows.skeleton import skeleton  # brings the parsing of workflows with it
+
                     shapes[code] = skeleton(blobs.get(db, code))
                 return Proposal(shapes[code], bool(strict_ok))
 
