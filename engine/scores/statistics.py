@@ -187,7 +187,8 @@ def _resampled(data: np.ndarray) -> np.ndarray:
         drawn = rng.integers(0, columns, (some, columns)) + np.arange(some)[:, None] * columns
         # A column counts as often as it was drawn, which is far fewer numbers than the draws of every row.
         times = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
-        sums[start : start + some] = times.astype(float) @ data.T
+        # Not `@`, for whose threads there is too little to do: they would wait for each other.
+        sums[start : start + some] = np.einsum("sc,rc->sr", times.astype(float), data)
     return sums
 
 
