@@ -32,6 +32,8 @@ _UNDER_WAY = (
     " FROM runs r INDEXED BY runs_by_status CROSS JOIN origins o ON o.run_id = r.id"
     " WHERE r.status = 'running' AND o.experiment = ?"
 )
+# What names of searches begin with (`engine.experiments.keys`): the index has them together.
+_SEARCHES = """o.trial BETWEEN '["search",' AND '["search-'"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +131,12 @@ class ExperimentReader:
 
     def searches(self, name: str) -> dict[str, SearchUsage]:
         """What the searches of the experiment used, by the variant's label."""
-        query = """
+        query = f"""
             SELECT json_extract(o.trial, '$[1]'), count(*), sum(r.tokens_in), sum(r.tokens_out),
               CASE WHEN count(*) = count(r.cost_usd) THEN sum(r.cost_usd) END,
               sum(CASE WHEN json_array_length(o.trial) = 2 THEN r.wall_ms END)
             FROM origins o JOIN runs r ON r.id = o.run_id
-            WHERE o.experiment = ? AND o.stage = 'search' GROUP BY 1"""
+            WHERE o.experiment = ? AND o.stage = 'search' AND {_SEARCHES} GROUP BY 1"""
         with self._connection.taken() as db:
             return {label: SearchUsage(*usage) for label, *usage in db.execute(query, (name,))}
 
@@ -148,9 +150,9 @@ class ExperimentReader:
 
     def search_runs(self, name: str) -> dict[str, list[str]]:
         """The attempts at each search of the experiment, as ids of runs in order, by the variant's label."""
-        query = """
+        query = f"""
             SELECT json_extract(o.trial, '$[1]'), r.id FROM origins o JOIN runs r ON r.id = o.run_id
-            WHERE o.experiment = ? AND o.stage = 'search' AND json_array_length(o.trial) = 2
+            WHERE o.experiment = ? AND o.stage = 'search' AND {_SEARCHES} AND json_array_length(o.trial) = 2
             ORDER BY r.started_at, r.id"""
         runs: dict[str, list[str]] = {}
         with self._connection.taken() as db:

@@ -97,13 +97,20 @@ class FailureReader:
             if experiment is None and since is None:
                 return _counted(db, by, limit)
             scope, values = _scope(experiment, since)
-            total = db.execute(f"SELECT count(*) FROM runs WHERE {_FAILED}{scope}", values).fetchone()[0]
-            query = f"{_QUERIES[by].format(scope=scope)} ORDER BY 2 DESC, 1 LIMIT ?"
-            if experiment is not None:  # its runs are fewer than those that an index of all has
+            count, query = (
+                f"SELECT count(*) FROM runs WHERE {_FAILED}{scope}",
+                _QUERIES[by].format(scope=scope),
+            )
+            if experiment is not None:
+                # Its runs are fewer than those that an index of all has.
                 query = query.replace(" INDEXED BY runs_by_signature", "")
-            rows = db.execute(query, (*values, limit))
+                listed = _listed(since)
+                count = f"SELECT count(*) {listed.format(join='')} AND {_IS_FAILED}"
+                query = _LABELS.format(listed=listed.format(join=_WITH_LABELS)) if by == "label" else query
+            total = db.execute(count, values).fetchone()[0]
+            rows = db.execute(f"{query} ORDER BY 2 DESC, 1 LIMIT ?", (*values, limit))
             largest = [Cluster(key or "", n, n / max(total, 1), *rest) for key, n, *rest in rows]
-            if by == "label" and (unlabelled := _unlabelled(db, scope, values, total)):
+            if by == "label" and (unlabelled := _unlabelled(db, experiment, since, total)):
                 largest = sorted([*largest, unlabelled], key=lambda c: -c.runs)[:limit]
         return Clusters(tuple(largest), total)
 
@@ -183,10 +190,26 @@ def _scope(experiment: str | None, since: float | None) -> tuple[str, list[Any]]
     return scope, values
 
 
-def _unlabelled(db: sqlite3.Connection, scope: str, values: list[Any], total: int) -> Cluster | None:
-    labelled = "SELECT 1 FROM annotations a WHERE a.run_id = runs.id AND a.kind = 'label'"
-    where = f"{_FAILED} AND NOT EXISTS ({labelled})"
-    row = db.execute(f"SELECT {_SEEN} FROM runs WHERE {where}{scope}", values).fetchone()
+def _listed(since: float | None) -> str:
+    """The runs of an experiment that are no rollouts, in the order of lists and without their rows."""
+    later = "" if since is None else " AND l.started_at >= ?"
+    return f"FROM listed l{{join}} WHERE l.field = 'experiment' AND l.value = ? AND l.job = ''{later}"
+
+
+def _unlabelled(
+    db: sqlite3.Connection, experiment: str | None, since: float | None, total: int
+) -> Cluster | None:
+    """The failed runs without a label, which are listed as such."""
+    values = [value for value in (experiment, since) if value is not None]
+    if experiment is None:
+        query = f"SELECT {_SEEN_LISTED} FROM listed l WHERE {_UNLABELLED} AND l.started_at >= ?"
+    else:
+        is_one = (
+            f"SELECT 1 FROM listed n WHERE {_UNLABELLED.replace('l.', 'n.')} AND n.started_at = l.started_at"
+        )
+        within = f"{_listed(since).format(join='')} AND EXISTS ({is_one} AND n.run_id = l.run_id)"
+        query = f"SELECT {_SEEN_LISTED} {within}"
+    row = db.execute(query, values).fetchone()
     return Cluster(NO_LABEL, row[0], row[0] / max(total, 1), *row[1:]) if row[0] else None
 
 
@@ -225,6 +248,14 @@ def _joined(key: str, parts: list[Cluster], total: int) -> Cluster:
     return Cluster(key, runs, runs / max(total, 1), newest.example, first, newest.last_seen)
 
 
+_SEEN_LISTED = "count(*), max(l.run_id), min(l.started_at), max(l.started_at)"
+_UNLABELLED = "l.field = 'label' AND l.value = '' AND l.job = ''"
+_IS_FAILED = (
+    "EXISTS (SELECT 1 FROM runs INDEXED BY runs_failed WHERE runs.job IS NULL"
+    f" AND runs.started_at = l.started_at AND runs.id = l.run_id AND {_FAILED})"
+)
+_WITH_LABELS = " CROSS JOIN annotations a ON a.run_id = l.run_id AND a.kind = 'label'"
+_LABELS = f"SELECT a.value, {_SEEN_LISTED} {{listed}} GROUP BY a.value"
 _OF_FAILED = f"WHERE {_FAILED} AND job IS NULL"
 _ENDS: dict[Grouping, str] = {
     "signature": "runs INDEXED BY runs_by_signature WHERE job IS NULL AND error_sig = ?",

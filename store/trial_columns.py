@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from engine.experiments.keys import DONE, TrialKey
@@ -25,7 +26,7 @@ _USED = tuple(
     for role in ("meta", "worker")
     for what in ("calls", "tokens_in", "tokens_out", "cost_usd", "latency_ms")
 )
-_NUMBERS = ("score", "val_score", "ran_as_written", "wall_ms", "complexity", *_USED)
+_NUMBERS = ("score", "val_score", "ran_as_written", "wall_ms", *_USED)
 _TEXTS = ("problem_id", "run_id", "status", "workflow_id", "steps")
 _FIELDS = (*_TEXTS, "repeat", *_NUMBERS)
 _STEPS, _REPEAT = _FIELDS.index("steps"), _FIELDS.index("repeat")
@@ -33,11 +34,12 @@ _PAID = ("tokens_in", "tokens_out", "cost_usd", "latency_ms")
 _Row = tuple[Any, ...]
 _SELECT = f"""
     SELECT {{}}, t.run_id, r.status, r.workflow_id, u.operators, t.repeat,
-      r.score, r.val_score, r.strict, r.wall_ms, w.complexity, {", ".join(f"u.{name}" for name in _USED)}
+      r.score, r.val_score, r.strict, r.wall_ms, {", ".join(f"u.{name}" for name in _USED)}
     FROM trials t CROSS JOIN runs r ON r.id = t.run_id
-    LEFT JOIN workflows w ON w.id = r.workflow_id LEFT JOIN usage u ON u.run_id = t.run_id
+    LEFT JOIN usage u ON u.run_id = t.run_id
     WHERE t.experiment = ? AND t.label {{}}"""
 _PLAIN, _UNREAD = _SELECT.format("t.problem_id", "= ?"), _SELECT.format("t.trial", "IS NULL")
+_COMPLEXITIES = "SELECT id, complexity FROM workflows WHERE id IN (SELECT value FROM json_each(?))"
 _AT_ONCE = 2_000  # rows that are objects at the same time
 
 
@@ -91,6 +93,8 @@ class TrialColumns:
 
     def take(self, places: np.ndarray) -> TrialColumns:
         """The trials at these places, in that order."""
+        if len(places) == len(self) and (places[1:] > places[:-1]).all():
+            return self  # all of them as they are
         return replace(
             self,
             run_ids=[self.run_ids[place] for place in places.tolist()],
@@ -125,7 +129,7 @@ def joined(parts: Sequence[TrialColumns]) -> TrialColumns:
         shifted([p.workflow for p in parts], workflows),
         [kind for of_part in kinds for kind in of_part],
         shifted([p.steps for p in parts], kinds),
-        {name: np.concatenate([p[name] for p in parts]) for name in _NUMBERS},
+        {name: np.concatenate([p[name] for p in parts]) for name in parts[0].numbers},
     )
 
 
@@ -133,7 +137,9 @@ def columns_of(row: TrialRow) -> TrialColumns:
     """The columns of one trial."""
     made = _Columns([row.problem_id])
     made.add([tuple(getattr(row, name) for name in _FIELDS)])
-    return made.done()
+    if row.workflow_id is None or row.complexity is None:
+        return made.done({})
+    return made.done({row.workflow_id: row.complexity})
 
 
 def read_columns(connection: ReadConnection, db: sqlite3.Connection, name: str, label: str) -> TrialColumns:
@@ -163,9 +169,14 @@ def read_columns(connection: ReadConnection, db: sqlite3.Connection, name: str, 
     if live:
         used = RunUsage.by(db, "SELECT value FROM json_each(?)", json.dumps([row[1] for row in live]))
         add([_so_far(row, used) for row in live])
-    columns = made.done()
+    complexities = db.execute(_COMPLEXITIES, (json.dumps(made.workflows),))
+    columns = made.done(dict(connection.intact(complexities, _complexity, lambda row: row[0])))
     _pay(columns, paid_before(db, name))
     return columns
+
+
+def _complexity(row: tuple[str, Any]) -> tuple[str, float]:
+    return row[0], float(row[1])
 
 
 def _key(label: str, row: _Row) -> str:
@@ -201,14 +212,28 @@ def _pay(columns: TrialColumns, paid: dict[tuple[str, str], Usage]) -> None:
                     columns[f"{role}_{what}"][place] += math.nan if value is None else value
 
 
+class _Places(dict[Any, int]):
+    """A place for each name, in the order in which they come; None has the place -1."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        super().__init__({None: -1})
+        self.update(zip(dict.fromkeys(names), count()))
+
+    def __missing__(self, name: str) -> int:
+        place = self[name] = len(self) - 1
+        return place
+
+    @property
+    def names(self) -> list[str]:
+        return list(self)[1:]
+
+
 class _Columns:
     """Columns that rows are added to, as `_FIELDS` says."""
 
     def __init__(self, planned: Sequence[str] = ()) -> None:
-        self._problems = {problem: place for place, problem in enumerate(planned)}
-        self._planned = len(planned)
-        self._workflows: dict[str, int] = {}
-        self._kinds: dict[str, int] = {}
+        self._problems, self._workflows, self._kinds = _Places(planned), _Places(), _Places()
+        self._planned = len(self._problems.names)
         self._run_ids: list[str] = []
         self._places: list[np.ndarray] = []
         self._numbers: list[np.ndarray] = []
@@ -219,42 +244,46 @@ class _Columns:
 
         if not rows:
             return
-        problems, run_ids, statuses, workflows, steps, repeats, *numbers = zip(*rows, strict=True)
+        problems, run_ids, statuses, workflows, steps, *numbers = zip(*rows, strict=True)
         for kind in set(steps) - self._kinds.keys():
             float(sum(operators_in(kind).values()))
-        places = (
-            [_place(self._problems, problem) for problem in problems],
-            [_CODES.get(status, len(STATUSES) - 1) for status in statuses],
-            [-1 if workflow is None else _place(self._workflows, workflow) for workflow in workflows],
-            [_place(self._kinds, kind) for kind in steps],
-            [int(repeat) for repeat in repeats],
-        )
         columns = np.array([np.array(column, float) for column in numbers])
+        others = len(STATUSES) - 1
+        places = (
+            list(map(self._problems.__getitem__, problems)),
+            [_CODES.get(status, others) for status in statuses],
+            list(map(self._workflows.__getitem__, workflows)),
+            list(map(self._kinds.__getitem__, steps)),
+        )
         self._run_ids += run_ids
         self._places.append(np.array(places))
         self._numbers.append(columns)
 
-    def done(self) -> TrialColumns:
-        """What was added, by repeat and problem as planned; problems that are not come last."""
+    @property
+    def workflows(self) -> list[str]:
+        return self._workflows.names
+
+    def done(self, complexities: Mapping[str, float]) -> TrialColumns:
+        """What was added, by repeat and problem as planned; problems that are not come last. `complexities`
+        are those of the workflows that are known.
+        """
         import numpy as np
 
-        none = np.empty((5, 0), int), np.empty((len(_NUMBERS), 0))
-        problem, status, workflow, steps, repeat = np.concatenate([none[0], *self._places], axis=1)
-        numbers = np.concatenate([none[1], *self._numbers], axis=1)
+        problem, status, workflow, steps = np.concatenate([np.empty((4, 0), int), *self._places], axis=1)
+        none = np.empty((1 + len(_NUMBERS), 0))
+        repeat, *numbers = np.concatenate([none, *self._numbers], axis=1)
         self._places, self._numbers = [], []
+        of_workflows = [complexities.get(name, math.nan) for name in self.workflows]
+        complexity = np.array([*of_workflows, math.nan])[workflow]  # without one it is the last, at -1
         order = np.lexsort((np.minimum(problem, self._planned), repeat))
         return TrialColumns(
             self._run_ids,
-            list(self._problems),
+            self._problems.names,
             problem,
             status,
-            list(self._workflows),
+            self.workflows,
             workflow,
-            list(self._kinds),
+            self._kinds.names,
             steps,
-            dict(zip(_NUMBERS, numbers, strict=True)),
+            {**dict(zip(_NUMBERS, numbers, strict=True)), "complexity": complexity},
         ).take(order)
-
-
-def _place(places: dict[str, int], name: str) -> int:
-    return places.setdefault(name, len(places))

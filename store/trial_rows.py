@@ -20,9 +20,9 @@ _DONE = frozenset(DONE)
 class TrialRow(NamedTuple):
     """A trial by its reported attempt. `attempts` counts all; scores are in [0, 1], None without a verdict.
 
-    `complexity` and `workflow_id` are of the scored workflow. `started_at` is Unix seconds. It is as flat as
-    the store has it, since there may be 100,000 of them: `meta` and `worker` are the model calls of both
-    roles together, `operators` the run's steps by operator.
+    `complexity` and `workflow_id` are of the scored workflow; `ran_as_written` is 0 where it was repaired.
+    `started_at` is Unix seconds. It is as flat as the store has it, since there may be 100,000 of them:
+    `meta` and `worker` are the model calls of both roles together, `operators` the run's steps by operator.
     """
 
     label: str
@@ -59,11 +59,6 @@ class TrialRow(NamedTuple):
     def is_done(self) -> bool:
         """Whether the run ended by itself, so that the trial counts."""
         return self.status in _DONE
-
-    @property
-    def strict(self) -> bool | None:
-        """Whether the scored workflow ran as written; None without one."""
-        return None if self.ran_as_written is None else bool(self.ran_as_written)
 
     @property
     def meta(self) -> Usage:

@@ -79,7 +79,8 @@ def paid_before(db: sqlite3.Connection, experiment: str) -> dict[tuple[str, str]
     """
     pairs = """
         FROM origins o JOIN origins p ON p.run_id = o.parent
-        WHERE o.experiment = ? AND p.experiment = o.experiment AND p.trial = o.trial"""
+        WHERE o.experiment = ?1 AND p.experiment = o.experiment AND p.trial = o.trial
+          AND EXISTS (SELECT 1 FROM trials t WHERE t.experiment = ?1 AND t.attempts > 1)"""
     parents = db.execute(f"SELECT o.run_id, o.parent {pairs} ORDER BY o.run_id", (experiment,)).fetchall()
     used = usage_of(db, f"SELECT o.parent {pairs}", experiment) if parents else {}
     paid: dict[tuple[str, str], Usage] = {}

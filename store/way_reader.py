@@ -94,8 +94,6 @@ class WayReader:
 
     def proposals(self, run_ids: Sequence[str]) -> list[Proposal]:
         """What came of the replies in these runs. Workflows that no reply was read for are left out."""
-        from engine.workflows.skeleton import skeleton
-
         query = """
             SELECT p.run_id, p.seq, p.workflow_id, p.strict_ok, w.code_hash
             FROM proposals p LEFT JOIN workflows w ON w.id = p.workflow_id
@@ -108,6 +106,8 @@ class WayReader:
                 if workflow_id is None:
                     return Proposal(None, False)
                 if code not in shapes:
+                    from engine.workflows.skeleton import skeleton  # brings the parsing of workflows with it
+
                     shapes[code] = skeleton(blobs.get(db, code))
                 return Proposal(shapes[code], bool(strict_ok))
 

@@ -157,13 +157,18 @@ def _expansion(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     import numpy as np
 
-    columns = data.shape[1]
-    mean, deviation = data.mean(axis=1), data.std(axis=1)
-    skewness = (((data - mean[:, None]) / deviation[:, None]) ** 3).mean(axis=1)
-    shift = (_Z * _Z - 1) * skewness / (6 * math.sqrt(columns))
-    error = deviation / math.sqrt(columns)
-    low, high = mean + error * (shift - _Z), mean + error * (shift + _Z)
-    return np.asarray(low), np.asarray(high)
+    ends = np.array([_expanded(row) for row in data])
+    return ends[:, 0], ends[:, 1]
+
+
+def _expanded(row: np.ndarray) -> tuple[float, float]:
+    root = math.sqrt(len(row))
+    mean, deviation = float(row.mean()), float(row.std())
+    standard = (row - mean) / deviation
+    skewness = float((standard * standard * standard).mean())
+    shift = (_Z * _Z - 1) * skewness / (6 * root)
+    error = deviation / root
+    return mean + error * (shift - _Z), mean + error * (shift + _Z)
 
 
 def _resampled(data: np.ndarray) -> np.ndarray:
@@ -182,7 +187,8 @@ def _resampled(data: np.ndarray) -> np.ndarray:
         drawn = rng.integers(0, columns, (some, columns)) + np.arange(some)[:, None] * columns
         # A column counts as often as it was drawn, which is far fewer numbers than the draws of every row.
         times = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
-        sums[start : start + some] = times.astype(float) @ data.T
+        # Not `@`, for whose threads there is too little to do: they would wait for each other.
+        sums[start : start + some] = np.einsum("sc,rc->sr", times.astype(float), data)
     return sums
 
 

@@ -153,21 +153,21 @@ def pair(letters: tuple[str, str], baseline: ByProblem, other: ByProblem, *, nam
     import numpy as np
 
     left, right = (_keys(side, named=named) for side in (baseline, other))
-    on_right = {key: place for place, key in enumerate(right)}
-    shared = [(place, on_right[key]) for place, key in enumerate(left) if key in on_right]
-    places = np.array(shared, int).reshape(-1, 2).T
+    on_right = dict(zip(right, range(len(right)), strict=True))
+    at = np.array([on_right.get(key, -1) for key in left], int)
+    places = np.array([np.flatnonzero(at >= 0), at[at >= 0]])
+    alone = np.setdiff1d(np.arange(len(right)), places[1])
     columns = _columns((baseline, other), places)
     problems = ProblemPairs(left, (baseline.trials.run_ids, other.trials.run_ids), columns)
     scored = len(problems) - len(problems.of("unscored"))
     gained, lost = len(problems.of("gained")), len(problems.of("lost"))
     differences = columns.scores[1] - columns.scores[0]
     wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
-    on_left = set(left)
     return Pair(
         *letters,
         problems,
-        tuple(key for key in left if key not in on_right),
-        tuple(key for key in right if key not in on_left),
+        tuple(left[place] for place in np.flatnonzero(at < 0)),
+        tuple(right[place] for place in alone),
         _deltas((baseline, other), places),
         scored,
         gained,

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.workflows.skeleton import same_share
-
 if TYPE_CHECKING:
     from store.reader import Reader
     from store.way_reader import Proposal
@@ -55,6 +53,14 @@ def read_replies(reader: Reader, run_ids: Sequence[str], search_ids: Sequence[st
     return Replies(answered, empty, tuple(reader.ways.proposals([*run_ids, *search_ids[-1:]])))
 
 
+def _same_share(shapes: list[str]) -> float | None:
+    if not shapes:
+        return None
+    from engine.workflows.skeleton import same_share  # it brings the parsing of workflows with it
+
+    return same_share(shapes)
+
+
 def shares(parts: Iterable[Replies]) -> dict[str, Share]:
     """By name as in `SHARES`; one that there is nothing to take of is left out."""
     all_parts = list(parts)
@@ -66,7 +72,7 @@ def shares(parts: Iterable[Replies]) -> dict[str, Share]:
         found["valid_share"] = Share(len(shapes) / len(proposals), len(proposals))
         as_written = sum(proposal.as_written for proposal in proposals)
         found["as_written_share"] = Share(as_written / len(proposals), len(proposals))
-    if (same := same_share(shapes)) is not None:
+    if (same := _same_share(shapes)) is not None:
         found["same_workflow_share"] = Share(same, len(shapes))
     if answered:
         empty = sum(part.empty for part in all_parts)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from store import annotations as remarks
 from store.annotations import Annotation, annotate, classify_runs, unannotate
 from store.db import open_writer, write
 from store.errors import RunNotFoundError, StoreError
-from store.failures import GROUPINGS
+from store.failures import GROUPINGS, NO_LABEL, Clusters
 from store.reader import Reader
 from store.recorder import Recorder
 from store.retention import prune
 from tests.store.samples import finished, started, store, whole_run
+from tests.support.trials import FAIL, PASS, Ran, store_experiment
 
 NAME_ERROR = "NameError: name 'x1' is not defined"
 
@@ -95,6 +97,31 @@ def test_clusters_of_an_experiment_and_of_late(path: Path) -> None:
         assert reader.failures.clusters(since=1250.0).total == 2
         assert len(reader.failures.clusters(limit=1).clusters) == 1
         assert reader.failures.clusters(experiment="nothing").clusters == ()
+
+
+def test_labels_within_an_experiment_are_of_its_runs_and_since_then(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    for name, statuses in (("e", "PFFEI"), ("f", "FP")):
+        kinds = {"P": PASS, "F": FAIL, "E": Ran("error", error="boom"), "I": Ran("infra")}
+        trials = {f"p{n}": [kinds[status]] for n, status in enumerate(statuses)}
+        store_experiment(path, name, {"a": trials})
+    annotate(path, ["e-a-1-1", "e-a-2-1", "f-a-0-1"], "label", "slow")
+    annotate(path, ["e-a-1-1", "e-a-0-1"], "label", "odd")  # a passed run is said something of as well
+    with closing(sqlite3.connect(path)) as db:
+        (newest,) = db.execute("SELECT started_at FROM runs WHERE id = 'e-a-2-1'").fetchone()
+    with Reader(path) as reader:
+        found = reader.failures.clusters("label", experiment="e")
+        assert found.total == 4
+        assert [(c.key, c.runs, c.share) for c in found.clusters] == [
+            ("odd", 2, 0.5),
+            ("slow", 2, 0.5),
+            (NO_LABEL, 2, 0.5),
+        ]
+        assert [c.example for c in found.clusters] == ["e-a-1-1", "e-a-2-1", "e-a-4-1"]
+        assert reader.failures.clusters("label", experiment="e", since=newest).total == 4
+        assert reader.failures.clusters("label", experiment="e", since=newest + 1) == Clusters((), 0)
+        (of_f,) = reader.failures.clusters("label", experiment="f").clusters
+        assert (of_f.key, of_f.runs, of_f.share) == ("slow", 1, 1.0)
 
 
 def test_an_empty_store_has_no_clusters(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from tui.safe import clean, one_line
 if TYPE_CHECKING:
     from engine.config import Settings
     from store.rows import RunRow
+
+_AT_ONCE = 500  # items of a list in JSON
 
 
 def emit(data: Any, text: str, as_json: bool) -> None:
@@ -41,8 +44,10 @@ def _json(data: Any) -> Iterator[str]:
     yield first
     for items, part in zip(lists, parts, strict=True):
         yield "["
-        for number, item in enumerate(items):
-            yield (", " if number else "") + json.dumps(item)
+        separator = ""
+        while some := list(islice(items, _AT_ONCE)):
+            yield separator + json.dumps(some)[1:-1]
+            separator = ", "
         yield f"]{part}"
 
 
