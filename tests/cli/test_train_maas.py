@@ -171,7 +171,7 @@ async def test_a_controller_is_trained_killed_resumed_and_used(
     broken.mkdir()
     recipe = recipes.load("maas", [f"data.path={data}", *SMALL])
     (broken / "recipe.toml").write_text(recipe.to_toml(), "utf-8")
-    killed = await asyncio.to_thread(support.killed_after, broken, "step", 3)
+    killed = await asyncio.to_thread(support.killed_after, broken, "step", 3, method="spawn")
     assert killed == -signal.SIGKILL
     (broken / "job.json").write_text(json.dumps({"attempt": 2}))
     program = command("training.trainers", str(broken))

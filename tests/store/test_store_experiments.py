@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from store.projections import add
 from store.reader import Reader
 from tests.store.samples import finished, started, store
 
+# Ten thousand take 9 s of CPU time to write.
+MANY = 10_000 if os.environ.get("FLOWREASONER_LONG") else 2_000
 PLAN: dict[str, Any] = {
     "variants": {"vanilla": "vanilla", "b": "b"},
     "problems": ["p/1", "p 2"],
@@ -220,9 +223,9 @@ def test_a_trial_key_is_plain_text_and_comes_back(key: TrialKey) -> None:
     assert TrialKey.parse(text) == key
 
 
-def test_ten_thousand_trials_are_read_in_a_second(tmp_path: Path) -> None:
+def test_ten_thousand_trials_would_be_read_in_a_second(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    ids = [f"p{n}" for n in range(5000)]
+    ids = [f"p{n}" for n in range(MANY // 2)]
     plan(path, {"variants": PLAN["variants"], "problems": ids, "repeats": 1})
     db = open_writer(path)
     with write(db):
@@ -237,8 +240,8 @@ def test_ten_thousand_trials_are_read_in_a_second(tmp_path: Path) -> None:
         rows = reader.experiments.trials("e")
         trials_s = time.process_time() - began
         began = time.process_time()
-        assert reader.experiments.named("e").done == 10_000
+        assert reader.experiments.named("e").done == MANY
         print(f"trials {trials_s:.2f} s, experiment {time.process_time() - began:.2f} s")
     assert [(r.problem_id, r.label) for r in rows[:3]] == [("p0", "vanilla"), ("p0", "b"), ("p1", "vanilla")]
-    assert len(rows) == 10_000
-    assert trials_s < 3.0  # of CPU time; 0.4 s measured
+    assert len(rows) == MANY
+    assert trials_s < 3.0 * MANY / 10_000  # of CPU time; 0.4 s were measured for ten thousand

@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from multiprocessing import get_context
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from flowreasoner import command
 from tests.support.tiny_llama import make_tiny_llama
 from training import recipes
 from training.jobs.host.processes import MARK, living, variable
+from training.trainers.progress import Progress
 from training.trainers.run_directory import RunDirectory
 
 END = "<|end|>"
@@ -96,25 +100,70 @@ def values(path: Path, name: str) -> list[float]:
     return [line["values"][name] for line in progress(path, "step")]
 
 
-def killed_after(folder: Path, kind: str, step: int) -> int:
-    """Train in a process of its own that is killed (-9) once it has written a line; its return code."""
-    code = (
-        "import os, signal, sys, pathlib\n"
-        "from training.trainers.progress import Progress\n"
-        "from training.trainers.run_directory import RunDirectory\n"
-        "from training.trainers.train import train\n"
-        "write = Progress.write\n"
-        "def written(self, kind, **values):\n"
-        "    write(self, kind, **values)\n"
-        f"    if kind == {kind!r} and values['step'] == {step}: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "Progress.write = written\n"
-        "train(RunDirectory.open(pathlib.Path(sys.argv[1])))\n"
-    )
-    root = Path(__file__).parents[2]
-    paths = os.pathsep.join([str(root), str(root / "sandbox" / "command")])
-    environment = {**os.environ, "PYTHONPATH": paths}
-    started = [sys.executable, "-c", code, str(folder)]
-    return subprocess.run(started, env=environment, capture_output=True, timeout=400, check=False).returncode
+def killed_after(folder: Path, kind: str, step: int, *, method: str = "forkserver") -> int | None:
+    """Train in a process of its own that is killed (-9) once it has written a line; its return code.
+
+    By `method` "spawn" the process imports for itself what it needs, which is better where that is little.
+    """
+    process = _trainer(method, folder, {}, (kind, step))
+    process.join(400)
+    return process.exitcode
+
+
+def trained_by_ranks(folder: Path, count: int = 2) -> Path:
+    """The folder, once so many ranks have trained in it; the part of torchrun, its store, is done here."""
+    from torch.distributed import TCPStore
+
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    shared = {
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "ACCELERATE_TORCH_DEVICE": "cpu",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+    }
+    ranks = [
+        _trainer("forkserver", folder, {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(count)
+    ]
+    left = {rank.sentinel: rank for rank in ranks}
+    while left:  # none waits for another that is gone
+        for sentinel in wait(left, 600) or list(left):
+            if left.pop(sentinel).exitcode != 0:
+                for rank in ranks:
+                    rank.kill()
+                raise AssertionError((folder / "log").read_text()[-3000:])
+    return folder
+
+
+def _trainer(
+    method: str, folder: Path, environment: Mapping[str, str], until: tuple[str, int] | None = None
+) -> BaseProcess:
+    """A process that trains; forked from one that has imported what that takes seconds to import."""
+    context = get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["training.trainers.grpo", "training.trainers.sft", "trl"])
+    process = context.Process(target=_train, args=(folder, {**os.environ, **environment}, until))
+    process.start()
+    return process
+
+
+def _train(folder: Path, environment: dict[str, str], until: tuple[str, int] | None) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    with (folder / "log").open("ab") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
+    write = Progress.write
+
+    def written(self: Progress, kind: str, **values: Any) -> None:
+        write(self, kind, **values)
+        if (kind, values.get("step")) == until:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Progress.write = written
+    train(RunDirectory.open(folder))
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:

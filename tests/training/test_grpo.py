@@ -89,7 +89,7 @@ def both(tmp_path_factory, problems) -> Path:
     folder = tmp_path_factory.mktemp("two")
     probe = folder / "probe.jsonl"
     probe.write_text(json.dumps(next(iter(generate(8, "train", 1))).to_json()) + "\n")
-    return support.trained(directory(folder / "both", problems, *_of_two(probe)))
+    return support.trained_by_ranks(directory(folder / "both", problems, *_of_two(probe)))
 
 
 def _of_two(probe: Path) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The weights in the package: they load as any Transformers folder does, and do what their card says."""
 
 import json
+import os
 import random
 from pathlib import Path
 
@@ -20,6 +21,7 @@ needs("torch", "transformers")
 
 
 POCKET = Path(model.__file__).parent
+LESSONS = 16 if os.environ.get("FLOWREASONER_LONG") else 8
 EASY = {
     "Write a function `f(xs)` that takes a list of integers `xs`. It should keep the even numbers, "
     "then add up the numbers. Return the result.": "def f(xs):\n    xs = [x for x in xs if x % 2 == 0]\n"
@@ -54,10 +56,10 @@ def test_the_meta_agent_writes_workflows_that_can_run(meta_model):
 
     torch.manual_seed(0)
     rng = random.Random("test")
-    asked = [meta.lesson(rng, "held-out").messages for _ in range(16)]
+    asked = [meta.lesson(rng, "held-out").messages for _ in range(LESSONS)]
     shape = model.META
     replies = generate(*meta_model, asked, temperature=shape.temperature, new_tokens=shape.new_tokens)
-    assert sum(meta.strictly_valid(r) for r in replies) >= 15
+    assert sum(meta.strictly_valid(r) for r in replies) >= LESSONS - 1
 
 
 def test_the_meta_agent_copes_with_a_query_unlike_its_own(meta_model):

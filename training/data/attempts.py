@@ -37,7 +37,9 @@ class Attempt:
     @property
     def prompt(self) -> list[dict[str, str]]:
         """The messages that the reply answers, as they were sent."""
-        return [{"role": m["role"], "content": m["content"]} for m in self.call.asked.messages]
+        return [
+            {"role": message["role"], "content": message["content"]} for message in self.call.asked.messages
+        ]
 
 
 def is_for_task(trajectory: Trajectory) -> bool:

@@ -137,7 +137,7 @@ class _Build:
         for candidate in self.kind.find(reading):
             texts = self.kind.texts(candidate.row)
             reason = self._kept_out.found_in(problem, texts)
-            if not reason and any(asserted_in(tokenised(t), hidden, visible) for t in texts):
+            if not reason and any(asserted_in(tokenised(text), hidden, visible) for text in texts):
                 reason = "hidden-test"
             if reason:
                 self.report.dropped[reason] += 1
@@ -145,7 +145,7 @@ class _Build:
                 self._spool.add(candidate)
 
     def _count_replies(self, trajectory: Trajectory) -> None:
-        calls = [p.call for p in trajectory.proposals] + [trajectory.unused]
+        calls = [proposal.call for proposal in trajectory.proposals] + [trajectory.unused]
         flags = [call.answered.flags for call in calls if call is not None]
         self.report.replies += len(flags)
         self.report.truncated += sum("truncated" in of_call for of_call in flags)

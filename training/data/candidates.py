@@ -130,7 +130,7 @@ def first_of_each(candidates: Choosing, options: BuildOptions) -> Iterator[Row]:
 
 def texts_of(row: Row) -> list[str]:
     """The texts of a row with one answer."""
-    return [*(m["content"] for m in row["prompt"]), row["reasoning"], row["reply"]]
+    return [*(message["content"] for message in row["prompt"]), row["reasoning"], row["reply"]]
 
 
 def itself(row: Row) -> list[Row]:

@@ -42,8 +42,8 @@ def card(report: Report, kind: KindOfData) -> str:
         columns_table(kind.columns),
         "## What is not in it",
         "",
-        f"No row holds an assertion of {' or '.join(f'`{s}`' for s in kind.hidden)} tests; every row was "
-        "searched for them. API keys, environment variables and home folders were taken out.",
+        f"No row holds an assertion of {' or '.join(f'`{split}`' for split in kind.hidden)} tests; "
+        "every row was searched for them. API keys, environment variables and home folders were taken out.",
         "",
     ]
     if report.dropped:
@@ -70,7 +70,10 @@ def _dropped(dropped: Mapping[str, int]) -> list[tuple[str, str, str]]:
 
 
 def _written_by(report: Report) -> str:
-    rows = [(excerpt(name, 100).replace("|", "/"), f"{n:,}") for name, n in report.by["meta_agent"].items()]
+    rows = [
+        (excerpt(name, 100).replace("|", "/"), f"{count:,}")
+        for name, count in report.by["meta_agent"].items()
+    ]
     if not rows:
         return "The problems are as their benchmarks have them."
     note = (

@@ -78,11 +78,14 @@ class _ByScore:
         for score, number in replies:
             self._of.setdefault(score, []).append(number)
         scores = sorted(self._of)
-        self._kinds = [(w, r) for w in scores for r in scores if w > r]
-        counts = [len(self._of[w]) * len(self._of[r]) for w, r in self._kinds]
+        self._kinds = [(winner, loser) for winner in scores for loser in scores if winner > loser]
+        counts = [len(self._of[winner]) * len(self._of[loser]) for winner, loser in self._kinds]
         self.pairs = sum(counts)
         self._sums = list(
-            accumulate(n * pair_weight(w, r) for n, (w, r) in zip(counts, self._kinds, strict=True))
+            accumulate(
+                count * pair_weight(winner, loser)
+                for count, (winner, loser) in zip(counts, self._kinds, strict=True)
+            )
         )
 
     @property
@@ -97,7 +100,7 @@ class _ByScore:
 
     def all(self) -> Iterator[tuple[int, int]]:
         for winner, loser in self._kinds:
-            yield from ((w, r) for w in self._of[winner] for r in self._of[loser])
+            yield from ((better, worse) for better in self._of[winner] for worse in self._of[loser])
 
 
 def _drawn(groups: Sequence[_ByScore], count: int, seed: int) -> Iterator[tuple[int, int]]:
@@ -131,7 +134,7 @@ def _pair(winner: Row, loser: Row) -> Row:
 
 
 def _texts(row: Row) -> list[str]:
-    prompt_texts = [m["content"] for m in row["prompt"]]
+    prompt_texts = [message["content"] for message in row["prompt"]]
     answers = [row[name] for name in ("answer", "chosen", "rejected") if name in row]
     return prompt_texts + [text for answer in answers for text in (answer["reasoning"], answer["reply"])]
 

@@ -28,15 +28,15 @@ def find(reading: Reading) -> Iterator[Candidate]:
     """The problem of one run, whatever became of the run; none where nothing could be rewarded."""
     problem = reading.problem
     allowed = _allowed(problem)
-    by = _reward_by(allowed)
-    if by is None:
+    reward_by = _reward_by(allowed)
+    if reward_by is None:
         reading.dropped["no-reward"] += 1
         return
     row = {
         "problem": json.dumps(allowed, ensure_ascii=False, sort_keys=True),
         "id": str(problem.get("id", "")),
         "benchmark": reading.benchmark,
-        "reward_by": by,
+        "reward_by": reward_by,
     }
     words = " ".join(str(problem.get("prompt", "")).lower().split())
     yield Candidate(row, key(words))

@@ -84,14 +84,14 @@ class Assertions:
     def first_in(self, text: str, visible: frozenset[str] = frozenset()) -> str | None:
         """An assertion that stands in the tokenised `text` and is none of `shown`, None where none does."""
         if not self._lengths:
-            self._lengths = sorted({len(a) for a in self._known}, reverse=True)
-        at = text.find(" assert")
-        while at >= 0:
+            self._lengths = sorted({len(assertion) for assertion in self._known}, reverse=True)
+        place = text.find(" assert")
+        while place >= 0:
             for length in self._lengths:
-                candidate = text[at : at + length]
+                candidate = text[place : place + length]
                 if candidate in self._known and candidate not in visible:
                     return candidate
-            at = text.find(" assert", at + 1)
+            place = text.find(" assert", place + 1)
         return None
 
 

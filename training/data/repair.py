@@ -53,7 +53,7 @@ def find(reading: Reading) -> Iterator[Candidate]:
         if not proposal.call.answered.text.strip() or bad_reply(proposal.call):
             reading.dropped["nothing-to-mend"] += 1
             continue
-        later = {id(p) for p in own.proposals[place + 1 :]}
+        later = {id(other) for other in own.proposals[place + 1 :]}
         mended = next((attempt for attempt in ran if id(attempt.proposal) in later), None)
         if mended is not None:
             how = "turn" if _is_turn(mended, proposal.call) else "later"
@@ -102,11 +102,13 @@ def _candidate(
 
 def _request(rejected: Proposal, call: Call) -> list[dict[str, str]]:
     """What the engine would have asked. A repair that was rejected too answers what was asked first."""
-    first = takewhile(lambda m: m["role"] != "assistant", call.asked.messages)
-    messages = cast(list[Message], [{"role": m["role"], "content": m["content"]} for m in first])
-    diagnostics = [Diagnostic(**d) for d in rejected.event.diagnostics]
+    first = takewhile(lambda message: message["role"] != "assistant", call.asked.messages)
+    messages = cast(
+        list[Message], [{"role": message["role"], "content": message["content"]} for message in first]
+    )
+    diagnostics = [Diagnostic(**diagnostic) for diagnostic in rejected.event.diagnostics]
     request = repair_messages(messages, call.answered.text, diagnosis_of(diagnostics))
-    return [{"role": m["role"], "content": m["content"]} for m in request]
+    return [{"role": message["role"], "content": message["content"]} for message in request]
 
 
 REPAIR = KindOfData(

@@ -138,6 +138,6 @@ def reasons_table() -> str:
     lines = [
         "| Name | What it counts |",
         "|---|---|",
-        *(f"| `{n}` | {meaning} |" for n, meaning in REASONS.items()),
+        *(f"| `{name}` | {meaning} |" for name, meaning in REASONS.items()),
     ]
     return "\n".join(lines) + "\n"

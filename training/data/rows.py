@@ -135,7 +135,9 @@ def pairs(data: Any, tokenizer: Any, max_length: int) -> list[dict[str, Any]]:
         token_pairs.append(
             pair | {name: row.get(name) for name in ("score_chosen", "score_rejected", "weight")}
         )
-    longer = [len(p["prompt_ids"]) + max(len(p["chosen_ids"]), len(p["rejected_ids"])) for p in token_pairs]
+    longer = [
+        len(one["prompt_ids"]) + max(len(one["chosen_ids"]), len(one["rejected_ids"])) for one in token_pairs
+    ]
     refuse_long(longer, max_length)
     if not token_pairs:
         raise UsageError(f"the data set has no valid rows: none of its {len(data)} pairs can be used")
@@ -144,9 +146,9 @@ def pairs(data: Any, tokenizer: Any, max_length: int) -> list[dict[str, Any]]:
 
 def refuse_long(lengths: Sequence[int], max_length: int) -> None:
     """Raises UsageError where one of the rows, given by their lengths, is longer than `max_length` tokens."""
-    long = [n for n, length in enumerate(lengths) if length > max_length]
+    long = [number for number, length in enumerate(lengths) if length > max_length]
     if long:
-        longest = max(long, key=lambda n: lengths[n])
+        longest = max(long, key=lambda number: lengths[number])
         raise UsageError(
             f"{len(long)} of {len(lengths)} rows are longer than data.max_length ({max_length} tokens); the "
             f"longest, row {longest}, has {lengths[longest]}: set data.max_length={lengths[longest]}, "

@@ -154,8 +154,8 @@ def _from_vocabulary(tokenizer: Any, start: str, end: str, control: re.Pattern[s
     trained to write them.
     """
     own = [token.content for token in tokenizer.added_tokens_decoder.values()]
-    opening = next((t for t in own if t.strip() == OPEN and t != OPEN), None)
-    between = next((t for t in own if t.strip() == CLOSE and t != CLOSE), None)
+    opening = next((one for one in own if one.strip() == OPEN and one != OPEN), None)
+    between = next((one for one in own if one.strip() == CLOSE and one != CLOSE), None)
     if opening is None:
         opening = OPEN if between is not None else f"{OPEN}\n"
     if between is None:
@@ -190,7 +190,9 @@ def _prompt(messages: Sequence[Message], tokenizer: Any) -> str:
     import jinja2
 
     try:
-        return prompt_text(tokenizer, [{"role": m["role"], "content": m["content"]} for m in messages])
+        return prompt_text(
+            tokenizer, [{"role": message["role"], "content": message["content"]} for message in messages]
+        )
     except jinja2.TemplateError as error:
         raise RowError(f"the chat template rejects its messages: {error}") from None
 

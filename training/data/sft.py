@@ -93,15 +93,15 @@ def _trace(reading: Reading, selected: Sequence[Attempt]) -> Candidate:
 def _part(attempt: Attempt) -> str:
     answer = attempt.call.answered
     return "\n".join(
-        t for t in (f"Round {attempt.round}:", answer.reasoning.strip(), answer.text.strip()) if t
+        part for part in (f"Round {attempt.round}:", answer.reasoning.strip(), answer.text.strip()) if part
     )
 
 
 def _asked_first(reading: Reading, selected: Sequence[Attempt]) -> list[dict[str, str]]:
     """The request that the run began with: of its first reply, whatever became of that."""
-    calls = (p.call for p in reading.trajectory.proposals if p.call is not None)
+    calls = (proposal.call for proposal in reading.trajectory.proposals if proposal.call is not None)
     first = next(calls, selected[0].call)
-    return [{"role": m["role"], "content": m["content"]} for m in first.asked.messages]
+    return [{"role": message["role"], "content": message["content"]} for message in first.asked.messages]
 
 
 SFT = KindOfData(COLUMNS, find, first_of_each, texts_of, itself)

@@ -55,7 +55,9 @@ class Spool:
 
     def show(self, problem: str, assertions: Iterable[str]) -> None:
         """Note what a problem's visible tests assert: rows about the problem may hold it."""
-        self._db.executemany("INSERT OR IGNORE INTO shown VALUES (?, ?)", ((problem, a) for a in assertions))
+        self._db.executemany(
+            "INSERT OR IGNORE INTO shown VALUES (?, ?)", ((problem, assertion) for assertion in assertions)
+        )
 
     def shown(self, problem: str) -> frozenset[str]:
         """What was noted of a problem by `show`."""

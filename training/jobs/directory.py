@@ -161,7 +161,7 @@ def create(run_dir: Path, spec: JobSpec, argv: list[str], host: str = LOCAL) -> 
 
 
 def _described(spec: JobSpec, argv: list[str], host: str) -> dict[str, Any]:
-    values = {k: v for k, v in asdict(spec).items() if k not in ("recipe", "sends")}
+    values = {key: value for key, value in asdict(spec).items() if key not in ("recipe", "sends")}
     return {**values, "argv": argv, "host": host, "created": time.time(), "attempt": 1}
 
 
@@ -211,7 +211,7 @@ def find(folder: Path, name: str) -> Path:
     if not matching:
         raise JobError(f"there is no job {name!r}; `flowreasoner jobs` lists them")
     raise JobError(
-        f"{name!r} means {len(matching)} jobs: {', '.join(p.name for p in matching[:4])}; give one's id"
+        f"{name!r} means {len(matching)} jobs: {', '.join(one.name for one in matching[:4])}; give one's id"
     )
 
 
@@ -228,8 +228,8 @@ def status(run_dir: Path) -> JobStatus:
 
 def from_host(data: Mapping[str, Any], link: str | None = None, asked: float | None = None) -> JobStatus:
     """The status that a host reported as JSON data; `link` and `asked` are those of `JobStatus`."""
-    names = {f.name for f in fields(JobStatus)}
-    values = {k: v for k, v in data.items() if k in names and v is not None}
+    names = {one.name for one in fields(JobStatus)}
+    values = {key: value for key, value in data.items() if key in names and value is not None}
     return JobStatus(**{"state": "unknown", **values, "link": link, "asked": asked})
 
 

@@ -42,7 +42,11 @@ class LocalJob:
 
     async def fetch(self, steps: Sequence[int] | None = None, report: Report = silent) -> list[Checkpoint]:
         """As `Job.fetch`: they are here already."""
-        return [c for c in directory.checkpoints(self.run_dir) if steps is None or c.step in steps]
+        return [
+            checkpoint
+            for checkpoint in directory.checkpoints(self.run_dir)
+            if steps is None or checkpoint.step in steps
+        ]
 
     async def remove(self) -> None:
         """As `Job.remove`. Raises JobError where it has not ended."""

@@ -47,21 +47,25 @@ class WorkerCourse(Course):
         def ask(prompts: list[str]) -> list[str]:
             conversations = [worker.user(prompt) for prompt in prompts]
             return [
-                worker.read(r)
-                for r in generate(model, tokenizer, conversations, temperature=0, new_tokens=160)
+                worker.read(reply)
+                for reply in generate(model, tokenizer, conversations, temperature=0, new_tokens=160)
             ]
 
         def passing(which: list[Example], codes: list[str], tests: int | None) -> list[Ruling]:
             pairs = zip(which, codes, strict=True)
-            return judge([Item(c, tuple(e.tests[:tests]), e.task.name) for e, c in pairs])
+            return judge(
+                [Item(written, tuple(example.tests[:tests]), example.task.name) for example, written in pairs]
+            )
 
-        codes = ask([worker.generate_prompt(e.prompt, e.task.name, "") for e in problems])
+        codes = ask([worker.generate_prompt(example.prompt, example.task.name, "") for example in problems])
         right = [r.passed for r in passing(problems, codes, None)]
         attempts = zip(problems, codes, passing(problems, codes, TESTS[0]), strict=True)
-        failed = [(e, c, r.feedback) for e, c, r in attempts if not r.passed]
-        mended = ask([worker.revise_prompt(e.prompt, code, feedback) for e, code, feedback in failed])
-        after = [r.passed for r in passing([e for e, _, _ in failed], mended, None)]
-        clear = [r for r, e in zip(right, problems, strict=True) if not e.task.vague]
+        failed = [(example, c, r.feedback) for example, c, r in attempts if not r.passed]
+        mended = ask(
+            [worker.revise_prompt(example.prompt, code, feedback) for example, code, feedback in failed]
+        )
+        after = [r.passed for r in passing([example for example, _, _ in failed], mended, None)]
+        clear = [r for r, example in zip(right, problems, strict=True) if not example.task.vague]
         return (
             f"greedy {sum(right)}/{len(right)}, without vague phrases {sum(clear)}/{len(clear)}, "
             f"one revision mends {sum(after)}/{len(after)}"

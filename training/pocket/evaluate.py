@@ -73,19 +73,24 @@ class Bench:
             temperature=temperature,
             new_tokens=shape.new_tokens,
         )
-        return [worker.read(r) for r in replies]
+        return [worker.read(reply) for reply in replies]
 
     def write(self, which: list[int], temperature: float, instruction: str = "") -> list[str]:
         """Solutions of the problems with these indices, sampled by the worker."""
-        problems = (self._found[i] for i in which)
-        prompts = [worker.user(worker.generate_prompt(e.prompt, e.task.name, instruction)) for e in problems]
+        problems = (self._found[place] for place in which)
+        prompts = [
+            worker.user(worker.generate_prompt(example.prompt, example.task.name, instruction))
+            for example in problems
+        ]
         return self._ask(prompts, temperature)
 
     def revise(self, which: list[int], codes: list[str], rulings: list[Ruling]) -> list[str]:
         """The solutions with these indices, revised after what their rulings say."""
         prompts = [
-            worker.user(worker.revise_prompt(self._found[i].prompt, codes[i], rulings[i].feedback))
-            for i in which
+            worker.user(
+                worker.revise_prompt(self._found[place].prompt, codes[place], rulings[place].feedback)
+            )
+            for place in which
         ]
         return self._ask(prompts, models.WORKER.temperature)
 
@@ -95,19 +100,25 @@ class Bench:
 
     async def final(self, codes: list[str]) -> list[bool]:
         """Whether each problem's solution passes its `test` tests. Raises SandboxError."""
-        return [r.passed for r in await self._rule(codes, slice(TESTS[0] + TESTS[1], None))]
+        return [ruling.passed for ruling in await self._rule(codes, slice(TESTS[0] + TESTS[1], None))]
 
     async def _rule(self, codes: list[str], tests: slice) -> list[Ruling]:
         pairs = zip(self._found, codes, strict=True)
-        items = [Item(c, tuple(e.tests[tests]), e.task.name) for e, c in pairs]
+        items = [Item(code, tuple(example.tests[tests]), example.task.name) for example, code in pairs]
         fresh = [item for item in dict.fromkeys(items) if item not in self._ruled]
         self._ruled.update(zip(fresh, await rule(self._sandbox, fresh), strict=True))
         return [self._ruled[item] for item in items]
 
     def row(self, name: str, passed: list[bool], calls: float) -> ResultRow:
         """A line of the table, from which solutions passed and the worker calls per problem."""
-        clear = [p for p, e in zip(passed, self._found, strict=True) if not e.task.vague]
-        vague = [p for p, e in zip(passed, self._found, strict=True) if e.task.vague]
+        clear = [
+            has_passed
+            for has_passed, example in zip(passed, self._found, strict=True)
+            if not example.task.vague
+        ]
+        vague = [
+            has_passed for has_passed, example in zip(passed, self._found, strict=True) if example.task.vague
+        ]
         return ResultRow(name, *share(passed), *share(clear), *share(vague), calls)
 
     async def turn(self, codes: list[str], how: str) -> tuple[list[str], int]:
@@ -116,14 +127,14 @@ class Bench:
         Returns the solutions, and how many worker calls that took. Raises SandboxError.
         """
         rulings = await self.visible(codes)
-        failed = [i for i, r in enumerate(rulings) if not r.passed]
+        failed = [place for place, ruling in enumerate(rulings) if not ruling.passed]
         if how == "revise":
             mended = self.revise(failed, codes, rulings)
         else:
             mended = self.write(failed, models.WORKER.temperature, _AGAIN)
         after = list(codes)
-        for i, code in zip(failed, mended, strict=True):
-            after[i] = code
+        for place, code in zip(failed, mended, strict=True):
+            after[place] = code
         return after, len(failed)
 
     async def mend(self, codes: list[str], how: str, turns: int) -> list[str]:
@@ -149,9 +160,9 @@ class Bench:
 
     async def one_turn(self, first: list[str], how: str) -> tuple[float, float]:
         """The share of visibly failing first attempts that one turn makes right, as `share` gives it."""
-        failed = [i for i, r in enumerate(await self.visible(first)) if not r.passed]
+        failed = [place for place, ruling in enumerate(await self.visible(first)) if not ruling.passed]
         final = await self.final((await self.turn(first, how))[0])
-        return share([final[i] for i in failed])
+        return share([final[place] for place in failed])
 
 
 async def measure_worker(folder: Path, count: int, seed: int) -> dict[str, Any]:
@@ -173,8 +184,8 @@ async def measure_worker(folder: Path, count: int, seed: int) -> dict[str, Any]:
             rows += await bench.loop(first, how, bounds)
     return {
         "problems": count,
-        "vague_problems": sum(e.task.vague > 0 for e in problems),
-        "rows": [asdict(r) for r in rows],
+        "vague_problems": sum(example.task.vague > 0 for example in problems),
+        "rows": [asdict(row) for row in rows],
         "one_turn_mends": mended,
     }
 
@@ -198,27 +209,31 @@ def measure_meta(folder: Path, count: int, seed: int) -> dict[str, Any]:
         temperature=shape.temperature,
         new_tokens=shape.new_tokens,
     )
-    valid = [meta.strictly_valid(r) for r in replies]
-    later = [any("Rounds so far:" in m["content"] for m in one.messages) for one in lessons]
+    valid = [meta.strictly_valid(reply) for reply in replies]
+    later = [any("Rounds so far:" in message["content"] for message in one.messages) for one in lessons]
     tested = [
-        "self.test(" in r
-        for r, one in zip(replies, lessons, strict=True)
+        "self.test(" in reply
+        for reply, one in zip(replies, lessons, strict=True)
         if "Visible tests:" in one.messages[-1]["content"] and "Entry point:" in one.messages[-1]["content"]
     ]
     noticed = [
-        _noticed(r) == _noticed(one.answer)
-        for r, one in zip(replies, lessons, strict=True)
+        _noticed(reply) == _noticed(one.answer)
+        for reply, one in zip(replies, lessons, strict=True)
         if _noticed(one.answer)
     ]
     return {
         "requests": count,
         "valid": share(valid),
-        "valid_first_round": share([v for v, is_later in zip(valid, later, strict=True) if not is_later]),
-        "valid_later_rounds": share([v for v, is_later in zip(valid, later, strict=True) if is_later]),
+        "valid_first_round": share(
+            [is_valid for is_valid, is_later in zip(valid, later, strict=True) if not is_later]
+        ),
+        "valid_later_rounds": share(
+            [is_valid for is_valid, is_later in zip(valid, later, strict=True) if is_later]
+        ),
         "tests_used_where_there_are_tests": share(tested),
         "steps_counted_right": share(noticed),
-        "distinct_workflows": len({r.partition("<graph>")[2] for r in replies}),
-        "strategies": dict(Counter(_strategy(r) for r in replies).most_common()),
+        "distinct_workflows": len({reply.partition("<graph>")[2] for reply in replies}),
+        "strategies": dict(Counter(_strategy(reply) for reply in replies).most_common()),
     }
 
 
@@ -230,7 +245,7 @@ def _noticed(reply: str) -> str:
 
 def _strategy(reply: str) -> str:
     names = ("test", "revise", "sc_ensemble", "review", "answer_generate")
-    used = [n for n in names if f"self.{n}(" in reply]
+    used = [name for name in names if f"self.{name}(" in reply]
     return "+".join(used) or FlowPlan("single").strategy
 
 

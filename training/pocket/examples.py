@@ -54,16 +54,16 @@ def readable(example: Example) -> bool:
 def luck(example: Example) -> float:
     """The probability of reading every vague phrase as it is meant, from 0 to 1."""
     return math.prod(
-        s.odds[s.others.index(s.code)] if s.vague else 1.0 for s in example.task.steps
+        step.odds[step.others.index(step.code)] if step.vague else 1.0 for step in example.task.steps
     )  # fmt: skip
 
 
 def candidates() -> list[Example]:
     """Held-out problems whose vague phrases have unlikely, but not the unlikeliest, meanings."""
     fit = [
-        e
-        for e in examples(SEED, "held-out", _POOL)
-        if readable(e) and len(e.task.steps) in (2, 3) and _LUCK[0] <= luck(e) <= _LUCK[1]
+        example
+        for example in examples(SEED, "held-out", _POOL)
+        if readable(example) and len(example.task.steps) in (2, 3) and _LUCK[0] <= luck(example) <= _LUCK[1]
     ]
     return fit[:_CANDIDATES]
 
@@ -79,11 +79,11 @@ async def rank(weights: Path) -> list[tuple[float, float, Example]]:
     torch.manual_seed(SEED)
     model, tokenizer = models.load(weights / "worker")
     chosen = candidates()
-    repeated = [e for e in chosen for _ in range(_ATTEMPTS)]
+    repeated = [one for one in chosen for _ in range(_ATTEMPTS)]
     async with open_sandbox() as sandbox:
         bench = Bench(model, tokenizer, repeated, sandbox)
         first = bench.write(list(range(len(repeated))), models.WORKER.temperature)
-        fails = [not r.passed for r in await bench.visible(first)]
+        fails = [not ruling.passed for ruling in await bench.visible(first)]
         ended = await bench.mend(first, "revise", _TURNS)
         right = await bench.final(ended)
     rows: list[tuple[float, float, Example]] = []
@@ -130,7 +130,9 @@ async def rate(
 
     Raises RuntimeError where a run fails for another reason than the models.
     """
-    meta, worker = (LocalModel(f"pocket-{n}", str(weights / n), device="cpu") for n in ("meta", "worker"))
+    meta, worker = (
+        LocalModel(f"pocket-{role}", str(weights / role), device="cpu") for role in ("meta", "worker")
+    )
     counts = {"runs": 0, "failing_test": 0, "passed": 0, "failing_test_and_passed": 0, "one_round": 0}
     try:
         async with open_sandbox(guest_modules=guest_modules()) as sandbox:

@@ -156,10 +156,10 @@ class _Writer:
         return f"self.custom_code_generate(problem=problem{self._entry}, instruction=prompt_custom.{name})"
 
     def _first(self, *, again: bool = False) -> list[str]:
-        n = self._n
+        names = self._n
         return [
-            *_wrapped(f"{n.draft} = await ", self._generate(again=again)),
-            f'{n.solution} = {n.draft}["response"]',
+            *_wrapped(f"{names.draft} = await ", self._generate(again=again)),
+            f'{names.solution} = {names.draft}["response"]',
         ]
 
     def _test(self, solution: str, loop: int = 0) -> str:
@@ -167,20 +167,20 @@ class _Writer:
         return f"{self._n.check} = await {call}"
 
     def _revise(self, feedback: str) -> list[str]:
-        n = self._n
-        call = f"self.revise(problem=problem, solution={n.solution}, feedback={feedback})"
-        return [f"{n.fixed} = await {call}", f'{n.solution} = {n.fixed}["solution"]']
+        names = self._n
+        call = f"self.revise(problem=problem, solution={names.solution}, feedback={feedback})"
+        return [f"{names.fixed} = await {call}", f'{names.solution} = {names.fixed}["solution"]']
 
     def _loop(self, repair: list[str]) -> list[str]:
         """Test, stop when all pass, repair; the bound is the plan's."""
-        n = self._n
+        names = self._n
         return [
-            f"for {n.turn} in range({self._plan.loops}):",
-            f"    {self._test(n.solution)}",
-            f'    if {n.check}["result"]:',
+            f"for {names.turn} in range({self._plan.loops}):",
+            f"    {self._test(names.solution)}",
+            f'    if {names.check}["result"]:',
             "        break",
             *(f"    {line}" for line in repair),
-            f"return {n.solution}",
+            f"return {names.solution}",
         ]
 
     def _feedback(self) -> str:
@@ -191,30 +191,30 @@ class _Writer:
 
     def _several(self) -> list[str]:
         """`plan.drafts` solutions, gathered at once or one after the other."""
-        n, call, count = self._n, self._generate(), self._plan.drafts
+        names, call, count = self._n, self._generate(), self._plan.drafts
         if self._plan.together:
             return [
-                f"{n.many} = await asyncio.gather(*[",
+                f"{names.many} = await asyncio.gather(*[",
                 *(f"    {line}" for line in _wrapped("", call)),
                 f"    for _ in range({count})",
                 "])",
-                f'solutions = [{n.draft}["response"] for {n.draft} in {n.many}]',
+                f'solutions = [{names.draft}["response"] for {names.draft} in {names.many}]',
             ]
         return [
-            f"{n.many} = [",
+            f"{names.many} = [",
             *(f"    {line}" for line in _wrapped("await ", call)),
             f"    for _ in range({count})",
             "]",
-            f'solutions = [{n.draft}["response"] for {n.draft} in {n.many}]',
+            f'solutions = [{names.draft}["response"] for {names.draft} in {names.many}]',
         ]
 
     def _first_passing(self) -> list[str]:
-        n = self._n
+        names = self._n
         return [
-            f"for {n.solution} in solutions:",
-            f"    {self._test(n.solution)}",
-            f'    if {n.check}["result"]:',
-            f"        return {n.solution}",
+            f"for {names.solution} in solutions:",
+            f"    {self._test(names.solution)}",
+            f'    if {names.check}["result"]:',
+            f"        return {names.solution}",
         ]
 
     def _ensemble(self) -> list[str]:
@@ -230,8 +230,12 @@ class _Writer:
         return [*self._first(), f"return {self._n.solution}"]
 
     def plan_mend(self) -> list[str]:
-        n = self._n
-        return [*self._first(), self._test(n.solution, self._plan.loops), f'return {n.check}["solution"]']
+        names = self._n
+        return [
+            *self._first(),
+            self._test(names.solution, self._plan.loops),
+            f'return {names.check}["solution"]',
+        ]
 
     def plan_retry(self) -> list[str]:
         return [*self._first(), *self._loop(self._first(again=True))]

@@ -24,7 +24,7 @@ def generate(
     """One reply per conversation; temperature 0 is greedy. Seed torch before for the same replies."""
     import torch
 
-    prompts = [templated(tokenizer, c) for c in conversations]
+    prompts = [templated(tokenizer, conversation) for conversation in conversations]
     # Similar lengths together: padding is the larger part of the work otherwise.
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     replies = [""] * len(prompts)

@@ -43,8 +43,14 @@ def optimizers(model: Any, rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the hidden matrices, AdamW for embeddings and vectors."""
     import torch
 
-    hidden = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
-    others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
+    hidden = [
+        parameter
+        for name, parameter in model.named_parameters()
+        if parameter.ndim == 2 and "embed" not in name
+    ]
+    others = [
+        parameter for name, parameter in model.named_parameters() if parameter.ndim != 2 or "embed" in name
+    ]
     return [
         torch.optim.Muon(
             hidden, lr=rate, momentum=0.95, weight_decay=0.02, adjust_lr_fn="match_rms_adamw", ns_steps=5

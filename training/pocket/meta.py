@@ -76,7 +76,7 @@ def sample_query(rng: random.Random, split: Split) -> Query:
 
 def vague_words(example: Example) -> tuple[str, ...]:
     """The vague phrases, without their constant."""
-    parts = (s.phrase.partition("{k}") for s in example.task.steps if s.vague)
+    parts = (step.phrase.partition("{k}") for step in example.task.steps if step.vague)
     return tuple(before.strip() + (" ..." if mark else "") for before, mark, _ in parts)
 
 
@@ -126,7 +126,7 @@ def _noticed(rng: random.Random, query: Query) -> str:
     steps = f"The query has {query.steps} step{'s' * (query.steps != 1)}"
     if not query.vague:
         return f"{steps} and every word of it is clear."
-    quoted = " and ".join(f'"{v}"' for v in query.vague)
+    quoted = " and ".join(f'"{word}"' for word in query.vague)
     return f"{steps}. What {quoted} {'mean' if len(query.vague) > 1 else 'means'} is not clear."
 
 

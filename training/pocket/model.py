@@ -69,7 +69,11 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, shape: Sha
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     # The output layer is the embedding: once it is converted, nothing else would tell that they are one.
-    state = {k: v.detach().to(torch.float16) for k, v in model.state_dict().items() if k != "lm_head.weight"}
+    state = {
+        name: weight.detach().to(torch.float16)
+        for name, weight in model.state_dict().items()
+        if name != "lm_head.weight"
+    }
     model.save_pretrained(fresh, state_dict=state)
     tokenizer.save_pretrained(fresh)
     GenerationConfig(
@@ -98,4 +102,4 @@ def load(folder: Path, attention: str = "sdpa") -> tuple[Any, PreTrainedTokenize
 
 def parameters(model: Any) -> int:
     """How many parameters the model has."""
-    return sum(p.numel() for p in model.parameters())
+    return sum(parameter.numel() for parameter in model.parameters())

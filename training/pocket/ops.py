@@ -56,7 +56,9 @@ def _add(
     for row in rows:
         name, code, phrases = row[0], row[1], row[2]
         constant = row[3] if len(row) == 4 else None
-        _TABLE.append((name, source, target, code, tuple(p.strip() for p in phrases.split("|")), constant))
+        _TABLE.append(
+            (name, source, target, code, tuple(phrase.strip() for phrase in phrases.split("|")), constant)
+        )
 
 
 _add(

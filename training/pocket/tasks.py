@@ -71,12 +71,12 @@ class PocketTask:
     @property
     def vague(self) -> int:
         """How many of its steps are vague."""
-        return sum(s.vague for s in self.steps)
+        return sum(step.vague for step in self.steps)
 
     def source(self, codes: list[str] | None = None, constants: list[int | str | None] | None = None) -> str:
         """The solution as text; `codes` and `constants` replace those meant, for wrong solutions."""
-        codes = codes or [s.code for s in self.steps]
-        values = constants or [s.constant for s in self.steps]
+        codes = codes or [one.code for one in self.steps]
+        values = constants or [one.constant for one in self.steps]
         lines, variable, kind = [f"def {self.signature}:"], self.parameter, self.steps[0].source
         for i, (step, code, value) in enumerate(zip(self.steps, codes, values, strict=True)):
             constant = self.extra if self.extra and i == self.extra_step else str(value)
@@ -95,8 +95,8 @@ class PocketTask:
         self, value: Any, extra: Any, codes: list[str] | None = None, constants: list[Any] | None = None
     ) -> Any:
         """What the reference (or a variation of it) returns, by evaluating our own step table."""
-        codes = codes or [s.code for s in self.steps]
-        values = constants or [s.constant for s in self.steps]
+        codes = codes or [step.code for step in self.steps]
+        values = constants or [step.constant for step in self.steps]
         for i, (code, constant) in enumerate(zip(codes, values, strict=True)):
             is_extra = self.extra is not None and i == self.extra_step
             if is_extra:
@@ -116,7 +116,7 @@ def held_out(task: PocketTask) -> bool:
     """Whether the composition belongs to the held-out tenth. Single steps are shared by both splits."""
     if len(task.steps) < 2:
         return False
-    digest = hashlib.md5("|".join(s.key for s in task.steps).encode(), usedforsecurity=False).digest()
+    digest = hashlib.md5("|".join(step.key for step in task.steps).encode(), usedforsecurity=False).digest()
     return digest[0] % 10 == 0
 
 
@@ -126,10 +126,10 @@ def sample_task(rng: random.Random, count: int, vague_rate: float = VAGUE_RATE) 
     chain: list[PocketStep] = []
     kind = start
     for i in range(count):
-        step = _sample_step(rng, kind, i, vague_rate, {s.key for s in chain})
+        step = _sample_step(rng, kind, i, vague_rate, {other.key for other in chain})
         chain.append(step)
         kind = step.target
-    with_constant = [i for i, s in enumerate(chain) if s.constant is not None]
+    with_constant = [i for i, other in enumerate(chain) if other.constant is not None]
     extra_step, extra = -1, None
     if with_constant and rng.random() < EXTRA_PARAMETER_RATE:
         extra_step, extra = rng.choice(with_constant), rng.choice(p.EXTRA_PARAMETERS)
@@ -151,19 +151,19 @@ def _sample_step(rng: random.Random, kind: Type, place: int, vague_rate: float, 
     if rng.random() < vague_rate:
         vague = rng.choice(p.VAGUE_BY_SOURCE[kind])
         if vague.name not in used:
-            odds = tuple(w for w, _ in vague.meanings)
-            codes = tuple(c for _, c in vague.meanings)
+            odds = tuple(weight for weight, _ in vague.meanings)
+            codes = tuple(meant for _, meant in vague.meanings)
             code = rng.choices(codes, odds)[0]
             return PocketStep(
                 f"?{vague.name}", kind, vague.target, rng.choice(vague.phrases), code,
                 _constant(rng, vague.constant), vague.constant, codes, odds,
             )  # fmt: skip
     while True:
-        op = rng.choice(BY_SOURCE[kind])
-        if op.name not in used and not (op.first_only and place):
+        operation = rng.choice(BY_SOURCE[kind])
+        if operation.name not in used and not (operation.first_only and place):
             return PocketStep(
-                op.name, kind, op.target, rng.choice(op.phrases), op.code,
-                _constant(rng, op.constant), op.constant,
+                operation.name, kind, operation.target, rng.choice(operation.phrases), operation.code,
+                _constant(rng, operation.constant), operation.constant,
             )  # fmt: skip
 
 
@@ -191,7 +191,7 @@ def wording(rng: random.Random, task: PocketTask) -> str:
         letter = task.steps[task.extra_step].constant_range == CHAR
         intro += f" and a{' letter' if letter else 'n integer'} `{task.extra}`"
     if len(spoken) > 1 and rng.random() < 0.15:
-        listing = "\n".join(f"{i}. {s[0].upper()}{s[1:]}" for i, s in enumerate(spoken, 1))
+        listing = "\n".join(f"{i}. {phrase[0].upper()}{phrase[1:]}" for i, phrase in enumerate(spoken, 1))
         return p.LISTED.format(sig=task.signature, intro=intro, steps=listing)
     return rng.choice(p.SKELETONS).format(sig=task.signature, intro=intro, steps=_joined(rng, spoken))
 
@@ -217,7 +217,7 @@ def sample_input(rng: random.Random, kind: Type) -> Any:
         return pool
     if kind == "S":
         words = [rng.choice(_WORDS) for _ in range(rng.randint(2, 3))]
-        return " ".join(w.capitalize() if rng.random() < 0.3 else w for w in words)
+        return " ".join(word.capitalize() if rng.random() < 0.3 else word for word in words)
     if kind == "W":
         words = [rng.choice(_WORDS) for _ in range(rng.randint(3, 5))]
         if rng.random() < 0.4:
@@ -266,7 +266,7 @@ class Example:
     @property
     def tests(self) -> list[str]:
         """The calls as asserts, in the order of the splits."""
-        return [assertion(self.task.name, a, r) for a, r in self.calls]
+        return [assertion(self.task.name, arguments, result) for arguments, result in self.calls]
 
     def problem(self) -> Problem:
         """The problem, with its tests in the three splits and its solution in the metadata."""
@@ -292,7 +292,7 @@ def sample_example(
     rng: random.Random, split: Split, *, tests: int = sum(TESTS), id: str = "pocket"
 ) -> Example:
     """One problem of a split. Fewer `tests` make training data cheaper."""
-    steps = rng.choices([n for n, _ in STEP_ODDS], [w for _, w in STEP_ODDS])[0]
+    steps = rng.choices([count for count, _ in STEP_ODDS], [weight for _, weight in STEP_ODDS])[0]
     while True:
         task = sample_task(rng, steps)
         if steps > 1 and held_out(task) != (split == "held-out"):
@@ -311,4 +311,4 @@ def examples(seed: int, split: Split, count: int) -> Iterator[Example]:
 
 def generate(seed: int, split: Split, count: int) -> list[Problem]:
     """The first `count` problems of a seed."""
-    return [e.problem() for e in examples(seed, split, count)]
+    return [example.problem() for example in examples(seed, split, count)]

@@ -74,7 +74,7 @@ META_SENTENCES = [
 
 def templated(tokenizer: PreTrainedTokenizerFast, messages: Sequence[Message]) -> str:
     """The messages as the model reads them, up to where its answer starts."""
-    conversation = [{"role": m["role"], "content": m["content"]} for m in messages]
+    conversation = [{"role": message["role"], "content": message["content"]} for message in messages]
     return str(tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True))
 
 
@@ -110,7 +110,7 @@ def train_tokenizer(
     )
     pieces = sorted(sentences, key=len, reverse=True)
     tokenizer.train_from_iterator((_without(text, pieces) for text in texts), trainer)
-    tokenizer.add_tokens([AddedToken(s, special=False, normalized=False) for s in sentences])
+    tokenizer.add_tokens([AddedToken(sentence, special=False, normalized=False) for sentence in sentences])
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,

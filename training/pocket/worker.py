@@ -95,10 +95,12 @@ def wrong_attempt(rng: random.Random, example: Example) -> Attempt | None:
     """A solution that fails a visible test, mostly as the worker itself fails: another reading."""
     task = example.task
     for _ in range(6):
-        codes = [s.code for s in task.steps]
-        constants = [s.constant for s in task.steps]
+        codes = [step.code for step in task.steps]
+        constants = [step.constant for step in task.steps]
         if task.vague:
-            codes = [rng.choices(s.others, s.odds)[0] if s.vague else s.code for s in task.steps]
+            codes = [
+                rng.choices(step.others, step.odds)[0] if step.vague else step.code for step in task.steps
+            ]
         if not task.vague or rng.random() < 0.15:
             _spoil(rng, task, codes, constants)
         attempt = _attempt(rng, example, codes, constants)
@@ -121,23 +123,24 @@ def _blurred(rng: random.Random, wrong: Attempt) -> Attempt:
 
 def _spoil(rng: random.Random, task: PocketTask, codes: list[str], constants: list[Any]) -> None:
     """Swap, drop or misread one step in place."""
-    i = rng.randrange(len(task.steps))
-    step = task.steps[i]
+    place = rng.randrange(len(task.steps))
+    step = task.steps[place]
     how = rng.random()
-    if isinstance(constants[i], int) and how < 0.35 and i != task.extra_step:
-        constants[i] += rng.choice((-1, 1))
+    if isinstance(constants[place], int) and how < 0.35 and place != task.extra_step:
+        constants[place] += rng.choice((-1, 1))
     elif step.source == step.target and how < 0.5:
-        codes[i] = "{v}"
+        codes[place] = "{v}"
     else:
-        codes[i] = rng.choice(_alternatives(step))
+        codes[place] = rng.choice(_alternatives(step))
 
 
 def _alternatives(step: PocketStep) -> list[str]:
     needs = step.constant_range
     alike = [
-        op.code
-        for op in BY_SOURCE[step.source]
-        if op.target == step.target and (op.constant is None or type(op.constant) is type(needs))
+        operation.code
+        for operation in BY_SOURCE[step.source]
+        if operation.target == step.target
+        and (operation.constant is None or type(operation.constant) is type(needs))
     ]
     return [code for code in alike if code != step.code] or [step.code]
 

@@ -50,7 +50,7 @@ def _field(name: str, field: FieldInfo, value: Any) -> RecipeField:
     if get_origin(annotation) is not Literal and hasattr(annotation, "__metadata__"):  # Annotated in a union
         metadata += annotation.__metadata__
         annotation = get_args(annotation)[0]
-    about = next((m for m in metadata if isinstance(m, About)), About())
+    about = next((entry for entry in metadata if isinstance(entry, About)), About())
     choices: tuple[str, ...] = get_args(annotation) if get_origin(annotation) is Literal else ()
     kind = "choice" if choices else _TYPES.get(annotation, "list")
     text = " ".join((field.description or "").split())

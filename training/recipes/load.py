@@ -32,7 +32,7 @@ class RecipeError(UsageError):
 def presets() -> list[str]:
     """Names of the shipped recipes."""
     folder = files("training.recipes") / "presets"
-    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
+    return sorted(path.name.removesuffix(".toml") for path in folder.iterdir() if path.name.endswith(".toml"))
 
 
 def load(path_or_preset: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -113,7 +113,7 @@ def _change(data: dict[str, Any], change: str, kind: type[Recipe]) -> None:
         raise RecipeError(f"--set {change}: write KEY=VALUE, as in optimizer.learning_rate=1e-5")
     known = list(keys(kind))
     if key not in known:
-        same = [k for k in known if k.rsplit(".", 1)[-1] == key]
+        same = [other for other in known if other.rsplit(".", 1)[-1] == key]
         hint = f"; did you mean {' or '.join(same)}?" if same else _nearest(key, known)
         raise RecipeError(f"--set {change}: a recipe of kind {data['kind']} has no key {key!r}{hint}")
     *path, name = key.split(".")
@@ -135,7 +135,7 @@ def _value(text: str) -> Any:
 def _sentence(error: ValidationError, where: str, kind: type[Recipe]) -> str:
     """The first problem as one sentence; a misspelt key before what follows from it."""
     problems = error.errors(include_url=False)
-    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    problem = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
     path = [str(part) for part in problem["loc"]]
     key = ".".join(path)
     if problem["type"] == "extra_forbidden":

@@ -103,8 +103,8 @@ def _lengths(recipe: Recipe, settings: Settings) -> list[int]:
         return [len(row.ids) for row in sft_rows(data, tokenizer, recipe.data.max_length)]
     if isinstance(recipe, DPORecipe):
         return [
-            len(p["chosen_ids"]) + len(p["rejected_ids"]) + 2 * len(p["prompt_ids"])
-            for p in pairs(data, tokenizer, recipe.data.max_length)
+            len(pair["chosen_ids"]) + len(pair["rejected_ids"]) + 2 * len(pair["prompt_ids"])
+            for pair in pairs(data, tokenizer, recipe.data.max_length)
         ]
     return [0] * len(problems_of(data))  # queries: how long their calls are is not known before
 
@@ -152,7 +152,7 @@ class _Shape:
             ) from None
         check_context(recipe, config)
         text = config.get_text_config()
-        count = sum(p.numel() for p in model.parameters())
+        count = sum(parameter.numel() for parameter in model.parameters())
         return cls(count, text.num_hidden_layers, text.hidden_size, text.vocab_size)
 
 
@@ -210,9 +210,9 @@ def _measured_speed() -> float:
     """FLOP/s of one core at products of small matrices."""
     import torch
 
-    a = torch.rand(256, 256)
+    square = torch.rand(256, 256)
     began, count = time.thread_time(), 0
     while time.thread_time() - began < 0.1:
-        torch.mm(a, a)
+        torch.mm(square, square)
         count += 1
     return count * 2 * 256**3 / (time.thread_time() - began)

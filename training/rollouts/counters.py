@@ -27,7 +27,7 @@ def counters(rollouts: Sequence[Rollout], rewards: Sequence[Reward]) -> dict[str
     """
     calls = [call for rollout in rollouts for call in rollout.calls]
     looked_at = [call for call in calls if call.valid is not None]
-    shapes = [skeleton(r.code) for rollout in rollouts for r in rollout.rounds if r.valid]
+    shapes = [skeleton(one.code) for rollout in rollouts for one in rollout.rounds if one.valid]
     scores = [instance.score for rollout in rollouts for instance in rollout.instances]
     judged = [float(score < 1.0) for score in scores if score is not None]
     served = any(call.version is not None for call in calls)

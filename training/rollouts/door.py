@@ -136,7 +136,9 @@ class PolicyDoor:
 
         async def every() -> list[Generated]:
             async with self._connected() as client:
-                completions = [self._ask(client, p, s) for p, s in zip(prompts, sampling, strict=True)]
+                completions = [
+                    self._ask(client, prompt, one) for prompt, one in zip(prompts, sampling, strict=True)
+                ]
                 return await asyncio.gather(*completions)
 
         return asyncio.run(every())

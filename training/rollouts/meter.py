@@ -126,7 +126,9 @@ class Meter:
         policy, self._policy = self._policy, 0.0
         trainer = now.trainer - before.trainer
         # A thread that has ended is not counted any more, nor is what it used since the last time.
-        by_role = {n: max(now.by_name.get(n, 0.0) - before.by_name.get(n, 0.0), 0.0) for n in _NAMES}
+        by_role = {
+            name: max(now.by_name.get(name, 0.0) - before.by_name.get(name, 0.0), 0.0) for name in _NAMES
+        }
         process = now.process - before.process
         own = Breakdown(
             policy=policy,

@@ -72,7 +72,7 @@ def reward(rollout: Rollout, rounds: int, settings: RewardSettings = RewardSetti
     none = (_NONE,) * rounds
     if rollout.status in NO_VERDICT:
         return Reward(none, (), f"{rollout.status}: {rollout.error}")
-    if any(r.valid and r.score is None for r in rollout.rounds):
+    if any(one.valid and one.score is None for one in rollout.rounds):
         why = "no instance has a verdict" if rollout.instances else "the problem has no val tests"
         return Reward(none, (), f"its workflow could not be scored: {why}")
     values, words = list(none), []
@@ -98,16 +98,18 @@ def pass_share(instances: Sequence[InstanceOutcome]) -> float | None:
 
     None where none has a verdict: a failure of the sandbox or of an endpoint is never a 0.
     """
-    scores = [i.score for i in instances if i.score is not None]
+    scores = [instance.score for instance in instances if instance.score is not None]
     return sum(score == 1.0 for score in scores) / len(scores) if scores else None
 
 
 def operators(code: str) -> tuple[str, ...]:
     """The operators that the source calls on `self`, in the order of the text."""
     tree = parse(code).tree
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)] if tree else []
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)] if tree else []
     calls_in_text = [
-        (n.lineno, n.col_offset, name) for n in calls if (name := self_attribute(n.func)) is not None
+        (node.lineno, node.col_offset, name)
+        for node in calls
+        if (name := self_attribute(node.func)) is not None
     ]
     return tuple(name for _, _, name in sorted(calls_in_text))
 

@@ -179,7 +179,7 @@ class Gym:
         if not self._working:
             self._verdicts = SharedVerdicts()
         lanes = min(concurrency or len(requests), len(requests))
-        desks = {r.policy.source for r in requests if isinstance(r.policy.source, Desk)}
+        desks = {one.policy.source for one in requests if isinstance(one.policy.source, Desk)}
         for desk in desks:
             desk.enter(lanes)
         remaining = iter(list(enumerate(requests)))
@@ -271,7 +271,7 @@ class Reading:
             origin,
             self.end.status,
             self.end.error,
-            tuple(self._outcome(r) for r in self._rounds),
+            tuple(self._outcome(one) for one in self._rounds),
             tuple(self.calls()),
             tuple(instances),
         )

@@ -116,7 +116,7 @@ class TaskRequest:
         """Problems of the task that are shown with it, without tests or answers."""
         count = options_of(MetaFlowOptions, self.config.options).examples
         instance_ids = {instance.id for instance in self.instances}
-        others = [p for p in self.task.problems if p.id not in instance_ids]
+        others = [problem for problem in self.task.problems if problem.id not in instance_ids]
         draw = Random(derived_seed(self.config.draws_from, "examples"))
         return draw.sample(others, min(count, len(others)))
 
@@ -152,5 +152,5 @@ class _End:
 
 def _with_instances(rollout: Rollout, instances: Sequence[InstanceOutcome]) -> Rollout:
     """The rollout with the score of its one round: the share of instances solved."""
-    rounds: list[RoundOutcome] = [replace(r, score=pass_share(instances)) for r in rollout.rounds]
+    rounds: list[RoundOutcome] = [replace(one, score=pass_share(instances)) for one in rollout.rounds]
     return replace(rollout, rounds=tuple(rounds), instances=tuple(instances))

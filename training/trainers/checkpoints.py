@@ -84,9 +84,9 @@ def _remove(folder: Path) -> None:
 
 def seal(folder: Path, values: Mapping[str, Any]) -> str:
     """Write `checkpoint.json` with the hashes of all files beside `values`; returns the content hash."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    hashes = {str(p.relative_to(folder)): file_hash(p) for p in files}
-    content = content_hash({p.name: hashes[p.name] for p in weight_files(folder)})
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    hashes = {str(path.relative_to(folder)): file_hash(path) for path in files}
+    content = content_hash({path.name: hashes[path.name] for path in weight_files(folder)})
     manifest = {**values, "files": hashes, "content": content}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
     return content
@@ -113,7 +113,11 @@ def damaged(folder: Path) -> str:
 def prune(run_folder: Path, keep: int, merit: Callable[[dict[str, Any]], float | None]) -> None:
     """Remove all but the newest `keep` checkpoints and the one of highest `merit`."""
     found = [folder for _, folder in checkpoints(run_folder)]
-    judged = [(value, n) for n, f in enumerate(found) if (value := merit(manifest_of(f))) is not None]
+    judged = [
+        (value, place)
+        for place, checkpoint in enumerate(found)
+        if (value := merit(manifest_of(checkpoint))) is not None
+    ]
     best = found[max(judged)[1]] if judged else None
     for folder in found[:-keep]:
         if folder != best:

@@ -79,7 +79,7 @@ class Collector:
             self.begun[step + 1] = self._begin(step + 1, len(inputs))
         self.hooks.values |= watched
         began = time.perf_counter()
-        rewards = [self._reward(r, step) for r in rollouts]
+        rewards = [self._reward(rollout, step) for rollout in rollouts]
         groups = self._groups(rewards)
         out, long = self._rows(rollouts, rewards, groups, begun.places)
         self._tell(step, begun.requests, rollouts, rewards, groups, long)

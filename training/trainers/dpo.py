@@ -44,7 +44,9 @@ def make(recipe: DPORecipe, run_folder: Path, settings: Settings, hooks: Hooks) 
             beta=beta,
             precompute_ref_log_probs=True,  # once for each row, and no second model in memory
         ),
-        train_dataset=Dataset.from_list([{k: v for k, v in row.items() if v is not None} for row in found]),
+        train_dataset=Dataset.from_list(
+            [{column: value for column, value in row.items() if value is not None} for row in found]
+        ),
         data_collator=preference_collator(tokenizer.pad_token_id),
         peft_config=peft_config(recipe),
         callbacks=[hooks],
@@ -53,7 +55,7 @@ def make(recipe: DPORecipe, run_folder: Path, settings: Settings, hooks: Hooks) 
     trainer.args.warmup_steps = warm_up_steps(recipe, steps_of(recipe, len(found)))
     hooks.trainer = trainer
     parts = ("prompt_ids", "chosen_ids", "prompt_ids", "rejected_ids")
-    hooks.facts = {"rows": len(found), "tokens": sum(len(row[p]) for row in found for p in parts)}
+    hooks.facts = {"rows": len(found), "tokens": sum(len(row[part]) for row in found for part in parts)}
     return trainer
 
 

@@ -84,7 +84,7 @@ class InProcess:
                 break
             began = time.perf_counter()
             with self.meter.policy():
-                made = self.generator.generate([a.prompt for a in asks], [a.sampling for a in asks])
+                made = self.generator.generate([ask.prompt for ask in asks], [ask.sampling for ask in asks])
             decoding += time.perf_counter() - began
             self.source.answer(asks, made)
         began = time.perf_counter()

@@ -70,7 +70,7 @@ class Hooks(TrainerCallback):
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Stop after the step in progress at SIGTERM or SIGINT."""
-        before = {n: signal.signal(n, self._stop) for n in (signal.SIGTERM, signal.SIGINT)}
+        before = {which: signal.signal(which, self._stop) for which in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
         finally:

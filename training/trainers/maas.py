@@ -150,7 +150,10 @@ class _Training:
         began, step = time.perf_counter(), self.done
         start = step % self.steps_of_pass * self.recipe.batch
         batch = self.problems[start : start + self.recipe.batch]
-        tried = [Tried(p, self.net.sample(p, self._seed("draw", step, p.id))) for p in batch]
+        tried = [
+            Tried(problem, self.net.sample(problem, self._seed("draw", step, problem.id)))
+            for problem in batch
+        ]
         async with asyncio.TaskGroup() as group:
             for number, one in enumerate(tried):
                 group.create_task(self._try(gym, worker, one, step, number))
@@ -199,8 +202,8 @@ class _Training:
         import torch
 
         final = folder_of(self.folder, self.done)
-        rewards = [v for values in self._since if (v := values["reward_mean"]) is not None]
-        scores = [v for values in self._since if (v := values["val_score_mean"]) is not None]
+        rewards = [value for values in self._since if (value := values["reward_mean"]) is not None]
+        scores = [value for values in self._since if (value := values["val_score_mean"]) is not None]
         with replacing(final) as folder:
             write_controller(folder, self.net.found(self.instructions) | {"val_score": mean(scores)})
             (folder / TRAINER).mkdir()
@@ -238,8 +241,8 @@ def learn(
         optimizer.zero_grad()
         objective.backward()
         loss = objective.item()
-        gradients = [w.grad for w in net.controller.weights.values() if w.grad is not None]
-        norm = torch.linalg.vector_norm(torch.cat([g.flatten() for g in gradients])).item()
+        gradients = [weight.grad for weight in net.controller.weights.values() if weight.grad is not None]
+        norm = torch.linalg.vector_norm(torch.cat([gradient.flatten() for gradient in gradients])).item()
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise UnavailableError("the loss is no number: start again with a lower controller.learning_rate")
         optimizer.step()

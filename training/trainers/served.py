@@ -180,7 +180,11 @@ class ServedPolicy:
         logits[alike] = logits[likeliest].item()
         expected = logits.log_softmax(-1)[likeliest].item()
         outputs = self._unwrapped().get_output_embeddings().weight
-        names = [n for n, p in self._unwrapped().named_parameters(remove_duplicate=False) if p is outputs]
+        names = [
+            called
+            for called, weights in self._unwrapped().named_parameters(remove_duplicate=False)
+            if weights is outputs
+        ]
 
         def sent() -> Generated:
             marked = dict(state)

@@ -61,5 +61,5 @@ def dataset(rows: Sequence[Row]) -> Any:
     from datasets import Dataset
 
     return Dataset.from_dict(
-        {"input_ids": [list(r.ids) for r in rows], "labels": [list(r.labels) for r in rows]}
+        {"input_ids": [list(row.ids) for row in rows], "labels": [list(row.labels) for row in rows]}
     )

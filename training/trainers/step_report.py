@@ -32,12 +32,12 @@ class Told:
     @property
     def rewards(self) -> list[float]:
         """Of the rounds it played; none where it was dropped."""
-        return [] if self.reward.dropped else [x for x in self.reward.rounds if not math.isnan(x)]
+        return [] if self.reward.dropped else [value for value in self.reward.rounds if not math.isnan(value)]
 
     @property
     def score(self) -> float | None:
         """The last round's on `val`."""
-        scores = [r.score for r in self.rollout.rounds if r.score is not None]
+        scores = [one.score for one in self.rollout.rounds if one.score is not None]
         return scores[-1] if scores else None
 
     def to_json(self, advantages: Sequence[float]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Told:
             "score": self.score,
             "reward": self.rewards[-1] if self.rewards else None,
             "rounds": self.rewards,
-            "advantages": [float(a) for a in advantages[: len(self.rewards)]],
+            "advantages": [float(advantage) for advantage in advantages[: len(self.rewards)]],
             "words": self.reward.dropped or "; ".join(self.reward.words),
             **({"weights": [min(versions), max(versions)]} if versions else {}),
         }
@@ -77,9 +77,11 @@ def step_values(told: Sequence[Told], groups: Sequence[Advantages]) -> dict[str,
     """The numbers of a step, of all ranks' candidates; None where there is nothing to take a mean of."""
     size = len(told) // len(groups)
     last = [one.rewards[-1] if one.rewards else math.nan for one in told]
-    by_group = [[x for x in last[n : n + size] if not math.isnan(x)] for n in range(0, len(last), size)]
+    by_group = [
+        [value for value in last[n : n + size] if not math.isnan(value)] for n in range(0, len(last), size)
+    ]
     return {
-        "reward_mean": mean([x for x in last if not math.isnan(x)]),
+        "reward_mean": mean([value for value in last if not math.isnan(value)]),
         "reward_std": mean([float(np.std(of_group)) for of_group in by_group if of_group]),
         "val_score_mean": mean([one.score for one in told if one.score is not None]),
         "no_signal_share": mean([float(not group.has_signal) for group in groups]),

@@ -78,7 +78,7 @@ def reported_problems(names: Sequence[str], data: Path | None) -> frozenset[str]
         benchmark, _, division = name.partition(":")
         try:
             problems = load_benchmark(benchmark, data)
-            ids.update(p.id for p in (split(problems, division) if division else problems))
+            ids.update(problem.id for problem in (split(problems, division) if division else problems))
         except ProblemError as error:
             raise UsageError(f"data.reported: {name}: {error}") from None
     return frozenset(ids)
@@ -86,7 +86,7 @@ def reported_problems(names: Sequence[str], data: Path | None) -> frozenset[str]
 
 def refuse_reported(problems: Sequence[Problem], reported: frozenset[str]) -> None:
     """Raises UsageError: one of the problems to learn from is reported on."""
-    if leaked := sorted(p.id for p in problems if p.id in reported):
+    if leaked := sorted(problem.id for problem in problems if problem.id in reported):
         more = f" and {len(leaked) - 1} more" if len(leaked) > 1 else ""
         raise UsageError(
             f"the data set holds {leaked[0]}{more}, which data.reported or the probe reports on: leave them "

@@ -119,7 +119,7 @@ def preference_trainer(pair_loss: PairLoss) -> type:
         def _set_signature_columns_if_needed(self) -> None:
             super()._set_signature_columns_if_needed()
             known = self._signature_columns or []
-            self._signature_columns = [*known, *(c for c in PAIR_COLUMNS if c not in known)]
+            self._signature_columns = [*known, *(column for column in PAIR_COLUMNS if column not in known)]
 
         def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
             # Rank 0 writes them to a file that every rank then reads. Of a data set in memory, each rank
@@ -172,7 +172,7 @@ def preference_collator(pad_token_id: int) -> Any:
             batch = super().torch_call(examples)
             for name in PAIR_COLUMNS:
                 if name in examples[0]:
-                    batch[name] = torch.tensor([float(e[name]) for e in examples])
+                    batch[name] = torch.tensor([float(example[name]) for example in examples])
             return batch
 
     return Collator(pad_token_id=pad_token_id)
@@ -277,6 +277,11 @@ class ColocatedGenerator:
         ids, logps = trainer._generate_single_turn(list(prompts), None, {}, 1)
         ends = set(trainer.eos_token_ids)
         return [
-            Generated(list(i), list(p), trainer.args.temperature, "stop" if i and i[-1] in ends else "length")
-            for i, p in zip(ids, logps, strict=True)
+            Generated(
+                list(tokens),
+                list(token_logps),
+                trainer.args.temperature,
+                "stop" if tokens and tokens[-1] in ends else "length",
+            )
+            for tokens, token_logps in zip(ids, logps, strict=True)
         ]

@@ -166,7 +166,9 @@ class RayLink(HostLink):
 
     async def _open(self, way: Access) -> None:
         """Start the channel. Raises LinkError and HostError."""
-        inherited = {k: v for k, v in os.environ.items() if k != MARK and not k.startswith("RAY_")}
+        inherited = {
+            name: value for name, value in os.environ.items() if name != MARK and not name.startswith("RAY_")
+        }
         self._process = await asyncio.create_subprocess_exec(
             *flowreasoner.command("training.jobs.ray.channel", way.client, way.dashboard),
             stdin=asyncio.subprocess.PIPE,

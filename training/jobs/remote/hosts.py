@@ -101,7 +101,7 @@ def _glibc(link: HostLink, glibc: tuple[int, ...], machine: str) -> list[str]:
     if glibc < newest:
         wants = ".".join(map(str, newest))
         return [f"{whose} needs glibc {wants}, and {link.name} has {has}: use a newer system there"]
-    other = next((w.name for w in wheels if not w.stem.endswith(("-any", machine))), None)
+    other = next((one.name for one in wheels if not one.stem.endswith(("-any", machine))), None)
     return [f"{other} is not for {machine}, which {link.name} is"] if other else []
 
 
@@ -146,7 +146,11 @@ def requirements(extra: str) -> dict[str, list[str]]:
     """What an extra needs, as `pip install 'flowreasoner[EXTRA]'` would, and the versions installed here."""
     lines = [line.partition(";") for line in requires("flowreasoner") or []]
     wanted = [name.strip() for name, _, marker in lines if not marker or f"extra == '{extra}'" in marker]
-    there = {d.metadata["Name"]: d.version.partition("+")[0] for d in distributions() if d.metadata["Name"]}
+    there = {
+        found.metadata["Name"]: found.version.partition("+")[0]
+        for found in distributions()
+        if found.metadata["Name"]
+    }
     there.pop("flowreasoner", None)
     return {
         "requirements": sorted(wanted),

@@ -133,7 +133,7 @@ class RemoteJob(Generic[L]):
         return status
 
     def _keep(self, status: JobStatus) -> None:
-        kept = {k: v for k, v in asdict(status).items() if k not in ("link", "asked")}
+        kept = {key: value for key, value in asdict(status).items() if key not in ("link", "asked")}
         write(self.run_dir / "link.json", {"status": kept, "link": status.link, "asked": status.asked})
 
 

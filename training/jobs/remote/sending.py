@@ -35,7 +35,9 @@ async def send(link: HostLink, kind: str, files: Mapping[str, Path], report: Rep
     for _ in range(_TRIES):
         absent = await link.run("missing", blobs, given=json.dumps(list(by_hash)).encode())
         if absent:
-            await _send_blobs(link, blobs, {d: (by_hash[d], there) for d, there in absent.items()}, report)
+            await _send_blobs(
+                link, blobs, {one: (by_hash[one], there) for one, there in absent.items()}, report
+            )
         lacking = await link.run("assemble", blobs, folder, given=json.dumps(hashes).encode())
         if not lacking:
             return folder
