@@ -153,7 +153,8 @@ async def test_a_workflow_is_edited_once_and_all_that_fit_are_forked(cluster: Pa
 
 
 async def test_from_a_cluster_to_its_label_and_a_passing_fork_in_ten_keys(cluster: Path) -> None:
-    app = app_of(ScriptedWorkbench(cluster, forkable(passing_run("01child"), origin={"parent": f"{RUN_ID}2"})))
+    child = forkable(passing_run("01child"), origin={"parent": f"{RUN_ID}2"})
+    app = app_of(ScriptedWorkbench(cluster, child))
     keys: list[str] = []
     async with app.run_test(size=WIDE) as pilot:
 
