@@ -131,14 +131,14 @@ class HomeScreen(WorkbenchScreen[None]):
         there.
         """
         active = self.query_one("#active", TableView)
-        is_low = self.has_class("-short") and self.has_class("-narrow") and self.has_class("-experiment")
-        active.empty = f"{_NOTHING}  {_EXAMPLE}" if is_low else f"{_NOTHING}\n{_EXAMPLE}"
+        active.empty = f"{_NOTHING}\n{_EXAMPLE}"
         if self._first_pull is not None:
             name, gigabytes = self._first_pull
-            offer = f"Want a real model? {gigabytes:g} GB:"
-            command = f"flowreasoner models pull {name}"
-            # Where there are lines for it, the command has one of its own, to be copied.
-            active.empty += f"\n{offer} {command}" if is_low else f"\n{offer}\n{command}"
+            offer, command = f"Want a real model? {gigabytes:g} GB:", f"flowreasoner models pull {name}"
+            if self.has_class("-short") and self.has_class("-narrow") and self.has_class("-experiment"):
+                active.empty = f"{_NOTHING}  {_EXAMPLE}\n{offer} {command}"  # two lines are all there is
+            else:
+                active.empty += f"\n{offer}\n{command}"
         active.refresh()
 
     async def _load_progress(self, table: TableView, *, at_once: bool) -> None:
