@@ -222,8 +222,8 @@ def _experiment(
         runs,
         None if unpriced else cost,
         cost,
-        tokens_in,
-        tokens_out,
+        int(tokens_in),
+        int(tokens_out),
         tuple(_states(db, name, data)),
     )
 

@@ -31,6 +31,7 @@ from tui.screens.home.home import HomeScreen
 from tui.service.jobs.jobs import Jobs
 from tui.service.records import Records
 from tui.stalls import Stalls
+from tui.theme import own_variables
 
 if TYPE_CHECKING:
     from textual.dom import DOMNode
@@ -100,9 +101,7 @@ class WorkbenchApp(Places):
 
     def get_css_variables(self) -> dict[str, str]:
         variables = super().get_css_variables()
-        if not self.current_theme.dark:
-            # The lines around panes: lighter than a light background, nobody would see them.
-            variables["panel-lighten-1"] = variables["panel-darken-3"]
+        variables.update(own_variables(variables, dark=self.current_theme.dark))
         return variables
 
     def on_mount(self) -> None:

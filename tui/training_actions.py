@@ -53,7 +53,7 @@ TRAINING: tuple[Action, ...] = (
     Action("job.follow", "F", "Follow", "Switch to every new job as it begins, or stay on this one.", "job"),
     Action(
         "job.evaluate",
-        "v",
+        "E",
         "Evaluate",
         "Fill in an experiment of the checkpoint against its base.",
         "job",

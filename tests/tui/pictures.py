@@ -16,10 +16,10 @@ from textual.filter import Monochrome
 from textual.pilot import Pilot
 from textual.strip import Strip
 
-from tests.tui.pilots import WIDE
+from tui.theme import NAME
 
 SIZES = ((80, 24), (120, 36), (160, 48), (200, 60))
-LIGHT = "textual-light"
+LOOKS = {"dark": NAME, "light": "textual-light"}
 _LETTERS = [small + large for small, large in product(("", *ascii_lowercase), ascii_uppercase)]
 _NO_BACKGROUND = Color(0, 0, 0)  # every cell on a screen has a background of its own
 
@@ -34,26 +34,26 @@ class PictureExtension(SingleFileSnapshotExtension):
         return str(data)
 
 
-async def pictures(pilot: Pilot[Any], *, light: bool = True) -> str:
-    """The screen at each of `SIZES`: its text; its styles in a dark theme, without colours and, where
-    asked for, in a light theme.
+async def pictures(pilot: Pilot[Any]) -> str:
+    """The screen at each of `SIZES`: its text; its styles in a dark theme, without colours and in a light
+    theme. The app is left in the last size and theme: every change of them takes its time.
 
     A line of styles stands for a row of the screen: for each style its letter and for how many cells it goes
     on. What the letters stand for comes below.
     """
-    app, dark = pilot.app, pilot.app.theme
-    told: dict[tuple[int, int], list[str]] = {size: [] for size in SIZES}
+    app = pilot.app
+    told: dict[tuple[tuple[int, int], str], list[str]] = {}
     # What a headless app renders for its terminal nobody sees: that would be most of the time.
     with patch.object(Compositor, "render_update", return_value=None):
-        for look, theme in (("dark", dark), ("light", LIGHT))[: 1 + light]:
-            app.theme = theme
+        for look in sorted(LOOKS, key=lambda look: LOOKS[look] != app.theme):  # the present one first
+            app.theme = LOOKS[look]
             for size in SIZES:
                 await pilot.resize_terminal(*size)
-                told[size] += _told(look, await settled(pilot))
-        app.theme = dark
-        await pilot.resize_terminal(*WIDE)
-        await settled(pilot)
-    parts = ((f"=== {width}x{height} ===", *lines) for (width, height), lines in told.items())
+                told[size, look] = list(_told(look, await settled(pilot)))
+    parts = (
+        (f"=== {size[0]}x{size[1]} ===", *chain.from_iterable(told[size, look] for look in LOOKS))
+        for size in SIZES
+    )
     return "\n".join(chain.from_iterable(parts)) + "\n"
 
 

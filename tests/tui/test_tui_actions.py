@@ -92,6 +92,21 @@ def test_the_defaults_do_not_clash() -> None:
     assert keymap_problems({}) == []
 
 
+@pytest.mark.parametrize("screen", SCREENS)
+def test_what_is_focused_takes_no_key_from_its_screen(screen: str) -> None:
+    """A list or a text gets the keys first; in the search of the runs and in forms it is no list."""
+    widgets = ("list", "table", "tree", "timeline", "curves", "candidates", "grid", "text")
+    taken = [a for a in ACTIONS if a.scope in SCREENS[screen] and a.scope in widgets]
+    own = [a for a in ACTIONS if a.scope in SCREENS[screen] and a.scope not in widgets]
+    both = {(key, a.id) for a in own for key in keys_of(a, {}) if any(key in keys_of(b, {}) for b in taken)}
+    assert both <= {
+        ("up", "runs.earlier_filter"),
+        ("down", "runs.later_filter"),
+        ("down", "bench.choose"),
+        ("down", "form.choose"),
+    }
+
+
 def test_a_keymap_is_checked() -> None:
     problems = keymap_problems({"app.nothing": "a", "app.copy": "ctrl+m", "run.follow": "v", "app.help": "X"})
     text = "\n".join(problems)

@@ -20,6 +20,7 @@ from tui.screens.compare.compare import CompareScreen
 from tui.screens.failures.edit_all import EditAllScreen
 from tui.screens.failures.failures import FailuresScreen
 from tui.screens.failures.paired import PairedScreen
+from tui.screens.pick.pick import PickScreen
 from tui.screens.run.run import RunScreen
 from tui.service.asked.edit_all import EditError, carried, carried_inputs, edit_of, edit_request, editable
 from tui.service.requests import NewFork
@@ -149,6 +150,35 @@ async def test_a_workflow_is_edited_once_and_all_that_fit_are_forked(cluster: Pa
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen))
         await until(pilot, lambda: "01child" in app.screen.query_one("#summary", TextView).whole)
+
+
+async def test_from_a_cluster_to_its_label_and_a_passing_fork_in_ten_keys(cluster: Path) -> None:
+    child = forkable(passing_run("01child"), origin={"parent": f"{RUN_ID}2"})
+    app = app_of(ScriptedWorkbench(cluster, child))
+    keys: list[str] = []
+    async with app.run_test(size=WIDE) as pilot:
+
+        async def press(*pressed: str) -> None:
+            keys.extend(pressed)
+            await pilot.press(*pressed)
+
+        await press("4")
+        await until(pilot, lambda: isinstance(app.screen, FailuresScreen))
+        runs = app.screen.query_one("#runs", TableView)
+        await until(pilot, lambda: runs.count == 3)
+        await press("l")
+        await until(pilot, lambda: isinstance(app.screen, PickScreen))
+        await press(*"gram", "enter")  # a label of one's own
+        await until(pilot, lambda: "gram" in runs.plain_text)
+        await press("F")
+        await until(pilot, lambda: isinstance(app.screen, EditAllScreen) and app.focused is not None)
+        code = app.screen.query_one("#code", TextField)
+        code.fill(code.text.replace("for _ in range(3)", "for _ in range(5)"))  # typed, not pressed
+        await press("ctrl+r")
+        await until(pilot, lambda: isinstance(app.screen, PairedScreen))
+        table = app.screen.query_one("#forks", TableView)
+        await until(pilot, lambda: "2 of 2 forks pass now" in str(table.border_subtitle))
+    assert len(keys) <= 10
 
 
 async def test_a_steps_input_is_edited_once(cluster: Path) -> None:

@@ -153,6 +153,23 @@ async def test_a_real_model_is_offered_while_there_is_none(path: Path) -> None:
         await until(pilot, lambda: "models pull" not in table(app, "active").empty)
 
 
+async def test_a_real_model_is_offered_beside_the_variants_of_an_experiment_as_well(path: Path) -> None:
+    store_experiment(path, "first", {"vanilla": {f"p{n}": [PASS] for n in range(9)}})
+    workbench = ScriptedWorkbench(path)
+    workbench.pull_first = ("some-coder", 1.0)
+    app = app_of(workbench)
+    async with app.run_test(size=SMALL) as pilot:
+        await until(pilot, lambda: table(app, "variants").count)
+        await until(pilot, lambda: "models pull" in table(app, "active").empty)
+        await pilot.pause()
+        active = table(app, "active")
+        rows = [active.render_line(y).text.strip() for y in range(active.scrollable_content_region.height)]
+        assert rows == [
+            "Nothing is running.  r, then Enter: the bundled example",
+            "Want a real model? 1 GB: flowreasoner models pull some-coder",
+        ]
+
+
 def test_a_model_to_pull_is_named_while_there_is_only_the_embedded_pair(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,17 +11,22 @@ from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
+from textual.color import Color
 from textual.pilot import Pilot
+from textual.theme import BUILTIN_THEMES, Theme
 
 from sandbox import inspection
 from tests.support.trials import FAIL, PASS, Ran, store_experiment
 from tests.tui.pictures import PictureExtension, pictures
-from tests.tui.pilots import WIDE, app_of, until
+from tests.tui.pilots import WIDE, app_of, record, until
+from tests.tui.playground_script import GRID, grid_run, parent_run
 from tests.tui.scripted import ScriptedWorkbench
 from tests.tui.test_tui_compare import FIRST, SECOND, comparing
 from tests.tui.test_tui_failures import full_store, run_id
 from tests.tui.test_tui_failures import opened as failures
 from tests.tui.test_tui_hosts import FOUND
+from tests.tui.test_tui_playground import cells
+from tests.tui.test_tui_playground import opened as playground
 from tests.tui.test_tui_training import app_on, listed, plots
 from tests.tui.test_tui_training_snapshots import store as jobs_store
 from tui.app import WorkbenchApp
@@ -31,6 +36,7 @@ from tui.screens.new_run.new_run import NewRunScreen
 from tui.screens.run.run import RunScreen
 from tui.screens.training.job import JobScreen
 from tui.screens.training.launch import LaunchScreen
+from tui.theme import SERIES, THEME, contrast, own_variables
 from tui.widgets.graph_view import GraphView
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.table_view import TableView
@@ -56,8 +62,8 @@ def picture(snapshot: SnapshotAssertion) -> Picture:
     """Compares the screen with the picture of this name."""
     kept = snapshot.use_extension(PictureExtension)
 
-    async def compare(pilot: Pilot[Any], name: str, *, light: bool = True) -> None:
-        assert await pictures(pilot, light=light) == kept(name=name)
+    async def compare(pilot: Pilot[Any], name: str) -> None:
+        assert await pictures(pilot) == kept(name=name)
 
     return compare
 
@@ -93,6 +99,18 @@ async def home(pilot: Pilot[Any]) -> None:
     await until(pilot, lambda: isinstance(pilot.app.screen, HomeScreen))
 
 
+@pytest.mark.parametrize("theme", [THEME, *BUILTIN_THEMES.values()], ids=lambda theme: theme.name)
+def test_what_is_drawn_beside_each_other_has_different_colours(theme: Theme) -> None:
+    variables = theme.to_color_system().generate()
+    own = own_variables(variables, dark=theme.dark)
+    assert len({own[name] for name in SERIES[:4]}) == 4
+    if not theme.dark and not theme.ansi:
+        assert contrast(Color.parse("#000"), Color.parse("#fff")) == pytest.approx(21)
+        for background in (Color.parse(own["primary-muted"]), Color.parse(variables["background"])):
+            for name in ("warning", "error", "success", "accent", "primary"):
+                assert contrast(Color.parse(own[f"text-{name}"]), background) >= 4.5
+
+
 async def test_screens_of_runs(picture: Picture, full_store: Path) -> None:
     app = app_of(ScriptedWorkbench(full_store))
     async with app.run_test(size=WIDE) as pilot:
@@ -122,15 +140,15 @@ async def test_screens_of_experiments(picture: Picture, experiment: Path) -> Non
         await picture(pilot, "experiments")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, TrialsScreen) and table(app, "trials").count)
-        await picture(pilot, "trials", light=False)
+        await picture(pilot, "trials")
         for sides in (2, 3, 4):
             await home(pilot)
             screen = await comparing(pilot, *(f"first:{label}" for label in LABELS[:sides]))
-            await picture(pilot, f"compare-{sides}", light=sides == 2)
+            await picture(pilot, f"compare-{sides}")
             if sides == 2:
                 await pilot.press("right_square_bracket", "right_square_bracket")
                 await until(pilot, lambda: app.focused is table(app, "flips") and table(app, "flips").count)
-                await picture(pilot, "flips", light=False)
+                await picture(pilot, "flips")
         assert screen.state.comparison is not None and len(screen.state.comparison.sides) == 4
 
 
@@ -145,6 +163,16 @@ async def test_screens_of_training(picture: Picture, jobs_store: Path) -> None:
         await pilot.press("escape", "n")
         await until(pilot, lambda: isinstance(app.screen, LaunchScreen) and table(app, "fields").count > 30)
         await picture(pilot, "new-job")
+
+
+async def test_playground(picture: Picture, tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    await record(path, [parent_run(), grid_run()])
+    app = app_of(ScriptedWorkbench(path))
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await playground(pilot, GRID)
+        await until(pilot, lambda: "2/2 tests" in cells(screen)[1][1])
+        await picture(pilot, "playground")
 
 
 async def test_hosts(picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

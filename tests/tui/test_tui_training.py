@@ -243,15 +243,15 @@ async def test_a_checkpoint_is_tried_against_its_base_and_then_compared(store: P
     app = app_on(store)
     async with app.run_test(size=WIDE) as pilot:
         await opened(pilot, app)
-        await pilot.press("v")
+        await pilot.press("E")
         await until(pilot, lambda: told(app))
         assert "no checkpoint" in told(app)[-1]
         job.checkpoint(5)
         app.screen.show_tab("Checkpoints")
         await until(pilot, lambda: table(app, "checkpoints").count == 1)
         await pilot.press("b")
-        await until(pilot, lambda: told(app) and "v starts one" in told(app)[-1])
-        await pilot.press("enter")
+        await until(pilot, lambda: told(app) and "E starts one" in told(app)[-1])
+        await pilot.press("E")
         await until(pilot, lambda: isinstance(app.screen, NewExperimentScreen))
         assert app.screen.query_one("#variants", TextArea).text.splitlines() == [
             "flowreasoner,meta_agent=pocket-meta",

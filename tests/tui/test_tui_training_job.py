@@ -105,7 +105,7 @@ async def test_a_real_job_outlives_the_workbench_and_its_checkpoint_is_tried(
         plot = app.screen.query_one("#plot-0")
         await until(pilot, lambda: str(plot.border_title) == "loss")
         assert 0 < float(str(plot.border_subtitle)) < 20
-        await pilot.press("v")
+        await pilot.press("E")
         await until(pilot, lambda: isinstance(app.screen, NewExperimentScreen))
         base, tried = app.screen.query_one("#variants", TextArea).text.splitlines()
     job = next((store.parent / "jobs").iterdir()).name

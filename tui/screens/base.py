@@ -68,6 +68,12 @@ class WorkbenchScreen(Screen[ScreenResultType]):
         finally:
             del self._reading[what]
 
+    def can_act(self, action: str) -> bool:
+        """Whether an action could do something now. The footer leaves out the keys of the others, which only
+        say why not; `refresh_bindings` has it ask again.
+        """
+        return True
+
     def action_next_pane(self) -> None:
         self.focus_next()
 

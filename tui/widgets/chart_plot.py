@@ -5,14 +5,16 @@ from __future__ import annotations
 from textual.app import RenderResult
 from textual.color import Color
 from textual.content import Content
+from textual.theme import Theme
 from textual.widget import Widget
 from textual_plotext import PlotextPlot
 
 from tui.compare.cells import number
 from tui.compare.charts import Chart, Series
+from tui.theme import SERIES
 
-# Theme colours of the sides, and a mark of its own for each: told apart without colour too.
-SIDES = (("primary", "●"), ("warning", "◆"), ("success", "■"), ("accent", "▲"))
+# The colours of the sides, and a mark of its own for each: told apart without colour too.
+SIDES = tuple(zip(SERIES, "●◆■▲", strict=False))
 _STEPS = 2  # labels on the axis of costs, besides the first
 _VALUE = 7  # cells of a bar's value
 Ink = tuple[int, int, int]
@@ -34,6 +36,14 @@ class ChartPlot(PlotextPlot):
         super().__init__(id=id)
         self._chart: Chart | None = None
         self.display = False
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, self._redraw)
+
+    def _redraw(self, _: Theme) -> None:
+        if self._chart is not None:
+            self._draw(self._chart)
+            self.refresh()
 
     def show(self, chart: Chart | None) -> None:
         """Draw this chart; None clears the place."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from textual import events
 from textual.app import RenderResult
@@ -24,6 +24,13 @@ class _Key(NamedTuple):
     start: int
     end: int
     binding: ActiveBinding
+
+
+@runtime_checkable
+class KnowsWhatItCan(Protocol):
+    """A screen that knows which of its actions could do something now."""
+
+    def can_act(self, action: str) -> bool: ...
 
 
 class Footer(Widget):
@@ -52,7 +59,7 @@ class Footer(Widget):
             return
         self._bindings = {}
         for active in screen.active_bindings.values():
-            if active.binding.show:
+            if active.binding.show and _can_act(active):
                 # One that has several keys is shown with its first.
                 self._bindings.setdefault(active.binding.action, active)
         self.refresh()
@@ -101,6 +108,11 @@ class Footer(Widget):
             self.app.simulate_key(active.binding.key)
         else:
             self.app.bell()
+
+
+def _can_act(active: ActiveBinding) -> bool:
+    node = active.node
+    return not isinstance(node, KnowsWhatItCan) or node.can_act(active.binding.action)
 
 
 def _is_everywhere(active: ActiveBinding) -> bool:

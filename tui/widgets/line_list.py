@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from textual import events
 from textual.geometry import Size
 from textual.message import Message
@@ -72,7 +74,7 @@ class LineList(LineView):
             return self.strip(self.header(width), width)
         index = self.scroll_offset.y + y - self.header_height
         if not self.count:
-            lines = self.empty.split("\n")
+            lines = [part for line in self.empty.split("\n") for part in _wrapped(line, width)]
             return self.strip([(lines[y] if y < len(lines) else "", "muted")], width)
         if not 0 <= index < self.count:
             return Strip.blank(width, self.ink(""))
@@ -147,3 +149,7 @@ class LineList(LineView):
 
     def on_blur(self) -> None:
         self.refresh()
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    return wrap(line, max(width, 1), break_on_hyphens=False) or [""]

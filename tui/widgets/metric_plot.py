@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.color import Color
+from textual.theme import Theme
 from textual_plotext import PlotextPlot
 
 from tui.jobs.curves import Curve, PlotView, extent, ticks, value_text
 from tui.safe import one_line
+from tui.theme import SERIES
 
-# Theme colours of the jobs that are overlaid, in their order; the first is that of the pinned one.
-COLOURS = ("primary", "warning", "accent", "secondary", "success", "error")
 Ink = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A job's curve and its colour, as an index into `COLOURS`."""
+    """A job's curve and its colour, as an index into `SERIES`; the first is that of the pinned one."""
 
     curve: Curve
     colour: int
@@ -39,6 +39,14 @@ class MetricPlot(PlotextPlot):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._shown: tuple[str, tuple[Layer, ...], PlotView] | None = None
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, self._redraw)
+
+    def _redraw(self, _: Theme) -> None:
+        if self._shown is not None:
+            self._draw(*self._shown[1:])
+            self.refresh()
 
     def show(self, name: str, layers: Sequence[Layer], view: PlotView) -> None:
         """Draw the metric `name`."""
@@ -95,10 +103,10 @@ class MetricPlot(PlotextPlot):
             places = sorted({float(step) for x in places if span[0] <= (step := round(x)) <= span[1]})
         plot.xticks(places, [_minutes(x) if view.axis == "time" else f"{x:.0f}" for x in places])
         if view.cursor is not None:
-            plot.vline(view.cursor, color=self._ink(len(COLOURS)))
+            plot.vline(view.cursor, color=self._ink(None))
 
-    def _ink(self, colour: int) -> Ink:
-        name = COLOURS[colour % len(COLOURS)] if colour < len(COLOURS) else "foreground"
+    def _ink(self, colour: int | None) -> Ink:
+        name = "foreground" if colour is None else SERIES[colour % len(SERIES)]
         return Color.parse(self.app.theme_variables[name]).rgb
 
 

@@ -95,9 +95,14 @@ class OutlineView(LineList):
         if row is not None:
             self.move(row)
 
+    @property
+    def failed(self) -> list[Key]:
+        """The rows that failed, and those that contain one."""
+        return [key for key, node in self.state.tree.nodes.items() if node.status in FAILURES]
+
     def next_failure(self) -> bool:
         """Select the next failed row below the cursor, from the top after the last; False if none."""
-        failed = [key for key, node in self.state.tree.nodes.items() if node.status in FAILURES]
+        failed = self.failed
         # What contains a failure failed too; the reader wants the failure itself.
         failed = [key for key in failed if key[0] in ("step", "evaluation")] or failed
         if not failed:

@@ -67,6 +67,10 @@ class ChooseScreen(WorkbenchScreen[None]):
         self._table.show(choice_rows(self._experiments, self._marks.keys))
         self._table.tell(self._marks.told)
         self._table.refresh()
+        self.refresh_bindings()
+
+    def can_act(self, action: str) -> bool:
+        return not self._marks.problem if action == "compare" else self._table.selected is not None
 
     @on(LineList.Chosen, "#variants")
     def action_mark(self) -> None:

@@ -244,6 +244,14 @@ class CompareScreen(WorkbenchScreen[None]):
             return found is not None and len(found.pairs) > 1
         return action not in ("losses", "try_again") or found is None or not found.are_runs
 
+    def can_act(self, action: str) -> bool:
+        from tui.screens.compare.try_again import why_not
+
+        found, pair = self.state.comparison, self.state.pair
+        if found is None or pair is None:
+            return action == "next_page"
+        return action != "try_again" or not why_not(found, pair)
+
     def action_differences(self) -> None:
         self.state.only_differences = not self.state.only_differences
         self.sync()
@@ -254,6 +262,7 @@ class CompareScreen(WorkbenchScreen[None]):
 
     def action_next_pair(self) -> None:
         self.state.next_pair()
+        self.refresh_bindings()
         self.sync()
 
     def action_baseline(self) -> None:

@@ -13,23 +13,28 @@ from tui.service.requests import DEFAULT_TRIES, Placement, TryFlips
 if TYPE_CHECKING:
     from store.compare.comparison import Comparison
     from store.compare.pairs import Pair
+    from store.compare.sides import Part
     from tui.screens.base import WorkbenchScreen
 
 MOST_TRIES = 1000
+
+
+def why_not(comparison: Comparison, pair: Pair) -> str:
+    """Why the pair's flips cannot be tried again; "" where they can."""
+    parts = _parts(comparison, pair)
+    if len(parts) != 2 or parts[0].is_run or parts[0].name != parts[1].name:
+        return "Flips can be tried again between two variants of one experiment."
+    return "" if pair.flips else "No problem flipped: there is nothing to try again."
 
 
 def try_again(screen: WorkbenchScreen[None], comparison: Comparison, pair: Pair) -> None:
     """Ask how often the pair's flips are to be tried, and start that in the background."""
     from tui.screens.ask.ask import AskScreen
 
-    sides = {side.letter: side for side in comparison.sides}
-    parts = [part for letter in (pair.baseline, pair.other) for part in sides[letter].parts]
-    if len(parts) != 2 or parts[0].is_run or parts[0].name != parts[1].name:
-        screen.notify("Flips can be tried again between two variants of one experiment.")
+    if problem := why_not(comparison, pair):
+        screen.notify(problem)
         return
-    if not pair.flips:
-        screen.notify("No problem flipped: there is nothing to try again.")
-        return
+    parts = _parts(comparison, pair)
 
     def answered(text: str | None) -> None:
         if text is None:
@@ -45,6 +50,11 @@ def try_again(screen: WorkbenchScreen[None], comparison: Comparison, pair: Pair)
     question = f"Try the {flips} of {pair.other} against {pair.baseline} again: with how many seeds each?"
     hint = f"Each seed is {plural(2 * len(pair.flips), 'run')}: every flip on both sides."
     screen.app.push_screen(AskScreen(question, hint=hint, value=str(DEFAULT_TRIES)), answered)
+
+
+def _parts(comparison: Comparison, pair: Pair) -> list[Part]:
+    sides = {side.letter: side for side in comparison.sides}
+    return [part for letter in (pair.baseline, pair.other) for part in sides[letter].parts]
 
 
 async def _start(screen: WorkbenchScreen[None], request: TryFlips) -> None:

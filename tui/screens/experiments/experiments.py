@@ -61,8 +61,8 @@ class ExperimentsScreen(WorkbenchScreen[None]):
     def compose(self) -> ComposeResult:
         yield TitleBar("Experiments")
         yield TableView(EXPERIMENT_COLUMNS, id="experiments", empty="Reading the store …")
-        with Horizontal(id="details"):
-            with Vertical(id="about"):
+        with Vertical(id="details"):
+            with Horizontal(id="about"):
                 yield Static(id="plan", classes="box", markup=False)
                 yield TableView(VARIANT_COLUMNS, id="variants")
             yield TableView(TRIAL_COLUMNS, id="trials", empty="No trial has begun.")
@@ -153,7 +153,26 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         for name, value in facts(row, now) if row else ():
             lines += [(f"{name:<10}", "$foreground 60%"), (value, ""), ("\n", "")]
         self.query_one("#plan", Static).update(Content.assemble(*lines[:-1]))
+        self.refresh_bindings()
         self._show_trials()
+
+    def can_act(self, action: str) -> bool:
+        row = self._selected
+        if action == "new":
+            return True
+        if row is None:
+            return False
+        is_going_on = row.name in self._now
+        match action:
+            case "pause" | "cancel":
+                return is_going_on
+            case "resume" | "retry":
+                left = row.total - row.done if action == "resume" else sum(v.infra for v in row.variants)
+                return left > 0 and not is_going_on and row.holder is None
+            case "compare":
+                return len(row.variants) > 1
+            case _:
+                return True
 
     def _show_trials(self) -> None:
         table = self._table("trials")

@@ -16,7 +16,7 @@ from textual.timer import Timer
 from tui.actions import bindings_for
 from tui.format import plural
 from tui.safe import one_line
-from tui.screens.base import WorkbenchScreen
+from tui.screens.base import Load, WorkbenchScreen
 from tui.screens.failures.again import start_again
 from tui.screens.failures.paired import open_forks_of
 from tui.screens.failures.rows import CLUSTER_COLUMNS, RUN_COLUMNS, cluster_row, run_row
@@ -145,6 +145,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         count = plural(len(self._runs), "run")
         table.tell(f"the newest {count}" if more else count if self._runs else "", part=more)
         table.refresh()
+        self.refresh_bindings()
 
     async def _label(self) -> None:
         """Label what an older version recorded, or an import brought; the newest first."""
@@ -168,22 +169,16 @@ class FailuresScreen(WorkbenchScreen[None]):
         # Said of the first rows as well, whose runs are being read with them: by the time this came to its
         # turn on a slow machine, the cursor was already among those runs, and was put back to the first.
         if (self._by, self._table("clusters").selected) != self._runs_of:
-            self._later("runs", self._read_runs)
+            self._later("runs", self._load_runs)
 
     @on(LineList.Highlighted, "#runs")
     def _peek_later(self) -> None:
-        self._later("peek", self._read_peek)
+        self._later("peek", self._load_peek)
 
-    def _later(self, what: str, then: object) -> None:
+    def _later(self, what: str, load: Load) -> None:
         if (timer := self._waiting.get(what)) is not None:
             timer.stop()
-        self._waiting[what] = self.set_timer(DEBOUNCE_S, then)  # type: ignore[arg-type]
-
-    def _read_runs(self) -> None:
-        self.read_store(self._load_runs, what="runs")
-
-    def _read_peek(self) -> None:
-        self.read_store(self._load_peek, what="peek")
+        self._waiting[what] = self.set_timer(DEBOUNCE_S, partial(self.read_store, load, what=what))
 
     async def _load_peek(self) -> None:
         from store.errors import StoreError
@@ -224,6 +219,9 @@ class FailuresScreen(WorkbenchScreen[None]):
         if (run := self._selected) is not None:
             self.navigation.open_trace(run.id)
 
+    def can_act(self, action: str) -> bool:
+        return action == "group" or self._selected is not None
+
     def action_group(self) -> None:
         """The next way to cluster."""
         from store.failures import GROUPINGS
@@ -235,7 +233,7 @@ class FailuresScreen(WorkbenchScreen[None]):
     def action_step(self) -> None:
         """The prompts and replies of the step that went wrong, or again why the run failed."""
         self._shows_step = not self._shows_step
-        self._read_peek()
+        self.read_store(self._load_peek, what="peek")
 
     def action_watch(self) -> None:
         """Say when it happens again, or no longer."""

@@ -33,7 +33,8 @@ STORE_SECONDS = 2.0
 PROGRESS_SECONDS = 10.0  # all trials of an experiment are read for it: 0.7 s where there are 100,000
 
 
-_NOTHING = "Nothing is running.\nr, then Enter: the bundled example"
+_NOTHING = "Nothing is running."
+_EXAMPLE = "r, then Enter: the bundled example"
 
 
 class HomeScreen(WorkbenchScreen[None]):
@@ -47,11 +48,12 @@ class HomeScreen(WorkbenchScreen[None]):
         self._jobs: list[JobStanding] = []
         self._progress: ExperimentProgress | None = None  # of an experiment in progress, else of the newest
         self._progress_due, self._progress_at = False, 0.0
+        self._first_pull: tuple[str, float] | None = None  # a model to begin with, while there is none
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Home")
         with Horizontal(id="upper"):
-            active = TableView(ACTIVE_COLUMNS, id="active", empty=_NOTHING)
+            active = TableView(ACTIVE_COLUMNS, id="active", empty=f"{_NOTHING}\n{_EXAMPLE}")
             active.border_title = "Active"
             yield active
             setup = Static(id="setup", classes="box", markup=False)
@@ -103,7 +105,8 @@ class HomeScreen(WorkbenchScreen[None]):
         recent, failures = self.query_one("#recent", TableView), self.query_one("#failures", TableView)
         variants = self.query_one("#variants", TableView)
         if force and self.navigation.workbench.has_settings:
-            await self._offer_a_real_model()
+            self._first_pull = await asyncio.to_thread(self.navigation.workbench.first_pull)
+            self._show_what_to_do()
         self._experiments = await self.navigation.engines.standings()
         self._jobs = await self._jobs_going_on() if self.navigation.workbench.has_settings else []
         try:
@@ -123,15 +126,19 @@ class HomeScreen(WorkbenchScreen[None]):
         self._progress_due = self._progress_due or changed
         await self._load_progress(variants, at_once=force)
 
-    async def _offer_a_real_model(self) -> None:
-        """Say how to get one while there is none but the embedded pair."""
+    def _show_what_to_do(self) -> None:
+        """What to begin with, while nothing runs; how to get a real model, while only the embedded pair is
+        there.
+        """
         active = self.query_one("#active", TableView)
-        first = await asyncio.to_thread(self.navigation.workbench.first_pull)
-        active.empty = _NOTHING
-        if first is not None:
-            name, gigabytes = first
-            # The command takes two lines, because the terminal may be narrow.
-            active.empty += f"\nWant a real model? {gigabytes:g} GB:\nflowreasoner models pull\n    {name}"
+        active.empty = f"{_NOTHING}\n{_EXAMPLE}"
+        if self._first_pull is not None:
+            name, gigabytes = self._first_pull
+            offer, command = f"Want a real model? {gigabytes:g} GB:", f"flowreasoner models pull {name}"
+            if self.has_class("-short") and self.has_class("-narrow") and self.has_class("-experiment"):
+                active.empty = f"{_NOTHING}  {_EXAMPLE}\n{offer} {command}"  # two lines are all there is
+            else:
+                active.empty += f"\n{offer}\n{command}"
         active.refresh()
 
     async def _load_progress(self, table: TableView, *, at_once: bool) -> None:
@@ -148,6 +155,7 @@ class HomeScreen(WorkbenchScreen[None]):
     def _show_progress(self, table: TableView) -> None:
         progress = self._progress
         self.set_class(progress is not None, "-experiment")
+        self._show_what_to_do()
         if progress is not None:
             name = one_line(progress.name, 40).replace("[", "\\[")
             table.border_title = f"Variants of {name}: pass rate and cost as trials ended"

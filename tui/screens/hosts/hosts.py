@@ -110,8 +110,18 @@ class HostsScreen(WorkbenchScreen[None]):
         containers.tell(f"{orphans} orphaned" if orphans else "")
         for table in (hosts, images, containers):
             table.refresh()
+        self.refresh_bindings()
 
     # -- what can be done ------------------------------------------------------------------------
+
+    def can_act(self, action: str) -> bool:
+        match action:
+            case "shell":
+                return self._table("containers").selected is not None
+            case "reap":
+                return any(c.orphaned for one in self._surveys for c in one.containers)
+            case _:
+                return True
 
     def action_check(self) -> None:
         checks = self._table("checks")

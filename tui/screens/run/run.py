@@ -1,8 +1,7 @@
 """A run: the query, what the meta-agent writes, the steps, and the selected step in full.
 
 Live runs and traces from the store are the same screen; only where the events come from differs. The screen
-lays its parts out, brings them up to date and has each key do something with one of them: the views of the
-steps, the row in detail, the graph, the control of a live run, and what the reader looks for.
+lays its parts out, brings them up to date and has each key do something with one of them.
 """
 
 from __future__ import annotations
@@ -58,7 +57,6 @@ class RunScreen(WorkbenchScreen[None]):
         self.finder = Finder()
         self._run_id = run_id
         self._seen = -1
-        self._standing = (False, True)
         self._ticks = 0
         self._title = RunTitle(session)
         self._not_begun = NotBegun(session)
@@ -158,9 +156,6 @@ class RunScreen(WorkbenchScreen[None]):
             return
         self._title.sync(self.navigation.workbench.sandbox_note)
         self._sync_stop()
-        if (standing := (state.finished, state.stop is None)) != self._standing or anew:
-            self._standing = standing
-            self.refresh_bindings()  # what can no longer be done leaves the footer
         if self._not_begun.sync():
             self._pages.display = self._pages.strip.display = False
             self.set_focus(self._not_begun)
@@ -191,6 +186,7 @@ class RunScreen(WorkbenchScreen[None]):
         selected = self._views.selected
         self._workflow.show(self.session.shown, self._subject(), selected)
         self._detail.show(selected)
+        self.refresh_bindings()  # what cannot be done now leaves the footer
 
     def _sync_graph(self) -> None:
         if not self.session.loading:  # its marks are counted from all steps: once, where thousands come
@@ -276,6 +272,11 @@ class RunScreen(WorkbenchScreen[None]):
         if action in IN_THE_PAST:
             return self.session.position is not None
         return action != "follow" or not self.session.state.finished
+
+    def can_act(self, action: str) -> bool:
+        if action == "fork":
+            return self.session.state.finished and self._step is not None
+        return action != "next_failure" or bool(self._views.outline.failed)
 
     def action_next_pane(self) -> None:
         self._pages.step(1)

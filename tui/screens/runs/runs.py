@@ -153,6 +153,7 @@ class RunsScreen(WorkbenchScreen[None]):
         is_part = self._next is not None or len(self._pages) > 1
         table.tell(" · ".join(filter(None, (self._marks.told, self._part))), part=is_part)
         table.refresh()
+        self.refresh_bindings()
 
     @on(Input.Submitted, "#search")
     def _submitted(self, event: Input.Submitted) -> None:
@@ -170,6 +171,17 @@ class RunsScreen(WorkbenchScreen[None]):
     def _open(self) -> None:
         if self._table.selected is not None:
             self.navigation.open_trace(self._table.selected)
+
+    def can_act(self, action: str) -> bool:
+        match action:
+            case "older":
+                return self._next is not None
+            case "newer":
+                return len(self._pages) > 1
+            case "compare":
+                return not self._marks.problem
+            case _:
+                return True
 
     def action_mark(self) -> None:
         if self._table.selected is None:

@@ -86,7 +86,7 @@ class JobControl:
         if found:
             self._screen.navigation.open_comparison(found)
         else:
-            self._screen.notify(f"No experiment compares checkpoint {step} with its base yet; v starts one.")
+            self._screen.notify(f"No experiment compares checkpoint {step} with its base yet; E starts one.")
 
     def _confirm(
         self,

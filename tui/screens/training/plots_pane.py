@@ -16,7 +16,8 @@ from textual.widgets import Static
 from tui.actions import bindings_for
 from tui.jobs.curves import Curve, PlotView, curve, extent, matching, ordered
 from tui.safe import one_line
-from tui.widgets.metric_plot import COLOURS, Layer, MetricPlot
+from tui.theme import SERIES
+from tui.widgets.metric_plot import Layer, MetricPlot
 
 if TYPE_CHECKING:
     from store.jobs.reading import Point
@@ -124,7 +125,7 @@ class PlotsPane(Vertical, can_focus=True):
             return Content.styled("No step yet. Curves appear with the first one.", "$foreground 60%")
         parts: list[Content | tuple[str, str]] = []
         for at, job in enumerate(self.jobs):
-            colour = COLOURS[at % len(COLOURS)]
+            colour = SERIES[at % len(SERIES)]
             parts += [("● ", f"${colour}"), (one_line(job.name, 24), ""), ("  ", "")]
         page = f"page {min(self.view.page, self.pages - 1) + 1} of {self.pages}" if self.pages > 1 else ""
         said = " · ".join(part for part in (page, self.view.summary) if part)

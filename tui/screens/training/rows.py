@@ -45,9 +45,9 @@ _MARKS: dict[str, Piece] = {
 }
 # What a step's time is spent on, its long and its short name, and the ink of its part of the bar.
 TIME_PARTS = (
-    ("seconds_wait_generation", ("generation", "gen"), "accent"),
-    ("seconds_execution", ("execution", "exec"), "warning"),
-    ("seconds_training", ("training", "train"), "success"),
+    ("seconds_wait_generation", ("generation", "gen"), "series-1"),
+    ("seconds_execution", ("execution", "exec"), "series-2"),
+    ("seconds_training", ("training", "train"), "series-3"),
     ("seconds_other", ("other", "other"), "muted"),
 )
 

@@ -51,8 +51,10 @@ class TimeBar(Static):
         if not bar:
             self.update(Content.styled("No step has reported yet." if self._job else "", "$foreground 60%"))
             return
-        inks = {"accent": "$accent", "warning": "$warning", "success": "$success", "muted": "$foreground 60%"}
-        rows = ([(text, inks.get(ink, "")) for text, ink in row] for row in (bar, legend))
+        rows = (
+            [(text, "$foreground 60%" if ink == "muted" else f"${ink}" * bool(ink)) for text, ink in row]
+            for row in (bar, legend)
+        )
         self.update(Content.assemble(*next(rows), ("\n", ""), *next(rows)))
 
 
@@ -139,6 +141,7 @@ class TrainingScreen(WorkbenchScreen[None]):
     async def _show_selected(self) -> None:
         job = self._selected
         self._show_facts(job)
+        self.refresh_bindings()
         plot = self.query_one("#curve", MetricPlot)
         name = next((n for n in _TELLING if job and n in job.row.latest), None)
         if job is None or name is None:
@@ -168,6 +171,18 @@ class TrainingScreen(WorkbenchScreen[None]):
         if (job := self._selected) is not None:
             beside = [id for id in self._marks.keys if id != job.row.id and id in self._jobs]
             self.navigation.open_job(job.row.id, beside)
+
+    def can_act(self, action: str) -> bool:
+        job = self._selected
+        match action:
+            case "new":
+                return True
+            case "stop":
+                return job is not None and job.is_going_on
+            case "resume":
+                return job is not None and job.is_resumable
+            case _:
+                return job is not None
 
     def action_mark(self) -> None:
         if (job := self._selected) is not None:
