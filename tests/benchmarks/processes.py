@@ -6,7 +6,9 @@
 The same experiment (vanilla: one call, one execution, one evaluation) in turn with one process and several.
 With `--chunks`, so many pieces of reasoning come before the answer, all at once, for the engine to read. The
 rate is that of all trials but the first fifth, so without starting. Beside it stand the cores that the engine
-(the command and its workers) and the containers used meanwhile: there cannot be more than the machine has.
+(the command and its workers) and the containers used meanwhile, and by that the most that this machine can do
+when nothing else uses it: a process uses one core at most, and all together no more than there are. On a busy
+machine, only these bounds say something.
 """
 
 from __future__ import annotations
@@ -50,6 +52,16 @@ class Measured:
     rate: float
     engine: float
     containers: float
+    processes: int
+
+    @property
+    def at_most(self) -> float:
+        """Trials a second on this machine, if it does nothing else."""
+        cores = os.cpu_count() or 1
+        own = min(
+            1 if self.processes == 1 else self.processes + 1, cores
+        )  # of several, the command is one more
+        return self.rate * min(own / self.engine, cores / (self.engine + self.containers))
 
 
 async def carry_out(command: list[str], env: dict[str, str]) -> list[Used]:
@@ -112,23 +124,27 @@ async def measure(args: argparse.Namespace, processes: int) -> Measured:
         (args.trials - first) / (ends[-1] - ends[first - 1]),
         (end.engine - begin.engine) / wall,
         (end.containers - begin.containers) / wall,
+        processes,
     )
 
 
 async def compare(args: argparse.Namespace) -> None:
-    rates: dict[int, list[float]] = {1: [], args.processes: []}
+    found: dict[int, list[Measured]] = {1: [], args.processes: []}
     for number in range(args.rounds):
-        for processes in rates:
+        for processes in found:
             one = await measure(args, processes)
-            rates[processes].append(one.rate)
+            found[processes].append(one)
             each = f"{one.engine / one.rate * 1e3:.0f} + {one.containers / one.rate * 1e3:.0f} ms of CPU each"
             print(
                 f"round {number + 1}, {processes} process{'es' * (processes > 1)}: {one.rate:.1f} trials/s,"
-                f" {each}; {one.engine:.2f} cores for the engine, {one.containers:.2f} for containers",
+                f" {each}; {one.engine:.2f} cores for the engine, {one.containers:.2f} for containers;"
+                f" at most {one.at_most:.1f} trials/s",
                 flush=True,
             )
-    ratio = statistics.median(rates[args.processes]) / statistics.median(rates[1])
-    print(f"{args.processes} processes on {os.cpu_count()} cores: {ratio:.2f} x one")
+    alone, together = found[1], found[args.processes]
+    ratio = statistics.median(m.rate for m in together) / statistics.median(m.rate for m in alone)
+    bound = statistics.median(m.at_most for m in together) / statistics.median(m.at_most for m in alone)
+    print(f"{args.processes} processes on {os.cpu_count()} cores: {ratio:.2f} x one; bounds: {bound:.2f} x")
 
 
 def main() -> None:

@@ -85,10 +85,13 @@ def holding(cluster: Path, text: str) -> list[Path]:
 
 
 class Gate:
-    """The worker model answers so many calls at once, and the others once the gate is open."""
+    """The worker model answers so many calls at once, and the others once the gate is open; it is `reached`
+    when so many are waiting there.
+    """
 
-    def __init__(self, models: Models, free: int) -> None:
-        self._free, self.reached, self._open = free, asyncio.Event(), asyncio.Event()
+    def __init__(self, models: Models, free: int, waiting: int = 1) -> None:
+        self._free, self._waiting = free, waiting
+        self.reached, self._open = asyncio.Event(), asyncio.Event()
         models.replies["worker"] = self._reply  # type: ignore[assignment]
 
     def open(self) -> None:
@@ -97,7 +100,8 @@ class Gate:
     async def _reply(self, _: dict[str, Any]) -> Reply:
         self._free -= 1
         if self._free < 0:
-            self.reached.set()
+            if self._free <= -self._waiting:
+                self.reached.set()
             await self._open.wait()
         return answer(RIGHT)
 

@@ -1,9 +1,10 @@
-"""A real Ray cluster of one node on this machine, which asks for a token."""
+"""A real Ray cluster on this machine, of one node or of several, which asks for a token."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -14,9 +15,11 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.host_config import Host
+from training.jobs.host.processes import members
 
 TOKEN = "0123456789abcdef" * 4
 # Each process that Ray starts costs seconds of CPU time: none is started before it is needed.
@@ -34,30 +37,57 @@ def free_port() -> int:
 
 
 class RayCluster:
-    """Two processors, little memory. `clean` ends all of its processes."""
+    """One node, and those that `join`; little memory. `clean` ends all of their processes."""
 
-    def __init__(self) -> None:
+    def __init__(self, cpus: int = 2, settings: Mapping[str, str] | None = None) -> None:
+        """`settings` are those of our own that the nodes' environment has."""
         # Sockets in it: a test's own folder has too long a name.
         self.folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))
         self.token = self.folder / "token"
         self.token.write_text(TOKEN)
-        self.client, self.dashboard = free_port(), free_port()
+        self.gcs, self.client, self.dashboard = free_port(), free_port(), free_port()
         others = ("RAY_", "FLOWREASONER_")  # settings of this process
         environment = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         environment |= {"RAY_TMPDIR": str(self.folder), "RAY_USAGE_STATS_ENABLED": "0", **FRUGAL}
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
         # On a busy machine, the process that Ray starts for each client takes longer than its default.
         environment |= {"RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "300"}
-        command = [Path(sys.executable).parent / "ray", "start", "--head", "--block", "--port=0"]
-        command += ["--num-cpus=2", "--object-store-memory=80000000", f"--temp-dir={self.folder}"]
-        command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={self.dashboard}"]
-        command += [f"--ray-client-server-port={self.client}", "--min-worker-port=0", "--max-worker-port=0"]
-        self.output = self.folder / "output"
+        self._environment = environment | dict(settings or {})
+        self._nodes: list[subprocess.Popen[bytes]] = []
+        ports = (f"--port={self.gcs}", f"--ray-client-server-port={self.client}")
+        dashboard = ("--dashboard-host=127.0.0.1", f"--dashboard-port={self.dashboard}")
+        self._start(cpus, "--head", *ports, *dashboard, f"--temp-dir={self.folder}")
+        self._wait(self._is_up)
+
+    def join(self, cpus: int) -> None:
+        """Add a node. Its ports are its own: two nodes of one machine would have some in common."""
+        count = len(self._nodes) + 1
+        self._start(cpus, f"--address=127.0.0.1:{self.gcs}")
+        self._wait(lambda: self._alive() == count)
+
+    def workers(self) -> list[list[int]]:
+        """The processes that carry trials out, by node."""
+        return [[pid for pid in self._of(node) if _is_worker(pid)] for node in self._nodes]
+
+    def lose(self) -> None:
+        """Kill everything on the node that joined last, as when its machine is switched off."""
+        for pid in self._of(self._nodes[-1]):
+            with contextlib.suppress(ProcessLookupError):  # some end as soon as another does
+                os.kill(pid, signal.SIGKILL)
+
+    def _of(self, node: subprocess.Popen[bytes]) -> list[int]:
+        return [*members("", node.pid)]
+
+    def _start(self, cpus: int, *options: str) -> None:
+        command = [Path(sys.executable).parent / "ray", "start", "--block", f"--num-cpus={cpus}", *options]
+        command += ["--object-store-memory=80000000", "--min-worker-port=0", "--max-worker-port=0"]
+        command += [f"--dashboard-agent-listen-port={free_port()}"]
+        self.output = self.folder / f"output{len(self._nodes)}"
         with self.output.open("wb") as output:
-            self._head = subprocess.Popen(
-                command, env=environment, stdout=output, stderr=output, start_new_session=True
+            node = subprocess.Popen(
+                command, env=self._environment, stdout=output, stderr=output, start_new_session=True
             )
-        self._wait()
+        self._nodes.append(node)
 
     def host(self, **changes: object) -> Host:
         """The cluster as a host of the config file."""
@@ -69,20 +99,33 @@ class RayCluster:
         }
         return Host.model_validate({**values, **changes})
 
-    def _wait(self) -> None:
-        """Until its dashboard answers, if only that it wants a token, and its client server does."""
+    def _wait(self, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
-            assert self._head.poll() is None, self.output.read_text()
+            assert self._nodes[-1].poll() is None, self.output.read_text()
             with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{self.dashboard}/api/version", timeout=10)
-                except urllib.error.HTTPError as error:
-                    assert error.code == 401
-                    socket.create_connection(("127.0.0.1", self.client), 10).close()
+                if holds():
                     return
             time.sleep(0.1)
         raise AssertionError(f"the cluster did not start: {self.output.read_text()}")
+
+    def _is_up(self) -> bool:
+        """Whether its dashboard answers, if only that it wants a token, and its client server does."""
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.dashboard}/api/version", timeout=10)
+        except urllib.error.HTTPError as error:
+            assert error.code == 401
+            socket.create_connection(("127.0.0.1", self.client), 10).close()
+            return True
+        return False
+
+    def _alive(self) -> int:
+        """How many nodes it has."""
+        address = f"http://127.0.0.1:{self.dashboard}/nodes?view=summary"
+        request = urllib.request.Request(address, headers={"Authorization": f"Bearer {TOKEN}"})
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            nodes = json.load(reply)["data"]["summary"]
+        return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
 
     def clean(self) -> None:
         """End it, and delete what it has written."""
@@ -90,7 +133,8 @@ class RayCluster:
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        self._head.wait()
+        for node in self._nodes:
+            node.wait()
         shutil.rmtree(self.folder)
 
     def _pids(self) -> list[int]:
@@ -100,6 +144,13 @@ class RayCluster:
                 if mark in (process / "environ").read_bytes():
                     found.append(int(process.name))
         return found
+
+
+def _is_worker(pid: int) -> bool:
+    try:
+        return b"ray::TrialWorker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has just ended
+        return False
 
 
 class Tunnel:
