@@ -36,3 +36,14 @@ def serving(runtime: Path) -> list[int]:
             credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
             found.append(struct.unpack("3i", credentials)[0])
     return found
+
+
+@contextlib.contextmanager
+def in_use(runtime: Path) -> Generator[None]:
+    """Be connected to the processes below this runtime folder, which then do not end by themselves."""
+    with contextlib.ExitStack() as users:
+        for path in runtime.glob("flowreasoner/models/*.sock"):
+            user = users.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            with contextlib.suppress(ConnectionRefusedError):  # one that was killed leaves its socket
+                user.connect(str(path))
+        yield

@@ -61,15 +61,21 @@ def linear_in_float32(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tens
 
 @torch.inference_mode()
 def is_faster_in_float32(layer: torch.nn.Linear) -> bool:
-    """Whether many rows are: so on processors that have bfloat16, and no matrix unit for it."""
+    """Whether many rows are: so on processors that have bfloat16, and no matrix unit for it.
+
+    By the CPU time of one thread, so that others' work on this machine decides nothing.
+    """
     weight = layer.weight
     rows = torch.ones(2 * _MANY, weight.shape[1], dtype=weight.dtype)
     took: dict[Any, float] = {linear: 1e9, linear_in_float32: 1e9}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     for _ in range(3):
         for product in took:
-            began = time.perf_counter()
+            began = time.thread_time()
             product(rows, weight, None)
-            took[product] = min(took[product], time.perf_counter() - began)
+            took[product] = min(took[product], time.thread_time() - began)
+    torch.set_num_threads(threads)
     return took[linear_in_float32] < took[linear]
 
 

@@ -30,7 +30,7 @@ async def open_link(name: str, source: str, device: str) -> Link:
     while (connected := await _connected(path)) is None:
         code = None if started is None else started.poll()
         if code:
-            raise ModelError("server", f"{name}: its process did not start: {_last_line(path)}")
+            raise _ended(name, "did not start" if code > 0 else _how(code), path, code)
         if started is None or code == 0:  # it left the model to another, which has ended since
             started = await asyncio.to_thread(_start, path, name, source, device)
         await asyncio.sleep(_LOOK_AGAIN_S)
@@ -126,14 +126,24 @@ class Link:
         if self._started is not None:
             with suppress(subprocess.TimeoutExpired):
                 code = self._started.wait(_REAP_S)
-        if code is not None and code >= 0:
-            return ModelError("server", f"{self._name}: its process ended: {_last_line(self._path)}")
-        how = "was killed" if code == -9 else f"was ended by signal {-code}" if code else "is gone"
-        return ModelError(
-            "server",
-            f"{self._name}: its process {how}, most likely because memory ran out: take a smaller model, or "
-            "send fewer calls at once; the next call starts it again",
-        )
+        return _ended(self._name, _how(code), self._path, code)
+
+
+def _how(code: int | None) -> str:
+    """How a process ended, by its exit status where that is known."""
+    if code is None:
+        return "is gone"
+    return "ended" if code >= 0 else "was killed" if code == -9 else f"was ended by signal {-code}"
+
+
+def _ended(name: str, how: str, path: Path, code: int | None) -> ModelError:
+    if code is not None and code >= 0:
+        return ModelError("server", f"{name}: its process {how}: {_last_line(path)}")
+    return ModelError(
+        "server",
+        f"{name}: its process {how}, most likely because memory ran out: take a smaller model, or "
+        "send fewer calls at once; the next call starts it again",
+    )
 
 
 def _last_line(path: Path) -> str:
