@@ -21,6 +21,7 @@ from tests.support.runtime import runtime
 from tui.service.engine_process.sockets import engines
 
 __all__ = ["problems", "runtime"]  # fixtures
+pytestmark = pytest.mark.usefixtures("light_sandbox")
 ONE = ("--executions", "1", "--concurrency", "1")
 
 

@@ -7,6 +7,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from store.reader import Reader
 from tests.cli.conftest import Models, Shell
 from tests.cli.test_bench import check_ledger, ended, gate, until
@@ -14,6 +16,7 @@ from tests.support import jobs
 from tests.support.openai_server import answer
 from tests.support.runs import DOUBLE, RIGHT
 
+pytestmark = pytest.mark.usefixtures("light_sandbox")
 COUNT = 6
 
 

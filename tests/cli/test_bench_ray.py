@@ -39,6 +39,9 @@ KEY = "sk-kept-out-of-tasks-and-logs"
 with_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'flowreasoner[ray]'"
 )
+long = pytest.mark.skipif(
+    not os.environ.get("FLOWREASONER_LONG"), reason="the start of another cluster: FLOWREASONER_LONG=1"
+)
 
 
 @pytest.fixture
@@ -138,10 +141,7 @@ async def test_a_killed_worker_costs_its_trials_an_attempt_and_nothing_else(
 
 
 @with_ray
-@pytest.mark.skipif(
-    not os.environ.get("FLOWREASONER_LONG"),
-    reason="as of any experiment, and the start of a cluster: FLOWREASONER_LONG=1",
-)
+@long
 async def test_a_killed_driver_s_experiment_goes_on_without_the_cluster(
     shell: Shell, models: Models, problems: Path, cluster: Path
 ) -> None:
@@ -169,6 +169,7 @@ async def test_a_killed_driver_s_experiment_goes_on_without_the_cluster(
 
 
 @with_ray
+@long
 async def test_a_trial_that_takes_its_workers_along_does_not_take_the_experiment(
     shell: Shell, models: Models, problems: Path, cluster: Path
 ) -> None:

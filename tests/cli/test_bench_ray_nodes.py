@@ -11,11 +11,11 @@ import pytest
 from tests.cli.conftest import Models, Shell
 from tests.cli.test_bench import check_ledger, ended, until
 from tests.cli.test_bench_ray import Gate
+from tests.support.missing import needs
+from tests.support.ray_cluster import TOKEN, RayCluster
 from tests.support.runs import DOUBLE
 
-pytest.importorskip("ray")
-
-from tests.support.ray_cluster import TOKEN, RayCluster
+needs("ray")
 
 NODES = 3
 COUNT = 9

@@ -9,7 +9,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, bootstrap
 
 from engine.scores import statistics
 from engine.scores.statistics import mcnemar, mean_intervals, pass_rate_interval, proportion_interval
@@ -121,6 +120,8 @@ def test_of_very_many_columns_the_interval_is_what_resampling_comes_to(
 
 
 def test_intervals_and_p_values_are_those_of_scipy() -> None:
+    from scipy.stats import binomtest, bootstrap
+
     for passed, total in ((0, 1), (1, 7), (131, 164), (49_999, 50_000), (50_000, 50_000)):
         wilson = binomtest(passed, total).proportion_ci(0.95, method="wilson")
         assert proportion_interval(passed, total) == (wilson.low, wilson.high)
@@ -137,6 +138,8 @@ def test_intervals_and_p_values_are_those_of_scipy() -> None:
 
 
 def test_a_bootstrap_over_problems_with_repeats_is_that_of_scipy() -> None:
+    from scipy.stats import bootstrap
+
     def rate(passed: np.ndarray, trials: np.ndarray, axis: int) -> np.ndarray:
         return passed.sum(axis=axis) / trials.sum(axis=axis)
 

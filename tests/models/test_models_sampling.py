@@ -6,16 +6,21 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engine.models.base import ModelError, Sampling
-from engine.models.local.batch import Batch, DecodingRow
 from engine.models.local.sampling import Choice
 from engine.models.local.text import TextStream
 from engine.models.local.weights import Weights
+from tests.support.missing import needs
 from tests.support.tiny_llama import make_tiny_llama
+
+if TYPE_CHECKING:
+    from engine.models.local.batch import Batch, DecodingRow
+
+needs("torch", "transformers")
 
 DRAWS = 960
 PROMPT = [*range(10, 60), 11, 12]
@@ -49,6 +54,8 @@ def chances(weights: Weights, prompt: list[int], **settings: Any) -> Any:
 
 
 def row(prompt: list[int], choice: Choice, seed: int, room: int) -> DecodingRow:
+    from engine.models.local.batch import DecodingRow
+
     return DecodingRow(prompt, room, choice, seed, TextStream(lambda _: "", (), thinking=False))
 
 
@@ -63,6 +70,8 @@ def step(batch: Batch) -> None:
 
 def answers(weights: Weights, asked: list[tuple[list[int], Choice, int]], room: int) -> list[list[int]]:
     """The tokens of the answers to (prompt, choice, seed), of rows that are asked for together."""
+    from engine.models.local.batch import Batch
+
     batch = Batch(weights)
     made = [row(*one, room) for one in asked]
     batch.admit(made)
@@ -125,6 +134,8 @@ def test_without_sampling_only_the_penalty_counts_and_it_counts_what_was_said(fo
     choice = weights.choice(Sampling())
     assert choice == Choice(0.0, repetition_penalty=1.3)
     prompts = [PROMPT[: 20 + 5 * n] for n in range(6)]
+    from engine.models.local.batch import Batch
+
     batch = Batch(weights)
     made: list[DecodingRow] = []
     for n, prompt in enumerate(prompts):

@@ -22,7 +22,9 @@ from training.trainers.run_directory import RunDirectory
 
 needs("trl")
 
-
+long = pytest.mark.skipif(
+    not os.environ.get("FLOWREASONER_LONG"), reason="starts of two ranks, 20 s each: FLOWREASONER_LONG=1"
+)
 SMALL = (
     *("rollouts.queries=1", "rollouts.group=2", "rollouts.rounds=3", "objective.kl=0.0", "seed=0"),
     *("checkpoints.every=1", "optimizer.learning_rate=1e-3", "reward.invalid=-1.0"),
@@ -81,6 +83,11 @@ def test_after_kill_9_the_policy_and_the_workers_draw_what_they_would_have(tmp_p
     assert content_of(_newest(broken)) == content_of(_newest(whole)) != content_of(_base())
 
 
+def test_the_loss_is_that_of_the_stored_runs(whole):
+    """At the first step every ratio is 1 and the KL is 0: the loss is -sum A n / sum n over the calls."""
+    _check_first_step(whole)
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory, problems) -> Path:
     """The same two steps of two ranks, undisturbed, with a probe."""
@@ -96,10 +103,9 @@ def _of_two(probe: Path) -> tuple[str, ...]:
     return (*TWO_STEPS, "hardware.processes=2", f"probe.path={probe}", "alerts.entropy_min=1.0")
 
 
+@long
 def test_two_ranks_give_the_loss_of_their_stored_runs_and_the_numbers_of_one(whole, both):
-    """At the first step every ratio is 1 and the KL is 0: the loss is -sum A n / sum n over the calls.
-
-    The probe is scored on `test`, and nothing else is. (TRL's entropy and divergence are means over forward
+    """The probe is scored on `test`, and nothing else is. (TRL's entropy and divergence are means over forward
     passes, of which each rank has its own.)
     """
     group = _check_first_step(both)
@@ -118,10 +124,7 @@ def test_two_ranks_give_the_loss_of_their_stored_runs_and_the_numbers_of_one(who
     assert content_of(_newest(both)) != content_of(_base())
 
 
-@pytest.mark.skipif(
-    not os.environ.get("FLOWREASONER_LONG"),
-    reason="two more starts of two ranks, 20 s each: FLOWREASONER_LONG=1",
-)
+@long
 def test_two_ranks_that_are_killed_go_on_as_if_nothing_had_been(tmp_path, problems, both):
     """They share one process for their rollouts, which is killed with them."""
     broken = directory(tmp_path / "broken", problems, *_of_two(both.parent / "probe.jsonl"))
