@@ -105,8 +105,9 @@ def _of_two(probe: Path) -> tuple[str, ...]:
 
 @long
 def test_two_ranks_give_the_loss_of_their_stored_runs_and_the_numbers_of_one(whole, both):
-    """The probe is scored on `test`, and nothing else is. (TRL's entropy and divergence are means over forward
-    passes, of which each rank has its own.)
+    """The probe is scored on `test`, and nothing else is.
+
+    TRL's entropy and divergence are means over forward passes, of which each rank has its own.
     """
     group = _check_first_step(both)
     runs = {candidate["run"] for candidate in group["candidates"]}
