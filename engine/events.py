@@ -101,11 +101,12 @@ class RoundFinished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelLoading(Event):
-    """A model of this process is read into memory. `wall_ms` is None at the beginning, set at the end."""
+    """A model is read into memory. Its beginning has no `wall_ms`; its end has, and says if it `failed`."""
 
     kind: ClassVar[str] = "model_loading"
     model: str
     wall_ms: float | None
+    failed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

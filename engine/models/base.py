@@ -140,8 +140,8 @@ class Loads(Protocol):
         """Whether a call would begin at once; true also where it could not be loaded, which the call says."""
         ...
 
-    async def load(self) -> None:
-        """Read it into memory, once for all who ask; returns when `is_loaded`."""
+    async def load(self) -> bool:
+        """Read it into memory, once for all who ask; returns when `is_loaded`, and whether it could be."""
         ...
 
 

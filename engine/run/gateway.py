@@ -160,14 +160,15 @@ class Gateway:
         if is_first:
             self._emitter.emit(ModelLoading(model=name, wall_ms=None))
         self._ledger.pause()
+        could = False
         try:
-            await model.load()
+            could = await model.load()
         finally:
             self._ledger.resume()
             if is_first:
                 self._loading.discard(name)
                 wall_ms = (time.monotonic() - begun) * 1e3
-                self._emitter.emit(ModelLoading(model=name, wall_ms=wall_ms))
+                self._emitter.emit(ModelLoading(model=name, wall_ms=wall_ms, failed=not could))
 
     async def _consume(
         self, model: ChatModel, messages: Sequence[Message], sampling: Sampling, stream: _Stream

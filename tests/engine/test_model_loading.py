@@ -28,10 +28,11 @@ class HeavyModel(ScriptedModel):
         self.asked, self.release = asyncio.Event(), asyncio.Event()
         self.is_loaded = False
 
-    async def load(self) -> None:
+    async def load(self) -> bool:
         self.asked.set()
         await self.release.wait()
         self.is_loaded = True
+        return True
 
 
 class Calls:
@@ -66,6 +67,7 @@ async def test_a_call_begins_once_the_model_is_loaded() -> None:
     await call
     loaded, started, finished = (e for e in run.so_far() if e.kind != "model_delta")
     assert isinstance(loaded, ModelLoading) and loaded.wall_ms is not None and loaded.wall_ms >= 0
+    assert not loaded.failed
     assert isinstance(started, ModelCallStarted) and isinstance(finished, ModelCallFinished)
     assert finished.wall_ms <= (finished.at - started.at) * 1e3 + 50, "counted from the call's own beginning"
     await run.call(model)
@@ -92,7 +94,8 @@ async def test_a_cancelled_wait_ends_the_loading_in_the_record() -> None:
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    assert kinds([*seen, *run.so_far()]) == ["model_loading", "model_loading"]
+    begun, ended = (e for e in [*seen, *run.so_far()] if isinstance(e, ModelLoading))
+    assert begun.wall_ms is None and ended.wall_ms is not None and ended.failed
     assert run.ledger._pauses == 0
 
 
@@ -101,10 +104,12 @@ async def test_a_model_that_cannot_be_loaded_says_so_in_its_call(tmp_path: objec
     assert isinstance(model, Loads) and not model.is_loaded
     with pytest.raises(ModelError, match="broken"):
         await run.call(model)
-    assert kinds(run.so_far()) == [
+    told = run.so_far()
+    assert kinds(told) == [
         *("model_loading", "model_loading"),
         *("model_call_started", "model_call_finished"),
     ]
+    assert [e.failed for e in told if isinstance(e, ModelLoading)] == [False, True]
     await model.aclose()
 
 

@@ -54,7 +54,7 @@ async def test_one_process_answers_for_all_as_the_model_would_and_can_be_lost(
     one, two = (ProcessModel("hf:tiny", source, device="cpu") for _ in range(2))
     assert not one.is_loaded and one.weights == here.weights
     # Both begin at once: one process is started, and the model is loaded for both.
-    await asyncio.gather(one.load(), two.load())
+    assert await asyncio.gather(one.load(), two.load()) == [True, True]
     assert one.is_loaded and two.is_loaded
     [pid] = serving(runtime)
     answers = await asyncio.gather(*(finish(model, *call) for model in (one, two) for call in CALLS))
@@ -95,7 +95,7 @@ async def test_a_process_that_cannot_start_says_why(tmp_path: Path, monkeypatch:
     far.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(far))
     model = ProcessModel("hf:far", str(tmp_path), device="cpu")
-    await model.load()
+    assert not await model.load()
     assert not model.is_loaded
     with pytest.raises(ModelError, match=r"hf:far: .*set XDG_RUNTIME_DIR to a short path"):
         await finish(model, "q", Sampling())

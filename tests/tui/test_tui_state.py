@@ -267,3 +267,6 @@ def test_a_model_that_is_loaded_is_what_the_run_waits_for_and_then_a_line_of_its
     assert "loading" not in waiting_on(state).text
     (line,) = (n for n in state.tree.nodes.values() if isinstance(n, NoticeNode))
     assert line.text == "hf:large loaded in 31.4s"
+    script.add(ev.ModelLoading(model="hf:other", wall_ms=2_000.0, failed=True))
+    *_, line = (n for n in reduced(script.events).tree.nodes.values() if isinstance(n, NoticeNode))
+    assert line.text == "hf:other was not loaded, after 2.0s"

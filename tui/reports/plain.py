@@ -60,9 +60,7 @@ class PlainTrace:
             case RoundStarted():
                 yield f"round {event.round}"
             case ModelLoading():
-                model = one_line(event.model, WIDTH)
-                is_begin = event.wall_ms is None
-                yield f"loading {model}" if is_begin else f"{model} loaded in {duration(event.wall_ms)}"
+                yield _loading(event)
             case ModelCallStarted():
                 self._calls[event.call_id] = event
             case ModelRetry():
@@ -167,6 +165,14 @@ class PlainTrace:
 def _judged(verdict: Mapping[str, Any]) -> str:
     """How a verdict on tests was reached."""
     return f"judged {words}" if (words := told(verdict.get("mode"))) else ""
+
+
+def _loading(event: ModelLoading) -> str:
+    model = one_line(event.model, WIDTH)
+    if event.wall_ms is None:
+        return f"loading {model}"
+    took = duration(event.wall_ms)
+    return f"{model} was not loaded, after {took}" if event.failed else f"{model} loaded in {took}"
 
 
 def _proposed(event: WorkflowProposed) -> Iterator[str]:

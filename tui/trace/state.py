@@ -162,7 +162,9 @@ class RunState:
             self.loading = (event.model, event.mono)
         else:
             self.loading = None
-            self._note("info", f"{event.model} loaded in {fmt.duration(event.wall_ms)}", event.mono)
+            took, model = fmt.duration(event.wall_ms), event.model
+            told = f"{model} was not loaded, after {took}" if event.failed else f"{model} loaded in {took}"
+            self._note("warning" if event.failed else "info", told, event.mono)
 
     def _note(self, level: str, text: str, mono: float) -> None:
         node = NoticeNode(("notice", str(self.revision)), None, level, mono, level=level, text=text)

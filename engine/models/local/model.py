@@ -36,11 +36,12 @@ class LocalModel:
         """How many threads of PyTorch it decodes with; 0 before it is loaded."""
         return self._scheduler.threads if self._scheduler is not None else 0
 
-    async def load(self) -> None:
-        """Read the weights into memory, once for all models that share them."""
-        loop, ready = asyncio.get_running_loop(), asyncio.Event()
-        self._started().when_ready(lambda: loop.call_soon_threadsafe(ready.set))
+    async def load(self) -> bool:
+        """Read the weights into memory, once for all models that share them; whether they could be."""
+        loop, ready, scheduler = asyncio.get_running_loop(), asyncio.Event(), self._started()
+        scheduler.when_ready(lambda: loop.call_soon_threadsafe(ready.set))
         await ready.wait()
+        return scheduler.has_weights
 
     def _started(self) -> Scheduler:
         if self._scheduler is None:

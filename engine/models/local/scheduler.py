@@ -48,6 +48,7 @@ class Scheduler:
         self._closing = False
         self.threads = 0  # of PyTorch, once it is ready
         self.is_ready = False  # the weights are loaded, or could not be
+        self.has_weights = False
         self._readiness = threading.Lock()
         self._wakes: list[Callable[[], object]] = []
         # A daemon: a program that ends without closing its models must not hang on an idle thread.
@@ -86,7 +87,7 @@ class Scheduler:
             from engine.models.local.weights import Weights
 
             weights = Weights.load(self._name, self._source, self._device)
-            self.threads = weights.threads
+            self.threads, self.has_weights = weights.threads, True
             self._set_ready()
             while not self._closing:
                 self._decode(weights)

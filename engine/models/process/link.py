@@ -75,6 +75,7 @@ class Link:
     ) -> None:
         """`started` is the process, where this one started it."""
         self.ready = asyncio.Event()  # the model is loaded, or will not be
+        self.is_loaded = False
         self.is_over = False
         self._name, self._path, self._started = name, path, started
         self._reader, self._writer = streams
@@ -105,6 +106,7 @@ class Link:
     async def _read(self) -> None:
         while (message := await receive(self._reader)) is not None:
             if "ready" in message:
+                self.is_loaded = message["ready"]
                 self.ready.set()
                 continue
             item = item_from_json(message)

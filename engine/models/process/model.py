@@ -31,10 +31,14 @@ class ProcessModel:
         link = self._link()
         return link is not None and link.ready.is_set()
 
-    async def load(self) -> None:
+    async def load(self) -> bool:
         """Have the process, and the weights in its memory; where that fails, the call says why."""
-        with suppress(ModelError):
-            await (await self._linked()).ready.wait()
+        try:
+            link = await self._linked()
+        except ModelError:
+            return False
+        await link.ready.wait()
+        return link.is_loaded
 
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling

@@ -77,8 +77,7 @@ class _Server:
             self._changed.set()
 
     async def _tell_when_ready(self, writer: asyncio.StreamWriter) -> None:
-        await self._model.load()
-        send(writer, {"ready": True})
+        send(writer, {"ready": await self._model.load()})
 
     async def _answer(self, number: int, message: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         messages: Sequence[Message] = message["messages"]
