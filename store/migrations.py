@@ -307,10 +307,8 @@ CREATE TABLE rollouts ( -- runs that a training job made to learn from
   WHERE error_sig IS NOT NULL""",
 )
 
-
 # Texts are compressed from here on, which no trigger can read: `store.searched` does it.
 _PACKED_TEXTS = ("DROP TRIGGER search_insert", "DROP TRIGGER search_delete")
-
 
 # Runs that have ended become bundles (`store.bundles`), which versions before this cannot read.
 _BUNDLES = (
@@ -319,51 +317,26 @@ _BUNDLES = (
 )
 
 
-def _bundles(db: sqlite3.Connection) -> None:
-    for statement in _BUNDLES:
-        db.execute(statement)
+def _of(statements: Iterable[str]) -> Callable[[sqlite3.Connection], None]:
+    """The migration that these statements make."""
 
+    def migrate(db: sqlite3.Connection) -> None:
+        for statement in statements:
+            db.execute(statement.strip())
 
-def _packed_texts(db: sqlite3.Connection) -> None:
-    for statement in _PACKED_TEXTS:
-        db.execute(statement)
-
-
-def _rollouts(db: sqlite3.Connection) -> None:
-    for statement in _ROLLOUTS:
-        db.execute(statement.strip())
-
-
-def _jobs(db: sqlite3.Connection) -> None:
-    for statement in JOB_TABLES:
-        db.execute(statement.strip())
-
-
-def _classifications(db: sqlite3.Connection) -> None:
-    for statement in _CLASSIFICATIONS:
-        db.execute(statement.strip())
-
-
-def _experiments(db: sqlite3.Connection) -> None:
-    for statement in _EXPERIMENTS:
-        db.execute(statement.strip())
-
-
-def _runs_and_events(db: sqlite3.Connection) -> None:
-    for statement in _RUNS_AND_EVENTS:
-        db.execute(statement.strip())
+    return migrate
 
 
 _MIGRATIONS: dict[str, Callable[[sqlite3.Connection], None]] = {
-    "0001_runs_and_events": _runs_and_events,
-    "0002_experiments": _experiments,
-    "0003_classifications": _classifications,
-    "0004_rollouts": _rollouts,
-    "0005_jobs": _jobs,
+    "0001_runs_and_events": _of(_RUNS_AND_EVENTS),
+    "0002_experiments": _of(_EXPERIMENTS),
+    "0003_classifications": _of(_CLASSIFICATIONS),
+    "0004_rollouts": _of(_ROLLOUTS),
+    "0005_jobs": _of(JOB_TABLES),
     "0006_lists": list_tables.make,
     "0007_trials": trial_tables.make,
-    "0008_packed_texts": _packed_texts,
-    "0009_bundles": _bundles,
+    "0008_packed_texts": _of(_PACKED_TEXTS),
+    "0009_bundles": _of(_BUNDLES),
 }
 NAMES = tuple(_MIGRATIONS)
 
