@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from textual.screen import Screen, ScreenResultType
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 Load = Callable[[], Awaitable[None]]
-R = TypeVar("R")
 
 
 class WorkbenchScreen(Screen[ScreenResultType]):
