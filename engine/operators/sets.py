@@ -252,7 +252,7 @@ def _tempered(spec: OperatorSpec) -> OperatorSpec:
 
 MANUAL = OperatorSet(
     "manual",
-    (_tempered(CUSTOM), _tempered(CODE_GENERATE), ANSWER_GENERATE, ENSEMBLE, TEST),
+    (_tempered(CUSTOM), _tempered(CODE_GENERATE), _tempered(ANSWER_GENERATE), ENSEMBLE, TEST),
     "what the manual variants' workflows call; a call may name its temperature",
 )
 

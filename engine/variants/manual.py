@@ -84,7 +84,7 @@ def manual_workflow(name: str, kind: Kind, options: Options) -> Workflow:
     code = (folder / "graph.py").read_text(encoding="utf-8")
     prompt = folder / "prompt.py"
     prompts = prompt.read_text(encoding="utf-8") if prompt.is_file() else ""
-    workflow = build_workflow(code, _constants(kind, options) + prompts if prompts else "", MANUAL)
+    workflow = build_workflow(code, _constants(kind, options) + prompts, MANUAL)
     assert isinstance(workflow, Workflow), workflow  # a file of ours
     return workflow
 

@@ -16,6 +16,9 @@ class VanillaOptions(Options):
         description="think step by step before the answer to a question or in mathematics (ours; the papers' "
         "chain of thought)",
     )
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="temperature of the call; 0 is greedy (unset: the model's own)"
+    )
 
 
 VARIANT = manual("vanilla", VanillaOptions, lambda _: 1)
