@@ -17,7 +17,10 @@ class VanillaOptions(Options):
         "chain of thought)",
     )
     temperature: float | None = Field(
-        None, ge=0, le=2, description="temperature of the call; 0 is greedy (unset: the model's own)"
+        None,
+        ge=0,
+        le=2,
+        description="temperature of the call, 0 for the likeliest answer; unset, the worker's own (ours)",
     )
 
 

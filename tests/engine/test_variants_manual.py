@@ -101,6 +101,15 @@ async def test_the_baseline_for_text_is_one_plain_call_and_thinks_only_when_told
         assert ("step by step" in asked[-1]["content"]) is thinks
 
 
+async def test_the_baseline_has_the_temperature_it_is_given_and_else_the_models_own(sandbox: Pool) -> None:
+    for problem, thinks in ((DOUBLE, False), (QUESTION, False), (QUESTION, True), (POEM, False)):
+        for temperature in (None, 0.0, 0.8):
+            options = {"step_by_step": thinks, "temperature": temperature}
+            events, _ = await run(sandbox, "vanilla", RIGHT, problem, **options)
+            (call,) = of(events, ModelCallStarted)
+            assert call.params.get("temperature") == temperature, (problem.id, thinks)
+
+
 @pytest.mark.parametrize("variant", MANUAL)
 async def test_it_is_shown_like_a_generated_workflow(sandbox: Pool, variant: str) -> None:
     events, _ = await run(sandbox, variant, numbered(program))

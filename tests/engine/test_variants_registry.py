@@ -29,7 +29,7 @@ from tests.support.runs import RIGHT, WRONG, end, of, run_events
 from tests.support.scripted import ScriptedModel
 
 DOCS = Path(__file__).parents[2] / "docs" / "variants.md"
-PLAIN = {"step_by_step": False}
+PLAIN = {"step_by_step": False, "temperature": None}
 MINE = """
 from engine.variants import Options, Result, Variant
 
