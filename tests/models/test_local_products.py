@@ -1,4 +1,4 @@
-"""The matrix products of a bfloat16 model on a CPU: those of PyTorch, and where they are used."""
+"""What makes a model faster on a CPU: it says what it says in plain Transformers."""
 
 from __future__ import annotations
 
@@ -91,3 +91,36 @@ def test_the_memory_that_is_left_is_at_most_what_a_control_group_allows(
         (cgroups / name).parent.mkdir(parents=True, exist_ok=True)
         (cgroups / name).write_text(text)
     assert available_memory(proc, cgroups) == (8789 * 1024 if left == 9_000_000 else left)
+
+
+def test_shared_keys_are_not_copied_and_nothing_that_is_said_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from transformers import DynamicCache, LlamaForCausalLM
+    from transformers.integrations import sdpa_attention
+
+    folder = make_tiny_llama(tmp_path)
+
+    def said(model: Any) -> torch.Tensor:
+        """The logits after prompts of 9 tokens, the second with 4 of padding, and after 3 more tokens."""
+        tokens, mask = torch.arange(12).expand(2, 12) + 100, torch.ones(2, 12, dtype=torch.bool)
+        mask[1, :4] = False
+        cache, logits = DynamicCache(config=model.config), []
+        with torch.inference_mode():
+            for start, end in ((0, 9), (9, 10), (10, 11), (11, 12)):
+                result = model(
+                    input_ids=tokens[:, start:end], attention_mask=mask[:, :end], past_key_values=cache
+                )
+                logits.append(result.logits[:, -1])
+        return torch.stack(logits)
+
+    plain: Any = LlamaForCausalLM.from_pretrained(folder)
+    right = said(plain.eval())
+    ours = Weights.load("tiny", str(folder), "cpu").model
+    monkeypatch.setattr(sdpa_attention, "repeat_kv", lambda *_: pytest.fail("the keys were copied"))
+    assert torch.allclose(said(ours), right, atol=1e-5)
+    monkeypatch.undo()
+    whole = torch.arange(8).unsqueeze(0) + 100  # without padding, which needs no mask
+    with torch.inference_mode():
+        assert torch.allclose(ours(input_ids=whole).logits, plain(input_ids=whole).logits, atol=1e-5)

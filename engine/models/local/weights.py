@@ -78,6 +78,10 @@ class Weights:
             from engine.models.local.products import speed_up
 
             speed_up(model)
+        if device == "cpu":
+            from engine.models.local.attention import share_keys
+
+            share_keys(model)
         weights = cls(name, model.eval().to(device), tokenizer)
         weights._set_threads()
         return weights
