@@ -340,9 +340,11 @@ class Reader:
 
     def run_facts(self, run_ids: Sequence[str]) -> list[RunFacts]:
         """What these runs were made with; runs that have all of it in common are one row."""
-        # Runs are taken in the order of their ids, and those of a kind are one row before their texts are read.
+        # In the order of their ids, and one row of each kind before its configuration is looked up.
         query = """
-            SELECT DISTINCT f.meta_agent, f.worker, f.seed, f.sandbox, f.tests_written_by, f.benchmark, v.config FROM (
+            SELECT DISTINCT f.meta_agent, f.worker, f.seed, f.sandbox, f.tests_written_by, f.benchmark,
+              v.config
+            FROM (
               SELECT DISTINCT r.meta_agent, r.worker, r.seed, r.sandbox, r.tests_written_by, r.benchmark,
                 r.variant_id
               FROM json_each(?) ids CROSS JOIN runs r ON r.id = ids.value
