@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.app import RenderResult
 from textual.color import Color
 from textual.content import Content
@@ -12,11 +13,13 @@ from textual_plotext import PlotextPlot
 from tui.compare.cells import number
 from tui.compare.charts import Chart, Series
 from tui.theme import SERIES
+from tui.widgets.table_layout import middle
 
 # The colours of the sides, and a mark of its own for each: told apart without colour too.
 SIDES = tuple(zip(SERIES, "●◆■▲", strict=False))
 _STEPS = 2  # labels on the axis of costs, besides the first
 _VALUE = 7  # cells of a bar's value
+_BAR = 8  # cells that the longest bar has at least: names are cut for it
 Ink = tuple[int, int, int]
 
 
@@ -133,12 +136,13 @@ class BarChart(Widget):
         chart = self._chart
         if chart is None:
             return ""
-        names = max(map(len, chart.categories), default=0)
+        ends = self.size.width - _VALUE - 5  # where bars end, at the longest
+        names = min(max(map(cell_len, chart.categories), default=0), max(ends - _BAR, 1))
         most = max((p.y for series in chart.series for p in series.points), default=0.0) or 1.0
-        room = max(self.size.width - names - _VALUE - 5, 4)
+        room = max(ends - names, 1)
         parts: list[tuple[str, str]] = []
         for place, category in enumerate(chart.categories):
-            label = category
+            label = middle(category, names)
             for side, series in enumerate(chart.series):
                 value = series.points[place].y if series.points else 0.0
                 if not value:
