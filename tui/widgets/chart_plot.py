@@ -11,13 +11,14 @@ from textual.widget import Widget
 from textual_plotext import PlotextPlot
 
 from tui.compare.cells import number
-from tui.compare.charts import Chart, Series
+from tui.compare.charts import Chart, Series, beside
 from tui.theme import SERIES
 from tui.widgets.table_layout import middle
 
 # The colours of the sides, and a mark of its own for each: told apart without colour too.
 SIDES = tuple(zip(SERIES, "●◆■▲", strict=False))
 _STEPS = 2  # labels on the axis of costs, besides the first
+_BESIDE = 0.05  # of the axis: how far points of the same x stand apart
 _VALUE = 7  # cells of a bar's value
 _BAR = 8  # cells that the longest bar has at least: names are cut for it
 Ink = tuple[int, int, int]
@@ -70,7 +71,8 @@ class ChartPlot(PlotextPlot):
                 "foreground-muted" if "foreground-muted" in self.app.theme_variables else "panel"
             )
             plot.plot([p.x for p in chart.path], [p.y for p in chart.path], marker="braille", color=faint)
-        for place, series in enumerate(chart.series):
+        left, right = _range(chart)
+        for place, series in enumerate(beside(chart.series, (right - left) * _BESIDE)):
             self._points(series, place, joined=chart.kind == "lines")
         self._axes(chart)
 
@@ -90,8 +92,7 @@ class ChartPlot(PlotextPlot):
         plot = self.plt
         xs = [p.x for series in chart.series for p in series.points]
         low, high = min(xs), max(xs)
-        margin = (high - low) * 0.12 or abs(high) * 0.5 or 1.0
-        plot.xlim(max(low - margin, 0.0), high + margin)
+        plot.xlim(*_range(chart))
         if chart.kind == "lines":
             places = sorted(set(xs))
             plot.xticks(places, [f"{place:.0f}" for place in places])
@@ -153,6 +154,14 @@ class BarChart(Widget):
                 parts += [(f" {number(chart.y[1], value)}\n", "")]
                 label = ""
         return Content.assemble(*parts)
+
+
+def _range(chart: Chart) -> tuple[float, float]:
+    """Where the axis of x begins and ends."""
+    xs = [p.x for series in chart.series for p in series.points]
+    low, high = min(xs), max(xs)
+    margin = (high - low) * 0.12 or abs(high) * 0.5 or 1.0
+    return max(low - margin, 0.0), high + margin
 
 
 def legend(chart: Chart) -> str:
