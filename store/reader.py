@@ -340,13 +340,17 @@ class Reader:
 
     def run_facts(self, run_ids: Sequence[str]) -> list[RunFacts]:
         """What these runs were made with; runs that have all of it in common are one row."""
-        query = (
-            "SELECT DISTINCT r.meta_agent, r.worker, r.seed, r.sandbox, r.tests_written_by, r.benchmark,"
-            " v.config FROM runs r JOIN variants v ON v.id = r.variant_id"
-            " WHERE r.id IN (SELECT value FROM json_each(?))"
-        )
+        # In the order of their ids, and one row of each kind before its configuration is looked up.
+        query = """
+            SELECT DISTINCT f.meta_agent, f.worker, f.seed, f.sandbox, f.tests_written_by, f.benchmark,
+              v.config
+            FROM (
+              SELECT DISTINCT r.meta_agent, r.worker, r.seed, r.sandbox, r.tests_written_by, r.benchmark,
+                r.variant_id
+              FROM json_each(?) ids CROSS JOIN runs r ON r.id = ids.value
+            ) f CROSS JOIN variants v ON v.id = f.variant_id"""
         with self._connection.taken() as db:
-            rows = db.execute(query, (json.dumps(run_ids),))
+            rows = db.execute(query, (json.dumps(sorted(run_ids)),))
             return [
                 RunFacts(meta, worker, seed, sandbox, by, benchmark, json.loads(config))
                 for meta, worker, seed, sandbox, by, benchmark, config in rows

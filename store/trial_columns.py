@@ -7,7 +7,8 @@ import math
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import chain, count
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from engine.experiments.keys import DONE, TrialKey
@@ -30,6 +31,7 @@ _NUMBERS = ("score", "val_score", "ran_as_written", "wall_ms", *_USED)
 _TEXTS = ("problem_id", "run_id", "status", "workflow_id", "steps")
 _FIELDS = (*_TEXTS, "repeat", *_NUMBERS)
 _STEPS, _REPEAT = _FIELDS.index("steps"), _FIELDS.index("repeat")
+_steps_of = itemgetter(_STEPS)
 _PAID = ("tokens_in", "tokens_out", "cost_usd", "latency_ms")
 _Row = tuple[Any, ...]
 _SELECT = f"""
@@ -158,7 +160,7 @@ def read_columns(connection: ReadConnection, db: sqlite3.Connection, name: str, 
     live: list[_Row] = []
     cursor = db.execute(_PLAIN, (name, label))
     while rows := cursor.fetchmany(_AT_ONCE):
-        if any(row[_STEPS] is None for row in rows):
+        if None in map(_steps_of, rows):
             live += [row for row in rows if row[_STEPS] is None]
             rows = [row for row in rows if row[_STEPS] is not None]
         add(rows)
@@ -247,17 +249,18 @@ class _Columns:
         problems, run_ids, statuses, workflows, steps, *numbers = zip(*rows, strict=True)
         for kind in set(steps) - self._kinds.keys():
             float(sum(operators_in(kind).values()))
-        columns = np.array([np.array(column, float) for column in numbers])
+        shape = (-1, len(rows))
+        columns = np.fromiter(chain.from_iterable(numbers), float).reshape(shape)
         others = len(STATUSES) - 1
-        places = (
-            list(map(self._problems.__getitem__, problems)),
-            [_CODES.get(status, others) for status in statuses],
-            list(map(self._workflows.__getitem__, workflows)),
-            list(map(self._kinds.__getitem__, steps)),
+        places = chain(
+            map(self._problems.__getitem__, problems),
+            (_CODES.get(status, others) for status in statuses),
+            map(self._workflows.__getitem__, workflows),
+            map(self._kinds.__getitem__, steps),
         )
-        self._run_ids += run_ids
-        self._places.append(np.array(places))
+        self._places.append(np.fromiter(places, int).reshape(shape))
         self._numbers.append(columns)
+        self._run_ids += run_ids
 
     @property
     def workflows(self) -> list[str]:

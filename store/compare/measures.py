@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Unit = Literal["share", "usd", "count", "ms"]
 KS = (1, 2, 3, 5, 10, 20, 50, 100)
+_WHOLE = 2.0**53  # whole numbers up to here are floats, and so are their sums
 
 
 @dataclass(frozen=True)
@@ -198,8 +199,13 @@ def mean(values: np.ndarray) -> Mean | None:
     """The mean of those that are not NaN, rounded once; None where all are."""
     import numpy as np
 
-    known = values[~np.isnan(values)].tolist()
-    return Mean(statistics.fmean(known), len(known)) if known else None
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return None
+    # The sum of whole numbers is exact in any order, and so is not worth the care that others take.
+    is_whole = bool((known == np.trunc(known)).all()) and float(np.abs(known).sum()) < _WHOLE
+    total = float(known.sum()) if is_whole else math.fsum(known.tolist())
+    return Mean(total / len(known), len(known))
 
 
 def _counts(side: Side) -> Counts:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args, overload
 
 from engine.scores.statistics import Interval, mcnemar, mean_intervals
@@ -153,8 +155,11 @@ def pair(letters: tuple[str, str], baseline: ByProblem, other: ByProblem, *, nam
     import numpy as np
 
     left, right = (_keys(side, named=named) for side in (baseline, other))
-    on_right = dict(zip(right, range(len(right)), strict=True))
-    at = np.array([on_right.get(key, -1) for key in left], int)
+    if left == right:
+        at = np.arange(len(left))
+    else:
+        on_right = dict(zip(right, range(len(right)), strict=True))
+        at = np.array([on_right.get(key, -1) for key in left], int)
     places = np.array([np.flatnonzero(at >= 0), at[at >= 0]])
     alone = np.setdiff1d(np.arange(len(right)), places[1])
     columns = _columns((baseline, other), places)
@@ -180,7 +185,7 @@ def pair(letters: tuple[str, str], baseline: ByProblem, other: ByProblem, *, nam
 
 
 def _keys(side: ByProblem, *, named: bool) -> list[Key]:
-    return side.keys if named else [("", problem_id) for _, problem_id in side.keys]
+    return side.keys if named else list(zip(repeat(""), map(itemgetter(1), side.keys)))
 
 
 def _columns(sides: tuple[ByProblem, ByProblem], places: np.ndarray) -> _Columns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import count, pairwise, repeat
 from typing import TYPE_CHECKING
 
 from store.trial_columns import TrialColumns, joined
@@ -76,9 +76,11 @@ def by_problem(side: Side) -> ByProblem:
     for part in side.parts:
         trials = part.trials.take(part.trials.is_done.nonzero()[0])
         known, first = np.unique(trials.problem, return_index=True)
+        places = known[np.argsort(first)]
         code = np.zeros(len(trials.problems), int)
-        for place in known[np.argsort(first)].tolist():
-            code[place] = keys.setdefault((part.benchmark, trials.problems[place]), len(keys))
+        named = list(zip(repeat(part.benchmark), map(trials.problems.__getitem__, places.tolist())))
+        keys.update(zip([key for key in named if key not in keys], count(len(keys))))
+        code[places] = list(map(keys.__getitem__, named))
         parts.append(trials)
         codes.append(code[trials.problem])
     of_all = np.concatenate(codes)

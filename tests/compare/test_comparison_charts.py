@@ -11,7 +11,7 @@ from store.compare.comparison import Comparison, compare
 from store.compare.ways import Ways, read_ways
 from store.reader import Reader
 from tests.support.trials import CODE, FAIL, PASS, Ran, Step, store_experiment
-from tui.compare.charts import Point, charts, pareto
+from tui.compare.charts import Point, Series, beside, charts, pareto
 from tui.compare.paper import paper_table
 from tui.sharing.chart_svg import svg, write_charts
 
@@ -78,3 +78,11 @@ def test_the_table_of_a_paper(compared: tuple[Comparison, Ways]) -> None:
     latex = paper_table(comparison, "latex")
     assert r"e:b\&$<$\_\%\$ & 6 & 83.3 \% [" in latex
     assert latex.count(r"\\") == 3 and r"\begin{tabular}{lrrrrrr}" in latex
+
+
+def test_points_at_the_same_x_stand_beside_each_other() -> None:
+    series = [
+        Series(name, (Point(0.0, 0.5), Point(x, 0.5))) for name, x in (("A", 1.0), ("B", 2.0), ("C", 1.0))
+    ]
+    xs = [[point.x for point in one.points] for one in beside(series, 0.1)]
+    assert xs == [[0.0, 1.0], [0.1, 2.0], [0.2, 1.1]]

@@ -19,6 +19,7 @@ from tui.screens.compare.compare import CompareScreen
 from tui.screens.run.run import RunScreen
 from tui.service.records import Records
 from tui.service.requests import ExperimentRequest, Placement, TryFlips
+from tui.widgets.tab_strip import TabStrip
 from tui.widgets.table_view import TableView
 from tui.widgets.text_view import TextView
 
@@ -266,9 +267,10 @@ async def test_a_page_that_was_turned_to_is_not_turned_back_when_the_comparison_
         app.open_comparison(["first"])
         await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.focused is not None)
         await pilot.press("right_square_bracket", "right_square_bracket", "right_square_bracket")
-        await until(pilot, lambda: app.focused is table(app, "flips"))
+        await until(pilot, lambda: app.screen.query_one(TabStrip).active == "Flips")
+        assert table(app, "problems").region.area and table(app, "problems").empty == "Comparing …"
         gate.set()
-        await until(pilot, lambda: table(app, "flips").count)
+        await until(pilot, lambda: table(app, "flips").count and not table(app, "problems").region.area)
         assert app.focused is table(app, "flips")
 
 

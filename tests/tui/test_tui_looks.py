@@ -149,6 +149,9 @@ async def test_screens_of_experiments(picture: Picture, experiment: Path) -> Non
                 await pilot.press("right_square_bracket", "right_square_bracket")
                 await until(pilot, lambda: app.focused is table(app, "flips") and table(app, "flips").count)
                 await picture(pilot, "flips")
+                await pilot.press("right_square_bracket")
+                await until(pilot, lambda: app.focused and app.focused.id == "charts-page")
+                await picture(pilot, "charts")
         assert screen.state.comparison is not None and len(screen.state.comparison.sides) == 4
 
 

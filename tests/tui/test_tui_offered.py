@@ -18,6 +18,7 @@ from tui.app import WorkbenchApp
 from tui.screens.help.help import HelpScreen
 from tui.screens.training.job import TABS, JobScreen
 from tui.trace.marks import outcome_words
+from tui.widgets.footer import Footer
 from tui.widgets.line_view import LineView
 from tui.widgets.table_view import TableView
 
@@ -26,7 +27,7 @@ PLACES = {"1": "home", "4": "failures", "5": "experiments", "8": "training", "9"
 
 def offered(app: WorkbenchApp) -> set[str]:
     """The actions that the footer shows."""
-    return {b.binding.action for b in app.screen.active_bindings.values() if b.binding.show and b.enabled}
+    return {b.binding.action for b in app.screen.query_one(Footer)._bindings.values() if b.enabled}
 
 
 @pytest.mark.parametrize(
@@ -56,31 +57,35 @@ async def test_lists_say_so_too(store: Path) -> None:
         assert "wrong answer" not in row and "score" not in row
 
 
-async def test_a_job_offers_what_its_tab_has_a_use_for(store: Path) -> None:
+async def test_a_job_offers_what_it_and_its_tab_have_a_use_for(store: Path) -> None:
     job = JobFolder(store.parent / "jobs", "01done", created=BEGUN)
     job.recipe("sft-embedded")
     job.start()
-    job.step(1, loss=1.0)
-    job.end()
-    job.ended_as("done")
+    job.runs()
+    looks = {"log", "smooth", "axis"}
     app = app_on(store)
     async with app.run_test(size=WIDE) as pilot:
         await opened(pilot, app)
         screen = app.screen
         assert isinstance(screen, JobScreen)
-        found = {}
-        for tab in TABS:
+        await until(pilot, lambda: offered(app) >= {"filter", "stop"})
+        assert not offered(app) & {"later", "evaluate", "compare", *looks}  # no curve, no checkpoint
+        for step in (1, 2):
+            job.step(step, **{f"m{n}": 1.0 for n in range(10)})  # a page of curves holds nine
+        job.checkpoint(2)
+        job.end()
+        job.ended_as("done")
+        await until(pilot, lambda: offered(app) >= {"filter", "later", "evaluate", *looks})
+        assert not offered(app) & {"stop", "compare"}  # no experiment has tried the checkpoint
+        for tab in TABS[1:]:
             screen.show_tab(tab)
-            await pilot.pause()
-            found[tab] = offered(app) & {"filter", "later", "stop"}
-        assert found == {
-            "Curves": {"filter", "later"},
-            "Rollouts": {"later"},
-            "Log": {"filter"},
-            "Events": set(),
-            "Checkpoints": set(),
-            "Recipe": set(),
-        }
+            expected = {"evaluate"} | ({"filter"} if tab == "Log" else set())
+            await until(
+                pilot,
+                lambda expected=expected: (
+                    offered(app) & {"filter", "later", "stop", "evaluate", "compare", *looks} == expected
+                ),
+            )
 
 
 async def test_tab_goes_through_every_pane_and_help_names_it(store: Path) -> None:

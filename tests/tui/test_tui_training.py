@@ -30,6 +30,7 @@ from tui.screens.training.launch import LaunchScreen
 from tui.screens.training.plots_pane import PlotsPane
 from tui.screens.training.training import TrainingScreen
 from tui.widgets.candidates_view import CandidatesView
+from tui.widgets.footer import Footer
 from tui.widgets.metric_plot import MetricPlot
 from tui.widgets.table_view import TableView
 
@@ -270,6 +271,7 @@ async def test_a_comparison_that_there_is_is_opened(store: Path, jobs: Path) -> 
     async with app.run_test(size=WIDE) as pilot:
         app.open_comparison = compared.append  # type: ignore[method-assign]
         await opened(pilot, app)
+        await until(pilot, lambda: "b Compare" in str(app.screen.query_one(Footer).render()))
         await pilot.press("b")
         await until(pilot, lambda: compared)
     assert compared == [["first"]]

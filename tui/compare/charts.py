@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from engine.scores.statistics import proportion_interval
@@ -92,6 +93,18 @@ def pareto(points: Sequence[Point]) -> Iterator[Point]:
         if point.y > best:
             best = point.y
             yield point
+
+
+def beside(series: Sequence[Series], step: float) -> list[Series]:
+    """The series with those of their points that share an x a `step` apart: else the last would hide the
+    others, as where nothing costs anything.
+    """
+    taken: Counter[float] = Counter()
+    moved: list[Series] = []
+    for one in series:
+        moved.append(replace(one, points=tuple(replace(p, x=p.x + step * taken[p.x]) for p in one.points)))
+        taken.update(p.x for p in one.points)
+    return moved
 
 
 def _rounds(ways: Ways, names: Sequence[str]) -> Chart:

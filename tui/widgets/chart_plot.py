@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.app import RenderResult
 from textual.color import Color
 from textual.content import Content
@@ -10,13 +11,16 @@ from textual.widget import Widget
 from textual_plotext import PlotextPlot
 
 from tui.compare.cells import number
-from tui.compare.charts import Chart, Series
+from tui.compare.charts import Chart, Series, beside
 from tui.theme import SERIES
+from tui.widgets.table_layout import middle
 
 # The colours of the sides, and a mark of its own for each: told apart without colour too.
 SIDES = tuple(zip(SERIES, "●◆■▲", strict=False))
 _STEPS = 2  # labels on the axis of costs, besides the first
+_BESIDE = 0.05  # of the axis: how far points of the same x stand apart
 _VALUE = 7  # cells of a bar's value
+_BAR = 8  # cells that the longest bar has at least: names are cut for it
 Ink = tuple[int, int, int]
 
 
@@ -67,7 +71,8 @@ class ChartPlot(PlotextPlot):
                 "foreground-muted" if "foreground-muted" in self.app.theme_variables else "panel"
             )
             plot.plot([p.x for p in chart.path], [p.y for p in chart.path], marker="braille", color=faint)
-        for place, series in enumerate(chart.series):
+        left, right = _range(chart)
+        for place, series in enumerate(beside(chart.series, (right - left) * _BESIDE)):
             self._points(series, place, joined=chart.kind == "lines")
         self._axes(chart)
 
@@ -87,8 +92,7 @@ class ChartPlot(PlotextPlot):
         plot = self.plt
         xs = [p.x for series in chart.series for p in series.points]
         low, high = min(xs), max(xs)
-        margin = (high - low) * 0.12 or abs(high) * 0.5 or 1.0
-        plot.xlim(max(low - margin, 0.0), high + margin)
+        plot.xlim(*_range(chart))
         if chart.kind == "lines":
             places = sorted(set(xs))
             plot.xticks(places, [f"{place:.0f}" for place in places])
@@ -133,12 +137,13 @@ class BarChart(Widget):
         chart = self._chart
         if chart is None:
             return ""
-        names = max(map(len, chart.categories), default=0)
+        ends = self.size.width - _VALUE - 5  # where bars end, at the longest
+        names = min(max(map(cell_len, chart.categories), default=0), max(ends - _BAR, 1))
         most = max((p.y for series in chart.series for p in series.points), default=0.0) or 1.0
-        room = max(self.size.width - names - _VALUE - 5, 4)
+        room = max(ends - names, 1)
         parts: list[tuple[str, str]] = []
         for place, category in enumerate(chart.categories):
-            label = category
+            label = middle(category, names)
             for side, series in enumerate(chart.series):
                 value = series.points[place].y if series.points else 0.0
                 if not value:
@@ -149,6 +154,14 @@ class BarChart(Widget):
                 parts += [(f" {number(chart.y[1], value)}\n", "")]
                 label = ""
         return Content.assemble(*parts)
+
+
+def _range(chart: Chart) -> tuple[float, float]:
+    """Where the axis of x begins and ends."""
+    xs = [p.x for series in chart.series for p in series.points]
+    low, high = min(xs), max(xs)
+    margin = (high - low) * 0.12 or abs(high) * 0.5 or 1.0
+    return max(low - margin, 0.0), high + margin
 
 
 def legend(chart: Chart) -> str:

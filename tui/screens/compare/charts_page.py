@@ -27,8 +27,11 @@ class ChartsPage(ScrollableContainer):
     def show(self, charts: Sequence[Chart]) -> None:
         """Draw these; none while they are still to be read."""
         by_key = {chart.key: chart for chart in charts}
+        shown = [key for key in KEYS if key in by_key]
         for key in KEYS:
             view = self.query_one(f"#chart-{key}")
             assert isinstance(view, BarChart | ChartPlot)
             view.show(by_key.get(key))
-        self.set_class(len(by_key) < 3, "-few")
+            # Of three, the last has the room of two.
+            view.set_class(len(shown) == 3 and key == shown[-1], "-last")
+        self.set_class(len(shown) < 3, "-few")

@@ -11,6 +11,7 @@ from tui.actions import bindings_for
 from tui.marks import Marks
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
+from tui.screens.compare.ahead import get_ready
 from tui.screens.compare.rows import CHOICE_COLUMNS, choice_rows
 from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
@@ -62,6 +63,7 @@ class ChooseScreen(WorkbenchScreen[None]):
                 "Runs can be compared as well: mark them with space on the Runs screen (2)."
             )
         self._show()
+        get_ready(self)
 
     def _show(self) -> None:
         self._table.show(choice_rows(self._experiments, self._marks.keys))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.widget import AwaitMount, Widget
 
 from tui.actions import bindings_for
 from tui.compare.state import CompareState
@@ -57,6 +59,8 @@ class CompareScreen(WorkbenchScreen[None]):
         self.state = CompareState()
         self._names = tuple(names)
         self._page = ""
+        self._rest: AwaitMount | None = None
+        self._is_whole = False  # all pages have been made
         self._has_turned = False  # somebody has chosen a page, which no read that ends later may turn back
 
     def compose(self) -> ComposeResult:
@@ -70,18 +74,19 @@ class CompareScreen(WorkbenchScreen[None]):
                 yield _table("metrics", "Metrics per trial")
             with Vertical(id="right"):
                 yield _table("problems", "Problems")
-                yield OperatorsPage(id="operators-page")
-                yield FlipsPage(id="flips-page")
-                yield ChartsPage(id="charts-page")
-                yield BothSides(id="answers", language="python", empty="No answer.")
-                with Vertical(id="steps-page"):
-                    yield _table("steps", "Steps")
-                    yield BothSides(id="step", language="report", empty="No such step.")
-                workflow = TextView(id="workflow", language="diff", empty="The workflows are the same.")
-                workflow.border_title = "Workflow"
-                yield workflow
-                yield _table("settings", "Settings")
         yield Footer()
+
+    async def _compose_rest(self, *, of_runs: bool) -> None:
+        """Make the pages that were not needed to show what comes first."""
+        if self._rest is None:  # else a read that was cut off has begun with it
+            pages = [*(_pages_of_runs() if of_runs else _pages_of_variants()), _table("settings", "Settings")]
+            for page in pages:
+                page.set_class(page.id == PAGES[self._page][0], "-shown")
+            if self._page not in LEFT:
+                self.query_one("#problems").set_class(self._page == "Problems", "-shown")
+            self._rest = self.query_one("#right").mount(*pages)
+        await self._rest
+        self._is_whole = True
 
     def on_mount(self) -> None:
         self._show_page("Metrics")
@@ -111,15 +116,27 @@ class CompareScreen(WorkbenchScreen[None]):
         without = OF_VARIANTS if found.are_runs else OF_RUNS
         self.query_one("#pages", TabStrip).rename([page for page in PAGES if page not in without])
         self.refresh_bindings()  # what makes no sense here leaves the footer
+        if found.are_runs and not self._is_whole:
+            await self._compose_rest(of_runs=True)
         self.sync()
         if is_first:
             self._show_page("Steps" if found.are_runs else "Problems")
-            steps = self.query_one("#steps", TableView)
-            steps.move(self.state.parting_place())
-            if not self._is_wide and not found.are_runs:
+            if found.are_runs:
+                self.query_one("#steps", TableView).move(self.state.parting_place())
+            elif not self._is_wide:
                 self._show_page("Metrics")
-        elif self._page in OF_WAYS:
+        if not self._is_whole:
+            await self._drawn()
+            await self._compose_rest(of_runs=False)
+            self.sync()
+        if not is_first and self._page in OF_WAYS:
             self.read_store(self._load_ways, what="ways")
+
+    async def _drawn(self) -> None:
+        """Wait until what is shown has been drawn."""
+        drawn = asyncio.Event()
+        self.call_after_refresh(drawn.set)
+        await drawn.wait()
 
     async def _load_ways(self) -> None:
         """How the sides worked: only once somebody looks, since it takes the steps of every trial."""
@@ -158,20 +175,29 @@ class CompareScreen(WorkbenchScreen[None]):
         self._fill(
             "problems", rows.problem_columns(pair), problems, which, "No problem came out differently."
         )
+        self.query_one("#problems").border_title = f"Problems, {pair.other} against {pair.baseline}"
+        if not self._is_whole:
+            return
         settings = [rows.setting_row(*one) for one in state.settings()]
         self._fill("settings", rows.setting_columns(comparison), settings, what, "All settings are the same.")
-        both = (pair.baseline, pair.other)
+        if comparison.are_runs:
+            self._sync_runs(what)
+            return
         self.query_one(OperatorsPage).show(state.ways, state.pair_ways)
         self.query_one(FlipsPage).show(state.pair_ways, state.flips())
         self.query_one(ChartsPage).show(state.charts())
+
+    def _sync_runs(self, what: str) -> None:
+        """The pages about the traces of two runs."""
+        state, pair = self.state, self.state.pair
+        assert pair is not None and state.runs is not None and state.parting is not None
+        both = (pair.baseline, pair.other)
         steps = [rows.step_row(one, both) for one in state.steps()]
         self._fill("steps", rows.step_columns(pair), steps, what, "All steps are the same.")
-        for id in ("problems", "steps", "workflow"):
-            title = {"problems": "Problems", "steps": "Steps", "workflow": "Workflow"}[id]
+        for id, title in (("steps", "Steps"), ("workflow", "Workflow")):
             self.query_one(f"#{id}").border_title = f"{title}, {both[1]} against {both[0]}"
-        self.query_one("#workflow", TextView).show(state.runs.diff if state.runs else "")
-        if state.parting is not None:
-            show_answers(self.query_one("#answers", BothSides), state.parting, both)
+        self.query_one("#workflow", TextView).show(state.runs.diff)
+        show_answers(self.query_one("#answers", BothSides), state.parting, both)
         self._sync_step()
 
     def _fill(
@@ -206,9 +232,10 @@ class CompareScreen(WorkbenchScreen[None]):
     def _show_page(self, page: str) -> None:
         self._page = page
         self.set_class(page in LEFT, "-at-left")
+        stands_in = "" if self.query(f"#{PAGES[page][0]}") else "Problems"  # until the page has been made
         for name, (pane, _) in PAGES.items():
             if (name in LEFT) == (page in LEFT):
-                self.query_one(f"#{pane}").set_class(name == page, "-shown")
+                self.query(f"#{pane}").set_class(name in (page, stands_in), "-shown")
         self.query_one("#pages", TabStrip).active = page
         if page in OF_WAYS and self.state.ways is None:
             self.read_store(self._load_ways, what="ways")
@@ -216,11 +243,11 @@ class CompareScreen(WorkbenchScreen[None]):
         self._arrive(page)
 
     def _arrive(self, page: str) -> None:
-        """Focus the page once it is laid out: what is hidden cannot take the focus."""
+        """Focus the page once it is there and laid out: what is hidden cannot take the focus."""
         if page != self._page or self.focused is not None:
             return  # turned, or gone elsewhere meanwhile
-        pane = self.query_one(f"#{PAGES[page][1]}")
-        if pane.region.area:
+        pane = next(iter(self.query(f"#{PAGES[page][1]}")), None)
+        if pane is not None and pane.region.area:
             self.set_focus(pane)  # `focus` would do it later, when another page may be shown
         else:
             self.set_timer(LAYOUT_SECONDS, lambda: self._arrive(page))
@@ -291,7 +318,8 @@ class CompareScreen(WorkbenchScreen[None]):
         if self.state.runs is not None:
             return self.state.runs.run_ids
         if self._page == "Flips":
-            flip = self.query_one(FlipsPage).selected
+            flips = self.query(FlipsPage)
+            flip = flips.first().selected if flips else None
             problem = flip.problem if flip else None
         else:
             found, at = self.state.problems(), self.query_one("#problems", TableView).selected_place
@@ -306,6 +334,19 @@ class CompareScreen(WorkbenchScreen[None]):
 
         if self.state.comparison is not None and self.state.pair is not None:
             try_again(self, self.state.comparison, self.state.pair)
+
+
+def _pages_of_variants() -> list[Widget]:
+    return [OperatorsPage(id="operators-page"), FlipsPage(id="flips-page"), ChartsPage(id="charts-page")]
+
+
+def _pages_of_runs() -> list[Widget]:
+    step = BothSides(id="step", language="report", empty="No such step.")
+    return [
+        BothSides(id="answers", language="python", empty="No answer."),
+        Vertical(_table("steps", "Steps"), step, id="steps-page"),
+        TextView(id="workflow", language="diff", empty="The workflows are the same."),
+    ]
 
 
 def _table(id: str, title: str) -> TableView:

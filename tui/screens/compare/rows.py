@@ -64,10 +64,8 @@ def problem_row(one: ProblemPair) -> TableRow:
     ink = _OUTCOMES.get(one.outcome, "muted")
     before, after = outcome_cells(one)
     outcome = "" if one.outcome == "unscored" else one.outcome
-    return TableRow(
-        problem_name(one),
-        ((one_line(problem_name(one), 200), ""), (outcome, ink), (before, "muted"), (after, ink)),
-    )
+    name = problem_name(one)
+    return TableRow(name, ((one_line(name, 200), ""), (outcome, ink), (before, "muted"), (after, ink)))
 
 
 def setting_columns(comparison: Comparison) -> tuple[Column, ...]:

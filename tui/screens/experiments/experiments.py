@@ -16,6 +16,7 @@ from tui.actions import bindings_for
 from tui.format import left_out, plural
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
+from tui.screens.compare.ahead import get_ready
 from tui.screens.experiments.rows import (
     EXPERIMENT_COLUMNS,
     TRIAL_COLUMNS,
@@ -155,6 +156,8 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         self.query_one("#plan", Static).update(Content.assemble(*lines[:-1]))
         self.refresh_bindings()
         self._show_trials()
+        if self.can_act("compare"):
+            get_ready(self)
 
     def can_act(self, action: str) -> bool:
         row = self._selected

@@ -14,6 +14,7 @@ from tui.format import cost, count, duration
 from tui.safe import one_line, shown
 from tui.trace.marks import status_mark
 from tui.trace.outline import test_results
+from tui.widgets.line_view import overlay
 from tui.word_diff import unified
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _MODEL_CHARS = 24
 _NAME_CHARS = 16
-_STYLES = {"success": "green", "error": "red", "warning": "yellow", "accent": "cyan", "muted": "dim"}
 
 
 class GridTable(DataTable[Text]):
@@ -32,7 +32,10 @@ class GridTable(DataTable[Text]):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, cursor_type="cell", zebra_stripes=False)
         self._shape: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
-        self._told: dict[Coordinate, str] = {}
+        self._told: dict[Coordinate, tuple[str, str]] = {}  # text and ink
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw(*self._told))
 
     def shape(self, prompts: Sequence[str], models: Sequence[str]) -> None:
         """Have these rows and columns; the cursor stays where it was."""
@@ -52,10 +55,16 @@ class GridTable(DataTable[Text]):
 
     def tell(self, row: int, column: int, states: Sequence[CellState]) -> None:
         """Show what became of the repeats of one cell; none where it was not asked."""
-        at, (text, ink) = Coordinate(row, column), cell_lines(states)
-        if self.is_valid_coordinate(at) and self._told.get(at) != text:
-            self._told[at] = text
-            self.update_cell_at(at, Text(text, style=_STYLES.get(ink, "")), update_width=True)
+        at, lines = Coordinate(row, column), cell_lines(states)
+        if self.is_valid_coordinate(at) and self._told.get(at) != lines:
+            self._told[at] = lines
+            self._draw(at)
+
+    def _draw(self, *places: Coordinate) -> None:
+        """Write these cells in the colours of the theme."""
+        for at in places:
+            text, ink = self._told[at]
+            self.update_cell_at(at, Text(text, style=overlay(self, ink)), update_width=True)
 
 
 def cell_lines(states: Sequence[CellState]) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from tui.marks import Marks
 from tui.run_rows import RUN_COLUMNS, run_row
 from tui.safe import one_line
 from tui.screens.base import WorkbenchScreen
+from tui.screens.compare.ahead import get_ready
 from tui.screens.runs.filters import Filters, RunsFilter, facet_choices
 from tui.widgets.footer import Footer
 from tui.widgets.line_list import LineList
@@ -189,6 +190,7 @@ class RunsScreen(WorkbenchScreen[None]):
         if problem := self._marks.toggle(self._table.selected):
             self.notify(problem)
         self._show()
+        get_ready(self)
 
     def action_compare(self) -> None:
         if problem := self._marks.problem:

@@ -19,7 +19,7 @@ CHECKPOINT_COLUMNS = (
     Column("Model", "name", least=12),
     Column("Folder", least=12, rank=9),
 )
-EMPTY = "No checkpoint yet. v evaluates one against its base."
+EMPTY = "No checkpoint yet. E evaluates one against its base."
 
 
 class CheckpointsPane(Vertical):

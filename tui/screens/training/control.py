@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import ExpectedError
@@ -13,6 +13,8 @@ from tui.screens.confirm.confirm import ConfirmScreen
 if TYPE_CHECKING:
     from textual.dom import DOMNode
 
+    from store.experiment_reader import ExperimentRow
+    from training.jobs.directory import Checkpoint
     from tui.screens.base import WorkbenchScreen
     from tui.service.jobs.standing import JobStanding
 
@@ -78,15 +80,21 @@ class JobControl:
 
     async def compare(self, job: JobStanding, step: int) -> None:
         """Open the comparison of the checkpoint with its base."""
-        from tui.service.jobs.evaluation import compared_in
-
         experiments = await self._screen.navigation.records.experiments()
-        made = {one.step: one.made_at for one in await self._jobs.checkpoints(job.row.id)}
-        found = compared_in(experiments, job.row.id, step, job.row.base or "pocket-meta", made)
-        if found:
+        if found := self.comparison(job, step, experiments, await self._jobs.checkpoints(job.row.id)):
             self._screen.navigation.open_comparison(found)
         else:
             self._screen.notify(f"No experiment compares checkpoint {step} with its base yet; E starts one.")
+
+    @staticmethod
+    def comparison(
+        job: JobStanding, step: int, experiments: Sequence[ExperimentRow], checkpoints: Sequence[Checkpoint]
+    ) -> list[str]:
+        """The names of the experiments that compare the checkpoint with its base; [] where none does."""
+        from tui.service.jobs.evaluation import compared_in
+
+        made = {one.step: one.made_at for one in checkpoints}
+        return compared_in(experiments, job.row.id, step, job.row.base or "pocket-meta", made)
 
     def _confirm(
         self,

@@ -29,6 +29,8 @@ from tui.widgets.tab_strip import TabStrip
 from tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
+    from store.experiment_reader import ExperimentRow
+    from training.jobs.directory import Checkpoint
     from tui.service.jobs.standing import JobStanding
 
 REREAD_S = 1.0
@@ -50,6 +52,9 @@ class JobScreen(WorkbenchScreen[None]):
         self._job: JobStanding | None = None
         self._follows = False
         self._tab = TABS[0]
+        self._checkpoints: list[Checkpoint] = []
+        self._experiments: list[ExperimentRow] = []
+        self._newest = -1  # event in the store when the experiments were read
 
     def compose(self) -> ComposeResult:
         yield TitleBar("Training")
@@ -101,10 +106,20 @@ class JobScreen(WorkbenchScreen[None]):
                 self._show(next(iter(jobs)))
             self._job = jobs.get(self._id)
             self._show_standing()
-            self.refresh_bindings()
+            await self._load_checkpoints()
             await self._load_tab(jobs)
+            self.refresh_bindings()  # what of the footer's keys can do something now
         except ExpectedError as error:
             self.query_one("#standing", Static).update(one_line(str(error), 300))
+
+    async def _load_checkpoints(self) -> None:
+        """The checkpoints, and where there are any, the experiments one may have been tried in."""
+        records = self.navigation.records
+        self._checkpoints = await self.navigation.jobs.checkpoints(self._id)
+        if self._checkpoints:
+            newest = await records.read(lambda reader: reader.newest_event())
+            if newest != self._newest:
+                self._experiments, self._newest = await records.experiments(), newest
 
     async def _load_tab(self, jobs: dict[str, JobStanding]) -> None:
         records, service = self.navigation.records, self.navigation.jobs
@@ -121,7 +136,7 @@ class JobScreen(WorkbenchScreen[None]):
                 id = self._id
                 self.query_one(EventsPane).show(await records.read(lambda r: r.jobs.events(id)))
             case "Checkpoints":
-                self.query_one(CheckpointsPane).show(self._id, await service.checkpoints(self._id))
+                self.query_one(CheckpointsPane).show(self._id, self._checkpoints)
             case _:
                 parent = self._job.row.parent if self._job else None
                 folder = service.folder_of(parent) if parent else None
@@ -146,9 +161,24 @@ class JobScreen(WorkbenchScreen[None]):
             return self._tab in ("Curves", "Log")
         if action in ("earlier", "later"):
             return self._tab in ("Curves", "Rollouts")
-        if action == "newest":
-            return self._tab == "Rollouts"
-        return action != "stop" or self._job is None or self._job.is_going_on
+        return action != "newest" or self._tab == "Rollouts"
+
+    def can_act(self, action: str) -> bool:
+        step = self._selected_step
+        match action:
+            case "stop":
+                return self._job is not None and self._job.is_going_on
+            case "evaluate":
+                return step is not None
+            case "compare":
+                if step is None or self._job is None:
+                    return False
+                return bool(self._control.comparison(self._job, step, self._experiments, self._checkpoints))
+            case "later":
+                pane = RolloutsPane if self._tab == "Rollouts" else PlotsPane
+                return self.query_one(pane).pages > 1
+            case _:
+                return True
 
     # -- tabs --------------------------------------------------------------------------------------
 
@@ -293,13 +323,22 @@ class JobScreen(WorkbenchScreen[None]):
             await self._control.compare(self._job, step)
 
     async def _step(self) -> int | None:
+        """The checkpoint that is meant; None after saying that there is none."""
+        self._checkpoints = await self.navigation.jobs.checkpoints(self._id)
+        if (step := self._selected_step) is None:
+            self.notify("This job has no checkpoint here yet.")
+        return step
+
+    @property
+    def _selected_step(self) -> int | None:
         """The checkpoint under the cursor, elsewhere than among checkpoints the newest."""
         if self._tab == "Checkpoints" and (step := self.query_one(CheckpointsPane).selected) is not None:
             return step
-        found = await self.navigation.jobs.checkpoints(self._id)
-        if not found:
-            self.notify("This job has no checkpoint here yet.")
-        return found[0].step if found else None
+        return self._checkpoints[0].step if self._checkpoints else None
+
+    @on(LineList.Highlighted, "#checkpoints")
+    def _moved(self) -> None:
+        self.refresh_bindings()
 
     # -- control -----------------------------------------------------------------------------------
 

@@ -135,6 +135,10 @@ class PlotsPane(Vertical, can_focus=True):
             where = f" · at {self.view.axis} {self.view.cursor:.0f}{unit}"
         return Content.assemble(*parts, (said + where, "$foreground 60%"))
 
+    def can_act(self, action: str) -> bool:
+        """Whether there is a curve to look at otherwise."""
+        return bool(self._names)
+
     # -- how it is looked at -----------------------------------------------------------------------
 
     def keep(self, pattern: str) -> None:

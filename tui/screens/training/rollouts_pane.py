@@ -59,6 +59,11 @@ class RolloutsPane(Vertical):
         self._show()
 
     @property
+    def pages(self) -> int:
+        """How many steps there are to turn to."""
+        return len(self._steps)
+
+    @property
     def _shown_step(self) -> int | None:
         if not self._steps:
             return None
