@@ -57,24 +57,17 @@ async def test_run_prints_the_trace_and_records_it(shell: Shell, models: Models,
 
 
 @light
-async def test_json_is_one_event_a_line_and_equals_the_store(
-    shell: Shell, models: Models, problem_file: Path
-) -> None:
-    ended = await shell("run", str(problem_file), "--repeats", "1", "--json")
-    events = [from_json(json.loads(line)) for line in ended.out.splitlines()]
-    assert [e.seq for e in events] == list(range(len(events)))
-    shown = await shell("show", events[0].run_id, "--json")
-    assert shown.out == ended.out
-
-
-@light
-async def test_a_recorded_run_replays_without_a_model(
+async def test_json_is_one_event_a_line_equals_the_store_and_replays_without_a_model(
     shell: Shell, models: Models, problem_file: Path
 ) -> None:
     first = await shell("run", str(problem_file), "--repeats", "1", "--json")
-    run_id = json.loads(first.out.splitlines()[0])["run_id"]
+    events = [from_json(json.loads(line)) for line in first.out.splitlines()]
+    assert [e.seq for e in events] == list(range(len(events)))
+    shown = await shell("show", events[0].run_id, "--json")
+    assert shown.out == first.out
+
     asked = len(models.server.requests)
-    name = f"replay:{run_id}"
+    name = f"replay:{events[0].run_id}"
     again = await shell(
         "run", str(problem_file), "--repeats", "1", "--meta-agent", name, "--worker", name, "--json"
     )
