@@ -125,7 +125,7 @@ def check_ledger(shell: Shell, trials: int) -> Counter[str]:
     return Counter(status for _, _, status in rows)
 
 
-light = pytest.mark.usefixtures("light_sandbox")  # the one below has what most people have: Docker
+light = pytest.mark.usefixtures("light_sandbox")  # without it: Docker, which most people have
 in_long = pytest.mark.skipif(
     not os.environ.get("FLOWREASONER_LONG"), reason="much as in the middle: FLOWREASONER_LONG=1"
 )

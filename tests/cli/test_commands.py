@@ -32,7 +32,7 @@ async def __call__(self, problem: str, test_cases: list):
     return tested['solution'], self.llm.cost_manager.total_cost
 """
 
-# The first run of this file, and the one with tests of a person's own, have what most people have: Docker.
+# The first run of this file has what most people have: Docker.
 light = pytest.mark.usefixtures("light_sandbox")
 
 
