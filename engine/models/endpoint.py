@@ -15,7 +15,7 @@ from engine.models.chunks import ESTIMATED, ChunkReader
 from engine.models.connection import address, connect, proxy_variable
 from engine.models.faults import Fault, StreamError, clip, come_back, fault_of
 from engine.models.lessons import learn
-from engine.models.pacing import Pace
+from engine.models.pacing import Pace, arrivals
 from engine.models.prices import cost_usd
 from engine.models.quirks import Quirks, quirks_of, request_body
 from engine.secrets import hide
@@ -147,13 +147,14 @@ class EndpointModel:
                 # Read as bytes: the SDK's objects cost time for every token, and hide what is not a chunk.
                 async with client.chat.completions.with_streaming_response.create(**body) as response:
                     pace = Pace()
-                    async for data in response.iter_bytes():
-                        for delta in reader.feed(data):
-                            yield delta
-                        if reader.stopped:
-                            break
-                        if not reader.done:
-                            await pace.keep(len(data))
+                    async with aclosing(arrivals(response.iter_bytes())) as chunks:
+                        async for data, was_read in chunks:
+                            for delta in reader.feed(data):
+                                yield delta
+                            if reader.stopped:
+                                break
+                            if was_read and not reader.done:
+                                await pace.keep(len(data))
                 for delta in reader.end():
                     yield delta
             except (

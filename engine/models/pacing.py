@@ -2,13 +2,16 @@
 
 A server that writes to many streams at once sends each token by itself. Nobody sees more than 20 steps a
 second of an answer, so after its beginning a stream is read that often, with all that has come meanwhile.
+
+What has come is handed over in the chunks in which it was sent, mostly one for each token. `arrivals` tells
+which of them were read with one before: nothing waits for those, however many there are.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 EVERY_S = 0.05  # as often as a run tells of streamed text (`engine.run.gateway.FLUSH_S`)
 AT_ONCE = 40  # reads at the beginning that are not held back: short answers end without delay
@@ -34,3 +37,25 @@ class Pace:
         if wait_s > 0 and self._reads > AT_ONCE and size < FULL:
             await self._sleep(wait_s)
         self._last = self._clock()
+
+
+async def arrivals(chunks: AsyncIterator[bytes]) -> AsyncGenerator[tuple[bytes, bool]]:
+    """Each chunk, and whether the stream was read for it. The event loop runs during every read of a socket,
+    and does not run for a chunk that is here already.
+    """
+    loop = asyncio.get_running_loop()
+    ran = True
+
+    def note() -> None:
+        nonlocal ran
+        ran = True
+
+    while True:
+        if ran:
+            ran = False
+            loop.call_soon(note)
+        try:
+            chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        yield chunk, ran

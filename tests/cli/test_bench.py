@@ -125,6 +125,7 @@ def check_ledger(shell: Shell, trials: int) -> Counter[str]:
     return Counter(status for _, _, status in rows)
 
 
+light = pytest.mark.usefixtures("light_sandbox")  # without it: Docker, which most people have
 in_long = pytest.mark.skipif(
     not os.environ.get("FLOWREASONER_LONG"), reason="much as in the middle: FLOWREASONER_LONG=1"
 )
@@ -170,6 +171,7 @@ async def test_kill_9_and_resume_does_the_rest_and_nothing_twice(
     assert check_ledger(shell, 2 * COUNT) == statuses
 
 
+@light
 async def test_a_killed_search_goes_on_where_it_stopped(shell: Shell, models: Models, problems: Path) -> None:
     (shell.home / "mine.py").write_text(SEARCHING)
     reached = gate(models, 1)  # the first candidate is tried on one of two problems
@@ -214,6 +216,7 @@ async def test_a_killed_search_goes_on_where_it_stopped(shell: Shell, models: Mo
     assert "e has no search result for aflow" in unfound.err
 
 
+@light
 async def test_ctrl_c_says_how_to_go_on(shell: Shell, models: Models, problems: Path) -> None:
     reached = gate(models, 2, hanging=2)  # of two trials at once, both: the two before them have ended
     process = await start(shell, problems, "--variant", "vanilla")
@@ -230,6 +233,7 @@ async def test_ctrl_c_says_how_to_go_on(shell: Shell, models: Models, problems: 
     assert statuses["cancelled"] == 2
 
 
+@light
 async def test_a_second_process_is_told_who_holds_the_experiment(
     shell: Shell, models: Models, problems: Path
 ) -> None:
@@ -244,6 +248,7 @@ async def test_a_second_process_is_told_who_holds_the_experiment(
     assert (await ended(process))[0] == 130
 
 
+@light
 async def test_errors_are_in_the_denominator_and_chosen_trials_are_retried(
     shell: Shell, models: Models, problems: Path
 ) -> None:
@@ -270,6 +275,7 @@ async def test_errors_are_in_the_denominator_and_chosen_trials_are_retried(
     assert "vanilla" in plain and "100%" in plain and "\x1b" not in plain
 
 
+@light
 async def test_a_dry_run_tells_bounds_first_and_means_later(
     shell: Shell, models: Models, problems: Path
 ) -> None:
@@ -290,6 +296,7 @@ async def test_a_dry_run_tells_bounds_first_and_means_later(
     assert row["runs"] == 0
 
 
+@light
 async def test_an_unknown_price_is_said_once_where_there_is_a_budget(
     shell: Shell, models: Models, problems: Path
 ) -> None:
@@ -317,6 +324,7 @@ async def test_wrong_use_is_one_sentence(shell: Shell, models: Models, problems:
         await _is_refused(shell, args, told)
 
 
+@light
 async def test_what_an_experiment_consists_of_stays(shell: Shell, models: Models, problems: Path) -> None:
     one = ("--limit", "1", "--executions", "1")
     made = await shell("bench", str(problems), "--name", "e", "--variant", "vanilla", *one)

@@ -22,6 +22,7 @@ from tests.cli.test_bench import check_ledger, ended, until
 from tests.support.jobs import until as eventually
 from tests.support.openai_server import Reply, answer
 from tests.support.runs import DOUBLE, RIGHT
+from tests.support.strangers import PYTHONS, script, strangers
 
 COUNT = 6
 DEADLY = """
@@ -117,14 +118,27 @@ async def start(shell: Shell, *args: str) -> asyncio.subprocess.Process:
 async def test_a_killed_worker_costs_its_trials_an_attempt_and_nothing_else(
     shell: Shell, models: Models, problems: Path, cluster: Path
 ) -> None:
+    """And in a folder full of strangers no code of theirs runs (see `test_started_anywhere`, which would need
+    another cluster for that: ten seconds of CPU time).
+    """
+    among = strangers(shell.home / "strangers")
+    command = [*script(shell.home, PYTHONS[1]), "bench", str(problems), "--on", "ray", "--concurrency", "2"]
     gate = Gate(models, 3)
-    process = await start(shell, str(problems), "--name", "e", "--executions", "1", "--variant", "vanilla")
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        *("--name", "e", "--executions", "1", "--variant", "vanilla", "--json"),
+        env=shell.env | among.environment,
+        cwd=among.folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     await until(gate.reached, process)
     (victim, *_) = workers(cluster)
     os.kill(victim, signal.SIGKILL)
     gate.open()
     code, out, err = await ended(process)
     assert code == 0, err
+    assert among.ran == []
     statuses = check_ledger(shell, COUNT)
     assert statuses["passed"] == COUNT
     assert sum(statuses.values()) == COUNT + statuses["interrupted"]

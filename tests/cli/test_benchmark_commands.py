@@ -31,6 +31,7 @@ async def test_benchmarks_are_listed_with_what_they_need(shell: Shell) -> None:
     assert (found["mbpp"]["size"], found["mbpp"]["metric"]) == (974, "tests")
 
 
+@pytest.mark.usefixtures("light_sandbox")
 async def test_verify_passes_and_fails_by_its_exit_code(shell: Shell) -> None:
     path = shell.home / "mine.jsonl"
     path.write_text(json.dumps(DOUBLE))

@@ -32,6 +32,9 @@ async def __call__(self, problem: str, test_cases: list):
     return tested['solution'], self.llm.cost_manager.total_cost
 """
 
+# The first run of this file has what most people have: Docker.
+light = pytest.mark.usefixtures("light_sandbox")
+
 
 @pytest.fixture
 def problem_file(shell: Shell) -> Path:
@@ -53,23 +56,18 @@ async def test_run_prints_the_trace_and_records_it(shell: Shell, models: Models,
     assert (row["status"], row["score"], row["problem_id"]) == ("passed", 1.0, "double")
 
 
-async def test_json_is_one_event_a_line_and_equals_the_store(
-    shell: Shell, models: Models, problem_file: Path
-) -> None:
-    ended = await shell("run", str(problem_file), "--repeats", "1", "--json")
-    events = [from_json(json.loads(line)) for line in ended.out.splitlines()]
-    assert [e.seq for e in events] == list(range(len(events)))
-    shown = await shell("show", events[0].run_id, "--json")
-    assert shown.out == ended.out
-
-
-async def test_a_recorded_run_replays_without_a_model(
+@light
+async def test_json_is_one_event_a_line_equals_the_store_and_replays_without_a_model(
     shell: Shell, models: Models, problem_file: Path
 ) -> None:
     first = await shell("run", str(problem_file), "--repeats", "1", "--json")
-    run_id = json.loads(first.out.splitlines()[0])["run_id"]
+    events = [from_json(json.loads(line)) for line in first.out.splitlines()]
+    assert [e.seq for e in events] == list(range(len(events)))
+    shown = await shell("show", events[0].run_id, "--json")
+    assert shown.out == first.out
+
     asked = len(models.server.requests)
-    name = f"replay:{run_id}"
+    name = f"replay:{events[0].run_id}"
     again = await shell(
         "run", str(problem_file), "--repeats", "1", "--meta-agent", name, "--worker", name, "--json"
     )
@@ -79,6 +77,7 @@ async def test_a_recorded_run_replays_without_a_model(
     assert [k for k in kinds[0] if k != "model_delta"] == [k for k in kinds[1] if k != "model_delta"]
 
 
+@light
 async def test_a_failing_run_exits_with_1(shell: Shell, models: Models, problem_file: Path) -> None:
     models.replies["worker"] = answer(WRONG)
     ended = await shell("run", str(problem_file), "--repeats", "1", "--rounds", "1")
@@ -87,6 +86,7 @@ async def test_a_failing_run_exits_with_1(shell: Shell, models: Models, problem_
     assert "failed" in failed.out
 
 
+@light
 async def test_a_query_on_standard_input_with_tests(shell: Shell, models: Models) -> None:
     tests = shell.home / "tests.py"
     tests.write_text("assert f(1) == 2\nassert f(2) == 4\nassert f(3) == 6\n")
@@ -97,6 +97,7 @@ async def test_a_query_on_standard_input_with_tests(shell: Shell, models: Models
     assert "visible: assert f(1) == 2" in ended.out
 
 
+@light
 async def test_a_query_without_tests_saves_its_artefacts(shell: Shell, models: Models) -> None:
     ended = await shell("run", "-", "--entry-point", "f", "--out", "made", stdin=b"Double x, in f(x).")
     assert ended.code == 0, ended.err
@@ -105,6 +106,7 @@ async def test_a_query_without_tests_saves_its_artefacts(shell: Shell, models: M
     assert "class Workflow" in (shell.home / "made" / "stdin.workflow.py").read_text()
 
 
+@light
 async def test_a_problem_with_a_very_long_id_saves_its_artefacts(shell: Shell, models: Models) -> None:
     path = shell.home / "long.json"
     path.write_text(json.dumps({**DOUBLE.to_json(), "id": "long/" * 1000}))
@@ -122,6 +124,7 @@ def solve():
 ```"""
 
 
+@light
 async def test_files_that_programs_leave_are_saved(shell: Shell, models: Models) -> None:
     models.replies["meta"] = answer(completion('return (await self.programmer(problem=problem))["output"]'))
     models.replies["worker"] = answer(PLOT)
@@ -131,6 +134,7 @@ async def test_files_that_programs_leave_are_saved(shell: Shell, models: Models)
     assert (shell.home / "made" / "stdin.txt").read_text() == "written\n"
 
 
+@light
 async def test_made_tests_are_marked_in_every_listing(shell: Shell, models: Models) -> None:
     def worker(request: dict) -> object:  # type: ignore[type-arg]
         asks_tests = "assert statements" in request["messages"][-1]["content"]
@@ -145,6 +149,7 @@ async def test_made_tests_are_marked_in_every_listing(shell: Shell, models: Mode
     assert "model-written tests" in (await shell("runs")).out
 
 
+@light
 @pytest.mark.parametrize("source", [WORKFLOW, FIGURE], ids=["native", "figure"])
 async def test_run_workflow(shell: Shell, models: Models, problem_file: Path, source: str) -> None:
     file = shell.home / "graph.py"
@@ -207,6 +212,7 @@ async def test_wrong_configuration_names_the_place(shell: Shell) -> None:
     assert len(ended.err.splitlines()) == 1
 
 
+@light
 async def test_an_endpoint_that_refuses_the_key(shell: Shell, models: Models, problem_file: Path) -> None:
     models.replies["worker"] = failure(401, "Incorrect API key provided: sk-secret-123456")
     shell.env["FLOWREASONER_ENDPOINTS__LOCAL__API_KEY_ENV"] = "LOCAL_KEY"
@@ -220,6 +226,7 @@ async def test_an_endpoint_that_refuses_the_key(shell: Shell, models: Models, pr
     assert b"sk-secret-123456" not in b"".join(p.read_bytes() for p in shell.home.glob("store.db*"))
 
 
+@light
 async def test_an_endpoint_that_is_down(shell: Shell, models: Models, problem_file: Path) -> None:
     shell.env["FLOWREASONER_ENDPOINTS__LOCAL__BASE_URL"] = "http://127.0.0.1:9/v1"
     shell.env["FLOWREASONER_ENDPOINTS__LOCAL__MAX_RETRIES"] = "0"

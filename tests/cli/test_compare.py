@@ -28,6 +28,7 @@ async def test_two_variants_as_text_markdown_and_json(shell: Shell) -> None:
     assert data["pairs"][0]["flips"] == ["p0"]
 
 
+@pytest.mark.usefixtures("light_sandbox")
 async def test_an_experiment_that_was_run_is_compared(shell: Shell, models: Models, tmp_path: Path) -> None:
     problems = tmp_path / "problems.jsonl"
     lines = [

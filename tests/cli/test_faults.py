@@ -118,6 +118,7 @@ async def test_without_docker_it_runs_in_bubblewrap_and_says_so(
     assert "sandbox bwrap" in ended.out
 
 
+@pytest.mark.usefixtures("light_sandbox")
 async def test_where_no_socket_can_be_made_it_runs_and_says_so(
     shell: Shell, models: Models, problem_file: Path
 ) -> None:

@@ -19,6 +19,7 @@ from tests.support.model_processes import in_use, of_their_own, serving
 from tests.support.tiny_llama import make_tiny_llama
 
 __all__ = ["problems"]  # a fixture
+pytestmark = pytest.mark.usefixtures("light_sandbox")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("light_sandbox")
 @pytest.fixture
 def problems(shell: Shell) -> Path:
     path = shell.home / "doubles.jsonl"
-    made = (DOUBLE.to_json() | {"id": f"double/{n}", "prompt": f"Problem {n}: double x."} for n in range(5))
+    made = (DOUBLE.to_json() | {"id": f"double/{n}", "prompt": f"Problem {n}: double x."} for n in range(3))
     path.write_text("\n".join(map(json.dumps, made)))
     return path
 
@@ -57,7 +57,8 @@ async def test_each_search_finds_something_and_every_trial_has_a_verdict(
         experiment = reader.experiments.named("e")
         found = reader.experiments.found("e")
         trials = reader.experiments.trials("e")
-    assert experiment.done == experiment.total == len(trials) == 4 * 4
+    # Of the three problems, one is for the searches.
+    assert experiment.done == experiment.total == len(trials) == 4 * 2
     assert {t.status for t in trials} == {"passed"}
     assert len(found) == 4
     assert sorted(label.partition(",")[0] for label in found) == ["adas", "aflow", "maas", "scoreflow"]

@@ -22,34 +22,19 @@ from sandbox import SandboxError, open_sandbox
 from sandbox.images import fetch_wheels
 from sandbox.recipes import Recipe
 from tests.cli.conftest import Models, Shell
-from tests.cli.test_bench import COUNT, check_ledger, problems
+from tests.cli.test_bench import check_ledger, problems
 from tests.cli.test_bench_detached import end
-from tests.cli.test_bench_ray import cluster, with_ray
+from tests.cli.test_bench_ray import cluster, long, with_ray
 from tests.support.runtime import runtime
-from tests.support.strangers import NAMES, Strangers, strangers
+from tests.support.strangers import NAMES, PYTHONS, Strangers, script, strangers
 from tui.service.engine_process.client import Client
 from tui.service.engine_process.sockets import engines
 from tui.service.engine_process.spawn import spawn
 
 __all__ = ["cluster", "problems", "runtime"]  # fixtures
 TOKEN = "a-token-of-the-tests"
-# With the second, we are installed for one user, whose site has strangers in front of us.
-PYTHONS = [sys.executable, str(Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}"))]
+ONE_TRIAL = ("--name", "e", "--variant", "vanilla", "--executions", "1", "--limit", "1")
 pythons = pytest.mark.parametrize("python", PYTHONS, ids=["environment", "user"])
-# A cluster takes ten seconds of CPU time. With the second there are strangers wherever the first has some.
-pythons_in_long = pytest.mark.parametrize(
-    "python",
-    [
-        pytest.param(
-            PYTHONS[0],
-            id="environment",
-            marks=pytest.mark.skipif(
-                not os.environ.get("FLOWREASONER_LONG"), reason="much as for one user: FLOWREASONER_LONG=1"
-            ),
-        ),
-        pytest.param(PYTHONS[1], id="user"),
-    ],
-)
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -64,21 +49,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str) -> Stran
 
 
 @pytest_asyncio.fixture
-async def there(shell: Shell, runtime: str) -> AsyncIterator[Strangers]:
+async def there(shell: Shell, light_sandbox: None, runtime: str) -> AsyncIterator[Strangers]:
     """The command is started among strangers; engines that it leaves are ended."""
     made = strangers(shell.home / "strangers")
     shell.env |= {"XDG_RUNTIME_DIR": runtime, **made.environment}
     yield made
     for path in engines(shell.store):
         end(int(path.stem), signal.SIGTERM)
-
-
-def script(shell: Shell, python: str) -> list[str]:
-    """The `flowreasoner` command as pip writes it."""
-    path = shell.home / "bin" / "flowreasoner"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("import sys\nfrom flowreasoner import main\nsys.exit(main())\n")
-    return [python, str(path)]
 
 
 async def run(shell: Shell, among: Strangers, *command: str, or_says: str | None = None) -> None:
@@ -125,31 +102,30 @@ async def test_an_engine_of_the_screens(
 async def test_an_experiment_in_an_engine(
     shell: Shell, models: Models, problems: Path, there: Strangers, python: str
 ) -> None:
-    command = script(shell, python)
-    await run(
-        shell, there, *command, "bench", str(problems), "--name", "e", "--variant", "vanilla", "--detach"
-    )
-    # Three short trials may have ended before this asks for them.
+    command = script(shell.home, python)
+    await run(shell, there, *command, "bench", str(problems), *ONE_TRIAL, "--detach")
+    # It may have ended before this asks for it.
     await run(shell, there, *command, "attach", "e", or_says="no experiment is in progress")
-    assert check_ledger(shell, COUNT)["passed"] == COUNT
+    assert check_ledger(shell, 1)["passed"] == 1
     assert there.ran == []
 
 
 @with_ray
-@pythons_in_long
+@long
 async def test_an_experiment_on_a_cluster(
-    shell: Shell, models: Models, problems: Path, there: Strangers, cluster: Path, python: str
+    shell: Shell, models: Models, problems: Path, there: Strangers, cluster: Path
 ) -> None:
-    command = [*script(shell, python), "bench", str(problems), "--on", "ray", "--concurrency", "2"]
-    await run(shell, there, *command, "--name", "e", "--variant", "vanilla")
-    assert check_ledger(shell, COUNT)["passed"] == COUNT
+    """Much as for one user, whose cluster is that of `test_bench_ray`."""
+    command = script(shell.home, PYTHONS[0])
+    await run(shell, there, *command, "bench", str(problems), *ONE_TRIAL, "--on", "ray")
+    assert check_ledger(shell, 1)["passed"] == 1
     assert there.ran == []
 
 
 @pythons
 async def test_a_page_in_a_browser(shell: Shell, there: Strangers, python: str) -> None:
     process = await asyncio.create_subprocess_exec(
-        *script(shell, python),
+        *script(shell.home, python),
         *("serve", "--port", "0", "--token", TOKEN),
         env=shell.env,
         cwd=there.folder,

@@ -61,6 +61,7 @@ async def test_a_closed_stream_is_no_bug(shell: Shell) -> None:
     assert (ended.code, ended.err) == (0, "")
 
 
+@pytest.mark.usefixtures("light_sandbox")
 async def test_verify_says_how_far_it_is_while_it_takes_long(shell: Shell) -> None:
     slow = {
         "id": "slow",

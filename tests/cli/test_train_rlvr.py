@@ -29,7 +29,7 @@ needs("trl")
 
 
 @pytest.fixture
-def alone(shell: Shell) -> Iterator[Shell]:
+def alone(shell: Shell, light_sandbox: None) -> Iterator[Shell]:
     """The command, whose jobs end with the test."""
     guard = Guard(shell.home)
     shell.env[LOCKS] = str(shell.home / "locks")

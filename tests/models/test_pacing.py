@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from engine.models.pacing import AT_ONCE, EVERY_S, FULL, Pace
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from engine.models.pacing import AT_ONCE, EVERY_S, FULL, Pace, arrivals
 from tests.support.openai_server import OpenAIServer, Reply, answer
 
 
@@ -48,19 +53,47 @@ async def test_nothing_else_is_held_back() -> None:
     assert (short.waits, slow.waits, backlog.waits) == (0, 0, 0)
 
 
-async def test_a_stream_in_steps_is_read_whole(monkeypatch) -> None:
+async def test_what_has_come_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server's chunks are mostly of one token. Many that came together are one read, not one each."""
+    clock = Clock()
+    monkeypatch.setattr("engine.models.endpoint.Pace", lambda: Pace(clock.sleep, lambda: clock.now))
+    text = "".join(f"t{n} " for n in range(10 * AT_ONCE))
+    assert await streamed(answer(text, size=4)) == text
+    assert clock.waits == 0
+
+
+async def test_chunks_say_whether_the_stream_was_read_for_them() -> None:
+    async def stream() -> AsyncGenerator[bytes]:
+        for block in ([b"a"], [b"b", b"c", b"d"], [b"e", b"f"]):
+            await asyncio.sleep(0)
+            for chunk in block:
+                yield chunk
+
+    came: list[tuple[bytes, bool]] = []
+    async for chunk, was_read in arrivals(stream()):
+        came.append((chunk, was_read))
+        if chunk in (b"a", b"c"):
+            await asyncio.sleep(0)  # what its reader waits for is no read of it
+    assert [chunk for chunk, _ in came] == [b"a", b"b", b"c", b"d", b"e", b"f"]
+    assert [chunk for chunk, was_read in came if was_read] == [b"a", b"b", b"e"]
+
+
+async def test_a_stream_in_steps_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """A piece for every read, cut anywhere: the same text comes as without any pace."""
+    monkeypatch.setattr("engine.models.pacing.AT_ONCE", 2)
+    text = "".join(f"t{n} é😀" for n in range(300))
+    assert await streamed(answer(text, size=7)) == text
+
+
+async def streamed(reply: Reply) -> str:
+    """The text of a completion that a server sends as `reply`."""
     from engine.config import Endpoint
     from engine.models.base import Completion, Sampling
     from engine.models.endpoint import EndpointModel
 
-    monkeypatch.setattr("engine.models.pacing.AT_ONCE", 2)
-    text = "".join(f"t{n} é😀" for n in range(300))
-    reply = answer(text, size=7)
-    assert isinstance(reply, Reply)
     async with OpenAIServer(lambda _: reply) as server:
         model = EndpointModel("local/m", "m", "local", Endpoint(base_url=server.url))
         items = [item async for item in model.stream([{"role": "user", "content": "a"}], Sampling())]
         await model.aclose()
     assert isinstance(items[-1], Completion)
-    assert items[-1].text == text
+    return items[-1].text

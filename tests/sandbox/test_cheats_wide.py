@@ -17,7 +17,7 @@ from sandbox.types import ModeChoice
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.either_backend]
 
 LONG = bool(os.environ.get("FLOWREASONER_LONG"))
-LIMITS = Limits(cpu_s=2, wall_s=8, processes=24)
+LIMITS = Limits(cpu_s=1, wall_s=8, processes=24)
 # Of every form that a check may have. None of them is right for what `f` of a cheat gives.
 TESTS = {
     "an assertion": "assert f(1, 2) == 30017",

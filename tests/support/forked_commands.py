@@ -55,7 +55,7 @@ OTHERS = (
 # Models that run in this process: torch takes longer than all the rest, and triples what a fork costs.
 LEFT_OUT = "engine.models.local."
 # What takes long and few commands need, by the first word of those: imported when the first of them comes.
-IN_TIME = {"compare": "numpy"}
+IN_TIME = {"compare": "numpy", "dataset": "pandas"}
 MAX_REQUEST = 1 << 20
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import flowreasoner
 
 NAMES = ("tui", "engine", "store", "sandbox", "training")
+# With the second, we are installed for one user, whose site has strangers in front of us.
+PYTHONS = [sys.executable, str(Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}"))]
 
 
 @dataclass(frozen=True)
@@ -63,3 +65,11 @@ def strangers(home: Path, *more: str) -> Strangers:
         "\n".join([flowreasoner.ROOT, str(Path(flowreasoner.__file__).parent), *ours]) + "\n"
     )
     return made
+
+
+def script(home: Path, python: str) -> list[str]:
+    """The `flowreasoner` command as pip writes it, in a folder below `home`."""
+    path = home / "bin" / "flowreasoner"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("import sys\nfrom flowreasoner import main\nsys.exit(main())\n")
+    return [python, str(path)]

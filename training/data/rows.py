@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from engine.paths import expanded
@@ -29,8 +30,8 @@ class Row:
         return sum(label != IGNORED for label in self.labels)
 
 
-def open_data(path: str) -> Any:
-    """The `datasets.Dataset` in a folder. Raises UsageError where there is none, or none that can be used."""
+def data_folder(path: str) -> Path:
+    """The folder of a data set, by a look that takes no time. Raises UsageError where there is none."""
     if not path:
         raise UsageError("data.path is not set: name the folder of a data set, with --data DIR")
     folder = expanded(path)
@@ -39,6 +40,12 @@ def open_data(path: str) -> Any:
             f"data.path: {folder} is no data set: "
             "build one with `flowreasoner dataset build`, or name its folder"
         )
+    return folder
+
+
+def open_data(path: str) -> Any:
+    """The `datasets.Dataset` in a folder. Raises UsageError where there is none, or none that can be used."""
+    folder = data_folder(path)
     from datasets import Dataset, load_from_disk  # takes most of a second: not for a folder that is none
 
     empty = UsageError(f"data.path: {folder} holds no rows: build it again, from other runs")

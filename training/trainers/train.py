@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engine.config import Settings
 from engine.config import load as load_settings
 from sandbox.errors import ExpectedError, UnavailableError
+from training.data.rows import data_folder
 from training.recipes import DPORecipe, GRPORecipe, MaASRecipe, ModelRecipe, SFTRecipe
 from training.recipes.base import check_device
 from training.rollouts.server import ServerError
@@ -48,10 +49,12 @@ def train(directory: RunDirectory) -> None:
 
 def _attempt(directory: RunDirectory, progress: Progress | None) -> bool:
     """Returns whether it was stopped before its end."""
+    recipe = directory.recipe
+    if isinstance(recipe, ModelRecipe):
+        data_folder(recipe.data.path)  # before the seconds that the imports take
     import datasets
 
     datasets.disable_progress_bars()  # the log is for what went wrong
-    recipe = directory.recipe
     if isinstance(recipe, MaASRecipe):
         from training.trainers import maas
 
