@@ -22,7 +22,7 @@ from engine.scores.metrics import exact_match, same_last_number, token_f1
 from tests.support import official_scorers as official
 from tests.support.generated import generated
 
-PAIRS = 900
+PAIRS = 650
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from math import comb
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from engine.events import ModelCallStarted, Notice, RoundFinished, WorkflowProposed
 from engine.models.base import Message, Sampling
@@ -18,7 +19,8 @@ from engine.run.context import RunConfig
 from engine.variants.adas_archive import Draft, fitness, read_draft, seed_drafts
 from engine.workflows import Workflow, build_workflow
 from sandbox.pool import Pool
-from tests.support.searches import PROBLEMS, SECRET, TASK, Lab, assert_resumes
+from tests.support.scripted import Answer
+from tests.support.searches import PROBLEMS, SECRET, Lab, assert_resumes
 
 sandboxed = pytest.mark.asyncio(loop_scope="session")
 
@@ -48,8 +50,21 @@ def config(generations: int = 1, **options: object) -> RunConfig:
     return RunConfig(variant="adas", repeats=1, options=chosen)
 
 
-def lab(sandbox: Pool, meta: object, generations: int = 1, **options: object) -> Lab:
-    return Lab(sandbox, meta, adds, config=config(generations, **options))  # type: ignore[arg-type]
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def lab(sandbox: Pool) -> Callable[..., Lab]:
+    """Makes labs whose searches were stopped once the seven first agents had their scores, which are the same
+    in all of them. They take most of a search's trials.
+    """
+    one = Lab(sandbox, "", adds, config=config(give_up_after=0))
+    await one.search()
+    first = {key: value for key, value in one.journal.values.items() if key.startswith("seed-")}
+
+    def make(meta: Answer | str, generations: int = 1, **options: object) -> Lab:
+        made = Lab(sandbox, meta, adds, config=config(generations, **options))
+        made.journal.values |= first
+        return made
+
+    return make
 
 
 def script(**turns: str) -> Callable[[Sequence[Message], object], str]:
@@ -148,9 +163,9 @@ async def test_each_first_agent_answers(sandbox: Pool, kind: str) -> None:
 
 
 @sandboxed
-async def test_reflexions_improve_the_draft_and_the_best_is_locked(sandbox: Pool) -> None:
+async def test_reflexions_improve_the_draft_and_the_best_is_locked(lab: Callable[..., Lab]) -> None:
     answers = script(draft=reply(PLAIN), first=reply(PLAIN, "v2"), second=reply(CAREFUL, "v3"))
-    one = lab(sandbox, answers)
+    one = lab(answers)
     found = await one.search()
     assert len(found["archive"]) == 8
     assert [r["generation"] for r in found["archive"]] == ["initial"] * 7 + [1]
@@ -166,13 +181,13 @@ async def test_reflexions_improve_the_draft_and_the_best_is_locked(sandbox: Pool
 
 
 @sandboxed
-async def test_errors_are_sent_back_and_mended(sandbox: Pool) -> None:
+async def test_errors_are_sent_back_and_mended(lab: Callable[..., Lab]) -> None:
     for broken, says in (
         (RAISES, "IndexError"),
         (CRASH, "undefined_name_here"),
         (PLAIN, "none of its answers"),
     ):
-        one = lab(sandbox, script(draft=reply(broken), debug=reply(CAREFUL)))
+        one = lab(script(draft=reply(broken), debug=reply(CAREFUL)))
         found = await one.search()
         assert found["val_score"] == 1.0
         asked = one.services.meta_agent.calls  # type: ignore[attr-defined]
@@ -181,7 +196,7 @@ async def test_errors_are_sent_back_and_mended(sandbox: Pool) -> None:
 
 
 @sandboxed
-async def test_a_generation_that_fails_is_a_row_and_does_not_end_the_search(sandbox: Pool) -> None:
+async def test_a_generation_that_fails_is_a_row_and_does_not_end_the_search(lab: Callable[..., Lab]) -> None:
     calls: list[int] = []
 
     def meta(messages: Sequence[Message], _: object) -> str:
@@ -189,7 +204,7 @@ async def test_a_generation_that_fails_is_a_row_and_does_not_end_the_search(sand
         second = sum(n == 2 for n in calls) == 2
         return reply(CAREFUL) if second else reply(CRASH)
 
-    one = lab(sandbox, meta, generations=2)
+    one = lab(meta, generations=2)
     found = await one.search()
     failed, good = found["archive"][7:]
     assert (failed["generation"], failed["score"], failed["workflow_id"]) == (1, None, None)
@@ -201,8 +216,8 @@ async def test_a_generation_that_fails_is_a_row_and_does_not_end_the_search(sand
 
 
 @sandboxed
-async def test_the_agent_before_is_shown_from_the_second_generation_on(sandbox: Pool) -> None:
-    one = lab(sandbox, reply(CAREFUL, "the-new-one"), generations=2)
+async def test_the_agent_before_is_shown_from_the_second_generation_on(lab: Callable[..., Lab]) -> None:
+    one = lab(reply(CAREFUL, "the-new-one"), generations=2)
     await one.search()
     asked = one.services.meta_agent.calls  # type: ignore[attr-defined]
     first, second = (m[-1]["content"] for m in asked if "Look at your proposal" in m[-1]["content"])
@@ -213,10 +228,10 @@ async def test_the_agent_before_is_shown_from_the_second_generation_on(sandbox: 
 @sandboxed
 @pytest.mark.parametrize(("set_by", "temperature"), [(None, 0.8), (0.1, 0.1)])
 async def test_the_meta_agent_has_the_release_s_temperature_unless_the_run_sets_one(
-    sandbox: Pool, set_by: float | None, temperature: float
+    lab: Callable[..., Lab], set_by: float | None, temperature: float
 ) -> None:
-    chosen = replace(config(), meta_sampling=Sampling(temperature=set_by))
-    one = Lab(sandbox, reply(CAREFUL), adds, config=chosen)
+    one = lab(reply(CAREFUL))
+    one.config = replace(one.config, meta_sampling=Sampling(temperature=set_by))
     await one.search()
     calls = [e for e in one.events if isinstance(e, ModelCallStarted) and e.role == "meta"]
     assert {c.params["temperature"] for c in calls} == {temperature}
@@ -262,11 +277,11 @@ async def test_an_agent_without_output_fields_gives_an_empty_list(sandbox: Pool)
 
 
 @sandboxed
-async def test_a_reflexion_that_cannot_be_read_keeps_the_draft(sandbox: Pool) -> None:
-    one = lab(sandbox, script(draft=reply(CAREFUL), first="hm", second="hm"))
+async def test_a_reflexion_that_cannot_be_read_keeps_the_draft(lab: Callable[..., Lab]) -> None:
+    one = lab(script(draft=reply(CAREFUL), first="hm", second="hm"))
     assert (await one.search())["val_score"] == 1.0
     assert sum("stays as it was" in e.text for e in one.events if isinstance(e, Notice)) == 2
-    one = lab(sandbox, script(draft="hm", again=reply(CAREFUL), first="hm", second="hm"))
+    one = lab(script(draft="hm", again=reply(CAREFUL), first="hm", second="hm"))
     assert (await one.search())["val_score"] == 1.0
 
 
@@ -274,19 +289,22 @@ async def test_a_reflexion_that_cannot_be_read_keeps_the_draft(sandbox: Pool) ->
 @pytest.mark.parametrize(
     "garbage", ["", "no", reply(CRASH), "{" * 5000], ids=["empty", "prose", "bad", "braces"]
 )
-async def test_a_meta_agent_that_writes_only_garbage_ends_the_search(sandbox: Pool, garbage: str) -> None:
-    one = lab(sandbox, garbage, generations=30, give_up_after=2)
+async def test_a_meta_agent_that_writes_only_garbage_ends_the_search(
+    lab: Callable[..., Lab], garbage: str
+) -> None:
+    one = lab(garbage, generations=30, give_up_after=2)
     message = await one.failing_search()
     assert "wrote no agent that can run in 2 generations" in message
     assert one.calls[0] <= 12
-    never = lab(sandbox, garbage, generations=3, give_up_after=0)
+    never = lab(garbage, generations=3, give_up_after=0)
     found = await never.search()
     assert (found["round"], len(found["archive"])) == (1, 10)
 
 
 @sandboxed
 async def test_no_hidden_test_and_no_reference_reaches_a_model(sandbox: Pool) -> None:
-    one = lab(sandbox, script(draft=reply(RAISES), debug=reply(PLAIN)), debug_max=2)
+    answers = script(draft=reply(RAISES), debug=reply(PLAIN))
+    one = Lab(sandbox, answers, adds, config=config(debug_max=2))
     await one.search()
     assert "IndexError" in one.seen
     assert SECRET not in one.seen
@@ -311,9 +329,6 @@ async def test_a_set_without_custom_does_not_matter(sandbox: Pool) -> None:
 
 
 @sandboxed
-async def test_stopped_at_any_step_it_resumes_and_asks_nothing_twice(sandbox: Pool) -> None:
+async def test_stopped_at_any_step_it_resumes_and_asks_nothing_twice(lab: Callable[..., Lab]) -> None:
     answers = script(draft=reply(RAISES), debug=reply(CAREFUL))
-    # The first seven agents are tried anew at every stop: on one problem, that is enough.
-    one = replace(TASK, problems=PROBLEMS[:1])
-    chosen = config()
-    await assert_resumes(lambda: Lab(sandbox, answers, adds, config=chosen, task=one), only="generation-1")
+    await assert_resumes(lambda: lab(answers), only="generation-1")

@@ -20,7 +20,7 @@ from sandbox.pool import Pool
 from tests.engine.test_search_aflow import BROKEN, CAREFUL, PLAIN
 from tests.support.runs import completion
 from tests.support.scripted import Answer
-from tests.support.searches import PROBLEMS, SECRET, Lab, assert_resumes
+from tests.support.searches import PROBLEMS, SECRET, TASK, Lab, assert_resumes
 
 sandboxed = pytest.mark.asyncio(loop_scope="session")
 
@@ -170,7 +170,8 @@ async def test_the_temperature_is_the_release_s_unless_the_run_sets_one(sandbox:
 
 @sandboxed
 async def test_a_stopped_search_goes_on_where_it_was(sandbox: Pool) -> None:
-    await assert_resumes(lambda: Lab(sandbox, replies_by_length, config=config()))
+    task = replace(TASK, problems=PROBLEMS[:1])
+    await assert_resumes(lambda: Lab(sandbox, replies_by_length, task=task, config=config()))
 
 
 def replies_by_length(messages: Sequence[Message], _: Any = None) -> str:

@@ -208,7 +208,8 @@ class Lab:
 async def assert_resumes(make: Any, *, only: str = "") -> None:
     """A search stopped around each of its steps in turn finds the same, and asks no model twice.
 
-    `make()` gives a new `Lab` every time; `only` are the steps to stop at, where not all.
+    `make()` gives a new `Lab` every time, whose journal may hold steps already; `only` are the steps to stop
+    at, where not all.
     """
     whole: Lab = make()
     wanted = await whole.search()
@@ -216,7 +217,7 @@ async def assert_resumes(make: Any, *, only: str = "") -> None:
     for key in [k for k in whole.journal.values if k.startswith(only)]:
         for after in (False, True):
             lab: Lab = make()
-            values: dict[str, Any] = {}
+            values = dict(lab.journal.values)
             try:
                 await lab.search(InterruptingJournal(values, key, after=after))
             except Interrupted:

@@ -32,6 +32,8 @@ class SSHServer:
             f"AuthorizedKeysFile {folder}/authorized_keys\nPidFile {folder}/pid\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\n"
             "PermitRootLogin yes\nSubsystem sftp internal-sftp\n"
+            # Bash reads this user's own ~/.bashrc for each command, which may start dozens of processes.
+            f"SetEnv HOME={self.home}\n"
         )
         self.authorise("user")
         self.know("host")

@@ -115,17 +115,8 @@ def trained_by_ranks(folder: Path, count: int = 2) -> Path:
     from torch.distributed import TCPStore
 
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    shared = {
-        "WORLD_SIZE": str(count),
-        "LOCAL_WORLD_SIZE": str(count),
-        "ACCELERATE_TORCH_DEVICE": "cpu",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(store.port),
-        "TORCHELASTIC_USE_AGENT_STORE": "True",
-    }
     ranks = [
-        _trainer("forkserver", folder, {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)})
-        for rank in range(count)
+        _trainer("forkserver", folder, environment_of(rank, count, port=store.port)) for rank in range(count)
     ]
     left = {rank.sentinel: rank for rank in ranks}
     while left:  # none waits for another that is gone
@@ -135,6 +126,20 @@ def trained_by_ranks(folder: Path, count: int = 2) -> Path:
                     rank.kill()
                 raise AssertionError((folder / "log").read_text()[-3000:])
     return folder
+
+
+def environment_of(rank: int, count: int, *, port: int) -> dict[str, str]:
+    """What a rank is told by torchrun, whose store is at this port, and by whoever starts that."""
+    return {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "ACCELERATE_TORCH_DEVICE": "cpu",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+    }
 
 
 def _trainer(

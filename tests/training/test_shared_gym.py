@@ -36,10 +36,10 @@ WORKER = "pocket-worker"
 LONG = 240.0  # seconds; only a test that fails takes them
 
 
-def requests(source: Source, *candidates: int) -> list[RolloutRequest]:
+def requests(source: Source, *candidates: int, job: str = "j") -> list[RolloutRequest]:
     def of(candidate: int) -> RolloutRequest:
         config = RunConfig(rounds=2, repeats=1, seed=candidate, worker_seed=3)
-        origin = Origin(job="j", step=0, group="0.0", candidate=candidate)
+        origin = Origin(job=job, step=0, group="0.0", candidate=candidate)
         return RolloutRequest(DOUBLE, PolicyModel("p", chat(), source), config, origin)
 
     return [of(candidate) for candidate in candidates]
@@ -115,7 +115,7 @@ class Refusing:
         raise ModelError("server", "out of memory: halve the batch")
 
 
-def test_calls_go_to_the_source_of_their_policy_and_its_refusal_comes_back(tmp_path: Path) -> None:
+def test_calls_go_to_the_source_of_their_policy_and_its_refusal_and_its_end_come_back(tmp_path: Path) -> None:
     script, gone = Script(GENERATE), Desk()
     with alone(tmp_path / "store.db") as gym, Meter(gym) as meter:
         (found,) = gym.start(requests(script, 5)).result(LONG)
@@ -132,28 +132,38 @@ def test_calls_go_to_the_source_of_their_policy_and_its_refusal_comes_back(tmp_p
         assert gone.next_batch() == []
         (again,) = gym.start(requests(script, 5)).result(LONG)
         assert plain([again]) == plain([found])
-    with Reader(tmp_path / "store.db") as reader:
-        statuses = [row.status for row in reader.runs(job="j").rows]
-    assert sorted(statuses) == sorted(["cancelled", "cancelled", "error", found.status, found.status])
+        ends = ["cancelled", "cancelled", "error", found.status, found.status]
+        wait_for(lambda: statuses(tmp_path / "store.db") == sorted(ends))
+        check_killed(gym, requests(Desk(), 0, 1, job="killed"), asked=True)
 
 
-@pytest.mark.parametrize("asked", [False, True])
-def test_a_process_that_is_killed_is_said_and_nobody_waits_for_it(tmp_path: Path, asked: bool) -> None:
-    desk = Desk()
+def statuses(store: Path) -> list[str]:
+    with Reader(store) as reader:
+        return sorted(row.status for row in reader.runs(job="j").rows)
+
+
+def check_killed(gym: SharedGym, wanted: list[RolloutRequest], *, asked: bool) -> None:
+    """Nobody waits for rollouts of a process that is killed, before it begins them or when it has `asked`."""
+    desk = wanted[0].policy.source
+    assert isinstance(desk, Desk)
+    if not asked:
+        os.kill(pid_of(gym), signal.SIGSTOP)  # it will not begin
+    done = gym.start(wanted)
+    asks = desk.next_batch() if asked else []
+    os.kill(pid_of(gym), signal.SIGKILL)
+    desk.answer(asks, [generated(GENERATE) for _ in asks])
+    while desk.next_batch():
+        pass
+    with pytest.raises(UnavailableError, match="process that carries out rollouts has ended"):
+        done.result(LONG)
+    with pytest.raises(UnavailableError, match="resume the job"):
+        gym.start(requests(desk, 2))
+    assert gym.elsewhere() is None
+
+
+def test_a_process_that_is_killed_before_it_begins_is_said(tmp_path: Path) -> None:
     with alone(tmp_path / "store.db") as gym:
-        if not asked:
-            os.kill(pid_of(gym), signal.SIGSTOP)  # it will not begin
-        done = gym.start(requests(desk, 0, 1))
-        asks = desk.next_batch() if asked else []
-        os.kill(pid_of(gym), signal.SIGKILL)
-        desk.answer(asks, [generated(GENERATE) for _ in asks])
-        while desk.next_batch():
-            pass
-        with pytest.raises(UnavailableError, match="process that carries out rollouts has ended"):
-            done.result(LONG)
-        with pytest.raises(UnavailableError, match="resume the job"):
-            gym.start(requests(desk, 2))
-        assert gym.elsewhere() is None
+        check_killed(gym, requests(Desk(), 0, 1), asked=False)
 
 
 @pytest.mark.parametrize(

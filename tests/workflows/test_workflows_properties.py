@@ -69,7 +69,7 @@ def test_any_text_gets_an_answer(text: str) -> None:
 
 
 @given(mutated())
-@settings(max_examples=400)
+@settings(max_examples=200)  # of twenty kinds of faults, 400 find no other than these
 def test_any_damaged_workflow_gets_an_answer(code: str) -> None:
     survives(code)
 

@@ -20,10 +20,9 @@ def main(action: str, *words: str) -> int:
         os.execve(sys.executable, sys.orig_argv, env)
     if action == "status":  # every few seconds: nothing else is loaded for it
         return _answer([status(Path(word).absolute()) for word in words])
-    from .errands import errand
-    from .supervisor import launch, stop, supervise
-
     if action in ("launch", "supervise", "stop"):
+        from .supervisor import launch, stop, supervise
+
         folder = Path(words[0]).absolute()
         if action == "launch":
             problem = launch(folder)
@@ -32,6 +31,8 @@ def main(action: str, *words: str) -> int:
         else:
             problem = stop(folder, float(words[1]) if words[1:] else None)
         return _refuse(problem) if problem else 0
+    from .errands import errand
+
     try:
         return _answer(errand(action, list(words)))
     except (OSError, RuntimeError) as error:
