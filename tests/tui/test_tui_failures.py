@@ -311,6 +311,7 @@ async def test_a_store_that_cannot_be_read_is_told(damaged: Path) -> None:
         await until(pilot, lambda: "cannot be read" in table(app, "clusters").empty)
 
 
+@pytest.mark.drawn
 async def test_hostile_texts_reach_the_screen_cleaned(store: Path) -> None:
     hostile = "\x1b]0;owned\x07[red]NameError[/red]\u202e \x9b31m " + "x" * 5000
     events = [
