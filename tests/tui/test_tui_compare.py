@@ -45,11 +45,10 @@ SECOND = Ran(
 )
 
 
-@pytest.fixture
-def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An experiment of three variants on twelve problems, named the same on every machine."""
-    monkeypatch.chdir(tmp_path)
-    path = Path("store.db")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A store with an experiment of three variants on twelve problems."""
+    path = tmp_path_factory.mktemp("compared") / "store.db"
     letters = {"vanilla": "PPPFFFPPFFPF", "flow,rounds=3": "PPFPPPPPFPPE", "aflow": "FFFFFFPPFFPP"}
     kinds = {
         "vanilla": {"P": FIRST, "F": FAIL},
@@ -61,6 +60,15 @@ def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for label, side in letters.items()
     }
     store_experiment(path, "first", trials)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def full(made: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Named the same on every machine."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("store.db")
+    path.write_bytes(made)
     return path
 
 
