@@ -17,6 +17,7 @@ from engine import events as ev
 from engine.events import Event, RunFinished, RunStarted, WorkflowFinished
 from store.failures import FailureReader, Peek
 from store.reader import Reader
+from tests.support.stores import made
 from tests.tui.pilots import SMALL, WIDE, app_of, record, told, until
 from tests.tui.scripted import RUN_ID, Script, ScriptedWorkbench, failing_run, passing_run
 from tui.app import WorkbenchApp
@@ -66,11 +67,15 @@ def full_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four runs that failed alike, two that failed otherwise, one that passed."""
     monkeypatch.chdir(tmp_path)
     path = Path("store.db")
+    path.write_bytes(made(seven_runs))
+    return path
+
+
+def seven_runs(path: Path) -> None:
     runs = [failing_run(run_id(n), 1.78e9 + n * 977) for n in range(4)]
     runs += [other_failure(n) for n in (4, 5)]
     runs.append(passing_run(run_id(6), 1.78e9 + 6 * 977))
     asyncio.run(record(path, runs))
-    return path
 
 
 def table(app: WorkbenchApp, id: str) -> TableView:
