@@ -9,6 +9,7 @@ from textual.app import App
 
 from tui import theme
 from tui.safe import one_line
+from tui.stylesheet import KeptStylesheet
 
 if TYPE_CHECKING:
     from textual.theme import Theme
@@ -29,7 +30,7 @@ class PickedTheme:
         self._taken = app.theme if "TEXTUAL_THEME" in os.environ else self._named(app)
         # Before the app has styles: a theme that is set later has all of them parsed a second time.
         app.set_reactive(App.theme, self._taken)
-        app.stylesheet.set_variables(app.get_css_variables())
+        app.stylesheet = KeptStylesheet(variables=app.get_css_variables())
 
     def _named(self, app: App[None]) -> str:
         """The theme that was picked last, unless the settings have named another since."""

@@ -25,6 +25,7 @@ from engine.events import (
 from engine.experiments.keys import TrialKey
 from store.db import open_writer, write
 from store.projections import add
+from tests.support.stores import begin_store
 
 CODE = """class Workflow:
     async def __call__(self, problem):
@@ -307,6 +308,7 @@ def store_experiment(
 
 
 def _write(path: Path, runs: Iterable[Iterable[Event]], plan: Mapping[str, Any] | None) -> None:
+    begin_store(path)
     db = open_writer(path)
     with write(db):
         if plan is not None:

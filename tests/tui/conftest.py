@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
+
+from tests.tui.undrawn import undrawn
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +29,13 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def drawing(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Apps draw what is looked at; all there is to draw in tests with the mark `drawn`."""
+    with nullcontext() if request.node.get_closest_marker("drawn") else undrawn():
+        yield
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 
 from engine.events import Event
 from store.recorder import Recorder
+from tests.support.stores import begin_store
 from tests.tui.scripted import ScriptedWorkbench
 from tui.app import WorkbenchApp
 from tui.widgets.text_view import TextView
@@ -34,7 +35,7 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object], patience_s: 
     deadline = time.monotonic() + patience_s
     while not _holds(condition):
         assert time.monotonic() < deadline, f"gave up waiting on screen {pilot.app.screen!r}"
-        await pilot.pause(0.02)
+        await asyncio.sleep(0.02)  # less work than the pilot's pause, which asks every widget
     await pilot.pause()
 
 
@@ -47,6 +48,7 @@ def _holds(condition: Callable[[], object]) -> bool:
 
 async def record(path: Path, runs: Iterable[list[Event]]) -> None:
     """Store whole runs. Not event by event, each of which would be a transaction of its own."""
+    begin_store(path)
     async with Recorder(path) as recorder:
         for events in runs:
             await asyncio.gather(*map(recorder.record, events))

@@ -477,6 +477,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("kind", HOSTILE)
 async def test_hostile_text_is_only_text(store: Path, kind: str) -> None:
     evil = HOSTILE[kind]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from tests.support.stores import made
 from tests.support.trials import CODE, FAIL, PASS, Ran, Step, store_experiment
 from tests.tui.pilots import SMALL, WIDE, app_of, told, until
 from tests.tui.scripted import ScriptedWorkbench
@@ -51,6 +52,11 @@ def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An experiment of three variants on twelve problems, named the same on every machine."""
     monkeypatch.chdir(tmp_path)
     path = Path("store.db")
+    path.write_bytes(made(three_variants))
+    return path
+
+
+def three_variants(path: Path) -> None:
     letters = {"vanilla": "PPPFFFPPFFPF", "flow,rounds=3": "PPFPPPPPFPPE", "aflow": "FFFFFFPPFFPP"}
     kinds = {
         "vanilla": {"P": FIRST, "F": FAIL},
@@ -62,7 +68,6 @@ def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for label, side in letters.items()
     }
     store_experiment(path, "first", trials)
-    return path
 
 
 def rows_of(app: WorkbenchApp, id: str) -> list[str]:

@@ -16,6 +16,7 @@ from store.reader import Reader
 from tests.tui.experiment_samples import filled
 from tests.tui.pilots import WIDE, app_of, until
 from tests.tui.scripted import Script, ScriptedWorkbench, passing_run
+from tests.tui.test_tui_trace import track
 from tui.app import WorkbenchApp
 from tui.screens.experiments.experiments import ExperimentsScreen
 from tui.screens.run.run import RunScreen
@@ -92,13 +93,6 @@ async def test_the_ends_of_the_scrubber_are_the_ends_of_the_run(store: Path) -> 
         await pilot.click(bar, offset=(1 + start + width - 1, 0))
         await until(pilot, lambda: session.position is None)
         assert session.shown is session.state and not bar.display
-
-
-def track(bar: ScrubBar) -> tuple[int, int]:
-    """Where the line of positions begins, and how many cells it has."""
-    line = str(bar.render())
-    cells = [n for n, letter in enumerate(line) if letter in "━●─"]
-    return cells[0], len(cells)
 
 
 class Usual(Records):

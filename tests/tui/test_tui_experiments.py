@@ -234,6 +234,7 @@ async def test_what_cannot_be_planned_or_started_is_one_safe_sentence(store: Pat
         assert form.query_one("#begin", Button).disabled
 
 
+@pytest.mark.drawn
 async def test_hostile_names_and_a_broken_store_show_safely(store: Path, tmp_path: Path) -> None:
     create(store, Plan.from_json(plan_of().to_json() | {"benchmark": HOSTILE}))
     state = VariantState(HOSTILE, 8, 0, 0, None, 0, 0, HOSTILE[:9])

@@ -17,6 +17,7 @@ from engine import events as ev
 from engine.events import Event, RunFinished, RunStarted, WorkflowFinished
 from store.failures import FailureReader, Peek
 from store.reader import Reader
+from tests.support.stores import made
 from tests.tui.pilots import SMALL, WIDE, app_of, record, told, until
 from tests.tui.scripted import RUN_ID, Script, ScriptedWorkbench, failing_run, passing_run
 from tui.app import WorkbenchApp
@@ -66,11 +67,15 @@ def full_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four runs that failed alike, two that failed otherwise, one that passed."""
     monkeypatch.chdir(tmp_path)
     path = Path("store.db")
+    path.write_bytes(made(seven_runs))
+    return path
+
+
+def seven_runs(path: Path) -> None:
     runs = [failing_run(run_id(n), 1.78e9 + n * 977) for n in range(4)]
     runs += [other_failure(n) for n in (4, 5)]
     runs.append(passing_run(run_id(6), 1.78e9 + 6 * 977))
     asyncio.run(record(path, runs))
-    return path
 
 
 def table(app: WorkbenchApp, id: str) -> TableView:
@@ -311,6 +316,7 @@ async def test_a_store_that_cannot_be_read_is_told(damaged: Path) -> None:
         await until(pilot, lambda: "cannot be read" in table(app, "clusters").empty)
 
 
+@pytest.mark.drawn
 async def test_hostile_texts_reach_the_screen_cleaned(store: Path) -> None:
     hostile = "\x1b]0;owned\x07[red]NameError[/red]\u202e \x9b31m " + "x" * 5000
     events = [

@@ -144,6 +144,7 @@ async def test_a_draft_has_what_was_changed_and_bad_ones_are_left_out() -> None:
         assert fields.value == []
 
 
+@pytest.mark.drawn
 async def test_code_is_coloured_as_it_is_typed() -> None:
     app = Fields({"code": CODE, "prose": "def is a word."})
     async with app.run_test(size=(100, 60)) as pilot:

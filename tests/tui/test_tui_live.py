@@ -181,6 +181,7 @@ async def test_an_engine_that_is_gone_is_told(store: Path) -> None:
         await until(pilot, lambda: any("engine is gone" in text for text in told(app)))
 
 
+@pytest.mark.drawn
 async def test_hostile_texts_at_a_stop_are_shown_as_text(store: Path) -> None:
     event = dataclasses.replace(
         paused(), operator=HOSTILE, reason=f"match /{HOSTILE}/", locals={"x": HOSTILE}

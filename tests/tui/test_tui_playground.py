@@ -203,6 +203,7 @@ def _at(outline: OutlineView, row: int) -> object:
     return outline.selected
 
 
+@pytest.mark.drawn
 async def test_hostile_and_huge_texts_are_shown_safely_and_kept_whole(store: Path) -> None:
     hostile = "\x1b[31m[red]\x00‮[/] " + "x" * 300_000
     events = [_with_message(e, hostile) for e in parent_run()]

@@ -30,6 +30,7 @@ from tui.trace.subject import graph_that_ran
 from tui.widgets.outline_view import OutlineView
 from tui.widgets.text_view import TextView
 
+pytestmark = pytest.mark.drawn  # as it is with a terminal
 # A stall is over 100 ms; whatever else this machine does may double what a callback takes.
 LIMIT_S = 0.200
 TOKENS_PER_SECOND = 2_000

@@ -152,6 +152,13 @@ async def test_the_screen_goes_back_in_time_and_to_now_again(store: Path) -> Non
         await until(pilot, lambda: outline.count > 20)
 
 
+def track(bar: ScrubBar) -> tuple[int, int]:
+    """Where the line of positions begins, and how many cells it has."""
+    line = str(bar.render())
+    cells = [n for n, letter in enumerate(line) if letter in "━●─"]
+    return cells[0], len(cells)
+
+
 async def test_a_click_on_the_scrubber_goes_there(store: Path) -> None:
     app = app_of(ScriptedWorkbench(store, passing_run()))
     async with app.run_test(size=WIDE) as pilot:
@@ -159,7 +166,7 @@ async def test_a_click_on_the_scrubber_goes_there(store: Path) -> None:
         await pilot.press("left_square_bracket")
         bar = screen.query_one(ScrubBar)
         await until(pilot, lambda: bar.display and bar.region.area)
-        start, width = bar._track
+        start, width = track(bar)
         await pilot.click(bar, offset=(1 + start + width // 2, 0))
         await until(
             pilot, lambda: screen.session.position == round(len(passing_run()) * (width // 2) / (width - 1))
@@ -437,6 +444,7 @@ def hostile_run(text: str) -> list[ev.Event]:
     return script.events
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("text", [HOSTILE, "x" * 2_000_000], ids=["codes", "2 MB line"])
 async def test_hostile_text_is_shown_safely_in_every_view(store: Path, text: str) -> None:
     app = app_of(ScriptedWorkbench(store, hostile_run(text)))

@@ -391,6 +391,7 @@ async def test_a_job_is_stopped_and_removed_only_when_one_says_so(store: Path, j
     assert not job.path.exists()
 
 
+@pytest.mark.drawn
 async def test_nothing_a_job_says_reaches_the_terminal(store: Path, jobs: Path) -> None:
     job = a_job(jobs, name=HOSTILE, base=HOSTILE, dataset=HOSTILE, host=HOSTILE)
     wild = group(HOSTILE, 1.0)

@@ -287,6 +287,7 @@ async def test_leaving_asks_where_a_draft_cannot_be_kept(store: Path, tmp_path: 
         assert "cannot be kept" in str(app.screen.query_one("Label").render())
 
 
+@pytest.mark.drawn
 async def test_suspending_is_the_terminals_business(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = app_of(ScriptedWorkbench(store))
     signals: list[int] = []

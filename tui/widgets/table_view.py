@@ -54,7 +54,6 @@ class TableView(LineList):
         self._sort: tuple[int, bool] | None = None  # the column, and whether downwards
         self._start: int | None = None  # how many columns are scrolled out; None where it is not scrolled
         self._note, self._part = "", False
-        self._left_out = 0  # columns that have no room as it is drawn now
 
     # -- what is shown ---------------------------------------------------------------------------
 
@@ -105,8 +104,9 @@ class TableView(LineList):
             index, down = self._sort
             among = f", among the {len(self._rows):,} that are loaded" if self._part else ""
             parts.append(f"by {self._columns[index].title or 'mark'} {'▼' if down else '▲'}{among}")
-        if self._left_out:
-            parts.append(f"{plural(self._left_out, 'more column')} →")
+        width = self.scrollable_content_region.width
+        if self._rows and width and (left_out := self._layout(width).left_out):
+            parts.append(f"{plural(left_out, 'more column')} →")
         self.border_subtitle = " · ".join(parts).replace("[", "\\[")
 
     @property
@@ -130,6 +130,13 @@ class TableView(LineList):
 
     # -- drawing ---------------------------------------------------------------------------------
 
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._sync_border()
+
+    def watch_show_vertical_scrollbar(self) -> None:
+        self._sync_border()  # it takes room from the columns
+
     def header(self, width: int) -> list[Piece]:
         titles: list[Piece] = [(c.title, "header") for c in self._columns]
         if self._sort is not None:
@@ -143,9 +150,6 @@ class TableView(LineList):
     def _layout(self, width: int) -> Layout:
         if (known := self._layouts.get(width)) is None:
             known = self._layouts[width] = self._laid_out(width - 1)  # air before the scroll bar
-        if known.left_out != self._left_out:
-            self._left_out = known.left_out
-            self.call_later(self._sync_border)
         return known
 
     def _laid_out(self, room: int) -> Layout:
@@ -204,6 +208,7 @@ class TableView(LineList):
         most = len(self._columns) - len(fixed_columns(self._columns, self._chosen)) - 1
         self._start = None if start is None else min(start, most)
         self._layouts = {}
+        self._sync_border()
         self.refresh()
 
     def action_whole_row(self) -> None:

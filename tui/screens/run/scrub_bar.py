@@ -32,7 +32,6 @@ class ScrubBar(Widget):
     def __init__(self, session: RunSession) -> None:
         super().__init__(id="scrub-bar")
         self._session = session
-        self._track = (0, MIN_TRACK)
 
     def sync(self) -> None:
         """Bring the line up to date."""
@@ -40,25 +39,32 @@ class ScrubBar(Widget):
         self.refresh()
 
     def render(self) -> RenderResult:
-        position, total = self._session.position, len(self._session.history)
-        if position is None:
+        if self._session.position is None:
             return Content("")
-        event = self._session.history.events[position - 1] if position else None
-        kind = event.kind.replace("_", " ") if event else "before the first event"
-        at = fmt.clock(event.mono if event else 0)
-        told = f"◷ as it was after event {position:,} of {total:,}  {at}  {kind}  "
-        links = (("earlier", "back"), ("later", "on"), ("now", "now"))
-        keys = Content.from_markup("".join(f"  [@click=screen.{act}]{label}[/]" for act, label in links))
-        width = max(self.content_region.width - len(told) - keys.cell_length, MIN_TRACK)
-        self._track = (len(told), width)
-        done = min(round(position / max(total, 1) * (width - 1)), width - 1)
+        told, width, keys = self._parts()
+        done = min(round(self._session.position / max(self._total, 1) * (width - 1)), width - 1)
         return Content.assemble(
             (told, "bold"), ("━" * done, "$primary"), "●", ("─" * (width - done - 1), "$foreground 35%"), keys
         )
 
+    def _parts(self) -> tuple[str, int, Content]:
+        """The words before the track, how many cells it has, and the links behind it."""
+        position = self._session.position or 0
+        event = self._session.history.events[position - 1] if position else None
+        kind = event.kind.replace("_", " ") if event else "before the first event"
+        at = fmt.clock(event.mono if event else 0)
+        told = f"◷ as it was after event {position:,} of {self._total:,}  {at}  {kind}  "
+        links = (("earlier", "back"), ("later", "on"), ("now", "now"))
+        keys = Content.from_markup("".join(f"  [@click=screen.{act}]{label}[/]" for act, label in links))
+        return told, max(self.content_region.width - len(told) - keys.cell_length, MIN_TRACK), keys
+
+    @property
+    def _total(self) -> int:
+        return len(self._session.history)
+
     def on_click(self, event: events.Click) -> None:
         inside = event.get_content_offset(self)
-        start, width = self._track
-        if inside is not None and start <= inside.x < start + width:
-            part = (inside.x - start) / max(width - 1, 1)
-            self.post_message(self.Moved(round(part * len(self._session.history))))
+        told, width, _ = self._parts()
+        if inside is not None and len(told) <= inside.x < len(told) + width:
+            part = (inside.x - len(told)) / max(width - 1, 1)
+            self.post_message(self.Moved(round(part * self._total)))
