@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.cells import cell_len
 from textual.app import RenderResult
 from textual.color import Color
@@ -18,6 +20,7 @@ from tui.widgets.table_layout import middle
 # The colours of the sides, and a mark of its own for each: told apart without colour too.
 SIDES = tuple(zip(SERIES, "●◆■▲", strict=False))
 _STEPS = 2  # labels on the axis of costs, besides the first
+_MARGIN = 8  # cells of the width that are none of the axis
 _BESIDE = 0.05  # of the axis: how far points of the same x stand apart
 _VALUE = 7  # cells of a bar's value
 _BAR = 8  # cells that the longest bar has at least: names are cut for it
@@ -44,7 +47,10 @@ class ChartPlot(PlotextPlot):
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, self._redraw)
 
-    def _redraw(self, _: Theme) -> None:
+    def on_resize(self) -> None:
+        self._redraw()  # another width has room for other labels
+
+    def _redraw(self, _: Theme | None = None) -> None:
         if self._chart is not None:
             self._draw(self._chart)
             self.refresh()
@@ -94,13 +100,15 @@ class ChartPlot(PlotextPlot):
         low, high = min(xs), max(xs)
         plot.xlim(*_range(chart))
         if chart.kind == "lines":
-            places = sorted(set(xs))
-            plot.xticks(places, [f"{place:.0f}" for place in places])
+            labels = {place: f"{place:.0f}" for place in sorted(set(xs))}
         else:
-            places = (
-                [low + (high - low) * step / _STEPS for step in range(_STEPS + 1)] if high > low else [low]
-            )
-            plot.xticks(places, [number(chart.x[1], place) for place in places])
+            places = [low + (high - low) * step / _STEPS for step in range(_STEPS + 1)]
+            labels = {place: number(chart.x[1], place) for place in places}
+        # Of labels that overlap, plotext leaves out any: one in so many has room.
+        room = (self.size.width - _MARGIN) // (max(map(cell_len, labels.values())) + 1)
+        every = math.ceil((len(labels) - 1) / max(room - 1, 1)) or 1
+        shown = dict(list(labels.items())[::every])
+        plot.xticks(list(shown), list(shown.values()))
         plot.ylim(0.0, 1.0)
         plot.yticks([0.0, 0.25, 0.5, 0.75, 1.0], [f"{share} % " for share in (0, 25, 50, 75, 100)])
 
