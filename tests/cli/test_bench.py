@@ -82,11 +82,11 @@ def gate(models: Models, free: int, text: str = RIGHT, hanging: int = 1) -> asyn
 async def until(reached: asyncio.Event, process: asyncio.subprocess.Process) -> None:
     """Wait for the event; a process that ends before it is a failure that says what it said."""
     waiting = {asyncio.ensure_future(reached.wait()), asyncio.ensure_future(process.wait())}
-    done, left = await asyncio.wait(waiting, timeout=300, return_when=asyncio.FIRST_COMPLETED)
+    done, left = await asyncio.wait(waiting, timeout=600, return_when=asyncio.FIRST_COMPLETED)
     for task in left:
         task.cancel()
     if not reached.is_set():
-        raise AssertionError(await process.communicate() if done else "nothing happened in five minutes")
+        raise AssertionError(await process.communicate() if done else "nothing happened in ten minutes")
 
 
 async def start(shell: Shell, problems: Path, *args: str) -> asyncio.subprocess.Process:
