@@ -118,7 +118,7 @@ def test_rollouts_from_weights_that_are_too_old_are_not_learned_from(tmp_path, p
     first, second = support.values(folder, "loss")
     assert first != 0.0 and second == 0.0
     (group,) = support.progress(folder, "rollouts")[1]["groups"]
-    assert {c["words"] for c in group["candidates"]} == {"its weights are 1 steps old"}
+    assert {c["words"] for c in group["candidates"]} == {"its weights are 1 step old"}
     assert {c["reward"] for c in group["candidates"]} == {None}
 
 

@@ -90,7 +90,8 @@ def reward(rollout: Rollout, rounds: int, settings: RewardSettings = RewardSetti
 
 def stale(given: Reward, steps: int) -> Reward:
     """The reward of a rollout with tokens from weights that are too many `steps` old: none."""
-    return Reward((_NONE,) * len(given.rounds), (), f"its weights are {steps} steps old", is_stale=True)
+    age = "1 step" if steps == 1 else f"{steps} steps"
+    return Reward((_NONE,) * len(given.rounds), (), f"its weights are {age} old", is_stale=True)
 
 
 def pass_share(instances: Sequence[InstanceOutcome]) -> float | None:
