@@ -163,6 +163,8 @@ async def test_a_start_that_fails_leads_back_to_the_form_as_it_was(store: Path) 
         notice = app.screen.query_one("#not-begun")
         await until(pilot, lambda: app.focused is notice)
         assert "Docker is away: start it" in str(notice.render()) and not told(app)
+        await pilot.press("slash", "w", "tab", "right_curly_bracket", "V", "F")  # there is no run to look at
+        assert app.focused is notice and not told(app)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
         assert app.screen.query_one("#prompt", TextArea).text == "Mine."
