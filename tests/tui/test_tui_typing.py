@@ -267,7 +267,7 @@ async def test_leaving_asks_where_a_run_waits_for_you(store: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         question = app.screen.query_one("Label")
         text = str(question.render())
-        assert "is paused and will wait there" in text
+        assert "is paused, and waits for you" in text and "continues" not in text
         assert question.size.width * question.size.height > len(text)  # all of it is there to be read
         await pilot.press("n")
         await until(pilot, lambda: not isinstance(app.screen, ConfirmScreen))
