@@ -201,7 +201,7 @@ def test_reruns_tell_luck_from_effect(tmp_path: Path) -> None:
     with Reader(path) as reader:
         comparison = compare(reader, ["e"])
         told = text(comparison, every=False, ways=read_ways(reader, comparison))
-    assert "0/8 → 8/8 [+54, +100] effect" in told and "1/2 → 1/2 [−57, +57] luck?" in told
+    assert "effect 0/8 → 8/8 [+54, +100]" in told and "luck? 1/2 → 1/2 [−57, +57]" in told
 
 
 def test_the_interval_of_a_difference() -> None:
