@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 
 def leave(app: App[None], engines: Engines) -> None:
-    """Close the workbench, after asking where that would lose something."""
-    message = going_on(engines)
-    if not (losses := lost(app.screen_stack, engines)):
+    """Close the workbench, after asking where that would lose something. Forms are no loss: their drafts are
+    kept.
+    """
+    unkept, waiting = list(_unkept(app.screen_stack)), list(_waiting(engines))
+    message = " ".join(filter(None, (*waiting, going_on(engines)))) or None
+    if not unkept and not waiting:
         app.exit(message=message)
         return
     from tui.screens.confirm.confirm import ConfirmScreen
@@ -27,13 +30,13 @@ def leave(app: App[None], engines: Engines) -> None:
         if yes:
             app.exit(message=message)
 
-    question = " ".join(filter(None, (*losses, message, "Leave?")))
+    question = " ".join(filter(None, (*unkept, message, "Leave?")))
     app.push_screen(ConfirmScreen(question, "Leave", "Stay"), decided)
 
 
 def going_on(engines: Engines) -> str | None:
     """What goes on when the screens close, and how to follow it; None where nothing does."""
-    runs = [s.run_id for s in engines.running if s.run_id]
+    runs = [s.run_id for s in engines.running if s.run_id and s.state.stop is None]
     experiments = sorted(engines.under_way)
     parts = [message for message in (_named("run", runs), _named("experiment", experiments)) if message]
     if not parts:
@@ -49,11 +52,6 @@ def _named(noun: str, names: list[str]) -> str:
     return f"{noun} {names[0]}{more}" if names else ""
 
 
-def lost(screens: Iterable[Screen[object]], engines: Engines) -> list[str]:
-    """What leaving now would cost, a sentence each. Forms are no loss: their drafts are kept."""
-    return [*_unkept(screens), *_waiting(engines)]
-
-
 def _unkept(screens: Iterable[Screen[object]]) -> Iterator[str]:
     for screen in screens:
         if isinstance(screen, WorkbenchScreen) and (loss := screen.unkept()):
@@ -63,4 +61,4 @@ def _unkept(screens: Iterable[Screen[object]]) -> Iterator[str]:
 def _waiting(engines: Engines) -> Iterator[str]:
     for session in engines.running:
         if session.state.stop is not None:
-            yield f"Run {session.run_id} is paused and will wait there."
+            yield f"Run {session.run_id} is paused, and waits for you: `flowreasoner attach`."

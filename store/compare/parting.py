@@ -6,7 +6,7 @@ gave: a draw of its own, which changes a step's key, parts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,6 +51,7 @@ _KINDS = (
     "evaluation_finished",
     "run_finished",
 )
+_OF_CALLS = ("run_started", "step_started", "model_call_started", "model_call_finished")
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class _Final:
 
 def read_parting(reader: Reader, first: str, second: str) -> Parting:
     """Compare the executions that decided: the worst of the run that came out worse, and of the other the
-    same repeat where that went better, else its best. Raises StoreError.
+    same repeat where that went better or both came out alike, else its best. Raises StoreError.
     """
     runs = [_Run(reader.events_of_kind(run_id, *_KINDS), run_id) for run_id in (first, second)]
     worse = 1 if runs[1].score < runs[0].score else 0
@@ -132,7 +133,7 @@ class _Run:
     def better_than(self, other: _Run, execution: WorkflowStarted | None) -> WorkflowStarted | None:
         score, repeat = other.score_of(execution), execution.repeat if execution else 1
         same = next((e for e in self._executions if e.repeat == repeat), None)
-        if same is not None and self.score_of(same) > score:
+        if same is not None and (self.score_of(same) > score or self.score == other.score):
             return same
         best = max(self._executions, key=self.score_of, default=None)
         return best if self.score_of(best) > score else same or best
@@ -196,8 +197,7 @@ def _parts(pair: StepPair) -> bool:
 
 def _within(reader: Reader, first: _Final, second: _Final, steps: tuple[ComparedStep, ComparedStep]) -> Blame:
     """Why a step that was given the same gave something else: its model calls say it."""
-    finals = (first, second)
-    calls = [_calls(reader, f.ending.run_id, f.step_ids[s.index]) for f, s in zip(finals, steps, strict=True)]
+    calls = [_calls(reader, *pair) for pair in zip((first, second), steps, strict=True)]
     for (asked, reply), (other, other_reply) in zip(*calls, strict=False):
         if asked.messages != other.messages:
             return "sandbox" if asked is not calls[0][0][0] else "operator"
@@ -208,11 +208,29 @@ def _within(reader: Reader, first: _Final, second: _Final, steps: tuple[Compared
     return "sandbox"
 
 
-def _calls(reader: Reader, run_id: str, step_id: str) -> list[tuple[ModelCallStarted, str | None]]:
-    events = reader.events_of_kind(run_id, "model_call_started", "model_call_finished")
-    replies = {e.call_id: e.text for e in events if isinstance(e, ModelCallFinished)}
-    started = (e for e in events if isinstance(e, ModelCallStarted) and e.step_id == step_id)
-    return [(e, replies.get(e.call_id)) for e in started]
+def _calls(reader: Reader, final: _Final, step: ComparedStep) -> list[tuple[ModelCallStarted, str | None]]:
+    """A step's model calls; where it was served from the record, those of the run that it was made in."""
+    step_id: str | None = final.step_ids[step.index]
+    for events in _with_ancestors(reader, final.ending.run_id):
+        if step_id is None:
+            steps = (e for e in events if isinstance(e, StepStarted))
+            step_id = next((e.step_id for e in steps if e.key == step.key), None)
+        started = [e for e in events if isinstance(e, ModelCallStarted) and e.step_id == step_id]
+        if started:
+            replies = {e.call_id: e.text for e in events if isinstance(e, ModelCallFinished)}
+            return [(e, replies.get(e.call_id)) for e in started]
+        step_id = None
+    return []
+
+
+def _with_ancestors(reader: Reader, run_id: str) -> Iterator[list[Event]]:
+    """What `_calls` looks at of a run, then of the runs that it was forked from."""
+    seen: set[str] = set()  # a bundle can say that a run is its own ancestor
+    while run_id and run_id not in seen:
+        seen.add(run_id)
+        events = reader.events_of_kind(run_id, *_OF_CALLS)
+        yield events
+        run_id = next((e.origin.get("parent", "") for e in events if isinstance(e, RunStarted)), "")
 
 
 def _other_workflow(reader: Reader, first: _Final, second: _Final) -> Blame:

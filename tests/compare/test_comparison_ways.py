@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from engine.events import EvaluationFinished, WorkflowStarted
 from engine.scores.statistics import difference_interval
 from store.compare.comparison import compare
 from store.compare.parting import Blame, read_parting
 from store.compare.ways import Ways, read_ways, to_json, way_text
+from store.db import open_writer, write
+from store.projections import add
 from store.reader import Reader
-from tests.support.trials import CODE, FAIL, PASS, Ran, Step, store_experiment, store_run
+from tests.support.stores import begin_store
+from tests.support.trials import CODE, FAIL, PASS, Ran, Step, run_events, store_experiment, store_run
 from tui.compare.report import text
 
 DRAFT = Step("Custom", "draft", "k1", {"input": "p"}, prompt="Solve p.", wall_ms=100.0, usd=0.01)
@@ -95,6 +99,42 @@ def test_where_two_runs_part(
     assert (other_way.blame, [e.run_id for e in other_way.endings]) == (blame, ["b", "a"])
 
 
+def test_a_step_from_the_record_is_blamed_by_the_calls_of_the_run_that_made_it(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    served = replace(GOOD, steps=(replace(DRAFT, prompt=""), TEST))
+    store_run(path, "bad", BAD)
+    store_run(path, "good", GOOD)
+    store_run(path, "fork", served, origin={"parent": "good"})
+    store_run(path, "fork of the fork", served, origin={"parent": "fork"})
+    store_run(path, "own ancestor", served, origin={"parent": "own ancestor"})
+    with Reader(path) as reader:
+        assert read_parting(reader, "bad", "fork").blame == "reply"
+        assert read_parting(reader, "fork of the fork", "bad").blame == "reply"
+        assert read_parting(reader, "bad", "own ancestor").blame == "sandbox"
+
+
+def test_runs_that_came_out_alike_are_compared_in_the_same_repeat(tmp_path: Path) -> None:
+    """Not the failed repeat of one with the passed one of the other, as if that had gone better."""
+    path = tmp_path / "store.db"
+    begin_store(path)
+    db = open_writer(path)
+    with write(db):
+        for run_id in ("a", "b"):
+            events = list(run_events(run_id, ran(steps=())))
+            more = [
+                replace(e, execution_id="e2", repeat=2, **({"score": 1.0} if passes else {}))
+                for e in events
+                if (passes := isinstance(e, EvaluationFinished)) or isinstance(e, WorkflowStarted)
+            ]
+            both = [*events[:-1], *more, events[-1]]
+            add(db, [replace(e, seq=seq) for seq, e in enumerate(both)])
+    db.close()
+    with Reader(path) as reader:
+        found = read_parting(reader, "a", "b")
+    assert found.blame == "nothing"
+    assert [end.execution for end in found.endings] == [("test", 1, 1), ("test", 1, 1)]
+
+
 def test_a_run_that_never_came_to_its_end_and_another_problem(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     store_run(path, "a", GOOD)
@@ -161,7 +201,7 @@ def test_reruns_tell_luck_from_effect(tmp_path: Path) -> None:
     with Reader(path) as reader:
         comparison = compare(reader, ["e"])
         told = text(comparison, every=False, ways=read_ways(reader, comparison))
-    assert "0/8 → 8/8 [+54, +100] effect" in told and "1/2 → 1/2 [−57, +57] luck?" in told
+    assert "effect 0/8 → 8/8 [+54, +100]" in told and "luck? 1/2 → 1/2 [−57, +57]" in told
 
 
 def test_the_interval_of_a_difference() -> None:

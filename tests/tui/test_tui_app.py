@@ -133,6 +133,11 @@ async def test_selecting_a_step_shows_it_whole(store: Path) -> None:
         await pilot.press("h")
         selected = app.screen.query_one(OutlineView).selected
         assert selected is not None and selected[0] in ("execution", "round")
+        first = app.screen
+        app.open_trace(RUN_ID)  # opened again, it is a run that has failed, and is not followed any more
+        await until(pilot, lambda: app.screen is not first and bool(app.screen.query("#steps")))
+        outline = app.screen.query_one(OutlineView)
+        await until(pilot, lambda: outline.selected == ("step", "e0-1") and not outline.follow)
 
 
 async def test_a_run_in_progress_can_be_followed_and_cancelled(store: Path) -> None:

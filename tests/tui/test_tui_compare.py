@@ -245,7 +245,7 @@ async def test_flips_are_tried_again_and_the_result_stands_beside_them(full: Pat
         await until(pilot, lambda: app.screen is not screen)
         await pilot.press("escape")
         await until(pilot, lambda: "effect" in table(app, "flips").plain_text)
-        assert "8/8 → 0/8 [−100, −54] effect" in rows_of(app, "flips")[0]
+        assert "effect 8/8 → 0/8 [−100, −54]" in rows_of(app, "flips")[0]
 
 
 async def test_flips_of_what_is_no_experiment_cannot_be_tried_again(full: Path) -> None:

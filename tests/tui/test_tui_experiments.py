@@ -96,7 +96,7 @@ async def test_what_the_store_has_is_shown_with_its_trials_and_they_open(store: 
         await opened(pilot, app)
         await until(pilot, lambda: table(app, "trials").count == 8)
         text = table(app, "experiments").plain_text
-        assert "first" in text and "8/8" in text and "vanilla 50% (1 error)" in text
+        assert "first" in text and "8/8" in text and "50% (1 error) vanilla" in text
         assert "\x1b" not in table(app, "trials").plain_text
         plan = str(app.screen.query_one("#plan", Static).render())
         assert "humaneval aflow-1:4" in plan and "meta, w" in plan

@@ -79,6 +79,19 @@ async def test_a_click_is_the_key(tmp_path: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
 
 
+async def test_a_key_that_would_be_typed_is_not_on_the_line(tmp_path: Path) -> None:
+    workbench = ScriptedWorkbench(tmp_path / "store.db")
+    workbench.settings.keymap = {"runs.failed": "minus", "runs.facets": "s"}
+    app = app_of(workbench)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await until(pilot, lambda: shown_keys(app) == {"slash", "minus", "s"})
+        await pilot.press("slash")
+        await until(pilot, lambda: not shown_keys(app) and "^q Quit" in line(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: shown_keys(app) == {"slash", "minus", "s"})
+
+
 @pytest.mark.parametrize("is_filled", [False, True], ids=["empty", "filled"])
 async def test_every_key_on_the_line_does_something(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_filled: bool

@@ -163,6 +163,8 @@ async def test_a_start_that_fails_leads_back_to_the_form_as_it_was(store: Path) 
         notice = app.screen.query_one("#not-begun")
         await until(pilot, lambda: app.focused is notice)
         assert "Docker is away: start it" in str(notice.render()) and not told(app)
+        await pilot.press("slash", "w", "tab", "right_curly_bracket", "V", "F")  # there is no run to look at
+        assert app.focused is notice and not told(app)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, NewRunScreen))
         assert app.screen.query_one("#prompt", TextArea).text == "Mine."
@@ -265,7 +267,7 @@ async def test_leaving_asks_where_a_run_waits_for_you(store: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         question = app.screen.query_one("Label")
         text = str(question.render())
-        assert "is paused and will wait there" in text
+        assert "is paused, and waits for you" in text and "continues" not in text
         assert question.size.width * question.size.height > len(text)  # all of it is there to be read
         await pilot.press("n")
         await until(pilot, lambda: not isinstance(app.screen, ConfirmScreen))

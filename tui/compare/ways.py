@@ -93,12 +93,12 @@ def place(parting: Parting) -> str:
 
 
 def again_cell(again: Again | None) -> str:
-    """`1/5 → 5/5 [+13, +98] effect`, the interval being of the difference; – where it was not tried again."""
+    """`effect 1/5 → 5/5 [+13, +98]`, the interval being of the difference; – where it was not tried again."""
     if again is None:
         return NONE
     before, after = (f"{p}/{n}" for p, n in zip(again.passed, again.trials, strict=True))
     low, high = (signed("share", round(end, 2)).replace(".0", "") for end in again.interval)
-    return f"{before} → {after} [{low}, {high}] {'effect' if again.is_told_apart else 'luck?'}"
+    return f"{'effect' if again.is_told_apart else 'luck?'} {before} → {after} [{low}, {high}]"
 
 
 def blame_sentence(one: PairWays) -> str:

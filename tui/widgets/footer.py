@@ -8,6 +8,7 @@ from textual import events
 from textual.app import RenderResult
 from textual.binding import ActiveBinding
 from textual.content import Content
+from textual.keys import REPLACED_KEYS, key_to_character
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -59,7 +60,7 @@ class Footer(Widget):
             return
         self._bindings = {}
         for active in screen.active_bindings.values():
-            if active.binding.show and _can_act(active):
+            if active.binding.show and _can_act(active) and not _is_typed(active, screen.focused):
                 # One that has several keys is shown with its first.
                 self._bindings.setdefault(active.binding.action, active)
         self.refresh()
@@ -113,6 +114,16 @@ class Footer(Widget):
 def _can_act(active: ActiveBinding) -> bool:
     node = active.node
     return not isinstance(node, KnowsWhatItCan) or node.can_act(active.binding.action)
+
+
+def _is_typed(active: ActiveBinding, focused: Widget | None) -> bool:
+    """Whether the key is a character for the field in focus. Textual takes these out of the active bindings
+    itself, except keys that it has renamed (`/`, `+`, `-`) or that the user's keymap gives.
+    """
+    if focused is None or focused is active.node:
+        return False
+    key = active.binding.key
+    return focused.check_consume_key(key, key_to_character(REPLACED_KEYS.get(key, key)))
 
 
 def _is_everywhere(active: ActiveBinding) -> bool:

@@ -193,7 +193,7 @@ class CompareScreen(WorkbenchScreen[None]):
         assert pair is not None and state.runs is not None and state.parting is not None
         both = (pair.baseline, pair.other)
         steps = [rows.step_row(one, both) for one in state.steps()]
-        self._fill("steps", rows.step_columns(pair), steps, what, "All steps are the same.")
+        self._fill("steps", rows.step_columns(pair), steps, what, "Every step was given and gave the same.")
         for id, title in (("steps", "Steps"), ("workflow", "Workflow")):
             self.query_one(f"#{id}").border_title = f"{title}, {both[1]} against {both[0]}"
         self.query_one("#workflow", TextView).show(state.runs.diff)

@@ -63,4 +63,4 @@ async def _start(screen: WorkbenchScreen[None], request: TryFlips) -> None:
     except ExpectedError as error:
         screen.notify(one_line(str(error), 300), severity="warning", timeout=10)
         return
-    screen.notify(f"{name} has begun; 5 shows it, and its results appear here beside the flips.")
+    screen.notify(f"{name} has begun; 5 shows it. When you come back here, its results are beside the flips.")

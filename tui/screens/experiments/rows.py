@@ -25,7 +25,7 @@ EXPERIMENT_COLUMNS = (
     Column("Started", "time", rank=4),
     Column("Benchmark", "name", least=8, rank=3),
     Column("Progress", least=18),
-    Column("Pass rates", "name", least=26, most=200),  # each ends in the rate
+    Column("Pass rates", least=26, most=200),
     Column("Spent", "number", rank=2),
     Column("Left", "number", rank=1),
 )
@@ -49,7 +49,7 @@ TRIAL_COLUMNS = (
     Column("Time", "number", rank=1),
 )
 _BAR = 6
-_SHORT_LABEL = 24
+_SHORT_LABEL = 12
 _MARKS: dict[str, Piece] = {
     "running": ("●", "accent"),
     "pausing": ("◐", "warning"),
@@ -178,13 +178,16 @@ def benchmark(row: ExperimentRow) -> str:
 
 
 def _rates(states: Sequence[VariantState]) -> str:
-    """Each variant's pass rate; of its label as much as tells it from the others."""
+    """Each variant's pass rate, and of its label as much as tells it from the others. The rate comes first: a
+    number that is cut would look like another.
+    """
+    rates = [rate(replace(state, label="")).strip() for state in states]
     if len(states) == 1:
-        return rate(replace(states[0], label="")).strip()
+        return rates[0]
     labels = [one_line(state.label, 200) for state in states]
     shared = common_prefix(labels)
     short = [middle(f"…{label[shared:]}" if shared else label, _SHORT_LABEL) for label in labels]
-    return ", ".join(rate(replace(s, label=label)) for s, label in zip(states, short, strict=True))
+    return " · ".join(f"{one} {label}" for one, label in zip(rates, short, strict=True))
 
 
 def bar(done: int, total: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from tui.format import plural
 from tui.safe import one_line
 from tui.screens.base import Load, WorkbenchScreen
 from tui.screens.failures.again import start_again
+from tui.screens.failures.labelling import label_old
 from tui.screens.failures.paired import open_forks_of
 from tui.screens.failures.rows import CLUSTER_COLUMNS, RUN_COLUMNS, cluster_row, run_row
 from tui.screens.failures.step_text import step_text
@@ -38,7 +38,6 @@ REREAD_S = 2.0
 DEBOUNCE_S = 0.08  # a held-down key reads nothing but where it stops
 CLUSTERS, RUNS = 500, 500
 MOST_RERUNS = 20  # the command line does more, some at a time
-_LABELLED_AT_ONCE = 100
 
 
 class FailuresScreen(WorkbenchScreen[None]):
@@ -52,7 +51,8 @@ class FailuresScreen(WorkbenchScreen[None]):
         self._by: Grouping = "signature"
         self._newest = 0  # event in the store when all of this was read
         self._runs: tuple[RunRow, ...] = ()
-        self._runs_of: tuple[Grouping, str | None] = ("signature", None)  # the cluster that they are of
+        self._runs_of: tuple[Grouping, str | None] = ("signature", None)  # the cluster that they are to be of
+        self._read: tuple[Grouping, str | None] | None = None  # the one that they are of
         self._said: dict[str, list[Annotation]] = {}
         self._waiting: dict[str, Timer] = {}
         self._shows_step = False  # its prompts and replies in place of why the run failed
@@ -76,7 +76,7 @@ class FailuresScreen(WorkbenchScreen[None]):
     def on_screen_resume(self) -> None:
         self.query_one(TitleBar).note = self.navigation.workbench.sandbox_note
         self.action_reload()
-        self.run_worker(self._label, group="labels", exclusive=True)
+        self.run_worker(partial(label_old, self, self.action_reload), group="labels", exclusive=True)
 
     def _table(self, id: str) -> TableView:
         return self.query_one(f"#{id}", TableView)
@@ -123,7 +123,7 @@ class FailuresScreen(WorkbenchScreen[None]):
             self._table("runs").move(0)
             self._runs_of = (by, key)
         if key is None:
-            self._runs, self._said = (), {}
+            self._runs, self._said, self._read = (), {}, (by, key)
             self._show_runs(more=False)
             self._peek_later()
             return
@@ -135,9 +135,21 @@ class FailuresScreen(WorkbenchScreen[None]):
         runs, said, more = await self.navigation.records.read(read)
         if (by, key) != self._runs_of:
             return  # the cursor has gone on, and the read of where it is has begun
-        self._runs, self._said = runs, said
+        self._runs, self._said, self._read = runs, said, (by, key)
         self._show_runs(more=more)
         self._peek_later()
+
+    async def _catch_up(self) -> None:
+        """Have the runs of the cluster that the keys before this one, however fast, have led to."""
+        from store.errors import StoreError
+
+        try:
+            if self._read is None or self._read[0] != self._by:
+                await self._load()
+            elif self._read[1] != self._table("clusters").selected:
+                await self._load_runs()
+        except StoreError as error:
+            self.notify(one_line(str(error), 300), severity="error")
 
     def _show_runs(self, *, more: bool) -> None:
         table = self._table("runs")
@@ -146,21 +158,6 @@ class FailuresScreen(WorkbenchScreen[None]):
         table.tell(f"the newest {count}" if more else count if self._runs else "", part=more)
         table.refresh()
         self.refresh_bindings()
-
-    async def _label(self) -> None:
-        """Label what an older version recorded, or an import brought; the newest first."""
-        from store.annotations import classify_runs
-        from store.errors import StoreError
-
-        path = self.navigation.workbench.store_path
-        try:
-            waiting = await self.navigation.records.read(lambda r: r.annotations.unclassified())
-            for start in range(0, len(waiting), _LABELLED_AT_ONCE):
-                some = waiting[start : start + _LABELLED_AT_ONCE]
-                await asyncio.to_thread(lambda some=some: deque(classify_runs(path, some), maxlen=0))
-                self.action_reload()
-        except StoreError as error:
-            self.notify(one_line(str(error), 300), severity="warning")
 
     # -- following the cursor ----------------------------------------------------------------------
 
@@ -211,11 +208,13 @@ class FailuresScreen(WorkbenchScreen[None]):
     # -- opening -----------------------------------------------------------------------------------
 
     @on(LineList.Chosen, "#clusters")
-    def _enter_cluster(self) -> None:
+    async def _enter_cluster(self) -> None:
+        await self._catch_up()  # the cursor is put to its first run with them
         self.set_focus(self._table("runs"))
 
     @on(LineList.Chosen, "#runs")
-    def _open(self) -> None:
+    async def _open(self) -> None:
+        await self._catch_up()
         if (run := self._selected) is not None:
             self.navigation.open_trace(run.id)
 
@@ -235,8 +234,9 @@ class FailuresScreen(WorkbenchScreen[None]):
         self._shows_step = not self._shows_step
         self.read_store(self._load_peek, what="peek")
 
-    def action_watch(self) -> None:
+    async def action_watch(self) -> None:
         """Say when it happens again, or no longer."""
+        await self._catch_up()
         key = self._table("clusters").selected
         if key is None or not self._runs:
             self.notify("Select a cluster first.")
@@ -264,8 +264,7 @@ class FailuresScreen(WorkbenchScreen[None]):
         from tui.screens.failures.rows import choices
         from tui.screens.pick.pick import PickScreen
 
-        run = self._one()
-        if run is None:
+        if (run := await self._one()) is None:
             return
         used = dict(await self.navigation.records.read(lambda r: r.annotations.values(kind)))
         its = {a.value for a in self._said.get(run.id, []) if a.kind == kind}
@@ -276,11 +275,10 @@ class FailuresScreen(WorkbenchScreen[None]):
 
         self.app.push_screen(PickScreen(question, choices(its, used, known), own=own), answered)
 
-    def action_note(self) -> None:
+    async def action_note(self) -> None:
         from tui.screens.ask.ask import AskScreen
 
-        run = self._one()
-        if run is None:
+        if (run := await self._one()) is None:
             return
 
         def answered(text: str | None) -> None:
@@ -289,12 +287,13 @@ class FailuresScreen(WorkbenchScreen[None]):
 
         self.app.push_screen(AskScreen("Note on this run", draft=f"note:{run.id}"), answered)
 
-    def action_bookmark(self) -> None:
-        if (run := self._one()) is not None:
+    async def action_bookmark(self) -> None:
+        if (run := await self._one()) is not None:
             has = any(a.kind == "bookmark" for a in self._said.get(run.id, []))
             self._say(run, "bookmark", "", remove=has)
 
-    def _one(self) -> RunRow | None:
+    async def _one(self) -> RunRow | None:
+        await self._catch_up()
         if self._selected is None:
             self.notify("Select a run first.")
         return self._selected
@@ -330,10 +329,11 @@ class FailuresScreen(WorkbenchScreen[None]):
 
     # -- training on them --------------------------------------------------------------------------
 
-    def action_train(self) -> None:
+    async def action_train(self) -> None:
         """Put the cluster's runs into a training set, build a data set of it, and fill in a job."""
         from tui.screens.ask.ask import AskScreen
 
+        await self._catch_up()
         run_ids = [run.id for run in self._runs]
         if not run_ids:
             self.notify("There is no run here.")
@@ -362,13 +362,14 @@ class FailuresScreen(WorkbenchScreen[None]):
 
     # -- doing runs again --------------------------------------------------------------------------
 
-    def action_rerun(self) -> None:
-        if (run := self._one()) is not None:
+    async def action_rerun(self) -> None:
+        if (run := await self._one()) is not None:
             self._rerun([run.id])
 
-    def action_rerun_cluster(self) -> None:
+    async def action_rerun_cluster(self) -> None:
         from tui.screens.confirm.confirm import ConfirmScreen
 
+        await self._catch_up()
         run_ids = [run.id for run in self._runs[:MOST_RERUNS]]
         if not run_ids:
             self.notify("There is no run here.")
@@ -381,11 +382,11 @@ class FailuresScreen(WorkbenchScreen[None]):
             ConfirmScreen(question, "Run them", "Leave it"), lambda yes: self._rerun(run_ids) if yes else None
         )
 
-    def action_fork_cluster(self) -> None:
+    async def action_fork_cluster(self) -> None:
         """Fork the cluster's newest runs with one edit, made on the selected one."""
         from tui.screens.failures.edit_all import fork_all
 
-        if (run := self._one()) is not None:
+        if (run := await self._one()) is not None:
             others = [other for other in self._runs if other.id != run.id]
             runs = [run, *others[: MOST_RERUNS - 1]]
             self.navigation.open_after(partial(fork_all, self, run, runs))

@@ -15,7 +15,8 @@ from textual.widgets import Input, Static
 from tui.action_scopes import SCOPES, SCREENS, Action, Scope
 from tui.actions import actions_on, bindings_for, key_label, keys_of
 
-INDENT = 36
+_KEYS, _TITLE = 18, 18  # a longer one takes from the room of what follows
+INDENT = 2 + _KEYS + _TITLE
 
 
 class HelpScreen(ModalScreen[None]):
@@ -77,10 +78,12 @@ class HelpScreen(ModalScreen[None]):
                 continue
             lines.append((f"{SCOPES[scope]}\n", "$primary bold"))
             for action in found:
-                keys = self._keys(action)
-                lines += [(f"  {keys:<17}", "$text-accent"), (f"{action.title:<17}", "bold")]
-                told = f"\n{' ' * INDENT}".join(textwrap.wrap(action.help, room))
-                lines.append((f"{told}\n", "$foreground 60%"))
+                keys, title = f"  {self._keys(action)} ".ljust(2 + _KEYS), f"{action.title} "
+                title = title.ljust(INDENT - len(keys))
+                over = len(keys) + len(title) - INDENT
+                told = textwrap.wrap(action.help, room, initial_indent=" " * over)
+                told = f"\n{' ' * INDENT}".join(told)[over:]
+                lines += [(keys, "$text-accent"), (title, "bold"), (f"{told}\n", "$foreground 60%")]
             lines.append(("\n", ""))
         return Content.assemble(*lines[:-1]) if lines else Content("No key does that here.")
 

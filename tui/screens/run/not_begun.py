@@ -8,6 +8,7 @@ from textual.app import RenderResult
 from textual.content import Content
 from textual.widget import Widget
 
+from tui.action_list import ACTIONS
 from tui.actions import bindings_for
 from tui.safe import clean
 from tui.service.requests import NewRun
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tui.session import RunSession
 
 _MOST = 2_000
+_OF_A_RUN = frozenset(action.action for action in ACTIONS if action.scope == "run")
 
 
 class NotBegun(Widget, can_focus=True):
@@ -39,6 +41,10 @@ class NotBegun(Widget, can_focus=True):
             self.display = True
             self.refresh(layout=True)
         return appears
+
+    def bars(self, action: str) -> bool:
+        """Whether an action has no run to act on: it would only take the focus from the way back."""
+        return self._session.never_began and action in _OF_A_RUN
 
     def render(self) -> RenderResult:
         return Content.assemble(

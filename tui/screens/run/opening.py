@@ -17,6 +17,7 @@ def open_trace(app: WorkbenchApp, run_id: str) -> None:
     """Show a run of the store; one that runs here is shown live."""
     session = next((s for s in app.engines.sessions if s.state.run_id == run_id), None)
     if session is not None:
+        session.live = session.live and not session.state.finished  # one that has ended is like any other
         app.push_screen(RunScreen(session))
     else:
         app.push_screen(RunScreen(RunSession(app.clock, live=False, title=run_id), run_id=run_id))

@@ -271,7 +271,7 @@ class RunScreen(WorkbenchScreen[None]):
             return self._control.can(action)
         if action in IN_THE_PAST:
             return self.session.position is not None
-        return action != "follow" or not self.session.state.finished
+        return not self._not_begun.bars(action) and (action != "follow" or not self.session.state.finished)
 
     def can_act(self, action: str) -> bool:
         if action == "fork":

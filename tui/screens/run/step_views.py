@@ -53,6 +53,8 @@ class StepViews(Vertical):
     def on_mount(self) -> None:
         self.outline.follow = self._session.live  # not before: a cursor that is set ends following
         self.show("Tree")
+        if not self._session.live:  # one that ran here and has ended; those of the store are yet to be read
+            self.to_first_failure()
 
     @property
     def pane(self) -> str:
