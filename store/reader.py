@@ -129,9 +129,13 @@ class Reader:
         """How many rows were left out of lists so far, because they could not be read."""
         return self._connection.damaged
 
+    def version(self) -> int | None:
+        """A number that changes with every write of another connection; None while there is no store."""
+        return self._connection.version()
+
     def changed(self) -> bool:
         """Whether another connection has written since the last call; true at first, false with no store."""
-        version = self._connection.version()
+        version = self.version()
         before, self._version = self._version, version
         return version is not None and version != before
 

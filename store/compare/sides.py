@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from store.rows import RunFacts
     from store.usage import SearchUsage
 
+NamedParts = tuple[str, "tuple[Part, ...]"]  # a side without its letter
+
 _LOOKED_AT = 200  # runs of a side whose verdicts are read for how they were reached
 
 
@@ -93,19 +95,28 @@ def read_sides(reader: Reader, names: Sequence[str]) -> tuple[Side, ...]:
         CompareError: fewer than two sides, more than four, one of them twice, or no such variant.
         StoreError: no such experiment or run, or the store cannot be read.
     """
-    sides = [side for name in names for side in _Names(reader).sides(name)]
-    if len(sides) < FEWEST:
+    return lettered([side for name in names for side in read_named(reader, name)])
+
+
+def read_named(reader: Reader, name: str) -> list[NamedParts]:
+    """The sides that one name stands for. Raises as `read_sides` does."""
+    return _Names(reader).sides(name)
+
+
+def lettered(named: Sequence[NamedParts]) -> tuple[Side, ...]:
+    """Two to four sides, in their order. Raises CompareError where there are not so many different ones."""
+    if len(named) < FEWEST:
         raise CompareError("name two to four experiments, variants (EXPERIMENT:LABEL) or runs to compare")
-    if len(sides) > MOST:
-        some = ", ".join(name for name, _ in sides[: MOST + 1])
+    if len(named) > MOST:
+        some = ", ".join(name for name, _ in named[: MOST + 1])
         raise CompareError(
-            f"at most {MOST} can be compared, these are {len(sides)} ({some}, …);"
+            f"at most {MOST} can be compared, these are {len(named)} ({some}, …);"
             " name variants as EXPERIMENT:LABEL"
         )
-    side_names = [name for name, _ in sides]
-    if twice := next((name for name in side_names if side_names.count(name) > 1), None):
+    names = [name for name, _ in named]
+    if twice := next((name for name in names if names.count(name) > 1), None):
         raise CompareError(f"{twice} is named twice; there is nothing to compare with itself")
-    return tuple(Side("ABCD"[i], name, parts) for i, (name, parts) in enumerate(sides))
+    return tuple(Side("ABCD"[i], name, parts) for i, (name, parts) in enumerate(named))
 
 
 class _Names:
@@ -114,7 +125,7 @@ class _Names:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    def sides(self, name: str) -> list[tuple[str, tuple[Part, ...]]]:
+    def sides(self, name: str) -> list[NamedParts]:
         try:
             return [(_name(part), (part,)) for part in self._parts(name)]
         except (StoreError, CompareError):

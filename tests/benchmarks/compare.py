@@ -4,7 +4,9 @@
 
 Each side has so many trials, once of as many problems and once with repeats; a tenth of it is measured beside
 it, and says how the cost grows. Every figure is of a process that does nothing else: its peak memory, and its
-processor time, for the screen from the request on. Imports count. Stores found in FOLDER are used again.
+processor time, for the screen from the request on: once out of nothing, with the imports, and once as its user
+does, who marks the two sides on the Compare screen, where they are read as they are marked, and then presses c.
+Stores found in FOLDER are used again.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from pathlib import Path
 from tests.support.trials import Ran, store_experiment
 
 LIMIT_S, LIMIT_MIB = 1.0, 150
-KINDS = {"compare": [], "compare --json": ["--json"], "screen": []}
+KINDS = {"compare": [], "compare --json": ["--json"], "screen": [], "screen, marked": []}
 
 
 def fill(path: Path, problems: int, repeats: int) -> None:
@@ -47,7 +49,7 @@ def peak_mib() -> float:
     return int(kib) / 1024
 
 
-async def screen(path: Path) -> float:
+async def screen(path: Path, *, marked: bool) -> float:
     """Seconds of processor time from the request until the comparison is drawn."""
     from tests.tui.pilots import WIDE, app_of
     from tests.tui.scripted import ScriptedWorkbench
@@ -56,8 +58,16 @@ async def screen(path: Path) -> float:
     app = app_of(ScriptedWorkbench(path))
     async with app.run_test(size=WIDE) as pilot:
         await pilot.pause()
+        if marked:
+            await pilot.press("6")
+            await app.workers.wait_for_complete()
+            await pilot.press("space", "j", "space")
+            await app.workers.wait_for_complete()
         began = time.process_time()
-        app.open_comparison(["e"])
+        if marked:
+            await pilot.press("c")
+        else:
+            app.open_comparison(["e"])
         await pilot.pause()
         reading = [worker for worker in app.workers if worker.group == "compare"]
         await app.workers.wait_for_complete(reading)
@@ -68,8 +78,8 @@ async def screen(path: Path) -> float:
 
 def alone(kind: str, path: Path) -> None:
     """Do this in this process, and say seconds and MiB on the last line of standard error."""
-    if kind == "screen":
-        seconds = asyncio.run(screen(path))
+    if kind.startswith("screen"):
+        seconds = asyncio.run(screen(path, marked="marked" in kind))
     else:
         from sandbox.command.flowreasoner import main
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from store.run_filter import parse_filter
+from tui.service.kept_sides import KeptSides
 
 if TYPE_CHECKING:
     from engine.events import Event
@@ -34,6 +35,7 @@ class Records:
         self.path = path
         self._lock = threading.Lock()
         self._reader: Reader | None = None
+        self._sides = KeptSides(self.read)
 
     def _open(self) -> Reader:
         from store.reader import Reader
@@ -86,14 +88,19 @@ class Records:
         Raises CompareError where they cannot be compared.
         """
 
-        def read() -> Comparison:
+        named = await self._sides.of(names)
+
+        def read(reader: Reader) -> Comparison:
             from store.compare.comparison import compare_sides, with_baseline
-            from store.compare.sides import read_sides
+            from store.compare.sides import lettered
 
-            reader = self._open()
-            return compare_sides(reader, with_baseline(read_sides(reader, names), baseline))
+            return compare_sides(reader, with_baseline(lettered(named), baseline))
 
-        return await asyncio.to_thread(read)
+        return await self.read(read)
+
+    async def read_ahead(self, names: Sequence[str]) -> None:
+        """Read what `names` stand for, for a comparison that is likely to be asked for next."""
+        await self._sides.get_ready(names)
 
     async def ways(self, comparison: Comparison, *, most: int) -> Ways:
         """How the sides of a comparison worked (`store.compare.ways.read_ways`). Raises StoreError."""

@@ -81,6 +81,7 @@ class ChooseScreen(WorkbenchScreen[None]):
         if problem := self._marks.toggle(self._table.selected):
             self.notify(problem)
         self._show()
+        get_ready(self, tuple(self._marks.keys))
 
     def action_compare(self) -> None:
         if problem := self._marks.problem:

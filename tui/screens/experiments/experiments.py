@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from sandbox.errors import ExpectedError
+from store.compare import MOST
 from tui.actions import bindings_for
 from tui.format import left_out, plural
 from tui.safe import one_line
@@ -133,6 +134,9 @@ class ExperimentsScreen(WorkbenchScreen[None]):
             self._trials = sorted(trials, key=lambda trial: trial.started_at, reverse=True)
             self._trials_of = name
             self._show_trials()
+            if self.can_act("compare"):
+                is_at_rest = name not in self._now and row.holder is None
+                get_ready(self, [name] if is_at_rest and len(row.variants) <= MOST else ())
 
     def _show(self) -> None:
         table = self._table("experiments")
@@ -156,8 +160,6 @@ class ExperimentsScreen(WorkbenchScreen[None]):
         self.query_one("#plan", Static).update(Content.assemble(*lines[:-1]))
         self.refresh_bindings()
         self._show_trials()
-        if self.can_act("compare"):
-            get_ready(self)
 
     def can_act(self, action: str) -> bool:
         row = self._selected
