@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 STALL_SECONDS = 2.0
 JOB_SECONDS = 3.0
+HELD_SECONDS = 1.0  # that keys wait for a list to be read; then they go to what is there
 
 
 class WorkbenchApp(Places):
@@ -157,6 +158,10 @@ class WorkbenchApp(Places):
     def open_after(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do work that opens something at its end; what is typed meanwhile is meant for that."""
         self._keys.wait_for(self.run_worker(work, group="open", exclusive=True))
+
+    def hold_keys(self, reading: Worker[None]) -> None:
+        """Keep what is typed until this has been read, a second at most: it is meant for what will show."""
+        self._keys.wait_for(reading, HELD_SECONDS)
 
     def _write(self, sequence: str) -> None:
         if self._driver is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from textual.worker import Worker
@@ -21,8 +22,8 @@ class KeyOrder:
     there. Of two keys that come together (`/`, then a word's first letter), the second is under way to the
     list before the first has opened the search, and would be carried out as a command.
 
-    A mark follows each key along its way; once it has arrived, and a screen that the key opened has been
-    built, it is the next key's turn.
+    A mark follows each key along its way, and the messages that it brought about; once all have arrived, and
+    a screen that the key opened has been built, it is the next key's turn.
     """
 
     def __init__(self, app: App[Any]) -> None:
@@ -42,18 +43,28 @@ class KeyOrder:
         return True
 
     def follow(self, node: DOMNode) -> None:
-        """The key was sent to `node`: follow it up to the app."""
-        parent: MessagePump | None = node.parent if node is not self._app else None
-        if parent is None or not node.call_later(self.follow, parent):
-            self._settle(None)
+        """The key was sent to `node`: follow it up to the app, and then what it made `node` send the same way."""
+        self._climb(node, lambda: self._climb(node, lambda: self._settle(None)))
 
-    def wait_for(self, worker: Worker[Any]) -> None:
-        """A key has begun work that will open something: what is typed meanwhile is meant for that."""
+    def _climb(self, node: DOMNode, then: Callable[[], None]) -> None:
+        """Go up to the app behind everything that is under way, and do `then`."""
+        parent: MessagePump | None = node.parent if node is not self._app else None
+        if parent is None or not node.call_later(self._climb, parent, then):
+            then()
+
+    def wait_for(self, worker: Worker[Any], at_most: float | None = None) -> None:
+        """What is typed is meant for what this work will show; it is kept for so many seconds `at_most`."""
         self._opening.add(worker)
+        if at_most is not None:
+            self._app.set_timer(at_most, lambda: self._go_on({worker}))
 
     def worker_changed(self) -> None:
         """Work may have ended."""
-        ended = {worker for worker in self._opening if worker.is_finished}
+        self._go_on({worker for worker in self._opening if worker.is_finished})
+
+    def _go_on(self, without: set[Worker[Any]]) -> None:
+        """Wait for this work no longer."""
+        ended = self._opening & without
         self._opening -= ended
         if ended and not self._busy:
             self._busy = True

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from pathlib import Path
 
 import pytest
 from textual import events
 from textual._compositor import CompositorUpdate
+from textual.screen import Screen
 from textual.widgets import Input, OptionList, TextArea
 
+from tests.tui.experiment_samples import filled
 from tests.tui.pilots import WIDE, app_of, record, told, until
 from tests.tui.scripted import (
     RUN_ID,
@@ -20,7 +23,9 @@ from tests.tui.scripted import (
 )
 from tests.tui.test_tui_live import paused
 from tui.app import WorkbenchApp
+from tui.screens.compare.compare import CompareScreen
 from tui.screens.confirm.confirm import ConfirmScreen
+from tui.screens.experiments.experiments import ExperimentsScreen
 from tui.screens.home.home import HomeScreen
 from tui.screens.new_experiment.new_experiment import NewExperimentScreen
 from tui.screens.new_run.new_run import NewRunScreen
@@ -28,6 +33,7 @@ from tui.screens.pick.pick import PickScreen
 from tui.screens.run.run import RunScreen
 from tui.screens.run.search_bar import SearchBar
 from tui.screens.runs.runs import RunsScreen
+from tui.service.records import Records
 from tui.widgets.check_box import CheckBox, CheckList
 from tui.widgets.table_view import TableView
 
@@ -100,6 +106,47 @@ async def test_a_paste_behind_a_key_arrives_where_the_key_leads(store: Path) -> 
         await until(pilot, lambda: _text(app, "#search") == "status:failed")
         table = app.screen.query_one("#runs", TableView)
         await until(pilot, lambda: app.focused is table)
+
+
+# From Home, in one burst: each list is still being read as the key for one of its rows comes.
+BEFORE_THE_READ = [
+    (("2", "enter"), RunScreen),
+    (("5", "enter", "enter"), RunScreen),
+    (("5", "c"), CompareScreen),
+    (("5", "c", "enter"), CompareScreen),
+    (("6", "space", "j", "space", "c"), CompareScreen),
+]
+
+
+@pytest.mark.parametrize(("keys", "screen"), BEFORE_THE_READ, ids=str)
+async def test_keys_typed_before_a_list_was_read_are_for_its_rows(
+    store: Path, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...], screen: type[Screen[object]]
+) -> None:
+    monkeypatch.setattr("tui.app.HELD_SECONDS", 600.0)  # as long as a busy machine may take
+    filled(store)
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=WIDE) as pilot:
+        burst(app, *keys)
+        await until(pilot, lambda: isinstance(app.screen, screen))
+        if keys[-1] == "enter" and screen is CompareScreen:  # down to both runs of a problem
+            await until(pilot, lambda: app.screen.state.runs is not None)
+        assert not told(app)
+
+
+async def test_a_read_that_takes_long_holds_no_key_back(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, never = asyncio.Event(), asyncio.Event()
+
+    async def stuck(*_: object, **__: object) -> None:
+        begun.set()
+        await never.wait()
+
+    monkeypatch.setattr(Records, "runs", stuck)
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("2")
+        await until(pilot, begun.is_set)
+        burst(app, "5")
+        await until(pilot, lambda: isinstance(app.screen, ExperimentsScreen))
 
 
 # -- forms -----------------------------------------------------------------------------------------

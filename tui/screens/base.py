@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from textual.screen import Screen, ScreenResultType
+from textual.worker import Worker
 
 from tui.safe import one_line
 
@@ -25,6 +26,7 @@ class WorkbenchScreen(Screen[ScreenResultType]):
         # Reads in progress by what they read, and what is to be read once more after them.
         self._reading: dict[str, Load | None] = {}
         self._told = ""
+        self._has_read = False
 
     @property
     def navigation(self) -> Navigation:
@@ -49,7 +51,13 @@ class WorkbenchScreen(Screen[ScreenResultType]):
                 self._reading[what] = load
             return
         self._reading[what] = load
-        self.run_worker(partial(self._read_in_turn, what), group=what)
+        self.hold_keys_at_first(self.run_worker(partial(self._read_in_turn, what), group=what))
+
+    def hold_keys_at_first(self, reading: Worker[None]) -> None:
+        """What is typed before a screen's first read has come is meant for what that will show."""
+        if not self._has_read:
+            self._has_read = True
+            self.navigation.hold_keys(reading)
 
     async def _read_in_turn(self, what: str) -> None:
         from store.errors import StoreError
