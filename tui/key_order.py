@@ -43,7 +43,7 @@ class KeyOrder:
         return True
 
     def follow(self, node: DOMNode) -> None:
-        """The key was sent to `node`: follow it up to the app, and then what it made `node` send the same way."""
+        """The key was sent to `node`: follow it up to the app, then what it made `node` send the same way."""
         self._climb(node, lambda: self._climb(node, lambda: self._settle(None)))
 
     def _climb(self, node: DOMNode, then: Callable[[], None]) -> None:

@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.compare [--trials 50000] [--repeats 4] [--stores FOLDER]
 
-Each side has so many trials, once of as many problems and once with repeats; a tenth of it is measured beside
-it, and says how the cost grows. Every figure is of a process that does nothing else: its peak memory, and its
-processor time, for the screen from the request on. Imports count, but for a screen that was asked for after both
-sides were marked, and read meanwhile, on the screen before. Stores found in FOLDER are used again.
+Each side has so many trials, once of as many problems and once with repeats; a tenth of it is measured
+beside it, and says how the cost grows. Every figure is of a process that does nothing else: its peak memory,
+and its processor time, for the screen from the request on. Imports count, but for a screen that was asked for
+after both sides were marked, and read meanwhile, on the screen before. Stores found in FOLDER are used again.
 """
 
 from __future__ import annotations

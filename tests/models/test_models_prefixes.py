@@ -160,3 +160,57 @@ def test_a_longer_prompt_takes_the_place_of_its_beginning(weights: Weights) -> N
         batch.admit([row([*start[:end], *([7] * 70 if end == 150 else [])])])
     assert [len(kept.tokens) for kept in batch._prefixes._kept] == [220]
     assert Prefixes().longest(np.asarray(start)) == (None, 0)
+
+
+def test_short_answers_do_not_pay_for_a_long_one_beside_them(
+    weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.models.local import attention
+
+    draw = random.Random(5)
+    lengths = [20, 300, 24, 18, 30, 22, 26, 19]
+    asked = [[draw.randrange(4, 250) for _ in range(length)] for length in lengths]
+    right = [alone(weights, prompt, seed) for seed, prompt in enumerate(asked)]
+    batch = empty(weights)
+    rows = [row(prompt, seed) for seed, prompt in enumerate(asked)]
+    for one in rows:  # one after the other, the long one among the first
+        batch.admit([one])
+    attended: list[int] = []
+    attend = attention.scaled_dot_product_attention
+
+    def counted(query: Any, key: Any, *rest: Any, **others: Any) -> Any:
+        attended.append(len(key) * key.shape[2])
+        return attend(query, key, *rest, **others)
+
+    monkeypatch.setattr(attention, "scaled_dot_product_attention", counted)
+    needed = sum(len(one.prompt) + one.made for one in rows)
+    batch.step()
+    # Lengths that differ by less than a factor of two are read together.
+    assert needed <= sum(attended) / weights.layers <= 2 * needed
+    for one in [one for one in batch.live if one.finish]:
+        batch.drop(one)
+    while batch.live:
+        batch.step()
+        for one in [one for one in batch.live if one.finish]:
+            batch.drop(one)
+    assert [one.tokens for one in rows] == right
+
+
+def test_rows_that_move_together_take_no_second_copy_of_all_layers() -> None:
+    import torch
+
+    from engine.models.local.cache import Chosen, RoomyCache, join
+
+    caches = [RoomyCache(3), RoomyCache(3)]
+    for number, cache in enumerate(caches):
+        for layer in cache.roomy:
+            states = torch.full((2, 1, 4 + number, 2), float(number)) + torch.arange(2.0).view(2, 1, 1, 1) / 2
+            layer.update(states, states)
+    every = torch.arange(2)
+    joined = join([Chosen(caches[0], every, every + 2), Chosen(caches[1], every, every)], 5)
+    keys, _ = joined.roomy[2].filled()
+    assert keys[:, 0, 4, 0].tolist() == [1.0, 1.5, 0.0, 0.5]
+    assert keys[2:, 0, 0, 0].tolist() == [0.0, 0.0]  # padding before the shorter ones
+    for cache in caches:
+        with pytest.raises(RuntimeError, match="no states"):
+            cache.roomy[0].filled()

@@ -2,18 +2,24 @@
 
 Transformers copies the shared keys and values for each query head first, on a CPU: in decoding, which reads
 all of them for one token, that takes many times as long as the attention itself. PyTorch can do without.
+
+In decoding, the columns of padding before short rows are not read either, as far as these are neighbours: one
+long answer among many would otherwise make the attention of all of them as long.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 _NAME = "sdpa-shared"
+_MOST_GROUPS = 16  # lengths that are alike differ by less than a factor of 2: so many are all there are
 
 
 def share_keys(model: Any) -> None:
@@ -40,7 +46,27 @@ def _forward(
     is_decoding = query.shape[2] == 1
     if others.get("position_bias") is not None or (attention_mask is None and not is_decoding):
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **others)
-    output = torch.nn.functional.scaled_dot_product_attention(
-        query, key, value, attention_mask, dropout, scale=scaling, enable_gqa=True
-    )
+
+    def attend(rows: slice, start: int) -> torch.Tensor:
+        mask = None if attention_mask is None else attention_mask[rows, :, :, start:]
+        parts = query[rows], key[rows, :, start:], value[rows, :, start:]
+        return scaled_dot_product_attention(*parts, mask, dropout, scale=scaling, enable_gqa=True)
+
+    groups = [(slice(None), 0)]
+    if is_decoding and attention_mask is not None and attention_mask.dtype == torch.bool:
+        groups = _alike(attention_mask)
+    output = torch.cat([attend(*group) for group in groups])
     return output.transpose(1, 2).contiguous(), None
+
+
+def _alike(mask: torch.Tensor) -> list[tuple[slice, int]]:
+    """Neighbouring rows of like length, and the first column that any of them needs. `mask` is rows × 1 × 1 ×
+    columns; what it closes at a row's beginning is padding.
+    """
+    columns = mask.shape[-1]
+    starts = mask[:, 0, 0].to(torch.uint8).argmax(-1).tolist()
+    sizes = [(columns - start).bit_length() for start in starts]
+    edges = [0, *(place for place in range(1, len(sizes)) if sizes[place] != sizes[place - 1]), len(sizes)]
+    if len(edges) > _MOST_GROUPS:  # in no order: each would be a product of its own
+        return [(slice(None), 0)]
+    return [(slice(first, end), min(starts[first:end])) for first, end in pairwise(edges)]

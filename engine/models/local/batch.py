@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from engine.models.base import Completion, Delta
-from engine.models.local.cache import RoomyCache, Rows, beginnings, join
+from engine.models.local.cache import Chosen, RoomyCache, Rows, beginnings, join
 from engine.models.local.chat import completion_of
 from engine.models.local.prefixes import LEAST, Kept, Prefixes, common
 from engine.models.local.sampling import Choice, Chooser
@@ -247,23 +247,27 @@ class Batch:
     def _repack(self, new: tuple[list[DecodingRow], RoomyCache, torch.Tensor, int] | None = None) -> None:
         """Keep only live rows and the columns they use, and let `new` ones join."""
         groups = [(self._rows, self._cache, self._starts, self._columns), *([new] if new else [])]
-        parts: list[tuple[RoomyCache, torch.Tensor]] = []
+        chosen: list[tuple[RoomyCache, torch.Tensor]] = []
         lengths: list[torch.Tensor] = []
         rows: list[DecodingRow | None] = []
         for members, cache, starts, columns in groups:
             keep = [i for i, row in enumerate(members) if row is not None]
             if keep:
                 index = torch.tensor(keep, device=self._weights.device)
-                parts.append((cache, index))
+                chosen.append((cache, index))
                 lengths.append(columns - starts[index])
                 rows += [members[i] for i in keep]
-        self._rows, self._chooser = rows, None
-        if not parts:
-            self._cache, self._columns = RoomyCache(self._weights.layers), 0
+        self._chooser = None
+        if not chosen:
+            self._rows, self._cache, self._columns = [], RoomyCache(self._weights.layers), 0
             return
-        length = torch.cat(lengths)
-        self._columns = int(length.max())
+        # The longest first: rows of like length are neighbours (`engine.models.local.attention`).
+        length, order = torch.cat(lengths).sort(descending=True, stable=True)
+        self._rows = [rows[place] for place in order.tolist()]
+        self._columns = int(length[0])
         self._starts = self._columns - length
+        places = order.argsort().split([len(index) for _, index in chosen])
+        parts = [Chosen(*part, into) for part, into in zip(chosen, places, strict=True)]
         self._cache = join(parts, self._columns)
 
 

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 _BLOCK = 64  # columns
+
+
+C = TypeVar("C")
+
+
+class Chosen(NamedTuple, Generic[C]):
+    """Rows of a cache, or of a layer of one, and the places they get in another."""
+
+    cache: C
+    rows: torch.Tensor
+    places: torch.Tensor
 
 
 class RoomyLayer(CacheLayerMixin):
@@ -53,24 +64,22 @@ class RoomyLayer(CacheLayerMixin):
             raise RuntimeError("the layer has no states yet")
         return self.keys, self.values
 
-    def fill(self, sources: list[tuple[RoomyLayer, torch.Tensor]], columns: int) -> None:
-        """Take the rows of other layers at the given indices, one source below the other, aligned on the
-        right in `columns` columns.
-        """
-        keys, values = sources[0][0].filled()
-        total = sum(len(rows) for _, rows in sources)
+    def fill(self, sources: Sequence[Chosen[RoomyLayer]], columns: int) -> None:
+        """Take chosen rows of other layers, aligned on the right in `columns` columns."""
+        keys, values = sources[0].cache.filled()
+        total = sum(len(source.rows) for source in sources)
         self.dtype, self.device = keys.dtype, keys.device
         new_keys = _room(keys[:1].expand(total, -1, -1, -1), columns)
         new_values = _room(values[:1].expand(total, -1, -1, -1), columns)
-        top = 0
-        for source, rows in sources:
-            keys, values = source.filled()
-            width = min(source.used, columns)
-            place = slice(top, top + len(rows)), slice(None), slice(columns - width, columns)
-            new_keys[place] = keys[:, :, source.used - width : source.used][rows]
-            new_values[place] = values[:, :, source.used - width : source.used][rows]
-            top += len(rows)
+        for layer, rows, places in sources:
+            width = min(layer.used, columns)
+            for new, old in zip((new_keys, new_values), layer.filled(), strict=True):
+                new[places, :, columns - width : columns] = old[:, :, layer.used - width : layer.used][rows]
         self.keys, self.values, self.used, self.is_initialized = new_keys, new_values, columns, True
+
+    def free(self) -> None:
+        """Let go of the memory; the layer is of no use afterwards."""
+        self.keys = self.values = None
 
     def make_room(self, like: torch.Tensor, columns: int) -> None:
         """Have `columns` columns in use, all 0, for as many rows as `like` has."""
@@ -159,14 +168,15 @@ def beginnings(rows: Sequence[Rows | None], layers: int, columns: int) -> RoomyC
     return made
 
 
-def join(parts: list[tuple[RoomyCache, torch.Tensor]], columns: int) -> RoomyCache:
-    """A cache of the chosen rows of several, all aligned to end at column `columns`.
+def join(parts: Sequence[Chosen[RoomyCache]], columns: int) -> RoomyCache:
+    """A cache of chosen rows of others, all aligned to end at column `columns`. The others are used up.
 
-    Each part is a cache and the indices of its rows to keep. Columns before the last `columns` of a
-    part are dropped: they are padding for every row that is kept.
+    Columns before the last `columns` of a part are dropped: they are padding for every row that is kept.
     """
-    joined = RoomyCache(len(parts[0][0].roomy))
+    joined = RoomyCache(len(parts[0].cache.roomy))
     for number, layer in enumerate(joined.roomy):
-        sources = [(cache.roomy[number], rows) for cache, rows in parts]
+        sources = [Chosen(part.cache.roomy[number], part.rows, part.places) for part in parts]
         layer.fill(sources, columns)
+        for source in sources:  # before the next layer: all of both would be a batch's largest need of memory
+            source.cache.free()
     return joined
