@@ -12,7 +12,7 @@ from engine.forks import Fork
 from engine.forks.replies import Replies, Reply
 from engine.formats.catalog import FORMATS, NATIVE
 from engine.ids import new_id
-from engine.models.base import ModelError
+from engine.models.base import Loads, ModelError
 from engine.problems import Problem
 from engine.run.context import Origin, RunConfig, RunContext, Services
 from engine.run.control import Control
@@ -97,8 +97,13 @@ class Run:
         """Run the job and emit its end, whatever that is."""
         context = self._context
         status, result = "error", Result(None, None, None, None, "the run ended unexpectedly")
+        loading: asyncio.Task[bool] | None = None
         try:
             self._start()
+            worker = context.services.worker
+            # While the meta-agent writes. What goes on from an earlier run may need no model at all.
+            if isinstance(worker, Loads) and not worker.is_loaded and self.origin.parent is None:
+                loading = asyncio.create_task(worker.load())
             if context.config.make_tests and not context.problem.tests:
                 context.problem = await with_made_tests(context)
             result = await self._job(context)
@@ -116,6 +121,8 @@ class Run:
             result = Result(None, None, None, None, text)
             raise
         finally:
+            if loading is not None:
+                loading.cancel()
             self._finish(status, result)
 
     def _start(self) -> None:

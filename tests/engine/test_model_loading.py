@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -11,12 +13,17 @@ from engine.experiments.waits import Waits
 from engine.forks import Fork
 from engine.models.base import Loads, Message, ModelError, Sampling
 from engine.models.local.model import LocalModel
+from engine.run.context import Origin, RunConfig, Services
 from engine.run.control import Control
 from engine.run.emitter import Emitter
 from engine.run.gateway import Gateway
 from engine.run.ledger import Budget, Ledger
+from engine.runner import Run
+from sandbox.types import Sandbox
+from tests.support.runs import DOUBLE, GENERATE, end, of, run_events
 from tests.support.scripted import ScriptedModel
 
+in_session = pytest.mark.asyncio(loop_scope="session")  # that of the sandbox
 ASKED = [Message(role="user", content="Hello")]
 
 
@@ -120,3 +127,39 @@ def test_what_waits_for_a_model_to_be_loaded_is_told() -> None:
     assert waits.told() == ("1 for heavy to be loaded",)
     waits.watch(ModelLoading(model="heavy", wall_ms=9.0, run_id="r", seq=1, at=1.0, mono=1.0))
     assert waits.told() == ("1 for the sandbox",)
+
+
+@in_session
+async def test_a_worker_is_loaded_while_the_meta_agent_writes(sandbox: Sandbox) -> None:
+    worker = HeavyModel("worker")
+
+    def write(messages: object, sampling: object) -> str:
+        worker.release.set()  # only now: a run that asked for it at the first call would wait for ever
+        return GENERATE
+
+    class Writer(ScriptedModel):
+        async def stream(self, *asked: Any) -> AsyncIterator[Any]:
+            await worker.asked.wait()
+            async for item in super().stream(*asked):
+                yield item
+
+    events = await run_events(sandbox, services=Services(Writer("meta", write), worker, sandbox))
+    assert end(events).status != "cancelled"
+    assert not of(events, ModelLoading), "nobody had to wait for it"
+
+
+@in_session
+async def test_a_run_that_ends_before_its_worker_is_loaded_does_not_wait_for_it(sandbox: Sandbox) -> None:
+    worker = HeavyModel("worker")
+    refused = ScriptedModel("meta", lambda *_: ModelError("refused", "no"))
+    events = await run_events(sandbox, services=Services(refused, worker, sandbox))
+    assert end(events).status == "error" and not worker.is_loaded
+
+
+@in_session
+async def test_what_goes_on_from_an_earlier_run_loads_no_worker_before_it_is_needed(sandbox: Sandbox) -> None:
+    worker = HeavyModel("worker")
+    refused = ScriptedModel("meta", lambda *_: ModelError("refused", "no"))
+    run = Run(DOUBLE, RunConfig(repeats=1), Services(refused, worker, sandbox), origin=Origin(parent="r0"))
+    assert end([event async for event in run.events()]).status == "error"
+    assert not worker.asked.is_set()
