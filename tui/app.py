@@ -159,9 +159,9 @@ class WorkbenchApp(Places):
         """Do work that opens something at its end; what is typed meanwhile is meant for that."""
         self._keys.wait_for(self.run_worker(work, group="open", exclusive=True))
 
-    def hold_keys(self, reading: Worker[None]) -> None:
-        """Keep what is typed until this has been read, a second at most: it is meant for what will show."""
-        self._keys.wait_for(reading, HELD_SECONDS)
+    def hold_keys(self) -> Callable[[], None]:
+        """Keep what is typed until the function that this returns is called, a second at most."""
+        return self._keys.hold(HELD_SECONDS)
 
     def _write(self, sequence: str) -> None:
         if self._driver is not None:

@@ -31,7 +31,7 @@ class KeyOrder:
         self._waiting: deque[InputEvent | Paste] = deque()
         self._turn: InputEvent | Paste | None = None
         self._busy = False
-        self._opening: set[Worker[Any]] = set()
+        self._opening: set[object] = set()
 
     def admit(self, event: InputEvent | Paste) -> bool:
         """Whether `event` may be dealt with now; otherwise it is kept, and posted again when it may."""
@@ -52,18 +52,27 @@ class KeyOrder:
         if parent is None or not node.call_later(self._climb, parent, then):
             then()
 
-    def wait_for(self, worker: Worker[Any], at_most: float | None = None) -> None:
-        """What is typed is meant for what this work will show; it is kept for so many seconds `at_most`."""
+    def wait_for(self, worker: Worker[Any]) -> None:
+        """A key has begun work that will open something: what is typed meanwhile is meant for that."""
         self._opening.add(worker)
-        if at_most is not None:
-            self._app.set_timer(at_most, lambda: self._go_on({worker}))
 
     def worker_changed(self) -> None:
         """Work may have ended."""
-        self._go_on({worker for worker in self._opening if worker.is_finished})
+        self._go_on({one for one in self._opening if isinstance(one, Worker) and one.is_finished})
 
-    def _go_on(self, without: set[Worker[Any]]) -> None:
-        """Wait for this work no longer."""
+    def hold(self, at_most: float) -> Callable[[], None]:
+        """Keep what is typed until the function that this returns is called, for so many seconds at most."""
+        held = object()
+        self._opening.add(held)
+
+        def go_on() -> None:
+            self._go_on({held})
+
+        self._app.set_timer(at_most, go_on)
+        return go_on
+
+    def _go_on(self, without: set[object]) -> None:
+        """Wait for these no longer."""
         ended = self._opening & without
         self._opening -= ended
         if ended and not self._busy:

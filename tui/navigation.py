@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from textual.worker import Worker
-
     from tui.engines import Engines
     from tui.memory import Memory
     from tui.ports import Workbench
@@ -34,8 +32,8 @@ class Navigation(Protocol):
         """Do work that opens something at its end; what is typed meanwhile is meant for that."""
         ...
 
-    def hold_keys(self, reading: Worker[None]) -> None:
-        """Keep what is typed until this has been read, a second at most: it is meant for what will show."""
+    def hold_keys(self) -> Callable[[], None]:
+        """Keep what is typed until the function that this returns is called, a second at most."""
         ...
 
     def start_run(

@@ -44,6 +44,16 @@ def test_what_is_in_the_pictures(compared: tuple[Comparison, Ways]) -> None:
     assert times.categories[0] == "Custom" and times.series[1].points[0].y == pytest.approx(750.0)
 
 
+def test_where_nothing_costs_money_it_is_tokens_that_count(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store_experiment(path, "e", {"a": {"p": [PASS]}, "b": {"p": [PASS]}})
+    with Reader(path) as reader:
+        comparison = compare(reader, ["e"])
+        (first, *_) = charts(comparison, read_ways(reader, comparison))
+    assert first.title == "Pass rate against tokens per trial"
+    assert first.series[0].points[0].x == comparison.summaries[0].means["tokens"].value > 0
+
+
 def test_a_price_that_is_not_known_has_no_place_on_the_axis_of_costs(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     store_experiment(path, "e", {"a": {"p": [Ran(worker_usd=None)]}, "b": {"p": [PASS]}})
@@ -73,11 +83,11 @@ def test_the_table_of_a_paper(compared: tuple[Comparison, Ways]) -> None:
     comparison, _ = compared
     markdown = paper_table(comparison, "markdown").splitlines()
     assert markdown[0].startswith("| Variant | n | Pass rate |")
-    assert markdown[2].startswith("| e:a | 6 | 50.0 % \\[") and "| – | – | \\$0 |" in markdown[2]
+    assert markdown[2].startswith("| e:a | 6 | 50.0 % \\[") and "| – | – | 1 | 15 | \\$0 |" in markdown[2]
     assert "+33.3 \\[" in markdown[3] and "(n = 3)" in markdown[3]
     latex = paper_table(comparison, "latex")
     assert r"e:b\&$<$\_\%\$ & 6 & 83.3 \% [" in latex
-    assert latex.count(r"\\") == 3 and r"\begin{tabular}{lrrrrrr}" in latex
+    assert latex.count(r"\\") == 3 and r"\begin{tabular}{lrrrrrrrr}" in latex
 
 
 def test_points_at_the_same_x_stand_beside_each_other() -> None:
@@ -86,3 +96,31 @@ def test_points_at_the_same_x_stand_beside_each_other() -> None:
     ]
     xs = [[point.x for point in one.points] for one in beside(series, 0.1)]
     assert xs == [[0.0, 1.0], [0.1, 2.0], [0.2, 1.1]]
+
+
+@pytest.mark.parametrize("cost", [0.0, 0.0123, 7.0])
+def test_axes_have_round_steps_and_long_names_stay_on_the_page(tmp_path: Path, cost: float) -> None:
+    path = tmp_path / "store.db"
+    took = Ran(code=CODE, worker_usd=cost, steps=(Step("Custom", "x", wall_ms=163_000.0),))
+    names = [letter + ",option=some-long-value" * 3 for letter in "abcd"]
+    store_experiment(path, "e", {name: {f"p{n}": [took] for n in range(7)} for name in names})
+    with Reader(path) as reader:
+        comparison = compare(reader, ["e"])
+        pictures = {chart.key: svg(chart) for chart in charts(comparison, read_ways(reader, comparison))}
+    at: dict[str, dict[str, tuple[float, float]]] = {}
+    for key, picture in pictures.items():
+        root = ET.fromstring(picture)
+        width, height = float(root.attrib["width"]), float(root.attrib["height"])
+        at[key] = {}
+        for node in root.iter("{http://www.w3.org/2000/svg}text"):
+            if "x" in node.attrib:
+                x, y = float(node.attrib["x"]), float(node.attrib["y"])
+                at[key][node.text or ""] = (x, y)
+                if node.attrib.get("text-anchor") == "start":  # at 12 pixels, no letter is wider on average
+                    assert x + 7 * len(node.text or "") <= width
+                assert 0 <= y <= height
+    assert {"0", "2", "4", "6", "8"} < set(at["scores"])
+    assert {"60.0s", "2m00s", "3m00s"} < set(at["operators"])
+    assert ({"15"} if cost == 0 else {"$7.00", "$0.0123"}) & set(at["accuracy-cost"])  # tokens, if it is free
+    legend = [y for text, (_, y) in at["scores"].items() if "(n = 7)" in text]
+    assert len(legend) == 4 and legend == sorted(set(legend))

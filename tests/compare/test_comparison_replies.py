@@ -75,7 +75,7 @@ def test_a_side_without_a_meta_agent_has_the_empty_mark_everywhere(path: Path) -
     assert head.endswith("| Valid workflows | Valid as written | Same workflow again | Empty thinking |")
     assert row_a.endswith("| – | – | – | – |") and row_b.endswith("| 0.0 % (1) | 100.0 % (1) |")
     latex = paper_table(found, "latex")
-    assert r"\begin{tabular}{lrrrrrrrrrr}" in latex and r"& 0.0 \% (1) & 100.0 \% (1) \\" in latex
+    assert r"\begin{tabular}{lrrrrrrrrrrrr}" in latex and r"& 0.0 \% (1) & 100.0 \% (1) \\" in latex
 
 
 def test_without_meta_agents_there_is_no_such_line(path: Path) -> None:

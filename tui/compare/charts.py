@@ -69,21 +69,26 @@ def charts(comparison: Comparison, ways: Ways) -> list[Chart]:
 
 
 def _accuracy(comparison: Comparison, names: Sequence[str]) -> Chart:
-    points = [_pass_rate(summary) for summary in comparison.summaries]
+    """Pass rates against cost; where nothing costs money, as with local models, against tokens."""
+    costs = [summary.means.get("cost_usd") for summary in comparison.summaries]
+    is_free = all(cost is not None and cost.value == 0 for cost in costs)
+    key = "tokens" if is_free else "cost_usd"
+    points = [_pass_rate(summary, key) for summary in comparison.summaries]
     series = [Series(name, (p,) if p else ()) for name, p in zip(names, points, strict=True)]
     known = [point for point in points if point is not None]
-    title = "Pass rate against cost per trial"
-    axes: tuple[Axis, Axis] = (("cost per trial", "usd"), ("pass rate", "share"))
+    what = f"{BY_KEY[key].title} per trial"
+    title = f"Pass rate against {what}"
+    axes: tuple[Axis, Axis] = ((what, BY_KEY[key].unit), ("pass rate", "share"))
     return Chart("accuracy-cost", title, "points", *axes, tuple(series), path=tuple(pareto(known)))
 
 
-def _pass_rate(summary: Summary) -> Point | None:
-    """None where the price of some trial is unknown: it would stand too far left."""
-    cost, rate = summary.means.get("cost_usd"), summary.means.get("pass_rate")
-    if cost is None or rate is None or cost.known < summary.counts.done:
+def _pass_rate(summary: Summary, key: str) -> Point | None:
+    """None where some trial has no such number, like an unknown price: it would stand too far left."""
+    spent, rate = summary.means.get(key), summary.means.get("pass_rate")
+    if spent is None or rate is None or spent.known < summary.counts.done:
         return None
     low, high = summary.interval or (None, None)
-    return Point(cost.value, rate.value, low, high, rate.known)
+    return Point(spent.value, rate.value, low, high, rate.known)
 
 
 def pareto(points: Sequence[Point]) -> Iterator[Point]:

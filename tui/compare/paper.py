@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from store.compare.sides import Side
 
 Format = Literal["markdown", "latex"]
-_HEAD = ("Variant", "n", "Pass rate", "Difference", "p", "Cost per trial", "Time per trial")
+_MEANS = {
+    "model_calls": "Calls per trial",
+    "tokens": "Tokens per trial",
+    "cost_usd": "Cost per trial",
+    "wall_ms": "Time per trial",
+}
+_HEAD = ("Variant", "n", "Pass rate", "Difference", "p", *_MEANS.values())
+_NAME_CHARS = 300
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
     "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "±": r"$\pm$", "–": "--",
@@ -36,7 +43,7 @@ def paper_table(comparison: Comparison, form: Format) -> str:
         _row(comparison, place) + tuple(share_cell(key, summary) for key in shares)
         for place, summary in enumerate(comparison.summaries)
     ]
-    first = one_line(comparison.sides[0].name, 80)
+    first = one_line(comparison.sides[0].name, _NAME_CHARS)
     caption = (
         "Pass rates and means per trial with 95 % intervals; n counts trials. Differences in points are"
         f" paired by problem, against {first}; p is the exact McNemar test's."
@@ -64,8 +71,8 @@ def _row(comparison: Comparison, place: int) -> tuple[str, ...]:
                 difference += f" [{low}, {high}] (n = {delta.problems})"
         p_value = NONE if pair.p_value is None else p_cell(pair.p_value)
     n = str(rate.known if rate else summary.counts.done)
-    name = one_line(side.name, 80)
-    return (name, n, passed, difference, p_value, _mean(side, "cost_usd"), _mean(side, "wall_ms"))
+    name = one_line(side.name, _NAME_CHARS)
+    return (name, n, passed, difference, p_value, *(_mean(side, key) for key in _MEANS))
 
 
 def _mean(side: Side, key: str) -> str:

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from textual.screen import Screen, ScreenResultType
-from textual.worker import Worker
 
 from tui.safe import one_line
 
@@ -51,13 +50,22 @@ class WorkbenchScreen(Screen[ScreenResultType]):
                 self._reading[what] = load
             return
         self._reading[what] = load
-        self.hold_keys_at_first(self.run_worker(partial(self._read_in_turn, what), group=what))
+        self.run_worker(self.with_keys_held(partial(self._read_in_turn, what)), group=what)
 
-    def hold_keys_at_first(self, reading: Worker[None]) -> None:
-        """What is typed before a screen's first read has come is meant for what that will show."""
-        if not self._has_read:
-            self._has_read = True
-            self.navigation.hold_keys(reading)
+    def with_keys_held(self, read: Load) -> Load:
+        """A screen's first read: what is typed before it has come is meant for what it will show."""
+        if self._has_read:
+            return read
+        self._has_read = True
+        go_on = self.navigation.hold_keys()
+
+        async def held() -> None:
+            try:
+                await read()
+            finally:
+                go_on()
+
+        return held
 
     async def _read_in_turn(self, what: str) -> None:
         from store.errors import StoreError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -9,17 +10,23 @@ from typing import TYPE_CHECKING
 
 from sandbox.errors import UsageError
 from tui.compare.cells import number
-from tui.compare.charts import Chart, Point, Series, charts
+from tui.compare.charts import Chart, Point, Series, beside, charts
 
 if TYPE_CHECKING:
     from store.compare.comparison import Comparison
+    from store.compare.measures import Unit
     from store.compare.ways import Ways
 
 # Okabe and Ito's colours, told apart by people who see colours otherwise too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-_WIDTH, _HEIGHT = 640, 400
-_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 20, 64, 56
+_WIDTH, _PLOT = 640, 280  # the plot's own height; the legend above it has a line for each series
+_LEFT, _RIGHT, _TITLE, _LINE, _BOTTOM = 78, 20, 34, 18, 56
 _INK, _FAINT = "#222222", "#cccccc"
+_PARTS = 4  # about so many steps of an axis
+_ROUND = (1.0, 2.0, 5.0)
+_ROUND_MS = (*(10.0**e * r for e in range(-3, 3) for r in _ROUND), *(1e3 * s for s in (1, 2, 5, 10, 15, 30)))
+_ROUND_MS += tuple(6e4 * m for m in (1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440))
+_BESIDE = 0.02  # of the width, between points that would lie on each other
 
 
 def svg(chart: Chart) -> str:
@@ -29,13 +36,16 @@ def svg(chart: Chart) -> str:
     if chart.path and len(chart.path) > 1:
         places = " ".join(f"{frame.x(p.x):.1f},{frame.y(p.y):.1f}" for p in chart.path)
         body.append(f'<polyline points="{places}" fill="none" stroke="#888888" stroke-dasharray="5 4"/>')
-    for place, series in enumerate(chart.series):
+    drawn: Sequence[Series] = chart.series
+    if chart.kind == "points":
+        drawn = beside(drawn, (frame.xs[1] - frame.xs[0]) * _BESIDE)
+    for place, series in enumerate(drawn):
         draw = _bars if chart.kind == "bars" else _points
         body += draw(chart, frame, series, place)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}"'
-        f' height="{_HEIGHT}" font-family="Helvetica, Arial, sans-serif" font-size="12" fill="{_INK}">\n'
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {frame.height}" width="{_WIDTH}"'
+        f' height="{frame.height}" font-family="Helvetica, Arial, sans-serif" font-size="12" fill="{_INK}">\n'
+        f'<rect width="{_WIDTH}" height="{frame.height}" fill="white"/>\n'
         f'<text x="{_LEFT}" y="22" font-size="15" font-weight="bold">{escape(chart.title)}</text>\n'
         + "\n".join(body)
         + "\n</svg>\n"
@@ -61,42 +71,59 @@ class _Frame:
 
     def __init__(self, chart: Chart) -> None:
         points = [p for series in chart.series for p in series.points]
-        self.xs = (
-            (-0.5, len(chart.categories) - 0.5) if chart.kind == "bars" else _around(p.x for p in points)
-        )
-        if chart.y[1] == "share":
-            self.ys = (0.0, 1.0)
+        self.top = _TITLE + _LINE * len(chart.series) + 10
+        self.bottom = self.top + _PLOT
+        self.height = self.bottom + _BOTTOM
+        if chart.kind == "bars":
+            self.xs = (-0.5, len(chart.categories) - 0.5)
         else:
-            self.ys = (0.0, max((p.y for p in points), default=0.0) * 1.08 or 1.0)
+            self.xs = _around([p.x for p in points])
+        if chart.y[1] == "share":
+            self.y_ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
+        else:
+            highest = max((p.y for p in points), default=0.0) or 1.0
+            step = _step(chart.y[1], highest)
+            self.y_ticks = [step * i for i in range(math.ceil(highest / step - 1e-9) + 1)]
 
     def x(self, value: float) -> float:
         low, high = self.xs
         return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
-        low, high = self.ys
-        return _HEIGHT - _BOTTOM - (value - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
+        return self.bottom - value / self.y_ticks[-1] * _PLOT
 
 
-def _around(values: Iterable[float]) -> tuple[float, float]:
-    known = list(values)
-    low, high = min(known), max(known)
-    margin = (high - low) * 0.12 or abs(high) * 0.5 or 1.0
-    return max(low - margin, 0.0) if low >= 0 else low - margin, high + margin
+def _around(values: Sequence[float]) -> tuple[float, float]:
+    """An axis that has all of these, and none of them at its end; a single one is in its middle."""
+    low, high = min(values), max(values)
+    if low == high:
+        return low - 1, high + 1
+    margin = (high - low) * 0.12
+    return low - margin, high + margin
+
+
+def _step(unit: Unit, span: float) -> float:
+    """The round step that parts a span of values into about `_PARTS`."""
+    least = span / _PARTS
+    if unit == "ms":
+        steps: Iterable[float] = _ROUND_MS
+    else:
+        power = 10.0 ** math.floor(math.log10(least))
+        steps = (power * r for r in (*_ROUND, 10.0))
+    step = next((one for one in steps if one >= least * (1 - 1e-9)), least)
+    return max(step, 1.0) if unit == "count" else step
 
 
 def _axes(chart: Chart, frame: _Frame) -> Iterator[str]:
-    low, high = frame.ys
-    right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    for step in range(5):
-        value = low + (high - low) * step / 4
+    right, bottom = _WIDTH - _RIGHT, frame.bottom
+    for value in frame.y_ticks:
         at = frame.y(value)
         yield f'<line x1="{_LEFT}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}" stroke="{_FAINT}"/>'
         yield _text(_LEFT - 6, at + 4, number(chart.y[1], value), "end")
     for place, label in _ticks(chart, frame):
         yield _text(frame.x(place), bottom + 18, label, "middle")
-    yield _text((_LEFT + right) / 2, _HEIGHT - 12, chart.x[0], "middle")
-    middle = (_TOP + bottom) / 2
+    yield _text((_LEFT + right) / 2, frame.height - 12, chart.x[0], "middle")
+    middle = (frame.top + bottom) / 2
     label = escape(chart.y[0])
     yield f'<text transform="translate(16 {middle}) rotate(-90)" text-anchor="middle">{label}</text>'
     yield f'<line x1="{_LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}" stroke="{_INK}"/>'
@@ -105,14 +132,15 @@ def _axes(chart: Chart, frame: _Frame) -> Iterator[str]:
 def _ticks(chart: Chart, frame: _Frame) -> Iterator[tuple[float, str]]:
     if chart.kind == "bars":
         yield from enumerate(chart.categories)
-    elif chart.kind == "lines":
-        for place in sorted({p.x for series in chart.series for p in series.points}):
-            yield place, f"{place:.0f}"
-    else:
+        return
+    places = sorted({p.x for series in chart.series for p in series.points})
+    if chart.kind == "points" and len(places) > 1:
         low, high = frame.xs
-        for step in range(5):
-            value = low + (high - low) * step / 4
-            yield value, number(chart.x[1], value)
+        step = _step(chart.x[1], high - low)
+        first, last = math.ceil(max(low, 0.0) / step), math.floor(high / step)
+        places = [step * i for i in range(first, last + 1)]
+    for place in places:
+        yield place, f"{place:.0f}" if chart.kind == "lines" else number(chart.x[1], place)
 
 
 def _points(chart: Chart, frame: _Frame, series: Series, place: int) -> Iterator[str]:
@@ -145,13 +173,11 @@ def _told(chart: Chart, point: Point) -> str:
 
 
 def _legend(series: Sequence[Series]) -> Iterator[str]:
-    x = float(_LEFT)
     for place, one in enumerate(series):
-        n = max((p.n for p in one.points), default=0)
-        label = f"{one.name} (n = {n})" if n else one.name
-        yield f'<rect x="{x:.1f}" y="34" width="10" height="10" fill="{COLOURS[place % len(COLOURS)]}"/>'
-        yield _text(x + 15, 43, label, "start")
-        x += 28 + 6.4 * len(label)
+        n, y = max((p.n for p in one.points), default=0), _TITLE + _LINE * place
+        ink = COLOURS[place % len(COLOURS)]
+        yield f'<rect x="{_LEFT}" y="{y}" width="10" height="10" fill="{ink}"/>'
+        yield _text(_LEFT + 15, y + 9, f"{one.name} (n = {n})" if n else one.name, "start")
 
 
 def _text(x: float, y: float, words: str, anchor: str) -> str:

@@ -41,6 +41,7 @@ class MetricPlot(PlotextPlot):
         self._shown: tuple[str, tuple[Layer, ...], PlotView] | None = None
 
     def on_mount(self) -> None:
+        self.plt.frame(False)
         self.app.theme_changed_signal.subscribe(self, self._redraw)
 
     def _redraw(self, _: Theme) -> None:

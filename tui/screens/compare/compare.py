@@ -100,7 +100,7 @@ class CompareScreen(WorkbenchScreen[None]):
     # -- reading ---------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        self.hold_keys_at_first(self.run_worker(self._load, group="compare", exclusive=True))
+        self.run_worker(self.with_keys_held(self._load), group="compare", exclusive=True)
 
     async def _load(self) -> None:
         from store.compare.sides import CompareError

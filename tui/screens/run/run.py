@@ -86,8 +86,8 @@ class RunScreen(WorkbenchScreen[None]):
 
     def on_mount(self) -> None:
         if self._run_id is not None:
-            read = partial(self._read, self._run_id)
-            self.hold_keys_at_first(self.run_worker(read, group="load", exclusive=True))
+            read = self.with_keys_held(partial(self._read, self._run_id))
+            self.run_worker(read, group="load", exclusive=True)
         tick = self.navigation.tick
         self._timer = self.set_interval(tick, self._tick)
         self._graph_timer = self.set_interval(max(GRAPH_SECONDS, tick), self._sync_graph)

@@ -107,7 +107,7 @@ class TrainingScreen(WorkbenchScreen[None]):
     # -- reading -----------------------------------------------------------------------------------
 
     def action_reload(self) -> None:
-        self.hold_keys_at_first(self.run_worker(self._load, group="jobs", exclusive=True))
+        self.run_worker(self.with_keys_held(self._load), group="jobs", exclusive=True)
 
     def _reread(self) -> None:
         # What is being read is not cut off by the next look.
