@@ -62,6 +62,8 @@ def _for_light(variables: Mapping[str, str]) -> dict[str, str]:
     own["primary-muted"] = cursor.hex
     for name in (f"text-{name}" for name in _SERIES_FROM[:-1]):
         own[name] = _readable(Color.parse(variables[name]), cursor).hex
+    keys = Color.parse(variables["footer-key-foreground"])
+    own["footer-key-foreground"] = _readable(keys, Color.parse(variables["surface"])).hex
     return own
 
 

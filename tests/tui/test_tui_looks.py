@@ -109,6 +109,8 @@ def test_what_is_drawn_beside_each_other_has_different_colours(theme: Theme) -> 
         for background in (Color.parse(own["primary-muted"]), Color.parse(variables["background"])):
             for name in ("warning", "error", "success", "accent", "primary"):
                 assert contrast(Color.parse(own[f"text-{name}"]), background) >= 4.5
+        keys, footer = own["footer-key-foreground"], variables["surface"]
+        assert contrast(Color.parse(keys), Color.parse(footer)) >= 4.5
 
 
 async def test_screens_of_runs(picture: Picture, full_store: Path) -> None:

@@ -367,6 +367,7 @@ class FailuresScreen(WorkbenchScreen[None]):
             self._rerun([run.id])
 
     async def action_rerun_cluster(self) -> None:
+        from tui.reports.failures import handle
         from tui.screens.confirm.confirm import ConfirmScreen
 
         await self._catch_up()
@@ -376,8 +377,8 @@ class FailuresScreen(WorkbenchScreen[None]):
             return
         part = "the newest " if len(run_ids) < len(self._runs) else ""
         question = f"Run {part}{plural(len(run_ids), 'run')} of this cluster again?"
-        if part:
-            question += " All of them: flowreasoner rerun --cluster"
+        if part and self._read is not None and self._read[1] is not None:
+            question += f" All of them: flowreasoner rerun --cluster {handle(self._read[1])}"
         self.app.push_screen(
             ConfirmScreen(question, "Run them", "Leave it"), lambda yes: self._rerun(run_ids) if yes else None
         )
