@@ -160,8 +160,12 @@ def _arguments(context: RunContext, workflow: Workflow, seed: int) -> dict[str, 
 
 
 def status_of(failure: BudgetExceededError | ModelError | SandboxError) -> str:
-    """The status of an execution that `failure` cut short: "budget", "infra" or "error"."""
-    return {BudgetExceededError: "budget", SandboxError: "infra"}.get(type(failure), "error")
+    """The status of an execution or a run that `failure` cut short: "budget", "infra" where the set-up is at
+    fault (the sandbox, an endpoint, a model), which is no verdict, or "error" where a model refused the call.
+    """
+    if isinstance(failure, BudgetExceededError):
+        return "budget"
+    return "infra" if isinstance(failure, SandboxError) or failure.is_of_set_up else "error"
 
 
 async def until_ended(context: RunContext, broker: StepBroker, work: Coroutine[Any, Any, T]) -> T | None:

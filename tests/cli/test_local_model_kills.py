@@ -79,7 +79,7 @@ async def test_a_kill_of_a_model_costs_its_run_and_one_of_an_experiment_loads_no
     out, err = await asyncio.wait_for(running.communicate(), 300)
     assert (running.returncode, err) == (3, b"")  # no verdict: it is no wrong answer
     last = json.loads(out.splitlines()[-1])
-    assert last["status"] == "error"
+    assert last["status"] == "infra"
     assert name in last["error"] and "was killed" in last["error"] and "memory ran out" in last["error"]
 
     set_tokens(folder, 8)

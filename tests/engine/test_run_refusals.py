@@ -1,4 +1,4 @@
-"""A model that refuses is an error of the set-up, not a wrong answer, unless the workflow lived with it."""
+"""A model that refuses a call leaves the run without a score, unless the workflow lived with it."""
 
 from __future__ import annotations
 
