@@ -140,8 +140,8 @@ class Gateway:
             )
             raise
         self._ledger.charge(completion.tokens_in, completion.tokens_out, completion.cost_usd)
-        # What came of it stays in the record, but it is nobody's answer. An older record may have taken it for
-        # one, and is replayed as it is.
+        # What came of it stays in the record, but it is nobody's answer. An older record may have taken it
+        # for one, and is replayed as it is.
         if completion.finish == CUT and "replayed" not in completion.flags:
             error = _broken_off(model.name, completion)
             stream.finish(completion, error=str(error), error_kind=error.kind)
