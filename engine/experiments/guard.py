@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import NamedTuple
 
-from engine.events import Event, ModelCallFinished, ModelCallStarted
+from engine.events import Event, ModelCallFinished, ModelCallStarted, Role
 from engine.experiments.waits import Waits
 from engine.models.base import OF_THE_CALL, ModelError
 from engine.run.ledger import BudgetExceededError
@@ -19,6 +20,13 @@ INFRA_IN_A_ROW = 10
 # Where so many trials, from the first on, end in the same error, the set-up is wrong and not the variant.
 SAME_AT_FIRST = 5
 _VARYING = re.compile(r"\b(?=\w*\d)[\w-]+\b")  # counts, ids and times
+
+
+class _Model(NamedTuple):
+    """A model in a role: one that writes workflows may answer when its calls as a worker all fail."""
+
+    role: Role
+    name: str
 
 
 class Guard:
@@ -33,10 +41,10 @@ class Guard:
         self.waits = Waits()
         self._in_a_row = 0
         self._last_failure: ModelError | SandboxError | None = None
-        self._asked: dict[str, str] = {}  # the models of the calls in progress, by call
-        self._answered: set[str] = set()  # models that have answered a call
-        self._unanswered: dict[str, str] = {}  # the models that failed runs in progress, by run
-        self._away = ""  # the model that failed the last trial without a verdict, if one did
+        self._asked: dict[str, _Model] = {}  # those of the calls in progress, by call
+        self._answered: set[_Model] = set()  # those that have answered a call
+        self._unanswered: dict[str, _Model] = {}  # those that failed runs in progress, by run
+        self._away: _Model | None = None  # the one that failed the last trial without a verdict
         self._first_error: str | None = None
         self._last_error = ""
         self._same, self._differs = 0, False
@@ -69,27 +77,28 @@ class Guard:
         """Count the cost of a call that ended, which models answer, and what runs wait for."""
         self.waits.watch(event)
         if isinstance(event, ModelCallStarted):
-            self._asked[event.call_id] = event.model
+            self._asked[event.call_id] = _Model(event.role, event.model)
         if not isinstance(event, ModelCallFinished):
             return
-        self._note_call(event, self._asked.pop(event.call_id, ""))
+        if model := self._asked.pop(event.call_id, None):
+            self._note_call(event, model)
         if (charge_usd := event.charge_usd) is None:
             self.unknown_calls += 1
         else:
             self.spent_usd += charge_usd
 
-    def _note_call(self, ended: ModelCallFinished, model: str) -> None:
+    def _note_call(self, ended: ModelCallFinished, model: _Model) -> None:
         """Note whether the model answered. One that answers now and then is not gone."""
         if ended.error_kind is not None and ended.error_kind not in OF_THE_CALL:
             self._unanswered[ended.run_id] = model
         elif ended.error is None and "replayed" not in ended.flags:
             self._answered.add(model)
-            if self._away and model == self._away:
+            if model == self._away:
                 self._in_a_row = 0
 
     def ended(self, trial: Trial, *, candidate: bool = False) -> None:
         """Count a trial's end. The error of a search's `candidate` says nothing about the set-up."""
-        model = self._unanswered.pop(trial.run_id, "")
+        model = self._unanswered.pop(trial.run_id, None)
         if not candidate:
             self._note_error(trial, model)
         if trial.status == "infra":
@@ -99,11 +108,11 @@ class Guard:
         elif trial.status not in ("cancelled", "interrupted"):
             self._in_a_row = 0
 
-    def _note_error(self, trial: Trial, model: str) -> None:
+    def _note_error(self, trial: Trial, model: _Model | None) -> None:
         """Note whether this trial ended in the same error as all before it; `model` is the one that failed
         it, if one did.
         """
-        lost_sandbox = trial.status == "infra" and not model
+        lost_sandbox = trial.status == "infra" and model is None
         if trial.status in ("cancelled", "interrupted") or lost_sandbox or self._differs:
             return
         is_error = trial.status == "error" or (trial.status == "infra" and model not in self._answered)
@@ -136,10 +145,10 @@ class Guard:
             )
 
 
-def _no_verdict(in_a_row: int, why: str, model: str) -> ModelError | SandboxError:
+def _no_verdict(in_a_row: int, why: str, model: _Model | None) -> ModelError | SandboxError:
     """What to raise after so many trials in a row without a verdict, the last of them for want of `model`, or
-    of a sandbox where that is "".
+    of a sandbox where that is None.
     """
     if model:
-        return ModelError("server", f"{in_a_row} trials in a row had no answer of {model}: {why}")
+        return ModelError("server", f"{in_a_row} trials in a row had no answer of {model.name}: {why}")
     return SandboxError("container-lost", f"{in_a_row} trials in a row had no sandbox: {why}")

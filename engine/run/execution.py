@@ -37,8 +37,7 @@ class Execution:
     """How an execution ended: `status` is "ok", "error", "timeout" or "cancelled". `answer` is None exactly
     when `status` is not "ok".
 
-    `refused` is the refusal of a model that left the execution without an answer; such an execution says
-    nothing about how good the workflow is.
+    `refused` is the refusal of a model that left the execution without an answer.
     """
 
     id: str

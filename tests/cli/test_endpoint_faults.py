@@ -1,4 +1,4 @@
-"""An endpoint fails in the middle of an experiment: no trial is wrong for it, and `--resume` does the rest."""
+"""An endpoint fails in the middle of an experiment: no trial is wrong for it; `--resume` does the rest."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.events import ModelCallFinished, ModelCallStarted
+from engine.events import ModelCallFinished, ModelCallStarted, Role
 from engine.experiments.guard import INFRA_IN_A_ROW, SAME_AT_FIRST, Guard
 from engine.experiments.keys import TrialKey
 from engine.experiments.plan import Plan
@@ -93,10 +93,10 @@ def test_a_trial_that_had_its_sandbox_begins_the_count_anew(between: str) -> Non
     guard.check()
 
 
-def asked(guard: Guard, run: str, error_kind: str | None, *, model: str = "m") -> None:
+def asked(guard: Guard, run: str, error_kind: str | None, *, model: str = "m", role: Role = "worker") -> None:
     """A call of a model, by the run of this id."""
     error = "m is away" if error_kind else None
-    started = ModelCallStarted(call_id=run, role="worker", model=model, step_id=None, messages=(), params={})
+    started = ModelCallStarted(call_id=run, role=role, model=model, step_id=None, messages=(), params={})
     told = {"text": "", "reasoning": "", "finish": "", "tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0}
     finished = ModelCallFinished(
         call_id=run, **told, ttft_ms=None, wall_ms=1.0, error=error, error_kind=error_kind
@@ -126,7 +126,8 @@ def test_a_model_that_is_gone_later_stops_after_so_many_in_a_row_and_is_named() 
     asked(guard, "r", None)
     guard.ended(ended("passed"))
     lose(guard, INFRA_IN_A_ROW - 1)
-    asked(guard, "other", None, model="another")  # says nothing of m
+    asked(guard, "other", None, model="another")  # says nothing of m as a worker
+    asked(guard, "writes", None, role="meta")
     asked(guard, "refused", "refused")
     guard.check()
     lose(guard, 1, first=INFRA_IN_A_ROW)
