@@ -14,6 +14,7 @@ from engine.events import Event, ModelCallFinished, ModelCallStarted
 from engine.models.base import Completion, Delta, ErrorKind, Message, ModelError, Retry, Sampling
 
 _PIECE = 24  # characters per delta
+_KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 _SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "stop")
 
 
@@ -90,7 +91,7 @@ class ReplayModel:
         """
         call = self._next(messages, sampling)
         if call.completion is None:
-            kind = next((k for k in get_args(ErrorKind) if k == call.error_kind), "server")
+            kind: ErrorKind = call.error_kind if call.error_kind in _KINDS else "server"
             raise ModelError(kind, call.error or "the recorded call failed")
         completion = call.completion
         texts: tuple[tuple[Literal["reasoning", "text"], str], ...]

@@ -91,8 +91,8 @@ async def test_what_only_the_call_meets_is_an_error_and_all_else_is_no_verdict(
     assert (last.status, last.score, last.error) == (status, None, f"m at http://x: no ({kind})")
 
     # A replay of its record ends as it did.
-    played = [ReplayModel(name, recorded_calls(events, role=name)) for name in ("meta", "worker")]
-    again = await run_events(sandbox, services=Services(*played, sandbox))
+    writes, works = (ReplayModel(name, recorded_calls(events, role=name)) for name in ("meta", "worker"))
+    again = await run_events(sandbox, services=Services(writes, works, sandbox))
     assert (end(again).status, end(again).error) == (status, last.error)
 
 
