@@ -152,7 +152,8 @@ class ModelCallFinished(Event):
 
     `flags` name what makes the text suspect: "empty", "only-reasoning", "truncated", "default-limit",
     "repetition", "unknown-finish", "estimated-tokens", "replayed". `sampled` says how the text was sampled,
-    with the model's own defaults; it is empty where that is not known, as with endpoints.
+    with the model's own defaults; it is empty where that is not known, as with endpoints. `error_kind` is
+    that of `engine.models.base.ModelError`, None where the call was answered or cancelled.
     """
 
     kind: ClassVar[str] = "model_call_finished"
@@ -168,6 +169,7 @@ class ModelCallFinished(Event):
     flags: tuple[str, ...] = ()
     error: str | None = None
     sampled: dict[str, Any] = field(default_factory=dict)
+    error_kind: str | None = None
 
     @property
     def charge_usd(self) -> float | None:

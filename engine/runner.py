@@ -17,6 +17,7 @@ from engine.problems import Problem
 from engine.run.context import Origin, RunConfig, RunContext, Services
 from engine.run.control import Control
 from engine.run.emitter import Emitter
+from engine.run.execution import status_of
 from engine.run.gateway import Gateway
 from engine.run.ledger import BudgetExceededError, Ledger
 from engine.scores.made_tests import with_made_tests
@@ -110,12 +111,10 @@ class Run:
             status = _status(result, context)
         except asyncio.CancelledError:
             status, result = "cancelled", Result(None, None, None, None, "cancelled")
-        except BudgetExceededError as error:
-            status, result = "budget", Result(None, None, None, None, str(error))
-        except (ModelError, SearchError) as error:
+        except (BudgetExceededError, ModelError, SandboxError) as error:
+            status, result = status_of(error), Result(None, None, None, None, str(error))
+        except SearchError as error:
             status, result = "error", Result(None, None, None, None, str(error))
-        except SandboxError as error:
-            status, result = "infra", Result(None, None, None, None, str(error))
         except Exception as error:
             text = f"a bug ended the run ({type(error).__name__}: {error})"
             result = Result(None, None, None, None, text)

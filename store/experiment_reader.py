@@ -170,7 +170,7 @@ class ExperimentReader:
     def candidate_scores(self, name: str) -> dict[str, float]:
         """The share of trials solved by each workflow that the searches of an experiment tried.
 
-        By workflow id, in [0, 1]; trials without a verdict, as where the sandbox failed, count neither way.
+        By workflow id, in [0, 1]; trials without a verdict (`infra`) count neither way.
         """
         query = (
             "SELECT r.workflow_id, avg(r.score >= 1.0) FROM origins o JOIN runs r ON r.id = o.run_id"

@@ -234,7 +234,7 @@ ACTIONS: tuple[Action, ...] = (
         "experiments.retry",
         "R",
         "Retry infra",
-        "Run again only the trials whose sandbox failed.",
+        "Run again only the trials whose sandbox or model failed.",
         "experiments",
         True,
         "Retry",

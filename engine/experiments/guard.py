@@ -1,24 +1,32 @@
-"""When an experiment starts no further trial: it is paused, its money is spent, the sandbox is gone, or every
-trial ends in the same error.
+"""When an experiment starts no further trial: it is paused, its money is spent, the sandbox or a model is
+gone, or every trial ends in the same error.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from typing import NamedTuple
 
-from engine.events import Event, ModelCallFinished
+from engine.events import Event, ModelCallFinished, ModelCallStarted, Role
 from engine.experiments.waits import Waits
-from engine.models.base import ModelError
+from engine.models.base import OF_THE_CALL, ModelError
 from engine.run.ledger import BudgetExceededError
 from engine.search import Trial
 from sandbox.types import SandboxError
 
-# So many trials in a row without a sandbox are no accident; the others would only fail too.
+# So many trials in a row without a sandbox or a model are no accident; the others would only fail too.
 INFRA_IN_A_ROW = 10
 # Where so many trials, from the first on, end in the same error, the set-up is wrong and not the variant.
 SAME_AT_FIRST = 5
 _VARYING = re.compile(r"\b(?=\w*\d)[\w-]+\b")  # counts, ids and times
+
+
+class _Model(NamedTuple):
+    """A model in a role: one that writes workflows may answer when its calls as a worker all fail."""
+
+    role: Role
+    name: str
 
 
 class Guard:
@@ -32,7 +40,11 @@ class Guard:
         self.spent_usd, self.unknown_calls = 0.0, 0
         self.waits = Waits()
         self._in_a_row = 0
-        self._last_failure = ""
+        self._last_failure: ModelError | SandboxError | None = None
+        self._asked: dict[str, _Model] = {}  # those of the calls in progress, by call
+        self._answered: set[_Model] = set()  # those that have answered a call
+        self._unanswered: dict[str, _Model] = {}  # those that failed runs in progress, by run
+        self._away: _Model | None = None  # the one that failed the last trial without a verdict
         self._first_error: str | None = None
         self._last_error = ""
         self._same, self._differs = 0, False
@@ -62,30 +74,49 @@ class Guard:
         self.spent_usd, self.unknown_calls = spent_usd, unknown_calls
 
     def watch(self, event: Event) -> None:
-        """Count the cost of a call that ended, and what its run waits for."""
+        """Count the cost of a call that ended, which models answer, and what runs wait for."""
         self.waits.watch(event)
+        if isinstance(event, ModelCallStarted):
+            self._asked[event.call_id] = _Model(event.role, event.model)
         if not isinstance(event, ModelCallFinished):
             return
+        if model := self._asked.pop(event.call_id, None):
+            self._note_call(event, model)
         if (charge_usd := event.charge_usd) is None:
             self.unknown_calls += 1
         else:
             self.spent_usd += charge_usd
 
+    def _note_call(self, ended: ModelCallFinished, model: _Model) -> None:
+        """Note whether the model answered. One that answers now and then is not gone."""
+        if ended.error_kind is not None and ended.error_kind not in OF_THE_CALL:
+            self._unanswered[ended.run_id] = model
+        elif ended.error is None and "replayed" not in ended.flags:
+            self._answered.add(model)
+            if model == self._away:
+                self._in_a_row = 0
+
     def ended(self, trial: Trial, *, candidate: bool = False) -> None:
         """Count a trial's end. The error of a search's `candidate` says nothing about the set-up."""
+        model = self._unanswered.pop(trial.run_id, None)
         if not candidate:
-            self._note_error(trial)
+            self._note_error(trial, model)
         if trial.status == "infra":
             self._in_a_row += 1
-            self._last_failure = trial.error or ""
+            self._away = model
+            self._last_failure = _no_verdict(self._in_a_row, trial.error or "", model)
         elif trial.status not in ("cancelled", "interrupted"):
             self._in_a_row = 0
 
-    def _note_error(self, trial: Trial) -> None:
-        """Note whether this trial ended in the same error as all before it."""
-        if trial.status in ("cancelled", "interrupted", "infra") or self._differs:
+    def _note_error(self, trial: Trial, model: _Model | None) -> None:
+        """Note whether this trial ended in the same error as all before it; `model` is the one that failed
+        it, if one did.
+        """
+        lost_sandbox = trial.status == "infra" and model is None
+        if trial.status in ("cancelled", "interrupted") or lost_sandbox or self._differs:
             return
-        error = trial.error if trial.status == "error" else None
+        is_error = trial.status == "error" or (trial.status == "infra" and model not in self._answered)
+        error = trial.error if is_error else None
         alike = _VARYING.sub("#", error or "")
         if error is None or self._first_error not in (None, alike):
             self._differs = True
@@ -103,14 +134,21 @@ class Guard:
 
     def check(self) -> None:
         """Raises BudgetExceededError where the money is spent, SandboxError where the sandbox is gone, and
-        ModelError where all trials end in the same error.
+        ModelError where a model is or all trials end in the same error.
         """
         self.all_failed_alike()
-        if self._in_a_row >= INFRA_IN_A_ROW:
-            raise SandboxError(
-                "container-lost", f"{self._in_a_row} trials in a row had no sandbox: {self._last_failure}"
-            )
+        if self._in_a_row >= INFRA_IN_A_ROW and self._last_failure is not None:
+            raise self._last_failure
         if self.budget_usd is not None and self.spent_usd >= self.budget_usd:
             raise BudgetExceededError(
                 f"the experiment has spent {self.spent_usd:.4f} USD of its {self.budget_usd:g} USD"
             )
+
+
+def _no_verdict(in_a_row: int, why: str, model: _Model | None) -> ModelError | SandboxError:
+    """What to raise after so many trials in a row without a verdict, the last of them for want of `model`, or
+    of a sandbox where that is None.
+    """
+    if model:
+        return ModelError("server", f"{in_a_row} trials in a row had no answer of {model.name}: {why}")
+    return SandboxError("container-lost", f"{in_a_row} trials in a row had no sandbox: {why}")

@@ -6,7 +6,7 @@ import json
 from typing import NamedTuple
 
 # Statuses of runs that count. The others (infra, interrupted, cancelled, running) say nothing about the
-# variant, so their trials are still to do.
+# variant, so their trials are still to do. An "error" is the variant's or its call's own.
 DONE = ("passed", "failed", "answered", "error", "budget")
 
 # The journal's key of a search's result: no step of a search has an empty name.

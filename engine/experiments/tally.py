@@ -33,8 +33,8 @@ class VariantState:
     done trials that had something to score, with errors as 0; None before there is one.
 
     `errors` (errors and spent budgets) are among the done ones; `infra` are trials still to do whose last
-    attempt failed for want of a sandbox. `search` is "searching", "done", "failed", or None where there is
-    none.
+    attempt failed for want of a sandbox or a model. `search` is "searching", "done", "failed", or None where
+    there is none.
     """
 
     label: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from engine.failures.flaws import Flaw, flaws
-from engine.failures.trace import Execution, Trace, TracedStep
+from engine.failures.trace import Call, Execution, Trace, TracedStep
 
 META, WORKFLOW, CODE, WORKER = "meta-agent", "workflow", "worker's code", "worker"
 SANDBOX, ENDPOINT, JUDGE, RUN = "sandbox", "endpoint", "judge", "run"
@@ -47,9 +48,11 @@ def diagnose(trace: Trace) -> Diagnosis | None:
     end = trace.end
     if end is None or not trace.failed:
         return None
-    if end.status in ("infra", "budget", "interrupted"):
-        who = SANDBOX if end.status == "infra" else RUN
-        return Diagnosis(who, end.error or end.status, worst(trace))
+    if end.status == "infra":
+        calls = [*trace.meta_calls, *(call for one in trace.executions for call in one.calls)]
+        return Diagnosis(_away(calls, end.error), end.error or end.status, worst(trace))
+    if end.status in ("budget", "interrupted"):
+        return Diagnosis(RUN, end.error or end.status, worst(trace))
     execution = worst(trace)
     if execution is None:
         return _no_workflow(trace)
@@ -107,7 +110,7 @@ def _of_execution(trace: Trace, execution: Execution) -> Diagnosis:
 def _stopped(execution: Execution, status: str, error: str) -> Diagnosis:
     """An execution that gave no answer: the step it broke in, or else the workflow's own code."""
     if status == "infra":
-        return Diagnosis(SANDBOX, error, execution)
+        return Diagnosis(_away(execution.calls, error), error, execution)
     broken = [s for s in execution.steps if s.finished and s.finished.status not in ("ok", "cancelled")]
     if not broken:
         return Diagnosis(WORKFLOW, "timeout" if status == "timeout" else error, execution)
@@ -118,6 +121,14 @@ def _stopped(execution: Execution, status: str, error: str) -> Diagnosis:
         if call.finished is not None and call.finished.error not in (None, "cancelled"):
             return Diagnosis(ENDPOINT, call.finished.error or what, execution, step)
     return Diagnosis(step.started.operator, what, execution, step)
+
+
+def _away(calls: Iterable[Call], error: str | None) -> str:
+    """Who kept a run or an execution from its verdict: an endpoint, where one of its calls ended in the same
+    error, else the sandbox.
+    """
+    failed = (call.finished.error for call in calls if call.finished is not None)
+    return ENDPOINT if error and error in failed else SANDBOX
 
 
 def _words(flaw: Flaw) -> str:

@@ -39,7 +39,7 @@ LABELS: dict[str, str] = {
     "budget": "the run's budget was used up",
     "timeout": "something ran into its time limit",
     "interrupted": "the run was cut off before its end",
-    "infra": "the sandbox failed, not the code in it",
+    "infra": "the sandbox or a model failed, so no verdict",
 }
 
 

@@ -88,7 +88,7 @@ def timeout(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
 
 
 def infra(trace: Trace, _: Baseline | None) -> Iterator[Finding]:
-    """The sandbox gave no verdict, which says nothing about the workflow. Evidence: its own message."""
+    """The sandbox or a model failed, so that there is no verdict. Evidence: its own message."""
     if trace.end and trace.end.status == "infra":
         yield Finding("infra", "the run was ended", trace.end.seq, quote=quoted(trace.end.error or ""))
         return

@@ -110,7 +110,7 @@ class Trace:
     @property
     def deciding_proposals(self) -> list[WorkflowProposed]:
         """The proposal of the scored workflow. Where none was scored, all of them, or none if the run was cut
-        short by its budget, the sandbox or the end of its process.
+        short by its budget, the sandbox, a model or the end of its process.
         """
         if self.end is None:
             return []

@@ -19,6 +19,8 @@ ErrorKind = Literal[
     "context-length",
     "refused",
 ]
+# Only the call that meets these is at fault; behind all others is an endpoint, a key or a model.
+OF_THE_CALL: tuple[ErrorKind, ...] = ("context-length", "refused")
 
 
 class Message(TypedDict):
@@ -48,14 +50,20 @@ class Spent:
 class ModelError(UnavailableError):
     """A model call failed for good, after any retries. The message says what, where and what to do.
 
-    `kind` is for programs; a caller may go on after "context-length" and "refused", which only this call
-    meets. `spent` is the cost of attempts that brought a part of an answer.
+    `kind` is for programs. `spent` is the cost of attempts that brought a part of an answer.
     """
 
     def __init__(self, kind: ErrorKind, message: str, spent: Spent = Spent()) -> None:
         super().__init__(message)
         self.kind: ErrorKind = kind
         self.spent = spent
+
+    @property
+    def is_of_set_up(self) -> bool:
+        """Whether an endpoint, a key or a model is at fault, so that any other call may meet the same. It is
+        False where only this call is, as its prompt is too long or was refused: a caller may go on then.
+        """
+        return self.kind not in OF_THE_CALL
 
 
 @dataclass(frozen=True)

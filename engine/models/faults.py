@@ -148,11 +148,11 @@ def _of_status(status: int, headers: Mapping[str, str], report: Said) -> Fault:
         return by_words
     if status in (401, 403, 407):
         return Fault("auth", words, retry=False, params=report.params, refusal=status == 403)
-    if status == 404:
+    if status in (404, 405, 410) or status < 400:  # a redirect that was not followed
         return Fault("not-found", words, retry=False, params=report.params, refusal=True)
     if status == 408:
         return Fault("timeout", words, retry=True, wait_s=wait)
-    if status >= 500 or status in (409, 425):
+    if status >= 500 or status in (409, 424, 425):
         return Fault("server", words, retry=status != 501, wait_s=wait, params=report.params, refusal=True)
     return by_words or Fault("refused", words, retry=False, params=report.params, refusal=True)
 

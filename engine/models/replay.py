@@ -8,24 +8,26 @@ import json
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from engine.events import Event, ModelCallFinished, ModelCallStarted
-from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sampling
+from engine.models.base import Completion, Delta, ErrorKind, Message, ModelError, Retry, Sampling
 
 _PIECE = 24  # characters per delta
+_KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 _SAMPLING = ("temperature", "top_p", "max_tokens", "seed", "stop")
 
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """A recorded model call, by its `call_key`. Where it failed, `error` says how and `completion` is
-    None.
+    """A recorded model call, by its `call_key`. Where it failed, `error` says how and `completion` is None;
+    `error_kind` is that of the ModelError, None where an older version did not record it.
     """
 
     key: str
     completion: Completion | None
     error: str | None = None
+    error_kind: str | None = None
 
 
 def call_key(messages: Iterable[Mapping[str, Any]], params: Mapping[str, Any]) -> str:
@@ -63,7 +65,7 @@ def recorded_calls(
 def _recorded(start: ModelCallStarted, end: ModelCallFinished) -> RecordedCall:
     key = call_key(start.messages, start.params)
     if end.error is not None:
-        return RecordedCall(key, None, end.error)
+        return RecordedCall(key, None, end.error, end.error_kind)
     completion = Completion(
         end.text, end.reasoning, end.finish, end.tokens_in, end.tokens_out, end.cost_usd, tuple(end.flags)
     )
@@ -89,7 +91,8 @@ class ReplayModel:
         """
         call = self._next(messages, sampling)
         if call.completion is None:
-            raise ModelError("server", call.error or "the recorded call failed")
+            kind: ErrorKind = call.error_kind if call.error_kind in _KINDS else "server"
+            raise ModelError(kind, call.error or "the recorded call failed")
         completion = call.completion
         texts: tuple[tuple[Literal["reasoning", "text"], str], ...]
         texts = ("reasoning", completion.reasoning), ("text", completion.text)

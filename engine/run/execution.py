@@ -37,8 +37,7 @@ class Execution:
     """How an execution ended: `status` is "ok", "error", "timeout" or "cancelled". `answer` is None exactly
     when `status` is not "ok".
 
-    `refused` is the refusal of a model that left the execution without an answer; such an execution says
-    nothing about how good the workflow is.
+    `refused` is the refusal of a model that left the execution without an answer.
     """
 
     id: str
@@ -160,8 +159,12 @@ def _arguments(context: RunContext, workflow: Workflow, seed: int) -> dict[str, 
 
 
 def status_of(failure: BudgetExceededError | ModelError | SandboxError) -> str:
-    """The status of an execution that `failure` cut short: "budget", "infra" or "error"."""
-    return {BudgetExceededError: "budget", SandboxError: "infra"}.get(type(failure), "error")
+    """The status of an execution or a run that `failure` cut short: "budget", "infra" where the set-up is at
+    fault (the sandbox, an endpoint, a model), which is no verdict, or "error" where a model refused the call.
+    """
+    if isinstance(failure, BudgetExceededError):
+        return "budget"
+    return "infra" if isinstance(failure, SandboxError) or failure.is_of_set_up else "error"
 
 
 async def until_ended(context: RunContext, broker: StepBroker, work: Coroutine[Any, Any, T]) -> T | None:

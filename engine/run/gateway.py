@@ -29,6 +29,7 @@ from engine.models.base import (
     ChatModel,
     Completion,
     Delta,
+    ErrorKind,
     Loads,
     Message,
     ModelError,
@@ -37,6 +38,7 @@ from engine.models.base import (
     Sampling,
     Spent,
 )
+from engine.models.chunks import CUT
 from engine.models.faults import clip
 from engine.models.parts import whole
 from engine.run.control import Control, Crossing
@@ -128,13 +130,23 @@ class Gateway:
         try:
             completion = await self._consume(model, messages, sampling, stream)
         except (ModelError, asyncio.CancelledError) as error:
-            reason = str(error) if isinstance(error, ModelError) else "cancelled"
-            spent = error.spent if isinstance(error, ModelError) else Spent()
+            failed = error if isinstance(error, ModelError) else None
+            spent = failed.spent if failed else Spent()
             self._ledger.charge(**asdict(spent))
-            stream.finish(Completion(text="", finish="error", **asdict(spent)), error=reason)
+            stream.finish(
+                Completion(text="", finish="error", **asdict(spent)),
+                error=str(failed) if failed else "cancelled",
+                error_kind=failed.kind if failed else None,
+            )
             raise
         self._ledger.charge(completion.tokens_in, completion.tokens_out, completion.cost_usd)
-        stream.finish(completion, error=None)
+        # What came of it stays in the record, but it is nobody's answer. An older record may have taken it
+        # for one, and is replayed as it is.
+        if completion.finish == CUT and "replayed" not in completion.flags:
+            error = _broken_off(model.name, completion)
+            stream.finish(completion, error=str(error), error_kind=error.kind)
+            raise error
+        stream.finish(completion)
         if text := _suspicion(completion):
             self._emitter.emit(Notice(level="warning", text=f"A reply of {model.name} ({role}) {text}."))
         return replace(completion, call_id=call_id)
@@ -192,6 +204,13 @@ class Gateway:
             if queued:
                 self._ledger.resume()
         raise ModelError("bad-response", f"{model.name} ended its stream without a completion; try again")
+
+
+def _broken_off(name: str, completion: Completion) -> ModelError:
+    """The failure of a call whose answer broke off each time it was tried."""
+    spent = Spent(completion.tokens_in, completion.tokens_out, completion.cost_usd)
+    text = f"{name}: the stream broke off before the answer was finished: is its server still running?"
+    return ModelError("connection", text, spent)
 
 
 def _channel(delta: Delta) -> Channel:
@@ -257,7 +276,9 @@ class _Stream:
         self._first = None
         self._emitter.emit(ModelRetry(call_id=self._call_id, **asdict(retry)))
 
-    def finish(self, completion: Completion, *, error: str | None) -> None:
+    def finish(
+        self, completion: Completion, *, error: str | None = None, error_kind: ErrorKind | None = None
+    ) -> None:
         self.flush()
         now = time.monotonic()
         self._emitter.emit(
@@ -274,5 +295,6 @@ class _Stream:
                 flags=completion.flags,
                 error=error,
                 sampled=dict(completion.sampled),
+                error_kind=error_kind,
             )
         )

@@ -117,7 +117,7 @@ class StepRequests:
             raise self._abort(error, "budget") from None
         except ModelError as error:
             self.spent += error.spent
-            if error.kind in ("context-length", "refused"):  # this call's fault: the workflow may go on
+            if not error.is_of_set_up:  # only this call failed: the workflow may go on
                 self.refused = error
                 raise CallbackError("model", str(error)) from None
             raise self._abort(error, "model") from None

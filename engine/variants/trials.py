@@ -13,7 +13,7 @@ from engine.problems import Problem
 from engine.search import SearchContext, Trial
 from engine.workflows import Workflow
 
-NO_VERDICT = ("infra", "error", "cancelled", "interrupted")
+NO_VERDICT = ("infra", "cancelled", "interrupted")
 MAX_TEXT = 2_000  # characters of an answer or an error that a search keeps and shows
 
 
@@ -32,8 +32,8 @@ class Outcome(TypedDict):
 
 
 def score_of(trial: Trial) -> float | None:
-    """The trial's score. A trial without one counts as 0, or as None where the sandbox or an endpoint failed,
-    which is no verdict.
+    """The trial's score. A trial without one counts as 0, also where a model refused its call, or as None
+    where the sandbox or an endpoint failed, which is no verdict.
     """
     if trial.score is not None:
         return float(trial.score)
@@ -86,15 +86,30 @@ async def tried(
     """(the outcomes of a candidate, what `extra` makes of its trials as JSON-ready data).
 
     Both are recorded, so that a search that is resumed decides as it did before, even where a trial was
-    repeated in between. Raises what `search.evaluate` raises.
+    repeated in between. Where the set-up failed every trial there is nothing to record, and a search that is
+    resumed tries them again. Raises what `search.evaluate` raises.
     """
 
     async def make() -> Mapping[str, Any]:
         trials = await search.evaluate(label, workflow, problems=problems, repeats=repeats)
-        return {"outcomes": [outcome_of(t) for t in trials], "extra": extra(trials) if extra else None}
+        value = {"outcomes": [outcome_of(t) for t in trials], "extra": extra(trials) if extra else None}
+        if trials and all(trial.status == "infra" for trial in trials):
+            raise _NothingToRecordError(value)
+        return value
 
-    value = await search.journal.once(f"{label}/trials", make)
+    try:
+        value = await search.journal.once(f"{label}/trials", make)
+    except _NothingToRecordError as nothing:
+        value = nothing.value
     return value["outcomes"], value["extra"]
+
+
+class _NothingToRecordError(Exception):
+    """No trial of a candidate came to a verdict; `value` is what there is all the same."""
+
+    def __init__(self, value: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.value = value
 
 
 def outcome_of(trial: Trial) -> Outcome:

@@ -1,8 +1,8 @@
 """What is measured of a trial, and what a side comes to.
 
 A trial counts once its run ended by itself (`store.trial_columns.TrialColumns.is_done`). Errors and spent
-budgets are failures: they stay in every denominator. What the sandbox failed, and what has not been tried
-yet, is no verdict and in none.
+budgets are failures: they stay in every denominator. What the sandbox or a model failed, and what has not
+been tried yet, is no verdict and in none.
 """
 
 from __future__ import annotations

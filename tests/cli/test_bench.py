@@ -253,7 +253,7 @@ async def test_errors_are_in_the_denominator_and_chosen_trials_are_retried(
     shell: Shell, models: Models, problems: Path
 ) -> None:
     models.replies["worker"] = lambda r: (
-        failure(401, "no") if "Problem 3" in r["messages"][-1]["content"] else answer(RIGHT)
+        failure(400, "no") if "Problem 3" in r["messages"][-1]["content"] else answer(RIGHT)
     )
     code, out, err = await ended(await start(shell, problems, "--variant", "vanilla", "--json"))
     assert code == 0, err

@@ -220,7 +220,7 @@ async def test_an_endpoint_that_refuses_the_key(shell: Shell, models: Models, pr
     ended = await shell("run", str(problem_file), "--repeats", "1", "--json")
     assert ended.code == 3
     last = json.loads(ended.out.splitlines()[-1])
-    assert last["status"] == "error"
+    assert last["status"] == "infra"
     assert "LOCAL_KEY" in last["error"]
     assert "sk-secret-123456" not in ended.out + ended.err
     assert b"sk-secret-123456" not in b"".join(p.read_bytes() for p in shell.home.glob("store.db*"))

@@ -7,11 +7,15 @@ import json
 import os
 import signal
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.events import ModelDelta
+from store.errors import StoreError
+from store.reader import Reader
 from tests.cli.conftest import Shell
 from tests.cli.test_bench import COUNT, check_ledger, problems
 from tests.support.jobs import until
@@ -79,7 +83,7 @@ async def test_a_kill_of_a_model_costs_its_run_and_one_of_an_experiment_loads_no
     out, err = await asyncio.wait_for(running.communicate(), 300)
     assert (running.returncode, err) == (3, b"")  # no verdict: it is no wrong answer
     last = json.loads(out.splitlines()[-1])
-    assert last["status"] == "error"
+    assert last["status"] == "infra"
     assert name in last["error"] and "was killed" in last["error"] and "memory ran out" in last["error"]
 
     set_tokens(folder, 8)
@@ -93,3 +97,36 @@ async def test_a_kill_of_a_model_costs_its_run_and_one_of_an_experiment_loads_no
         assert result.code == 0, result.err
         assert serving(runtime) == [loaded]
     assert check_ledger(shell, COUNT)["failed"] == COUNT
+
+
+def is_answering(shell: Shell) -> bool:
+    """Whether a part of an answer is in the store."""
+    with suppress(StoreError), Reader(shell.store) as reader:  # it may not be there yet
+        runs = reader.runs().rows
+        return any(isinstance(event, ModelDelta) for run in runs for event in reader.events(run.id))
+    return False
+
+
+async def test_trials_whose_model_was_killed_are_no_failures_and_are_tried_again(
+    shell: Shell, runtime: Path, problems: Path
+) -> None:
+    folder = shell.home / "model"
+    name = make_model(folder, tokens=30_000)  # a minute's work
+    options = ("--name", "e", "--variant", "vanilla", "--executions", "1", "--concurrency", "2", "--json")
+    bench = await shell.start("bench", str(problems), *options, "--worker", name)
+    await until(lambda: is_answering(shell))
+    [serves] = serving(runtime)
+    os.kill(serves, signal.SIGSTOP)
+    set_tokens(folder, 8)  # for the process that the next call starts
+    os.kill(serves, signal.SIGKILL)
+    out, err = await asyncio.wait_for(bench.communicate(), 600)
+    assert (bench.returncode, err) == (3, b"")
+    *trials, last = map(json.loads, out.splitlines())
+    (state,) = last["variants"]
+    lost = [trial for trial in trials if trial["status"] == "infra"]
+    assert 1 <= len(lost) == state["infra"] <= 2 and state["done"] == COUNT - len(lost)
+    assert all("was killed" in trial["error"] and trial["score"] is None for trial in lost)
+
+    again = await shell("bench", "--resume", "e", "--json")
+    assert again.code == 0, again.err
+    assert check_ledger(shell, COUNT) == {"failed": COUNT, "infra": len(lost)}

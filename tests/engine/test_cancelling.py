@@ -201,4 +201,4 @@ async def test_steps_that_were_under_way_end_before_their_execution(sandbox: Poo
     assert len(started) == len(ended) == 4
     (execution,) = of(events, WorkflowFinished)
     assert max(step.seq for step in ended) < execution.seq
-    assert [e.status for e in of(events, RunFinished)] == ["error"]
+    assert [e.status for e in of(events, RunFinished)] == ["infra"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from engine.experiments.guard import INFRA_IN_A_ROW, Guard
+from engine.events import ModelCallFinished, ModelCallStarted, Role
+from engine.experiments.guard import INFRA_IN_A_ROW, SAME_AT_FIRST, Guard
 from engine.experiments.keys import TrialKey
 from engine.experiments.plan import Plan
 from engine.experiments.progress import Progress
 from engine.experiments.tally import Attempt, Tally
+from engine.models.base import ModelError
 from engine.run.ledger import BudgetExceededError
 from engine.scores.metrics import same_last_number
 from engine.scores.statistics import pass_rate_interval
@@ -87,6 +91,65 @@ def test_a_trial_that_had_its_sandbox_begins_the_count_anew(between: str) -> Non
         for one in status:
             guard.ended(ended(one))
     guard.check()
+
+
+def asked(guard: Guard, run: str, error_kind: str | None, *, model: str = "m", role: Role = "worker") -> None:
+    """A call of a model, by the run of this id."""
+    error = "m is away" if error_kind else None
+    started = ModelCallStarted(call_id=run, role=role, model=model, step_id=None, messages=(), params={})
+    told = {"text": "", "reasoning": "", "finish": "", "tokens_in": 0, "tokens_out": 0, "cost_usd": 0.0}
+    finished = ModelCallFinished(
+        call_id=run, **told, ttft_ms=None, wall_ms=1.0, error=error, error_kind=error_kind
+    )
+    for event in (started, finished):
+        guard.watch(replace(event, run_id=run))
+
+
+def lose(guard: Guard, trials: int, kind: str = "server", first: int = 0) -> None:
+    """So many trials, each of which ends for want of the model."""
+    for number in range(first, first + trials):
+        asked(guard, f"r{number}", kind)
+        guard.ended(replace(ended("infra"), run_id=f"r{number}", error=f"m is away (call {number})"))
+
+
+def test_a_model_that_never_answers_stops_the_first_trials() -> None:
+    guard = Guard()
+    lose(guard, SAME_AT_FIRST - 1)
+    guard.check()
+    lose(guard, 1, first=SAME_AT_FIRST)
+    with pytest.raises(ModelError, match="the first 5 trials ended in the same error: m is away"):
+        guard.check()
+
+
+def test_a_model_that_is_gone_later_stops_after_so_many_in_a_row_and_is_named() -> None:
+    guard = Guard()
+    asked(guard, "r", None)
+    guard.ended(ended("passed"))
+    lose(guard, INFRA_IN_A_ROW - 1)
+    asked(guard, "other", None, model="another")  # says nothing of m as a worker
+    asked(guard, "writes", None, role="meta")
+    asked(guard, "refused", "refused")
+    guard.check()
+    lose(guard, 1, first=INFRA_IN_A_ROW)
+    with pytest.raises(ModelError, match=r"^10 trials in a row had no answer of m: m is away"):
+        guard.check()
+
+
+def test_a_model_that_answers_now_and_then_is_not_gone() -> None:
+    guard = Guard()
+    for number in range(3 * INFRA_IN_A_ROW):
+        asked(guard, f"r{number}", None)
+        lose(guard, 1, first=number)
+        guard.check()
+
+
+def test_a_refused_call_of_a_run_that_lost_its_sandbox_is_not_what_ended_it() -> None:
+    guard = Guard()
+    for number in range(INFRA_IN_A_ROW):
+        asked(guard, f"r{number}", "refused")
+        guard.ended(replace(ended("infra"), run_id=f"r{number}"))
+    with pytest.raises(SandboxError, match="had no sandbox: no Docker"):
+        guard.check()
 
 
 def test_money_is_used_up_at_its_value() -> None:

@@ -228,8 +228,10 @@ async def test_context_overflow(sandbox: Pool) -> None:
 async def test_a_model_that_is_away(sandbox: Pool) -> None:
     worker = lambda *_: ModelError("connection", "worker at http://x: the connection failed")  # noqa: E731
     events = await run_events(sandbox, worker=worker, config=ONE_ROUND)
-    assert end(events).status == "error"
-    assert set(labels(events)) == {"model-error"}
+    assert end(events).status == "infra"
+    assert set(labels(events)) == {"model-error", "infra"}
+    found = examine(events).diagnosis
+    assert found is not None and (found.who, found.what) == ("endpoint", end(events).error)
 
 
 @pytest.mark.parametrize(

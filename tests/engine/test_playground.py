@@ -87,12 +87,12 @@ async def test_a_failing_cell_says_why_and_the_others_go_on(sandbox: Pool) -> No
     cells, events = await play(sandbox, recorded, plan, [broken, ScriptedModel("fine", RIGHT)])
 
     bad, good = cells[Cell(0, 0, 1)], cells[Cell(0, 1, 1)]
-    assert (bad.status, bad.error) == ("error", "broken cannot be reached: start it")
+    assert (bad.status, bad.error) == ("infra", "broken cannot be reached: start it")
     assert (good.status, good.passed) == ("ok", 2)
     assert end(events).status == "answered"
 
     cells, events = await play(sandbox, recorded, plan_of(recorded, models=("broken",)), [broken])
-    assert (end(events).status, end(events).error) == ("error", "broken cannot be reached: start it")
+    assert (end(events).status, end(events).error) == ("infra", "broken cannot be reached: start it")
 
 
 async def test_a_budget_spent_midway_keeps_what_was_bought(sandbox: Pool) -> None:

@@ -266,7 +266,7 @@ async def test_the_same_seed_gives_the_same_seeds_to_models(sandbox: Pool) -> No
 async def test_an_unreachable_model_ends_the_run_with_its_reason(sandbox: Pool) -> None:
     error = ModelError("auth", "openai refused the key; set OPENAI_API_KEY")
     events = await run_events(sandbox, worker=lambda *_: error)
-    assert end(events).status == "error"
+    assert end(events).status == "infra"
     assert end(events).error == str(error)
     assert of(events, StepFinished)[-1].status != "ok"
 

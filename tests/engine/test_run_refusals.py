@@ -1,8 +1,9 @@
-"""A model that refuses is an error of the set-up, not a wrong answer, unless the workflow lived with it."""
+"""A model that refuses a call leaves the run without a score, unless the workflow lived with it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, get_args
 
 import pytest
 
@@ -15,6 +16,7 @@ from engine.events import (
     WorkflowFinished,
 )
 from engine.models.base import Completion, Delta, ErrorKind, Message, ModelError, Sampling, Spent
+from engine.models.replay import ReplayModel, recorded_calls
 from engine.run.context import RunConfig, Services
 from engine.secrets import remember
 from sandbox.pool import Pool
@@ -75,6 +77,41 @@ async def test_a_run_that_ends_without_an_answer_because_a_model_refused_is_an_e
     # While it searches, the workflow may be to blame, and is told so.
     assert [e.split for e in of(events, EvaluationFinished)] == ["val"] * len(of(events, EvaluationFinished))
     assert {e.status for e in of(events, WorkflowFinished)} == {"error"}
+
+
+@pytest.mark.parametrize("kind", get_args(ErrorKind))
+@pytest.mark.parametrize("role", ["meta", "worker"])
+async def test_what_only_the_call_meets_is_an_error_and_all_else_is_no_verdict(
+    sandbox: Pool, kind: ErrorKind, role: str
+) -> None:
+    status = "error" if kind in ("context-length", "refused") else "infra"
+    models: dict[str, Any] = {role: refusing(kind)}
+    events = await run_events(sandbox, **models)
+    last = end(events)
+    assert (last.status, last.score, last.error) == (status, None, f"m at http://x: no ({kind})")
+
+    # A replay of its record ends as it did.
+    writes, works = (ReplayModel(name, recorded_calls(events, role=name)) for name in ("meta", "worker"))
+    again = await run_events(sandbox, services=Services(writes, works, sandbox))
+    assert (end(again).status, end(again).error) == (status, last.error)
+
+
+@pytest.mark.parametrize("meta", [CATCHES, CATCHES_AND_GIVES_UP, ASKS_AGAIN])
+async def test_no_workflow_can_catch_a_fault_of_the_set_up(sandbox: Pool, meta: str) -> None:
+    events = await run_events(sandbox, meta=meta, worker=refusing("connection"))
+    assert end(events).status == "infra"
+    assert of(events, EvaluationFinished) == []
+    assert {e.status for e in of(events, WorkflowFinished)} <= {"infra", "cancelled"}
+
+
+async def test_an_answer_that_broke_off_is_none_but_stays_in_the_record(sandbox: Pool) -> None:
+    pieces = Pieces([Delta("text", "def f(x): ret")], finish="cut", flags=("truncated",))
+    services = Services(ScriptedModel("meta", GENERATE), pieces, sandbox)
+    events = await run_events(sandbox, services=services, config=RunConfig(variant="vanilla", repeats=1))
+    (call,) = of(events, ModelCallFinished)
+    assert (call.text, call.flags, call.error_kind) == ("def f(x): ret", ("truncated",), "connection")
+    assert call.error is not None and "broke off" in call.error
+    assert (end(events).status, end(events).error) == ("infra", call.error)
 
 
 async def test_a_vanilla_run_whose_only_call_is_refused_has_no_score(sandbox: Pool) -> None:

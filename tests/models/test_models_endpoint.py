@@ -95,6 +95,27 @@ async def test_wrong_key_is_not_retried_and_never_shown(status: int) -> None:
     assert len(b.server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "status", [301, 401, 402, 403, 404, 405, 407, 408, 409, 410, 424, 425, 429, 500, 501, 503]
+)
+async def test_an_answer_that_any_other_call_would_get_too_is_the_set_ups_fault(status: int) -> None:
+    async with bench(lambda _: failure(status, "no"), max_retries=0) as b:
+        with pytest.raises(ModelError) as caught:
+            await b.ask()
+    assert caught.value.is_of_set_up
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(400, "no"), (422, "no"), (403, "content_filter"), (413, "no"), (500, "the prompt is too long")],
+)
+async def test_an_answer_to_this_call_alone_is_not(status: int, words: str) -> None:
+    async with bench(lambda _: failure(status, words, code=words), max_retries=0) as b:
+        with pytest.raises(ModelError) as caught:
+            await b.ask()
+    assert not caught.value.is_of_set_up
+
+
 def test_missing_key_is_told_before_any_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with pytest.raises(ModelError, match="NO_SUCH_KEY is not set") as caught:

@@ -120,8 +120,8 @@ async def test_a_policy_that_cannot_be_had_ends_its_own_rollout() -> None:
                 RolloutRequest(DOUBLE, policy(GENERATE), config()),
             ]
         )
-    assert (bad.status, bad.error, bad.calls) == ("error", "the policy is away", ())
-    assert reward(bad, 2).dropped == "error: the policy is away"
+    assert (bad.status, bad.error, bad.calls) == ("infra", "the policy is away", ())
+    assert reward(bad, 2).dropped == "infra: the policy is away"
     assert reward(good, 2).dropped == ""
 
 
@@ -210,7 +210,7 @@ def test_what_the_desk_cannot_answer_ends_those_rollouts() -> None:
         desk.fail(desk.next_batch(), ModelError("server", "out of memory: halve the batch"))
         assert desk.next_batch() == []
         (found,) = done.result(timeout=60)
-    assert (found.status, found.error) == ("error", "out of memory: halve the batch")
+    assert (found.status, found.error) == ("infra", "out of memory: halve the batch")
 
 
 @pytest.mark.timeout(300)

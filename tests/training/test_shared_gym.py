@@ -124,7 +124,7 @@ def test_calls_go_to_the_source_of_their_policy_and_its_refusal_and_its_end_come
         assert quiet.engine < spent.engine and gym.containers() == set()
         assert script.prompts[0] == found.calls[0].prompt
         (refused,) = gym.start(requests(Refusing(), 6)).result(LONG)
-        assert (refused.status, refused.error) == ("error", "out of memory: halve the batch")
+        assert (refused.status, refused.error) == ("infra", "out of memory: halve the batch")
         given_up = gym.start(requests(gone, 7, 8))
         assert len(gone.next_batch()) == 2
         assert given_up.cancel()
@@ -132,7 +132,7 @@ def test_calls_go_to_the_source_of_their_policy_and_its_refusal_and_its_end_come
         assert gone.next_batch() == []
         (again,) = gym.start(requests(script, 5)).result(LONG)
         assert plain([again]) == plain([found])
-        ends = ["cancelled", "cancelled", "error", found.status, found.status]
+        ends = ["cancelled", "cancelled", "infra", found.status, found.status]
         wait_for(lambda: statuses(tmp_path / "store.db") == sorted(ends))
         check_killed(gym, requests(Desk(), 0, 1, job="killed"), asked=True)
 

@@ -52,7 +52,7 @@ def print_end(store: Path, ended: Standing, *, as_json: bool) -> None:
     if ended.stopped:
         lines.append(one_line(f"stopped: {ended.stopped}", 400))
     if resume is not None:
-        is_rest = ended.end == "error" and row.total > row.done
+        is_rest = ended.end == "error" and any(state.errors for state in row.variants)
         again = "; add --retry error to run those that ended in an error" if is_rest else ""
         lines.append(f"{plural(row.total - row.done, 'trial')} not done; continue with: {resume}{again}")
     else:

@@ -49,7 +49,7 @@ class Chat:
 
         if not self.tokenizer.chat_template:
             raise ModelError(
-                "refused", f"{self.name}: its tokenizer has no chat template: take an instruct model"
+                "bad-response", f"{self.name}: its tokenizer has no chat template: take an instruct model"
             )
         try:
             text = prompt_text(self.tokenizer, messages)

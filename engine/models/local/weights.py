@@ -93,7 +93,7 @@ class Weights:
         layers = DynamicCache(config=config).layers
         if not layers or not all(isinstance(layer, DynamicLayer) for layer in layers):
             raise ModelError(
-                "refused",
+                "bad-response",
                 f"{self.name}: models with recurrent layers cannot run in this process: "
                 "serve it with vLLM and add it as an endpoint",
             )
@@ -105,7 +105,7 @@ class Weights:
         self.pad: int = next(iter(self.ends), 0)  # masked out, so any token will do
         if _or(generation.repetition_penalty, 1.0) <= 0:
             wrong = f"a repetition_penalty of {generation.repetition_penalty}: it must be above 0"
-            raise ModelError("refused", f"{self.name}: its generation_config.json has {wrong}")
+            raise ModelError("bad-response", f"{self.name}: its generation_config.json has {wrong}")
         self._sampled = bool(generation.do_sample)
         self._defaults = generation
 

@@ -259,7 +259,9 @@ class ExperimentsScreen(WorkbenchScreen[None]):
     def action_retry(self) -> None:
         row = self._selected
         if row is not None and not sum(state.infra for state in row.variants):
-            self.notify("No trial failed because of the sandbox; u runs the trials that are not done.")
+            self.notify(
+                "No trial failed because of its sandbox or model; u runs the trials that are not done."
+            )
         else:
             self._carry_on("infra")
 
