@@ -54,7 +54,7 @@ def _forward(
 
     groups = [(slice(None), 0)]
     if is_decoding and attention_mask is not None and attention_mask.dtype == torch.bool:
-        groups = _alike(attention_mask)
+        groups = _alike(attention_mask.expand(len(query), -1, -1, -1))
     output = torch.cat([attend(*group) for group in groups])
     return output.transpose(1, 2).contiguous(), None
 
