@@ -37,7 +37,7 @@ def test_a_comparison_of_a_side_without_prices(tmp_path: Path) -> None:
     }
     with Reader(path) as reader:
         row = paper_table(compare(reader, ["e"]), "markdown").splitlines()[2]
-        assert row.split("|")[6].strip() == "?"
+        assert row.split("|")[8].strip() == "?"
         assert experiment_row(reader.experiments.named("e"), None).cells[6][0] == "?"
 
 
