@@ -131,6 +131,34 @@ async def test_more_calls_than_rows_all_finish(model: LocalModel, monkeypatch: p
     assert len({done.text for _, done in results}) <= 4
 
 
+async def test_calls_wait_for_memory_where_there_is_little(
+    model: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.models.local.batch import Batch
+    from engine.models.local.weights import Weights
+
+    most: list[int] = []
+    step = Batch.step
+
+    def counted(self: Batch) -> object:
+        most.append(len(self.live))
+        return step(self)
+
+    monkeypatch.setattr(Batch, "step", counted)
+    sampling = Sampling(max_tokens=12, temperature=0.0)
+
+    async def answers() -> list[str]:
+        results = await asyncio.gather(*(finish(model, f"q{i}", sampling) for i in range(9)))
+        return [done.text for _, done in results]
+
+    right = await answers()
+    assert max(most) > 4
+    most.clear()
+    monkeypatch.setattr(Weights, "memory_left", lambda _: 0.0)
+    assert await answers() == right
+    assert max(most) == 1  # one always has room
+
+
 async def test_weights_load_once_for_all_models_of_a_folder(folder: Path) -> None:
     from engine.models.local import scheduler
 

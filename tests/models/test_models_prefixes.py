@@ -214,3 +214,24 @@ def test_rows_that_move_together_take_no_second_copy_of_all_layers() -> None:
     for cache in caches:
         with pytest.raises(RuntimeError, match="no states"):
             cache.roomy[0].filled()
+
+
+def test_rows_may_join_where_half_of_the_memory_that_is_left_has_room_for_them(
+    weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = 0.0
+    monkeypatch.setattr(Weights, "memory_left", lambda _: left)
+    batch = empty(weights)
+    assert batch.has_room([row([5] * 30)])  # one alone always may
+    batch.admit([row([5] * 30)])
+    of_a_row = batch._cache.nbytes  # 64 columns, since rows get room in blocks
+    new = [row([7] * 40), row([8] * 60)]
+    assert not batch.has_room(new[:1])
+    left = 4.0 * of_a_row
+    assert batch.has_room(new) and not batch.has_room([*new, row([9] * 3)])
+    # A longer prompt gives those that are there more columns, too: 3 rows of 128 instead of 1 of 64.
+    long = [row([9] * 100), row([9] * 3)]
+    left = 2.0 * 5 * of_a_row
+    assert batch.has_room(long)
+    left -= 1
+    assert not batch.has_room(long)

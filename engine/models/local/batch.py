@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from engine.models.base import Completion, Delta
-from engine.models.local.cache import Chosen, RoomyCache, Rows, beginnings, join
+from engine.models.local.cache import Chosen, RoomyCache, Rows, beginnings, join, with_room
 from engine.models.local.chat import completion_of
 from engine.models.local.prefixes import LEAST, Kept, Prefixes, common
 from engine.models.local.sampling import Choice, Chooser
@@ -130,6 +130,7 @@ class Batch:
         self._cache: RoomyCache = RoomyCache(weights.layers)
         self._prefixes = Prefixes()
         self._columns = 0
+        self._column_bytes = 0.0  # of a row's column, once there has been one
         self._starts = torch.zeros(0, dtype=torch.long)  # first column of each row; before it is padding
         self._chooser: Chooser | None = None
 
@@ -137,6 +138,16 @@ class Batch:
     def live(self) -> list[DecodingRow]:
         """The rows still being written."""
         return [row for row in self._rows if row is not None]
+
+    def has_room(self, rows: Sequence[DecodingRow]) -> bool:
+        """Whether `rows` may join: what their keys and values take besides those of the rows under way is at
+        most half of the memory that is left. The other half is for those to grow. One row alone always may.
+        """
+        live = self.live
+        number = len(live) + len(rows)
+        columns = with_room(max([self._columns if live else 0, *(len(row.prompt) for row in rows)]))
+        more = number * columns * self._column_bytes - (self._cache.nbytes if live else 0)
+        return number == 1 or more <= 0 or more <= self._weights.memory_left() / 2
 
     @torch.inference_mode()
     def admit(self, rows: list[DecodingRow]) -> list[tuple[DecodingRow, list[Delta]]]:
@@ -269,6 +280,7 @@ class Batch:
         places = order.argsort().split([len(index) for _, index in chosen])
         parts = [Chosen(*part, into) for part, into in zip(chosen, places, strict=True)]
         self._cache = join(parts, self._columns)
+        self._column_bytes = self._cache.nbytes / (len(rows) * with_room(self._columns))
 
 
 def _keep_logps(

@@ -110,9 +110,14 @@ class RoomyLayer(CacheLayerMixin):
         return -1
 
 
+def with_room(columns: int) -> int:
+    """How many columns a cache has room for that needs so many."""
+    return -(-columns // _BLOCK) * _BLOCK
+
+
 def _room(like: torch.Tensor, columns: int) -> torch.Tensor:
     rows, heads, _, size = like.shape
-    return like.new_zeros((rows, heads, -(-columns // _BLOCK) * _BLOCK, size))
+    return like.new_zeros((rows, heads, with_room(columns), size))
 
 
 def _grown(old: torch.Tensor, used: int, columns: int) -> torch.Tensor:

@@ -119,7 +119,7 @@ class Scheduler:
                 if waiting and free and (since >= _ADMIT_STEPS or len(waiting) >= len(requests)):
                     self._admit(weights, batch, requests, waiting)
                     since = 0
-                elif requests:
+                if requests:
                     self._settle(batch, requests, batch.step())
                     since += 1
         # As in `_run`; a panic of the tokenizer's Rust code is no Exception either.
@@ -144,12 +144,16 @@ class Scheduler:
     ) -> None:
         new: dict[DecodingRow, Request] = {}
         while waiting and len(requests) + len(new) < MAX_ROWS:
-            request = waiting.pop(0)
+            request = waiting[0]
             try:
-                new[_row(weights, request)] = request
+                row = _row(weights, request)
+                if not batch.has_room([*new, row]):
+                    break  # until others have ended
+                new[row] = request
             # Tokenizers and templates raise what they like, and it is this request's alone.
             except BaseException as error:  # noqa: BLE001
                 self._send(request, [_as_model_error(self._name, error)])
+            waiting.pop(0)
         requests.update(new)  # before the model runs, so that an error there reaches them too
         if new:
             self._settle(batch, requests, batch.admit(list(new)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
+import math
 import os
 import threading
 import time
@@ -135,6 +136,17 @@ class Weights:
                 head(state)
                 took.append(time.perf_counter() - began)
         return min(took)
+
+    def memory_left(self) -> float:
+        """Bytes where this model's keys and values go; infinite where the system does not say."""
+        if self.device.type == "cuda":
+            import torch
+
+            free, _ = torch.cuda.mem_get_info(self.device)
+            return free + torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        from engine.models.local.products import available_memory
+
+        return available_memory() or math.inf
 
     def choice(self, sampling: Sampling) -> Choice:
         """How to choose tokens: as `sampling` says, else as the model's own generation config does.
