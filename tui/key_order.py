@@ -71,6 +71,11 @@ class KeyOrder:
         self._app.set_timer(at_most, go_on)
         return go_on
 
+    @property
+    def is_held(self) -> bool:
+        """Whether what is typed waits for something to be read."""
+        return any(not isinstance(one, Worker) for one in self._opening)
+
     def _go_on(self, without: set[object]) -> None:
         """Wait for these no longer."""
         ended = self._opening & without

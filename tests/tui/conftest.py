@@ -38,6 +38,22 @@ def drawing(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def keys_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`press` returns once its keys have been dealt with, and not while a screen's first read holds them."""
+    from tests.tui.pilots import until
+
+    press = Pilot.press
+
+    async def arrived(pilot: Pilot[Any], *keys: str) -> None:
+        await press(pilot, *keys)
+        order = getattr(pilot.app, "_keys", None)
+        if order is not None and order.is_held:
+            await until(pilot, lambda: not order.is_held)
+
+    monkeypatch.setattr(Pilot, "press", arrived)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """Where a store would be; nothing is there yet."""
