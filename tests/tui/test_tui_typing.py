@@ -12,6 +12,7 @@ from textual._compositor import CompositorUpdate
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, TextArea
 
+from store.errors import StoreError
 from tests.tui.experiment_samples import filled
 from tests.tui.pilots import WIDE, app_of, record, told, until
 from tests.tui.scripted import (
@@ -134,11 +135,12 @@ async def test_keys_typed_before_a_list_was_read_are_for_its_rows(
 
 
 async def test_a_read_that_takes_long_holds_no_key_back(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, never = asyncio.Event(), asyncio.Event()
+    begun, let_go = asyncio.Event(), asyncio.Event()
 
     async def stuck(*_: object, **__: object) -> None:
         begun.set()
-        await never.wait()
+        await let_go.wait()
+        raise StoreError("read at last")
 
     monkeypatch.setattr(Records, "runs", stuck)
     app = app_of(ScriptedWorkbench(store))
@@ -147,6 +149,7 @@ async def test_a_read_that_takes_long_holds_no_key_back(store: Path, monkeypatch
         await until(pilot, begun.is_set)
         burst(app, "5")
         await until(pilot, lambda: isinstance(app.screen, ExperimentsScreen))
+        let_go.set()
 
 
 # -- forms -----------------------------------------------------------------------------------------
