@@ -36,6 +36,7 @@ from tui.screens.run.search_bar import SearchBar
 from tui.screens.runs.runs import RunsScreen
 from tui.service.records import Records
 from tui.widgets.check_box import CheckBox, CheckList
+from tui.widgets.tab_strip import TabStrip
 from tui.widgets.table_view import TableView
 
 
@@ -132,6 +133,23 @@ async def test_keys_typed_before_a_list_was_read_are_for_its_rows(
         if keys[-1] == "enter" and screen is CompareScreen:  # down to both runs of a problem
             await until(pilot, lambda: app.screen.state.runs is not None)
         assert not told(app)
+
+
+async def test_each_of_several_steps_along_the_tabs_counts(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.app.HELD_SECONDS", 600.0)
+    filled(store)
+    app = app_of(ScriptedWorkbench(store))
+    async with app.run_test(size=WIDE) as pilot:
+        burst(app, "5", "c", *["right_square_bracket"] * 3, "left_square_bracket")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen))
+        await until(pilot, lambda: app.screen.query_one(TabStrip).active == "Flips")  # of Problems, two on
+        strip = TabStrip(["a", "b", "c"])
+        await app.screen.mount(strip)
+        for _ in range(5):  # in one go, before anybody could act on the first
+            strip.step(1)
+        assert strip.active == "c"
 
 
 async def test_a_read_that_takes_long_holds_no_key_back(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

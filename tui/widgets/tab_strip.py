@@ -53,7 +53,12 @@ class TabStrip(Widget):
         candidates = [n for n in self.names if n in self.filled or n == self.active]
         if len(candidates) > 1:
             at = candidates.index(self.active) if self.active in candidates else 0
-            self.post_message(self.Picked(self, candidates[(at + by) % len(candidates)]))
+            self._pick(candidates[(at + by) % len(candidates)])
+
+    def _pick(self, name: str) -> None:
+        # Active at once: of two steps in one burst, the second begins where the first has led.
+        self.active = name
+        self.post_message(self.Picked(self, name))
 
     @property
     def _gap(self) -> int:
@@ -77,5 +82,5 @@ class TabStrip(Widget):
         x = 0
         for name in self.names:
             if inside is not None and x <= inside.x < x + len(name):
-                self.post_message(self.Picked(self, name))
+                self._pick(name)
             x += len(name) + self._gap
