@@ -48,17 +48,14 @@ class TabStrip(Widget):
         """Say which names have something behind them."""
         self.filled = frozenset(names)
 
-    def step(self, by: int) -> None:
-        """Go to the next filled name in either direction."""
-        candidates = [n for n in self.names if n in self.filled or n == self.active]
-        if len(candidates) > 1:
-            at = candidates.index(self.active) if self.active in candidates else 0
-            self._pick(candidates[(at + by) % len(candidates)])
+    def beside(self, by: int) -> str:
+        """The next filled name in either direction from the active one; that one where there is no other.
 
-    def _pick(self, name: str) -> None:
-        # Active at once: of two steps in one burst, the second begins where the first has led.
-        self.active = name
-        self.post_message(self.Picked(self, name))
+        Make it active at once: of two steps in one burst, the second begins where the first has led.
+        """
+        candidates = [n for n in self.names if n in self.filled or n == self.active] or [self.active]
+        at = candidates.index(self.active) if self.active in candidates else 0
+        return candidates[(at + by) % len(candidates)]
 
     @property
     def _gap(self) -> int:
@@ -82,5 +79,5 @@ class TabStrip(Widget):
         x = 0
         for name in self.names:
             if inside is not None and x <= inside.x < x + len(name):
-                self._pick(name)
+                self.post_message(self.Picked(self, name))
             x += len(name) + self._gap

@@ -254,14 +254,17 @@ class CompareScreen(WorkbenchScreen[None]):
 
     @on(TabStrip.Picked, "#pages")
     def _picked(self, event: TabStrip.Picked) -> None:
-        self._has_turned = True
-        self._show_page(event.name)
+        self._turn_to(event.name)
 
     def action_next_page(self) -> None:
-        self.query_one("#pages", TabStrip).step(1)
+        self._turn_to(self.query_one("#pages", TabStrip).beside(1))
 
     def action_previous_page(self) -> None:
-        self.query_one("#pages", TabStrip).step(-1)
+        self._turn_to(self.query_one("#pages", TabStrip).beside(-1))
+
+    def _turn_to(self, page: str) -> None:
+        self._has_turned = True
+        self._show_page(page)
 
     # -- actions ---------------------------------------------------------------------------------
 

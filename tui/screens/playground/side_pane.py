@@ -41,7 +41,7 @@ class SidePane(Vertical):
 
     def step(self) -> None:
         """Go to the next side."""
-        self.query_one(TabStrip).step(1)
+        self._turn_to(self.query_one(TabStrip).beside(1))
 
     def show(
         self,
@@ -76,5 +76,8 @@ class SidePane(Vertical):
     @on(TabStrip.Picked, "#sides")
     def _picked(self, event: TabStrip.Picked) -> None:
         event.stop()
-        self._side = event.name
+        self._turn_to(event.name)
+
+    def _turn_to(self, side: str) -> None:
+        self._side = self.query_one(TabStrip).active = side
         self.post_message(self.Switched())

@@ -133,10 +133,13 @@ class DetailPane(Vertical):
         text.show(section.text, section.language)
 
     def step_tab(self, by: int) -> None:
-        self.query_one(TabStrip).step(by)
+        self._turn_to(self.query_one(TabStrip).beside(by))
 
     @on(TabStrip.Picked)
     def _pick(self, event: TabStrip.Picked) -> None:
         event.stop()
-        self._picked = event.name
+        self._turn_to(event.name)
+
+    def _turn_to(self, tab: str) -> None:
+        self._picked = tab
         self._refresh()

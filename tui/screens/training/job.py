@@ -183,10 +183,10 @@ class JobScreen(WorkbenchScreen[None]):
     # -- tabs --------------------------------------------------------------------------------------
 
     def action_next_tab(self) -> None:
-        self.query_one("#tabs", TabStrip).step(1)
+        self.show_tab(self.query_one("#tabs", TabStrip).beside(1))
 
     def action_previous_tab(self) -> None:
-        self.query_one("#tabs", TabStrip).step(-1)
+        self.show_tab(self.query_one("#tabs", TabStrip).beside(-1))
 
     @on(TabStrip.Picked)
     def _pick(self, event: TabStrip.Picked) -> None:
