@@ -51,6 +51,7 @@ def test_what_was_read_ahead_is_not_read_again(path: Path, read: list[str]) -> N
         await records.read_ahead(["e:a", "e:b"])
         assert read == ["e:a", "e:b"]
         found = await records.comparison(["e:a", "e:b"], 0)
+        assert found is await records.comparison(["e:a", "e:b"], 0)
         other_way = await records.comparison(["e:a", "e:b"], 1)
         assert read == ["e:a", "e:b"]
         assert [side.name for side in found.sides] == ["e:a", "e:b"]
@@ -67,6 +68,8 @@ def test_a_store_that_has_changed_since_is_read_again(path: Path) -> None:
     async def scenario() -> None:
         records = Records(path)
         await records.read_ahead(["e:a", "e:b"])
+        before = await records.comparison(["e:a", "e:b"], 0)
+        assert [summary.counts.passed for summary in before.summaries] == [1, 1]
         with closing(sqlite3.connect(path)) as db, db:
             db.execute("UPDATE runs SET status = 'passed', score = 1.0")
         found = await records.comparison(["e:a", "e:b"], 0)

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from operator import is_
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from store.compare.comparison import Comparison
     from store.compare.sides import NamedParts
     from store.reader import Reader
 
@@ -26,6 +28,19 @@ class _Kept(NamedTuple):
     named: list[NamedParts]
 
 
+class Compared(NamedTuple):
+    """A comparison, and what it is of."""
+
+    named: list[NamedParts]
+    baseline: int
+    comparison: Comparison
+
+    def answers(self, named: list[NamedParts], baseline: int) -> bool:
+        """Whether it is the comparison of these very sides."""
+        is_same = len(named) == len(self.named) and all(map(is_, named, self.named))
+        return is_same and baseline == self.baseline
+
+
 class KeptSides:
     """What the names that were asked for last stand for."""
 
@@ -41,18 +56,6 @@ class KeptSides:
         """The sides that `names` stand for, in order. Raises as `store.compare.sides.read_sides` does."""
         async with self._turn:
             return [named for name in names for named in await self._named(name, names)]
-
-    async def get_ready(self, names: Sequence[str]) -> None:
-        """Read what `names` stand for; what is wrong with one of them is said by whoever asks for it."""
-        from store.compare.sides import CompareError
-        from store.errors import StoreError
-
-        async with self._turn:
-            for name in names:
-                try:
-                    await self._named(name, names)
-                except (CompareError, StoreError):
-                    continue
 
     async def _named(self, name: str, names: Sequence[str]) -> list[NamedParts]:
         known = self._kept.get(name)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from store.run_filter import parse_filter
-from tui.service.kept_sides import KeptSides
+from tui.service.kept_sides import Compared, KeptSides
 
 if TYPE_CHECKING:
     from engine.events import Event
@@ -36,6 +36,7 @@ class Records:
         self._lock = threading.Lock()
         self._reader: Reader | None = None
         self._sides = KeptSides(self.read)
+        self._compared: Compared | None = None
 
     def _open(self) -> Reader:
         from store.reader import Reader
@@ -89,6 +90,8 @@ class Records:
         """
 
         named = await self._sides.of(names)
+        if self._compared is not None and self._compared.answers(named, baseline):
+            return self._compared.comparison
 
         def read(reader: Reader) -> Comparison:
             from store.compare.comparison import compare_sides, with_baseline
@@ -96,11 +99,21 @@ class Records:
 
             return compare_sides(reader, with_baseline(lettered(named), baseline))
 
-        return await self.read(read)
+        self._compared = None
+        self._compared = Compared(named, baseline, await self.read(read))
+        return self._compared.comparison
 
     async def read_ahead(self, names: Sequence[str]) -> None:
-        """Read what `names` stand for, for a comparison that is likely to be asked for next."""
-        await self._sides.get_ready(names)
+        """Read and compare what `names` stand for, which is likely to be asked for next."""
+        from store.compare import FEWEST
+        from store.compare.sides import CompareError
+        from store.errors import StoreError
+
+        try:
+            if len(await self._sides.of(names)) >= FEWEST:
+                await self.comparison(names, 0)
+        except (CompareError, StoreError):
+            return  # said by whoever asks for it
 
     async def ways(self, comparison: Comparison, *, most: int) -> Ways:
         """How the sides of a comparison worked (`store.compare.ways.read_ways`). Raises StoreError."""
