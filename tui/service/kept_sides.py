@@ -48,9 +48,8 @@ class KeptSides:
         """`read` calls a function with the store's reader in a thread."""
         self._read = read
         self._kept: dict[str, _Kept] = {}
-        self._turn = (
-            asyncio.Lock()
-        )  # two threads that take rows from SQLite take longer than one after the other
+        # Two threads that take rows from SQLite take longer than one after the other.
+        self._turn = asyncio.Lock()
 
     async def of(self, names: Sequence[str]) -> list[NamedParts]:
         """The sides that `names` stand for, in order. Raises as `store.compare.sides.read_sides` does."""
