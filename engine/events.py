@@ -152,8 +152,7 @@ class ModelCallFinished(Event):
 
     `flags` name what makes the text suspect: "empty", "only-reasoning", "truncated", "default-limit",
     "repetition", "unknown-finish", "estimated-tokens", "replayed". `sampled` says how the text was sampled,
-    with the model's own defaults; it is empty where that is not known, as with endpoints. `error_kind` is
-    that of `engine.models.base.ModelError`, None where the call was answered or cancelled.
+    with the model's own defaults; empty where that is not known. `error_kind` is a ModelError's, or None.
     """
 
     kind: ClassVar[str] = "model_call_finished"

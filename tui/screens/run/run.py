@@ -88,8 +88,7 @@ class RunScreen(WorkbenchScreen[None]):
         if self._run_id is not None:
             read = self.with_keys_held(partial(self._read, self._run_id))
             self.run_worker(read, group="load", exclusive=True)
-        tick = self.navigation.tick
-        self._timer = self.set_interval(tick, self._tick)
+        self._timer = self.set_interval(tick := self.navigation.tick, self._tick)
         self._graph_timer = self.set_interval(max(GRAPH_SECONDS, tick), self._sync_graph)
         self.sync()
 
