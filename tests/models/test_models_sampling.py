@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
+import random
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.models.base import ModelError, Sampling
-from engine.models.local.sampling import Choice
+from engine.models.local.sampling import Choice, Chooser
 from engine.models.local.text import TextStream
 from engine.models.local.weights import Weights
 from tests.support.missing import needs
@@ -169,3 +172,45 @@ def test_what_a_call_sets_leaves_the_rest_to_the_model(folder: Path) -> None:
 def test_a_penalty_that_makes_no_sense_is_said(folder: Path) -> None:
     with pytest.raises(ModelError, match=r"tiny: its generation_config\.json has a repetition_penalty of -1"):
         loaded(folder, repetition_penalty=-1)
+
+
+def plainly(logits: list[float], choice: Choice, draw: float) -> int:
+    """The token that a row with these logits draws, one token at a time."""
+    if choice.temperature <= 0:
+        return logits.index(max(logits))
+    highest = max(logits)
+    weights = [math.exp((logit - highest) / choice.temperature) for logit in logits]
+    ranked = sorted(range(len(weights)), key=lambda token: (-weights[token], token))
+    ranked = ranked[: choice.top_k or None]
+    total, before, kept = math.fsum(weights[token] for token in ranked), 0.0, []
+    for token in ranked:
+        if before < choice.top_p * total and weights[token] >= choice.min_p * weights[ranked[0]]:
+            kept.append(token)
+        before += weights[token]
+    target, kept = draw * math.fsum(weights[token] for token in kept), sorted(kept)
+    sums = itertools.accumulate(weights[token] for token in kept)
+    return next(token for token, reached in zip(kept, sums, strict=True) if reached > target)
+
+
+@pytest.mark.parametrize("step", [0.0, 0.5], ids=["logits that differ", "many equal logits"])
+def test_of_a_large_vocabulary_the_same_tokens_are_drawn(step: float) -> None:
+    """Only the likeliest are looked at, unless a row may draw any, or as likely ones were not looked at."""
+    import torch
+
+    torch.manual_seed(1)
+    rng = random.Random(1)
+    settings = [
+        Choice(0.7, 0.8, 20),
+        Choice(0.7, 1.0, 5, 0.1),
+        Choice(1.5, 0.5),
+        Choice(0.0),
+        Choice(0.3, 0.9, 900),
+    ]
+    mixes = [settings[:2], settings, [*settings, Choice(1.0)], [settings[0]], [Choice(2.0, 0.99)]]
+    for mix in mixes * 4:
+        logits = torch.randn(len(mix), 5000, dtype=torch.float64).float() * 2
+        logits = (logits / step).round() * step if step else logits
+        draws = [rng.random() for _ in mix]
+        chosen = Chooser(mix, [[0] for _ in mix], torch.device("cpu"))(logits, draws)
+        rows = zip(logits.tolist(), mix, draws, strict=True)
+        assert chosen == [plainly(row, choice, draw) for row, choice, draw in rows]

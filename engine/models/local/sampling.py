@@ -82,13 +82,13 @@ class Chooser:
         if self._greedy:
             return likeliest
         chances = torch.softmax(logits.float() / self._heat, -1)
-        if self._limited:
-            chances = chances * self._kept(chances)
-        # Always in the vocabulary's order, so that limits of one row do not change another's draw.
-        heap = chances.double().cumsum(-1)
-        target = torch.tensor(draws, dtype=torch.float64, device=heap.device).unsqueeze(1) * heap[:, -1:]
-        drawn = torch.searchsorted(heap, target, right=True).squeeze(1).clamp(max=heap.shape[-1] - 1)
-        return torch.where(self._cold, likeliest, drawn)
+        target = torch.tensor(draws, dtype=torch.float64, device=chances.device).unsqueeze(1)
+        few = self._few(chances) if self._limited else None
+        if few is not None:
+            drawn = few[1].gather(-1, _drawn(few[0], target))
+        else:
+            drawn = _drawn(chances * self._kept(chances) if self._limited else chances, target)
+        return torch.where(self._cold, likeliest, drawn.squeeze(1))
 
     def logps(self, logits: torch.Tensor, tokens: list[int]) -> list[float]:
         """The log-probability of each row's token, at the row's temperature (1 where that is 0) and over the
@@ -100,12 +100,34 @@ class Chooser:
         index = torch.tensor(tokens, device=logps.device).unsqueeze(1)
         return logps.gather(-1, index).squeeze(1).tolist()
 
+    def _few(self, chances: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """The tokens among which each row draws, if those are few: their chances, 0 for those not kept, and
+        their places, in the vocabulary's order. What a row that does not draw has here is of no use.
+
+        To look at all of a large vocabulary again and again takes long beside a step of a small model.
+        """
+        import torch
+
+        if self._looked >= chances.shape[-1]:
+            return None
+        values, places = chances.topk(self._looked)
+        # Equally likely ones in the vocabulary's order, of which those that come first are kept.
+        places, order = places.sort(-1)
+        values, order = values.gather(-1, order).sort(dim=-1, descending=True, stable=True)
+        count = self._count(values)
+        last = values.gather(-1, count - 1)
+        # As likely as the last one that was looked at: there may be more of them, which come first.
+        if bool(((last <= values[:, -1:]) & ~self._cold.unsqueeze(1)).any()):
+            return None
+        kept = torch.arange(self._looked, device=values.device) < count
+        kept &= values >= self._min_p * values[:, :1]
+        places, by_place = places.gather(-1, order).sort(-1)
+        return (values * kept).gather(-1, by_place), places
+
     def _kept(self, chances: torch.Tensor) -> torch.Tensor:
         """Which tokens top-k, top-p and min-p keep (rows × vocabulary): always the likeliest, and of equally
         likely ones those that come first in the vocabulary.
         """
-
-        # To sort a large vocabulary takes as long as a step of a small model. Few tokens are kept as a rule.
         ordered = chances.topk(min(self._looked, chances.shape[-1])).values
         count = self._count(ordered)
         all_kept = (self._top_p >= 1) & (self._top_k >= _ENDLESS)
@@ -131,3 +153,13 @@ class Chooser:
         left = torch.where(self._top_k < _ENDLESS, (ordered * in_k).sum(-1, keepdim=True), 1.0)
         keep = ((before < self._top_p * left) | (self._top_p >= 1)) & in_k
         return keep.sum(-1, keepdim=True).clamp(min=1)
+
+
+def _drawn(chances: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """The column that a number in [0, 1) falls on in each row (rows × 1). Always in the vocabulary's order,
+    so that limits of one row do not change another's draw.
+    """
+    import torch
+
+    heap = chances.double().cumsum(-1)
+    return torch.searchsorted(heap, target * heap[:, -1:], right=True).clamp(max=heap.shape[-1] - 1)
