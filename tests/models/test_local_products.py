@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,37 +23,121 @@ def bfloat16(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def loaded(folder: Path, monkeypatch: pytest.MonkeyPatch, *, memory: int, in_float32: bool = True) -> Any:
-    """The model of `folder` as a machine loads it that computes in bfloat16 and has so much memory."""
-    from engine.models.local import products, weights
+def loaded(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    memory: int = 1 << 40,
+    computes_in_bfloat16: bool = True,
+    in_float32: bool = True,
+) -> Any:
+    """The model of `folder` as a machine loads it that has so much memory."""
+    from engine.models.local import products
 
-    monkeypatch.setattr(weights, "_has_bfloat16", lambda: True)
-    monkeypatch.setattr(products, "has_kernels", lambda: True)
+    monkeypatch.setattr(products, "has_bfloat16", lambda: computes_in_bfloat16)
+    monkeypatch.setattr(products, "has_kernels", lambda: computes_in_bfloat16)
     monkeypatch.setattr(products, "available_memory", lambda: memory)
     monkeypatch.setattr(products, "is_faster_in_float32", lambda layer: in_float32)
     return Weights.load("tiny", str(folder), "cpu").model
 
 
-def test_a_model_with_faster_products_says_what_it_said(
-    bfloat16: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def linear_layers(model: Any) -> list[Any]:
     import torch
 
+    return [module for module in model.modules() if type(module) is torch.nn.Linear]
+
+
+def assert_alike(plain: Any, fast: Any, within: float) -> None:
+    """Both say the same, up to `within` of the largest logit, for few rows and many."""
+    import torch
+
+    from engine.models.local.products import Product
+
+    layers = linear_layers(fast)
+    assert layers and all(isinstance(layer.forward, Product) for layer in layers)
+    for rows, length in ((1, 1), (2, 1), (5, 3), (1, 15), (1, 16), (1, 127), (1, 128), (2, 200)):
+        tokens = torch.arange(rows * length).view(rows, length) % 200
+        with torch.inference_mode():
+            right, logits = plain(input_ids=tokens).logits.float(), fast(input_ids=tokens).logits.float()
+        assert (logits - right).abs().max() <= within * right.abs().max(), (rows, length)
+
+
+@pytest.mark.parametrize("in_float32", [True, False])
+def test_a_model_with_faster_products_says_what_it_said(
+    bfloat16: Path, monkeypatch: pytest.MonkeyPatch, in_float32: bool
+) -> None:
     from engine.models.local import products
 
     if not products.has_kernels():
         pytest.skip("this processor has no kernels for bfloat16")
     plain = loaded(bfloat16, monkeypatch, memory=0)
-    for in_float32 in (True, False):
-        fast = loaded(bfloat16, monkeypatch, memory=1 << 40, in_float32=in_float32)
-        linear = [module for module in fast.modules() if type(module) is torch.nn.Linear]
-        assert linear and all(isinstance(module.forward, products.Product) for module in linear)
-        for rows, length in ((1, 1), (5, 3), (1, 127), (1, 128), (2, 200)):
-            tokens = torch.arange(rows * length).view(rows, length) % 200
-            with torch.inference_mode():
-                right, logits = plain(input_ids=tokens).logits, fast(input_ids=tokens).logits
-            assert logits.dtype == right.dtype == torch.bfloat16
-            assert (logits - right).abs().max() <= 0.03 * right.abs().max(), (in_float32, rows, length)
+    assert_alike(plain, loaded(bfloat16, monkeypatch, in_float32=in_float32), 0.03)
+
+
+@pytest.mark.parametrize("memory", [1 << 40, 0])
+def test_on_a_cpu_without_bfloat16_what_is_not_a_weight_is_float32(
+    bfloat16: Path, monkeypatch: pytest.MonkeyPatch, memory: int
+) -> None:
+    import torch
+    from transformers import LlamaForCausalLM
+
+    plain: Any = LlamaForCausalLM.from_pretrained(bfloat16, dtype=torch.float32)
+    fast = loaded(bfloat16, monkeypatch, memory=memory, computes_in_bfloat16=False)
+    assert_alike(plain, fast, 0.05)
+    with torch.inference_mode():
+        assert fast(input_ids=torch.ones(1, 1, dtype=torch.long)).logits.dtype == torch.float32
+    assert {layer.weight.dtype for layer in linear_layers(fast)} == {torch.bfloat16}
+
+
+def test_a_model_in_float32_has_its_weights_once_and_says_what_it_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import LlamaForCausalLM
+
+    folder = make_tiny_llama(tmp_path, context=512)
+    plain: Any = LlamaForCausalLM.from_pretrained(folder)
+    assert plain.dtype.is_floating_point and plain.dtype.itemsize == 4
+    fast = loaded(folder, monkeypatch, memory=0)
+    assert_alike(plain, fast, 1e-5)
+    assert {layer.weight.device.type for layer in linear_layers(fast)} == {"meta"}
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_embedding_that_is_also_the_choice_of_a_token_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tied: bool
+) -> None:
+    import torch
+    from transformers import LlamaForCausalLM
+
+    folder = make_tiny_llama(tmp_path, context=512)
+    model: Any = LlamaForCausalLM.from_pretrained(folder, tie_word_embeddings=tied)
+    for dtype, within in ((torch.float32, 1e-5), (torch.bfloat16, 0.05)):
+        model.to(dtype).save_pretrained(folder)
+        plain: Any = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        assert plain.config.tie_word_embeddings == tied
+        assert_alike(plain, loaded(folder, monkeypatch, computes_in_bfloat16=False), within)
+
+
+def test_threads_are_chosen_with_several_answers(bfloat16: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.nn.modules.module import register_module_forward_pre_hook
+
+    from engine.models.local import weights
+
+    rows: list[int] = []
+
+    def fewest(cores: int, seconds: Callable[[int], float]) -> int:
+        assert seconds(1) > 0
+        return 1
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(weights, "_SMALL", 0)
+    monkeypatch.setattr(weights, "fewest", fewest)
+    hook = register_module_forward_pre_hook(lambda module, given: rows.append(len(given[0])))
+    try:
+        loaded(bfloat16, monkeypatch, computes_in_bfloat16=False)
+    finally:
+        hook.remove()
+    assert rows and min(rows) >= 8
 
 
 def test_without_room_for_a_second_copy_of_the_weights_nothing_changes(

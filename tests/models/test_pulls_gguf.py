@@ -41,6 +41,10 @@ async def test_a_gguf_file_at_a_url_becomes_a_model_that_answers(
     assert not list((models / "small").glob("*.gguf"))
     source = local_source("small", Settings(store=tmp_path / "store.db"))
     assert source == str(models / "small")
+    # Transformers casts it like any other: what was converted does not say that it is quantised.
+    from transformers import AutoModelForCausalLM
+
+    assert AutoModelForCausalLM.from_pretrained(source).float().dtype.itemsize == 4
     model = LocalModel("small", source)
     try:
         items = [i async for i in model.stream([{"role": "user", "content": "ab"}], Sampling(max_tokens=3))]

@@ -70,18 +70,13 @@ class Weights:
             missing = isinstance(error, OSError) and not Path(source).is_dir()
             kind = "not-found" if missing else "bad-response"
             raise ModelError(kind, f"{name}: cannot load {source}: {clip(str(error))}") from None
-        # CPUs have no fast kernels for float16. Some have them for bfloat16; others read a prompt eight times
-        # as slowly in it as in float32.
-        is_slow = model.dtype == torch.float16 or (model.dtype == torch.bfloat16 and not _has_bfloat16())
-        if device == "cpu" and is_slow:
-            model = model.float()
-        if device == "cpu" and model.dtype == torch.bfloat16:
-            from engine.models.local.products import speed_up
-
-            speed_up(model)
         if device == "cpu":
             from engine.models.local.attention import share_keys
+            from engine.models.local.products import speed_up
 
+            if model.dtype == torch.float16:  # for which CPUs have no fast kernels
+                model = torch.nn.Module.float(model)
+            speed_up(model)
             share_keys(model)
         weights = cls(name, model.eval().to(device), tokenizer)
         weights._set_threads()
@@ -120,15 +115,16 @@ class Weights:
         self.threads = torch.get_num_threads()
 
     def _product_s(self, threads: int) -> float:
-        """Seconds that the largest product of a token takes with so many threads: the choice of the next one.
+        """Seconds that the largest product of a step takes with so many threads: choosing the next tokens.
 
-        A whole step takes many times as long, in the same proportions.
+        A whole step takes many times as long, in the same proportions. With several answers, since a single
+        one waits for memory on many machines, and would have their prompts read by one thread.
         """
         import torch
 
         torch.set_num_threads(threads)
         head = self.model.get_output_embeddings()
-        state = torch.zeros(1, head.weight.shape[1], dtype=head.weight.dtype)
+        state = torch.zeros(8, head.weight.shape[1], dtype=self.model.dtype)
         took = []
         with torch.inference_mode():
             for _ in range(3):  # the first one reads the weights and starts the threads
@@ -202,15 +198,6 @@ def fewest(cores: int, seconds: Callable[[int], float]) -> int:
     numbers = [*itertools.takewhile(lambda n: n < cores, (1 << i for i in itertools.count())), cores]
     took = {number: seconds(number) for number in numbers}
     return next(number for number in numbers if took[number] <= 1.1 * min(took.values()))
-
-
-def _has_bfloat16() -> bool:
-    """Whether this machine's CPU computes in bfloat16."""
-    try:
-        words = set(Path("/proc/cpuinfo").read_text("utf-8", "replace").split())
-    except OSError:  # not Linux: then it is most likely a Mac's, which does
-        return True
-    return bool(words & {"avx512_bf16", "amx_bf16", "bf16", "svebf16"})
 
 
 def _or(value: float | None, default: float) -> float:

@@ -65,6 +65,8 @@ def _convert(source: Path, folder: Path) -> None:
     # As the models were before they were quantised; of float32, what was lost then is not to be had.
     model = kind.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.bfloat16)
     tokenizer: Any = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    # What is saved is not quantised any more, and Transformers refuses to cast what says it is.
+    model.config.quantization_config = None
     try:
         model.save_pretrained(folder)
     except (NotImplementedError, RuntimeError, ValueError, TypeError):
