@@ -24,6 +24,8 @@ _FILES = (  # what is used and what may be, for either version of cgroups
         "/sys/fs/cgroup/memory/memory.stat",
     ),
 )
+_AGAIN_S = 0.5  # between two looks at all processes where no more is used than at the last one
+_MORE = 1 << 20  # bytes: what the kernel's account moves by though nobody takes any
 _LITTLE = 64 << 20  # bytes: whoever holds no more is not to blame
 _HIDDEN = 96 << 20  # bytes that are in no process, file or cache: more than that is somebody's doing
 _CACHE = re.compile(rb"^(?:in)?active_file (\d+)", re.MULTILINE)
@@ -40,19 +42,23 @@ class Watch:
         for used, limit, stat in _FILES:
             if (most := linux.read(limit).strip()).isdigit():
                 self._used, self._stat, self._limit = used, stat, int(most)
-        self._next = 0.0
+        self._next = self._again = 0.0
+        self._least = 0  # bytes used, since the last look at all processes, which found nothing
 
     def greediest(self, now: float, limits: dict[int, int]) -> int | None:
         """The uid whose request should end, if one should. `limits`: bytes allowed, by uid.
 
-        Cheap: mostly it is not time to look yet, or there is plenty left.
+        Cheap: mostly it is not time to look yet, or there is plenty left, or no more is used than before.
+        Sessions that only wait, however many, must not take a core with what is looked at.
         """
         if not self._limit or now < self._next:
             return None
-        share = int(linux.read(self._used) or b"0") / self._limit
-        self._next = now + (_CALM_S if share < _TENSE else _TENSE_S)
-        if share < _TENSE:
+        used = int(linux.read(self._used) or b"0")
+        self._next = now + (_CALM_S if used < _TENSE * self._limit else _TENSE_S)
+        self._least = min(self._least, used)
+        if used < _TENSE * self._limit or (used <= self._least + _MORE and now < self._again):
             return None
+        self._again, self._least = now + _AGAIN_S, used
         sizes = _sizes(limits)
         held = {uid: sum(each) for uid, each in sizes.items()}
         over = [uid for uid, size in held.items() if size > limits[uid]]
@@ -60,7 +66,7 @@ class Watch:
             over = [uid for uid, size in held.items() if size > _LITTLE]
         if not over:
             return None
-        self._next = now + _CALM_S  # until what it held is given back
+        self._next = self._again = now + _CALM_S  # until what it held is given back
         return max(over, key=lambda uid: held[uid])
 
     def patience_s(self, now: float) -> float:
