@@ -108,6 +108,7 @@ async def _in_session(
     broker = StepBroker(context, workflow.operators, session, execution_id, seed, separator)
     outcome: Outcome | None = None
     status, answer, error = "cancelled", None, "cancelled"
+    started = context.ledger.wall_s  # a clock that stands still where the run does; the sandbox's goes on
     try:
         call = session.call(
             "engine.guest.workflow:main",
@@ -136,7 +137,7 @@ async def _in_session(
                 answer=answer,
                 error=error,
                 stdout=outcome.stdout if outcome else "",
-                wall_ms=outcome.usage.wall_ms if outcome else 0.0,
+                wall_ms=(context.ledger.wall_s - started) * 1e3,
                 cpu_ms=outcome.usage.cpu_ms if outcome else 0.0,
             )
         )

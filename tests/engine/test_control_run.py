@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable
 from contextlib import aclosing
@@ -184,6 +185,21 @@ async def test_standing_still_costs_no_time_of_the_budget(
     assert stood_s >= 1000.0
     assert end(events).status == "passed"
     assert end(events).wall_ms < 900_000
+
+
+async def test_an_execution_is_timed_by_the_clock_that_stands_still_while_the_run_does(
+    sandbox: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its steps are: by the sandbox's, which goes on, a paused execution took longer than its run."""
+    clock, asked = time.monotonic, itertools.count()
+    hurried = SimpleNamespace(monotonic=lambda: clock() + next(asked))  # a second for every look at it
+    monkeypatch.setattr("engine.run.ledger.time", hurried)
+    events = await debugged(sandbox, ["before test"], lambda run, _: run.control.resume())
+    execution = of(events, WorkflowFinished)[0]
+    until = events.index(execution)
+    steps = of(events[:until], StepFinished)
+    assert len(steps) >= 2
+    assert sum(step.wall_ms for step in steps) < execution.wall_ms < end(events).wall_ms
 
 
 async def test_pausing_one_run_leaves_another_alone(sandbox: Pool) -> None:
