@@ -115,10 +115,11 @@ class Weights:
         self.threads = torch.get_num_threads()
 
     def _product_s(self, threads: int) -> float:
-        """Seconds that the largest product of a step takes with so many threads: choosing the next tokens.
+        """CPU seconds of each of so many threads for the largest product of a step: choosing the next tokens.
 
         A whole step takes many times as long, in the same proportions. With several answers, since a single
-        one waits for memory on many machines, and would have their prompts read by one thread.
+        one waits for memory on many machines, and would have their prompts read by one thread. In CPU time,
+        since others' work decides nothing then: on a busy machine no number of threads is faster than one.
         """
         import torch
 
@@ -128,10 +129,10 @@ class Weights:
         took = []
         with torch.inference_mode():
             for _ in range(3):  # the first one reads the weights and starts the threads
-                began = time.perf_counter()
+                began = time.process_time()
                 head(state)
-                took.append(time.perf_counter() - began)
-        return min(took)
+                took.append(time.process_time() - began)
+        return min(took) / threads
 
     def memory_left(self) -> float:
         """Bytes where this model's keys and values go; infinite where the system does not say."""
