@@ -1,0 +1,51 @@
+"""The verdicts that are kept with the docs, and the tables made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.benchmarks.evidence import FILE, Verdict, add, read, table
+
+
+def verdicts(variant: str, passed: str, *, repeat: int = 1, calls: int = 1) -> list[Verdict]:
+    """A trial for each letter of `passed`: y or n."""
+    return [
+        Verdict(variant, repeat, f"p{i}", int(letter == "y"), 1, calls, 10, 90 * calls)
+        for i, letter in enumerate(passed)
+    ]
+
+
+def test_the_table_says_what_its_trials_come_to(tmp_path: Path) -> None:
+    file = tmp_path / "kept.csv"
+    add(verdicts("one", "ynnnnnnnyy"), file)
+    add(verdicts("loop,draws=3", "yyyyyyynyn", calls=3), file)
+    head, _, one, loop = table(["one", "loop,draws=3"], file).splitlines()
+    assert head == "| Variant | n | Pass rate | Difference | p | Calls | Tokens |"
+    assert one == "| `one` | 10 | 30.0 % [10.8, 60.3] | – | – | 2 | 100 |"
+    # Six problems gained, one lost: exact McNemar 2 · (1 + 7) / 2⁷.
+    assert (
+        loop.startswith("| `loop,draws=3` | 10 | 80.0 % [49.0, 94.3] | +50.0 [")
+        and " | 0.1250 | 4 | 280 |" in loop
+    )
+
+
+def test_trials_are_added_and_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "kept.csv"
+    add(verdicts("one", "nn"), file)
+    add([*verdicts("one", "y"), *verdicts("one", "y", repeat=2)], file)
+    assert [(v.problem, v.repeat, v.passed) for v in read(file)] == [("p0", 1, 1), ("p1", 1, 0), ("p0", 2, 1)]
+
+
+def test_variants_are_compared_on_the_problems_that_all_of_them_have(tmp_path: Path) -> None:
+    file = tmp_path / "kept.csv"
+    add([*verdicts("all", "yynn"), *verdicts("half", "yn")], file)
+    *_, one, other = table(["all", "half"], file).splitlines()
+    assert one.startswith("| `all` | 2 | 100.0 % [")
+    assert other.startswith("| `half` | 2 | 50.0 % [") and "| −50.0 [" in other
+
+
+def test_what_is_kept_is_of_humaneval_each_trial_once() -> None:
+    kept = read(FILE)
+    assert len({v[:3] for v in kept}) == len(kept) > 0
+    problems = {f"HumanEval/{number}" for number in range(164)}
+    assert {v.problem for v in kept} <= problems
