@@ -115,11 +115,11 @@ class Weights:
         self.threads = torch.get_num_threads()
 
     def _product_s(self, threads: int) -> float:
-        """CPU seconds of each of so many threads for the largest product of a step: choosing the next tokens.
+        """Seconds that so many threads need for the largest product of a step: choosing the next tokens.
 
         A whole step takes many times as long, in the same proportions. With several answers, since a single
-        one waits for memory on many machines, and would have their prompts read by one thread. In CPU time,
-        since others' work decides nothing then: on a busy machine no number of threads is faster than one.
+        one waits for memory on many machines, and would have their prompts read by one thread. What passes is
+        too long where others have the cores, and what each thread uses where one of them waits in a loop.
         """
         import torch
 
@@ -129,10 +129,10 @@ class Weights:
         took = []
         with torch.inference_mode():
             for _ in range(3):  # the first one reads the weights and starts the threads
-                began = time.process_time()
+                began, used = time.perf_counter(), time.process_time()
                 head(state)
-                took.append(time.process_time() - began)
-        return min(took) / threads
+                took += [time.perf_counter() - began, (time.process_time() - used) / threads]
+        return min(took)
 
     def memory_left(self) -> float:
         """Bytes where this model's keys and values go; infinite where the system does not say."""
