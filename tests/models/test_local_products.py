@@ -104,6 +104,16 @@ def test_a_model_in_float32_has_its_weights_once_and_says_what_it_said(
     assert {layer.weight.device.type for layer in linear_layers(fast)} == {"meta"}
 
 
+def test_without_onednn_and_bfloat16_a_model_is_float32(
+    bfloat16: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    model = loaded(bfloat16, monkeypatch, computes_in_bfloat16=False)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
 @pytest.mark.parametrize("tied", [True, False])
 def test_an_embedding_that_is_also_the_choice_of_a_token_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tied: bool

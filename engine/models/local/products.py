@@ -133,6 +133,15 @@ def is_faster_in_float32(layer: torch.nn.Linear) -> bool:
     return took[linear_in_float32] < took[linear]
 
 
+def is_slow(dtype: torch.dtype) -> bool:
+    """Whether a model had better be in float32 as a whole. CPUs have no fast kernels for float16, and for
+    bfloat16 not all; `speed_up` helps there, but not without oneDNN.
+    """
+    if dtype == torch.bfloat16:
+        return not has_bfloat16() and not torch.backends.mkldnn.is_available()
+    return dtype == torch.float16
+
+
 def has_bfloat16() -> bool:
     """Whether this machine's CPU computes in bfloat16."""
     try:

@@ -72,9 +72,9 @@ class Weights:
             raise ModelError(kind, f"{name}: cannot load {source}: {clip(str(error))}") from None
         if device == "cpu":
             from engine.models.local.attention import share_keys
-            from engine.models.local.products import speed_up
+            from engine.models.local.products import is_slow, speed_up
 
-            if model.dtype == torch.float16:  # for which CPUs have no fast kernels
+            if is_slow(model.dtype):
                 model = torch.nn.Module.float(model)
             speed_up(model)
             share_keys(model)
