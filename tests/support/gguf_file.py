@@ -17,8 +17,8 @@ _NAMES = {
 }
 
 
-def make_gguf(path: Path) -> Path:
-    """Write the file; returns its path."""
+def make_gguf(path: Path, **sampling: float) -> Path:
+    """Write the file, with what it is to say of `general.sampling`; returns its path."""
     import gguf
     import torch
     from tokenizers import pre_tokenizers
@@ -60,6 +60,9 @@ def make_gguf(path: Path) -> Path:
         "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
+    for key, value in sampling.items():
+        kind = gguf.GGUFValueType.INT32 if isinstance(value, int) else gguf.GGUFValueType.FLOAT32
+        writer.add_key_value(f"general.sampling.{key}", value, kind)
     for name, tensor in model.state_dict().items():
         if name != "lm_head.weight":  # tied
             writer.add_tensor(_named(name), tensor.numpy())

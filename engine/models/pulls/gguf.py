@@ -18,6 +18,14 @@ from engine.models.faults import clip
 from sandbox.errors import UnavailableError, UsageError
 
 _MAGIC = b"GGUF"
+# What a file may say of how its makers sample (`general.sampling.…`), and what Transformers calls it.
+_SAMPLING = {
+    "temp": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "penalty_repeat": "repetition_penalty",
+}
 
 
 def check(path: Path) -> None:
@@ -67,12 +75,24 @@ def _convert(source: Path, folder: Path) -> None:
     tokenizer: Any = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     # What is saved is not quantised any more, and Transformers refuses to cast what says it is.
     model.config.quantization_config = None
+    sampling = _sampling(source)
+    if sampling.get("temperature", len(sampling)) > 0:
+        model.generation_config.update(do_sample=True, **sampling)
     try:
         model.save_pretrained(folder)
     except (NotImplementedError, RuntimeError, ValueError, TypeError):
         # Some models cannot undo how their weights were laid out at loading: their tensors as they are do.
         _save_tensors(model, folder)
     tokenizer.save_pretrained(folder)
+
+
+def _sampling(source: Path) -> dict[str, float]:
+    """The settings for sampling that the file brings, by Transformers' names."""
+    from gguf import GGUFReader
+
+    fields = GGUFReader(source).fields
+    given = {name: fields.get(f"general.sampling.{key}") for key, name in _SAMPLING.items()}
+    return {name: field.contents() for name, field in given.items() if field is not None}
 
 
 def _save_tensors(model: Any, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,11 +46,17 @@ def pull(wanted: str, models: Path, told: Told, *, place: str | None = None) -> 
             if entry is not None:
                 _check(entry, found, part)
             shelf.tidy(part, found)
-            return shelf.put_in_place(part, name, models, found)
+            folder = shelf.put_in_place(part, name, models, found)
         except OSError as error:
             raise UnavailableError(
                 f"{error.filename or part}: {error.strerror or error}: make room or mend it, and pull again"
             ) from None
+    if not _samples(folder):
+        told.say(
+            f"nothing with it says how to sample, so {name} gives the same answer each time: its makers' "
+            f"generation_config.json, copied into {folder}, changes that"
+        )
+    return folder
 
 
 def _from_hub(wanted: str, entry: Entry | None, folder: Path, told: Told) -> Callable[[Path, Told], Pulled]:
@@ -91,6 +98,14 @@ def _check(entry: Entry, found: Pulled, part: Path) -> None:
         f"{found.source}: these are not the weights of {entry.name} ({entry.repo} at {entry.revision[:8]}), "
         "and were removed: pull another, or give a name of your own"
     )
+
+
+def _samples(folder: Path) -> bool:
+    """Whether the model's own settings have it draw its tokens."""
+    try:
+        return bool(json.loads((folder / "generation_config.json").read_bytes()).get("do_sample"))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _own_name(wanted: str, place: str | None) -> str:
