@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import groupby, islice
 
 from engine.events import Event, ModelDelta
@@ -48,20 +48,22 @@ def rows(db: sqlite3.Connection, run_id: str, kinds: Sequence[str] = ()) -> Iter
 def page(
     db: sqlite3.Connection, run_id: str, after: int, kinds: Sequence[str], limit: int
 ) -> tuple[list[Event], int | None]:
-    """The events of up to `limit` stored rows after event `after`, of these kinds, and after which event the
-    next page begins: None where this is the last.
+    """The events of at least `limit` rows after event `after`, as far as they are of these kinds, and after
+    which event the next page begins: None where this is the last. A bundle is never read twice.
 
     Raises StoreError where an event is damaged.
     """
-    query = f"{_FROM}{_of(kinds)} ORDER BY seq LIMIT {limit}"
-    stored = db.execute(query, (run_id, after, *_or_bundled(kinds))).fetchall()
-    # One string for all of them: a large trace has 100,000 events.
-    found = [row for each in stored for row in unbundled((run_id, *each[1:]))]
+    found: list[Row] = []
+    then: int | None = None
+    query = f"{_FROM}{_of(kinds)} ORDER BY seq"
+    with closing(db.execute(query, (run_id, after + 1, *_or_bundled(kinds)))) as stored:
+        for _, seq, *rest in stored:
+            if len(found) >= limit:
+                then = seq - 1
+                break
+            found += unbundled((run_id, seq, *rest))  # one string for all: a large trace has 100,000 events
     wanted = (row for row in found if not kinds or row[3] in kinds)
-    events = [event for row in wanted for event in payloads.expand(db, row) if event.seq > after]
-    if len(stored) < limit:
-        return events, None
-    return events, max(found[-1][1], *(event.seq for event in events[-1:]))
+    return [event for row in wanted for event in payloads.expand(db, row) if event.seq > after], then
 
 
 def row_at(db: sqlite3.Connection, run_id: str, seq: int) -> Row | None:

@@ -92,6 +92,28 @@ def test_a_run_that_has_ended_takes_one_row(path: Path) -> None:
     assert rows_of(path) == 1
 
 
+def test_a_long_run_is_read_bundle_by_bundle_and_each_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remarks = [
+        Notice(run_id="r1", seq=n, at=1700000000.0 + n, level="info", text=f"{n}: {'long ' * 50}")
+        for n in range(1, 3000)
+    ]
+    events = [started("r1", at=1700000000.0), *remarks, finished("r1", seq=3000, at=1700003000.0)]
+    path = tmp_path / "store.db"
+    store(path, events)
+    assert 8 < (rows := rows_of(path)) < 30
+    opened: list[int] = []
+    unbundled = bundles.unbundled
+    monkeypatch.setattr("store.bundles.unbundled", lambda row: opened.append(row[1]) or unbundled(row))
+    with Reader(path) as reader:
+        reading = reader.events("r1")
+        assert next(reading) == events[0]
+        assert opened == [0]  # who opens a large trace waits for the first rows alone
+        assert list(reading) == events[1:]
+    assert len(opened) == len(set(opened)) == rows
+
+
 async def test_what_was_stored_moment_by_moment_is_joined_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
