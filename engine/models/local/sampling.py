@@ -45,7 +45,11 @@ class Chooser:
         self._top_p = torch.tensor([c.top_p for c in choices], device=device).unsqueeze(1)
         self._top_k = torch.tensor([c.top_k or _ENDLESS for c in choices], device=device).unsqueeze(1)
         self._min_p = torch.tensor([c.min_p for c in choices], device=device).unsqueeze(1)
-        self._looked = max([_LIKELIEST, *(c.top_k + 1 for c in choices)])
+        # One more than any may draw from, which tells whether others are as likely as the last of those.
+        tops = [c.top_k for c in warm]
+        self._looked = max(tops, default=0) + 1 if all(tops) else max(_LIKELIEST, *(top + 1 for top in tops))
+        # Logits and chances, of tens of megabytes. To ask for new memory takes as long as to compute them.
+        self._room: tuple[torch.Tensor, torch.Tensor] | None = None
         self._penalty: torch.Tensor | None = None
         if any(c.repetition_penalty != 1 for c in choices):
             self._penalty = torch.tensor([c.repetition_penalty for c in choices], device=device).unsqueeze(1)
@@ -62,33 +66,34 @@ class Chooser:
         """
         import torch
 
-        if self._penalty is None:
-            return self._chosen(logits, draws).tolist()
-        chosen = self._chosen(self._penalised(logits.float(), self._penalty), draws)
-        self._said = torch.cat([self._said, chosen.unsqueeze(1)], -1)
+        if self._greedy and self._penalty is None:
+            return logits.argmax(-1).tolist()
+        if self._room is None:
+            own = torch.empty_like(logits, dtype=torch.float32)
+            self._room = own, torch.empty_like(own)
+        own, chances = self._room
+        own.copy_(logits)
+        if self._penalty is not None:
+            mine = own.gather(-1, self._said)
+            own.scatter_(-1, self._said, torch.where(mine < 0, mine * self._penalty, mine / self._penalty))
+        chosen = own.argmax(-1) if self._greedy else self._sampled(own.div_(self._heat), chances, draws)
+        if self._penalty is not None:
+            self._said = torch.cat([self._said, chosen.unsqueeze(1)], -1)
         return chosen.tolist()
 
-    def _penalised(self, logits: torch.Tensor, penalty: torch.Tensor) -> torch.Tensor:
-        """The logits with those of tokens that were said before lowered."""
+    def _sampled(self, heated: torch.Tensor, chances: torch.Tensor, draws: list[float]) -> torch.Tensor:
+        """A token for each row, with `chances` to compute in."""
         import torch
 
-        mine = logits.gather(-1, self._said)
-        return logits.scatter(-1, self._said, torch.where(mine < 0, mine * penalty, mine / penalty))
-
-    def _chosen(self, logits: torch.Tensor, draws: list[float]) -> torch.Tensor:
-        import torch
-
-        likeliest = logits.argmax(-1)
-        if self._greedy:
-            return likeliest
-        chances = torch.softmax(logits.float() / self._heat, -1)
+        torch.softmax(heated, -1, out=chances)
         target = torch.tensor(draws, dtype=torch.float64, device=chances.device).unsqueeze(1)
         few = self._few(chances) if self._limited else None
         if few is not None:
             drawn = few[1].gather(-1, _drawn(few[0], target))
         else:
             drawn = _drawn(chances * self._kept(chances) if self._limited else chances, target)
-        return torch.where(self._cold, likeliest, drawn.squeeze(1))
+        drawn[self._cold] = heated[self._cold].argmax(-1, keepdim=True)
+        return drawn.squeeze(1)
 
     def logps(self, logits: torch.Tensor, tokens: list[int]) -> list[float]:
         """The log-probability of each row's token, at the row's temperature (1 where that is 0) and over the
