@@ -14,6 +14,7 @@ import argparse
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, NamedTuple, cast
 
 from store.compare.comparison import Comparison, compare_sides
@@ -24,7 +25,7 @@ from store.trial_rows import TrialRow
 from tui.compare.cells import NONE, number, p_cell, signed
 
 FILE = Path(__file__).parents[2] / "docs" / "evidence.csv"
-_HEAD = ("Variant", "n", "Pass rate", "Difference", "p", "Calls", "Tokens")
+_HEAD = ("Variant", "Trials", "Pass rate", "Difference", "p", "Calls", "Tokens")
 
 
 class Verdict(NamedTuple):
@@ -97,7 +98,7 @@ def of_experiment(reader: Reader, name: str) -> Iterator[Verdict]:
 def compared(verdicts: Sequence[Verdict], variants: Sequence[str]) -> Comparison:
     """The variants side by side, the first being what the others are compared with."""
     sides = []
-    for letter, variant in zip("ABCD", variants, strict=False):
+    for letter, variant in zip(ascii_uppercase, variants, strict=False):
         trials = [columns_of(v.row) for v in verdicts if v.variant == variant]
         part = Part(variant, variant, "humaneval", False, joined(trials), len(trials))
         sides.append(Side(letter, variant, (part,)))
@@ -105,7 +106,7 @@ def compared(verdicts: Sequence[Verdict], variants: Sequence[str]) -> Comparison
 
 
 def table(variants: Sequence[str], file: Path = FILE) -> str:
-    """Two to four variants in Markdown, on the problems that all of them have; the first is the baseline of
+    """Some variants in Markdown, on the problems that all of them have; the first is the baseline of
     the differences, which are paired.
     """
     verdicts = read(file)
@@ -115,6 +116,15 @@ def table(variants: Sequence[str], file: Path = FILE) -> str:
     lines = [_HEAD, *(_row(found, place) for place in range(len(found.sides)))]
     head, *rows = [f"| {' | '.join(line)} |" for line in lines]
     return "\n".join([head, "|---" + "|--:" * (len(_HEAD) - 1) + "|", *rows])
+
+
+def pass_at(variant: str, file: Path = FILE) -> str:
+    """The share of problems that at least one of k draws of a variant solves, for each k, in Markdown."""
+    found = compared([v for v in read(file) if v.variant == variant], [variant])
+    columns = [("k", "pass@k")]
+    columns += [(str(k), number("share", rate)) for k, rate in sorted(found.summaries[0].pass_at.items())]
+    head, rates = (f"| {' | '.join(line)} |" for line in zip(*columns, strict=True))
+    return "\n".join([head, "|---" + "|--:" * (len(columns) - 1) + "|", rates])
 
 
 def _row(found: Comparison, place: int) -> tuple[str, ...]:

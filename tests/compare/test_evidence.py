@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.benchmarks.evidence import FILE, Verdict, add, read, table
+from tests.benchmarks.evidence import FILE, Verdict, add, pass_at, read, table
 
 
 def verdicts(variant: str, passed: str, *, repeat: int = 1, calls: int = 1) -> list[Verdict]:
@@ -20,7 +20,7 @@ def test_the_table_says_what_its_trials_come_to(tmp_path: Path) -> None:
     add(verdicts("one", "ynnnnnnnyy"), file)
     add(verdicts("loop,draws=3", "yyyyyyynyn", calls=3), file)
     head, _, one, loop = table(["one", "loop,draws=3"], file).splitlines()
-    assert head == "| Variant | n | Pass rate | Difference | p | Calls | Tokens |"
+    assert head == "| Variant | Trials | Pass rate | Difference | p | Calls | Tokens |"
     assert one == "| `one` | 10 | 30.0 % [10.8, 60.3] | – | – | 2 | 100 |"
     # Six problems gained, one lost: exact McNemar 2 · (1 + 7) / 2⁷.
     assert (
@@ -42,6 +42,20 @@ def test_variants_are_compared_on_the_problems_that_all_of_them_have(tmp_path: P
     *_, one, other = table(["all", "half"], file).splitlines()
     assert one.startswith("| `all` | 2 | 100.0 % [")
     assert other.startswith("| `half` | 2 | 50.0 % [") and "| −50.0 [" in other
+
+
+def test_seeds_are_averaged_by_problem_and_draws_are_counted_together(tmp_path: Path) -> None:
+    file = tmp_path / "kept.csv"
+    first = [*verdicts("one", "yn"), *verdicts("draws", "yn")]
+    add([*first, *verdicts("one", "yy", repeat=2), *verdicts("draws", "nn", repeat=2)], file)
+    *_, draws = table(["one", "draws"], file).splitlines()
+    assert draws.startswith("| `draws` | 4 | 25.0 % [") and "| −50.0" in draws
+    # Of the first problem one of two draws passes, of the second none.
+    assert pass_at("draws", file).splitlines() == [
+        "| k | 1 | 2 |",
+        "|---|--:|--:|",
+        "| pass@k | 25.0 % | 50.0 % |",
+    ]
 
 
 def test_what_is_kept_is_of_humaneval_each_trial_once() -> None:
