@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from string import ascii_uppercase
@@ -99,9 +100,12 @@ def compared(verdicts: Sequence[Verdict], variants: Sequence[str]) -> Comparison
     """The variants side by side, the first being what the others are compared with."""
     sides = []
     for letter, variant in zip(ascii_uppercase, variants, strict=False):
-        trials = [columns_of(v.row) for v in verdicts if v.variant == variant]
-        part = Part(variant, variant, "humaneval", False, joined(trials), len(trials))
-        sides.append(Side(letter, variant, (part,)))
+        seeds = defaultdict(list)
+        for verdict in verdicts:
+            if verdict.variant == variant:
+                seeds[verdict.repeat].append(columns_of(verdict.row))
+        parts = (Part(variant, variant, "humaneval", False, joined(of), len(of)) for of in seeds.values())
+        sides.append(Side(letter, variant, tuple(parts)))
     return compare_sides(cast(Reader, None), sides)  # which reads the traces of single runs only
 
 
