@@ -402,7 +402,7 @@ async def test_an_answer_that_only_repeats_itself_is_ended_and_it_is_told(tmp_pa
 
 
 def test_what_is_repetition_and_what_is_not() -> None:
-    from engine.models.local.batch import repeats
+    from engine.models.local.row import repeats
 
     draw = random.Random(1)
     before = [draw.randrange(99) for _ in range(100)]

@@ -14,7 +14,8 @@ from engine.models.local.weights import Weights
 from tests.support.tiny_llama import make_tiny_llama
 
 if TYPE_CHECKING:
-    from engine.models.local.batch import Batch, DecodingRow
+    from engine.models.local.batch import Batch
+    from engine.models.local.row import DecodingRow
 
 MADE = 12  # tokens of each answer
 
@@ -48,7 +49,7 @@ def empty(weights: Weights) -> Batch:
 
 
 def row(prompt: list[int], seed: int = 1) -> DecodingRow:
-    from engine.models.local.batch import DecodingRow
+    from engine.models.local.row import DecodingRow
 
     choice = Choice(0.0 if seed % 2 else 1.0)
     return DecodingRow(prompt, MADE, choice, seed, TextStream(lambda _: "", (), thinking=False))

@@ -21,7 +21,8 @@ from tests.support.missing import needs
 from tests.support.tiny_llama import make_tiny_llama
 
 if TYPE_CHECKING:
-    from engine.models.local.batch import Batch, DecodingRow
+    from engine.models.local.batch import Batch
+    from engine.models.local.row import DecodingRow
 
 needs("torch", "transformers")
 
@@ -57,7 +58,7 @@ def chances(weights: Weights, prompt: list[int], **settings: Any) -> Any:
 
 
 def row(prompt: list[int], choice: Choice, seed: int, room: int) -> DecodingRow:
-    from engine.models.local.batch import DecodingRow
+    from engine.models.local.row import DecodingRow
 
     return DecodingRow(prompt, room, choice, seed, TextStream(lambda _: "", (), thinking=False))
 

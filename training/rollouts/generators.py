@@ -53,7 +53,8 @@ class EmbeddedGenerator:
 
     def generate(self, prompts: Sequence[list[int]], sampling: Sequence[Sampling]) -> list[Generated]:
         """As `Generator.generate`. The model is in evaluation mode meanwhile."""
-        from engine.models.local.batch import Batch, DecodingRow
+        from engine.models.local.batch import Batch
+        from engine.models.local.row import DecodingRow
 
         model = self._weights.model
         training = model.training
@@ -77,7 +78,7 @@ class EmbeddedGenerator:
 
     def _row(self, prompt: list[int], sampling: Sampling) -> Any:
         """The row to decode; None where there is no room for a token."""
-        from engine.models.local.batch import DecodingRow
+        from engine.models.local.row import DecodingRow
         from engine.models.local.text import TextStream
 
         try:

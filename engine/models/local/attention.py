@@ -9,6 +9,7 @@ long answer among many would otherwise make the attention of all of them as long
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -65,8 +66,32 @@ def _alike(mask: torch.Tensor) -> list[tuple[slice, int]]:
     """
     columns = mask.shape[-1]
     starts = mask[:, 0, 0].to(torch.uint8).argmax(-1).tolist()
-    sizes = [(columns - start).bit_length() for start in starts]
-    edges = [0, *(place for place in range(1, len(sizes)) if sizes[place] != sizes[place - 1]), len(sizes)]
+    edges = _edges([columns - start for start in starts])
     if len(edges) > _MOST_GROUPS:  # in no order: each would be a product of its own
         return [(slice(None), 0)]
     return [(slice(first, end), min(starts[first:end])) for first, end in pairwise(edges)]
+
+
+def _edges(lengths: Sequence[int]) -> list[int]:
+    """Where neighbours of like length begin, among rows of these lengths, and where the last of them end."""
+    sizes = [length.bit_length() for length in lengths]
+    return [0, *(place for place in range(1, len(sizes)) if sizes[place] != sizes[place - 1]), len(sizes)]
+
+
+def seats(lengths: Sequence[int], free: Sequence[int], new: Sequence[int]) -> list[int] | None:
+    """Which of the `free` places among rows of these lengths `new` ones take, so that rows of like length are
+    neighbours; None where that needs more places, or leaves them in no order.
+    """
+    taken, left = list(lengths), list(free)
+    if len(left) < len(new):
+        return None
+    places = []
+    for length in new:
+
+        def groups(place: int, length: int = length) -> int:
+            return len(_edges([*taken[:place], length, *taken[place + 1 :]]))
+
+        places.append(place := min(left, key=groups))
+        left.remove(place)
+        taken[place] = length
+    return places if 2 * len(_edges(taken)) <= _MOST_GROUPS else None

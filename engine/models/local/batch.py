@@ -2,102 +2,25 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from engine.models.base import Completion, Delta
+from engine.models.base import Delta
+from engine.models.local.attention import seats
 from engine.models.local.cache import Chosen, RoomyCache, Rows, beginnings, join, with_room
-from engine.models.local.chat import completion_of
 from engine.models.local.prefixes import LEAST, Kept, Prefixes, common
+from engine.models.local.row import DecodingRow
 from engine.models.local.sampling import Choice, Chooser
-from engine.models.local.text import TextStream
 
 if TYPE_CHECKING:
     from engine.models.local.weights import Weights
 
 _PREFILL = 8192  # prompt tokens, padding included, that go through the model at once: more costs memory
-
-
-_REPEATED = 384  # tokens at the end of an answer that one piece fills again and again
-_PIECE = 48  # tokens of such a piece, at most
-_LOOK = 32  # tokens between looks
-
-
-def repeats(tokens: list[int]) -> bool:
-    """Whether an answer ends in nothing but one short piece, over and over: it would never end by itself."""
-    end = tokens[-_REPEATED:]
-    return len(end) == _REPEATED and any(end[size:] == end[:-size] for size in range(1, _PIECE + 1))
-
-
-class DecodingRow:
-    """One answer being decoded. `finish` is None until the answer is complete."""
-
-    def __init__(
-        self,
-        prompt: list[int],
-        room: int,
-        choice: Choice,
-        seed: int | None,
-        text: TextStream,
-        *,
-        default_room: bool = False,
-        keeps_logps: bool = False,
-        ends_repetition: bool = False,
-    ) -> None:
-        """`room` is how many tokens the answer may have; `default_room` says that nobody chose it. Without a
-        `seed` every call draws other numbers. `keeps_logps` records the log-probability of each token.
-        `ends_repetition` cuts the answer off where it only repeats itself.
-        """
-        self._ends_repetition, self._repeats = ends_repetition, False
-        self.keeps_logps = keeps_logps
-        self.tokens: list[int] = []  # with the one that ends the answer
-        self.logps: list[float] = []  # of each token, where they are kept
-        self._default_room = default_room
-        self.prompt, self.choice, self._room, self._text = prompt, choice, room, text
-        self._seed, self._random = seed, random.Random(seed)
-        self.finish: str | None = None
-
-    @property
-    def made(self) -> int:
-        """How many tokens the answer has."""
-        return len(self.tokens)
-
-    def draw(self) -> float:
-        """The row's next random number: a seeded row draws the same ones whoever shares its batch."""
-        return self._random.random()
-
-    def accept(self, token: int, ends: frozenset[int]) -> list[Delta]:
-        """Take the chosen token and return the deltas it makes certain. Sets `finish` where the answer is
-        complete: at a token in `ends`, a stop string, the last token there is room for, or repetition.
-        """
-        self.tokens.append(token)
-        out: list[Delta] = []
-        if token in ends:
-            self.finish = "stop"
-        else:
-            out = self._text.feed(token)
-            if self._ends_repetition and self.made % _LOOK == 0:
-                self._repeats = repeats(self.tokens)
-            is_cut = self._repeats or self.made >= self._room
-            self.finish = "stop" if self._text.stopped else "length" if is_cut else None
-        return out + self._text.close() if self.finish else out
-
-    def completion(self) -> Completion:
-        """The finished answer."""
-        return completion_of(
-            self._text,
-            self.finish or "stop",
-            len(self.prompt),
-            self.made,
-            {**asdict(self.choice), "max_tokens": self._room, "seed": self._seed},
-            default_room=self._default_room,
-            repeats=self._repeats,
-        )
+_SLACK = 128  # columns that nobody needs any more, from which on a cache is made anew without them
 
 
 @dataclass(frozen=True)
@@ -120,8 +43,8 @@ class _Begun:
 
 
 class Batch:
-    """The rows under way. A row that is done keeps its place until a quarter of them are, because repacking
-    copies the whole cache.
+    """The rows under way. A row that is done keeps its place until another takes it, or until a quarter of
+    them are done, because repacking copies the whole cache.
     """
 
     def __init__(self, weights: Weights) -> None:
@@ -211,7 +134,8 @@ class Batch:
         chosen = chooser(logits, [r.draw() for r in rows])
         _keep_logps(rows, chooser, logits, chosen)
         out = [(row, row.accept(token, self._weights.ends)) for row, token in zip(rows, chosen, strict=True)]
-        self._repack((rows, cache, starts, known + width))
+        if not self._seat(rows, cache, starts.tolist(), known + width):
+            self._repack((rows, cache, starts, known + width))
         return out
 
     @torch.inference_mode()
@@ -254,6 +178,26 @@ class Batch:
             logits_to_keep=1,
         )
         return result.logits[:, -1]
+
+    def _seat(self, new: list[DecodingRow], cache: RoomyCache, starts: list[int], columns: int) -> bool:
+        """Give `new` rows the places of those that are done, if that keeps rows of like length together and
+        the cache has not become too wide; whether it was done.
+        """
+        lengths = (self._columns - self._starts).tolist()
+        live = [length for length, row in zip(lengths, self._rows, strict=True) if row is not None]
+        needed = [columns - start for start in starts]
+        if self._columns - _SLACK > max(live, default=0) or max(needed) > self._columns:
+            return False
+        free = [place for place, row in enumerate(self._rows) if row is None]
+        if (places := seats(lengths, free, needed)) is None:
+            return False
+        for at, (place, row) in enumerate(zip(places, new, strict=True)):
+            part = Rows(cache, at, starts[at], needed[at])
+            self._cache.set_row(place, part)
+            self._rows[place] = row
+            self._starts[place] = self._columns - part.length
+        self._chooser = None
+        return True
 
     def _repack(self, new: tuple[list[DecodingRow], RoomyCache, torch.Tensor, int] | None = None) -> None:
         """Keep only live rows and the columns they use, and let `new` ones join."""

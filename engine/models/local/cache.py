@@ -138,6 +138,11 @@ class RoomyCache(Cache):
         """How much memory it takes."""
         return sum(tensor.nbytes for layer in self.roomy for tensor in layer.filled())
 
+    def set_row(self, place: int, part: Rows) -> None:
+        """Copy a part of a row of another cache into the last columns of row `place`."""
+        for mine, other in zip(self.roomy, part.cache.roomy, strict=True):
+            mine.set_row(place, other, part)
+
     def close_gap(self, row: int, start: int, length: int, gap: int) -> None:
         """Move `length` columns of a row, from `start` on, to the right by `gap`."""
         for layer in self.roomy:

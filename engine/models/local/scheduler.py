@@ -16,7 +16,8 @@ from engine.models.base import Completion, Delta, Message, ModelError, Sampling
 from engine.models.faults import clip
 
 if TYPE_CHECKING:
-    from engine.models.local.batch import Batch, DecodingRow
+    from engine.models.local.batch import Batch
+    from engine.models.local.row import DecodingRow
     from engine.models.local.weights import Weights
 
 MAX_ROWS = 64
@@ -211,7 +212,7 @@ class Scheduler:
 
 
 def _row(weights: Weights, request: Request) -> DecodingRow:
-    from engine.models.local.batch import DecodingRow
+    from engine.models.local.row import DecodingRow
     from engine.models.local.text import TextStream
 
     prompt, thinking = weights.chat.prompt(request.messages)
