@@ -48,6 +48,11 @@ def _forward(
     if others.get("position_bias") is not None or (attention_mask is None and not is_decoding):
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **others)
 
+    heads, shared = query.shape[1], key.shape[1]
+    if is_decoding and (attention_mask is None or attention_mask.shape[1] == 1):
+        # Heads that share keys as tokens of one head: each key is read once.
+        query = query.reshape(len(query), shared, heads // shared, -1)
+
     def attend(rows: slice, start: int) -> torch.Tensor:
         mask = None if attention_mask is None else attention_mask[rows, :, :, start:]
         parts = query[rows], key[rows, :, start:], value[rows, :, start:]
@@ -56,7 +61,7 @@ def _forward(
     groups = [(slice(None), 0)]
     if is_decoding and attention_mask is not None and attention_mask.dtype == torch.bool:
         groups = _alike(attention_mask.expand(len(query), -1, -1, -1))
-    output = torch.cat([attend(*group) for group in groups])
+    output = torch.cat([attend(*group) for group in groups]).view(len(query), heads, -1, value.shape[-1])
     return output.transpose(1, 2).contiguous(), None
 
 
