@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 _ENDLESS = 1 << 30
-_LIKELIEST = 1024  # tokens that are looked at first
+_LIKELIEST = 1024  # tokens that are looked at first, where top-k does not say how many
+_AS_LIKELY = 64  # and further ones: logits in bfloat16 are often equal, and all that are must be seen
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,8 @@ class Chooser:
         self._top_p = torch.tensor([c.top_p for c in choices], device=device).unsqueeze(1)
         self._top_k = torch.tensor([c.top_k or _ENDLESS for c in choices], device=device).unsqueeze(1)
         self._min_p = torch.tensor([c.min_p for c in choices], device=device).unsqueeze(1)
-        # One more than any may draw from, which tells whether others are as likely as the last of those.
         tops = [c.top_k for c in warm]
-        self._looked = max(tops, default=0) + 1 if all(tops) else max(_LIKELIEST, *(top + 1 for top in tops))
+        self._looked = max([0 if all(tops) else _LIKELIEST, *tops]) + _AS_LIKELY
         # Logits and chances, of tens of megabytes. To ask for new memory takes as long as to compute them.
         self._room: tuple[torch.Tensor, torch.Tensor] | None = None
         self._penalty: torch.Tensor | None = None

@@ -76,7 +76,7 @@ def _convert(source: Path, folder: Path) -> None:
     # What is saved is not quantised any more, and Transformers refuses to cast what says it is.
     model.config.quantization_config = None
     sampling = _sampling(source)
-    if sampling.get("temperature", len(sampling)) > 0:
+    if sampling and sampling.get("temperature", 1) > 0:
         model.generation_config.update(do_sample=True, **sampling)
     try:
         model.save_pretrained(folder)
