@@ -168,13 +168,12 @@ class Rows:
 def beginnings(rows: Sequence[Rows | None], layers: int, columns: int) -> RoomyCache:
     """A cache of copies of `rows`, aligned to end at column `columns`; None is a row of padding."""
     made = RoomyCache(layers)
-    for number, layer in enumerate(made.roomy):
-        example = next(rows_of for rows_of in rows if rows_of is not None)
-        like, _ = example.cache.roomy[number].filled()
-        layer.make_room(like[:1].expand(len(rows), -1, -1, -1), columns)
-        for place, part in enumerate(rows):
-            if part is not None:
-                layer.set_row(place, part.cache.roomy[number], part)
+    example = next(part.cache for part in rows if part is not None)
+    for layer, other in zip(made.roomy, example.roomy, strict=True):
+        layer.make_room(other.filled()[0][:1].expand(len(rows), -1, -1, -1), columns)
+    for place, part in enumerate(rows):
+        if part is not None:
+            made.set_row(place, part)
     return made
 
 
