@@ -139,10 +139,11 @@ def test_the_prompts_that_were_used_last_are_kept(
 ) -> None:
     draw = random.Random(1)
     one, two, three = ([draw.randrange(4, 250) for _ in range(100)] for _ in range(3))
+    monkeypatch.setattr(Weights, "memory_left", lambda _: 0.0)
     batch = empty(weights)
     batch.admit([row(one)])
     size = batch._prefixes._kept[0].cache.nbytes
-    monkeypatch.setattr("engine.models.local.prefixes._MOST_BYTES", 2 * size)
+    monkeypatch.setattr("engine.models.local.prefixes._FEWEST_BYTES", 2 * size)
     for prompt in (two, one, three):  # `one` was used after `two`
         batch.admit([row(prompt)])
     read.clear()
@@ -160,7 +161,47 @@ def test_a_longer_prompt_takes_the_place_of_its_beginning(weights: Weights) -> N
     for end in (100, 150, 120):
         batch.admit([row([*start[:end], *([7] * 70 if end == 150 else [])])])
     assert [len(kept.tokens) for kept in batch._prefixes._kept] == [220]
-    assert Prefixes().longest(np.asarray(start)) == (None, 0)
+    assert Prefixes(lambda: 0.0).longest(np.asarray(start)) == (None, 0)
+
+
+def test_what_is_kept_takes_a_quarter_of_memory_at_most(
+    weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = 0.0
+    monkeypatch.setattr(Weights, "memory_left", lambda _: left)
+    monkeypatch.setattr("engine.models.local.prefixes._FEWEST_BYTES", 0)
+    draw = random.Random(2)
+    batch = empty(weights)
+
+    def kept_of(number: int) -> int:
+        for _ in range(number):
+            batch.admit([row([draw.randrange(4, 250) for _ in range(100)])])
+        return len(batch._prefixes._kept)
+
+    assert kept_of(3) == 1, "the last one always is"
+    size = batch._prefixes._kept[0].cache.nbytes
+    left = 11.0 * size  # and one held, of which three are a quarter; as more are held, less would be left
+    assert kept_of(9) == 3
+    left = float("inf")
+    monkeypatch.setattr("engine.models.local.prefixes._MOST_BYTES", 5 * size)
+    assert kept_of(9) == 5
+
+
+def test_prompts_of_different_lengths_are_not_padded_to_the_longest(
+    weights: Weights, read: list[int]
+) -> None:
+    draw = random.Random(4)
+    lengths = [30, 31, 33, 90, 300, 303, 301, 32]
+    asked = [[draw.randrange(4, 250) for _ in range(length)] for length in lengths]
+    batch = empty(weights)
+    rows = [row(prompt, seed) for seed, prompt in enumerate(asked)]
+    batch.admit(rows)
+    assert sorted(read) == [90, 4 * 33, 3 * 303]
+    while batch.live:
+        batch.step()
+        for one in [one for one in batch.live if one.finish]:
+            batch.drop(one)
+    assert [one.tokens for one in rows] == [alone(weights, prompt, seed) for seed, prompt in enumerate(asked)]
 
 
 def test_short_answers_do_not_pay_for_a_long_one_beside_them(

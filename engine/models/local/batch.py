@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.models.local.weights import Weights
 
 _PREFILL = 8192  # prompt tokens, padding included, that go through the model at once: more costs memory
+_PASS = 64  # tokens of padding, from which on another pass through the model costs less
 _SLACK = 128  # columns that nobody needs any more, from which on a cache is made anew without them
 
 
@@ -51,7 +52,7 @@ class Batch:
         self._weights = weights
         self._rows: list[DecodingRow | None] = []  # None: done or cancelled
         self._cache: RoomyCache = RoomyCache(weights.layers)
-        self._prefixes = Prefixes()
+        self._prefixes = Prefixes(weights.memory_left)
         self._columns = 0
         self._column_bytes = 0.0  # of a row's column, once there has been one
         self._starts = torch.zeros(0, dtype=torch.long)  # first column of each row; before it is padding
@@ -82,9 +83,7 @@ class Batch:
             # Looked up only now: those of the wave before may be what those of this one begin with.
             begun = sorted((self._begun(row) for row in wave), key=lambda one: one.left)
             while begun:
-                size = 1
-                while size < len(begun) and begun[size].left * (size + 1) <= _PREFILL:
-                    size += 1
+                size = _together([one.left for one in begun])
                 out += self._prefill(begun[:size])
                 begun = begun[size:]
         return out
@@ -225,6 +224,18 @@ class Batch:
         parts = [Chosen(*part, into) for part, into in zip(chosen, places, strict=True)]
         self._cache = join(parts, self._columns)
         self._column_bytes = self._cache.nbytes / (len(rows) * with_room(self._columns))
+
+
+def _together(lengths: Sequence[int]) -> int:
+    """How many of the first of these lengths, which ascend, are best read in one pass: each further one makes
+    all before it as long as it is.
+    """
+    size = 1
+    while size < len(lengths) and lengths[size] * (size + 1) <= _PREFILL:
+        if (lengths[size] - lengths[size - 1]) * size > _PASS:
+            break
+        size += 1
+    return size
 
 
 def _keep_logps(

@@ -6,6 +6,7 @@ prompts, which is then read once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,9 @@ import numpy as np
 from engine.models.local.cache import RoomyCache, Rows
 
 LEAST = 64  # tokens: to compute fewer costs no more than to copy them
-_MOST_BYTES = 256 << 20
+# Many conversations at once need much: each goes on only after all others have had their turn.
+_FEWEST_BYTES, _MOST_BYTES = 256 << 20, 2 << 30
+_SHARE = 4  # what is kept may take this part of the memory that would be left without it
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +28,13 @@ class Kept:
 
 
 class Prefixes:
-    """The prompts that were used last, as many as `_MOST_BYTES` hold."""
+    """The prompts that were used last, as many as there is memory for. `memory_left` says how many bytes are
+    left.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, memory_left: Callable[[], float]) -> None:
         self._kept: list[Kept] = []  # that used last is at the end
+        self._memory_left = memory_left
 
     def longest(self, prompt: np.ndarray) -> tuple[Kept | None, int]:
         """The kept prompt that shares most with `prompt`, and how many tokens: at least `LEAST`, and never
@@ -54,8 +60,10 @@ class Prefixes:
             return
         self._kept = [k for k in self._kept if common(k.tokens, prompt) < min(len(k.tokens), len(prompt))]
         self._kept.append(Kept(prompt, Rows(cache, row, start, len(prompt)).copied()))
-        while len(self._kept) > 1 and sum(kept.cache.nbytes for kept in self._kept) > _MOST_BYTES:
-            self._kept.pop(0)
+        held = sum(kept.cache.nbytes for kept in self._kept)
+        most = max(_FEWEST_BYTES, min(_MOST_BYTES, (held + self._memory_left()) / _SHARE))
+        while len(self._kept) > 1 and held > most:
+            held -= self._kept.pop(0).cache.nbytes
 
 
 def common(one: np.ndarray, other: np.ndarray) -> int:
