@@ -163,7 +163,7 @@ class Run:
                 cost_usd=ledger.cost_usd,
                 model_calls=ledger.model_calls,
                 steps=ledger.steps,
-                wall_ms=ledger.wall_s * 1e3,
+                wall_ms=ledger.clock.wall_s * 1e3,
             )
         )
 

@@ -1,4 +1,5 @@
-"""What an unfinished attempt at a trial was answered, used again by the attempt that goes on from it.
+"""What an unfinished attempt was answered, at a trial or at an execution whose sandbox failed, used again by
+the attempt that goes on from it.
 
 A fork serves whole steps of a run that it changes. Here nothing is changed: all is carried out again, and a
 call that asks the same of the same model gets the recorded answer, within a step that had not ended too.
@@ -85,23 +86,34 @@ class Replies:
     """Recorded answers, each of which is given once."""
 
     def __init__(self, replies: Iterable[Reply] = ()) -> None:
-        self._waiting: dict[tuple[str, str, str], deque[Reply]] = {}
+        """`replies` are those of earlier runs, which this one has not counted."""
+        # With what was paid for each that is still to be counted.
+        self._waiting: dict[tuple[str, str, str], deque[tuple[Reply, Spent | None]]] = {}
         for reply in replies:
-            self._waiting.setdefault((reply.role, reply.model, reply.key), deque()).append(reply)
+            paid = reply.completion
+            self._put(reply, Spent(paid.tokens_in, paid.tokens_out, paid.cost_usd))
+
+    def add(self, replies: Iterable[Reply]) -> None:
+        """Further ones, which this run has counted."""
+        for reply in replies:
+            self._put(reply, None)
+
+    def _put(self, reply: Reply, spent: Spent | None) -> None:
+        self._waiting.setdefault((reply.role, reply.model, reply.key), deque()).append((reply, spent))
 
     def take(
         self, role: Role, model: ChatModel, messages: Sequence[Message], sampling: Sampling
-    ) -> tuple[ChatModel, Spent] | None:
-        """The model that gives the recorded answer, for nothing, and what was paid for it; None where this
-        was not asked of this model.
+    ) -> tuple[ChatModel, Spent | None] | None:
+        """The model that gives the recorded answer, for nothing, and what was paid for it and is not counted
+        yet; None where this was not asked of this model.
         """
         if not self._waiting:
             return None
         key = call_key(messages, sampling.to_json())
         waiting = self._waiting.get((role, model.name, key))
-        if not waiting or waiting[0].weights != getattr(model, "weights", ""):
+        if not waiting or waiting[0][0].weights != getattr(model, "weights", ""):
             return None
-        answer = waiting.popleft().completion
-        spent = Spent(answer.tokens_in, answer.tokens_out, answer.cost_usd)
+        reply, spent = waiting.popleft()
+        answer = reply.completion
         unpaid = replace(answer, tokens_in=0, tokens_out=0, cost_usd=0.0)
         return ReplayModel(model.name, [RecordedCall(key, unpaid)]), spent

@@ -106,10 +106,13 @@ class Retry:
 
 
 @dataclass(frozen=True)
-class Queued:
-    """The call waits for others, such as a training step's rollouts. The run's clock stands still until the
-    next item comes.
+class Share:
+    """From here on the call has this `part` of its model: 0 while it waits for others, for a limit of rate to
+    pass, or for a training step's rollouts; 1 / n where n calls are decoded together; 1 where nothing else
+    was said. What others have of it is not the run's own time (`engine.run.clock`).
     """
+
+    part: float
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ class ChatModel(Protocol):
 
     def stream(
         self, messages: Sequence[Message], sampling: Sampling
-    ) -> AsyncIterator[Delta | Retry | Queued | Completion]:
+    ) -> AsyncIterator[Delta | Retry | Share | Completion]:
         """Stream one completion, which is the last item. Raises ModelError where there is none."""
         ...
 

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sampling, Spent
+from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sampling, Share, Spent
 from engine.models.chunks import ESTIMATED, ChunkReader
 from engine.models.connection import address, connect, proxy_variable
 from engine.models.faults import Fault, StreamError, clip, come_back, fault_of
@@ -75,7 +75,7 @@ class EndpointModel:
 
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling
-    ) -> AsyncGenerator[Delta | Retry | Completion, None]:
+    ) -> AsyncGenerator[Delta | Retry | Share | Completion, None]:
         """Stream one completion.
 
         Raises:
@@ -91,9 +91,9 @@ class EndpointModel:
             reader = ChunkReader(stops=stops, thinks_first=quirks.thinks_first)
             readers.append(reader)
             try:
-                async with aclosing(self._attempt(body, reader)) as deltas:
-                    async for delta in deltas:
-                        yield delta
+                async with aclosing(self._attempt(body, reader)) as items:
+                    async for item in items:
+                        yield item
                 break
             except _AttemptFailed as failed:
                 fault = failed.fault
@@ -106,7 +106,9 @@ class EndpointModel:
                 wait_s = self._wait(retries, fault)
                 retries += 1
                 yield Retry(attempt, _presentable(fault.reason), wait_s)
+                yield Share(0)
                 await self._sleep(wait_s)
+                yield Share(1)
             elif fault.retry and reader.has_text:
                 for delta in reader.cut():
                     yield delta
@@ -135,14 +137,24 @@ class EndpointModel:
         self._quirks, how = lesson
         return f"asked again {how}: {_presentable(fault.reason)}"
 
-    async def _attempt(self, body: dict[str, Any], reader: ChunkReader) -> AsyncGenerator[Delta, None]:
-        """One request, and its deltas as they come. Raises `_AttemptFailed` where it fails."""
+    async def _attempt(
+        self, body: dict[str, Any], reader: ChunkReader
+    ) -> AsyncGenerator[Delta | Share, None]:
+        """One request, once it is its turn, and its deltas as they come. Raises `_AttemptFailed` where it
+        fails.
+        """
         client = await self._open()
         import anyio
         import httpx2
         import openai
 
-        async with self._limit():
+        limit = self._limit()
+        waits = limit.locked()
+        if waits:
+            yield Share(0)
+        async with limit:
+            if waits:
+                yield Share(1)
             try:
                 # Read as bytes: the SDK's objects cost time for every token, and hide what is not a chunk.
                 async with client.chat.completions.with_streaming_response.create(**body) as response:

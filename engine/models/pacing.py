@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
-EVERY_S = 0.05  # as often as a run tells of streamed text (`engine.run.gateway.FLUSH_S`)
+EVERY_S = 0.05  # as often as a run tells of streamed text (`engine.run.reply_events.FLUSH_S`)
 AT_ONCE = 40  # reads at the beginning that are not held back: short answers end without delay
 FULL = 16_384  # bytes; where so many came at once, more are probably waiting
 

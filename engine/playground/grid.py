@@ -16,7 +16,6 @@ from engine.events import (
     WorkflowFinished,
     WorkflowStarted,
 )
-from engine.ids import new_id
 from engine.models.base import ChatModel, ModelError
 from engine.plain import answer_text
 from engine.playground.plan import Cell, GridPlan
@@ -113,14 +112,14 @@ class _CellRun:
         self._played, self._plan, self._cell = played, plan, cell
         self._round, self._repeat = plan.place(cell)
 
-    async def in_session(self, session: Session) -> str | None:
+    async def in_session(self, session: Session, execution_id: str) -> str | None:
         """The cell's answer as text; None where a person ended it first.
 
         Raises StepFailedError where the operator fails, and BudgetExceededError, ModelError or SandboxError
         where it cannot run; each after the event of the cell's end.
         """
         context, emit, played = self._context, self._context.emitter.emit, self._played
-        execution, execution_id = played.record.executions.get(played.step.execution_id), new_id()
+        execution = played.record.executions.get(played.step.execution_id)
         emit(
             WorkflowStarted(
                 execution_id=execution_id,
@@ -133,7 +132,7 @@ class _CellRun:
         )
         # No workflow asks for steps here, so neither operators nor seed matter.
         broker = StepBroker(context, context.config.operators, session, execution_id, seed=0)
-        started = context.ledger.wall_s
+        started = context.ledger.clock.wall_s
         status, answer, error = "cancelled", None, "cancelled"
         try:
             output = await until_ended(context, broker, self._step(broker))
@@ -161,7 +160,7 @@ class _CellRun:
                     answer=answer,
                     error=error,
                     stdout="",
-                    wall_ms=(context.ledger.wall_s - started) * 1e3,
+                    wall_ms=(context.ledger.clock.wall_s - started) * 1e3,
                     cpu_ms=0.0,  # there is no workflow process; the step's event has the step's time
                 )
             )

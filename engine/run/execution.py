@@ -15,6 +15,7 @@ from engine.ids import derived_seed, new_id
 from engine.models.base import ModelError
 from engine.operators.solutions import is_repaired
 from engine.plain import answer_text
+from engine.run.clock import MIN_WAIT_S
 from engine.run.context import RunContext
 from engine.run.ledger import BudgetExceededError
 from engine.run.limits import ExecutionLimitError
@@ -62,20 +63,23 @@ async def execute(
     was lost twice; each only after the event of how the execution ended.
     """
 
-    async def once(session: Session) -> Execution:
-        return await _in_session(context, workflow, session, round_number, repeat, purpose)
+    async def once(session: Session, execution_id: str) -> Execution:
+        return await _in_session(context, workflow, session, execution_id, round_number, repeat, purpose)
 
     return await in_a_session(context, once)
 
 
-async def in_a_session(context: RunContext, work: Callable[[Session], Awaitable[T]]) -> T:
-    """What `work` returns in a session of its own. Where the sandbox fails, `work` is done once more in a
-    fresh session, with a notice; raises SandboxError where that fails too.
+async def in_a_session(context: RunContext, work: Callable[[Session, str], Awaitable[T]]) -> T:
+    """What `work` returns in a session of its own, as an execution with the ID that it is given. Where the
+    sandbox fails, `work` is done once more in a fresh session, with a notice and with the answers that its
+    models have given; raises SandboxError where that fails too.
     """
     for attempt in (1, 2):
         try:
             async with context.services.sandbox.session() as session:
-                return await work(session)
+                execution_id = new_id()
+                with context.gateway.keeping(execution_id):
+                    return await work(session, execution_id)
         except SandboxError as error:
             if attempt == 2:
                 raise
@@ -88,11 +92,11 @@ async def _in_session(
     context: RunContext,
     workflow: Workflow,
     session: Session,
+    execution_id: str,
     round_number: int,
     repeat: int,
     purpose: Purpose,
 ) -> Execution:
-    execution_id = new_id()
     context.emitter.emit(
         WorkflowStarted(
             execution_id=execution_id,
@@ -108,7 +112,9 @@ async def _in_session(
     broker = StepBroker(context, workflow.operators, session, execution_id, seed, separator)
     outcome: Outcome | None = None
     status, answer, error = "cancelled", None, "cancelled"
-    started = context.ledger.wall_s  # a clock that stands still where the run does; the sandbox's goes on
+    started = (
+        context.ledger.clock.wall_s
+    )  # a clock that stands still where the run does; the sandbox's goes on
     try:
         call = session.call(
             "engine.guest.workflow:main",
@@ -137,7 +143,7 @@ async def _in_session(
                 answer=answer,
                 error=error,
                 stdout=outcome.stdout if outcome else "",
-                wall_ms=(context.ledger.wall_s - started) * 1e3,
+                wall_ms=(context.ledger.clock.wall_s - started) * 1e3,
                 cpu_ms=outcome.usage.cpu_ms if outcome else 0.0,
             )
         )
@@ -184,7 +190,8 @@ async def until_ended(context: RunContext, broker: StepBroker, work: Coroutine[A
             broker.allowance.check_seconds()
             ends = {call, broker.aborted, finishing}
             left = [s for s in (context.ledger.wall_left_s, broker.allowance.seconds_left) if s is not None]
-            await asyncio.wait(ends, timeout=min(left, default=None), return_when=asyncio.FIRST_COMPLETED)
+            wait_s = max(MIN_WAIT_S, min(left)) if left else None
+            await asyncio.wait(ends, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
         if broker.aborted.done():
             broker.aborted.result()  # raises what ended the execution
         return await call if call.done() else None

@@ -7,46 +7,41 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
-from itertools import groupby
 
 from engine.events import (
-    Channel,
-    ModelCallFinished,
     ModelCallStarted,
-    ModelDelta,
     ModelLoading,
-    ModelRetry,
     Notice,
     Role,
     ValueEdited,
 )
 from engine.forks import Fork
-from engine.forks.replies import Replies
+from engine.forks.replies import Replies, Reply
 from engine.ids import new_id
 from engine.models.base import (
     ChatModel,
     Completion,
     Delta,
-    ErrorKind,
     Loads,
     Message,
     ModelError,
-    Queued,
     Retry,
     Sampling,
+    Share,
     Spent,
 )
 from engine.models.chunks import CUT
 from engine.models.faults import clip
 from engine.models.parts import whole
+from engine.models.replay import call_key
 from engine.run.control import Control, Crossing
 from engine.run.emitter import Emitter
 from engine.run.ledger import Ledger
-from engine.secrets import held, hide
-
-FLUSH_S = 0.05  # a delta event at most this often per call: twenty a second read as streaming
+from engine.run.reply_events import ReplyEvents
+from sandbox.types import SandboxError
 
 # Why a reply is suspect, by its flags; where it has several, the first of these is reported.
 _SUSPECT = {
@@ -74,14 +69,29 @@ class Gateway:
         *,
         deltas: bool = True,
     ) -> None:
-        """`replies` are answers that this run need not ask for again."""
+        """`replies` are answers that an earlier attempt at this run has paid for."""
         self._emitter = emitter
         self._deltas = deltas
         self._ledger = ledger
         self._control = control
         self._fork = fork
         self._replies = replies or Replies()
+        self._given: dict[str, list[Reply]] = {}  # to executions in progress
         self._loading: set[str] = set()  # names of the models that are being loaded
+
+    @contextmanager
+    def keeping(self, execution_id: str) -> Iterator[None]:
+        """One attempt at an execution. Where the sandbox fails it, what its steps were answered is not asked
+        for again: a call that asks the same of the same model gets it.
+        """
+        given = self._given[execution_id] = []
+        try:
+            yield
+        except SandboxError:
+            self._replies.add(given)
+            raise
+        finally:
+            del self._given[execution_id]
 
     async def call(
         self,
@@ -106,6 +116,7 @@ class Gateway:
         ]
         # A step is served or run as a whole; what is asked outside of steps is served call by call.
         served = None if passed.edited or at.step_id else self._fork.call(role, messages, sampling)
+        asked = model
         if served is None:
             model = self._admit(model, messages, sampling, role)
         else:
@@ -126,7 +137,7 @@ class Gateway:
                 params=sampling.to_json(),
             )
         )
-        stream = _Stream(self._emitter, call_id, deltas=self._deltas)
+        stream = ReplyEvents(self._emitter, call_id, deltas=self._deltas)
         try:
             completion = await self._consume(model, messages, sampling, stream)
         except (ModelError, asyncio.CancelledError) as error:
@@ -147,6 +158,9 @@ class Gateway:
             stream.finish(completion, error=str(error), error_kind=error.kind)
             raise error
         stream.finish(completion)
+        if (given := self._given.get(at.execution_id or "")) is not None:
+            key = call_key(messages, sampling.to_json())
+            given.append(Reply(role, asked.name, getattr(asked, "weights", ""), key, completion))
         if text := _suspicion(completion):
             self._emitter.emit(Notice(level="warning", text=f"A reply of {model.name} ({role}) {text}."))
         return replace(completion, call_id=call_id)
@@ -161,8 +175,10 @@ class Gateway:
         if kept is None:
             self._ledger.admit_call()
             return model
-        self._ledger.admit_recorded(kept[1])
-        return kept[0]
+        recorded, uncounted = kept
+        if uncounted is not None:
+            self._ledger.admit_recorded(uncounted)
+        return recorded
 
     async def _load(self, name: str, model: Loads) -> None:
         """Have a model loaded, which no call is charged for: the run's clock stands still meanwhile."""
@@ -171,38 +187,30 @@ class Gateway:
         begun = time.monotonic()
         if is_first:
             self._emitter.emit(ModelLoading(model=name, wall_ms=None))
-        self._ledger.pause()
+        self._ledger.clock.pause()
         could = False
         try:
             could = await model.load()
         finally:
-            self._ledger.resume()
+            self._ledger.clock.resume()
             if is_first:
                 self._loading.discard(name)
                 wall_ms = (time.monotonic() - begun) * 1e3
                 self._emitter.emit(ModelLoading(model=name, wall_ms=wall_ms, failed=not could))
 
     async def _consume(
-        self, model: ChatModel, messages: Sequence[Message], sampling: Sampling, stream: _Stream
+        self, model: ChatModel, messages: Sequence[Message], sampling: Sampling, stream: ReplyEvents
     ) -> Completion:
-        queued = False
-        try:
+        with self._ledger.clock.calling() as take:
             async for item in model.stream(messages, sampling):
-                if queued:
-                    self._ledger.resume()
-                    queued = False
                 if isinstance(item, Delta):
                     stream.add(item)
                 elif isinstance(item, Retry):
                     stream.retry(item)
-                elif isinstance(item, Queued):
-                    self._ledger.pause()
-                    queued = True
+                elif isinstance(item, Share):
+                    take(item.part)
                 else:
                     return item
-        finally:
-            if queued:
-                self._ledger.resume()
         raise ModelError("bad-response", f"{model.name} ended its stream without a completion; try again")
 
 
@@ -211,10 +219,6 @@ def _broken_off(name: str, completion: Completion) -> ModelError:
     spent = Spent(completion.tokens_in, completion.tokens_out, completion.cost_usd)
     text = f"{name}: the stream broke off before the answer was finished: is its server still running?"
     return ModelError("connection", text, spent)
-
-
-def _channel(delta: Delta) -> Channel:
-    return delta.channel
 
 
 def _suspicion(completion: Completion) -> str:
@@ -228,73 +232,3 @@ def _suspicion(completion: Completion) -> str:
     if flag == "only-reasoning":
         text += f": {clip(completion.reasoning[-_SHOWN:])}"
     return text
-
-
-class _Stream:
-    """The events of one call: deltas coalesced, then exactly one end."""
-
-    def __init__(self, emitter: Emitter, call_id: str, *, deltas: bool) -> None:
-        self._emitter = emitter
-        self._deltas = deltas
-        self._call_id = call_id
-        self._started = time.monotonic()
-        self._first: float | None = None
-        self._pending: list[Delta] = []
-        self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, delta: Delta) -> None:
-        if self._first is None:
-            self._first = time.monotonic()
-        if not self._deltas:
-            return
-        self._pending.append(delta)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self._flush_soon)
-
-    def flush(self, *, last: bool = True) -> None:
-        """Emit what has come. Before the `last` flush, an end that may be the beginning of an API key is held
-        back until more of the text shows whether it is one.
-        """
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        pending, self._pending = self._pending, []
-        for channel, deltas in groupby(pending, key=_channel):
-            text = hide("".join(delta.text for delta in deltas))
-            if not last and channel == pending[-1].channel and (held_chars := held(text)):
-                text, rest = text[:-held_chars], text[-held_chars:]
-                self._pending.append(Delta(channel, rest))
-            if text:
-                self._emitter.emit(ModelDelta(call_id=self._call_id, channel=channel, text=text))
-
-    def _flush_soon(self) -> None:
-        self._timer = None
-        self.flush(last=False)
-
-    def retry(self, retry: Retry) -> None:
-        self.flush()
-        self._first = None
-        self._emitter.emit(ModelRetry(call_id=self._call_id, **asdict(retry)))
-
-    def finish(
-        self, completion: Completion, *, error: str | None = None, error_kind: ErrorKind | None = None
-    ) -> None:
-        self.flush()
-        now = time.monotonic()
-        self._emitter.emit(
-            ModelCallFinished(
-                call_id=self._call_id,
-                text=completion.text,
-                reasoning=completion.reasoning,
-                finish=completion.finish,
-                tokens_in=completion.tokens_in,
-                tokens_out=completion.tokens_out,
-                cost_usd=completion.cost_usd,
-                ttft_ms=None if self._first is None else (self._first - self._started) * 1e3,
-                wall_ms=(now - self._started) * 1e3,
-                flags=completion.flags,
-                error=error,
-                sampled=dict(completion.sampled),
-                error_kind=error_kind,
-            )
-        )

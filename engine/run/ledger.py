@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 from engine.models.base import Spent
+from engine.run.clock import Clock
 
 
 class BudgetExceededError(Exception):
@@ -14,7 +14,9 @@ class BudgetExceededError(Exception):
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of one run; None is unlimited. `wall_s` in seconds, `cost_usd` in US dollars."""
+    """Limits of one run; None is unlimited. `wall_s` in seconds of its clock's `own_s`, `cost_usd` in US
+    dollars.
+    """
 
     model_calls: int | None = None
     tokens: int | None = None
@@ -36,37 +38,15 @@ class Ledger:
     tokens_out: int = 0
     cost_usd: float | None = 0.0
     known_cost_usd: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-    _paused_s: float = 0.0
-    _paused_at: float | None = None
-    _pauses: int = 0
+    clock: Clock = field(default_factory=Clock)
     # What an earlier attempt at this run paid for: it uses up the budget, and is not spent again.
     _recorded_calls: int = 0
     _recorded: Spent = field(default_factory=Spent)
 
     @property
-    def wall_s(self) -> float:
-        """Seconds since the start, without those for which the run stood still."""
-        now = time.monotonic() if self._paused_at is None else self._paused_at
-        return now - self.started - self._paused_s
-
-    @property
     def wall_left_s(self) -> float | None:
         """Seconds left of the budget's wall time, negative once it is over; None is unlimited."""
-        return None if self.budget.wall_s is None else self.budget.wall_s - self.wall_s
-
-    def pause(self) -> None:
-        """Stop the clock until `resume`. Pauses nest: the clock goes on after as many calls of `resume`."""
-        if self._pauses == 0:
-            self._paused_at = time.monotonic()
-        self._pauses += 1
-
-    def resume(self) -> None:
-        """The end of one `pause`."""
-        self._pauses -= 1
-        if self._paused_at is not None and self._pauses == 0:
-            self._paused_s += time.monotonic() - self._paused_at
-            self._paused_at = None
+        return None if self.budget.wall_s is None else self.budget.wall_s - self.clock.own_s
 
     def admit_step(self) -> None:
         """Count a step about to run. Raises BudgetExceededError where steps or wall time are used up."""
@@ -98,7 +78,7 @@ class Ledger:
 
     def check_wall(self) -> None:
         """Raises BudgetExceededError when the run's time is up."""
-        self._check("wall time", self.wall_s, self.budget.wall_s, unit=" s")
+        self._check("wall time", self.clock.own_s, self.budget.wall_s, unit=" s")
 
     def _check_calls(self) -> None:
         before = self._recorded

@@ -13,8 +13,8 @@ class ExecutionLimitError(Exception):
 
 @dataclass(frozen=True)
 class ExecutionLimits:
-    """Limits of one execution of a workflow; None is unlimited. `seconds` are of the run's clock, which
-    stands still while the run is paused; `calls` are those of the worker, `tokens` what these read and write.
+    """Limits of one execution of a workflow; None is unlimited. `seconds` are the run's own, as
+    `engine.run.clock.Clock` counts them; `calls` are those of the worker, `tokens` what these read and write.
 
     An execution that reaches one ends as "timeout" without an answer, which scores 0; its run goes on.
     """
@@ -30,14 +30,14 @@ class Allowance:
 
     def __init__(self, limits: ExecutionLimits, ledger: Ledger) -> None:
         self._limits, self._ledger = limits, ledger
-        self._started = ledger.wall_s
+        self._started = ledger.clock.own_s
         self._steps = self._calls = self._tokens = 0
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds left of the run's clock, negative once the time is up; None is unlimited."""
+        """Seconds left of them, negative once the time is up; None is unlimited."""
         limit = self._limits.seconds
-        return None if limit is None else limit - (self._ledger.wall_s - self._started)
+        return None if limit is None else limit - (self._ledger.clock.own_s - self._started)
 
     def admit_step(self) -> None:
         """Count a step about to run. Raises ExecutionLimitError where the execution may take no more."""

@@ -10,8 +10,8 @@ from engine.operators.specs import OperatorSpec
 from sandbox.guest.schema import Anything, Number, Record, SchemaError
 from sandbox.types import Callback, CallbackError, Limits, Outcome, SandboxError, Session, Usage
 
-# An operator waits for models, so its wall limit is generous, and kept by the run's clock, which stands
-# still while the run is paused; its own CPU use is limited in the container.
+# An operator waits for models, and while the run is paused, so its wall limit is kept by a clock of its own
+# (`engine.run.steps`); its CPU use is limited in the container.
 STEP_LIMITS = Limits(wall_s=24 * 3600.0, cpu_s=20.0)
 # A process that has done this much is not given another step: its limits are those of all its steps together.
 _STEPS_EACH = 100

@@ -15,6 +15,7 @@ from engine.models.base import Message, ModelError, Sampling, Spent
 from engine.operators.specs import OperatorSpec
 from engine.plain import jsonable, written
 from engine.program_tests import as_program_test
+from engine.run.clock import Clock
 from engine.run.context import RunContext
 from engine.run.control import Crossing, Where
 from engine.run.ledger import BudgetExceededError
@@ -61,10 +62,11 @@ class StepRequests:
         self.calls = 0
         self.notes: list[dict[str, str]] = list(call.notes)
         self.prompt = call.prompt  # a fork may want another one
+        self.clock = Clock()  # of the operator itself: it stands still while a request is answered
         # The last refusal of a model. The operator and the workflow may go on without that reply.
         self.refused: ModelError | None = None
         self._context, self._call, self._allowance, self._abort = context, call, allowance, abort
-        self._started = context.ledger.wall_s
+        self._started = context.ledger.clock.wall_s
 
     def at(self, where: Where, value: Any = None, **more: Any) -> Crossing:
         """This step's arrival at a crossing; `more` are further fields of Crossing."""
@@ -78,7 +80,7 @@ class StepRequests:
             value=value,
             tokens=spent.tokens_in + spent.tokens_out,
             cost_usd=spent.cost_usd,
-            latency_s=self._context.ledger.wall_s - self._started,
+            latency_s=self._context.ledger.clock.wall_s - self._started,
             **more,
         )
 
@@ -89,16 +91,20 @@ class StepRequests:
         and "note" None. Raises CallbackError where the request is malformed or unknown, the model refuses it,
         or it ends the execution.
         """
-        match method:
-            case "model":
-                return await self._model(args)
-            case "tests":
-                return await self._tests(args)
-            case "program":
-                return await self._program(args)
-            case "note":
-                return self._note(args)
-        raise CallbackError("usage", f"an operator cannot call {method!r}")
+        self.clock.pause()
+        try:
+            match method:
+                case "model":
+                    return await self._model(args)
+                case "tests":
+                    return await self._tests(args)
+                case "program":
+                    return await self._program(args)
+                case "note":
+                    return self._note(args)
+            raise CallbackError("usage", f"an operator cannot call {method!r}")
+        finally:
+            self.clock.resume()
 
     async def _model(self, args: dict[str, Any]) -> dict[str, Any]:
         messages, call = _messages(args.get("messages")), self._call
@@ -155,6 +161,7 @@ class StepRequests:
             verdict = await judge(sandbox, problem, solution, tests, entry_point=named)
         except SandboxError as failure:
             raise self._abort(failure, "infra") from None
+        self._context.ledger.clock.leave_out(verdict.usage.queue_ms / 1000)
         self._context.emitter.emit(
             CodeExecuted(
                 step_id=self._call.step_id, purpose="visible-tests", code=solution, verdict=verdict.to_json()
@@ -177,6 +184,7 @@ class StepRequests:
             outcome = await sandbox.run_program(code, entry=entry, limits=PROGRAM_LIMITS, collect=("*",))
         except SandboxError as failure:
             raise self._abort(failure, "infra") from None
+        self._context.ledger.clock.leave_out(outcome.usage.queue_ms / 1000)
         self._context.emitter.emit(
             CodeExecuted(
                 step_id=self._call.step_id,

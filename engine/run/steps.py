@@ -30,7 +30,7 @@ from engine.run.step_requests import StepCall, StepRequests
 from sandbox.guest.schema import Anything, Items, Maybe, Names, Record, SchemaError, Text, Whole
 from sandbox.types import CallbackError, Outcome, SandboxError, Session
 
-STEP_WALL_S = 1800.0  # by the run's clock
+STEP_WALL_S = 1800.0  # of an operator's own time, without what it waits for: that has limits of its own
 MAX_CONCURRENT_STEPS = 16
 # What a workflow's process may ask for. Generated code runs there, so nothing it sends is trusted.
 _LINE = Maybe(Whole(0, 10_000_000))
@@ -281,7 +281,7 @@ class StepBroker:
     ) -> Any:
         """Serve or run the step, and emit exactly one StepFinished whatever happens."""
         ledger, control = self._context.ledger, self._context.control
-        started = ledger.wall_s
+        started = ledger.clock.wall_s
         requests = StepRequests(self._context, call, self.allowance, self._abort)
         status, output, error, ended = "cancelled", None, "cancelled", _Ended()
         try:
@@ -322,7 +322,7 @@ class StepBroker:
                     output=jsonable(output),
                     error=error,
                     reused=ended.reused,
-                    wall_ms=(ledger.wall_s - started) * 1e3,
+                    wall_ms=(ledger.clock.wall_s - started) * 1e3,
                     cpu_ms=ended.cpu_ms,
                     tokens_in=spent.tokens_in,
                     tokens_out=spent.tokens_out,
@@ -376,7 +376,7 @@ class StepBroker:
         async with self._slots:
             work = self._processes.run(call.operator, kwargs, requests.callback)
             try:
-                return await within(self._context.ledger, STEP_WALL_S, work)
+                return await within(requests.clock, STEP_WALL_S, work)
             except TimeoutError as error:
                 return Outcome(status="timeout-wall", message=str(error))
 

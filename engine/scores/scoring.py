@@ -63,6 +63,7 @@ async def evaluate(
         except SandboxError as error:
             _emit(context, execution, workflow, split, repeat, Score(None, 0, total, str(error)))
             raise
+        context.ledger.clock.leave_out(score.details.get("usage", {}).get("queue_ms", 0.0) / 1000)
     _emit(context, execution, workflow, split, repeat, score)
     return score
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.run.clock import within
+from engine.run.clock import Clock, within
 from engine.run.control import Control, Crossing, Pass, parse_breakpoint
 from engine.run.emitter import Emitter
 from engine.run.ledger import Budget, BudgetExceededError, Ledger
@@ -132,9 +132,9 @@ async def test_who_gives_up_waiting_waits_until_the_work_has_cleaned_up() -> Non
             cleaned.append(name)
 
     with pytest.raises(TimeoutError, match=r"within 0\.001 s"):
-        await within(Ledger(Budget()), 0.001, work("late"))
+        await within(Clock(), 0.001, work("late"))
     assert cleaned == ["late"]
-    waiting = asyncio.create_task(within(Ledger(Budget()), 600, work("cancelled")))
+    waiting = asyncio.create_task(within(Clock(), 600, work("cancelled")))
     await turns()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -143,10 +143,10 @@ async def test_who_gives_up_waiting_waits_until_the_work_has_cleaned_up() -> Non
 
 
 async def test_time_in_which_the_run_stands_is_not_waited() -> None:
-    ledger = Ledger(Budget())
+    clock = Clock()
     ended = asyncio.Event()
-    ledger.pause()
-    waiting = asyncio.create_task(within(ledger, 0.02, ended.wait()))
+    clock.pause()
+    waiting = asyncio.create_task(within(clock, 0.02, ended.wait()))
     done, _ = await asyncio.wait([waiting], timeout=0.1)
     assert not done
     ended.set()

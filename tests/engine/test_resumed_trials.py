@@ -16,7 +16,7 @@ from engine.experiments.keys import TrialKey
 from engine.experiments.plan import Plan
 from engine.experiments.trials import LocalTrials, TrialRequest
 from engine.forks.replies import Replies, Reply, replies_of
-from engine.models.base import Completion, Message, Sampling
+from engine.models.base import Completion, Message, Sampling, Spent
 from engine.models.replay import call_key
 from engine.run.context import Origin, Services
 from engine.run.ledger import Budget
@@ -251,12 +251,16 @@ def test_an_answer_is_used_where_the_same_is_asked_of_the_same_model_and_only_on
     assert kept.take("worker", worker, messages, Sampling(seed=1, temperature=0.0)) is None
     assert kept.take("worker", Weighed("w", "live"), messages, seeded) is None  # trained on since then
     found = kept.take("worker", worker, messages, seeded)
-    assert found is not None
-    assert (found[1].tokens_in, found[1].tokens_out, found[1].cost_usd) == (3, 4, None)
+    assert found is not None and found[1] == Spent(3, 4, None)
     assert kept.take("worker", worker, messages, seeded) is None
     weighed = Replies([reply("new", "first"), reply("new", "second")])
     assert weighed.take("worker", Weighed("w", "live"), messages, seeded) is not None
     assert weighed.take("worker", worker, messages, seeded) is None
+    weighed.add([reply()])  # of this run, which has counted it
+    assert weighed.take("worker", worker, messages, seeded) is None, "those before it come first"
+    assert weighed.take("worker", Weighed("w", "live"), messages, seeded) is not None
+    found = weighed.take("worker", worker, messages, seeded)
+    assert found is not None and found[1] is None
 
 
 def test_replies_cross_to_another_process_whole() -> None:

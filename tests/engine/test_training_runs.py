@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +19,13 @@ from engine.events import (
     WorkflowStarted,
 )
 from engine.forks import RunRecord
-from engine.models.base import Completion, Message, Queued, Sampling
+from engine.models.base import Message, Sampling
 from engine.models.local import LocalModel
 from engine.operators.sets import PAPER
 from engine.problems import Problem
 from engine.recorded_job import config_of
 from engine.run.context import Origin, RunConfig, Services
-from engine.run.ledger import Budget, Ledger
+from engine.run.ledger import Budget
 from engine.run.limits import ExecutionLimits
 from engine.runner import Run, workflow_job
 from engine.workflows import Workflow, build_workflow
@@ -223,50 +221,6 @@ async def test_each_proposal_names_its_call_and_whether_it_mends(sandbox: Pool) 
     assert [p.call_id for p in proposals] == asked
     given = await run_events(sandbox, workflow=built())
     assert [(p.call_id, p.turn) for p in of(given, WorkflowProposed)] == [(None, None)]
-
-
-class Waits:
-    """A meta-agent whose calls wait for others: meanwhile the machine's clock goes on by 100 seconds."""
-
-    name = "m"
-
-    def __init__(self, clock: list[float], *, says_so: bool) -> None:
-        self._clock, self._says_so = clock, says_so
-
-    async def stream(
-        self, messages: Sequence[Message], sampling: Sampling
-    ) -> AsyncIterator[Queued | Completion]:
-        if self._says_so:
-            yield Queued()
-        self._clock[0] += 100.0
-        yield Completion(GENERATE)
-
-    async def aclose(self) -> None: ...
-
-
-@sandboxed
-async def test_waiting_for_the_policy_is_not_the_runs_time(
-    sandbox: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [time.monotonic()]
-    monkeypatch.setattr("engine.run.ledger.time.monotonic", lambda: clock[0])
-    ends = []
-    for says_so in (True, False):
-        services = Services(Waits(clock, says_so=says_so), ScriptedModel("w", RIGHT), sandbox)
-        config = RunConfig(repeats=1, budget=Budget(wall_s=50))
-        ends.append(end(await run_events(sandbox, services=services, config=config)))
-    assert [e.status for e in ends] == ["passed", "budget"]
-    assert ends[0].wall_ms < 1000
-
-
-def test_pauses_of_a_clock_nest(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr("engine.run.ledger.time.monotonic", lambda: clock[0])
-    ledger = Ledger(Budget(), started=0.0)
-    for action in (ledger.pause, ledger.pause, ledger.resume, lambda: None, ledger.resume, lambda: None):
-        action()
-        clock[0] += 1.0
-    assert ledger.wall_s == 2.0  # the last two of six seconds
 
 
 async def test_a_model_in_this_process_says_how_it_sampled(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.models.base import Completion, Delta, Message, ModelError, Sampling
+from engine.models.base import Completion, Delta, Message, ModelError, Sampling, Share
 from engine.models.local import LocalModel
 from engine.models.process import ProcessModel, server
 from engine.models.process.places import socket_of
 from tests.support.jobs import until
 from tests.support.model_processes import of_their_own, serving
+from tests.support.streams import begun
 from tests.support.tiny_llama import make_tiny_llama
 
 CALLS = [
@@ -64,7 +65,7 @@ async def test_one_process_answers_for_all_as_the_model_would_and_can_be_lost(
             await finish(one, text, Sampling(max_tokens=3))
     # Whoever comes back, after whatever end, finds it loaded.
     left = two.stream(ask("long"), Sampling(temperature=1.0, seed=1))
-    await anext(left)
+    await begun(left)
     await two.aclose()
     with pytest.raises(ModelError, match="closed"):
         while not isinstance(await anext(left), Completion):
@@ -75,7 +76,7 @@ async def test_one_process_answers_for_all_as_the_model_would_and_can_be_lost(
 
     streams = [model.stream(ask("long"), Sampling(temperature=1.0, seed=1)) for model in (one, back)]
     for stream in streams:
-        await anext(stream)
+        await begun(stream)
     os.kill(pid, signal.SIGKILL)
     for stream in streams:
         with pytest.raises(ModelError, match="memory ran out") as caught:
@@ -88,6 +89,20 @@ async def test_one_process_answers_for_all_as_the_model_would_and_can_be_lost(
     await one.aclose()
     await next_call
     await back.aclose()
+
+
+async def test_a_call_has_its_share_of_a_process_that_others_use(runtime: Path, tmp_path: Path) -> None:
+    source = str(make_tiny_llama(tmp_path))
+    one, two = (ProcessModel("hf:tiny", source, device="cpu") for _ in range(2))
+    first = one.stream(ask("long"), Sampling(temperature=1.0, seed=1))
+    assert await anext(first) == Share(0), "until the process says otherwise"
+    await begun(first)
+    second = two.stream(ask("short"), Sampling(max_tokens=3))
+    told = [item.part async for item in second if isinstance(item, Share)]
+    assert told[0] == 0 and told[-1] == 0.5
+    await first.aclose()
+    await one.aclose()
+    await two.aclose()
 
 
 async def test_a_process_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.models.base import Completion, Delta, Message, ModelError, Sampling
+from engine.models.base import Completion, Delta, Message, ModelError, Sampling, Share
 from engine.models.local import LocalModel
 from engine.models.local.sampling import Choice, Chooser
 from engine.models.local.text import TextStream
+from tests.support.streams import begun
 from tests.support.tiny_llama import TEMPLATE, make_tiny_llama
 
 
@@ -65,7 +66,8 @@ async def test_late_arrival_joins_a_running_batch(model: LocalModel) -> None:
 
     async def long() -> None:
         async for item in model.stream(ask("long"), Sampling(max_tokens=200, temperature=1.0, seed=1)):
-            started.set()
+            if isinstance(item, Delta):
+                started.set()
             if isinstance(item, Completion):
                 order.append("long")
 
@@ -109,7 +111,7 @@ async def test_stop_string_ends_the_answer_and_is_left_out(model: LocalModel) ->
 async def test_leaving_the_stream_stops_the_row_and_spares_the_others(model: LocalModel) -> None:
     other = asyncio.create_task(finish(model, "other", Sampling(max_tokens=60, temperature=1.0, seed=3)))
     stream = model.stream(ask("left"), Sampling(max_tokens=250, temperature=1.0, seed=4))
-    await anext(stream)
+    await begun(stream)
     await stream.aclose()
     kept = await other
     assert kept == await finish(model, "other", Sampling(max_tokens=60, temperature=1.0, seed=3))
@@ -122,6 +124,26 @@ async def test_context_is_checked_and_never_overrun(model: LocalModel) -> None:
     _, done = await finish(model, "x" * 250, Sampling(temperature=0.0))
     assert done.tokens_in + done.tokens_out == 256
     assert done.finish == "length"
+
+
+async def test_a_call_is_told_its_share_of_the_model(
+    model: LocalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing while it waits, and then as much as the others that are decoded with it."""
+    monkeypatch.setattr("engine.models.local.scheduler.MAX_ROWS", 2)
+    monkeypatch.setattr("engine.models.local.scheduler._TELL_S", 0.0)
+
+    async def shares(text: str, tokens: int) -> list[float]:
+        sampling = Sampling(max_tokens=tokens, temperature=1.0, seed=1)
+        items = [item async for item in model.stream(ask(text), sampling)]
+        told = [item.part for item in items if isinstance(item, Share)]
+        assert items[: len(told[:2])] == [Share(told[0]), Share(told[1])], "before the answer begins"
+        return told
+
+    assert await shares("alone", 5) == [0, 1]
+    long, *others = await asyncio.gather(shares("long", 200), *(shares(f"{n}", 5) for n in range(3)))
+    assert [told[:2] for told in others] == [[0, 0.5]] * 3
+    assert long[0] == 0 and 0.5 in long and long[-1] == 1, "the others are done long before it"
 
 
 async def test_more_calls_than_rows_all_finish(model: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +208,7 @@ async def test_models_of_several_folders_load_at_once(folder: Path, tmp_path: Pa
 async def test_closing_during_a_call_fails_the_call(folder: Path) -> None:
     model = LocalModel("hf:tiny", str(folder), device="cpu")
     stream = model.stream(ask("q"), Sampling(temperature=1.0, seed=1))
-    await anext(stream)
+    await begun(stream)
     await model.aclose()
     with pytest.raises(ModelError, match="closed"):
         async for item in stream:

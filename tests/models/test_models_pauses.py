@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engine.config import Endpoint
-from engine.models.base import Completion, Message, ModelError, Retry, Sampling
+from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sampling, Share
 from engine.models.endpoint import EndpointModel
 from engine.models.faults import retry_after
 from tests.support.openai_server import HANG, OpenAIServer, Reply, answer, chunk, failure, in_turn
@@ -109,6 +109,17 @@ async def test_an_endpoint_that_is_waited_for_serves_others_meanwhile() -> None:
         await model.aclose()
 
 
+async def test_the_time_that_an_endpoint_asks_for_is_not_the_runs() -> None:
+    waits: list[float] = []
+    replies = in_turn(failure(503, "busy"), failure(429, "busy"), answer("ok"))
+    async with OpenAIServer(replies) as server:
+        model = model_of(server, waits)
+        items = [item async for item in model.stream(ASK, Sampling())]
+        await model.aclose()
+    told = [item if isinstance(item, Share) else type(item) for item in items]
+    assert told == [*[Retry, Share(0), Share(1)] * 2, Delta, Completion]
+
+
 async def test_models_of_one_endpoint_share_its_places() -> None:
     """The limit is the server's, however many models are asked of it."""
     waits: list[float] = []
@@ -117,11 +128,13 @@ async def test_models_of_one_endpoint_share_its_places() -> None:
         first = models[0].stream(ASK, Sampling())
         await anext(first)
         second = models[1].stream(ASK, Sampling())
+        assert await anext(second) == Share(0), "meanwhile it is not the run's time"
         beginning = asyncio.ensure_future(anext(second))
         done, _ = await asyncio.wait([beginning], timeout=0.1)
         assert not done and len(server.requests) == 1
         await first.aclose()
-        await beginning
+        assert await beginning == Share(1)
+        assert await anext(second) == Delta("text", "a")
         assert len(server.requests) == 2
         await second.aclose()
         for model in models:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from engine.models.base import Completion, Delta, Message, Retry, Sampling
+from engine.models.base import Completion, Delta, Message, Retry, Sampling, Share
 
 Answer = Callable[[Sequence[Message], Sampling], str | Exception]
 
@@ -20,7 +20,7 @@ class ScriptedModel:
 
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling
-    ) -> AsyncIterator[Delta | Retry | Completion]:
+    ) -> AsyncIterator[Delta | Retry | Share | Completion]:
         self.calls.append(list(messages))
         self.seeds.append(sampling.seed)
         text = self._answer(messages, sampling)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from engine.models.base import Completion, Message, Queued, Sampling
+from engine.models.base import Completion, Message, Sampling, Share
 from engine.models.local.chat import Chat, completion_of
 from engine.models.local.text import TextStream
 from training.rollouts.generators import Generated
@@ -49,12 +49,12 @@ class PolicyModel:
 
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling
-    ) -> AsyncIterator[Queued | Completion]:
+    ) -> AsyncIterator[Share | Completion]:
         """One completion, whole. Raises ModelError where the source cannot give it."""
         number = len(self.calls)
         self.calls.append(None)
         prompt, thinking = self._chat.prompt(messages)
-        yield Queued()
+        yield Share(0)
         generated = await self.source.ask(prompt, sampling)
         text = TextStream(self._chat.decode, sampling.stop, thinking=thinking)
         text.feed_all(generated.ids)

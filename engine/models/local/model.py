@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
-from engine.models.base import Completion, Delta, Message, ModelError, Sampling
+from engine.models.base import Completion, Delta, Message, ModelError, Sampling, Share
 from engine.models.checkpoints import weights_of
 from engine.models.local.scheduler import Request, Scheduler, acquire, is_loaded, release
 
@@ -50,7 +50,7 @@ class LocalModel:
 
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling
-    ) -> AsyncGenerator[Delta | Completion, None]:
+    ) -> AsyncGenerator[Delta | Share | Completion, None]:
         """Stream one completion. Closing the stream stops its decoding after the current step.
 
         Raises:
@@ -59,6 +59,7 @@ class LocalModel:
         request = Request(messages, sampling, asyncio.get_running_loop())
         self._started().submit(request)
         try:
+            yield Share(0)  # until it is decoded
             while True:
                 for item in await request.items.get():
                     if isinstance(item, ModelError):

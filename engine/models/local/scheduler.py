@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.models.base import Completion, Delta, Message, ModelError, Sampling
+from engine.models.base import Completion, Delta, Message, ModelError, Sampling, Share
 from engine.models.faults import clip
 
 if TYPE_CHECKING:
@@ -23,19 +23,23 @@ if TYPE_CHECKING:
 MAX_ROWS = 64
 _FLUSH_S = 0.02  # how long deltas are gathered before the event loop is woken
 _ADMIT_STEPS = 4  # steps between admissions: each one repacks the batch, which is not cheap
+_TELL_S = 1.0  # how often calls are told that their share of the model has changed
 
-Item = Delta | Completion | ModelError
+Item = Delta | Share | Completion | ModelError
 
 
 @dataclass(eq=False)
 class Request:
-    """A call on its way to the thread. `cancelled` is set by the caller and read between steps."""
+    """A call on its way to the thread. `cancelled` is set by the caller and read between steps, `calls` is
+    how many of them it was told to share the model with, itself included.
+    """
 
     messages: Sequence[Message]
     sampling: Sampling
     loop: asyncio.AbstractEventLoop
     items: asyncio.Queue[list[Item]] = field(default_factory=asyncio.Queue)
     cancelled: bool = False
+    calls: int = 0
 
 
 class Scheduler:
@@ -46,6 +50,7 @@ class Scheduler:
         self._inbox: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._outbox: dict[Request, list[Item]] = {}
         self._flushed = 0.0
+        self._told = 0.0  # when calls were told their share of the model
         self._closing = False
         self.threads = 0  # of PyTorch, once it is ready
         self.is_ready = False  # the weights are loaded, or could not be
@@ -122,6 +127,8 @@ class Scheduler:
                     since = 0
                 if requests:
                     self._settle(batch, requests, batch.step())
+                    if time.monotonic() - self._told >= _TELL_S:
+                        self._tell(requests)
                     since += 1
         # As in `_run`; a panic of the tokenizer's Rust code is no Exception either.
         except BaseException as error:  # noqa: BLE001
@@ -157,6 +164,8 @@ class Scheduler:
             waiting.pop(0)
         requests.update(new)  # before the model runs, so that an error there reaches them too
         if new:
+            self._tell(requests)
+            self._flush()
             self._settle(batch, requests, batch.admit(list(new)))
         self._flush()
 
@@ -179,6 +188,14 @@ class Scheduler:
                 done = True
         if done or time.monotonic() - self._flushed >= _FLUSH_S:
             self._flush()
+
+    def _tell(self, requests: dict[DecodingRow, Request]) -> None:
+        """Tell each call its share of the model, where that has changed."""
+        self._told = time.monotonic()
+        for request in requests.values():
+            if request.calls != len(requests):
+                request.calls = len(requests)
+                self._send(request, [Share(1 / request.calls)])
 
     def _send(self, request: Request, items: Sequence[Item]) -> None:
         pending = self._outbox.setdefault(request, [])

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 
-from engine.models.base import Completion, Delta, Message, ModelError, Sampling
+from engine.models.base import Completion, Delta, Message, ModelError, Sampling, Share
 from engine.models.checkpoints import weights_of
 from engine.models.process.link import Link, open_link
 
@@ -42,7 +42,7 @@ class ProcessModel:
 
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling
-    ) -> AsyncGenerator[Delta | Completion, None]:
+    ) -> AsyncGenerator[Delta | Share | Completion, None]:
         """Stream one completion. Closing the stream stops its decoding after the current step.
 
         Raises:
@@ -51,6 +51,7 @@ class ProcessModel:
         link = await self._linked()
         number, items = link.ask(messages, sampling)
         try:
+            yield Share(0)  # until the process says otherwise
             while True:
                 item = await items.get()
                 if isinstance(item, ModelError):

@@ -163,7 +163,7 @@ class Control:
         self._pausing, self._stepping, self._until = False, None, None
         stop = self._stop = Stop(crossing, reason, crossing.value)
         self._moved.clear()
-        self._ledger.pause()
+        self._ledger.clock.pause()
         try:
             stop.locals = await read_locals() if read_locals else None
             self._emitter.emit(
@@ -207,7 +207,7 @@ class Control:
 
     def _leave(self) -> None:
         self._stop = None
-        self._ledger.resume()
+        self._ledger.clock.resume()
         self._moved.set()
 
 
