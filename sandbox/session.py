@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox import files as file_transfer
+from sandbox.crowd import Party
 from sandbox.guest import codec
 from sandbox.types import Callback, Limits, Outcome
 from sandbox.worker import Worker
@@ -18,12 +19,12 @@ class PooledSession:
         self._worker = worker
         self._seat = worker.seats.pop()
         self.container_id = worker.id
-        self.running = 0  # calls that have not ended
+        self._party = Party()
 
     def leave(self) -> None:
         """Free its place. Something of it may still run, so the container then serves no others."""
         self._worker.seats.append(self._seat)
-        if self.running:
+        if self._party.size:
             self._worker.clean = False
 
     async def probe(self) -> str | None:
@@ -40,18 +41,16 @@ class PooledSession:
         files: Mapping[str, bytes] | None = None,
         collect: Sequence[str] = (),
     ) -> Outcome:
-        """Run a guest function; see `sandbox.types.Session`.
+        """Run a guest function, once there is room for it; see `sandbox.types.Session`.
 
         Raises:
             SandboxError: the container is lost.
             FileNameError, ValueError: names or sizes of files that cannot be sent.
         """
         body = {"kind": "call", "entry": entry, "args": codec.encode(dict(args)), "seat": self._seat}
-        self.running += 1
-        try:
-            return await self._worker.outcome({**body, **with_files(files, collect)}, limits, callback)
-        finally:
-            self.running -= 1
+        body |= with_files(files, collect)
+        async with self._worker.crowd.join(self._party):
+            return await self._worker.outcome(body, limits, callback)
 
 
 def with_files(files: Mapping[str, bytes] | None, collect: Sequence[str]) -> dict[str, Any]:

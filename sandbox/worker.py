@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from sandbox import files, labels
 from sandbox.channel import Channel, Report, Transport
+from sandbox.crowd import Crowd
 from sandbox.guest import codec, values
 from sandbox.guest.places import SEATS
 from sandbox.types import Callback, Limits, Outcome, SandboxError, TestResult, Usage, Verdict
@@ -49,6 +50,7 @@ class Worker:
         self.requests = 0
         self.sessions = 0  # that share it
         self.seats = list(range(SEATS))  # those that are free
+        self.crowd = Crowd()  # the calls of its sessions
         self.born = time.monotonic()
 
     @classmethod

@@ -179,7 +179,7 @@ async def test_standing_still_costs_no_time_of_the_budget(
         run.control.resume()
 
     clock_of_run = SimpleNamespace(monotonic=lambda: clock() + stood_s)
-    monkeypatch.setattr("engine.run.ledger.time", clock_of_run)
+    monkeypatch.setattr("engine.run.clock.time", clock_of_run)
     config = RunConfig(repeats=1, budget=Budget(wall_s=900.0))
     events = await debugged(sandbox, ["before test"], act, config=config)
     assert stood_s >= 1000.0
@@ -193,7 +193,7 @@ async def test_an_execution_is_timed_by_the_clock_that_stands_still_while_the_ru
     """As its steps are: by the sandbox's, which goes on, a paused execution took longer than its run."""
     clock, asked = time.monotonic, itertools.count()
     hurried = SimpleNamespace(monotonic=lambda: clock() + next(asked))  # a second for every look at it
-    monkeypatch.setattr("engine.run.ledger.time", hurried)
+    monkeypatch.setattr("engine.run.clock.time", hurried)
     events = await debugged(sandbox, ["before test"], lambda run, _: run.control.resume())
     execution = of(events, WorkflowFinished)[0]
     until = events.index(execution)

@@ -158,6 +158,34 @@ async def test_one_out_of_memory_is_alone_in_it(pool: Pool) -> None:
         assert (await waiting.call).status == "passed"
 
 
+async def test_a_call_too_many_waits_and_each_session_has_some_of_its_own(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many processes would take the container's memory, and the kernel end one of them."""
+    monkeypatch.setattr("sandbox.crowd.CALLS", 4)
+    monkeypatch.setattr("sandbox.crowd.OWN", 2)
+    async with contextlib.AsyncExitStack() as stack:
+        one, other = await _two(pool, stack)
+        first = [_Waiting(one) for _ in range(4)]
+        await asyncio.gather(*(call.ready() for call in first))
+        late = [_Waiting(one) for _ in range(3)]
+        own = [_Waiting(other) for _ in range(2)]
+        await asyncio.gather(*(call.ready() for call in own))
+        assert not any(call.here.done() for call in late)
+        late[0].call.cancel()  # whoever gives up waiting leaves no gap
+        for call in [*own, first[0]]:
+            call.go.set()
+            await call.call
+        await late[1].ready()  # now there are four again
+        assert (await other.call("acts:echo", {"n": 7}, callback=_refuse, limits=LIMITS)).value == 7
+        assert not late[2].here.done()
+        for call in [*first[1:], *late[1:]]:
+            call.go.set()
+            assert (await call.call).status == "passed"
+        with contextlib.suppress(asyncio.CancelledError):
+            await late[0].call
+
+
 async def test_a_lost_container_is_told_to_all_its_sessions(pool: Pool) -> None:
     async with contextlib.AsyncExitStack() as stack:
         one, other = await _two(pool, stack)
