@@ -59,8 +59,8 @@ class BudgetSettings(BaseModel):
     cost_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 5.0
     """Known cost of one run in US dollars; calls of unknown price do not count."""
     wall_s: Seconds | None = 1800.0
-    """Seconds of one run. Not counted: pauses, loading a model, waiting for a turn at one or for a limit of
-    rate to pass, and what a model on this machine does for others meanwhile."""
+    """Seconds of one run. Not counted: pauses, and waiting for a turn at a model or in the sandbox, for a
+    limit of rate to pass, and for a model on this machine to be loaded or while it works for others."""
     steps: Positive | None = 500
     """Operator steps of one run."""
 

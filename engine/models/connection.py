@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import proxy_bypass
@@ -24,6 +26,16 @@ def address(base_url: str) -> str:
     parts = urlsplit(base_url)
     _ = parts.port  # reading it checks it
     return parts._replace(query="", fragment="").geturl().rstrip("/")
+
+
+def is_here(base_url: str) -> bool:
+    """Whether the URL is that of a server on this machine."""
+    host = urlsplit(base_url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return False
 
 
 def connect(name: str, endpoint: Endpoint) -> AsyncOpenAI:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sampling, Share, Spent
 from engine.models.chunks import ESTIMATED, ChunkReader
-from engine.models.connection import address, connect, proxy_variable
+from engine.models.connection import address, connect, is_here, proxy_variable
 from engine.models.faults import Fault, StreamError, clip, come_back, fault_of
 from engine.models.lessons import learn
 from engine.models.pacing import Pace, arrivals
@@ -69,6 +69,7 @@ class EndpointModel:
             text = f"its base_url {endpoint.base_url} cannot be used ({error}): correct it"
             raise ModelError("connection", f"endpoint {endpoint_name!r}: {text}") from None
         self._has_key = endpoint.key() is not None
+        self._is_here = is_here(endpoint.base_url)
         self._sleep, self._rng = sleep, rng or random.Random()
         self._quirks = _configured(quirks_of(model), model, endpoint)
         self._client: AsyncOpenAI | None = None
@@ -92,7 +93,7 @@ class EndpointModel:
             readers.append(reader)
             try:
                 async with aclosing(self._attempt(body, reader)) as items:
-                    async for item in items:
+                    async for item in _until_answered(items) if self._is_here else items:
                         yield item
                 break
             except _AttemptFailed as failed:
@@ -232,6 +233,22 @@ class EndpointModel:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+
+
+async def _until_answered(
+    items: AsyncIterator[Delta | Share],
+) -> AsyncGenerator[Delta | Share, None]:
+    """The items of a server on this machine. It loads its model when it is asked, and mostly serves one call
+    after another, so that until it answers it is at work for others.
+    """
+    yield Share(0)
+    has_begun = False
+    async for item in items:
+        if isinstance(item, Delta) and not has_begun:
+            has_begun = True
+            yield Share(1)
+        if has_begun:
+            yield item
 
 
 def _presentable(text: str) -> str:

@@ -1,10 +1,11 @@
 """Verdicts of experiments as a file that is kept with the docs, and the tables made of it.
 
-    python -m tests.benchmarks.evidence EXPERIMENT ... --store STORE [--every 4]
+    python -m tests.benchmarks.evidence EXPERIMENT ... --store STORE [--every 4] [--seed 2] [--with TEXT]
 
 Adds the trials of these experiments that came to an end to docs/evidence.csv, and replaces those of the same
 variant, repeat and problem. What is already there stays: seeds can be added on other days and machines. With
-`--every`, only problems whose number is divisible by it.
+`--every`, only problems whose number is divisible by it. An experiment with another seed adds repeats: those
+of `--seed` 2 are counted from 2. `--with` says what was different, and becomes part of the variant's name.
 docs/evidence.md has the tables (`table`), which `make docs` writes anew.
 """
 
@@ -83,9 +84,9 @@ def add(verdicts: Iterable[Verdict], file: Path = FILE) -> None:
         writer.writerows(kept.values())
 
 
-def of_experiment(reader: Reader, name: str) -> Iterator[Verdict]:
+def of_experiment(reader: Reader, name: str, *, seed: int = 1, note: str = "") -> Iterator[Verdict]:
     """The trials of an experiment that came to an end. One that a budget ended did not: on a slow machine
-    that is the machine's fault.
+    that is the machine's fault. Repeats are counted from `seed`; the `note` is added to variants' names.
     """
     for trial in reader.experiments.trials(name):
         if trial.is_done and trial.status != "budget":
@@ -93,7 +94,8 @@ def of_experiment(reader: Reader, name: str) -> Iterator[Verdict]:
             tokens = meta.tokens_in + meta.tokens_out, worker.tokens_in + worker.tokens_out
             passed = int(trial.status == "passed")
             calls = trial.meta_calls, trial.worker_calls
-            yield Verdict(trial.label, trial.repeat, trial.problem_id, passed, *calls, *tokens)
+            variant = f"{trial.label}, {note}" if note else trial.label
+            yield Verdict(variant, trial.repeat + seed - 1, trial.problem_id, passed, *calls, *tokens)
 
 
 def compared(verdicts: Sequence[Verdict], variants: Sequence[str]) -> Comparison:
@@ -160,10 +162,13 @@ def main() -> None:
     parser.add_argument("experiment", nargs="+")
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--with", dest="note", default="")
     options = parser.parse_args()
     with Reader(options.store) as reader:
         for name in options.experiment:
-            add(v for v in of_experiment(reader, name) if v.number % options.every == 0)
+            found = of_experiment(reader, name, seed=options.seed, note=options.note)
+            add(v for v in found if v.number % options.every == 0)
     kept = read()
     for variant in dict.fromkeys(v.variant for v in kept):
         of_variant = [v for v in kept if v.variant == variant]

@@ -13,6 +13,7 @@ import pytest
 
 from engine.config import Endpoint
 from engine.models.base import Completion, Delta, Message, ModelError, Retry, Sampling, Share
+from engine.models.connection import is_here
 from engine.models.endpoint import EndpointModel
 from engine.models.faults import retry_after
 from tests.support.openai_server import HANG, OpenAIServer, Reply, answer, chunk, failure, in_turn
@@ -109,6 +110,13 @@ async def test_an_endpoint_that_is_waited_for_serves_others_meanwhile() -> None:
         await model.aclose()
 
 
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loopback servers stand for those of other machines."""
+    monkeypatch.setattr("engine.models.endpoint.is_here", lambda _: False)
+
+
+@pytest.mark.usefixtures("far")
 async def test_the_time_that_an_endpoint_asks_for_is_not_the_runs() -> None:
     waits: list[float] = []
     replies = in_turn(failure(503, "busy"), failure(429, "busy"), answer("ok"))
@@ -120,6 +128,39 @@ async def test_the_time_that_an_endpoint_asks_for_is_not_the_runs() -> None:
     assert told == [*[Retry, Share(0), Share(1)] * 2, Delta, Completion]
 
 
+async def test_a_server_on_this_machine_is_at_work_for_others_until_it_answers() -> None:
+    """Ollama, say, which loads a model for the first call, and then answers one after another."""
+    waits: list[float] = []
+    async with OpenAIServer(in_turn(failure(503, "loading"), answer("ok"))) as server:
+        model = model_of(server, waits)
+        items = [item async for item in model.stream(ASK, Sampling())]
+        await model.aclose()
+    told = [item if isinstance(item, Share) else type(item) for item in items]
+    sent = [Share(0), Retry, Share(0), Share(1), Share(0), Share(1), Delta]
+    assert told[: len(sent)] == sent
+    assert {type(item) for item in items[len(sent) :]} <= {Delta, Completion}
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("http://localhost:11434/v1", True),
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://127.1.2.3/v1", True),
+        ("http://[::1]:1234/v1", True),
+        ("http://llm.localhost/v1", True),
+        ("https://localhost.example.com/v1", False),
+        ("https://api.openai.com/v1", False),
+        ("http://192.168.1.7:8000/v1", False),
+        ("http://[fe80::1]:1/v1", False),
+        ("http:///v1", False),
+    ],
+)
+def test_which_servers_are_on_this_machine(url: str, here: bool) -> None:
+    assert is_here(url) is here
+
+
+@pytest.mark.usefixtures("far")
 async def test_models_of_one_endpoint_share_its_places() -> None:
     """The limit is the server's, however many models are asked of it."""
     waits: list[float] = []

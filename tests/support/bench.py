@@ -39,9 +39,10 @@ class Bench:
         return self.model
 
     async def ask(self, sampling: Sampling | None = None) -> tuple[list[Delta | Retry], Completion]:
+        """What is shown of the answer, and the answer."""
         items = [item async for item in self.model.stream(ASK, sampling or Sampling())]
         assert isinstance(items[-1], Completion)
-        return [i for i in items[:-1] if not isinstance(i, Completion)], items[-1]
+        return [i for i in items if isinstance(i, Delta | Retry)], items[-1]
 
 
 @asynccontextmanager
