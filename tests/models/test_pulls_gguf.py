@@ -85,3 +85,14 @@ def test_how_makers_sample_is_taken_from_a_file_and_its_absence_is_told(
         "other", tmp_path / "models", Told(heard.append, lambda _have, _all: None), place=str(folder)
     )
     assert heard[-1].endswith(f"its makers' generation_config.json, copied into {other}, changes that")
+
+
+def test_what_was_added_to_the_vocabulary_is_named_beside_it(tmp_path: Path) -> None:
+    """So that no load has to read all of the vocabulary a second time."""
+    file = make_gguf(tmp_path / "mine.gguf")
+    folder = pull(
+        "mine", tmp_path / "models", Told(lambda _: None, lambda _have, _all: None), place=str(file)
+    )
+    named = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))["added_tokens_decoder"]
+    added = json.loads((folder / "tokenizer.json").read_text("utf-8"))["added_tokens"]
+    assert named == {str(token.pop("id")): token for token in added} != {}

@@ -84,6 +84,16 @@ def _convert(source: Path, folder: Path) -> None:
         # Some models cannot undo how their weights were laid out at loading: their tensors as they are do.
         _save_tensors(model, folder)
     tokenizer.save_pretrained(folder)
+    _name_added_tokens(tokenizer, folder / "tokenizer_config.json")
+
+
+def _name_added_tokens(tokenizer: Any, file: Path) -> None:
+    """Name the added tokens where makers' files do. Else every load looks for them in all of
+    tokenizer.json.
+    """
+    config = json.loads(file.read_text("utf-8"))
+    added = {str(number): token.__getstate__() for number, token in tokenizer.added_tokens_decoder.items()}
+    file.write_text(json.dumps({**config, "added_tokens_decoder": added}, indent=2), "utf-8")
 
 
 def _sampling(source: Path) -> dict[str, float]:
