@@ -112,9 +112,8 @@ async def _in_session(
     broker = StepBroker(context, workflow.operators, session, execution_id, seed, separator)
     outcome: Outcome | None = None
     status, answer, error = "cancelled", None, "cancelled"
-    started = (
-        context.ledger.clock.wall_s
-    )  # a clock that stands still where the run does; the sandbox's goes on
+    clock = context.ledger.clock  # which stands still where the run does; the sandbox's goes on
+    started = clock.wall_s
     try:
         call = session.call(
             "engine.guest.workflow:main",
@@ -143,7 +142,7 @@ async def _in_session(
                 answer=answer,
                 error=error,
                 stdout=outcome.stdout if outcome else "",
-                wall_ms=(context.ledger.clock.wall_s - started) * 1e3,
+                wall_ms=(clock.wall_s - started) * 1e3,
                 cpu_ms=outcome.usage.cpu_ms if outcome else 0.0,
             )
         )

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 
 from engine.events import (
     ModelCallStarted,
@@ -76,7 +77,8 @@ class Gateway:
         self._control = control
         self._fork = fork
         self._replies = replies or Replies()
-        self._given: dict[str, list[Reply]] = {}  # to executions in progress
+        # To executions in progress. Their addresses are wanted only where one is lost.
+        self._given: dict[str, list[Callable[[], Reply]]] = {}
         self._loading: set[str] = set()  # names of the models that are being loaded
 
     @contextmanager
@@ -88,7 +90,7 @@ class Gateway:
         try:
             yield
         except SandboxError:
-            self._replies.add(given)
+            self._replies.add(reply() for reply in given)
             raise
         finally:
             del self._given[execution_id]
@@ -159,8 +161,7 @@ class Gateway:
             raise error
         stream.finish(completion)
         if (given := self._given.get(at.execution_id or "")) is not None:
-            key = call_key(messages, sampling.to_json())
-            given.append(Reply(role, asked.name, getattr(asked, "weights", ""), key, completion))
+            given.append(partial(_reply, role, asked, messages, sampling, completion))
         if text := _suspicion(completion):
             self._emitter.emit(Notice(level="warning", text=f"A reply of {model.name} ({role}) {text}."))
         return replace(completion, call_id=call_id)
@@ -212,6 +213,13 @@ class Gateway:
                 else:
                     return item
         raise ModelError("bad-response", f"{model.name} ended its stream without a completion; try again")
+
+
+def _reply(
+    role: Role, model: ChatModel, messages: Sequence[Message], sampling: Sampling, completion: Completion
+) -> Reply:
+    key = call_key(messages, sampling.to_json())
+    return Reply(role, model.name, getattr(model, "weights", ""), key, completion)
 
 
 def _broken_off(name: str, completion: Completion) -> ModelError:
