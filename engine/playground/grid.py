@@ -182,7 +182,7 @@ class _CellRun:
         problem, context = self._played.problem, self._context
         if answer is None:
             raise StepFailedError("the step gave no solution to test", "error")
-        score = await score_answer(problem, answer, "visible", context.services.sandbox_for)
+        score = await score_answer(problem, answer, "visible", context.sandbox_for)
         context.emitter.emit(
             EvaluationFinished(
                 execution_id=execution_id,

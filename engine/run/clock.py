@@ -53,6 +53,13 @@ class Clock:
         self._own_s -= seconds
 
     @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """For the length of the block the run waits for a place in the sandbox: that is others' time."""
+        with self.calling() as take:
+            take(0)
+            yield
+
+    @contextmanager
     def calling(self) -> Iterator[Callable[[float], None]]:
         """A model call, from 0 to 1 of the model being its share: all of it, until what this gives is called
         with another one.

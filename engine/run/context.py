@@ -153,3 +153,8 @@ class RunContext:
     control: Control
     found: Mapping[str, Any] | None = None
     fork: Fork = field(default_factory=Fork)
+
+    async def sandbox_for(self, image: str) -> Sandbox:
+        """As `Services.sandbox_for`; what it takes to make one is not the run's own time."""
+        with self.ledger.clock.waiting():
+            return await self.services.sandbox_for(image)

@@ -76,10 +76,12 @@ async def in_a_session(context: RunContext, work: Callable[[Session, str], Await
     """
     for attempt in (1, 2):
         try:
-            async with context.services.sandbox.session() as session:
+            async with contextlib.AsyncExitStack() as stack:
+                with context.ledger.clock.waiting():
+                    session = await stack.enter_async_context(context.services.sandbox.session())
                 execution_id = new_id()
-                with context.gateway.keeping(execution_id):
-                    return await work(session, execution_id)
+                stack.enter_context(context.gateway.keeping(execution_id))
+                return await work(session, execution_id)
         except SandboxError as error:
             if attempt == 2:
                 raise

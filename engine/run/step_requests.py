@@ -156,7 +156,7 @@ class StepRequests:
             return {"result": False, "feedback": text, "passed": 0, "total": 0}
         entry_point = args.get("entry_point")
         try:
-            sandbox = await self._context.services.sandbox_for(problem.image)
+            sandbox = await self._context.sandbox_for(problem.image)
             named = entry_point if isinstance(entry_point, str) else None
             verdict = await judge(sandbox, problem, solution, tests, entry_point=named)
         except SandboxError as failure:
@@ -180,7 +180,7 @@ class StepRequests:
         if not isinstance(code, str) or not isinstance(entry, str | None):
             raise CallbackError("usage", "a program is source code and the name of its function")
         try:
-            sandbox = await self._context.services.sandbox_for(self._context.problem.image)
+            sandbox = await self._context.sandbox_for(self._context.problem.image)
             outcome = await sandbox.run_program(code, entry=entry, limits=PROGRAM_LIMITS, collect=("*",))
         except SandboxError as failure:
             raise self._abort(failure, "infra") from None

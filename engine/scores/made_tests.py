@@ -66,7 +66,7 @@ async def _doubtful(context: RunContext, tests: Sequence[str], reference: str | 
 async def _failed(context: RunContext, solution: str, tests: Sequence[str]) -> list[str]:
     """The tests that a solution does not pass."""
     problem = context.problem
-    sandbox = await context.services.sandbox_for(problem.image)
+    sandbox = await context.sandbox_for(problem.image)
     verdict = await judge(sandbox, problem, solution, tests)
     passed = {result.index for result in verdict.tests if result.status == "passed"}
     return [test for index, test in enumerate(tests) if index not in passed]

@@ -59,7 +59,7 @@ async def evaluate(
         score = Score(0.0, 0, total, execution.error or execution.status)
     else:
         try:
-            score = await score_answer(problem, execution.answer, split, context.services.sandbox_for)
+            score = await score_answer(problem, execution.answer, split, context.sandbox_for)
         except SandboxError as error:
             _emit(context, execution, workflow, split, repeat, Score(None, 0, total, str(error)))
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -189,13 +190,19 @@ async def test_a_step_that_does_not_end_by_itself_is_cut_off(
 
 
 class Queueing:
-    """A sandbox in whose queue every check waits as long as others take."""
+    """A sandbox in which every session and every check waits as long as others take."""
 
     def __init__(self, sandbox: Pool, now: Now) -> None:
         self._sandbox, self._now = sandbox, now
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sandbox, name)
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[Any]:
+        self._now.go_on(100)  # every seat is taken
+        async with self._sandbox.session() as session:
+            yield session
 
     async def check(self, *args: Any, **options: Any) -> Any:
         verdict = await self._sandbox.check(*args, **options)
@@ -204,7 +211,7 @@ class Queueing:
 
 
 @sandboxed
-async def test_a_budget_does_not_count_the_queue_of_the_sandbox(sandbox: Pool, now: Now) -> None:
+async def test_a_budget_does_not_count_the_queues_of_the_sandbox(sandbox: Pool, now: Now) -> None:
     meta = completion(
         'code = (await self.custom_code_generate(problem=problem, entry_point=entry_point))["response"]\n'
         "await self.test(problem=problem, solution=code, entry_point=entry_point, test_loop=0)\n"
