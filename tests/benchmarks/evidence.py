@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from string import ascii_uppercase
@@ -113,12 +113,15 @@ def compared(verdicts: Sequence[Verdict], variants: Sequence[str]) -> Comparison
 
 def table(variants: Sequence[str], file: Path = FILE) -> str:
     """Some variants in Markdown, on the problems that all of them have; the first is the baseline of
-    the differences, which are paired.
+    the differences, which are paired. Repeats that have not all of these problems are left out.
     """
     verdicts = read(file)
     of_each = [{v.problem for v in verdicts if v.variant == variant} for variant in variants]
     common = set[str].intersection(*of_each)
-    found = compared([v for v in verdicts if v.problem in common], variants)
+    verdicts = [v for v in verdicts if v.problem in common]
+    problems = Counter((v.variant, v.repeat) for v in verdicts)
+    whole = [v for v in verdicts if problems[v.variant, v.repeat] == len(common)]
+    found = compared(whole, variants)
     lines = [_HEAD, *(_row(found, place) for place in range(len(found.sides)))]
     head, *rows = [f"| {' | '.join(line)} |" for line in lines]
     return "\n".join([head, "|---" + "|--:" * (len(_HEAD) - 1) + "|", *rows])

@@ -44,6 +44,16 @@ def test_variants_are_compared_on_the_problems_that_all_of_them_have(tmp_path: P
     assert other.startswith("| `half` | 2 | 50.0 % [") and "| −50.0 [" in other
 
 
+def test_repeats_of_some_of_the_problems_do_not_weigh_in_where_all_are_asked_for(tmp_path: Path) -> None:
+    """The first ones of a benchmark are easier, say, and would count twice."""
+    file = tmp_path / "kept.csv"
+    add([*verdicts("all", "yynn"), *verdicts("half", "yn"), *verdicts("all", "yy", repeat=2)], file)
+    assert table(["all"], file).splitlines()[-1].startswith("| `all` | 4 | 50.0 % [")
+    *_, one, other = table(["half", "all"], file).splitlines()
+    assert one.startswith("| `half` | 2 | 50.0 % [")
+    assert other.startswith("| `all` | 4 | 100.0 % [")
+
+
 def test_seeds_are_averaged_by_problem_and_draws_are_counted_together(tmp_path: Path) -> None:
     file = tmp_path / "kept.csv"
     first = [*verdicts("one", "yn"), *verdicts("draws", "yn")]
