@@ -42,7 +42,6 @@ class Runtime:
         self._sandboxes: Sandboxes | None = None
         self._recorder: Recorder | None = None
         self._models: dict[str, ChatModel] = {}
-        self._loading: set[asyncio.Task[bool]] = set()
 
     def budget(self) -> Budget:
         """What a run may spend, as the settings have it."""
@@ -55,8 +54,6 @@ class Runtime:
 
         An error of closing one of them is raised once all are closed.
         """
-        for task in self._loading:
-            task.cancel()
         async with AsyncExitStack() as closing:
             closing.push_async_callback(self._stack.aclose)
             for model in self._models.values():
@@ -99,7 +96,6 @@ class Runtime:
         async with self._opening:
             meta_agent = await self._model(meta_agent_name, may_lack)
             worker = await self._model(worker_name, may_lack)
-            self._begin_loading(worker)
             await self._open_recorder()
             if self._sandboxes is None:
                 self._sandboxes = await self._open_sandboxes()
@@ -113,15 +109,6 @@ class Runtime:
             if self._sandboxes is None:
                 self._sandboxes = await self._open_sandboxes()
             return self._sandboxes
-
-    def _begin_loading(self, worker: ChatModel) -> None:
-        """Have a model of this machine loaded while the sandbox opens and the workflow is written."""
-        from engine.models.base import Loads
-
-        if isinstance(worker, Loads) and not worker.is_loaded:
-            task = asyncio.create_task(worker.load())  # where it cannot be, its first call says why
-            self._loading.add(task)
-            task.add_done_callback(self._loading.discard)
 
     async def _open_recorder(self) -> Recorder:
         from store.recorder import Recorder
