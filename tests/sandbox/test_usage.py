@@ -18,7 +18,9 @@ def _answered() -> Process:
 
 def test_it_is_noted_at_word_of_its_birth() -> None:
     process = _answered()
-    with subprocess.Popen([sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE) as child:
+    waits = [sys.executable, "-I", "-S", "-c", "print('up', flush=True), input()"]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stdout.readline()  # of one just born, nothing is known yet
         process.spawned(child.pid)
     assert child.returncode == -9
     assert not process.unaccounted
