@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from sandbox import files as file_transfer
 from sandbox.crowd import Party
 from sandbox.guest import codec
-from sandbox.types import Callback, Limits, Outcome
+from sandbox.types import Callback, Limits, Outcome, Waiting
 from sandbox.worker import Worker
 
 
@@ -40,6 +42,7 @@ class PooledSession:
         limits: Limits,
         files: Mapping[str, bytes] | None = None,
         collect: Sequence[str] = (),
+        waiting: Waiting = nullcontext,
     ) -> Outcome:
         """Run a guest function, once there is room for it; see `sandbox.types.Session`.
 
@@ -49,7 +52,9 @@ class PooledSession:
         """
         body = {"kind": "call", "entry": entry, "args": codec.encode(dict(args)), "seat": self._seat}
         body |= with_files(files, collect)
-        async with self._worker.crowd.join(self._party):
+        async with contextlib.AsyncExitStack() as stack:
+            with waiting():
+                await stack.enter_async_context(self._worker.crowd.join(self._party))
             return await self._worker.outcome(body, limits, callback)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -146,6 +146,10 @@ class Verdict:
         return data
 
 
+# Makes a context that is entered for the length of a wait: whose time that is, the caller knows.
+Waiting = Callable[[], AbstractContextManager[object]]
+
+
 class Session(Protocol):
     """One workflow's place in a container; its steps run there as processes of their own, with own uids."""
 
@@ -160,9 +164,12 @@ class Session(Protocol):
         limits: Limits,
         files: Mapping[str, bytes] | None = None,
         collect: Sequence[str] = (),
+        waiting: Waiting = nullcontext,
     ) -> Outcome:
         """Run `entry` ("module:function", a preloaded guest module) in a fresh process as
         `await function(host, args)`, where `await host.call(method, **kwargs)` reaches `callback`.
+
+        What `waiting` gives is entered for as long as there is no room for the process.
 
         Cancelling this coroutine kills the process. Calls may run concurrently. A call that fails after
         the callback refused it for its budget (`CallbackError("budget", …)`) ends as "budget".

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from engine.operators.specs import OperatorSpec
 from sandbox.guest.schema import Anything, Number, Record, SchemaError
-from sandbox.types import Callback, CallbackError, Limits, Outcome, SandboxError, Session, Usage
+from sandbox.types import Callback, CallbackError, Limits, Outcome, SandboxError, Session, Usage, Waiting
 
 # An operator waits for models, and while the run is paused, so its wall limit is kept by a clock of its own
 # (`engine.run.steps`); its CPU use is limited in the container.
@@ -30,8 +30,15 @@ class StepProcesses:
         self._session = session
         self._idle: _StepProcess | None = None
 
-    async def run(self, spec: OperatorSpec, kwargs: dict[str, Any], requests: Callback) -> Outcome:
-        """What came of the operator; `requests` answers what it asks of the host. Cancelling ends it.
+    async def run(
+        self,
+        spec: OperatorSpec,
+        kwargs: dict[str, Any],
+        requests: Callback,
+        waiting: Waiting = nullcontext,
+    ) -> Outcome:
+        """What came of the operator; `requests` answers what it asks of the host, and `waiting` is for while
+        there is no room for its process. Cancelling ends it.
 
         Raises SandboxError where the container, not the operator, failed.
         """
@@ -42,7 +49,7 @@ class StepProcesses:
             await process.end()
             process = None
         process = process or _StepProcess(self._session)
-        outcome = await process.run(spec.to_step(kwargs), requests)
+        outcome = await process.run(spec.to_step(kwargs), requests, waiting)
         if self._idle is None and process.free:
             self._idle = process
         else:
@@ -77,7 +84,7 @@ class _StepProcess:
         waits = self._next is not None and not self._next.done()
         return fresh and waits and self._work is not None and not self._work.done()
 
-    async def run(self, step: dict[str, Any], requests: Callback) -> Outcome:
+    async def run(self, step: dict[str, Any], requests: Callback, waiting: Waiting) -> Outcome:
         """Carry out a step. Raises SandboxError; cancelling ends the process."""
         self._steps += 1
         self._requests, self._result = requests, asyncio.get_running_loop().create_future()
@@ -86,7 +93,11 @@ class _StepProcess:
             self._next = None
         else:
             call = self._session.call(
-                "engine.guest.operator:main", step, callback=self._answer, limits=STEP_LIMITS
+                "engine.guest.operator:main",
+                step,
+                callback=self._answer,
+                limits=STEP_LIMITS,
+                waiting=waiting,
             )
             self._work = asyncio.ensure_future(call)
         assert self._work is not None

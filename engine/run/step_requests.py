@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,6 +84,16 @@ class StepRequests:
             latency_s=self._context.ledger.clock.wall_s - self._started,
             **more,
         )
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While there is no room for the step's process: neither its time nor the run's own."""
+        self.clock.pause()
+        try:
+            with self._context.ledger.clock.waiting():
+                yield
+        finally:
+            self.clock.resume()
 
     async def callback(self, method: str, args: dict[str, Any]) -> Any:
         """The answer to one request, as plain data.

@@ -374,7 +374,7 @@ class StepBroker:
     async def _run(self, call: StepCall, kwargs: dict[str, Any], requests: StepRequests) -> Outcome:
         """One operator in its process."""
         async with self._slots:
-            work = self._processes.run(call.operator, kwargs, requests.callback)
+            work = self._processes.run(call.operator, kwargs, requests.callback, requests.waiting)
             try:
                 return await within(requests.clock, STEP_WALL_S, work)
             except TimeoutError as error:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +19,7 @@ from engine.run.clock import Clock, within
 from engine.run.context import RunConfig, Services
 from engine.run.ledger import Budget, Ledger
 from engine.run.limits import Allowance, ExecutionLimitError, ExecutionLimits
+from engine.run.step_requests import StepRequests
 from sandbox.pool import Pool
 from tests.support.runs import GENERATE, RIGHT, completion, end, of, run_events
 from tests.support.scripted import ScriptedModel
@@ -187,6 +188,18 @@ async def test_a_step_that_does_not_end_by_itself_is_cut_off(
     assert {(s.status, s.error) for s in of(events, StepFinished)} == {
         ("timeout", "it did not end within 0.5 s of its own time")
     }
+
+
+def test_a_step_that_waits_for_room_has_no_time_of_its_own(now: Now) -> None:
+    ledger = Ledger(Budget())
+    call = SimpleNamespace(notes=(), prompt=None)
+    requests = StepRequests(
+        cast(Any, SimpleNamespace(ledger=ledger)), cast(Any, call), *cast(Any, (None, None))
+    )
+    with requests.waiting():
+        now.go_on(10_000)
+    now.go_on(2)
+    assert (requests.clock.own_s, ledger.clock.own_s, ledger.clock.wall_s) == (2, 2, 10_002)
 
 
 class Queueing:

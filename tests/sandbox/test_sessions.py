@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import pytest_asyncio
 from sandbox import Limits, Pool, SandboxError
 from sandbox.hosts import SESSIONS_EACH
 from sandbox.pool import PooledSession
+from sandbox.types import Waiting
 from tests.support.missing import open_or_skip
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -91,10 +92,14 @@ async def pool(request: pytest.FixtureRequest) -> AsyncIterator[Pool]:
 class _Waiting:
     """A call that waits for the host, as a workflow does for a model."""
 
-    def __init__(self, session: PooledSession, entry: str = "acts:wait") -> None:
+    def __init__(
+        self, session: PooledSession, entry: str = "acts:wait", waiting: Waiting = contextlib.nullcontext
+    ) -> None:
         self.here: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.go = asyncio.Event()
-        self.call = asyncio.ensure_future(session.call(entry, {}, callback=self._answer, limits=LIMITS))
+        self.call = asyncio.ensure_future(
+            session.call(entry, {}, callback=self._answer, limits=LIMITS, waiting=waiting)
+        )
 
     async def ready(self) -> dict[str, Any]:
         """What it said of itself, once it waits."""
@@ -164,19 +169,28 @@ async def test_a_call_too_many_waits_and_each_session_has_some_of_its_own(
     """Many processes would take the container's memory, and the kernel end one of them."""
     monkeypatch.setattr("sandbox.crowd.CALLS", 4)
     monkeypatch.setattr("sandbox.crowd.OWN", 2)
+    waits: list[str] = []
+
+    @contextlib.contextmanager
+    def waiting() -> Iterator[None]:
+        waits.append("begins")
+        yield
+        waits.append("ends")
+
     async with contextlib.AsyncExitStack() as stack:
         one, other = await _two(pool, stack)
         first = [_Waiting(one) for _ in range(4)]
         await asyncio.gather(*(call.ready() for call in first))
-        late = [_Waiting(one) for _ in range(3)]
+        late = [_Waiting(one), _Waiting(one, waiting=waiting), _Waiting(one)]
         own = [_Waiting(other) for _ in range(2)]
         await asyncio.gather(*(call.ready() for call in own))
-        assert not any(call.here.done() for call in late)
+        assert not any(call.here.done() for call in late) and waits == ["begins"]
         late[0].call.cancel()  # whoever gives up waiting leaves no gap
         for call in [*own, first[0]]:
             call.go.set()
             await call.call
         await late[1].ready()  # now there are four again
+        assert waits == ["begins", "ends"], "whoever called knows whose time that was"
         assert (await other.call("acts:echo", {"n": 7}, callback=_refuse, limits=LIMITS)).value == 7
         assert not late[2].here.done()
         for call in [*first[1:], *late[1:]]:
